@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian packages that building and testing need, and nothing else: no service is started or
+# enabled, no default database cluster is made, and what was there before is not touched.
+# usage: deps.sh [--print]
+set -eu
+packages="gcc make pkg-config libuv1-dev liblmdb-dev libssl-dev libprotobuf-c-dev protobuf-c-compiler
+libnghttp2-dev libhttp-parser-dev libjansson-dev libyaml-dev libpq-dev libcmocka-dev postgresql-15
+postgresql-client-15 etcd-client openssl clang clang-format clang-tidy libclang-rt-14-dev iproute2 nftables
+procps psmisc jq xfsprogs e2fsprogs util-linux"
+missing=""
+for package in $packages; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+if [ -z "$missing" ]; then exit 0; fi
+if [ "${1:-}" = --print ]; then echo "$missing"; exit 0; fi
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    if sudo -n true 2>/dev/null; then
+        as_root="sudo"
+    else
+        echo "deps: packages are missing and this user may not install them; run:" >&2
+        echo "  sudo apt-get install --no-install-recommends$missing" >&2
+        exit 1
+    fi
+fi
+
+echo "deps: installing$missing"
+# Keep Debian's maintainer scripts from starting anything: policy-rc.d 101 means "not allowed". A file that
+# is there already stays as it is.
+policy=/usr/sbin/policy-rc.d
+made_policy=""
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod 755 "$policy"
+    made_policy=yes
+fi
+made_clusterconf=""
+conf=/etc/postgresql-common/createcluster.conf
+if [ ! -e "$conf" ]; then
+    $as_root mkdir -p /etc/postgresql-common
+    echo "create_main_cluster = false" | $as_root tee "$conf" >/dev/null
+    made_clusterconf=yes
+fi
+cleanup() {
+    [ -n "$made_policy" ] && $as_root rm -f "$policy"
+    [ -n "$made_clusterconf" ] && [ -e "$conf" ] && ! dpkg-query -S "$conf" >/dev/null 2>&1 && $as_root rm -f "$conf"
+    return 0
+}
+trap cleanup EXIT
+$as_root apt-get update -qq
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $missing >/dev/null
