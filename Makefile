@@ -173,3 +173,7 @@ clean: ## Remove build/
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+
+.PHONY: print-sources
+print-sources:
+	@echo $(ALL_SRC)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Port: the database of one host, engine-specific work behind engine-neutral orders.
  *
- * One order at a time; its completion comes back through the glue with the same id. A new order while one
- * is running is allowed only for DB_CANCEL. Orders are done by a worker with a deadline and never block the
- * loop. Views (what a probe saw) come on their own, at least once per heartbeat while a database process is
- * there, and at once after each completion; a probe that hangs gives a view with is_answering false.
- * Starting, signalling and killing processes is the guard's; an order that needs a signal (SIGHUP after a
- * rewritten file) sends it through the guard itself.
+ * One order at a time; its completion comes back through the glue with the same id. A new order
+ * while one is running is allowed only for DB_CANCEL. Orders are done by a worker with a deadline
+ * and never block the loop. Views (what a probe saw) come on their own, at least once per heartbeat
+ * while a database process is there, and at once after each completion; a probe that hangs gives a
+ * view with is_answering false. Starting, signalling and killing processes is the guard's; an order
+ * that needs a signal (SIGHUP after a rewritten file) sends it through the guard itself.
  */
 #ifndef QUORATE_AGENTS_PORT_DB_H
 #define QUORATE_AGENTS_PORT_DB_H
@@ -16,22 +16,30 @@
 
 enum db_order_kind {
     DB_ORDER_NONE = 0,
-    DB_ORDER_INIT,     /* initdb, roles, base configuration; directory must be empty */
-    DB_ORDER_CLONE,    /* base backup from `upstream` into an emptied directory, standby configuration */
-    DB_ORDER_REWIND,   /* checkpoint on upstream, mark directory, pg_rewind, standby configuration, unmark */
-    DB_ORDER_PREPARE_STANDBY, /* stopped: standby signal, upstream (or none: detached), unfulfillable sync names */
-    DB_ORDER_PREPARE_PRIMARY, /* stopped, restart in place or after INIT: no standby signal, given sync settings */
-    DB_ORDER_FOLLOW,   /* running standby: point the receiver at `upstream`, reload */
-    DB_ORDER_DETACH,   /* take the receiver's connection setting out, durably (written and synced), reload if
-                          running; completes when no receiver process is left */
-    DB_ORDER_PROMOTE,  /* reserve `timeline` (history files for the numbers passed over), promote; completes
-                          when out of recovery; fails with CONFLICT when the timeline came out otherwise */
-    DB_ORDER_SET_SYNC, /* running primary: put names/count in force; completes when a new session shows it and
-                          every walsender has handled two replies since, or was restarted */
-    DB_ORDER_BARRIER,  /* take the WAL position, wait until `sync_count` of `sync_names` have flushed it */
+    DB_ORDER_INIT,   /* initdb, roles, base configuration; directory must be empty */
+    DB_ORDER_CLONE,  /* base backup from `upstream` into an emptied directory, standby configuration
+                      */
+    DB_ORDER_REWIND, /* checkpoint on upstream, mark directory, pg_rewind, standby configuration,
+                        unmark */
+    DB_ORDER_PREPARE_STANDBY, /* stopped: standby signal, upstream (or none: detached),
+                                 unfulfillable sync names */
+    DB_ORDER_PREPARE_PRIMARY, /* stopped, restart in place or after INIT: no standby signal, given
+                                 sync settings */
+    DB_ORDER_FOLLOW,          /* running standby: point the receiver at `upstream`, reload */
+    DB_ORDER_DETACH,   /* take the receiver's connection setting out, durably (written and synced),
+                          reload if running; completes when no receiver process is left */
+    DB_ORDER_PROMOTE,  /* reserve `timeline` (history files for the numbers passed over), promote;
+                          completes when out of recovery; fails with CONFLICT when the timeline came
+                          out otherwise */
+    DB_ORDER_SET_SYNC, /* running primary: put names/count in force; completes when a new session
+                          shows it and every walsender has handled two replies since, or was
+                          restarted */
+    DB_ORDER_BARRIER, /* take the WAL position, wait until `sync_count` of `sync_names` have flushed
+                         it */
     DB_ORDER_CHECKPOINT,
-    DB_ORDER_CLIENTS_OUT, /* frozen or fenced: refuse new and cut standing client connections where possible */
-    DB_ORDER_CANCEL,   /* stop the running order; it completes with CANCELED */
+    DB_ORDER_CLIENTS_OUT, /* frozen or fenced: refuse new and cut standing client connections where
+                             possible */
+    DB_ORDER_CANCEL,      /* stop the running order; it completes with CANCELED */
 };
 
 struct db_order {
@@ -50,27 +58,28 @@ struct db_order {
 struct db_done {
     uint64_t id;
     enum db_order_kind kind;
-    int status; /* 0 or BASE_E_* */
+    int status;            /* 0 or BASE_E_* */
     struct base_text text; /* one line: what failed, on what; or what was done */
 };
 
 /* What the last probe saw; facts only. */
 struct db_view {
-    bool has_directory;     /* a data directory with a control file */
-    bool is_directory_bad;  /* half rewound, half cloned or damaged: only a clone helps */
+    bool has_directory;    /* a data directory with a control file */
+    bool is_directory_bad; /* half rewound, half cloned or damaged: only a clone helps */
     uint64_t system_id;
-    bool is_process;        /* a root process is there */
-    bool is_answering;      /* a query was answered within the probe's time limit */
+    bool is_process;   /* a root process is there */
+    bool is_answering; /* a query was answered within the probe's time limit */
     bool is_in_recovery;
-    bool is_shut_down_clean; /* control file says so; shutdown_lsn is the end of its checkpoint record */
+    bool is_shut_down_clean; /* control file says so; shutdown_lsn is the end of its checkpoint
+                                record */
     uint64_t shutdown_lsn;
     uint32_t timeline;
-    uint64_t lsn;           /* flushed by the receiver / current on a primary / end of WAL when stopped */
+    uint64_t lsn; /* flushed by the receiver / current on a primary / end of WAL when stopped */
     uint64_t replay_lsn;
     uint32_t timeline_highest;
-    uint64_t fork_lsn;      /* where `timeline` left its parent; 0 for timeline 1 */
+    uint64_t fork_lsn; /* where `timeline` left its parent; 0 for timeline 1 */
     bool is_receiving;
-    bool has_receiver;      /* a WAL receiver process exists */
+    bool has_receiver; /* a WAL receiver process exists */
     struct base_name receiving_from;
     bool is_sync_known;
     struct msg_names sync_names;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Assertions that stay on in release builds.
  *
- * A failed assertion is a bug of ours, never bad input. It calls base_panic, which the program provides
- * (it prints the expression and the trace ring and aborts); the simulator provides its own.
+ * A failed assertion is a bug of ours, never bad input. It calls base_panic, which the program
+ * provides (it prints the expression and the trace ring and aborts); the simulator provides its
+ * own.
  */
 #ifndef QUORATE_BASE_ASSERT_H
 #define QUORATE_BASE_ASSERT_H

@@ -4,10 +4,9 @@
 
 #include <string.h>
 
-static const char *const canary_names[BASE_CANARY_COUNT] = {
-    [BASE_CANARY_NONE] = "none",
+static const char *const canary_names[BASE_CANARY_COUNT] = {[BASE_CANARY_NONE] = "none",
 #define CANARY_NAME(id, name, text) [BASE_CANARY_##id] = name,
-    BASE_CANARIES(CANARY_NAME)
+                                                            BASE_CANARIES(CANARY_NAME)
 #undef CANARY_NAME
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Planted bugs. CANARY(id) is false in every build but the `canary` variant, where the bug named by
- * base_canary_select is switched on. Each row leaves one safety rule out; a named checker must catch it
+ * base_canary_select is switched on. Each row leaves one safety rule out; a named checker must
+ * catch it
  * (`make canaries`). The checkers cannot see which one is on.
  */
 #ifndef QUORATE_BASE_CANARY_H
@@ -8,29 +9,43 @@
 
 #include "base/types.h"
 
-/*   id                        name                          what is left out */
+/* clang-format off */
+/*   id, name, what is left out */
 #define BASE_CANARIES(X) \
-    X(VOTE_NOT_PERSISTED,        "vote-not-persisted",        "a vote is sent before it is durable") \
-    X(ACK_BEFORE_FLUSH,          "ack-before-flush",          "an append is acknowledged before it is durable") \
-    X(READ_WITHOUT_CONFIRMATION, "read-without-confirmation", "a leader serves reads without a quorum round") \
-    X(PROMOTE_WITHOUT_WAITING,   "promote-without-waiting",   "a failover does not wait for the end of the lease") \
-    X(CANDIDATE_BY_NAME,         "candidate-by-name",         "the candidate is chosen by name, not by position") \
-    X(AGENT_IGNORES_LEASE_END,   "agent-ignores-lease-end",   "the holder goes on after its deadline") \
-    X(NEW_LEADER_DOES_NOT_WAIT,  "new-leader-does-not-wait",  "a new leader counts only grants that it sent itself") \
-    X(GRANT_WHILE_CAS,           "grant-while-cas",           "the old epoch is granted while its swap is in the log") \
-    X(NO_FLOOR,                  "no-floor",                  "a voter that lacks the floor counts") \
-    X(HANDBACK_AT_EXIT,          "handback-at-exit",          "the lease is handed back when only the root is gone") \
-    X(SYNC_SET_NO_BARRIER,       "sync-set-no-barrier",       "the record is narrowed without the position barrier")
+    X(VOTE_NOT_PERSISTED, "vote-not-persisted", \
+      "a vote is sent before it is durable") \
+    X(ACK_BEFORE_FLUSH, "ack-before-flush", \
+      "an append is acknowledged before it is durable") \
+    X(READ_WITHOUT_CONFIRMATION, "read-without-confirmation", \
+      "a leader serves reads without a quorum round") \
+    X(PROMOTE_WITHOUT_WAITING, "promote-without-waiting", \
+      "a failover does not wait for the end of the lease") \
+    X(CANDIDATE_BY_NAME, "candidate-by-name", \
+      "the candidate is chosen by name, not by position") \
+    X(AGENT_IGNORES_LEASE_END, "agent-ignores-lease-end", \
+      "the holder goes on after its deadline") \
+    X(NEW_LEADER_DOES_NOT_WAIT, "new-leader-does-not-wait", \
+      "a new leader counts only grants that it sent itself") \
+    X(GRANT_WHILE_CAS, "grant-while-cas", \
+      "the old epoch is granted while its swap is in the log") \
+    X(NO_FLOOR, "no-floor", \
+      "a voter that lacks the floor counts") \
+    X(HANDBACK_AT_EXIT, "handback-at-exit", \
+      "the lease is handed back when only the root is gone") \
+    X(SYNC_SET_NO_BARRIER, "sync-set-no-barrier", \
+      "the record is narrowed without the position barrier")
+/* clang-format on */
 
 enum base_canary {
     BASE_CANARY_NONE = 0,
 #define BASE_CANARY_ENUM(id, name, text) BASE_CANARY_##id,
     BASE_CANARIES(BASE_CANARY_ENUM)
 #undef BASE_CANARY_ENUM
-    BASE_CANARY_COUNT
+        BASE_CANARY_COUNT
 };
 
-/* Selects by name; false when there is no such bug or the build has none. NULL or "" selects none. */
+/* Selects by name; false when there is no such bug or the build has none. NULL or "" selects none.
+ */
 bool base_canary_select(const char *name);
 bool base_canary_is(enum base_canary id);
 const char *base_canary_name(enum base_canary id);

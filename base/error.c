@@ -10,11 +10,10 @@ struct error_row {
     enum base_error_class class_;
 };
 
-static const struct error_row error_rows[BASE_E_COUNT] = {
-    [0] = {"ok", "no error", BASE_CLASS_none},
+static const struct error_row error_rows[BASE_E_COUNT] = {[0] = {"ok", "no error", BASE_CLASS_none},
 #define ERROR_ROW(name_, class_name, text_) \
     [BASE_E_POSITIVE_##name_] = {#name_, text_, BASE_CLASS_##class_name},
-    BASE_ERRORS(ERROR_ROW)
+                                                          BASE_ERRORS(ERROR_ROW)
 #undef ERROR_ROW
 };
 

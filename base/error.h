@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Error codes of the whole project, one table.
  *
- * A function that can fail returns int: 0, or a negative BASE_E_* code. The class tells the caller what it
- * may do: `retry` may succeed later as it is, `caller` was asked for something impossible, `fatal` means
- * that the process must stop (damaged storage). Native codes (errno, LMDB, OpenSSL, SQLSTATE) are mapped
- * into these at the border by the shells.
+ * A function that can fail returns int: 0, or a negative BASE_E_* code. The class tells the caller
+ * what it may do: `retry` may succeed later as it is, `caller` was asked for something impossible,
+ * `fatal` means that the process must stop (damaged storage). Native codes (errno, LMDB, OpenSSL,
+ * SQLSTATE) are mapped into these at the border by the shells.
  */
 #ifndef QUORATE_BASE_ERROR_H
 #define QUORATE_BASE_ERROR_H
 
+/* clang-format off */
 /*   name          class   text */
 #define BASE_ERRORS(X) \
     X(INVALID,     caller, "invalid argument") \
@@ -35,13 +36,14 @@
     X(TLS,         retry,  "TLS failure") \
     X(IO,          fatal,  "input/output error") \
     X(CORRUPT,     fatal,  "stored data is damaged")
+/* clang-format on */
 
 enum base_error {
     BASE_OK = 0,
 #define BASE_ERROR_ENUM(name, class_, text) BASE_E_POSITIVE_##name,
     BASE_ERRORS(BASE_ERROR_ENUM)
 #undef BASE_ERROR_ENUM
-    BASE_E_COUNT
+        BASE_E_COUNT
 };
 #define BASE_ERROR_NEGATIVE(name) BASE_E_##name = -BASE_E_POSITIVE_##name
 enum base_error_code {
@@ -52,7 +54,8 @@ enum base_error_code {
 
 enum base_error_class { BASE_CLASS_none, BASE_CLASS_retry, BASE_CLASS_caller, BASE_CLASS_fatal };
 
-/* Text of a code, lower case, no full stop; "no error" for 0, "unknown error" for anything else. Static. */
+/* Text of a code, lower case, no full stop; "no error" for 0, "unknown error" for anything else.
+ * Static. */
 const char *base_error_text(int code);
 /* Stable name ("NOTFOUND"), for logs and JSON. Static. */
 const char *base_error_name(int code);

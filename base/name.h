@@ -7,7 +7,8 @@
 #include "base/slice.h"
 #include "base/types.h"
 
-/* Checks the rule of struct base_name and copies. BASE_E_INVALID when it is broken; *ret untouched then. */
+/* Checks the rule of struct base_name and copies. BASE_E_INVALID when it is broken; *ret untouched
+ * then. */
 MUST_CHECK int base_name_from(struct slice text, struct base_name *ret);
 /* The same from a literal or a NUL-terminated text of ours. */
 MUST_CHECK int base_name_from_text(const char *text, struct base_name *ret);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Seeded random numbers as a value: a counter-based generator keyed by (seed, stream).
  *
- * Two streams of one seed are independent, so that taking the faults of one link out of a simulation moves
- * nothing else. Not for secrets: those come from OpenSSL. The mixing function is the finaliser of
- * SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+ * Two streams of one seed are independent, so that taking the faults of one link out of a
+ * simulation moves nothing else. Not for secrets: those come from OpenSSL. The mixing function is
+ * the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
  */
 #ifndef QUORATE_BASE_RAND_H
 #define QUORATE_BASE_RAND_H

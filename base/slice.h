@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Borrowed bytes (slice) and a bounded writer (buf). Pure, no allocation.
  *
- * A slice never owns; whoever hands it out says how long it lives. A buf writes into memory of its caller
- * and never beyond its capacity: what does not fit sets `is_full` and is dropped whole, so one check at the
- * end suffices. Only buf functions write bytes in the cores.
+ * A slice never owns; whoever hands it out says how long it lives. A buf writes into memory of its
+ * caller and never beyond its capacity: what does not fit sets `is_full` and is dropped whole, so
+ * one check at the end suffices. Only buf functions write bytes in the cores.
  */
 #ifndef QUORATE_BASE_SLICE_H
 #define QUORATE_BASE_SLICE_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Types that must not be mixed: two kinds of time, names, and small helpers on them.
  *
- * Monotonic time is CLOCK_BOOTTIME of the machine that reads it, in microseconds. It is never sent to
- * another machine as a point in time, only as a duration. Wall time is for people and never decides.
+ * Monotonic time is CLOCK_BOOTTIME of the machine that reads it, in microseconds. It is never sent
+ * to another machine as a point in time, only as a duration. Wall time is for people and never
+ * decides.
  */
 #ifndef QUORATE_BASE_TYPES_H
 #define QUORATE_BASE_TYPES_H
@@ -50,9 +51,9 @@ static inline struct base_mono base_mono_min(struct base_mono a, struct base_mon
     return a.us < b.us ? a : b;
 }
 
-/* A name of a cluster, member or node: 1 to 63 bytes of [a-z0-9_-], first one a letter or digit, so that it
- * can stand in a key, a file name, a certificate and an application_name alike. Always zero-filled behind
- * the text, so that names compare with memcmp and copy by assignment. */
+/* A name of a cluster, member or node: 1 to 63 bytes of [a-z0-9_-], first one a letter or digit, so
+ * that it can stand in a key, a file name, a certificate and an application_name alike. Always
+ * zero-filled behind the text, so that names compare with memcmp and copy by assignment. */
 #define BASE_NAME_MAX 63
 
 struct base_name {

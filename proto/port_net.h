@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Port: sending frames to the other end of a link.
  *
- * A link is an authenticated, ordered but unreliable way to one other process: frames may be lost when the
- * connection breaks, never torn or altered. A quorum node reaches its peers by their node id; agents are
- * reached by the link number that their connection was given when it was accepted, and agents reach quorum
- * nodes by node id. What arrives is handed to the glue's receive function with the identity that the TLS
- * certificate proved (or, with --insecure on loopback, claimed).
+ * A link is an authenticated, ordered but unreliable way to one other process: frames may be lost
+ * when the connection breaks, never torn or altered. A quorum node reaches its peers by their node
+ * id; agents are reached by the link number that their connection was given when it was accepted,
+ * and agents reach quorum nodes by node id. What arrives is handed to the glue's receive function
+ * with the identity that the TLS certificate proved (or, with --insecure on loopback, claimed).
  */
 #ifndef QUORATE_PROTO_PORT_NET_H
 #define QUORATE_PROTO_PORT_NET_H
@@ -22,20 +22,28 @@ enum net_frame {
     NET_FRAME_ORDER = 3,  /* proto/msg/agent.h struct msg_order, quorum node to agent */
 };
 
-enum net_role { NET_ROLE_NONE, NET_ROLE_NODE, NET_ROLE_AGENT, NET_ROLE_ADMIN, NET_ROLE_VIEWER, NET_ROLE_MEMBER };
+enum net_role {
+    NET_ROLE_NONE,
+    NET_ROLE_NODE,
+    NET_ROLE_AGENT,
+    NET_ROLE_ADMIN,
+    NET_ROLE_VIEWER,
+    NET_ROLE_MEMBER
+};
 
 /* Who is at the other end. */
 struct net_identity {
     enum net_role role;
-    uint64_t node_id;          /* NODE */
-    struct base_name cluster;  /* AGENT */
-    struct base_name member;   /* AGENT */
+    uint64_t node_id;         /* NODE */
+    struct base_name cluster; /* AGENT */
+    struct base_name member;  /* AGENT */
 };
 
 struct net_port {
     void *ctx;
-    /* Copies and queues one frame (payload with its type byte first). False when the link is down or its
-     * queue is full: the frame is dropped, the sender's own retries bring it again. Never blocks. */
+    /* Copies and queues one frame (payload with its type byte first). False when the link is down
+     * or its queue is full: the frame is dropped, the sender's own retries bring it again. Never
+     * blocks. */
     bool (*send)(void *ctx, uint64_t link, struct slice payload);
 };
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What agents and the arbiter say to each other, as plain structs.
  *
- * An agent sends a report to every quorum node once per heartbeat, and at once when something that matters
- * has happened (process exit, handback, vote ready, opened). Only the Raft leader answers, with one order
- * per report. An order carries the whole record, so that a lost one does no harm. Grants follow section 2
- * of the safety rules: the agent's deadline is its own send time of the report named in the grant, plus ttl,
- * less margin.
+ * An agent sends a report to every quorum node once per heartbeat, and at once when something that
+ * matters has happened (process exit, handback, vote ready, opened). Only the Raft leader answers,
+ * with one order per report. An order carries the whole record, so that a lost one does no harm.
+ * Grants follow section 2 of the safety rules: the agent's deadline is its own send time of the
+ * report named in the grant, plus ttl, less margin.
  */
 #ifndef QUORATE_PROTO_MSG_AGENT_H
 #define QUORATE_PROTO_MSG_AGENT_H
 
 #include "base/types.h"
 
-#define MSG_MEMBERS_MAX 16  /* members of one database cluster */
+#define MSG_MEMBERS_MAX 16   /* members of one database cluster */
 #define MSG_TIMELINES_MAX 64 /* openings remembered in a record */
 
 /* A set of member names, sorted, without doubles. */
@@ -25,7 +25,8 @@ struct msg_names {
 struct msg_position {
     uint64_t lineage; /* epoch in which the directory's last timeline was opened; 0 unknown */
     uint32_t timeline;
-    uint64_t lsn; /* last byte + 1 that is on disk (received and flushed, or written by a primary) */
+    uint64_t
+        lsn; /* last byte + 1 that is on disk (received and flushed, or written by a primary) */
 };
 
 /* An attempt at a failover: higher (term, number) is later. {0, 0} means none. */
@@ -36,7 +37,7 @@ struct msg_attempt {
 
 enum msg_record_state {
     MSG_RECORD_NONE = 0,
-    MSG_RECORD_BOOTSTRAP = 1,  /* the holder makes the database (initdb) */
+    MSG_RECORD_BOOTSTRAP = 1, /* the holder makes the database (initdb) */
     MSG_RECORD_RUNNING = 2,
     MSG_RECORD_SWITCHOVER = 3, /* the holder is asked to hand over to `target` */
 };
@@ -46,26 +47,29 @@ enum msg_sync_mode { MSG_SYNC_ON = 0, MSG_SYNC_ASYNC = 1 };
 /* One per database cluster, in the log. Changed only by compare-and-swap on (epoch, revision). */
 struct msg_record {
     struct base_name cluster;
-    uint64_t epoch;    /* 0: no record yet */
-    uint64_t revision; /* +1 with each change */
+    uint64_t epoch;     /* 0: no record yet */
+    uint64_t revision;  /* +1 with each change */
     uint64_t system_id; /* PostgreSQL's system identifier; 0 until the holder has reported it */
     enum msg_record_state state;
     struct base_name holder;
-    uint64_t holder_instance; /* random id of the holder's guard process */
+    uint64_t holder_instance;  /* random id of the holder's guard process */
     struct msg_position floor; /* position with which the holder was chosen */
-    uint32_t timeline;         /* reserved for this epoch's opening; a winner on another number does not open */
+    uint32_t
+        timeline; /* reserved for this epoch's opening; a winner on another number does not open */
     uint32_t timeline_highest; /* highest ever used or reserved */
     int64_t since_wall_us;     /* of the epoch; for people only */
     struct msg_names voters;   /* V */
-    uint8_t votes_needed_r;    /* r: commits are on at least r of V; 0: asynchronous or not yet confirmed */
-    bool is_opened;            /* the holder has opened for writes in this epoch (informative, and for is_first) */
-    struct base_name target;   /* SWITCHOVER: who shall follow; empty: best one */
+    uint8_t votes_needed_r;    /* r: commits are on at least r of V; 0: asynchronous or not yet
+                                  confirmed */
+    bool is_opened;          /* the holder has opened for writes in this epoch (informative, and for
+                                is_first) */
+    struct base_name target; /* SWITCHOVER: who shall follow; empty: best one */
     /* Settings of the cluster, copied from its configuration so that agents need nothing else. */
     uint32_t ttl_ms;
     uint32_t heartbeat_ms;
     uint32_t freeze_max_ms;
     enum msg_sync_mode sync_mode;
-    uint8_t sync_count;  /* t, default 1 */
+    uint8_t sync_count; /* t, default 1 */
     bool is_sync_strict;
     uint64_t maximum_lag_bytes; /* asynchronous failover */
 };
@@ -73,16 +77,16 @@ struct msg_record {
 /* What the database process is doing, as the agent knows it. */
 enum msg_db_state {
     MSG_DB_UNKNOWN = 0,
-    MSG_DB_EMPTY = 1,     /* no data directory yet */
-    MSG_DB_CREATING = 2,  /* initdb, clone or rewind under way */
+    MSG_DB_EMPTY = 1,    /* no data directory yet */
+    MSG_DB_CREATING = 2, /* initdb, clone or rewind under way */
     MSG_DB_STOPPED = 3,
-    MSG_DB_STARTING = 4,  /* process there, not yet answering (recovery) */
+    MSG_DB_STARTING = 4, /* process there, not yet answering (recovery) */
     MSG_DB_STANDBY = 5,
     MSG_DB_PROMOTING = 6,
-    MSG_DB_PRIMARY = 7,   /* out of recovery; acknowledges when is_open */
+    MSG_DB_PRIMARY = 7, /* out of recovery; acknowledges when is_open */
     MSG_DB_STOPPING = 8,
     MSG_DB_FROZEN = 9,
-    MSG_DB_FAILED = 10,   /* cannot be used; `note` says why */
+    MSG_DB_FAILED = 10, /* cannot be used; `note` says why */
 };
 
 /* A standby as its primary sees it (pg_stat_replication). */
@@ -90,27 +94,30 @@ struct msg_standby {
     struct base_name member;
     uint64_t flush_lsn;
     bool is_streaming;
-    bool is_confirmed; /* has flushed past the point where this holder opened: its catch-up is proven */
+    bool is_confirmed; /* has flushed past the point where this holder opened: its catch-up is
+                          proven */
 };
 
 struct msg_report {
     /* identity */
     struct base_name cluster;
     struct base_name member;
-    uint64_t instance; /* of the guard; 0: no guard yet */
-    uint64_t session;  /* random per agent process */
-    uint64_t number;   /* 1, 2, 3 ... within the session */
+    uint64_t instance;     /* of the guard; 0: no guard yet */
+    uint64_t session;      /* random per agent process */
+    uint64_t number;       /* 1, 2, 3 ... within the session */
     struct base_text host; /* address and ports for other members and for clients */
     uint16_t db_port;
     uint16_t http_port;
     /* right to write */
-    uint64_t epoch_seen;    /* highest ever, from disk */
-    uint64_t epoch_held;    /* the guard is or was armed for it and it was not handed back; 0 none */
-    uint64_t epoch_handed_back; /* highest handed back by this instance after the tree was seen gone; 0 none */
-    bool is_handback_clean; /* the database was shut down in order; handback_lsn is its shutdown checkpoint's end */
+    uint64_t epoch_seen; /* highest ever, from disk */
+    uint64_t epoch_held; /* the guard is or was armed for it and it was not handed back; 0 none */
+    uint64_t epoch_handed_back; /* highest handed back by this instance after the tree was seen
+                                   gone; 0 none */
+    bool is_handback_clean;     /* the database was shut down in order; handback_lsn is its shutdown
+                                   checkpoint's end */
     uint64_t handback_lsn;
-    int64_t lease_left_us;  /* for people only */
-    bool is_tree_gone;      /* the guard sees no process of the database, of this or an older instance */
+    int64_t lease_left_us; /* for people only */
+    bool is_tree_gone; /* the guard sees no process of the database, of this or an older instance */
     /* database */
     enum msg_db_state db_state;
     uint64_t system_id; /* 0 when there is no data directory */
@@ -119,7 +126,8 @@ struct msg_report {
     uint64_t replay_lsn;
     bool is_open;          /* primary that accepts and may acknowledge writes under its grant */
     bool is_receiving;     /* WAL receiver is streaming */
-    bool is_rejoin_needed; /* its history is not a prefix of the record's; rewind or clone is under way or due */
+    bool is_rejoin_needed; /* its history is not a prefix of the record's; rewind or clone is under
+                              way or due */
     uint64_t opened_lsn;   /* holder: where it opened in epoch_held; 0 not yet */
     /* vote: the promise of section 4.2 is durable and the receiver is gone */
     struct msg_attempt promised;
@@ -128,7 +136,8 @@ struct msg_report {
     bool is_sync_known;
     struct msg_names sync_names; /* S */
     uint8_t sync_count;          /* k */
-    bool is_sync_barrier_passed; /* for exactly this S, k: t of T have on disk what was written before it was in force */
+    bool is_sync_barrier_passed; /* for exactly this S, k: t of T have on disk what was written
+                                    before it was in force */
     uint8_t standbys_count;
     struct msg_standby standbys[MSG_MEMBERS_MAX];
     /* tags and comfort */
@@ -148,13 +157,15 @@ struct msg_report {
 
 /* What the arbiter wants of a member. The agent's table says how to get there from where it is. */
 enum msg_goal {
-    MSG_GOAL_NONE = 0,    /* nothing known yet: keep things as they are */
-    MSG_GOAL_INIT = 1,    /* holder of a BOOTSTRAP record: initdb, start, report system id */
-    MSG_GOAL_HOLD = 2,    /* holder: be the primary of record.epoch under the grant */
-    MSG_GOAL_FOLLOW = 3,  /* be a standby of the holder; clone or rewind when needed */
-    MSG_GOAL_VOTE = 4,    /* promise `attempt`: take the receiver away, then report the position */
-    MSG_GOAL_HAND_OVER = 5, /* holder: CHECKPOINT, stop in order, hand back with the shutdown position */
-    MSG_GOAL_REFUSED = 6, /* must not take part; `reason` says why (other system id, doubled name ...) */
+    MSG_GOAL_NONE = 0,   /* nothing known yet: keep things as they are */
+    MSG_GOAL_INIT = 1,   /* holder of a BOOTSTRAP record: initdb, start, report system id */
+    MSG_GOAL_HOLD = 2,   /* holder: be the primary of record.epoch under the grant */
+    MSG_GOAL_FOLLOW = 3, /* be a standby of the holder; clone or rewind when needed */
+    MSG_GOAL_VOTE = 4,   /* promise `attempt`: take the receiver away, then report the position */
+    MSG_GOAL_HAND_OVER =
+        5, /* holder: CHECKPOINT, stop in order, hand back with the shutdown position */
+    MSG_GOAL_REFUSED =
+        6, /* must not take part; `reason` says why (other system id, doubled name ...) */
 };
 
 /* A member as the others need it to connect. */
@@ -174,7 +185,8 @@ struct msg_order {
     struct msg_record record;
     enum msg_goal goal;
     struct base_text reason; /* REFUSED, or why a wait goes on */
-    /* grant: only when record.epoch is held by the addressee's instance and all of section 2 holds */
+    /* grant: only when record.epoch is held by the addressee's instance and all of section 2 holds
+     */
     bool is_granted;
     uint64_t granted_epoch;
     int64_t ttl_us;

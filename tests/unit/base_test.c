@@ -42,7 +42,8 @@ static void test_numbers_as_text(void **state)
     buf_put_int(&b, INT64_MIN);
     buf_put_u8(&b, ' ');
     buf_put_hex(&b, 0xab, 8);
-    assert_true(slice_equal(buf_slice(&b), SLICE_LIT("18446744073709551615 -9223372036854775808 000000ab")));
+    assert_true(slice_equal(buf_slice(&b),
+                            SLICE_LIT("18446744073709551615 -9223372036854775808 000000ab")));
     uint64_t value = 7;
     assert_int_equal(slice_to_u64(SLICE_LIT("18446744073709551615"), &value), 0);
     assert_true(value == UINT64_MAX);

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The rules of the tree that a compiler does not check. usage: lint.sh BUILD_DIR
+# Each rule prints its offenders and counts as one test. Purity needs the archives of BUILD_DIR.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+build=$1
+here=tests/lint
+verdicts=$(mktemp)
+trap 'rm -f "$verdicts"' EXIT
+
+# rule NAME: offenders on standard input, none means passed.
+rule() {
+    local name=$1 offenders
+    offenders=$(cat)
+    if [ -z "$offenders" ]; then
+        echo ok >>"$verdicts"
+        printf 'ok    %s\n' "$name"
+    else
+        echo FAIL >>"$verdicts"
+        printf 'FAIL  %s\n' "$name"
+        sed 's/^/      /' <<<"$offenders" | head -n 40
+    fi
+}
+
+list() { git ls-files -co --exclude-standard -- "$@" | while read -r f; do [ -f "$f" ] && printf '%s\n' "$f"; done | sort; }
+mapfile -t code < <(list '*.c' '*.h')
+mapfile -t text < <(list '*.c' '*.h' '*.mk' '*.sh' '*.md' '*.proto' '*.awk' '*.yml' '*.yaml' 'Makefile' '.ci/run')
+
+for f in "${code[@]}"; do
+    head -n 1 "$f" | grep -q '^/\* SPDX-License-Identifier: Apache-2.0 \*/$' || echo "$f: first line is not the licence line"
+done | rule "licence line"
+
+for f in $(list '*.sh' '.ci/run'); do
+    sed -n 2p "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$f: second line is not the licence line"
+    bash -n "$f" 2>&1
+done | rule "shell scripts"
+
+for f in "${code[@]}"; do
+    case $f in *.h) ;; *) continue ;; esac
+    want=QUORATE_$(tr 'a-z/.-' 'A-Z___' <<<"$f")
+    grep -q "^#ifndef $want\$" "$f" && grep -q "^#define $want\$" "$f" || echo "$f: header guard is not $want"
+done | rule "header guards"
+
+awk 'length($0) > 100 { print FILENAME ":" FNR ": " length($0) " columns" }' "${code[@]}" | rule "100 columns"
+grep -nHE '[ 	]+$' "${text[@]}" | cut -c1-120 | rule "trailing space"
+grep -nHP '\t' "${code[@]}" | cut -c1-120 | rule "no tabs in C"
+grep -nHwE 'strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|atol|alloca|strncpy|strncat|setjmp|longjmp' "${code[@]}" |
+    grep -v '^tests/support/cm.h' | rule "banned calls"
+grep -nHwE 'TODO|FIXME|XXX|HACK' "${code[@]}" $(list '*.sh' '*.mk' '*.proto' Makefile) | grep -v '^tests/lint/lint.sh' | rule "no loose ends"
+grep -nHE '/(work|root)/|/tmp/q/' "${text[@]}" | grep -v '^tests/lint/lint.sh' | cut -c1-120 | rule "no path of one machine"
+awk -f $here/sizes.awk "${code[@]}" | sort >"$build/lint-sizes"
+comm -23 <(cut -d: -f1,2 "$build/lint-sizes" | sort -u) <(grep -v '^#' $here/ratchet.txt | sort -u) |
+    while IFS= read -r key; do grep -F -- "$key:" "$build/lint-sizes"; done | rule "function and file sizes"
+awk -f $here/layers.awk "${code[@]}" | rule "layers"
+
+for dir in $(list '*.c' | xargs -n1 dirname | sort -u); do
+    [ -f "$dir/README.md" ] || [ -f "$(dirname "$dir")/README.md" ] || echo "$dir: no README.md"
+done | rule "a README in every folder"
+
+# Objects that no rule builds are dead files.
+make --no-print-directory -s print-sources 2>/dev/null | tr ' ' '\n' | sort -u >"$build/lint-sources"
+list '*.c' | comm -23 - "$build/lint-sources" | sed 's/$/: in no module.mk/' | rule "no dead files"
+
+allowed='^(memcpy|memmove|memset|memcmp|memchr|strlen|strcmp|strncmp|strnlen|base_panic|__stack_chk_fail|__memcpy_chk|__memset_chk|__memmove_chk|_GLOBAL_OFFSET_TABLE_|__asan_.*|__ubsan_.*)$'
+for lib in base cores; do
+    [ -f "$build/lib$lib.a" ] || { echo "$build/lib$lib.a is not built"; continue; }
+    nm -A -u "$build/lib$lib.a" | awk '{print $1, $NF}' >"$build/lint-undefined"
+    nm --defined-only "$build/libbase.a" "$build/libcores.a" 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u >"$build/lint-defined"
+    while read -r where symbol; do
+        grep -qE "$allowed" <<<"$symbol" || grep -qxF "$symbol" "$build/lint-defined" || echo "$where $symbol"
+    done <"$build/lint-undefined"
+done | rule "cores are pure (no malloc, time, printf, open, rand)"
+
+if command -v clang-format >/dev/null; then
+    clang-format --dry-run -Werror "${code[@]}" 2>&1 | grep -E 'error|warning' | cut -c1-160 | rule "formatting"
+fi
+
+passed=$(grep -c ok "$verdicts") failed=$(grep -c FAIL "$verdicts")
+printf 'lint: %d passed, %d failed\n' "$passed" "$failed"
+[ -n "${QUORATE_COUNTS:-}" ] && echo "$passed $failed 0" >>"$QUORATE_COUNTS"
+[ "$failed" -eq 0 ]
