@@ -20,6 +20,7 @@ enum net_frame {
     NET_FRAME_RAFT = 1,   /* proto/msg/raft.h, peer to peer */
     NET_FRAME_REPORT = 2, /* proto/msg/agent.h struct msg_report, agent to quorum node */
     NET_FRAME_ORDER = 3,  /* proto/msg/agent.h struct msg_order, quorum node to agent */
+    NET_FRAME_KV = 4,     /* kv/service.c, peer to peer: a write passed on to the leader */
 };
 
 enum net_role {

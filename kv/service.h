@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key-value service of a quorum node: glue between its users (kv/api, arbiter/driver), the Raft
+ * node and the store.
+ *
+ * A write is checked, encoded and proposed; a follower passes it on to the leader. It is answered
+ * when this node itself has applied the entry. A linearizable read waits for a read barrier that
+ * began after it came, then runs in a store job; a serializable one runs at once. Everything is
+ * bounded: what does not fit is refused with TOO_MANY_REQUESTS. All functions are for the loop
+ * thread, except where said. `done` is called exactly once per accepted call and never from inside
+ * the function that accepted it, so the caller keeps call and request until then; there is no
+ * cancel, an answer nobody waits for is thrown away.
+ *
+ * The service must never decide by time or by leadership what a log entry does: that is kv/core's,
+ * from the entry and the store alone.
+ */
+#ifndef QUORATE_KV_SERVICE_H
+#define QUORATE_KV_SERVICE_H
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "base/types.h"
+#include "proto/msg/kv.h"
+#include "proto/port_net.h"
+#include "raft/port_store.h"
+
+#define KV_CALLS_MAX 1024u         /* calls accepted and not yet answered */
+#define KV_RESPONSE_MAX (8u << 20) /* bytes of one encoded response */
+#define KV_TIMEOUT_DEFAULT_US INT64_C(7000000)
+#define KV_NO_LEADER_AFTER_US INT64_C(1500000) /* without a leader for so long: NO_LEADER */
+
+struct kv_service;
+struct raft_machine; /* raft/node.h */
+struct raft_node;
+
+/* One request on its way. Owned by the caller, who sets the first four fields. */
+struct kv_call {
+    const struct kv_request *request; /* kept by the caller, with all its bytes, until done */
+    struct base_mono deadline;        /* TIMEOUT after that; a write's outcome is then unknown */
+    void *user;
+    /* error KV_OK: `response` is the encoded protobuf message (kv_wire_decode_response reads it),
+     * header filled in; valid during the call only. Else `response` is empty. */
+    void (*done)(struct kv_call *call, enum kv_error error, struct slice response);
+    /* the service's own */
+    struct kv_call *next;
+    uint64_t id;
+    uint64_t barrier_wanted;
+    bool is_retry;
+    enum kv_error error;
+    size_t response_at;
+    size_t response_len;
+};
+
+/* A swap that was applied on this node, or a record found by kv_service_load_records. */
+struct kv_swapped {
+    struct slice name;
+    bool is_loaded; /* from the store, not from an entry just applied */
+    bool is_won;    /* false: void, and the fields below are the record that stands (0, 0: none) */
+    uint64_t epoch;
+    uint64_t revision;
+    struct slice blob;
+    uint64_t expect_epoch; /* of the swap, also of a void one; 0 when loaded */
+    uint64_t expect_revision;
+    uint64_t index; /* of the entry and its term; 0 when loaded */
+    uint64_t term;
+    int64_t kv_revision; /* main revision that its puts got; 0 when void or loaded */
+};
+
+/* Waiting for a proof of leadership without a request behind it. Owned by the caller until done. */
+struct kv_barrier {
+    void *user;
+    /* 0: a quorum round that began after kv_service_barrier confirmed that this node leads and
+     * every entry committed before is applied as seen by a later store job. Else BASE_E_NOTLEADER,
+     * BASE_E_NOQUORUM, BASE_E_TIMEOUT, ... */
+    void (*done)(struct kv_barrier *barrier, int status);
+    /* the service's own */
+    struct kv_barrier *next;
+    uint64_t id;
+};
+
+struct kv_service_options {
+    struct raft_node *node; /* or NULL and kv_service_set_node before the first call */
+    struct store_port store;
+    struct net_port net; /* for passing writes on to the leader; links are node ids */
+    uint64_t cluster_id;
+    uint64_t member_id;        /* this node's id in Raft */
+    uint64_t life;             /* random, new at each start, not 0 */
+    uint64_t quota_bytes;      /* of the store; writes that add are refused above */
+    struct slice version;      /* for Maintenance.Status, "3.4.23" */
+    struct kv_members members; /* for MemberList; kept by the caller */
+    void *user;
+    /* On every node, in log order, for every swap applied (won or void) and every record loaded.
+     * Slices are valid during the call. May be NULL. */
+    void (*swapped)(void *user, const struct kv_swapped *swapped);
+    /* The Raft role changed. May be NULL. */
+    void (*role_changed)(void *user);
+    /* An applied entry changed the store to this revision (seat of the watch). May be NULL. */
+    void (*revised)(void *user, int64_t revision);
+};
+
+/* Allocates all memory of the service (some 20 MiB of address space; pages are touched as they are
+ * used). BASE_E_NOMEM. Close frees; calls still open get STOPPED first; the store must have no job
+ * of it left. */
+MUST_CHECK int kv_service_open(const struct kv_service_options *options, struct kv_service **ret);
+void kv_service_close(struct kv_service *service);
+void kv_service_set_node(struct kv_service *service, struct raft_node *node);
+
+/* Fills in what the Raft node shall drive. Valid as long as the service. */
+void kv_service_machine(struct kv_service *service, struct raft_machine *ret);
+
+/* Requests of clients: RANGE, PUT, DELETE, TXN, STATUS, MEMBER_LIST. 0: accepted, `done` will
+ * follow. Else the error for the client, and `done` is not called. A SWAP, and a write under
+ * KV_RESERVED_PREFIX, is refused with PERMISSION_DENIED. */
+MUST_CHECK enum kv_error kv_service_submit(struct kv_service *service, struct kv_call *call);
+
+/* The arbiter's swap; request kind KV_KIND_SWAP. Leader only, never passed on (NOT_LEADER). `done`
+ * gets KV_OK with an empty response when it won, SWAP_VOID when it did not, LEADER_CHANGED or
+ * TIMEOUT when the outcome is unknown; `swapped` was called before. */
+MUST_CHECK enum kv_error kv_service_swap(struct kv_service *service, struct kv_call *call);
+
+/* Asks for a proof of leadership. 0, BASE_E_NOTLEADER at once, BASE_E_BUSY. */
+MUST_CHECK int kv_service_barrier(struct kv_service *service, struct kv_barrier *barrier);
+
+/* Reads all records of the arbiter in one store job; calls options.swapped per record with
+ * is_loaded, in order of names, then loaded(user, status). One at a time (BASE_E_BUSY). */
+MUST_CHECK int kv_service_load_records(struct kv_service *service,
+                                       void (*loaded)(void *user, int status));
+
+/* A frame NET_FRAME_KV (its type byte first) from the quorum node `from`. Damaged ones are dropped.
+ */
+void kv_service_receive(struct kv_service *service, uint64_t from, struct slice payload);
+
+/* Passes time: ends calls that are over their deadline. To be called at least every 100 ms while
+ * kv_service_open_calls is not 0, and once a second otherwise. */
+void kv_service_tick(struct kv_service *service, struct base_mono now);
+size_t kv_service_open_calls(const struct kv_service *service);
+
+/* Newest revision that this node has applied, and bytes in use of the store as last seen. */
+int64_t kv_service_revision(const struct kv_service *service);
+uint64_t kv_service_bytes_used(const struct kv_service *service);
+
+#endif
