@@ -1,0 +1,2 @@
+# Listed here once they exist.
+LIB_io +=
