@@ -1,0 +1,1 @@
+LIB_wire += proto/wire/arena.c
