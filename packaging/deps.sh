@@ -6,7 +6,7 @@
 set -eu
 packages="gcc make pkg-config libuv1-dev liblmdb-dev libssl-dev libprotobuf-c-dev protobuf-c-compiler
 libnghttp2-dev libhttp-parser-dev libjansson-dev libyaml-dev libpq-dev libcmocka-dev postgresql-15
-postgresql-client-15 etcd-client openssl clang clang-format clang-tidy libclang-rt-14-dev iproute2 nftables
+postgresql-client-15 etcd-client openssl clang clang-format clang-tidy libclang-rt-14-dev iproute2 iputils-ping nftables
 procps psmisc jq xfsprogs e2fsprogs util-linux"
 missing=""
 for package in $packages; do
