@@ -51,7 +51,9 @@ struct db_order {
     uint32_t timeline; /* PROMOTE */
     uint64_t epoch;    /* for files that remember it */
     struct msg_names sync_names;
-    uint8_t sync_count;
+    uint8_t sync_count; /* above 0 with fewer names than that: nothing is acknowledged, never "off" */
+    bool is_gated; /* PREPARE_PRIMARY after a crash: no clients but standbys and our own sessions until the next
+                      BARRIER has completed, which lifts it */
     int64_t timeout_us;
 };
 
@@ -64,6 +66,7 @@ struct db_done {
 
 /* What the last probe saw; facts only. */
 struct db_view {
+    uint64_t orders_done;   /* id of the last order that had completed when this probe began; 0 none */
     bool has_directory;    /* a data directory with a control file */
     bool is_directory_bad; /* half rewound, half cloned or damaged: only a clone helps */
     uint64_t system_id;
