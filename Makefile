@@ -77,6 +77,7 @@ CPPFLAGS += $(call pkg_cflags,$(ALL_PKGS))
 # --- objects ----------------------------------------------------------------------------------------------------
 GEN_C := $(patsubst proto/schema/%.proto,$(B)/gen/%.pb-c.c,$(sort $(PROTOS)))
 GEN_H := $(GEN_C:.c=.h)
+.SECONDARY: $(GEN_C) $(GEN_H)
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: proto/schema/%.proto
 	@mkdir -p $(B)/gen
 	@protoc-c --c_out=$(B)/gen --proto_path=proto/schema $<

@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Codec of the agent protocol and of the record, over protobuf-c with memory from the stack.
+ *
+ * Used by agents/driver.c and arbiter/driver.c. What comes from outside is checked field by field
+ * while it is copied into plain structs; the first wrong field makes the whole message
+ * BASE_E_PROTO. Never trusts a length, a count or an enumeration, and never calls malloc: a message
+ * that needs more than its arena is refused.
+ */
+#include "proto/wire/agent.h"
+
+#include "agent.pb-c.h"
+#include "base/assert.h"
+#include "base/name.h"
+#include "proto/wire/arena.h"
+
+/* Enough for a full order: record, 16 members and two name sets, with room for unknown fields. */
+#define ARENA_BYTES 49152
+
+struct arena {
+    struct wire_arena bump;
+    uint8_t memory[ARENA_BYTES];
+};
+
+/* --- names, texts, sets
+ * --------------------------------------------------------------------------- */
+
+static bool get_name(const char *text, bool may_be_empty, struct base_name *ret)
+{
+    if (text[0] == '\0' && may_be_empty) {
+        *ret = (struct base_name){{0}};
+        return true;
+    }
+    return base_name_from_text(text, ret) == 0;
+}
+
+static bool get_text(const char *text, struct base_text *ret)
+{
+    struct slice s = slice_from_text(text);
+    if (s.len > BASE_TEXT_MAX) {
+        return false;
+    }
+    *ret = base_text_from(s);
+    return true;
+}
+
+static bool get_names(size_t count, char *const *texts, struct msg_names *ret)
+{
+    if (count > MSG_MEMBERS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!get_name(texts[i], false, &ret->names[i])) {
+            return false;
+        }
+        if (i > 0 && base_name_compare(&ret->names[i - 1], &ret->names[i]) >= 0) {
+            return false;
+        }
+    }
+    ret->count = (uint8_t)count;
+    return true;
+}
+
+static bool get_u8(uint32_t value, uint32_t max, uint8_t *ret)
+{
+    if (value > max) {
+        return false;
+    }
+    *ret = (uint8_t)value;
+    return true;
+}
+
+static bool get_u16(uint32_t value, uint16_t *ret)
+{
+    if (value > UINT16_MAX) {
+        return false;
+    }
+    *ret = (uint16_t)value;
+    return true;
+}
+
+/* protobuf-c wants writable pointers and does not write through them when packing. */
+static char *put_text(const char *text)
+{
+    union {
+        const char *in;
+        char *out;
+    } cast = {.in = text};
+    return cast.out;
+}
+
+static void put_names(const struct msg_names *names, char *pointers[MSG_MEMBERS_MAX])
+{
+    BASE_ASSERT(names->count <= MSG_MEMBERS_MAX);
+    for (size_t i = 0; i < names->count; i++) {
+        pointers[i] = put_text(names->names[i].text);
+    }
+}
+
+static int pack(const ProtobufCMessage *message, struct buf *out)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    if (size > WIRE_AGENT_BYTES_MAX || size > out->cap - out->len) {
+        return BASE_E_TOOBIG;
+    }
+    out->len += protobuf_c_message_pack(message, out->data + out->len);
+    return 0;
+}
+
+static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *type, struct slice bytes,
+                                struct arena *arena)
+{
+    wire_arena_init(&arena->bump, arena->memory, sizeof(arena->memory));
+    if (bytes.len > WIRE_AGENT_BYTES_MAX) {
+        return NULL;
+    }
+    return protobuf_c_message_unpack(type, wire_arena_allocator(&arena->bump), bytes.len,
+                                     bytes.data);
+}
+
+/* --- parts
+ * ---------------------------------------------------------------------------------------- */
+
+static Quorate__Agent__Position put_position(const struct msg_position *in)
+{
+    Quorate__Agent__Position out = QUORATE__AGENT__POSITION__INIT;
+    out.lineage = in->lineage;
+    out.timeline = in->timeline;
+    out.lsn = in->lsn;
+    return out;
+}
+
+static void get_position(const Quorate__Agent__Position *in, struct msg_position *ret)
+{
+    if (in != NULL) {
+        *ret = (struct msg_position){in->lineage, in->timeline, in->lsn};
+    }
+}
+
+static Quorate__Agent__Attempt put_attempt(const struct msg_attempt *in)
+{
+    Quorate__Agent__Attempt out = QUORATE__AGENT__ATTEMPT__INIT;
+    out.term = in->term;
+    out.number = in->number;
+    return out;
+}
+
+static void get_attempt(const Quorate__Agent__Attempt *in, struct msg_attempt *ret)
+{
+    if (in != NULL) {
+        *ret = (struct msg_attempt){in->term, in->number};
+    }
+}
+
+/* --- record
+ * --------------------------------------------------------------------------------------- */
+
+/* A packed record points into these and into the struct that it was made from. */
+struct record_parts {
+    Quorate__Agent__Record record;
+    Quorate__Agent__Position floor;
+    char *voters[MSG_MEMBERS_MAX];
+};
+
+static void put_record_settings(const struct msg_record *in, Quorate__Agent__Record *out)
+{
+    out->ttl_ms = in->ttl_ms;
+    out->heartbeat_ms = in->heartbeat_ms;
+    out->freeze_max_ms = in->freeze_max_ms;
+    out->sync_mode = in->sync_mode;
+    out->sync_count = in->sync_count;
+    out->is_sync_strict = in->is_sync_strict;
+    out->maximum_lag_bytes = in->maximum_lag_bytes;
+}
+
+static void put_record(const struct msg_record *in, struct record_parts *parts)
+{
+    Quorate__Agent__Record *out = &parts->record;
+    quorate__agent__record__init(out);
+    parts->floor = put_position(&in->floor);
+    put_names(&in->voters, parts->voters);
+    out->cluster = put_text(in->cluster.text);
+    out->epoch = in->epoch;
+    out->revision = in->revision;
+    out->system_id = in->system_id;
+    out->state = in->state;
+    out->holder = put_text(in->holder.text);
+    out->holder_instance = in->holder_instance;
+    out->floor = &parts->floor;
+    out->floor_epoch = in->floor_epoch;
+    out->timeline = in->timeline;
+    out->timeline_highest = in->timeline_highest;
+    out->since_wall_us = in->since_wall_us;
+    out->n_voters = in->voters.count;
+    out->voters = parts->voters;
+    out->votes_needed_r = in->votes_needed_r;
+    out->is_opened = in->is_opened;
+    out->target = put_text(in->target.text);
+    put_record_settings(in, out);
+}
+
+static bool get_record_settings(const Quorate__Agent__Record *in, struct msg_record *out)
+{
+    if (in->sync_mode > MSG_SYNC_ASYNC) {
+        return false;
+    }
+    out->ttl_ms = in->ttl_ms;
+    out->heartbeat_ms = in->heartbeat_ms;
+    out->freeze_max_ms = in->freeze_max_ms;
+    out->sync_mode = (enum msg_sync_mode)in->sync_mode;
+    out->is_sync_strict = in->is_sync_strict != 0;
+    out->maximum_lag_bytes = in->maximum_lag_bytes;
+    return get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count);
+}
+
+static bool get_record(const Quorate__Agent__Record *in, struct msg_record *out)
+{
+    *out = (struct msg_record){0};
+    if (in == NULL) {
+        return true;
+    }
+    if (in->state > MSG_RECORD_SWITCHOVER) {
+        return false;
+    }
+    out->epoch = in->epoch;
+    out->revision = in->revision;
+    out->system_id = in->system_id;
+    out->state = (enum msg_record_state)in->state;
+    out->holder_instance = in->holder_instance;
+    get_position(in->floor, &out->floor);
+    out->floor_epoch = in->floor_epoch;
+    out->timeline = in->timeline;
+    out->timeline_highest = in->timeline_highest;
+    out->since_wall_us = in->since_wall_us;
+    out->is_opened = in->is_opened != 0;
+    return get_name(in->cluster, true, &out->cluster) && get_name(in->holder, true, &out->holder) &&
+           get_name(in->target, true, &out->target) &&
+           get_names(in->n_voters, in->voters, &out->voters) &&
+           get_u8(in->votes_needed_r, MSG_MEMBERS_MAX, &out->votes_needed_r) &&
+           get_record_settings(in, out);
+}
+
+int wire_record_encode(const struct msg_record *record, struct buf *out)
+{
+    struct record_parts parts;
+    if (record->voters.count > MSG_MEMBERS_MAX) {
+        return BASE_E_INVALID;
+    }
+    put_record(record, &parts);
+    return pack(&parts.record.base, out);
+}
+
+int wire_record_decode(struct slice bytes, struct msg_record *ret)
+{
+    struct arena arena;
+    struct msg_record record;
+    ProtobufCMessage *message = unpack(&quorate__agent__record__descriptor, bytes, &arena);
+    if (message == NULL ||
+        !get_record((const Quorate__Agent__Record *)(const void *)message, &record)) {
+        return BASE_E_PROTO;
+    }
+    *ret = record;
+    return 0;
+}
+
+/* --- report
+ * --------------------------------------------------------------------------------------- */
+
+struct report_parts {
+    Quorate__Agent__Report report;
+    Quorate__Agent__Position position;
+    Quorate__Agent__Attempt promised;
+    char *sync_names[MSG_MEMBERS_MAX];
+    Quorate__Agent__Standby standbys[MSG_MEMBERS_MAX];
+    Quorate__Agent__Standby *standby_pointers[MSG_MEMBERS_MAX];
+};
+
+static void put_standbys(const struct msg_report *in, struct report_parts *parts)
+{
+    for (size_t i = 0; i < in->standbys_count; i++) {
+        Quorate__Agent__Standby *out = &parts->standbys[i];
+        quorate__agent__standby__init(out);
+        out->member = put_text(in->standbys[i].member.text);
+        out->flush_lsn = in->standbys[i].flush_lsn;
+        out->is_streaming = in->standbys[i].is_streaming;
+        out->is_confirmed = in->standbys[i].is_confirmed;
+        parts->standby_pointers[i] = out;
+    }
+    parts->report.n_standbys = in->standbys_count;
+    parts->report.standbys = parts->standby_pointers;
+}
+
+static void put_report_right(const struct msg_report *in, Quorate__Agent__Report *out)
+{
+    out->epoch_seen = in->epoch_seen;
+    out->epoch_held = in->epoch_held;
+    out->epoch_handed_back = in->epoch_handed_back;
+    out->is_handback_clean = in->is_handback_clean;
+    out->handback_lsn = in->handback_lsn;
+    out->lease_left_us = in->lease_left_us;
+    out->is_tree_gone = in->is_tree_gone;
+}
+
+static void put_report_database(const struct msg_report *in, struct report_parts *parts)
+{
+    Quorate__Agent__Report *out = &parts->report;
+    parts->position = put_position(&in->position);
+    parts->promised = put_attempt(&in->promised);
+    put_names(&in->sync_names, parts->sync_names);
+    out->db_state = in->db_state;
+    out->system_id = in->system_id;
+    out->position = &parts->position;
+    out->timeline_highest = in->timeline_highest;
+    out->replay_lsn = in->replay_lsn;
+    out->is_open = in->is_open;
+    out->is_receiving = in->is_receiving;
+    out->is_rejoin_needed = in->is_rejoin_needed;
+    out->opened_lsn = in->opened_lsn;
+    out->promised = &parts->promised;
+    out->is_vote_valid = in->is_vote_valid;
+    out->is_sync_known = in->is_sync_known;
+    out->n_sync_names = in->sync_names.count;
+    out->sync_names = parts->sync_names;
+    out->sync_count = in->sync_count;
+    out->is_sync_barrier_passed = in->is_sync_barrier_passed;
+    put_standbys(in, parts);
+}
+
+static void put_report_comfort(const struct msg_report *in, Quorate__Agent__Report *out)
+{
+    out->is_nofailover = in->is_nofailover;
+    out->is_nosync = in->is_nosync;
+    out->priority = in->priority;
+    out->pause_worst_us = in->pause_worst_us;
+    out->note = put_text(in->note.text);
+    out->has_seed = in->has_seed;
+    out->seed_ttl_ms = in->seed_ttl_ms;
+    out->seed_heartbeat_ms = in->seed_heartbeat_ms;
+    out->seed_freeze_max_ms = in->seed_freeze_max_ms;
+    out->seed_sync_mode = in->seed_sync_mode;
+    out->seed_sync_strict = in->seed_sync_strict;
+}
+
+int wire_report_encode(const struct msg_report *report, struct buf *out)
+{
+    struct report_parts parts;
+    if (report->sync_names.count > MSG_MEMBERS_MAX || report->standbys_count > MSG_MEMBERS_MAX) {
+        return BASE_E_INVALID;
+    }
+    quorate__agent__report__init(&parts.report);
+    parts.report.cluster = put_text(report->cluster.text);
+    parts.report.member = put_text(report->member.text);
+    parts.report.instance = report->instance;
+    parts.report.session = report->session;
+    parts.report.number = report->number;
+    parts.report.order_term = report->order_term;
+    parts.report.order_number = report->order_number;
+    parts.report.host = put_text(report->host.text);
+    parts.report.db_port = report->db_port;
+    parts.report.http_port = report->http_port;
+    put_report_right(report, &parts.report);
+    put_report_database(report, &parts);
+    put_report_comfort(report, &parts.report);
+    return pack(&parts.report.base, out);
+}
+
+static bool get_standbys(const Quorate__Agent__Report *in, struct msg_report *out)
+{
+    if (in->n_standbys > MSG_MEMBERS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < in->n_standbys; i++) {
+        const Quorate__Agent__Standby *from = in->standbys[i];
+        struct msg_standby *to = &out->standbys[i];
+        if (!get_name(from->member, false, &to->member)) {
+            return false;
+        }
+        to->flush_lsn = from->flush_lsn;
+        to->is_streaming = from->is_streaming != 0;
+        to->is_confirmed = from->is_confirmed != 0;
+    }
+    out->standbys_count = (uint8_t)in->n_standbys;
+    return true;
+}
+
+static bool get_report_identity(const Quorate__Agent__Report *in, struct msg_report *out)
+{
+    out->instance = in->instance;
+    out->session = in->session;
+    out->number = in->number;
+    out->order_term = in->order_term;
+    out->order_number = in->order_number;
+    return get_name(in->cluster, false, &out->cluster) &&
+           get_name(in->member, false, &out->member) && get_text(in->host, &out->host) &&
+           get_u16(in->db_port, &out->db_port) && get_u16(in->http_port, &out->http_port);
+}
+
+static void get_report_right(const Quorate__Agent__Report *in, struct msg_report *out)
+{
+    out->epoch_seen = in->epoch_seen;
+    out->epoch_held = in->epoch_held;
+    out->epoch_handed_back = in->epoch_handed_back;
+    out->is_handback_clean = in->is_handback_clean != 0;
+    out->handback_lsn = in->handback_lsn;
+    out->lease_left_us = in->lease_left_us;
+    out->is_tree_gone = in->is_tree_gone != 0;
+}
+
+static bool get_report_database(const Quorate__Agent__Report *in, struct msg_report *out)
+{
+    if (in->db_state > MSG_DB_FAILED) {
+        return false;
+    }
+    out->db_state = (enum msg_db_state)in->db_state;
+    out->system_id = in->system_id;
+    get_position(in->position, &out->position);
+    out->timeline_highest = in->timeline_highest;
+    out->replay_lsn = in->replay_lsn;
+    out->is_open = in->is_open != 0;
+    out->is_receiving = in->is_receiving != 0;
+    out->is_rejoin_needed = in->is_rejoin_needed != 0;
+    out->opened_lsn = in->opened_lsn;
+    get_attempt(in->promised, &out->promised);
+    out->is_vote_valid = in->is_vote_valid != 0;
+    out->is_sync_known = in->is_sync_known != 0;
+    out->is_sync_barrier_passed = in->is_sync_barrier_passed != 0;
+    return get_names(in->n_sync_names, in->sync_names, &out->sync_names) &&
+           get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count) && get_standbys(in, out);
+}
+
+static bool get_report_comfort(const Quorate__Agent__Report *in, struct msg_report *out)
+{
+    if (in->seed_sync_mode > MSG_SYNC_ASYNC) {
+        return false;
+    }
+    out->is_nofailover = in->is_nofailover != 0;
+    out->is_nosync = in->is_nosync != 0;
+    out->pause_worst_us = in->pause_worst_us;
+    out->has_seed = in->has_seed != 0;
+    out->seed_ttl_ms = in->seed_ttl_ms;
+    out->seed_heartbeat_ms = in->seed_heartbeat_ms;
+    out->seed_freeze_max_ms = in->seed_freeze_max_ms;
+    out->seed_sync_mode = (enum msg_sync_mode)in->seed_sync_mode;
+    out->seed_sync_strict = in->seed_sync_strict != 0;
+    return get_u8(in->priority, UINT8_MAX, &out->priority) && get_text(in->note, &out->note);
+}
+
+int wire_report_decode(struct slice bytes, struct msg_report *ret)
+{
+    struct arena arena;
+    struct msg_report report = {0};
+    const ProtobufCMessage *message = unpack(&quorate__agent__report__descriptor, bytes, &arena);
+    const Quorate__Agent__Report *in = (const Quorate__Agent__Report *)(const void *)message;
+    if (in == NULL || !get_report_identity(in, &report) || !get_report_database(in, &report) ||
+        !get_report_comfort(in, &report)) {
+        return BASE_E_PROTO;
+    }
+    get_report_right(in, &report);
+    *ret = report;
+    return 0;
+}
+
+/* --- order
+ * ---------------------------------------------------------------------------------------- */
+
+struct order_parts {
+    Quorate__Agent__Order order;
+    struct record_parts record;
+    Quorate__Agent__Attempt attempt;
+    Quorate__Agent__Attempt ended;
+    char *sync_names[MSG_MEMBERS_MAX];
+    Quorate__Agent__Member members[MSG_MEMBERS_MAX];
+    Quorate__Agent__Member *member_pointers[MSG_MEMBERS_MAX];
+};
+
+static void put_members(const struct msg_order *in, struct order_parts *parts)
+{
+    for (size_t i = 0; i < in->members_count; i++) {
+        Quorate__Agent__Member *out = &parts->members[i];
+        quorate__agent__member__init(out);
+        out->member = put_text(in->members[i].member.text);
+        out->host = put_text(in->members[i].host.text);
+        out->db_port = in->members[i].db_port;
+        out->http_port = in->members[i].http_port;
+        out->db_state = in->members[i].db_state;
+        out->is_open = in->members[i].is_open;
+        parts->member_pointers[i] = out;
+    }
+    parts->order.n_members = in->members_count;
+    parts->order.members = parts->member_pointers;
+}
+
+static void put_order(const struct msg_order *in, struct order_parts *parts)
+{
+    Quorate__Agent__Order *out = &parts->order;
+    quorate__agent__order__init(out);
+    put_record(&in->record, &parts->record);
+    parts->attempt = put_attempt(&in->attempt);
+    parts->ended = put_attempt(&in->ended);
+    put_names(&in->sync_names, parts->sync_names);
+    out->session = in->session;
+    out->number = in->number;
+    out->term = in->term;
+    out->record = &parts->record.record;
+    out->goal = in->goal;
+    out->reason = put_text(in->reason.text);
+    out->is_granted = in->is_granted;
+    out->granted_epoch = in->granted_epoch;
+    out->ttl_us = in->ttl_us;
+    out->attempt = &parts->attempt;
+    out->has_sync = in->has_sync;
+    out->n_sync_names = in->sync_names.count;
+    out->sync_names = parts->sync_names;
+    out->sync_count = in->sync_count;
+    out->ended = &parts->ended;
+    put_members(in, parts);
+}
+
+int wire_order_encode(const struct msg_order *order, struct buf *out)
+{
+    struct order_parts parts;
+    if (order->sync_names.count > MSG_MEMBERS_MAX || order->members_count > MSG_MEMBERS_MAX ||
+        order->record.voters.count > MSG_MEMBERS_MAX) {
+        return BASE_E_INVALID;
+    }
+    put_order(order, &parts);
+    return pack(&parts.order.base, out);
+}
+
+static bool get_members(const Quorate__Agent__Order *in, struct msg_order *out)
+{
+    if (in->n_members > MSG_MEMBERS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < in->n_members; i++) {
+        const Quorate__Agent__Member *from = in->members[i];
+        struct msg_member *to = &out->members[i];
+        if (from->db_state > MSG_DB_FAILED || !get_name(from->member, false, &to->member) ||
+            !get_text(from->host, &to->host) || !get_u16(from->db_port, &to->db_port) ||
+            !get_u16(from->http_port, &to->http_port)) {
+            return false;
+        }
+        to->db_state = (enum msg_db_state)from->db_state;
+        to->is_open = from->is_open != 0;
+    }
+    out->members_count = (uint8_t)in->n_members;
+    return true;
+}
+
+static bool get_order(const Quorate__Agent__Order *in, struct msg_order *out)
+{
+    if (in->goal > MSG_GOAL_REFUSED) {
+        return false;
+    }
+    out->session = in->session;
+    out->number = in->number;
+    out->term = in->term;
+    out->goal = (enum msg_goal)in->goal;
+    out->is_granted = in->is_granted != 0;
+    out->granted_epoch = in->granted_epoch;
+    out->ttl_us = in->ttl_us;
+    out->has_sync = in->has_sync != 0;
+    get_attempt(in->attempt, &out->attempt);
+    get_attempt(in->ended, &out->ended);
+    return get_record(in->record, &out->record) && get_text(in->reason, &out->reason) &&
+           get_names(in->n_sync_names, in->sync_names, &out->sync_names) &&
+           get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count) && get_members(in, out);
+}
+
+int wire_order_decode(struct slice bytes, struct msg_order *ret)
+{
+    struct arena arena;
+    struct msg_order order = {0};
+    const ProtobufCMessage *message = unpack(&quorate__agent__order__descriptor, bytes, &arena);
+    const Quorate__Agent__Order *in = (const Quorate__Agent__Order *)(const void *)message;
+    if (in == NULL || !get_order(in, &order)) {
+        return BASE_E_PROTO;
+    }
+    *ret = order;
+    return 0;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Codec of the agent protocol: full round trips, limits, and mutated bytes that must never do harm.
+ */
+#include "tests/support/cm.h"
+
+#include "base/name.h"
+#include "base/rand.h"
+#include "proto/wire/agent.h"
+
+#include <string.h>
+
+static struct base_name name_of(const char *text)
+{
+    struct base_name name = {{0}};
+    assert_int_equal(base_name_from_text(text, &name), 0);
+    return name;
+}
+
+static struct base_name long_name(size_t i)
+{
+    char text[BASE_NAME_MAX + 1];
+    memset(text, 'm', sizeof(text));
+    text[0] = (char)('a' + (int)i);
+    text[BASE_NAME_MAX] = '\0';
+    return name_of(text);
+}
+
+static struct base_text long_text(void)
+{
+    char text[BASE_TEXT_MAX + 1];
+    memset(text, 't', sizeof(text));
+    text[BASE_TEXT_MAX] = '\0';
+    return base_text_from(slice_from_text(text));
+}
+
+static void fill_names(struct msg_names *names)
+{
+    names->count = MSG_MEMBERS_MAX;
+    for (size_t i = 0; i < MSG_MEMBERS_MAX; i++) {
+        names->names[i] = long_name(i);
+    }
+}
+
+static struct msg_record full_record(void)
+{
+    struct msg_record r = {.cluster = long_name(0),
+                           .epoch = UINT64_MAX,
+                           .revision = UINT64_MAX - 1,
+                           .system_id = UINT64_MAX - 2,
+                           .state = MSG_RECORD_SWITCHOVER,
+                           .holder = long_name(1),
+                           .holder_instance = UINT64_MAX - 3,
+                           .floor = {UINT64_MAX, UINT32_MAX, UINT64_MAX},
+                           .floor_epoch = UINT64_MAX,
+                           .timeline = UINT32_MAX,
+                           .timeline_highest = UINT32_MAX,
+                           .since_wall_us = INT64_MIN,
+                           .votes_needed_r = 3,
+                           .is_opened = true,
+                           .target = long_name(2),
+                           .ttl_ms = 2000,
+                           .heartbeat_ms = 250,
+                           .freeze_max_ms = 3000,
+                           .sync_mode = MSG_SYNC_ASYNC,
+                           .sync_count = 2,
+                           .is_sync_strict = true,
+                           .maximum_lag_bytes = UINT64_MAX};
+    fill_names(&r.voters);
+    return r;
+}
+
+static struct msg_report full_report(void)
+{
+    struct msg_report r = {0};
+    r.cluster = long_name(0);
+    r.member = long_name(1);
+    r.instance = 1;
+    r.session = UINT64_MAX;
+    r.number = 3;
+    r.order_term = 4;
+    r.order_number = 5;
+    r.host = long_text();
+    r.db_port = UINT16_MAX;
+    r.http_port = 8008;
+    r.epoch_seen = 6;
+    r.epoch_held = 7;
+    r.epoch_handed_back = 8;
+    r.is_handback_clean = true;
+    r.handback_lsn = 9;
+    r.lease_left_us = -10;
+    r.is_tree_gone = true;
+    r.db_state = MSG_DB_FAILED;
+    r.system_id = 11;
+    r.position = (struct msg_position){12, 13, 14};
+    r.timeline_highest = 15;
+    r.replay_lsn = 16;
+    r.is_open = r.is_receiving = r.is_rejoin_needed = true;
+    r.opened_lsn = 17;
+    r.promised = (struct msg_attempt){18, 19};
+    r.is_vote_valid = r.is_sync_known = true;
+    fill_names(&r.sync_names);
+    r.sync_count = MSG_MEMBERS_MAX;
+    r.is_sync_barrier_passed = true;
+    r.standbys_count = MSG_MEMBERS_MAX;
+    for (size_t i = 0; i < MSG_MEMBERS_MAX; i++) {
+        r.standbys[i] = (struct msg_standby){long_name(i), UINT64_MAX, true, true};
+    }
+    r.is_nofailover = r.is_nosync = true;
+    r.priority = UINT8_MAX;
+    r.pause_worst_us = 20;
+    r.note = long_text();
+    r.has_seed = r.seed_sync_strict = true;
+    r.seed_ttl_ms = 21;
+    r.seed_heartbeat_ms = 22;
+    r.seed_freeze_max_ms = 23;
+    r.seed_sync_mode = MSG_SYNC_ASYNC;
+    return r;
+}
+
+static struct msg_order full_order(void)
+{
+    struct msg_order o = {0};
+    o.session = 1;
+    o.number = 2;
+    o.term = 3;
+    o.record = full_record();
+    o.goal = MSG_GOAL_REFUSED;
+    o.reason = long_text();
+    o.is_granted = true;
+    o.granted_epoch = 4;
+    o.ttl_us = 2000000;
+    o.attempt = (struct msg_attempt){5, 6};
+    o.has_sync = true;
+    fill_names(&o.sync_names);
+    o.sync_count = 2;
+    o.ended = (struct msg_attempt){7, 8};
+    o.members_count = MSG_MEMBERS_MAX;
+    for (size_t i = 0; i < MSG_MEMBERS_MAX; i++) {
+        o.members[i] =
+            (struct msg_member){long_name(i), long_text(), 5432, 8008, MSG_DB_FAILED, true};
+    }
+    return o;
+}
+
+static uint8_t memory[WIRE_AGENT_BYTES_MAX];
+static uint8_t memory_again[WIRE_AGENT_BYTES_MAX];
+
+/* Padding bytes of the structs do not matter: what was decoded must encode to the same bytes. */
+static void test_full_record_round_trip(void **state)
+{
+    (void)state;
+    struct msg_record in = full_record();
+    struct msg_record out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct buf again = buf_over(memory_again, sizeof(memory_again));
+    assert_int_equal(wire_record_encode(&in, &b), 0);
+    assert_int_equal(wire_record_decode(buf_slice(&b), &out), 0);
+    assert_int_equal(wire_record_encode(&out, &again), 0);
+    assert_true(slice_equal(buf_slice(&b), buf_slice(&again)));
+    assert_true(out.epoch == in.epoch && out.floor.lsn == in.floor.lsn);
+    assert_true(out.floor_epoch == in.floor_epoch && out.maximum_lag_bytes == in.maximum_lag_bytes);
+    assert_int_equal(out.voters.count, MSG_MEMBERS_MAX);
+    assert_true(base_name_equal(&out.target, &in.target));
+}
+
+static void test_full_report_round_trip(void **state)
+{
+    (void)state;
+    struct msg_report in = full_report();
+    struct msg_report out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct buf again = buf_over(memory_again, sizeof(memory_again));
+    assert_int_equal(wire_report_encode(&in, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &out), 0);
+    assert_int_equal(wire_report_encode(&out, &again), 0);
+    assert_true(slice_equal(buf_slice(&b), buf_slice(&again)));
+    assert_true(out.epoch_handed_back == 8 && out.handback_lsn == 9 && out.lease_left_us == -10);
+    assert_true(out.position.lineage == 12 && out.promised.number == 19 && out.order_number == 5);
+    assert_true(out.standbys[15].is_confirmed && out.seed_sync_strict && out.is_tree_gone);
+}
+
+static void test_full_order_round_trip(void **state)
+{
+    (void)state;
+    struct msg_order in = full_order();
+    struct msg_order out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct buf again = buf_over(memory_again, sizeof(memory_again));
+    assert_int_equal(wire_order_encode(&in, &b), 0);
+    assert_int_equal(wire_order_decode(buf_slice(&b), &out), 0);
+    assert_int_equal(wire_order_encode(&out, &again), 0);
+    assert_true(slice_equal(buf_slice(&b), buf_slice(&again)));
+    assert_true(out.is_granted && out.granted_epoch == 4 && out.ttl_us == 2000000);
+    assert_true(out.ended.number == 8 && out.attempt.term == 5 &&
+                out.record.revision == UINT64_MAX - 1);
+    assert_true(out.members[15].is_open && out.members_count == MSG_MEMBERS_MAX);
+}
+
+static void test_empty_record_and_report(void **state)
+{
+    (void)state;
+    struct msg_record record = {0};
+    struct msg_report report = {.cluster = name_of("c"), .member = name_of("m")};
+    struct msg_report nameless = {0};
+    struct buf b = buf_over(memory, sizeof(memory));
+    assert_int_equal(wire_record_encode(&record, &b), 0);
+    assert_int_equal(wire_record_decode(buf_slice(&b), &record), 0);
+    buf_reset(&b);
+    assert_int_equal(wire_report_encode(&report, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &report), 0);
+    buf_reset(&b);
+    assert_int_equal(wire_report_encode(&nameless, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &report), BASE_E_PROTO);
+}
+
+static void test_no_room_leaves_the_buffer(void **state)
+{
+    (void)state;
+    struct msg_order order = full_order();
+    struct buf b = buf_over(memory, 100);
+    assert_int_equal(wire_order_encode(&order, &b), BASE_E_TOOBIG);
+    assert_int_equal(b.len, 0);
+}
+
+static void test_wrong_fields_are_refused(void **state)
+{
+    (void)state;
+    struct msg_report report = full_report();
+    struct msg_order order = full_order();
+    struct msg_report kept = full_report();
+    struct buf b = buf_over(memory, sizeof(memory));
+    report.sync_names.names[3] = report.sync_names.names[2];
+    assert_int_equal(wire_report_encode(&report, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &kept), BASE_E_PROTO);
+    assert_true(kept.number == 3);
+    report = full_report();
+    report.db_state = (enum msg_db_state)11;
+    buf_reset(&b);
+    assert_int_equal(wire_report_encode(&report, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &kept), BASE_E_PROTO);
+    order.goal = (enum msg_goal)7;
+    buf_reset(&b);
+    assert_int_equal(wire_order_encode(&order, &b), 0);
+    assert_int_equal(wire_order_decode(buf_slice(&b), &order), BASE_E_PROTO);
+    report = full_report();
+    report.standbys_count = MSG_MEMBERS_MAX + 1;
+    assert_int_equal(wire_report_encode(&report, &b), BASE_E_INVALID);
+}
+
+static void decode_any(struct slice bytes)
+{
+    static struct msg_report report;
+    static struct msg_order order;
+    static struct msg_record record;
+    int rc[3] = {wire_report_decode(bytes, &report), wire_order_decode(bytes, &order),
+                 wire_record_decode(bytes, &record)};
+    for (size_t i = 0; i < BASE_COUNT_OF(rc); i++) {
+        assert_true(rc[i] == 0 || rc[i] == BASE_E_PROTO);
+    }
+    if (rc[0] == 0) {
+        assert_true(report.standbys_count <= MSG_MEMBERS_MAX && report.db_state <= MSG_DB_FAILED);
+    }
+}
+
+static void test_mutated_bytes_never_harm(void **state)
+{
+    (void)state;
+    struct base_rand r = base_rand_make(7, 1);
+    struct msg_report report = full_report();
+    struct msg_order order = full_order();
+    struct buf a = buf_over(memory, sizeof(memory));
+    struct buf b = buf_over(memory_again, sizeof(memory_again));
+    static uint8_t work[WIRE_AGENT_BYTES_MAX];
+    assert_int_equal(wire_report_encode(&report, &a), 0);
+    assert_int_equal(wire_order_encode(&order, &b), 0);
+    for (int round = 0; round < 4000; round++) {
+        const struct buf *from = round % 2 == 0 ? &a : &b;
+        size_t len = (size_t)base_rand_between(&r, 0, from->len);
+        memcpy(work, from->data, len);
+        for (uint64_t n = base_rand_between(&r, 0, 4); n > 0 && len > 0; n--) {
+            work[base_rand_between(&r, 0, len - 1)] = (uint8_t)base_rand_next(&r);
+        }
+        decode_any(slice_from(work, len));
+    }
+}
+
+/* Two bytes of input can ask for a whole struct: the arena must refuse, not the heap give. */
+static void test_flood_of_empty_parts_is_refused(void **state)
+{
+    (void)state;
+    static uint8_t flood[WIRE_AGENT_BYTES_MAX];
+    struct msg_order order;
+    for (size_t i = 0; i + 1 < sizeof(flood); i += 2) {
+        flood[i] = 15 << 3 | 2; /* field members, length-delimited */
+        flood[i + 1] = 0;
+    }
+    assert_int_equal(wire_order_decode(slice_from(flood, sizeof(flood)), &order), BASE_E_PROTO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_full_record_round_trip),
+        cmocka_unit_test(test_full_report_round_trip),
+        cmocka_unit_test(test_full_order_round_trip),
+        cmocka_unit_test(test_empty_record_and_report),
+        cmocka_unit_test(test_no_room_leaves_the_buffer),
+        cmocka_unit_test(test_wrong_fields_are_refused),
+        cmocka_unit_test(test_mutated_bytes_never_harm),
+        cmocka_unit_test(test_flood_of_empty_parts_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
