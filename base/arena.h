@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bump allocator over memory of its caller: take many, free all at once. Pure.
  *
- * Used for the lists of one request or one response. What does not fit gives NULL, and the caller answers
- * "too large"; nothing is ever moved, so pointers stay good until the reset.
+ * Used for the lists of one request or one response. What does not fit gives NULL, and the caller
+ * answers "too large"; nothing is ever moved, so pointers stay good until the reset.
  */
 #ifndef QUORATE_BASE_ARENA_H
 #define QUORATE_BASE_ARENA_H

@@ -14,7 +14,8 @@
 #include "proto/msg/kv_errors.h"
 
 #define KV_REQUEST_MAX 1572864u /* bytes of one encoded write, 1.5 MiB; larger is refused */
-#define KV_TXN_OPS_MAX 128u /* compares, then and else operations each, nested ones counted with \
+#define KV_TXN_OPS_MAX \
+    128u                    /* compares, then and else operations each, nested ones counted with \
                              */
 #define KV_TXN_DEPTH_MAX 8u /* transactions inside each other */
 #define KV_KEY_MAX 480u     /* bytes; longer keys are refused with REQUEST_TOO_LARGE */

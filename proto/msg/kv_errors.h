@@ -2,40 +2,41 @@
 /* What a client of the key-value API can be told, one table: our name, gRPC status code, text.
  *
  * The texts are those of etcd v3 (clients look them up byte for byte); rows of our own begin with
- * "quorate: ". A row's number goes only into results that never leave a process, so rows may be reordered.
- * TIMEOUT, TIMEOUT_LEADER and LEADER_CHANGED mean that a write may or may not have taken effect.
+ * "quorate: ". A row's number goes only into results that never leave a process, so rows may be
+ * reordered. TIMEOUT, TIMEOUT_LEADER and LEADER_CHANGED mean that a write may or may not have taken
+ * effect.
  */
 #ifndef QUORATE_PROTO_MSG_KV_ERRORS_H
 #define QUORATE_PROTO_MSG_KV_ERRORS_H
 
 /*   name                  gRPC  text */
 #define KV_ERRORS(X) \
-    X(KEY_NOT_PROVIDED,       3, "etcdserver: key is not provided") \
-    X(KEY_NOT_FOUND,          3, "etcdserver: key not found") \
-    X(VALUE_PROVIDED,         3, "etcdserver: value is provided") \
-    X(LEASE_PROVIDED,         3, "etcdserver: lease is provided") \
-    X(TOO_MANY_OPS,           3, "etcdserver: too many operations in txn request") \
-    X(DUPLICATE_KEY,          3, "etcdserver: duplicate key given in txn request") \
-    X(INVALID_SORT,           3, "etcdserver: invalid sort option") \
-    X(REQUEST_TOO_LARGE,      3, "etcdserver: request is too large") \
-    X(INVALID_COMPARE,        3, "quorate: unknown comparison in txn request") \
-    X(MALFORMED,              3, "quorate: malformed request") \
-    X(NEGATIVE_REVISION,      3, "quorate: revision is negative") \
-    X(LEASE_NOT_FOUND,        5, "etcdserver: requested lease not found") \
-    X(PERMISSION_DENIED,      7, "etcdserver: permission denied") \
-    X(NO_SPACE,               8, "etcdserver: mvcc: database space exceeded") \
-    X(TOO_MANY_REQUESTS,      8, "etcdserver: too many requests") \
+    X(KEY_NOT_PROVIDED, 3, "etcdserver: key is not provided") \
+    X(KEY_NOT_FOUND, 3, "etcdserver: key not found") \
+    X(VALUE_PROVIDED, 3, "etcdserver: value is provided") \
+    X(LEASE_PROVIDED, 3, "etcdserver: lease is provided") \
+    X(TOO_MANY_OPS, 3, "etcdserver: too many operations in txn request") \
+    X(DUPLICATE_KEY, 3, "etcdserver: duplicate key given in txn request") \
+    X(INVALID_SORT, 3, "etcdserver: invalid sort option") \
+    X(REQUEST_TOO_LARGE, 3, "etcdserver: request is too large") \
+    X(INVALID_COMPARE, 3, "quorate: unknown comparison in txn request") \
+    X(MALFORMED, 3, "quorate: malformed request") \
+    X(NEGATIVE_REVISION, 3, "quorate: revision is negative") \
+    X(LEASE_NOT_FOUND, 5, "etcdserver: requested lease not found") \
+    X(PERMISSION_DENIED, 7, "etcdserver: permission denied") \
+    X(NO_SPACE, 8, "etcdserver: mvcc: database space exceeded") \
+    X(TOO_MANY_REQUESTS, 8, "etcdserver: too many requests") \
     /* For a write, the write itself has taken effect; only its answer cannot be shown. */ \
-    X(RESPONSE_TOO_LARGE,     8, "quorate: response is too large, ask for less with a limit") \
-    X(SWAP_VOID,              9, "quorate: the record has moved on, the swap is void") \
-    X(NOT_LEADER,             9, "etcdserver: not leader") \
-    X(COMPACTED,             11, "etcdserver: mvcc: required revision has been compacted") \
-    X(FUTURE_REVISION,       11, "etcdserver: mvcc: required revision is a future revision") \
-    X(UNIMPLEMENTED,         12, "quorate: not implemented") \
-    X(NO_LEADER,             14, "etcdserver: no leader") \
-    X(LEADER_CHANGED,        14, "etcdserver: leader changed") \
-    X(STOPPED,               14, "etcdserver: server stopped") \
-    X(TIMEOUT,               14, "etcdserver: request timed out") \
+    X(RESPONSE_TOO_LARGE, 8, "quorate: response is too large, ask for less with a limit") \
+    X(SWAP_VOID, 9, "quorate: the record has moved on, the swap is void") \
+    X(NOT_LEADER, 9, "etcdserver: not leader") \
+    X(COMPACTED, 11, "etcdserver: mvcc: required revision has been compacted") \
+    X(FUTURE_REVISION, 11, "etcdserver: mvcc: required revision is a future revision") \
+    X(UNIMPLEMENTED, 12, "quorate: not implemented") \
+    X(NO_LEADER, 14, "etcdserver: no leader") \
+    X(LEADER_CHANGED, 14, "etcdserver: leader changed") \
+    X(STOPPED, 14, "etcdserver: server stopped") \
+    X(TIMEOUT, 14, "etcdserver: request timed out") \
     X(TIMEOUT_LEADER, 14, "etcdserver: request timed out, possibly due to previous leader failure")
 
 enum kv_error {
@@ -43,7 +44,7 @@ enum kv_error {
 #define KV_ERROR_ENUM(name, grpc, text) KV_E_##name,
     KV_ERRORS(KV_ERROR_ENUM)
 #undef KV_ERROR_ENUM
-    KV_E_COUNT
+        KV_E_COUNT
 };
 
 /* Text for the client; "" for KV_OK and for a number outside of the table. Static. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes of the key-value API (etcdserverpb, mvccpb, grpc.health.v1) and of log entries <-> proto/msg/kv.h.
+/* Bytes of the key-value API (etcdserverpb, mvccpb, grpc.health.v1) and of log entries <->
+ * proto/msg/kv.h.
  *
  * Used by both ends: the server decodes requests and encodes responses, the command line does the
- * opposite. Byte fields of decoded structs point into `bytes`, lists into the arena; both must live as long
- * as the struct. Nothing is checked but the encoding: kv/core/check.h does the rest.
+ * opposite. Byte fields of decoded structs point into `bytes`, lists into the arena; both must live
+ * as long as the struct. Nothing is checked but the encoding: kv/core/check.h does the rest.
  */
 #ifndef QUORATE_PROTO_WIRE_KV_H
 #define QUORATE_PROTO_WIRE_KV_H

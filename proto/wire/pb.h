@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Protobuf bytes <-> plain structs, driven by tables, without allocation beyond an arena.
  *
- * A table names, per field, its number, its kind and where it lies in the struct; one table serves both
- * directions. Byte fields are borrowed from the message (zero copy), lists come from the arena. Neither
- * direction recurses. Used by proto/wire/kv.c for the public API and the log, where values are large and calls are
- * many; the tables are checked against generated protobuf-c code in tests/unit/kv_wire_test.c.
+ * A table names, per field, its number, its kind and where it lies in the struct; one table serves
+ * both directions. Byte fields are borrowed from the message (zero copy), lists come from the
+ * arena. Neither direction recurses. Used by proto/wire/kv.c for the public API and the log, where
+ * values are large and calls are many; the tables are checked against generated protobuf-c code in
+ * tests/unit/kv_wire_test.c.
  *
  * Decoding follows the protobuf encoding specification but for one thing: a second occurrence of a
- * single message field replaces the first instead of being merged into it. Unknown fields are skipped.
+ * single message field replaces the first instead of being merged into it. Unknown fields are
+ * skipped.
  */
 #ifndef QUORATE_PROTO_WIRE_PB_H
 #define QUORATE_PROTO_WIRE_PB_H
@@ -19,11 +21,11 @@
 #define WIRE_PB_DEPTH_MAX 24u /* messages inside each other */
 
 enum wire_pb_type {
-    WIRE_PB_INT64,  /* int64_t or uint64_t */
-    WIRE_PB_INT32,  /* int32_t, uint32_t, enumerations */
-    WIRE_PB_BOOL,   /* bool */
-    WIRE_PB_BYTES,  /* struct slice: bytes and string alike */
-    WIRE_PB_MESSAGE, /* a struct in place */
+    WIRE_PB_INT64,        /* int64_t or uint64_t */
+    WIRE_PB_INT32,        /* int32_t, uint32_t, enumerations */
+    WIRE_PB_BOOL,         /* bool */
+    WIRE_PB_BYTES,        /* struct slice: bytes and string alike */
+    WIRE_PB_MESSAGE,      /* a struct in place */
     WIRE_PB_BYTES_LIST,   /* struct {struct slice *items; size_t count;} */
     WIRE_PB_MESSAGE_LIST, /* struct {struct X *items; size_t count;} */
 };
@@ -51,13 +53,13 @@ struct wire_pb_message {
     size_t count;
 };
 
-/* Zeroes *ret_object (message->size bytes) and fills it. BASE_E_PROTO: malformed or too deep; BASE_E_TOOBIG: the
- * arena is full. On failure the object is in no useful state. */
+/* Zeroes *ret_object (message->size bytes) and fills it. BASE_E_PROTO: malformed or too deep;
+ * BASE_E_TOOBIG: the arena is full. On failure the object is in no useful state. */
 MUST_CHECK int wire_pb_decode(const struct wire_pb_message *message, struct slice bytes,
                               struct base_arena *arena, void *ret_object);
 
-/* Appends the encoded message to `out`. BASE_E_TOOBIG when it does not fit or nests too deep; out->len is
- * unchanged then, and out->is_full set. */
+/* Appends the encoded message to `out`. BASE_E_TOOBIG when it does not fit or nests too deep;
+ * out->len is unchanged then, and out->is_full set. */
 MUST_CHECK int wire_pb_encode(const struct wire_pb_message *message, const void *object,
                               struct buf *out);
 
