@@ -36,6 +36,12 @@ struct guard_status {
     uint32_t starts;          /* how many times a root was started by this instance */
     struct base_mono changed; /* when `tree` last changed */
     int64_t freeze_us;        /* last freeze: from deadline until seen stopped; 0 none yet */
+    /* What this guard has at its disposal, for `kv db show`. The simulator may leave it at zero. */
+    bool is_cgroup;   /* freezes and kills by a cgroup of its own, else by signals */
+    bool is_realtime; /* runs in a real-time class */
+    bool is_memory_locked;
+    bool has_twin;
+    int64_t margin_us; /* a tree not seen stopped within a quarter of it is killed */
 };
 
 struct guard_port {
