@@ -10,7 +10,8 @@
 #ifndef QUORATE_AGENTS_GUARD_CORE_H
 #define QUORATE_AGENTS_GUARD_CORE_H
 
-#include "agents/port_guard.h"
+#include "agents/guard/core_status.h"
+#include "base/error.h"
 
 /* A deadline further ahead than this is a mistake: the largest ttl is 60 s. */
 #define GUARD_AHEAD_MAX_US (INT64_C(120) * BASE_US_PER_S)
