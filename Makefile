@@ -59,7 +59,7 @@ ifeq ($(OPT_$(VARIANT)),)
 $(error unknown VARIANT '$(VARIANT)': one of release debug asan tsan canary cov fuzz)
 endif
 
-CPPFLAGS := -I. -I$(B)/gen -DQUORATE_VERSION='"$(VERSION)"' -DQUORATE_VARIANT='"$(VARIANT)"'
+CPPFLAGS := -I. -isystem $(B)/gen -DQUORATE_VERSION='"$(VERSION)"' -DQUORATE_VARIANT='"$(VARIANT)"'
 CFLAGS := $(OPT_$(VARIANT)) $(WARN) $(if $(IS_CLANG),$(WARN_CLANG),$(WARN_GCC)) $(WERROR) -fPIE -fno-common \
   -fno-omit-frame-pointer -ffile-prefix-map=$(CURDIR)=.
 LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize=address% -fsanitize=thread --coverage,$(OPT_$(VARIANT)))

@@ -4,3 +4,6 @@ PROTOS += proto/schema/agent.proto
 LIB_wire += proto/wire/kv.c proto/wire/pb.c
 LIB_cores += proto/msg/kv_errors.c
 PROTOS += proto/schema/command.proto proto/schema/health.proto proto/schema/kv.proto proto/schema/mvccpb.proto
+LIB_wire += proto/wire/raft.c
+PROTOS += proto/schema/raft.proto
+PROTOS += proto/schema/databases.proto

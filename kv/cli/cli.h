@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands of `kv` share: settings, the connection, and how an answer or a failure is
+ * shown.
+ *
+ * Settings come from options anywhere on the command line, QUORATE_* in the environment and
+ * ~/.config/quorate/kv.yml, in this order. Commands are functions (ctx, argc, argv) that return an
+ * exit code of proto/io/table.h. One thread, blocking.
+ */
+#ifndef QUORATE_KV_CLI_CLI_H
+#define QUORATE_KV_CLI_CLI_H
+
+#include <jansson.h>
+#include <protobuf-c/protobuf-c.h>
+
+#include "proto/io/config.h"
+#include "proto/io/grpc_client.h"
+#include "proto/io/table.h"
+
+enum cli_output { CLI_TABLE, CLI_WIDE, CLI_JSON };
+
+struct cli {
+    struct io_config *config;
+    struct io_grpc_client *client; /* made by cli_client when first needed */
+    enum cli_output output;
+    bool is_output_set; /* by -o: plain text is the default of get, as of etcdctl */
+    uint32_t timeout_ms;
+};
+
+/* Takes the global options out of argv (in place, *argc shrinks) and reads all settings.
+ * Returns an exit code, or -1 to go on. */
+int cli_open(struct cli *cli, int *argc, char **argv);
+void cli_close(struct cli *cli);
+
+/* The connection's client; NULL after an error was printed. */
+struct io_grpc_client *cli_client(struct cli *cli);
+
+/* One unary call: packs request, unpacks into a message of `descriptor` (free with
+ * protobuf_c_message_free_unpacked). On failure prints one line and returns the exit code; 0 else.
+ */
+int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
+             const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
+
+/* "kv: ..." on stderr; returns code. */
+__attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format, ...);
+
+/* Prints and releases a JSON value, indented, with a newline. Returns IO_EXIT_OK. */
+int cli_print_json(json_t *value);
+/* Text if it is valid UTF-8, else {"base64": ...}. New reference. */
+json_t *cli_json_bytes(const uint8_t *data, size_t len);
+
+/* One option of a command. has_value: "--name VALUE" or "--name=VALUE"; else a flag. */
+struct cli_option {
+    const char *name; /* without dashes */
+    bool has_value;
+    const char *value; /* set by cli_options; "" for a flag that is there; NULL not given */
+};
+/* Takes options out of argv[1..]; what is left are the operands (argv[0] stays). Everything after
+ * "--" is an operand. Unknown option: message and IO_EXIT_USAGE; 0 else. */
+int cli_options(int *argc, char **argv, struct cli_option *options, size_t count);
+/* Decimal number of an option or operand; prints and returns IO_EXIT_USAGE when it is none. */
+int cli_number(const char *what, const char *text, int64_t *ret);
+
+#endif

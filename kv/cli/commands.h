@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of `kv`, one function each; the table with names and help is in main_kv.c.
+ * All have the shape of struct io_command's run: ctx is a struct cli, the result an exit code. */
+#ifndef QUORATE_KV_CLI_COMMANDS_H
+#define QUORATE_KV_CLI_COMMANDS_H
+
+int cmd_get(void *ctx, int argc, char **argv);
+int cmd_put(void *ctx, int argc, char **argv);
+int cmd_del(void *ctx, int argc, char **argv);
+int cmd_txn(void *ctx, int argc, char **argv);
+int cmd_status(void *ctx, int argc, char **argv);
+int cmd_member_list(void *ctx, int argc, char **argv);
+int cmd_db_list(void *ctx, int argc, char **argv);
+int cmd_db_show(void *ctx, int argc, char **argv);
+int cmd_db_switchover(void *ctx, int argc, char **argv);
+int cmd_db_failover(void *ctx, int argc, char **argv);
+int cmd_db_history(void *ctx, int argc, char **argv);
+int cmd_db_why(void *ctx, int argc, char **argv);
+int cmd_db_dsn(void *ctx, int argc, char **argv);
+int cmd_cert_ca(void *ctx, int argc, char **argv);
+int cmd_cert_issue(void *ctx, int argc, char **argv);
+int cmd_cert_show(void *ctx, int argc, char **argv);
+int cmd_version(void *ctx, int argc, char **argv);
+
+#endif

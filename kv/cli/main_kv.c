@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kv: the command line of a Quorate cluster. Only the table of commands and the way into it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "kv/cli/cli.h"
+#include "kv/cli/commands.h"
+#include "proto/io/daemon.h"
+
+#define CLUSTER_HELP "CLUSTER is a name from `kv db list`."
+
+static const struct io_command commands[] = {
+    {"get", "KEY [RANGE_END] [--prefix] [--from-key] [--limit N] [--rev N]", "keys",
+     "Read keys; exit 1 when there is none",
+     "  --order ASCEND|DESCEND  --sort-by KEY|VERSION|CREATE|MODIFY|VALUE\n"
+     "  --keys-only  --count-only  --print-value-only\n"
+     "  --consistency l|s   linearizable (default) or from the asked node as it is",
+     cmd_get},
+    {"put", "KEY [VALUE] [--prev-kv] [--lease ID] [--ignore-value] [--ignore-lease]", "keys",
+     "Write a key; without VALUE from standard input", NULL, cmd_put},
+    {"del", "KEY [RANGE_END] [--prefix] [--from-key] [--prev-kv]", "keys",
+     "Delete keys and print how many there were", NULL, cmd_del},
+    {"txn", "< FILE", "keys", "Run a transaction from standard input",
+     "  compares, one a line:  mod(\"key\") > \"0\"   (mod, create, version, value; = != < >)\n"
+     "  an empty line, then get/put/del lines for success,\n"
+     "  an empty line, then get/put/del lines for failure",
+     cmd_txn},
+    {"status", "", "quorum", "Each quorum node of --endpoints: role, term, log, size", NULL,
+     cmd_status},
+    {"member list", "", "quorum", "The quorum's members", NULL, cmd_member_list},
+    {"db list", "", "databases", "All database clusters, a line each", NULL, cmd_db_list},
+    {"db show", "CLUSTER", "databases", "Members, roles, lag and lease of one cluster",
+     "  -o wide adds LSN and the longest pause seen. " CLUSTER_HELP, cmd_db_show},
+    {"db switchover", "CLUSTER [--to MEMBER] [--wait]", "databases",
+     "Hand the primary's role over in order; nothing is lost",
+     "  --to    who shall follow; without it the best standby\n"
+     "  --wait  until the new primary is there, within --timeout",
+     cmd_db_switchover},
+    {"db failover", "CLUSTER [--to MEMBER] [--force] [--wait]", "databases",
+     "Replace a primary that is gone, when no automatic failover is possible",
+     "  Without --force the possible loss is shown and nothing is done.", cmd_db_failover},
+    {"db history", "CLUSTER [--limit N]", "databases", "Who was primary, since when and why", NULL,
+     cmd_db_history},
+    {"db why", "CLUSTER [EPOCH]", "databases",
+     "What a decision was made from, and where the seconds went", NULL, cmd_db_why},
+    {"db dsn", "CLUSTER", "databases", "A libpq connection string that finds the primary", NULL,
+     cmd_db_dsn},
+    {"cert ca", "[--dir DIR] [--name TEXT] [--days N]", "identity",
+     "Make a private certificate authority", NULL, cmd_cert_ca},
+    {"cert issue",
+     "--role node|agent|member|admin|viewer --name NAME [--cluster C] [--host H,...] [--dir DIR]",
+     "identity", "Issue a certificate for a role",
+     "  node    needs --host with each name and address that others connect to\n"
+     "  agent   needs --cluster; may report for that cluster and member only\n"
+     "  member  needs --cluster; for traffic between the databases themselves\n"
+     "  admin   may do everything   viewer  may only read\n"
+     "  --days N  validity, default 825",
+     cmd_cert_issue},
+    {"cert show", "FILE", "identity", "Whom a certificate names, and until when it is valid", NULL,
+     cmd_cert_show},
+    {"version", "", "other", "Version of this program", NULL, cmd_version},
+};
+
+int cmd_version(void *ctx, int argc, char **argv)
+{
+    char memory[256];
+    (void)ctx;
+    (void)argc;
+    (void)argv;
+    (void)puts(io_daemon_version("kv", memory, sizeof(memory)));
+    return IO_EXIT_OK;
+}
+
+static void print_global_help(void)
+{
+    (void)puts(
+        "\nfor all commands:\n"
+        "  --endpoints H:P,...  quorum nodes to ask (QUORATE_ENDPOINTS; 127.0.0.1:2379)\n"
+        "  --cacert FILE        authority of the quorum; turns TLS on (QUORATE_CACERT)\n"
+        "  --cert FILE --key FILE  own certificate (QUORATE_CERT, QUORATE_KEY)\n"
+        "  -o table|wide|json   how answers are shown\n"
+        "  --timeout 5s         how long one call may take\n"
+        "  The same settings may stand in ~/.config/quorate/kv.yml.\n\n"
+        "exit codes: 0 ok, 1 not found or no, 2 usage, 3 unavailable, 4 refused, 5 internal");
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli;
+    if (argc == 1 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0) {
+        io_command_help("kv", commands, BASE_COUNT_OF(commands), stdout);
+        print_global_help();
+        return argc == 1 ? IO_EXIT_USAGE : IO_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        return cmd_version(NULL, 0, NULL);
+    }
+    int rc = cli_open(&cli, &argc, argv);
+    if (rc < 0) {
+        rc = io_command_run("kv", commands, BASE_COUNT_OF(commands), &cli, argc, argv);
+    }
+    cli_close(&cli);
+    return rc;
+}
