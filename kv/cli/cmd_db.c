@@ -137,9 +137,10 @@ static int print_list(const struct cli *cli, const Quorate__V1__DatabaseListResp
 int cmd_db_list(void *ctx, int argc, char **argv)
 {
     struct cli *cli = ctx;
-    Quorate__V1__DatabaseListRequest request = QUORATE__V1__DATABASE_LIST_REQUEST__INIT;
+    Quorate__V1__DatabaseListRequest request;
     ProtobufCMessage *answer = NULL;
     int rc = cli_options(&argc, argv, NULL, 0);
+    quorate__v1__database_list_request__init(&request);
     rc = rc != 0 ? rc
                  : cli_call(cli, "/quorate.v1.Databases/List", &request.base,
                             &quorate__v1__database_list_response__descriptor, &answer);
@@ -208,8 +209,9 @@ static int print_cluster(const struct cli *cli, const Quorate__V1__DatabaseClust
 /* Takes the one operand CLUSTER and asks Show for it. */
 static int fetch_cluster(struct cli *cli, char *name, Quorate__V1__DatabaseShowResponse **ret)
 {
-    Quorate__V1__DatabaseShowRequest request = QUORATE__V1__DATABASE_SHOW_REQUEST__INIT;
+    Quorate__V1__DatabaseShowRequest request;
     ProtobufCMessage *answer = NULL;
+    quorate__v1__database_show_request__init(&request);
     request.cluster = name;
     int rc = cli_call(cli, "/quorate.v1.Databases/Show", &request.base,
                       &quorate__v1__database_show_response__descriptor, &answer);
@@ -315,8 +317,9 @@ static int run_order(struct cli *cli, const char *path, const ProtobufCMessage *
 int cmd_db_switchover(void *ctx, int argc, char **argv)
 {
     struct cli_option options[] = {{"to", true, NULL}, {"wait", false, NULL}};
-    Quorate__V1__DatabaseSwitchoverRequest request = QUORATE__V1__DATABASE_SWITCHOVER_REQUEST__INIT;
+    Quorate__V1__DatabaseSwitchoverRequest request;
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
+    quorate__v1__database_switchover_request__init(&request);
     rc = rc != 0 ? rc : one_cluster(argc, "db switchover [--to MEMBER] [--wait]");
     if (rc != 0) {
         return rc;
@@ -334,8 +337,9 @@ int cmd_db_failover(void *ctx, int argc, char **argv)
 {
     struct cli_option options[] = {
         {"to", true, NULL}, {"wait", false, NULL}, {"force", false, NULL}};
-    Quorate__V1__DatabaseFailoverRequest request = QUORATE__V1__DATABASE_FAILOVER_REQUEST__INIT;
+    Quorate__V1__DatabaseFailoverRequest request;
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
+    quorate__v1__database_failover_request__init(&request);
     rc = rc != 0 ? rc : one_cluster(argc, "db failover [--to MEMBER] [--force] [--wait]");
     if (rc != 0) {
         return rc;
@@ -389,10 +393,11 @@ static int print_history(const struct cli *cli, const Quorate__V1__DatabaseHisto
 int cmd_db_history(void *ctx, int argc, char **argv)
 {
     struct cli_option options[] = {{"limit", true, NULL}};
-    Quorate__V1__DatabaseHistoryRequest request = QUORATE__V1__DATABASE_HISTORY_REQUEST__INIT;
+    Quorate__V1__DatabaseHistoryRequest request;
     ProtobufCMessage *answer = NULL;
     int64_t limit = 0;
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
+    quorate__v1__database_history_request__init(&request);
     rc = rc != 0 ? rc : one_cluster(argc, "db history");
     if (rc == 0 && options[0].value != NULL) {
         rc = cli_number("--limit", options[0].value, &limit);
@@ -431,10 +436,11 @@ static int print_why(const struct cli *cli, const Quorate__V1__DatabaseWhyRespon
 
 int cmd_db_why(void *ctx, int argc, char **argv)
 {
-    Quorate__V1__DatabaseWhyRequest request = QUORATE__V1__DATABASE_WHY_REQUEST__INIT;
+    Quorate__V1__DatabaseWhyRequest request;
     ProtobufCMessage *answer = NULL;
     int64_t epoch = 0;
     int rc = cli_options(&argc, argv, NULL, 0);
+    quorate__v1__database_why_request__init(&request);
     if (rc == 0 && argc != 2 && argc != 3) {
         rc = cli_fail(IO_EXIT_USAGE, "usage: kv db why CLUSTER [EPOCH]");
     }

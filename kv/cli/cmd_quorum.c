@@ -150,9 +150,10 @@ static int print_members(const struct cli *cli, const Etcdserverpb__MemberListRe
 
 int cmd_member_list(void *ctx, int argc, char **argv)
 {
-    Etcdserverpb__MemberListRequest request = ETCDSERVERPB__MEMBER_LIST_REQUEST__INIT;
+    Etcdserverpb__MemberListRequest request;
     ProtobufCMessage *answer = NULL;
     int rc = cli_options(&argc, argv, NULL, 0);
+    etcdserverpb__member_list_request__init(&request);
     rc = rc != 0 ? rc
                  : cli_call(ctx, "/etcdserverpb.Cluster/MemberList", &request.base,
                             &etcdserverpb__member_list_response__descriptor, &answer);

@@ -273,8 +273,9 @@ static void txn_free(struct txn *txn)
 
 static int send_txn(struct cli *cli, struct txn *txn)
 {
-    Etcdserverpb__TxnRequest request = ETCDSERVERPB__TXN_REQUEST__INIT;
+    Etcdserverpb__TxnRequest request;
     ProtobufCMessage *answer = NULL;
+    etcdserverpb__txn_request__init(&request);
     request.n_compare = txn->compares_count;
     request.compare = txn->compare_list;
     request.n_success = txn->ops_count[0];
