@@ -128,11 +128,12 @@ ALL_SRC := $(sort $(LIB_base) $(LIB_cores) $(LIB_wire) $(LIB_glue) $(LIB_io) $(L
 
 # --- targets ----------------------------------------------------------------------------------------------------
 .PHONY: all deps build binaries libraries tests unit sim lint format format-check check asan clean help demo
+INSTALLED := $(filter quorated quorate-% kv,$(BINARIES))
 BINARY_FILES := $(foreach bin,$(BINARIES),$(B)/bin/$(bin))
 
 all: deps ## Install what is missing, build the release programs into build/bin
 	@$(MAKE) --no-print-directory binaries
-	@mkdir -p build/bin && for b in $(BINARIES); do ln -sfn ../$(VARIANT)/bin/$$b build/bin/$$b; done
+	@mkdir -p build/bin && for b in $(INSTALLED); do ln -sfn ../$(VARIANT)/bin/$$b build/bin/$$b; done
 
 binaries: $(BINARY_FILES)
 libraries: $(foreach lib,$(ARCHIVES),$(B)/lib$(lib).a)
