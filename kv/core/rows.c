@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Encoding of the key-value rows; see rows.h. */
+#include "kv/core/rows.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/crc32c.h"
+
+#define ROW_FORMAT 1u
+#define ROW_TOMBSTONE 1u
+
+_Static_assert(KV_KEY_MAX + 1 + KV_REV_BYTES <= STORE_KEY_MAX, "an index row fits into a key");
+
+struct slice kv_bytes_slice(const struct kv_bytes *bytes)
+{
+    return slice_from(bytes->data, bytes->len);
+}
+
+bool kv_key_fits(struct slice key)
+{
+    size_t escaped = key.len + 1 + KV_REV_BYTES;
+    if (key.len == 0 || key.len > KV_KEY_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < key.len; i++) {
+        escaped += key.data[i] == 0;
+    }
+    return escaped <= STORE_KEY_MAX;
+}
+
+void kv_key_escape(struct slice key, struct kv_bytes *ret)
+{
+    ret->len = 0;
+    for (size_t i = 0; i < key.len && ret->len < sizeof(ret->data); i++) {
+        ret->data[ret->len++] = key.data[i];
+        if (key.data[i] == 0 && ret->len < sizeof(ret->data)) {
+            ret->data[ret->len++] = 0xff;
+        }
+    }
+}
+
+static void put_rev(struct buf *out, struct kv_rev rev)
+{
+    BASE_ASSERT(rev.main <= INT64_MAX);
+    buf_put_u64_be(out, rev.main);
+    buf_put_u32_be(out, rev.sub);
+}
+
+void kv_rev_encode(struct kv_rev rev, struct kv_bytes *ret)
+{
+    struct buf out = buf_over(ret->data, sizeof(ret->data));
+    put_rev(&out, rev);
+    ret->len = out.len;
+}
+
+void kv_index_encode(struct slice key, struct kv_rev rev, struct kv_bytes *ret)
+{
+    BASE_ASSERT(kv_key_fits(key));
+    kv_key_escape(key, ret);
+    struct buf out = buf_over(ret->data, sizeof(ret->data));
+    out.len = ret->len;
+    buf_put_u8(&out, 0);
+    put_rev(&out, rev);
+    ret->len = out.len;
+}
+
+static int take_rev(struct slice *s, struct kv_rev *ret)
+{
+    struct kv_rev rev;
+    if (slice_take_u64_be(s, &rev.main) != 0 || slice_take_u32_be(s, &rev.sub) != 0 ||
+        rev.main > INT64_MAX) {
+        return BASE_E_CORRUPT;
+    }
+    *ret = rev;
+    return 0;
+}
+
+int kv_index_decode(struct slice row, struct slice *ret_escaped, struct kv_rev *ret_rev)
+{
+    struct slice escaped;
+    if (row.len < KV_REV_BYTES + 2 ||
+        slice_take_bytes(&row, row.len - KV_REV_BYTES, &escaped) != 0 ||
+        take_rev(&row, ret_rev) != 0) {
+        return BASE_E_CORRUPT;
+    }
+    *ret_escaped = escaped;
+    return 0;
+}
+
+void kv_stamp_encode(const struct kv_stamp *stamp, struct buf *out)
+{
+    put_rev(out, stamp->rev);
+    buf_put_u64_be(out, stamp->create);
+    buf_put_u64_be(out, stamp->version);
+    buf_put_u64_be(out, stamp->lease);
+}
+
+int kv_stamp_decode(struct slice bytes, struct kv_stamp *ret)
+{
+    struct kv_stamp stamp;
+    if (take_rev(&bytes, &stamp.rev) != 0 || slice_take_u64_be(&bytes, &stamp.create) != 0 ||
+        slice_take_u64_be(&bytes, &stamp.version) != 0 ||
+        slice_take_u64_be(&bytes, &stamp.lease) != 0 || bytes.len != 0) {
+        return BASE_E_CORRUPT;
+    }
+    *ret = stamp;
+    return 0;
+}
+
+void kv_row_encode(const struct kv_row *row, struct buf *out)
+{
+    size_t start = out->len;
+    buf_put_u32_be(out, 0); /* the checksum's place */
+    buf_put_u8(out, ROW_FORMAT);
+    buf_put_u8(out, row->is_tombstone ? ROW_TOMBSTONE : 0);
+    buf_put_u64_be(out, row->create);
+    buf_put_u64_be(out, row->version);
+    buf_put_u64_be(out, row->lease);
+    buf_put_u32_be(out, (uint32_t)row->key.len);
+    buf_put(out, row->key);
+    buf_put(out, row->value);
+    BASE_ASSERT(!out->is_full);
+    uint32_t crc = base_crc32c(0, slice_skip(buf_slice(out), start + 4));
+    struct buf head = buf_over(out->data + start, 4);
+    buf_put_u32_be(&head, crc);
+}
+
+int kv_row_decode(struct slice bytes, struct kv_row *ret)
+{
+    struct kv_row row;
+    uint32_t crc = 0;
+    uint32_t key_len = 0;
+    uint8_t format = 0;
+    uint8_t flags = 0;
+    if (slice_take_u32_be(&bytes, &crc) != 0 || base_crc32c(0, bytes) != crc ||
+        slice_take_u8(&bytes, &format) != 0 || format != ROW_FORMAT ||
+        slice_take_u8(&bytes, &flags) != 0 || slice_take_u64_be(&bytes, &row.create) != 0 ||
+        slice_take_u64_be(&bytes, &row.version) != 0 ||
+        slice_take_u64_be(&bytes, &row.lease) != 0 || slice_take_u32_be(&bytes, &key_len) != 0 ||
+        slice_take_bytes(&bytes, key_len, &row.key) != 0) {
+        return BASE_E_CORRUPT;
+    }
+    row.is_tombstone = (flags & ROW_TOMBSTONE) != 0;
+    row.value = bytes;
+    *ret = row;
+    return 0;
+}
