@@ -62,7 +62,7 @@ MUST_CHECK int io_stream_writev(struct io_stream *stream, const struct slice *pi
 /* Bytes queued and not yet taken by the kernel. */
 size_t io_stream_queued(const struct io_stream *stream);
 size_t io_stream_queue_free(const struct io_stream *stream);
-/* Back-pressure: no `data` until resumed. */
+/* Back-pressure: no `data` until resumed, but for what was read already (at most 64 KiB). */
 void io_stream_pause(struct io_stream *stream);
 void io_stream_resume(struct io_stream *stream);
 /* Closes after what is queued was sent (at most 5 s), or at once. `closed` follows from the loop,
