@@ -127,7 +127,8 @@ ALL_SRC := $(sort $(LIB_base) $(LIB_cores) $(LIB_wire) $(LIB_glue) $(LIB_io) $(L
 -include $(patsubst %.c,$(B)/%.d,$(ALL_SRC))
 
 # --- targets ----------------------------------------------------------------------------------------------------
-.PHONY: all deps build binaries libraries tests unit sim lint format format-check check asan clean help demo
+.PHONY: all deps binaries libraries tests unit sim sim-binary lint format format-check check build-check unit-check \
+  asan-check asan clean help demo
 INSTALLED := $(filter quorated quorate-% kv,$(BINARIES))
 BINARY_FILES := $(foreach bin,$(BINARIES),$(B)/bin/$(bin))
 
@@ -160,14 +161,30 @@ format: ## Format every C file in place
 format-check: ## Fail when a C file is not formatted
 	@clang-format --dry-run -Werror $(FORMAT_SRC)
 
-check: ## Everything a change must pass; the last line counts
-	@bash tests/support/check.sh $(CHECK_STEPS)
+check: deps ## Everything a change must pass; the last line counts
+	@bash tests/support/check.sh build-check lint-check unit-check asan-check $(CHECK_STEPS)
+
+JOBS := -j2
+build-check: ## Everything builds without a warning with gcc and with clang
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=release binaries | grep -v '^  cc' || true
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug libraries binaries tests sim-binary | grep -v '^  cc' || true
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug CC=clang libraries binaries tests sim-binary | grep -v '^  cc' || true
+	@$(MAKE) --no-print-directory -q VARIANT=release binaries
+	@$(MAKE) --no-print-directory -q VARIANT=debug libraries binaries tests sim-binary
+	@$(MAKE) --no-print-directory -q VARIANT=debug CC=clang libraries binaries tests sim-binary
+
+unit-check:
+	@$(MAKE) --no-print-directory VARIANT=debug unit
+
+asan-check: ## Unit tests under ASan and UBSan
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=asan tests | grep -v '^  cc' || true
+	@$(MAKE) --no-print-directory VARIANT=asan unit
 
 demo: ## The main job on loopback [DEMO_STOP=1] [SABOTAGE=async]
 	@bash packaging/demo.sh
 
-asan: ## Unit tests and simulator under ASan and UBSan
-	@$(MAKE) --no-print-directory VARIANT=asan unit
+sim-binary: $(B)/bin/sim
+asan: asan-check ## Unit tests and some simulator seeds under ASan and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan sim SEED=1 COUNT=10
 
 clean: ## Remove build/

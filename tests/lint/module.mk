@@ -2,4 +2,3 @@
 lint-check:
 	@$(MAKE) --no-print-directory VARIANT=debug libraries
 	@bash tests/lint/lint.sh build/debug
-CHECK_STEPS += lint-check

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configuration of quorated; see settings.h. */
+#include "arbiter/quorated/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/name.h"
+
+/* clang-format off */
+#define QUORATED_KEYS(X) \
+    X(NAME, "name", NAME, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
+      "Name of this node, one of quorum.nodes") \
+    X(DATA_DIR, "data_dir", TEXT, "/var/lib/quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Directory of the store; made when it is not there") \
+    X(NODES, "quorum.nodes", MAP, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
+      "Every quorum node's peer address: name=host:port; 1, 3 or 5 of them") \
+    X(TOKEN, "quorum.token", TEXT, "quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Name of this quorum; nodes and agents of another one are refused") \
+    X(CLIENT_LISTEN, "client.listen", TEXT, "127.0.0.1:2379", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Where the public API listens") \
+    X(CLIENT_ADVERTISE, "client.advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "URL of the public API that others are told; default: from client.listen") \
+    X(PEER_LISTEN, "peer.listen", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Where peers and agents connect; default: this node's address in quorum.nodes") \
+    X(METRICS_LISTEN, "metrics.listen", TEXT, "127.0.0.1:2381", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Where /metrics and the health pages are served without TLS; loopback only, off for none") \
+    X(TLS_CA, "tls.ca", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
+      "Authority of all certificates (PEM)") \
+    X(TLS_CERT, "tls.cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
+      "This node's certificate (PEM), role node") \
+    X(TLS_KEY, "tls.key", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, "Its key (PEM)") \
+    X(INSECURE, "insecure", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Run without TLS; accepted on loopback addresses only") \
+    X(HEARTBEAT, "raft.heartbeat", DURATION, "50ms", 5000, 5000000, NULL, IO_CONFIG_PLAIN, \
+      "How often a leader is heard") \
+    X(ELECTION, "raft.election", DURATION, "250ms", 20000, 50000000, NULL, IO_CONFIG_PLAIN, \
+      "Shortest silence before an election; the longest is twice that") \
+    X(MAP_SIZE, "store.map_size", SIZE, "1GiB", 1048576, INT64_C(1099511627776), NULL, IO_CONFIG_PLAIN, \
+      "Address space of the store; the file grows up to it") \
+    X(QUOTA, "store.quota", SIZE, "512MiB", 524288, INT64_C(1099511627776), NULL, IO_CONFIG_PLAIN, \
+      "Writes that add data are refused above this size") \
+    X(LOG_LEVEL, "log.level", TEXT, "info", 0, 0, "error|warn|notice|info|debug", IO_CONFIG_RELOADABLE, \
+      "Least important lines that are still written")
+/* clang-format on */
+
+enum quorated_key { QUORATED_KEYS(IO_CONFIG_ENUM) KEY_COUNT };
+static const struct io_config_key quorated_keys[] = {QUORATED_KEYS(IO_CONFIG_ROW)};
+
+static const struct io_config_alias quorated_aliases[] = {
+    {"data-dir", "data_dir", NULL},
+    {"listen-client-urls", "client.listen", NULL},
+    {"advertise-client-urls", "client.advertise", NULL},
+    {"listen-peer-urls", "peer.listen", NULL},
+    {"initial-cluster", "quorum.nodes", NULL},
+    {"initial-cluster-token", "quorum.token", NULL},
+    {"listen-metrics-urls", "metrics.listen", NULL},
+    {"cert-file", "tls.cert", NULL},
+    {"key-file", "tls.key", NULL},
+    {"trusted-ca-file", "tls.ca", NULL},
+    {"heartbeat-interval", "raft.heartbeat", "ms"},
+    {"election-timeout", "raft.election", "ms"},
+    {"quota-backend-bytes", "store.quota", NULL},
+    {"log-level", "log.level", NULL},
+};
+
+static const struct io_config_spec quorated_spec = {
+    .program = "quorated",
+    .summary = "Quorum node of Quorate: a consensus store and the arbiter of database clusters",
+    .default_file = "/etc/quorate/quorated.yml",
+    .keys = quorated_keys,
+    .keys_count = KEY_COUNT,
+    .aliases = quorated_aliases,
+    .aliases_count = BASE_COUNT_OF(quorated_aliases),
+};
+
+/* FNV-1a, 64 bit, made fit for an id: below 2^63 and not 0. Same names give same ids on all nodes.
+ */
+static uint64_t hash_more(uint64_t hash, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+    }
+    return (hash ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+static uint64_t id_of(uint64_t hash)
+{
+    uint64_t id = (hash ^ hash >> 32) & (UINT64_MAX >> 1);
+    return id == 0 ? 1 : id;
+}
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+
+static int compare_nodes(const void *a, const void *b)
+{
+    const struct io_link_node *left = a;
+    const struct io_link_node *right = b;
+    return base_name_compare(&left->name, &right->name);
+}
+
+/* "name=host:port" */
+static int parse_node(const struct io_config *config, const char *entry, struct io_link_node *ret,
+                      struct io_why *why)
+{
+    const char *equals = strchr(entry, '=');
+    struct io_why inner = {""};
+    if (equals == NULL ||
+        base_name_from(slice_from(entry, (size_t)(equals - entry)), &ret->name) != 0) {
+        io_config_why(config, KEY_NODES, why, "'%s' is not name=host:port; names are a-z 0-9 - _",
+                      entry);
+        return BASE_E_INVALID;
+    }
+    int rc =
+        io_address_parse(slice_from_text(equals + 1), QUORATED_PEER_PORT, &ret->address, &inner);
+    if (rc != 0) {
+        io_config_why(config, KEY_NODES, why, "%s", inner.text);
+    }
+    return rc;
+}
+
+static int read_nodes(const struct io_config *config, struct quorated_settings *s,
+                      struct io_why *why)
+{
+    size_t count = 0;
+    const char *const *list = io_config_list(config, KEY_NODES, &count);
+    if (count != 1 && count != 3 && count != 5) {
+        io_config_why(config, KEY_NODES, why, "%zu nodes; allowed: 1, 3 or 5", count);
+        return BASE_E_INVALID;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int rc = parse_node(config, list[i], &s->nodes[i], why);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    s->nodes_count = count;
+    qsort(s->nodes, count, sizeof(s->nodes[0]), compare_nodes);
+    uint64_t cluster = hash_more(HASH_START, s->token.text);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && base_name_equal(&s->nodes[i].name, &s->nodes[i - 1].name)) {
+            io_config_why(config, KEY_NODES, why, "node '%s' stands twice", s->nodes[i].name.text);
+            return BASE_E_INVALID;
+        }
+        cluster = hash_more(cluster, s->nodes[i].name.text);
+        s->nodes[i].node_id =
+            id_of(hash_more(hash_more(HASH_START, s->token.text), s->nodes[i].name.text));
+    }
+    s->cluster_id = id_of(cluster);
+    return 0;
+}
+
+/* Finds ourselves among the nodes, and fills in what follows from that. */
+static int find_self(const struct io_config *config, struct quorated_settings *s,
+                     struct io_why *why)
+{
+    char text[IO_ADDRESS_TEXT_MAX];
+    for (size_t i = 0; i < s->nodes_count; i++) {
+        (void)snprintf(s->node_urls[i], sizeof(s->node_urls[i]), "%s://%s",
+                       s->is_insecure ? "http" : "https",
+                       io_address_text(&s->nodes[i].address, text, sizeof(text)));
+        if (base_name_equal(&s->nodes[i].name, &s->name)) {
+            s->node_id = s->nodes[i].node_id;
+            s->peer_listen = s->nodes[i].address;
+        }
+    }
+    if (s->node_id == 0) {
+        io_config_why(config, KEY_NAME, why, "'%s' is not one of quorum.nodes", s->name.text);
+        return BASE_E_INVALID;
+    }
+    return 0;
+}
+
+static int read_address(const struct io_config *config, size_t key, uint16_t port,
+                        struct io_address *ret, struct io_why *why)
+{
+    struct io_why inner = {""};
+    int rc = io_address_parse(slice_from_text(io_config_text(config, key)), port, ret, &inner);
+    if (rc != 0) {
+        io_config_why(config, key, why, "%s", inner.text);
+    }
+    return rc;
+}
+
+static int read_addresses(const struct io_config *config, struct quorated_settings *s,
+                          struct io_why *why)
+{
+    int rc = read_address(config, KEY_CLIENT_LISTEN, QUORATED_CLIENT_PORT, &s->client_listen, why);
+    if (rc == 0 && io_config_text(config, KEY_PEER_LISTEN)[0] != '\0') {
+        rc = read_address(config, KEY_PEER_LISTEN, QUORATED_PEER_PORT, &s->peer_listen, why);
+    }
+    s->has_metrics = strcmp(io_config_text(config, KEY_METRICS_LISTEN), "off") != 0;
+    if (rc == 0 && s->has_metrics) {
+        rc = read_address(config, KEY_METRICS_LISTEN, QUORATED_METRICS_PORT, &s->metrics_listen,
+                          why);
+    }
+    if (rc == 0 && s->has_metrics && !io_address_is_loopback(&s->metrics_listen)) {
+        io_config_why(config, KEY_METRICS_LISTEN, why,
+                      "the metrics port has no TLS and may be on a loopback address only");
+        rc = BASE_E_INVALID;
+    }
+    return rc;
+}
+
+static int check_security(const struct io_config *config, const struct quorated_settings *s,
+                          struct io_why *why)
+{
+    if (s->is_insecure) {
+        bool is_local =
+            io_address_is_loopback(&s->client_listen) && io_address_is_loopback(&s->peer_listen);
+        for (size_t i = 0; i < s->nodes_count; i++) {
+            is_local = is_local && io_address_is_loopback(&s->nodes[i].address);
+        }
+        if (!is_local) {
+            io_config_why(config, KEY_INSECURE, why,
+                          "without TLS only loopback addresses may be used; make certificates with "
+                          "'kv cert' and set tls.ca, tls.cert and tls.key");
+            return BASE_E_DENIED;
+        }
+        return 0;
+    }
+    static const size_t keys[] = {KEY_TLS_CA, KEY_TLS_CERT, KEY_TLS_KEY};
+    for (size_t i = 0; i < BASE_COUNT_OF(keys); i++) {
+        if (io_config_text(config, keys[i])[0] == '\0') {
+            io_config_why(config, keys[i], why,
+                          "not set; make certificates with 'kv cert', or for a try on loopback say "
+                          "'insecure: yes'");
+            return BASE_E_INVALID;
+        }
+    }
+    return 0;
+}
+
+static int read_all(const struct io_config *config, struct quorated_settings *s, struct io_why *why)
+{
+    s->name = io_config_name(config, KEY_NAME);
+    s->token = base_text_from(slice_from_text(io_config_text(config, KEY_TOKEN)));
+    s->data_dir = io_config_text(config, KEY_DATA_DIR);
+    s->is_insecure = io_config_bool(config, KEY_INSECURE);
+    s->ca_file = io_config_text(config, KEY_TLS_CA);
+    s->cert_file = io_config_text(config, KEY_TLS_CERT);
+    s->key_file = io_config_text(config, KEY_TLS_KEY);
+    s->client_url = io_config_text(config, KEY_CLIENT_ADVERTISE);
+    s->heartbeat_ms = (uint32_t)(io_config_int(config, KEY_HEARTBEAT) / 1000);
+    s->election_min_ms = (uint32_t)(io_config_int(config, KEY_ELECTION) / 1000);
+    s->election_max_ms = 2 * s->election_min_ms;
+    s->map_bytes = (uint64_t)io_config_int(config, KEY_MAP_SIZE);
+    s->quota_bytes = (uint64_t)io_config_int(config, KEY_QUOTA);
+    if (s->election_min_ms < 3 * s->heartbeat_ms) {
+        io_config_why(config, KEY_ELECTION, why, "must be at least three times raft.heartbeat");
+        return BASE_E_INVALID;
+    }
+    if (s->quota_bytes > s->map_bytes / 10 * 9) {
+        io_config_why(config, KEY_QUOTA, why, "must leave a tenth of store.map_size free");
+        return BASE_E_INVALID;
+    }
+    int rc =
+        io_log_level_from(slice_from_text(io_config_text(config, KEY_LOG_LEVEL)), &s->log_level);
+    rc = rc != 0 ? rc : read_nodes(config, s, why);
+    rc = rc != 0 ? rc : find_self(config, s, why);
+    rc = rc != 0 ? rc : read_addresses(config, s, why);
+    return rc != 0 ? rc : check_security(config, s, why);
+}
+
+static int check(const struct io_config *config, struct io_why *why)
+{
+    struct quorated_settings settings = {0};
+    return read_all(config, &settings, why);
+}
+
+int quorated_settings_read(int argc, char *const *argv, struct quorated_settings *ret,
+                           struct io_config **ret_config)
+{
+    struct io_why why = {""};
+    *ret = (struct quorated_settings){0};
+    int rc = io_config_main(&quorated_spec, argc, argv, check, ret_config);
+    if (rc >= 0) {
+        return rc;
+    }
+    if (read_all(*ret_config, ret, &why) != 0) {
+        (void)fprintf(stderr, "quorated: %s\n", why.text);
+        return 2;
+    }
+    return -1;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration of a quorum node: one table of keys, and what was read from it in checked form.
+ *
+ * File, flags and environment are read by proto/io/config.h. Names that etcd's users know (--name,
+ * --data-dir,
+ * --listen-client-urls, --initial-cluster ...) are aliases of the same keys. Called once at start.
+ */
+#ifndef QUORATE_ARBITER_QUORATED_SETTINGS_H
+#define QUORATE_ARBITER_QUORATED_SETTINGS_H
+
+#include "proto/io/config.h"
+#include "proto/io/link.h"
+#include "proto/io/log.h"
+
+#define QUORATED_CLIENT_PORT 2379
+#define QUORATED_PEER_PORT 2380
+#define QUORATED_METRICS_PORT 2381
+
+struct quorated_settings {
+    struct base_name name;
+    struct base_text token;
+    const char *data_dir;
+    uint64_t node_id;    /* from token and name; below 2^63 */
+    uint64_t cluster_id; /* from token and the names of all nodes */
+    struct io_address client_listen;
+    struct io_address peer_listen;
+    struct io_address metrics_listen;
+    bool has_metrics;
+    const char *client_url; /* what clients are told; for MemberList */
+    size_t nodes_count;     /* ourselves included, in order of names */
+    struct io_link_node nodes[IO_LINK_NODES_MAX];
+    char node_urls[IO_LINK_NODES_MAX][IO_ADDRESS_TEXT_MAX + 8]; /* peer URLs */
+    bool is_insecure;
+    const char *ca_file;
+    const char *cert_file;
+    const char *key_file;
+    uint32_t heartbeat_ms;
+    uint32_t election_min_ms;
+    uint32_t election_max_ms;
+    uint64_t map_bytes;
+    uint64_t quota_bytes;
+    enum io_log_level log_level;
+};
+
+/* Reads and checks everything; prints errors, help and the like itself. -1: go on with *ret and
+ * *ret_config (texts of *ret live as long as the config); else the exit status. */
+int quorated_settings_read(int argc, char *const *argv, struct quorated_settings *ret,
+                           struct io_config **ret_config);
+
+#endif
