@@ -26,7 +26,10 @@ struct io_workers {
     pthread_t threads[THREADS_MAX];
     bool is_stopping;
     struct io_wake *wake;
+    struct io_workers *next; /* of the abandoned ones */
 };
+
+static struct io_workers *abandoned; /* loops end on one thread; leak checkers see them here */
 
 static void queue_put(struct queue *queue, struct io_work *work)
 {
@@ -178,11 +181,11 @@ struct io_workers *io_workers_abandon(struct io_workers *pool)
     bool is_busy = pool->idle_count < pool->threads_count;
     (void)pthread_mutex_unlock(&pool->mutex);
     if (is_busy) { /* a name server does not answer; the process is about to end anyway */
-        static struct io_workers *volatile abandoned; /* for leak checkers: it is not lost */
         (void)pthread_mutex_lock(&pool->mutex);
         pool->is_stopping = true;
         pool->wake = io_wake_free(pool->wake);
         (void)pthread_mutex_unlock(&pool->mutex);
+        pool->next = abandoned;
         abandoned = pool;
         return NULL;
     }
