@@ -4,9 +4,11 @@
  * One order at a time; its completion comes back through the glue with the same id. A new order
  * while one is running is allowed only for DB_CANCEL. Orders are done by a worker with a deadline
  * and never block the loop. Views (what a probe saw) come on their own, at least once per heartbeat
- * while a database process is there, and at once after each completion; a probe that hangs gives a
- * view with is_answering false. Starting, signalling and killing processes is the guard's; an order
- * that needs a signal (SIGHUP after a rewritten file) sends it through the guard itself.
+ * while a database process is there, at once after each completion, and as often while there is no
+ * process: the guard's tree GONE is followed at once by a view of the control file, which a
+ * hand-over waits for. A probe that hangs gives a view with is_answering false. Starting,
+ * signalling and killing processes is the guard's; an order that needs a signal (SIGHUP after a
+ * rewritten file) sends it through the guard itself.
  */
 #ifndef QUORATE_AGENTS_PORT_DB_H
 #define QUORATE_AGENTS_PORT_DB_H
@@ -38,7 +40,7 @@ enum db_order_kind {
                          it */
     DB_ORDER_CHECKPOINT,
     DB_ORDER_CLIENTS_OUT, /* frozen or fenced: refuse new and cut standing client connections where
-                             possible */
+                             possible; ends with the next SET_SYNC or with the process */
     DB_ORDER_CANCEL,      /* stop the running order; it completes with CANCELED */
 };
 
@@ -51,9 +53,10 @@ struct db_order {
     uint32_t timeline; /* PROMOTE */
     uint64_t epoch;    /* for files that remember it */
     struct msg_names sync_names;
-    uint8_t sync_count; /* above 0 with fewer names than that: nothing is acknowledged, never "off" */
-    bool is_gated; /* PREPARE_PRIMARY after a crash: no clients but standbys and our own sessions until the next
-                      BARRIER has completed, which lifts it */
+    uint8_t
+        sync_count; /* above 0 with fewer names than that: nothing is acknowledged, never "off" */
+    bool is_gated;  /* PREPARE_PRIMARY after a crash: no clients but standbys and our own sessions
+                       until the next  BARRIER has completed, which lifts it */
     int64_t timeout_us;
 };
 
@@ -66,8 +69,9 @@ struct db_done {
 
 /* What the last probe saw; facts only. */
 struct db_view {
-    uint64_t orders_done;   /* id of the last order that had completed when this probe began; 0 none */
-    bool has_directory;    /* a data directory with a control file */
+    uint64_t
+        orders_done;    /* id of the last order that had completed when this probe began; 0 none */
+    bool has_directory; /* a data directory with a control file */
     bool is_directory_bad; /* half rewound, half cloned or damaged: only a clone helps */
     uint64_t system_id;
     bool is_process;   /* a root process is there */
@@ -83,6 +87,9 @@ struct db_view {
     uint64_t fork_lsn; /* where `timeline` left its parent; 0 for timeline 1 */
     bool is_receiving;
     bool has_receiver; /* a WAL receiver process exists */
+    bool
+        is_wal_end_reached; /* standby: replay has read all WAL on disk since the start (the startup
+                               process waits for more, or a receiver has run): `lsn` is the end */
     struct base_name receiving_from;
     bool is_sync_known;
     struct msg_names sync_names;
