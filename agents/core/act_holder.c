@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Actions of the holder: make, start, promote, open, hand over, settle after an exit, hand back.
+ *
+ * Nothing here may let the database accept writes without agt_is_lease_ahead, and nothing may arm
+ * or start in an epoch whose handback has been decided.
+ */
+#include <string.h>
+
+#include "agents/core/internal.h"
+
+static int64_t start_timeout_us(const struct agt *a)
+{
+    return a->config.start_timeout_us > 0 ? a->config.start_timeout_us : AGT_START_TIMEOUT_US;
+}
+
+void agt_do_init(struct agt_run *run)
+{
+    if (!run->a->is_gone_seen) {
+        return;
+    }
+    struct db_order order = agt_order_make(run->a, DB_ORDER_INIT);
+    agt_want_order(run, &order);
+}
+
+/* S and k as the order wants them; without a word about them, what the record promises: S = V, k =
+ * r. */
+static void sync_wanted(const struct agt *a, struct db_order *order)
+{
+    order->sync_names = a->order.has_sync ? a->order.sync_names : a->order.record.voters;
+    order->sync_count = a->order.has_sync ? a->order.sync_count : a->order.record.votes_needed_r;
+}
+
+/* Opened in this epoch before: a primary again, in place. Else: a standby that will be promoted to
+ * the timeline reserved for the epoch. */
+static struct db_order prepare_for_holder(const struct agt *a)
+{
+    bool is_opened_here = agt_disk_lineage(&a->want, a->view.timeline) == a->order.record.epoch;
+    struct db_order order =
+        agt_order_make(a, is_opened_here ? DB_ORDER_PREPARE_PRIMARY : DB_ORDER_PREPARE_STANDBY);
+    if (is_opened_here) {
+        sync_wanted(a, &order);
+        order.is_gated = a->exit_epoch == order.epoch; /* section 6: closed until k of S have all */
+    }
+    return order;
+}
+
+void agt_do_start_holder(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (!a->is_gone_seen || !agt_is_holder(a)) {
+        return;
+    }
+    struct db_order order = prepare_for_holder(a);
+    if (!agt_order_equal(&a->prepared, &order)) {
+        agt_want_order(run, &order);
+        return;
+    }
+    /* Armed before it can accept a write. */
+    if (agt_is_lease_ahead(a, run->now)) {
+        agt_start(run);
+    }
+}
+
+void agt_do_watch_start(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (!agt_holds(a)) {
+        return;
+    }
+    struct base_mono since = a->has_answered ? a->answered_at : a->root_since;
+    if (a->exit_epoch == a->guard.epoch && !a->has_answered) {
+        since = a->exit_at; /* restart in place: the time counts from the crash */
+    }
+    struct base_mono due = base_mono_add_us(since, start_timeout_us(a));
+    if (base_mono_before(run->now, due) || a->silent_views < AGT_SILENT_VIEWS) {
+        agt_wake_at(run, base_mono_max(due, base_mono_add_us(run->now, AGT_REPEAT_US)));
+        return;
+    }
+    agt_fx_log(run, "the holder's database does not answer in time, ends it", NULL);
+    a->is_handback_wanted = true;
+    agt_kill(run);
+}
+
+static void refuse_timeline(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    agt_fx_log(run, "on another timeline than the one reserved for the epoch, does not open", NULL);
+    a->is_promotion_wrong = true;
+    a->want.is_clone_needed = true;
+    a->is_handback_wanted = true;
+    agt_kill(run);
+}
+
+void agt_do_promote(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (a->is_promotion_wrong) {
+        refuse_timeline(run);
+        return;
+    }
+    if (!agt_is_holder(a) || !agt_has_right(a, run->now) || a->is_handback_wanted) {
+        return;
+    }
+    if (a->promoted_epoch == a->order.record.epoch) {
+        return; /* done; the next view says so */
+    }
+    struct db_order order = agt_order_make(a, DB_ORDER_PROMOTE);
+    order.timeline = a->order.record.timeline;
+    agt_want_order(run, &order);
+}
+
+static void opened(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    uint64_t epoch = a->order.record.epoch;
+    if (!a->is_open_ready) {
+        agt_fx_log(run, "open for writes", a->order.record.cluster.text);
+    }
+    a->is_open_ready = true;
+    if (a->opened_epoch != epoch) {
+        a->opened_epoch = epoch;
+        a->opened_lsn = a->view.lsn;
+    }
+    a->want.opened_epoch = epoch;
+    a->want.opened_lsn = a->opened_lsn;
+    a->want.opened_root_pid = a->guard.root_pid;
+    a->want.role = AGT_ROLE_HOLDER;
+}
+
+/* True when the settings wanted are in force and their barrier has passed as far as it is needed.
+ */
+static bool sync_step(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    struct db_order order = agt_order_make(a, DB_ORDER_SET_SYNC);
+    sync_wanted(a, &order);
+    bool is_same = a->is_sync_in_force && a->sync_count == order.sync_count &&
+                   agt_names_equal(&a->sync_names, &order.sync_names);
+    if (!is_same || a->are_clients_out) {
+        agt_want_order(run, &order);
+        return false;
+    }
+    if (!a->is_barrier_passed) {
+        order.kind = DB_ORDER_BARRIER;
+        agt_want_order(run, &order);
+    }
+    return a->is_barrier_passed || !a->is_gated;
+}
+
+void agt_do_open(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (!agt_is_holder(a) || a->is_handback_wanted) {
+        return;
+    }
+    if (agt_disk_lineage(&a->want, a->view.timeline) != a->order.record.epoch) {
+        if (a->wrong_views >= AGT_ROGUE_VIEWS || a->is_promotion_wrong) {
+            refuse_timeline(run);
+        }
+        return;
+    }
+    /* A new agent under a primary that was open: it still is, the settings are made sure of
+     * meanwhile. */
+    if (a->want.opened_epoch == a->order.record.epoch && a->guard.root_pid != 0 &&
+        a->want.opened_root_pid == a->guard.root_pid && !a->is_gated) {
+        a->opened_epoch = a->want.opened_epoch;
+        a->opened_lsn = a->want.opened_lsn;
+        a->is_open_ready = true;
+    }
+    if (sync_step(run) && agt_has_right(a, run->now)) {
+        opened(run);
+    }
+}
+
+void agt_do_clients_out(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (a->are_clients_out || a->was_in_recovery) {
+        return;
+    }
+    struct db_order order = agt_order_make(a, DB_ORDER_CLIENTS_OUT);
+    agt_want_order(run, &order);
+}
+
+/* The stop takes its course once asked: a server that was told to stop does not change its mind. */
+void agt_do_stop(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    struct agt_stop *stop = &a->stop;
+    int64_t fast_us = agt_ttl_us(a) > BASE_US_PER_S ? agt_ttl_us(a) : BASE_US_PER_S;
+    if (!stop->is_asked) {
+        *stop = (struct agt_stop){.is_asked = true, .since = run->now};
+        agt_fx_add(run, AGT_FX_GUARD_SIGNAL)->number = AGT_SIGNAL_FAST;
+    }
+    struct base_mono immediate_at = base_mono_add_us(stop->since, fast_us);
+    struct base_mono kill_at = base_mono_add_us(stop->since, fast_us + fast_us / 2);
+    if (!stop->is_immediate && !base_mono_before(run->now, immediate_at)) {
+        stop->is_immediate = true;
+        agt_fx_log(run, "fast stop takes too long, stops at once", NULL);
+        agt_fx_add(run, AGT_FX_GUARD_SIGNAL)->number = AGT_SIGNAL_IMMEDIATE;
+    }
+    if (!base_mono_before(run->now, kill_at)) {
+        agt_kill(run);
+    } else {
+        agt_wake_at(run, stop->is_immediate ? kill_at : immediate_at);
+    }
+}
+
+void agt_do_hand_over(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (a->checkpoint_epoch != a->guard.epoch) {
+        struct db_order order = agt_order_make(a, DB_ORDER_CHECKPOINT);
+        order.epoch = a->guard.epoch;
+        agt_want_order(run, &order);
+        return;
+    }
+    agt_do_stop(run);
+}
+
+void agt_do_hand_back(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    struct base_mono look_until = base_mono_add_us(a->gone_at, AGT_GONE_VIEW_WAIT_US);
+    a->is_handback_wanted = true;
+    /* Whether it was shut down in order stands in the control file; a short look is worth a vote.
+     */
+    if (!a->is_gone_seen && base_mono_before(run->now, look_until)) {
+        agt_wake_at(run, look_until);
+        return;
+    }
+    if (a->handback_epoch != a->guard.epoch) {
+        a->handback_epoch = a->guard.epoch;
+        a->is_handback_clean = a->is_gone_seen && a->view.is_shut_down_clean &&
+                               a->ran_epoch == a->guard.epoch && a->opened_epoch == a->guard.epoch;
+        a->handback_lsn = a->is_handback_clean ? a->view.shutdown_lsn : 0;
+        agt_fx_log(run, "hands the epoch back", a->is_handback_clean ? "clean" : "not clean");
+    }
+    agt_hand_back(run, a->guard.epoch);
+}
+
+void agt_do_resign(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (!a->is_gone_seen || !agt_is_holder(a) ||
+        a->order.record.epoch <= a->guard.epoch_handed_back) {
+        return;
+    }
+    agt_hand_back(run, a->order.record.epoch);
+}
+
+static bool crash_again(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    for (size_t i = BASE_COUNT_OF(a->crashes) - 1; i > 0; i--) {
+        a->crashes[i] = a->crashes[i - 1];
+    }
+    a->crashes[0] = run->now;
+    struct base_mono third = a->crashes[BASE_COUNT_OF(a->crashes) - 1];
+    return base_mono_diff_us(run->now, third) <= AGT_CRASH_WINDOW_US;
+}
+
+static bool is_failover_better(const struct agt *a)
+{
+    switch (a->config.on_crash) {
+    case AGT_ON_CRASH_FAILOVER:
+        return true;
+    case AGT_ON_CRASH_RESTART:
+        return false;
+    case AGT_ON_CRASH_AUTO:
+        break;
+    }
+    return agt_has_enough_voters(a);
+}
+
+void agt_on_exit(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (a->stop.is_asked) {
+        return; /* we wanted it to end */
+    }
+    a->exit_at = a->exit_epoch == a->guard.epoch ? a->exit_at : run->now;
+    a->exit_epoch = a->guard.epoch;
+    if (crash_again(run)) {
+        a->is_retired = true;
+        a->is_handback_wanted = true;
+        agt_fx_log(run,
+                   "the database crashed three times in a minute: hands the role on, stays down",
+                   NULL);
+    } else if (is_failover_better(a)) {
+        a->is_handback_wanted = true;
+        agt_fx_log(run, "the database exited: enough voters are streaming, hands back", NULL);
+    } else {
+        agt_fx_log(run, "the database exited: restarts it in place", NULL);
+    }
+}
+
+/* Nothing runs and an epoch is held. Section 7: in place only under a lease whose deadline lies
+ * ahead. */
+void agt_do_settle(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    bool is_crash = a->exit_epoch == a->guard.epoch;
+    bool is_late = is_crash && base_mono_diff_us(run->now, a->exit_at) >= start_timeout_us(a);
+    if (a->is_handback_wanted || is_late || a->guard.epoch != agt_epoch_known(a) ||
+        (a->ran_epoch == a->guard.epoch && !agt_is_lease_ahead(a, run->now))) {
+        agt_do_hand_back(run);
+        return;
+    }
+    if (!a->view.has_directory || a->view.is_directory_bad || a->want.is_clone_needed) {
+        if (agt_goal_of(a) == AGT_GOAL_INIT && !a->want.is_clone_needed) {
+            agt_do_init(run);
+        } else if (a->is_gone_seen) {
+            agt_do_hand_back(run);
+        }
+        return;
+    }
+    agt_do_start_holder(run);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Actions of a standby: clone, rejoin, follow, and the vote.
+ *
+ * A directory is thrown away only when it is known not to be part of the holder's history and the
+ * holder has opened; a source that cannot be reached never costs a copy.
+ */
+#include <string.h>
+
+#include "agents/core/internal.h"
+
+static void point_at(struct db_order *order, const struct msg_member *upstream)
+{
+    order->upstream_member = upstream->member;
+    order->upstream_host = upstream->host;
+    order->upstream_port = upstream->db_port;
+}
+
+void agt_do_clone(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (!a->is_gone_seen || !agt_holder_is_ready(a) || agt_is_holder(a)) {
+        return;
+    }
+    struct db_order order = agt_order_make(a, DB_ORDER_CLONE);
+    point_at(&order, agt_holder_address(a));
+    agt_want_order(run, &order);
+}
+
+/* Prepares as a standby of `upstream` (NULL: of nobody) and starts. */
+static void start_standby(struct agt_run *run, const struct msg_member *upstream)
+{
+    struct agt *a = run->a;
+    struct db_order order = agt_order_make(a, DB_ORDER_PREPARE_STANDBY);
+    if (upstream != NULL) {
+        point_at(&order, upstream);
+    }
+    if (!agt_order_equal(&a->prepared, &order)) {
+        agt_want_order(run, &order);
+        return;
+    }
+    agt_start(run);
+}
+
+/* Section 4.7. pg_rewind sees nothing to do when both are on one timeline number: that is a clone.
+ */
+static void rewind_or_clone(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    uint64_t lineage = agt_disk_lineage(&a->want, a->view.timeline);
+    if (!agt_holder_is_ready(a)) {
+        return;
+    }
+    if (lineage == 0 || a->view.timeline == a->order.record.timeline) {
+        agt_fx_log(run, "its history cannot be joined to the holder's: needs a clone", NULL);
+        a->want.is_clone_needed = true;
+        return;
+    }
+    struct db_order order = agt_order_make(a, DB_ORDER_REWIND);
+    order.timeline = a->order.record.timeline;
+    point_at(&order, agt_holder_address(a));
+    agt_want_order(run, &order);
+}
+
+void agt_do_rejoin(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    const struct msg_member *holder = agt_holder_address(a);
+    if (!a->is_gone_seen || holder == NULL) {
+        return;
+    }
+    if (agt_prefix_of(a) == AGT_PREFIX_YES) {
+        start_standby(run, holder);
+    } else {
+        rewind_or_clone(run);
+    }
+}
+
+static bool is_pointed_at(const struct agt *a, const struct msg_member *holder)
+{
+    return !a->is_detached && base_name_equal(&a->followed, &holder->member) &&
+           memcmp(&a->followed_host, &holder->host, sizeof(holder->host)) == 0 &&
+           a->followed_port == holder->db_port;
+}
+
+/* Points the receiver at the holder. A receiver that hangs on a connection is taken out first. */
+static void point(struct agt_run *run, const struct msg_member *holder, bool is_again)
+{
+    struct agt *a = run->a;
+    bool is_hanging = is_again && a->view.has_receiver && !a->is_detached;
+    struct db_order order = agt_order_make(a, is_hanging ? DB_ORDER_DETACH : DB_ORDER_FOLLOW);
+    if (!is_hanging) {
+        point_at(&order, holder);
+    }
+    agt_want_order(run, &order);
+}
+
+void agt_do_follow(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    const struct msg_member *holder = agt_holder_address(a);
+    if (holder == NULL) {
+        return;
+    }
+    if (!agt_is_receiving_from_holder(a) && agt_prefix_of(a) != AGT_PREFIX_YES) {
+        if (agt_holder_is_ready(a)) {
+            agt_do_stop(run); /* then rewind or clone */
+        }
+        return;
+    }
+    if (!is_pointed_at(a, holder)) {
+        point(run, holder, false);
+        return;
+    }
+    a->want.role = AGT_ROLE_STANDBY;
+    struct base_mono silent_at = base_mono_add_us(a->received_at, 2 * agt_ttl_us(a));
+    if (base_mono_before(run->now, silent_at)) {
+        agt_wake_at(run, silent_at);
+    } else {
+        point(run, holder, true);
+    }
+}
+
+void agt_do_detach(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    a->want.role = AGT_ROLE_VOTER;
+    if (!a->is_detached) {
+        struct db_order order = agt_order_make(a, DB_ORDER_DETACH);
+        agt_want_order(run, &order);
+    }
+}
+
+void agt_do_start_voter(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    a->want.role = AGT_ROLE_VOTER;
+    if (a->is_gone_seen) {
+        start_standby(run, NULL);
+    }
+}

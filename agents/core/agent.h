@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's decisions, the same for every database: event in, bounded list of effects out.
+ *
+ * Everything is derived from facts that survive the agent: the guard's status, the database's view,
+ * the durable state and the last order. From them follow a present state and a goal in force; a
+ * total table (table.h) gives the action and the sentence that the operator reads. Pure: no clock,
+ * no I/O, no memory of its own; agents/driver.c and nobody else calls it.
+ *
+ * Order of effects: they are to be carried out as listed. What must be durable before something
+ * else is done (a higher epoch, a promise) is never in one list with it: the core waits for
+ * AGT_EVENT_SAVED. The one thing that does not wait is fencing.
+ */
+#ifndef QUORATE_AGENTS_CORE_AGENT_H
+#define QUORATE_AGENTS_CORE_AGENT_H
+
+#include "agents/core/disk.h"
+#include "agents/core/lease.h"
+#include "agents/core/table.h"
+#include "agents/port_db.h"
+#include "agents/port_guard.h"
+
+#define AGT_EFFECTS_MAX 24
+#define AGT_LOGS_MAX 6
+
+/* Signals as Linux numbers them; the core names no system header (the driver asserts them). */
+enum agt_signal { AGT_SIGNAL_FAST = 2, AGT_SIGNAL_IMMEDIATE = 3 };
+
+/* What to do when the database exits by itself under a lease (safety.md section 7). */
+enum agt_on_crash { AGT_ON_CRASH_AUTO = 0, AGT_ON_CRASH_FAILOVER, AGT_ON_CRASH_RESTART };
+
+struct agt_config {
+    struct base_name cluster;
+    struct base_name member;
+    struct base_text host; /* for other members and clients */
+    uint16_t db_port;
+    uint16_t http_port;
+    uint64_t session; /* random per process, not 0 */
+    bool is_nofailover;
+    bool is_nosync;
+    uint8_t priority;
+    enum agt_on_crash on_crash;
+    int64_t start_timeout_us; /* primary_start_timeout; 0: 30 s */
+    /* Seed of a cluster that does not exist yet. */
+    bool has_seed;
+    uint32_t seed_ttl_ms;
+    uint32_t seed_heartbeat_ms;
+    uint32_t seed_freeze_max_ms;
+    enum msg_sync_mode seed_sync_mode;
+    bool seed_sync_strict;
+};
+
+enum agt_event_kind {
+    AGT_EVENT_ORDER = 1, /* order */
+    AGT_EVENT_GUARD,     /* guard */
+    AGT_EVENT_VIEW,      /* view */
+    AGT_EVENT_DONE,      /* done */
+    AGT_EVENT_SAVED,     /* status: of the save under way */
+    AGT_EVENT_TIMER,
+    AGT_EVENT_CONNECTED, /* a quorum node can be reached again: report now */
+    AGT_EVENT_SHUTDOWN,  /* hand over what is held, stop the database, then agt_is_finished */
+};
+
+/* Pointers are borrowed for the step. `now` is the moment at which the event was handed in. */
+struct agt_event {
+    enum agt_event_kind kind;
+    struct base_mono now;
+    const struct msg_order *order;
+    const struct guard_status *guard;
+    const struct db_view *view;
+    const struct db_done *done;
+    int status;
+};
+
+enum agt_effect_kind {
+    AGT_FX_GUARD_START = 1,
+    AGT_FX_GUARD_ARM, /* epoch, deadline, freeze_max_us */
+    AGT_FX_GUARD_DISARM,
+    AGT_FX_GUARD_SIGNAL, /* number */
+    AGT_FX_GUARD_KILL,
+    AGT_FX_GUARD_HAND_BACK, /* epoch */
+    AGT_FX_DB_ORDER,        /* agt_effects.db_order */
+    AGT_FX_DB_CANCEL,       /* agt_effects.db_cancel */
+    AGT_FX_SAVE,            /* agt.saving, answered by AGT_EVENT_SAVED */
+    AGT_FX_REPORT,          /* read the clock, agt_report_make with it, send to every quorum node */
+    AGT_FX_LOG,             /* number: index into agt_effects.logs */
+};
+
+struct agt_effect {
+    enum agt_effect_kind kind;
+    int number;
+    uint64_t epoch;
+    struct base_mono deadline;
+    int64_t freeze_max_us;
+};
+
+struct agt_effects {
+    uint8_t count;
+    uint8_t logs_count;
+    struct agt_effect list[AGT_EFFECTS_MAX];
+    struct base_text logs[AGT_LOGS_MAX];
+    struct db_order db_order;
+    struct db_order db_cancel;
+    struct base_mono wake; /* a timer event is wanted then at the latest; replaces the one before */
+};
+
+/* The database order under way; id 0: none. */
+struct agt_task {
+    uint64_t id;
+    struct db_order order;
+    bool is_canceled;
+    uint32_t starts; /* guard's count of roots when it was issued */
+};
+
+/* What the last failure of an order was; a kind that failed waits before it is tried again. */
+struct agt_failure {
+    enum db_order_kind kind;
+    int status;
+    uint32_t times;
+    struct base_mono retry_at;
+};
+
+/* How a stop that we asked for goes on: fast, then immediate, then kill. */
+struct agt_stop {
+    bool is_asked;
+    bool is_immediate;
+    bool is_killed;
+    struct base_mono since;
+};
+
+struct agt {
+    uint32_t magic;
+    struct agt_config config;
+    struct agt_lease lease;
+
+    /* durable state: known to be on disk, on its way, wanted */
+    struct agt_disk disk;
+    struct agt_disk saving;
+    struct agt_disk want;
+    bool is_saving;
+    struct base_mono save_retry_at;
+
+    /* facts */
+    bool has_guard;
+    struct guard_status guard;
+    bool has_view;
+    struct db_view view;
+    struct base_mono answered_at; /* last view that answered, of this root */
+    bool has_answered;
+    bool was_in_recovery;     /* as that one said */
+    bool is_gone_seen;        /* a view since the tree has gone */
+    struct base_mono gone_at; /* when it went; valid while GONE */
+    uint32_t rogue_views;     /* in a row: read-write without a right */
+    uint32_t foreign_views;   /* in a row: a process that is not the guard's */
+    uint32_t silent_views;    /* in a row: without an answer */
+    uint32_t wrong_views;     /* in a row: holder on a timeline that is not its epoch's */
+    bool has_order;
+    struct msg_order order;
+    bool has_grant; /* a grant that waits for its epoch to be on disk */
+    uint64_t grant_epoch;
+    struct base_mono grant_deadline;
+
+    /* of the present root process, forgotten when it changes */
+    struct base_mono root_since;
+    bool has_receiver_run;
+    uint64_t stopped_end_lsn; /* end of WAL as seen before this root was started; 0 unknown */
+    bool is_detached;
+    uint64_t detach_id;        /* order that took the receiver away */
+    uint32_t detach_views;     /* views since */
+    struct base_name followed; /* the receiver is set to this one ... */
+    struct base_text followed_host;
+    uint16_t followed_port;
+    struct base_mono received_at; /* last time it was seen streaming, or was set */
+    uint64_t promoted_epoch;
+    bool is_sync_in_force; /* sync_names, sync_count, in every walsender */
+    struct msg_names sync_names;
+    uint8_t sync_count;
+    bool is_barrier_passed;
+    bool is_gated; /* crash restart: closed until the barrier has passed */
+    bool is_open_ready;
+    bool are_clients_out;
+
+    /* of a stopped directory */
+    struct db_order prepared; /* last PREPARE done since it stopped; kind NONE: unknown */
+    uint64_t rewound_epoch;
+    bool is_start_asked;
+    struct base_mono start_asked_at;
+    bool is_promotion_wrong; /* came out on another timeline: never opens */
+
+    /* holder */
+    uint64_t ran_epoch;      /* a root was seen running under this epoch */
+    uint64_t exit_epoch;     /* ... and went away under it, unasked */
+    bool is_handback_wanted; /* decided for the epoch held; from then on it is armed no more */
+    struct base_mono handback_asked_at;
+    struct base_mono exit_at;
+    struct base_mono crashes[3];
+    bool is_retired; /* crashed too often: stays down until the agent is restarted */
+    uint8_t streaming_voters;
+    uint64_t checkpoint_epoch; /* hand-over: CHECKPOINT has been done for this epoch */
+    struct agt_stop stop;
+    uint64_t handback_epoch;
+    bool is_handback_clean;
+    uint64_t handback_lsn;
+    uint64_t opened_lsn;
+    uint64_t opened_epoch;
+
+    struct agt_task task;
+    uint64_t ids; /* last order id given out */
+    struct agt_failure failure;
+
+    bool is_shutdown;
+
+    /* reporting */
+    bool is_report_urgent;
+    bool has_reported;
+    struct base_mono reported_at;
+    struct base_mono heartbeat_at;
+    uint32_t digest;
+    struct base_mono wake;
+    int64_t pause_worst_us;
+    enum agt_state state;
+    enum agt_goal goal;
+    struct base_text note;
+};
+
+/* `disk` is what the shell has loaded (all zero for a new member). */
+void agt_init(struct agt *agent, const struct agt_config *config, const struct agt_disk *disk,
+              struct base_mono now);
+/* One step; *ret_effects is overwritten. */
+void agt_step(struct agt *agent, const struct agt_event *event, struct agt_effects *ret_effects);
+
+/* The report of this moment, with the next number. `t_send` must have been read before, and the
+ * report must be sent after: the deadline counts from it. */
+void agt_report_make(struct agt *agent, struct base_mono t_send, struct msg_report *ret);
+/* The same without a number: what the agent knows at `now`; for HTTP. */
+void agt_report_peek(const struct agt *agent, struct base_mono now, struct msg_report *ret);
+
+/* Armed by the guard's own word, for the epoch in force, deadline ahead of now, tree running. */
+bool agt_has_right(const struct agt *agent, struct base_mono now);
+/* Has that right, and the database accepts writes. The only ground for a 200 on /primary. */
+bool agt_is_open(const struct agt *agent, struct base_mono now);
+/* After AGT_EVENT_SHUTDOWN: nothing runs and nothing is held any more. */
+bool agt_is_finished(const struct agt *agent);
+/* True when the invariants hold; asserted after each step in slow builds. */
+bool agt_check(const struct agt *agent);
+
+#endif

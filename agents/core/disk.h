@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an agent remembers on disk: the highest epoch, its promise, and which epoch opened which
+ * timeline.
+ *
+ * Saved as a whole (agents/port_state.h) before it is acted on. Timeline numbers prove nothing by
+ * themselves; the openings tie each reserved number to the epoch that reserved it and to the
+ * history it left, so that a data directory's lineage can be told and compared. Pure; used by
+ * agents/core and by the shell that loads the file. It must never hold anything that can be learned
+ * from the guard or from the database instead.
+ */
+#ifndef QUORATE_AGENTS_CORE_DISK_H
+#define QUORATE_AGENTS_CORE_DISK_H
+
+#include "base/slice.h"
+#include "proto/msg/agent.h"
+
+#define AGT_OPENINGS_MAX 64
+#define AGT_DISK_BYTES_MAX 2048 /* encoded */
+
+/* Timeline `timeline` was reserved for `epoch`, whose holder was chosen with (parent, floor_lsn).
+ */
+struct agt_opening {
+    uint64_t epoch;
+    uint32_t timeline;
+    uint64_t parent; /* lineage of the floor; 0: none, the beginning */
+    uint64_t floor_lsn;
+};
+
+/* Role when last saved; for people, and for the pause that is to come. */
+enum agt_role { AGT_ROLE_NONE = 0, AGT_ROLE_HOLDER = 1, AGT_ROLE_STANDBY = 2, AGT_ROLE_VOTER = 3 };
+
+struct agt_disk {
+    uint64_t epoch_seen;         /* highest ever */
+    struct msg_attempt promised; /* {0, 0}: none; ends with a higher epoch, or with `ended` */
+    enum agt_role role;
+    bool is_clone_needed;    /* the directory's history cannot be told: only a clone helps */
+    uint64_t opened_epoch;   /* last epoch in which this member opened for writes ... */
+    uint64_t opened_lsn;     /* ... where ... */
+    int32_t opened_root_pid; /* ... and the root process that serves since then */
+    uint8_t openings_count;  /* ascending by epoch; the oldest fall out */
+    struct agt_opening openings[AGT_OPENINGS_MAX];
+};
+
+/* Adds or replaces the opening of its epoch, in order. Returns true when something changed. */
+bool agt_disk_remember(struct agt_disk *disk, const struct agt_opening *opening);
+/* The opening of an epoch; NULL when it is not known. */
+const struct agt_opening *agt_disk_opening(const struct agt_disk *disk, uint64_t epoch);
+/* Highest epoch that opened `timeline`; 0 when none is known or the directory is distrusted. */
+uint64_t agt_disk_lineage(const struct agt_disk *disk, uint32_t timeline);
+
+enum agt_prefix {
+    AGT_PREFIX_YES,     /* its WAL is part of the holder's history: a plain start will do */
+    AGT_PREFIX_NO,      /* it has WAL that the holder's history has not */
+    AGT_PREFIX_UNKNOWN, /* an opening in between was never seen here */
+};
+/* Is a directory with (lineage, lsn) a prefix of what the holder of `epoch` has? */
+enum agt_prefix agt_disk_prefix(const struct agt_disk *disk, uint64_t epoch, uint64_t lineage,
+                                uint64_t lsn);
+
+/* True when both say the same (padding aside). */
+bool agt_disk_equal(const struct agt_disk *a, const struct agt_disk *b);
+
+/* Bytes <-> struct, with a version and a checksum. Decode: BASE_E_CORRUPT; *ret untouched then. */
+MUST_CHECK int agt_disk_encode(const struct agt_disk *disk, struct buf *out);
+MUST_CHECK int agt_disk_decode(struct slice bytes, struct agt_disk *ret);
+
+#endif

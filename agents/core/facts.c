@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What follows from the guard's status, the view, the durable state and the order. No effects here.
+ */
+#include <string.h>
+
+#include "agents/core/internal.h"
+#include "base/lease_math.h"
+
+bool agt_holds(const struct agt *a)
+{
+    return a->has_guard && a->guard.epoch > a->guard.epoch_handed_back;
+}
+
+uint64_t agt_epoch_known(const struct agt *a)
+{
+    return a->want.epoch_seen;
+}
+
+int64_t agt_ttl_us(const struct agt *a)
+{
+    uint32_t ms = a->has_order ? a->order.record.ttl_ms : 0;
+    return (int64_t)(ms > 0 ? ms : LEASE_TTL_DEFAULT_MS) * BASE_US_PER_MS;
+}
+
+bool agt_is_lease_ahead(const struct agt *a, struct base_mono now)
+{
+    return agt_holds(a) && a->guard.is_armed && a->guard.epoch == agt_epoch_known(a) &&
+           base_mono_before(now, a->guard.deadline);
+}
+
+bool agt_has_right(const struct agt *a, struct base_mono now)
+{
+    return agt_is_lease_ahead(a, now) && a->guard.tree == GUARD_TREE_RUNNING;
+}
+
+bool agt_is_open(const struct agt *a, struct base_mono now)
+{
+    return agt_has_right(a, now) && a->is_open_ready && !a->stop.is_asked &&
+           agt_state_of(a, now) == AGT_STATE_PRIMARY;
+}
+
+bool agt_order_is_in_force(const struct agt *a)
+{
+    return a->has_order && a->order.record.epoch == a->disk.epoch_seen &&
+           a->disk.epoch_seen == a->want.epoch_seen;
+}
+
+bool agt_is_holder(const struct agt *a)
+{
+    return agt_order_is_in_force(a) && a->has_guard && a->order.record.epoch > 0 &&
+           base_name_equal(&a->order.record.holder, &a->config.member) &&
+           a->order.record.holder_instance == a->guard.instance;
+}
+
+int agt_attempt_compare(struct msg_attempt a, struct msg_attempt b)
+{
+    if (a.term != b.term) {
+        return a.term < b.term ? -1 : 1;
+    }
+    return a.number < b.number ? -1 : a.number > b.number;
+}
+
+static bool attempt_is_none(struct msg_attempt a)
+{
+    return a.term == 0 && a.number == 0;
+}
+
+bool agt_promise_is_kept(const struct agt *a)
+{
+    return !attempt_is_none(a->want.promised);
+}
+
+/* Promise on disk, receiver gone, and a position read after that: section 4.2. */
+bool agt_vote_is_final(const struct agt *a)
+{
+    if (!agt_promise_is_kept(a) || !agt_order_is_in_force(a) || agt_holds(a) ||
+        agt_attempt_compare(a->disk.promised, a->want.promised) != 0) {
+        return false;
+    }
+    if (!a->has_guard || a->guard.tree != GUARD_TREE_RUNNING || !a->is_detached || !a->has_view) {
+        return false;
+    }
+    const struct db_view *v = &a->view;
+    /* The first view behind the completion may have begun before it, the second cannot. */
+    bool is_fresh = v->orders_done >= a->detach_id || a->detach_views >= 2;
+    bool is_end = v->is_wal_end_reached || a->has_receiver_run ||
+                  (a->stopped_end_lsn > 0 && v->replay_lsn >= a->stopped_end_lsn);
+    return is_fresh && is_end && v->is_answering && v->is_in_recovery && !v->has_receiver;
+}
+
+bool agt_has_foreign_system(const struct agt *a)
+{
+    return a->has_order && a->has_view && a->order.record.system_id != 0 && a->view.has_directory &&
+           a->view.system_id != 0 && a->view.system_id != a->order.record.system_id;
+}
+
+/* A probe that hangs once is no news: the last answer of this root stands for one ttl. */
+static bool is_answering(const struct agt *a, struct base_mono now)
+{
+    return a->has_answered &&
+           (a->view.is_answering || base_mono_diff_us(now, a->answered_at) < agt_ttl_us(a));
+}
+
+static enum agt_state state_running(const struct agt *a, struct base_mono now)
+{
+    if (!is_answering(a, now)) {
+        return AGT_STATE_STARTING;
+    }
+    if (a->was_in_recovery) {
+        return agt_holds(a) ? AGT_STATE_WINNER : AGT_STATE_STANDBY;
+    }
+    if (agt_holds(a)) {
+        return AGT_STATE_PRIMARY;
+    }
+    return a->rogue_views >= AGT_ROGUE_VIEWS ? AGT_STATE_ROGUE : AGT_STATE_STARTING;
+}
+
+static enum agt_state state_gone(const struct agt *a)
+{
+    if (a->foreign_views >= AGT_ROGUE_VIEWS) {
+        return AGT_STATE_FOREIGN;
+    }
+    if (agt_holds(a)) {
+        return AGT_STATE_DOWN;
+    }
+    if (!a->view.has_directory && !a->view.is_directory_bad) {
+        return AGT_STATE_EMPTY;
+    }
+    return a->view.is_directory_bad || a->want.is_clone_needed ? AGT_STATE_BAD : AGT_STATE_STOPPED;
+}
+
+enum agt_state agt_state_of(const struct agt *a, struct base_mono now)
+{
+    if (!a->has_guard || !a->has_view) {
+        return AGT_STATE_BLIND;
+    }
+    switch (a->guard.tree) {
+    case GUARD_TREE_GONE:
+        return state_gone(a);
+    case GUARD_TREE_RUNNING:
+        return state_running(a, now);
+    case GUARD_TREE_FREEZING:
+    case GUARD_TREE_FROZEN:
+        return AGT_STATE_FROZEN;
+    case GUARD_TREE_KILLING:
+    case GUARD_TREE_ROOT_EXITED:
+        return AGT_STATE_ENDING;
+    }
+    BASE_UNREACHABLE();
+}
+
+/* The order asks the holder for something: only this guard, and only while the epoch was not handed
+ * back. */
+static enum agt_goal goal_of_holder(const struct agt *a, enum agt_goal goal)
+{
+    if (!agt_is_holder(a) || a->order.record.epoch <= a->guard.epoch_handed_back) {
+        return AGT_GOAL_NONE;
+    }
+    if (goal == AGT_GOAL_HAND_OVER) {
+        return goal;
+    }
+    return a->order.record.state == MSG_RECORD_BOOTSTRAP ? AGT_GOAL_INIT : AGT_GOAL_HOLD;
+}
+
+enum agt_goal agt_goal_of(const struct agt *a)
+{
+    if (a->is_shutdown) {
+        return AGT_GOAL_SHUTDOWN;
+    }
+    if (!agt_order_is_in_force(a)) {
+        return AGT_GOAL_NONE;
+    }
+    if (a->order.goal == MSG_GOAL_REFUSED || agt_has_foreign_system(a)) {
+        return AGT_GOAL_REFUSED;
+    }
+    if (a->order.record.epoch == 0) {
+        return AGT_GOAL_NONE;
+    }
+    switch (a->order.goal) {
+    case MSG_GOAL_NONE:
+    case MSG_GOAL_REFUSED:
+        return AGT_GOAL_NONE;
+    case MSG_GOAL_INIT:
+        return goal_of_holder(a, AGT_GOAL_INIT);
+    case MSG_GOAL_HOLD:
+        return goal_of_holder(a, AGT_GOAL_HOLD);
+    case MSG_GOAL_HAND_OVER:
+        return goal_of_holder(a, AGT_GOAL_HAND_OVER);
+    case MSG_GOAL_VOTE:
+        return a->is_retired ? AGT_GOAL_NONE : AGT_GOAL_VOTE;
+    case MSG_GOAL_FOLLOW:
+        if (a->is_retired) {
+            return AGT_GOAL_NONE;
+        }
+        return agt_promise_is_kept(a) ? AGT_GOAL_VOTE : AGT_GOAL_FOLLOW;
+    }
+    return AGT_GOAL_NONE;
+}
+
+enum agt_prefix agt_prefix_of(const struct agt *a)
+{
+    if (a->rewound_epoch != 0 && a->rewound_epoch == a->order.record.epoch) {
+        return AGT_PREFIX_YES;
+    }
+    uint64_t lineage = agt_disk_lineage(&a->want, a->view.timeline);
+    bool is_clean = !a->view.is_process && a->view.is_shut_down_clean && a->view.shutdown_lsn > 0;
+    return agt_disk_prefix(&a->want, a->order.record.epoch, lineage,
+                           is_clean ? a->view.shutdown_lsn : a->view.lsn);
+}
+
+bool agt_is_receiving_from_holder(const struct agt *a)
+{
+    if (!a->view.is_receiving || a->is_detached) {
+        return false;
+    }
+    const struct base_name *holder = &a->order.record.holder;
+    if (base_name_is_empty(&a->view.receiving_from)) {
+        return base_name_equal(&a->followed, holder);
+    }
+    return base_name_equal(&a->view.receiving_from, holder);
+}
+
+bool agt_is_rejoin_needed(const struct agt *a)
+{
+    if (!a->has_view || !a->view.has_directory || !agt_order_is_in_force(a) || agt_holds(a) ||
+        a->order.record.epoch == 0 || agt_is_holder(a)) {
+        return false;
+    }
+    if (a->view.is_directory_bad || a->want.is_clone_needed) {
+        return true;
+    }
+    return !agt_is_receiving_from_holder(a) && agt_prefix_of(a) != AGT_PREFIX_YES;
+}
+
+const struct msg_member *agt_holder_address(const struct agt *a)
+{
+    for (uint8_t i = 0; i < a->order.members_count; i++) {
+        const struct msg_member *m = &a->order.members[i];
+        if (base_name_equal(&m->member, &a->order.record.holder)) {
+            return m->host.text[0] != '\0' && m->db_port != 0 ? m : NULL;
+        }
+    }
+    return NULL;
+}
+
+bool agt_holder_is_ready(const struct agt *a)
+{
+    const struct msg_member *m = agt_holder_address(a);
+    return m != NULL && (m->is_open || a->order.record.is_opened);
+}
+
+/* Section 4.4: |V| - r + 1 voters, at least one; with r = 0 no number suffices. */
+bool agt_has_enough_voters(const struct agt *a)
+{
+    const struct msg_record *r = &a->order.record;
+    if (!a->has_order || r->votes_needed_r == 0) {
+        return false;
+    }
+    int need = (int)r->voters.count - (int)r->votes_needed_r + 1;
+    return (int)a->streaming_voters >= (need < 1 ? 1 : need);
+}
+
+bool agt_names_has(const struct msg_names *names, const struct base_name *name)
+{
+    for (uint8_t i = 0; i < names->count; i++) {
+        if (base_name_equal(&names->names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool agt_names_equal(const struct msg_names *a, const struct msg_names *b)
+{
+    if (a->count != b->count) {
+        return false;
+    }
+    for (uint8_t i = 0; i < a->count; i++) {
+        if (!base_name_equal(&a->names[i], &b->names[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool agt_is_finished(const struct agt *a)
+{
+    return a->is_shutdown && a->has_guard && a->guard.tree == GUARD_TREE_GONE && !agt_holds(a);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of agents/core only: the step under way, facts, effects, orders, actions. */
+#ifndef QUORATE_AGENTS_CORE_INTERNAL_H
+#define QUORATE_AGENTS_CORE_INTERNAL_H
+
+#include "agents/core/agent.h"
+#include "base/assert.h"
+#include "base/name.h"
+
+#define AGT_START_TIMEOUT_US (INT64_C(30) * BASE_US_PER_S)
+#define AGT_CRASH_WINDOW_US (INT64_C(60) * BASE_US_PER_S)
+#define AGT_GONE_VIEW_WAIT_US (INT64_C(300) * BASE_US_PER_MS)
+#define AGT_REPEAT_US (INT64_C(100) * BASE_US_PER_MS) /* a request without an answer */
+#define AGT_EXTRA_REPORT_US (INT64_C(10) * BASE_US_PER_MS)
+#define AGT_RETRY_MIN_US (INT64_C(200) * BASE_US_PER_MS)
+#define AGT_RETRY_MAX_US (INT64_C(10) * BASE_US_PER_S)
+#define AGT_ROGUE_VIEWS 2  /* a view may be older than the status; two in a row are not */
+#define AGT_SILENT_VIEWS 3 /* so that a stall of our own is not held against the database */
+
+/* One step under way. */
+struct agt_run {
+    struct agt *a;
+    struct base_mono now;
+    struct agt_effects *fx;
+};
+
+/* facts.c: what follows from what is known; no effects. */
+bool agt_holds(const struct agt *a);           /* the guard has an epoch that was not handed back */
+uint64_t agt_epoch_known(const struct agt *a); /* highest, durable or not */
+bool agt_is_lease_ahead(const struct agt *a, struct base_mono now);
+bool agt_order_is_in_force(const struct agt *a); /* its epoch is the one on disk */
+bool agt_is_holder(const struct agt *a);         /* the order in force names this guard */
+bool agt_promise_is_kept(const struct agt *a);
+bool agt_vote_is_final(const struct agt *a);
+bool agt_has_foreign_system(const struct agt *a);
+bool agt_is_receiving_from_holder(const struct agt *a);
+enum agt_state agt_state_of(const struct agt *a, struct base_mono now);
+enum agt_goal agt_goal_of(const struct agt *a);
+enum agt_prefix agt_prefix_of(const struct agt *a);
+bool agt_is_rejoin_needed(const struct agt *a);
+const struct msg_member *agt_holder_address(const struct agt *a); /* NULL: not known */
+bool agt_holder_is_ready(const struct agt *a); /* has opened: may be cloned or rewound from */
+bool agt_has_enough_voters(
+    const struct agt *a); /* streaming: a failover can be decided without us */
+int64_t agt_ttl_us(const struct agt *a);
+bool agt_names_has(const struct msg_names *names, const struct base_name *name);
+bool agt_names_equal(const struct msg_names *a, const struct msg_names *b);
+int agt_attempt_compare(struct msg_attempt a, struct msg_attempt b);
+
+/* effects.c */
+struct agt_effect *agt_fx_add(struct agt_run *run, enum agt_effect_kind kind);
+void agt_fx_log(struct agt_run *run, const char *text, const char *detail);
+void agt_wake_at(struct agt_run *run, struct base_mono at);
+void agt_kill(struct agt_run *run);
+void agt_hand_back(struct agt_run *run, uint64_t epoch);
+/* Asks the guard for the start of the root, once until its status changes. */
+void agt_start(struct agt_run *run);
+struct db_order agt_order_make(const struct agt *a, enum db_order_kind kind);
+/* Same work, whatever its id. */
+bool agt_order_equal(const struct db_order *a, const struct db_order *b);
+/* Brings the order about: issues it, or cancels another one first, or waits (running, or failed
+ * lately). */
+void agt_want_order(struct agt_run *run, const struct db_order *order);
+void agt_order_done(struct agt_run *run, const struct db_done *done);
+
+/* act_holder.c, act_standby.c: one function an action. */
+void agt_do_init(struct agt_run *run);
+void agt_do_start_holder(struct agt_run *run);
+void agt_do_watch_start(struct agt_run *run);
+void agt_do_promote(struct agt_run *run);
+void agt_do_open(struct agt_run *run);
+void agt_do_clients_out(struct agt_run *run);
+void agt_do_settle(struct agt_run *run);
+void agt_do_hand_back(struct agt_run *run);
+void agt_do_resign(struct agt_run *run);
+void agt_do_hand_over(struct agt_run *run);
+void agt_do_stop(struct agt_run *run);
+void agt_do_clone(struct agt_run *run);
+void agt_do_rejoin(struct agt_run *run);
+void agt_do_follow(struct agt_run *run);
+void agt_do_detach(struct agt_run *run);
+void agt_do_start_voter(struct agt_run *run);
+/* The holder's root went away: settle at once whether the epoch is handed back. */
+void agt_on_exit(struct agt_run *run);
+
+/* step.c */
+void agt_grant_apply(struct agt_run *run);
+/* report.c */
+uint32_t agt_report_digest(const struct agt *a, struct base_mono now);
+
+#endif

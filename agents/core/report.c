@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The report: what the agent knows, in the words of the protocol. Claims are made only when they
+ * hold now. */
+#include <string.h>
+
+#include "agents/core/internal.h"
+#include "base/crc32c.h"
+
+static enum msg_db_state db_state_gone(const struct agt *a)
+{
+    if (a->task.order.kind == DB_ORDER_INIT || a->task.order.kind == DB_ORDER_CLONE ||
+        a->task.order.kind == DB_ORDER_REWIND) {
+        return MSG_DB_CREATING;
+    }
+    if (a->is_retired || agt_has_foreign_system(a) || a->view.is_directory_bad ||
+        a->want.is_clone_needed) {
+        return MSG_DB_FAILED;
+    }
+    return a->view.has_directory ? MSG_DB_STOPPED : MSG_DB_EMPTY;
+}
+
+static enum msg_db_state db_state_of(const struct agt *a, struct base_mono now)
+{
+    switch (agt_state_of(a, now)) {
+    case AGT_STATE_BLIND:
+    case AGT_STATE_FOREIGN:
+    case AGT_STATE_COUNT:
+        return MSG_DB_UNKNOWN;
+    case AGT_STATE_ENDING:
+        return MSG_DB_STOPPING;
+    case AGT_STATE_FROZEN:
+        return MSG_DB_FROZEN;
+    case AGT_STATE_DOWN:
+    case AGT_STATE_EMPTY:
+    case AGT_STATE_BAD:
+    case AGT_STATE_STOPPED:
+        return db_state_gone(a);
+    case AGT_STATE_STARTING:
+        return a->stop.is_asked ? MSG_DB_STOPPING : MSG_DB_STARTING;
+    case AGT_STATE_STANDBY:
+        return a->stop.is_asked ? MSG_DB_STOPPING : MSG_DB_STANDBY;
+    case AGT_STATE_WINNER:
+        return a->stop.is_asked ? MSG_DB_STOPPING : MSG_DB_PROMOTING;
+    case AGT_STATE_PRIMARY:
+    case AGT_STATE_ROGUE:
+        return a->stop.is_asked ? MSG_DB_STOPPING : MSG_DB_PRIMARY;
+    }
+    BASE_UNREACHABLE();
+}
+
+static void fill_identity(const struct agt *a, struct msg_report *r)
+{
+    r->cluster = a->config.cluster;
+    r->member = a->config.member;
+    r->instance = a->has_guard ? a->guard.instance : 0;
+    r->session = a->lease.session;
+    r->host = a->config.host;
+    r->db_port = a->config.db_port;
+    r->http_port = a->config.http_port;
+    r->is_nofailover = a->config.is_nofailover;
+    r->is_nosync = a->config.is_nosync;
+    r->priority = a->config.priority;
+    r->pause_worst_us = a->pause_worst_us;
+    r->has_seed = a->config.has_seed;
+    r->seed_ttl_ms = a->config.seed_ttl_ms;
+    r->seed_heartbeat_ms = a->config.seed_heartbeat_ms;
+    r->seed_freeze_max_ms = a->config.seed_freeze_max_ms;
+    r->seed_sync_mode = a->config.seed_sync_mode;
+    r->seed_sync_strict = a->config.seed_sync_strict;
+}
+
+static void fill_right(const struct agt *a, struct base_mono now, struct msg_report *r)
+{
+    r->epoch_seen = a->disk.epoch_seen;
+    if (!a->has_guard) {
+        return;
+    }
+    r->epoch_held = agt_holds(a) ? a->guard.epoch : 0;
+    r->epoch_handed_back = a->guard.epoch_handed_back;
+    r->is_handback_clean = a->is_handback_clean && a->handback_epoch == r->epoch_handed_back;
+    r->handback_lsn = r->is_handback_clean ? a->handback_lsn : 0;
+    if (a->guard.is_armed && agt_holds(a)) {
+        r->lease_left_us = base_mono_diff_us(a->guard.deadline, now);
+    }
+    r->is_tree_gone = a->guard.tree == GUARD_TREE_GONE && a->has_view && !a->view.is_process;
+}
+
+static void fill_standbys(const struct agt *a, struct msg_report *r)
+{
+    r->standbys_count = a->view.standbys_count;
+    for (uint8_t i = 0; i < r->standbys_count; i++) {
+        r->standbys[i] = a->view.standbys[i];
+        r->standbys[i].is_confirmed = r->opened_lsn > 0 && r->standbys[i].is_streaming &&
+                                      r->standbys[i].flush_lsn >= r->opened_lsn;
+    }
+}
+
+static void fill_database(const struct agt *a, struct base_mono now, struct msg_report *r)
+{
+    const struct db_view *v = &a->view;
+    if (!a->has_view) {
+        return;
+    }
+    r->db_state = db_state_of(a, now);
+    r->system_id = v->system_id;
+    r->position.lineage = agt_disk_lineage(&a->want, v->timeline);
+    r->position.timeline = v->timeline;
+    r->position.lsn = v->lsn;
+    r->timeline_highest = v->timeline_highest;
+    r->replay_lsn = v->replay_lsn;
+    r->is_open = agt_is_open(a, now);
+    r->is_receiving = v->is_process && v->is_receiving;
+    r->is_rejoin_needed = agt_is_rejoin_needed(a);
+    r->is_vote_valid = agt_vote_is_final(a);
+}
+
+static void fill_holder(const struct agt *a, struct base_mono now, struct msg_report *r)
+{
+    if (!a->has_view || agt_state_of(a, now) != AGT_STATE_PRIMARY) {
+        return;
+    }
+    if (a->is_open_ready && a->opened_epoch == a->guard.epoch) {
+        r->opened_lsn = a->opened_lsn;
+    }
+    if (a->is_sync_in_force) {
+        r->is_sync_known = true;
+        r->sync_names = a->sync_names;
+        r->sync_count = a->sync_count;
+        r->is_sync_barrier_passed = a->is_barrier_passed;
+    }
+    fill_standbys(a, r);
+}
+
+static void fill_note(const struct agt *a, struct msg_report *r)
+{
+    const struct agt_row *row = agt_table_row(a->state, a->goal);
+    struct buf b = buf_over(r->note.text, BASE_TEXT_MAX);
+    memset(&r->note, 0, sizeof(r->note));
+    if (agt_has_foreign_system(a)) {
+        buf_put_text(&b, "the data directory belongs to another cluster (system identifier)");
+    } else if (a->is_retired) {
+        buf_put_text(&b,
+                     "crashed three times in a minute: stays down until the agent is restarted");
+    } else if (a->has_order && a->order.goal == MSG_GOAL_REFUSED) {
+        buf_put(&b, base_text_slice(&a->order.reason));
+    } else {
+        buf_put_text(&b, row->sentence);
+    }
+    if (a->failure.kind != DB_ORDER_NONE) {
+        buf_put_text(&b, "; ");
+        buf_put(&b, base_text_slice(&a->note));
+    }
+    if (a->has_guard && a->guard.is_adopted) {
+        buf_put_text(&b, "; adopted");
+    }
+}
+
+void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_report *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    fill_identity(a, ret);
+    fill_right(a, now, ret);
+    fill_database(a, now, ret);
+    fill_holder(a, now, ret);
+    ret->promised = a->disk.promised;
+    ret->number = a->lease.number;
+    fill_note(a, ret);
+}
+
+void agt_report_make(struct agt *a, struct base_mono t_send, struct msg_report *ret)
+{
+    uint64_t number = agt_lease_send(&a->lease, t_send);
+    agt_report_peek(a, t_send, ret);
+    BASE_ASSERT(ret->number == number);
+    a->has_reported = true;
+    a->reported_at = t_send;
+    a->is_report_urgent = false;
+}
+
+static uint32_t mix(uint32_t crc, uint64_t value)
+{
+    return base_crc32c(crc, slice_from(&value, sizeof(value)));
+}
+
+/* What is told at once when it changes; positions and times are not among it. */
+uint32_t agt_report_digest(const struct agt *a, struct base_mono now)
+{
+    uint32_t crc = mix(0, a->has_guard ? a->guard.instance : 0);
+    crc = mix(crc, a->disk.epoch_seen);
+    crc = mix(crc, agt_holds(a) ? a->guard.epoch : 0);
+    crc = mix(crc, a->has_guard ? a->guard.epoch_handed_back : 0);
+    crc = mix(crc, a->has_guard ? (uint64_t)a->guard.tree : 99);
+    crc = mix(crc, a->disk.promised.term);
+    crc = mix(crc, a->disk.promised.number);
+    if (!a->has_view) {
+        return crc;
+    }
+    crc = mix(crc, (uint64_t)db_state_of(a, now));
+    crc = mix(crc, agt_is_open(a, now));
+    crc = mix(crc, agt_vote_is_final(a));
+    crc = mix(crc, a->view.is_process);
+    crc = mix(crc, a->view.is_receiving);
+    crc = mix(crc, a->view.system_id);
+    crc = mix(crc, a->is_sync_in_force);
+    crc = mix(crc, a->is_barrier_passed);
+    crc = mix(crc, a->sync_count);
+    crc = base_crc32c(crc, slice_from(&a->sync_names, sizeof(a->sync_names)));
+    for (uint8_t i = 0; i < a->view.standbys_count; i++) {
+        const struct msg_standby *s = &a->view.standbys[i];
+        crc = base_crc32c(crc, slice_from(&s->member, sizeof(s->member)));
+        crc = mix(crc, s->is_streaming);
+        crc = mix(crc, a->opened_lsn > 0 && s->flush_lsn >= a->opened_lsn);
+    }
+    return crc;
+}
