@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arbiter's decisions for one database cluster: a pure function of (state, event).
+ *
+ * One struct arb_cluster per database cluster on every quorum node. Every node keeps views of the
+ * members (agents report to all of them); only the Raft leader answers, grants and proposes.
+ * arb_step takes an event and fills bounded effects, which the driver carries out at once and in
+ * this order: swap (proposed to the log in the same turn; a refusal is told by ARB_EVENT_SWAP_ENDED
+ * before anything else happens), ticket (a confirmation of leadership that begins after this step),
+ * orders (each made by arb_order_make with the clock read just before it is sent), answers to
+ * operators, notes.
+ *
+ * Whatever must agree between nodes stands in the record and changes by swap only. What is here
+ * besides (lease moments, attempt, views) belongs to one leadership on one clock and is never sent
+ * to another node. It must never look at a wall clock to decide, and never grant or propose outside
+ * is_leader && is_ready.
+ */
+#ifndef QUORATE_ARBITER_CORE_ARB_H
+#define QUORATE_ARBITER_CORE_ARB_H
+
+#include "arbiter/core/note.h"
+#include "arbiter/core/syncset.h"
+#include "base/lease_math.h"
+
+#define ARB_NOTES_MAX 24
+#define ARB_TICKETS_MAX 8
+#define ARB_BOOTSTRAP_WAIT_US BASE_US_PER_S
+#define ARB_MAXIMUM_LAG_DEFAULT (UINT64_C(1) << 20)
+#define ARB_SWITCHOVER_LAG_MAX (UINT64_C(16) << 20) /* pre-check: one WAL segment behind at most \
+                                                     */
+#define ARB_NOBODY UINT8_MAX
+
+/* One member as this node knows it. */
+struct arb_view {
+    bool has_report; /* false: known from the record only */
+    struct base_name member;
+    struct msg_report report; /* the last one taken in */
+    struct base_mono heard;   /* when it came */
+    struct base_mono
+        sync_ok; /* when it was last streaming, with its catch-up confirmed, and heard */
+    bool has_sync_ok;
+    uint64_t link; /* where orders go */
+    uint64_t
+        session_before; /* replaced by a newer process of the same host: late frames are dropped */
+    enum arb_refusal refused;     /* must not take part */
+    struct base_mono rival_heard; /* another process with this name and another guard */
+    uint64_t rival_session;
+};
+
+/* How the right of a holder ended. */
+enum arb_over { ARB_OVER_NO, ARB_OVER_CLEAN, ARB_OVER_HANDBACK, ARB_OVER_EXPIRED };
+
+enum arb_decision_kind {
+    ARB_DECIDE_NONE,
+    ARB_DECIDE_BOOTSTRAP,  /* new record, or another member makes the database */
+    ARB_DECIDE_CREATED,    /* BOOTSTRAP to RUNNING with the system identifier */
+    ARB_DECIDE_OPENED,     /* is_opened */
+    ARB_DECIDE_FAILOVER,   /* by votes */
+    ARB_DECIDE_HANDOVER,   /* after an orderly stop, no vote */
+    ARB_DECIDE_RETURN,     /* the holder's own, new epoch */
+    ARB_DECIDE_FORCED,     /* by an operator, loss accepted */
+    ARB_DECIDE_SWITCHOVER, /* the holder is asked to hand over */
+    ARB_DECIDE_ABANDON,    /* of a switchover */
+    ARB_DECIDE_WIDEN,
+    ARB_DECIDE_NARROW,
+};
+
+/* What was known of one member when it was decided. */
+struct arb_input {
+    struct base_name member;
+    struct msg_position position;
+    int64_t heard_ago_us;
+    bool is_voter;
+    bool is_vote; /* position is final */
+    enum arb_refusal why;
+};
+
+/* A decision with everything it was decided from; kept until the next change of epoch. */
+struct arb_decision {
+    enum arb_decision_kind kind;
+    uint64_t epoch; /* the new one */
+    struct base_name from, to;
+    enum arb_over over;
+    struct msg_attempt attempt;
+    struct msg_position floor;
+    uint8_t votes_needed, votes_counted;
+    bool is_loss_possible;
+    uint64_t loss_bound_bytes;
+    /* Where the time went; -1: not known (yet). */
+    int64_t detection_us, lease_us, vote_us, commit_us, open_us;
+    uint8_t inputs_count;
+    struct arb_input inputs[MSG_MEMBERS_MAX];
+};
+
+struct arb_cluster {
+    uint32_t magic;
+    struct base_name name;
+    struct msg_record record; /* as applied on this node; epoch 0: none */
+
+    /* leadership */
+    bool is_leader, is_ready;
+    uint64_t term;
+    struct base_mono elected; /* when the winning vote was counted */
+
+    /* the lease, section 2 */
+    bool has_granted; /* in this epoch, by this leadership */
+    struct base_mono granted;
+    struct base_mono began;  /* when this epoch was applied, if this leadership saw it */
+    uint32_t ttl_longest_ms; /* set since the epoch began */
+    enum arb_over handed;    /* of record.epoch: NO, CLEAN or HANDBACK; final */
+    struct base_mono handed_at;
+    uint64_t handback_lsn;
+    uint64_t ticket; /* last one asked for */
+    uint8_t tickets_count;
+    struct arb_ticket {
+        uint64_t ticket, session, number;
+    } tickets[ARB_TICKETS_MAX];
+    bool is_confirmed; /* a quorum round that began after this report confirmed that we lead */
+    uint64_t confirmed_session, confirmed_number;
+
+    /* failover, section 4 */
+    bool is_attempt;
+    struct msg_attempt attempt; /* present or last one of this leadership */
+    struct base_mono attempt_began;
+    bool is_end_unsaid;           /* a grant ended the attempt; told with the next step */
+    struct base_mono over_at;     /* when the right ended, as decided by this leadership */
+    struct base_mono holder_good; /* last report of the holder under its right */
+    bool has_holder_good;
+    struct msg_position known; /* highest position reported in this epoch, for the loss bound */
+    bool is_forced;
+    struct base_name forced_candidate;
+    struct base_mono boot_began;
+    bool has_boot_began;
+    struct arb_note waiting; /* last reason said, so that it is said once */
+    bool is_waiting;
+
+    /* our entry in the log, neither applied nor void */
+    bool is_swapping, is_swap_epoch;
+    uint64_t winner_session, winner_number; /* last report of the winner when it was proposed */
+    struct msg_record swap_record;
+    struct base_mono swap_at;
+
+    /* what the holder was told to put in force, section 5 */
+    bool has_wish;
+    struct arb_set wish;
+    uint64_t wish_session,
+        wish_number; /* report of the holder answered by the first order with it */
+
+    struct arb_decision decision;
+    uint8_t views_count;
+    struct arb_view views[MSG_MEMBERS_MAX];
+};
+
+enum arb_event_kind {
+    ARB_EVENT_LEADER, /* term, elected */
+    ARB_EVENT_READY,  /* the first entry of the own term is applied */
+    ARB_EVENT_LOST,
+    ARB_EVENT_REPORT,    /* report, link */
+    ARB_EVENT_CONFIRMED, /* ticket: a round that began after it was asked for confirmed this
+                            leadership */
+    ARB_EVENT_TICK,
+    ARB_EVENT_RECORD, /* record: loaded, or changed by an applied swap; is_own: by the swap proposed
+                         here */
+    ARB_EVENT_SWAP_ENDED, /* own swap is void, or never came into the log */
+    ARB_EVENT_REQUEST,    /* request */
+};
+
+enum arb_request_kind { ARB_REQUEST_SWITCHOVER, ARB_REQUEST_FAILOVER };
+
+struct arb_request {
+    enum arb_request_kind kind;
+    struct base_name candidate; /* empty: the best one */
+    bool is_forced;             /* FAILOVER: accept the loss that is shown */
+};
+
+struct arb_event {
+    enum arb_event_kind kind;
+    struct base_mono now;  /* this node's clock, read for this event */
+    struct base_wall wall; /* for people only */
+    uint64_t term;
+    struct base_mono elected;
+    const struct msg_report *report;
+    uint64_t link;
+    uint64_t ticket;
+    const struct msg_record *record;
+    bool is_own;
+    const struct arb_request *request;
+};
+
+struct arb_effects {
+    bool has_swap;
+    enum arb_decision_kind swap_kind;
+    uint64_t expect_epoch, expect_revision; /* swap: replaces exactly this */
+    uint64_t term;                          /* swap: of the deciding leader */
+    struct msg_record record;               /* swap: the new one */
+    bool has_history;                       /* swap: cluster->decision goes into the history */
+    uint64_t ticket;  /* 0: none; confirm leadership, then ARB_EVENT_CONFIRMED */
+    uint16_t orders;  /* bit i: make and send an order to views[i] */
+    bool has_refusal; /* an order for a process that has no view */
+    uint64_t refusal_link;
+    struct msg_order refusal;
+    bool has_answer; /* to the request */
+    int answer;      /* 0 or BASE_E_* */
+    struct base_text answer_text;
+    uint16_t changed;      /* bit i: what people see of views[i] has changed */
+    struct base_mono wake; /* ARB_EVENT_TICK wanted then at the latest */
+    uint8_t notes_count;
+    struct arb_note notes[ARB_NOTES_MAX];
+};
+
+/* A cluster without record and views. */
+void arb_cluster_init(struct arb_cluster *cluster, const struct base_name *name);
+
+/* Takes one event. `fx` is overwritten. */
+void arb_step(struct arb_cluster *cluster, const struct arb_event *event, struct arb_effects *fx);
+
+/* Makes the order for views[index], with a grant where all of section 2 holds at `now`, which must
+ * have been read from the clock for this very order. A grant is booked as sent: the caller sends at
+ * once. */
+void arb_order_make(struct arb_cluster *cluster, uint8_t index, struct base_mono now,
+                    struct msg_order *ret);
+
+/* Invariants of the state; asserted after every step in slow builds. */
+void arb_cluster_check(const struct arb_cluster *cluster);
+
+/* Index of a member's view, ARB_NOBODY when there is none. */
+uint8_t arb_view_find(const struct arb_cluster *cluster, const struct base_name *member);
+
+#endif

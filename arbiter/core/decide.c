@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is to be done now: bootstrap, failover, return, handover, switchover, housekeeping.
+ *
+ * Called after every event that could change an answer, on a leader whose first entry is applied
+ * and which has no swap of its own in the log. At most one proposal comes out of a call: decision
+ * and proposal are one step (section 4.1).
+ */
+#include "arbiter/core/internal.h"
+#include "base/assert.h"
+#include "base/name.h"
+
+/* --- the first record
+ * ------------------------------------------------------------------------------ */
+
+/* Settings of a seed; what lies outside the bounds takes the default. */
+static void take_seed(const struct msg_report *seed, struct msg_record *record)
+{
+    bool is_ttl_good =
+        seed->seed_ttl_ms >= LEASE_TTL_MIN_MS && seed->seed_ttl_ms <= LEASE_TTL_MAX_MS;
+    record->ttl_ms = is_ttl_good ? seed->seed_ttl_ms : LEASE_TTL_DEFAULT_MS;
+    uint32_t heartbeat_max = record->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN;
+    bool is_beat_good = seed->seed_heartbeat_ms > 0 && seed->seed_heartbeat_ms <= heartbeat_max;
+    uint32_t beat =
+        LEASE_HEARTBEAT_DEFAULT_MS < heartbeat_max ? LEASE_HEARTBEAT_DEFAULT_MS : heartbeat_max;
+    record->heartbeat_ms = is_beat_good ? seed->seed_heartbeat_ms : beat;
+    record->freeze_max_ms =
+        seed->seed_freeze_max_ms != 0 ? seed->seed_freeze_max_ms : LEASE_FREEZE_MAX_DEFAULT_MS;
+    record->sync_mode = seed->seed_sync_mode;
+    record->sync_count = 1;
+    record->is_sync_strict = seed->seed_sync_strict;
+    record->maximum_lag_bytes = ARB_MAXIMUM_LAG_DEFAULT;
+}
+
+/* Smallest name among live members with an empty directory. */
+static uint8_t choose_founder(const struct arb_cluster *c, struct base_mono now, bool needs_seed)
+{
+    uint8_t best = ARB_NOBODY;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        bool is_old = c->record.epoch != 0 && base_name_equal(&view->member, &c->record.holder);
+        if (!arb_view_is_live(c, view, now) || view->report.instance == 0 ||
+            view->refused != ARB_REFUSE_NONE || (needs_seed && !view->report.has_seed) ||
+            (view->report.db_state != MSG_DB_EMPTY && !is_old)) {
+            continue;
+        }
+        if (best == ARB_NOBODY || base_name_compare(&view->member, &c->views[best].member) < 0) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void propose_founder(struct arb_turn *t, uint8_t i, struct msg_record *next)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *view = &c->views[i];
+    next->epoch = c->record.epoch + 1;
+    next->state = MSG_RECORD_BOOTSTRAP;
+    next->holder = view->member;
+    next->holder_instance = view->report.instance;
+    next->timeline = next->timeline_highest = 1;
+    next->floor = (struct msg_position){0, 0, 0};
+    next->floor_epoch = next->epoch;
+    next->since_wall_us = t->event->wall.us;
+    struct arb_note *note = arb_say(t, ARB_NOTE_BOOTSTRAP);
+    note->member = view->member;
+    note->a = next->epoch;
+    arb_decision_begin(t, ARB_DECIDE_BOOTSTRAP, &view->member);
+    arb_propose(t, ARB_DECIDE_BOOTSTRAP, next);
+}
+
+/* A database without a record: the quorum has lost it, or the member comes from elsewhere. Never
+ * overwritten. */
+static const struct arb_view *view_with_data(const struct arb_cluster *c)
+{
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        if (view->has_report && (view->report.system_id != 0 || view->report.epoch_seen != 0)) {
+            return view;
+        }
+    }
+    return NULL;
+}
+
+static void bootstrap(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *data = view_with_data(c);
+    uint8_t founder = choose_founder(c, t->event->now, true);
+    if (data != NULL) {
+        arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_BOOTSTRAP_WAITS,
+                                              .member = data->member,
+                                              .a = data->report.system_id});
+        return;
+    }
+    if (founder == ARB_NOBODY) {
+        c->has_boot_began = false;
+        return;
+    }
+    if (!c->has_boot_began) {
+        c->has_boot_began = true;
+        c->boot_began = t->event->now;
+    }
+    if (base_mono_diff_us(t->event->now, c->boot_began) < ARB_BOOTSTRAP_WAIT_US) {
+        return;
+    }
+    struct msg_record next = {.cluster = c->name};
+    take_seed(&c->views[founder].report, &next);
+    propose_founder(t, founder, &next);
+}
+
+/* --- a new epoch
+ * ------------------------------------------------------------------------------------ */
+
+static void say_takeover(struct arb_turn *t, enum arb_note_kind kind, const struct msg_record *next)
+{
+    struct arb_note *note = arb_say(t, kind);
+    note->member = t->c->record.holder;
+    note->other = next->holder;
+    note->a = next->epoch;
+    note->b = t->c->decision.loss_bound_bytes;
+    note->c = next->floor.lsn;
+}
+
+static void fail_over(struct arb_turn *t, uint8_t i, enum arb_decision_kind kind)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *view = &c->views[i];
+    struct msg_record next = arb_record_next(c, view, t->event->wall);
+    enum arb_note_kind said = ARB_NOTE_FAILOVER;
+    next.floor = view->report.position;
+    next.floor_epoch = next.epoch;
+    arb_decision_begin(t, kind, &view->member);
+    c->decision.is_loss_possible =
+        kind == ARB_DECIDE_FORCED || (kind == ARB_DECIDE_FAILOVER && c->record.votes_needed_r == 0);
+    if (kind == ARB_DECIDE_HANDOVER) {
+        next.floor.lsn = c->handback_lsn; /* the shutdown checkpoint */
+        said = ARB_NOTE_HANDOVER;
+    } else if (kind == ARB_DECIDE_FORCED) {
+        said = ARB_NOTE_FORCED;
+    }
+    c->decision.floor = next.floor;
+    say_takeover(t, said, &next);
+    arb_propose(t, kind, &next);
+}
+
+/* The same directory with a new guard: nothing is lost, so V, r and the floor stay what they were.
+ */
+static void come_back(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *view = arb_view_holder(c);
+    struct msg_record next = arb_record_next(c, view, t->event->wall);
+    arb_decision_begin(t, ARB_DECIDE_RETURN, &view->member);
+    say_takeover(t, ARB_NOTE_RETURN, &next);
+    arb_propose(t, ARB_DECIDE_RETURN, &next);
+}
+
+void arb_attempt_end(struct arb_cluster *c)
+{
+    c->is_attempt = false;
+}
+
+static void attempt_begin(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    struct arb_set voters = {c->record.voters, c->record.votes_needed_r};
+    c->is_attempt = true;
+    c->attempt = (struct msg_attempt){c->term, c->attempt.number + 1};
+    c->attempt_began = t->event->now;
+    t->fx->orders =
+        (uint16_t)((1u << c->views_count) - 1); /* every 50 ms counts: tell all at once */
+    struct arb_note *note = arb_say(t, ARB_NOTE_ATTEMPT);
+    note->a = c->attempt.term;
+    note->b = c->attempt.number;
+    note->c = arb_votes_needed(&voters);
+}
+
+/* Members that could still vote: counted ones, and live ones with a usable directory. */
+static uint8_t voters_within_reach(const struct arb_cluster *c, struct base_mono now)
+{
+    uint8_t n = 0;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        enum arb_refusal why = arb_vote_check(c, view);
+        bool may_come = why == ARB_REFUSE_NO_VOTE && arb_view_is_live(c, view, now);
+        n = (uint8_t)(n + (why == ARB_REFUSE_NONE || may_come));
+    }
+    return n;
+}
+
+/* The first voter that is missing, for the sentence. */
+static void say_missing(struct arb_turn *t, uint8_t counted, uint8_t needed)
+{
+    struct arb_cluster *c = t->c;
+    struct arb_note note = {.kind = ARB_NOTE_WAITS_NO_SYNC, .member = c->record.holder};
+    if (needed == 0) {
+        arb_say_waiting(t, &note);
+        return;
+    }
+    note = (struct arb_note){.kind = ARB_NOTE_WAITS_FOR_VOTES, .a = counted, .b = needed};
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        enum arb_refusal why = arb_vote_check(c, &c->views[i]);
+        if (arb_names_has(&c->record.voters, &c->views[i].member) && why != ARB_REFUSE_NONE) {
+            bool is_gone =
+                why == ARB_REFUSE_NO_VOTE && !arb_view_is_live(c, &c->views[i], t->event->now);
+            note.member = c->views[i].member;
+            note.why = is_gone ? ARB_REFUSE_SILENT : why;
+            break;
+        }
+    }
+    arb_say_waiting(t, &note);
+}
+
+static bool is_attempt_older_than(const struct arb_turn *t, int64_t us)
+{
+    return base_mono_diff_us(t->event->now, t->c->attempt_began) > us;
+}
+
+/* Tries to name a winner from the votes; true when proposed. */
+static bool elect(struct arb_turn *t, enum arb_decision_kind kind)
+{
+    struct arb_note why = {.kind = ARB_NOTE_COUNT};
+    uint8_t winner = arb_vote_choose(t->c, t->event->now, &why);
+    if (winner == ARB_NOBODY) {
+        if (why.kind != ARB_NOTE_COUNT) {
+            arb_say_waiting(t, &why);
+        }
+        return false;
+    }
+    fail_over(t, winner, kind);
+    return true;
+}
+
+static bool may_return(const struct arb_turn *t)
+{
+    return arb_return_check(t->c, t->event->now) == ARB_REFUSE_NONE;
+}
+
+static void decide_sync(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    struct arb_set voters = {c->record.voters, c->record.votes_needed_r};
+    uint8_t needed = arb_votes_needed(&voters);
+    uint8_t counted = arb_vote_count(c);
+    if (needed != 0 && counted >= needed && elect(t, ARB_DECIDE_FAILOVER)) {
+        return;
+    }
+    bool is_hopeless = needed == 0 || voters_within_reach(c, t->event->now) < needed ||
+                       is_attempt_older_than(t, arb_ttl_us(c));
+    if (is_hopeless && may_return(t)) {
+        come_back(t);
+        return;
+    }
+    if (needed == 0 || counted < needed) {
+        say_missing(t, counted, needed);
+    }
+}
+
+/* Votes may still come from members that are alive; they get two heartbeats. */
+static bool is_worth_waiting(const struct arb_turn *t)
+{
+    return voters_within_reach(t->c, t->event->now) > arb_vote_count(t->c) &&
+           !is_attempt_older_than(t, 2 * arb_heartbeat_us(t->c));
+}
+
+static void decide_async(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    struct arb_note why;
+    if (c->known.lineage == 0) {
+        if (may_return(t)) {
+            come_back(t);
+            return;
+        }
+        arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_WAITS_POSITION});
+        return;
+    }
+    if (is_worth_waiting(t)) {
+        return;
+    }
+    uint8_t best = arb_vote_choose(c, t->event->now, &why);
+    bool is_lossless =
+        best != ARB_NOBODY && arb_loss_bound(c, &c->views[best].report.position) == 0;
+    if (!is_lossless && may_return(t)) {
+        come_back(t);
+        return;
+    }
+    if (!elect(t, ARB_DECIDE_FAILOVER) && arb_vote_count(c) == 0) {
+        say_missing(t, 0, 1);
+    }
+}
+
+/* True when proposed, or when it is worth waiting for somebody to get the shutdown checkpoint. */
+static bool decide_handover(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    bool is_early = base_mono_diff_us(t->event->now, c->handed_at) < arb_ttl_us(c);
+    uint8_t best = arb_handover_choose(c, t->event->now);
+    uint8_t target = arb_view_find(c, &c->record.target);
+    bool is_other = target != ARB_NOBODY && best != target &&
+                    arb_view_is_live(c, &c->views[target], t->event->now);
+    if (best != ARB_NOBODY && !(is_other && is_early)) {
+        fail_over(t, best, ARB_DECIDE_HANDOVER);
+        return true;
+    }
+    return is_early && !c->is_attempt && voters_within_reach(c, t->event->now) > 0;
+}
+
+static void found_again(struct arb_turn *t)
+{
+    uint8_t founder = choose_founder(t->c, t->event->now, false);
+    struct msg_record next = t->c->record;
+    if (founder != ARB_NOBODY) {
+        propose_founder(t, founder, &next);
+    }
+}
+
+static void right_is_over(struct arb_turn *t, enum arb_over over)
+{
+    struct arb_cluster *c = t->c;
+    if (c->over_at.us == BASE_MONO_NEVER.us) {
+        c->over_at = over == ARB_OVER_EXPIRED ? t->event->now : c->handed_at;
+        if (over == ARB_OVER_EXPIRED) {
+            struct arb_note *note = arb_say(t, ARB_NOTE_LEASE_OVER);
+            note->member = c->record.holder;
+            note->a = c->record.epoch;
+            int64_t ago = c->has_holder_good ? base_mono_diff_us(t->event->now, c->holder_good) : 0;
+            note->b = (uint64_t)(ago / BASE_US_PER_MS);
+        }
+    }
+    if (c->record.state == MSG_RECORD_BOOTSTRAP) {
+        found_again(t);
+        return;
+    }
+    if (over == ARB_OVER_CLEAN && decide_handover(t)) {
+        return;
+    }
+    if (!c->is_attempt) {
+        attempt_begin(t);
+    }
+    if (c->is_forced) {
+        (void)elect(t, ARB_DECIDE_FORCED);
+    } else if (c->record.sync_mode == MSG_SYNC_ASYNC) {
+        decide_async(t);
+    } else {
+        decide_sync(t);
+    }
+}
+
+/* --- while the holder holds
+ * -------------------------------------------------------------------------- */
+
+static void created(struct arb_turn *t, const struct arb_view *holder)
+{
+    struct msg_record next = t->c->record;
+    next.state = MSG_RECORD_RUNNING;
+    next.system_id = holder->report.system_id;
+    struct arb_note *note = arb_say(t, ARB_NOTE_CREATED);
+    note->member = holder->member;
+    note->a = next.system_id;
+    arb_propose(t, ARB_DECIDE_CREATED, &next);
+}
+
+static void opened(struct arb_turn *t, const struct arb_view *holder)
+{
+    struct arb_cluster *c = t->c;
+    struct msg_record next = c->record;
+    int64_t since_us = 0;
+    next.is_opened = true;
+    if (c->decision.epoch == c->record.epoch && c->began.us != BASE_MONO_LONG_AGO.us) {
+        since_us = base_mono_diff_us(t->event->now, c->began);
+        c->decision.open_us = since_us;
+        t->fx->has_history = true;
+    }
+    struct arb_note *note = arb_say(t, ARB_NOTE_OPENED);
+    note->member = holder->member;
+    note->a = c->record.epoch;
+    note->b = (uint64_t)(since_us / BASE_US_PER_MS);
+    arb_propose(t, ARB_DECIDE_OPENED, &next);
+}
+
+/* The target has gone before the holder stopped: the holder goes on. */
+static bool abandon(struct arb_turn *t, const struct arb_view *holder)
+{
+    struct arb_cluster *c = t->c;
+    uint8_t target = arb_view_find(c, &c->record.target);
+    enum arb_refusal why = ARB_REFUSE_SILENT;
+    if (target != ARB_NOBODY &&
+        arb_view_is_fresh(&c->views[target], t->event->now, arb_ttl_us(c))) {
+        why = c->views[target].refused;
+        if (why == ARB_REFUSE_NONE && !arb_has_database(&c->views[target])) {
+            why = ARB_REFUSE_NOT_USABLE;
+        }
+    }
+    if (why == ARB_REFUSE_NONE || holder->report.db_state != MSG_DB_PRIMARY) {
+        return false;
+    }
+    struct msg_record next = c->record;
+    struct arb_note *note = arb_say(t, ARB_NOTE_SWITCHOVER_ENDED);
+    note->member = holder->member;
+    note->other = c->record.target;
+    note->why = why;
+    next.state = MSG_RECORD_RUNNING;
+    next.target = (struct base_name){{0}};
+    arb_propose(t, ARB_DECIDE_ABANDON, &next);
+    return true;
+}
+
+/* After initdb; its lineage is known only once it has opened. */
+static bool is_made(const struct msg_report *report)
+{
+    return report->system_id != 0 && report->db_state != MSG_DB_UNKNOWN &&
+           report->db_state != MSG_DB_EMPTY && report->db_state != MSG_DB_CREATING &&
+           report->db_state != MSG_DB_FAILED;
+}
+
+static void holder_holds(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *holder = arb_view_holder(c);
+    if (holder == NULL || !arb_view_is_holder(c, holder)) {
+        return;
+    }
+    const struct msg_report *report = &holder->report;
+    if (c->record.state == MSG_RECORD_BOOTSTRAP) {
+        if (is_made(report)) {
+            created(t, holder);
+        }
+        return;
+    }
+    if (report->is_open && report->epoch_held == c->record.epoch && !c->record.is_opened) {
+        opened(t, holder);
+        return;
+    }
+    if (c->record.state == MSG_RECORD_SWITCHOVER && abandon(t, holder)) {
+        return;
+    }
+    arb_sync(t);
+}
+
+void arb_decide(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    if (!c->is_leader || !c->is_ready || c->is_swapping) {
+        return;
+    }
+    if (c->record.epoch == 0) {
+        bootstrap(t);
+        return;
+    }
+    const struct arb_view *ahead = arb_view_ahead(c);
+    if (ahead != NULL) {
+        arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_BLOCKED,
+                                              .member = ahead->member,
+                                              .a = ahead->report.epoch_seen,
+                                              .b = c->record.epoch});
+        return;
+    }
+    enum arb_over over = arb_lease_over(c, t->event->now);
+    if (over == ARB_OVER_NO) {
+        c->is_waiting = false;
+        holder_holds(t);
+    } else {
+        right_is_over(t, over);
+    }
+}
+
+/* --- operators
+ * ---------------------------------------------------------------------------------------- */
+
+static void answer(struct arb_turn *t, int status, const char *text)
+{
+    t->fx->has_answer = true;
+    t->fx->answer = status;
+    t->fx->answer_text = base_text_from(slice_from_text(text));
+}
+
+static void request_switchover(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_request *request = t->event->request;
+    const struct arb_view *holder = arb_view_holder(c);
+    if (c->record.state != MSG_RECORD_RUNNING || arb_lease_over(c, t->event->now) != ARB_OVER_NO) {
+        answer(t, BASE_E_STATE, "the cluster is not in its normal state; see kv db why");
+        return;
+    }
+    if (holder == NULL || !arb_view_is_holder(c, holder) || !holder->report.is_open ||
+        !arb_view_is_live(c, holder, t->event->now)) {
+        answer(t, BASE_E_STATE, "the primary is not open for writes, nothing can be handed over");
+        return;
+    }
+    uint8_t target = base_name_is_empty(&request->candidate)
+                         ? arb_target_choose(c, t->event->now)
+                         : arb_view_find(c, &request->candidate);
+    if (target == ARB_NOBODY) {
+        answer(t, BASE_E_NOTFOUND, "there is no member that could take over");
+        return;
+    }
+    enum arb_refusal why = arb_target_check(c, &c->views[target], t->event->now);
+    if (why != ARB_REFUSE_NONE) {
+        uint8_t memory[BASE_TEXT_MAX + 1];
+        struct buf text = buf_over(memory, BASE_TEXT_MAX);
+        buf_put(&text, base_name_slice(&c->views[target].member));
+        buf_put_text(&text, " cannot take over: it ");
+        buf_put_text(&text, arb_refusal_text(why));
+        answer(t, BASE_E_STATE, "");
+        t->fx->answer_text = base_text_from(buf_slice(&text));
+        return;
+    }
+    struct msg_record next = c->record;
+    next.state = MSG_RECORD_SWITCHOVER;
+    next.target = c->views[target].member;
+    struct arb_note *note = arb_say(t, ARB_NOTE_SWITCHOVER);
+    note->member = c->record.holder;
+    note->other = next.target;
+    arb_propose(t, ARB_DECIDE_SWITCHOVER, &next);
+    answer(t, 0, "the primary is asked to hand over");
+}
+
+static void request_failover(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_request *request = t->event->request;
+    if (arb_lease_over(c, t->event->now) == ARB_OVER_NO) {
+        answer(t, BASE_E_STATE, "the primary holds its lease; a switchover is what hands it over");
+        return;
+    }
+    if (!request->is_forced) {
+        answer(t, BASE_E_STATE, "a failover is under way by itself; see kv db why, or force it");
+        return;
+    }
+    if (!base_name_is_empty(&request->candidate) &&
+        arb_view_find(c, &request->candidate) == ARB_NOBODY) {
+        answer(t, BASE_E_NOTFOUND, "there is no such member");
+        return;
+    }
+    c->is_forced = true;
+    c->forced_candidate = request->candidate;
+    arb_attempt_end(c); /* all members are asked now: a new attempt */
+    answer(t, 0, "the failover is forced as soon as the members have reported their positions");
+    arb_decide(t);
+}
+
+void arb_request(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    if (!c->is_leader || !c->is_ready) {
+        answer(t, BASE_E_NOTLEADER, "this node does not lead");
+    } else if (c->is_swapping) {
+        answer(t, BASE_E_BUSY, "another change is on its way, try again");
+    } else if (c->record.epoch == 0) {
+        answer(t, BASE_E_NOTFOUND, "there is no such cluster");
+    } else if (arb_view_ahead(c) != NULL) {
+        answer(t, BASE_E_STATE, "a member has seen a higher epoch than the record's");
+    } else if (t->event->request->kind == ARB_REQUEST_SWITCHOVER) {
+        request_switchover(t);
+    } else {
+        request_failover(t);
+    }
+}

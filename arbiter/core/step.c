@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arbiter's step function: one event in, bounded effects out. */
+#include "arbiter/core/internal.h"
+#include "base/assert.h"
+#include "base/name.h"
+
+#define CLUSTER_MAGIC 0x61726263u
+
+struct arb_note *arb_say(struct arb_turn *t, enum arb_note_kind kind)
+{
+    struct arb_effects *fx = t->fx;
+    uint8_t at = fx->notes_count < ARB_NOTES_MAX ? fx->notes_count++ : ARB_NOTES_MAX - 1;
+    fx->notes[at] = (struct arb_note){.kind = kind, .at = t->event->now};
+    return &fx->notes[at];
+}
+
+void arb_say_waiting(struct arb_turn *t, const struct arb_note *note)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_note *last = &c->waiting;
+    bool is_same = c->is_waiting && last->kind == note->kind && last->why == note->why &&
+                   last->a == note->a && last->b == note->b &&
+                   base_name_equal(&last->member, &note->member);
+    c->is_waiting = true;
+    c->waiting = *note;
+    if (!is_same) {
+        struct arb_note *said = arb_say(t, note->kind);
+        struct base_mono at = said->at;
+        *said = *note;
+        said->at = at;
+    }
+}
+
+void arb_cluster_init(struct arb_cluster *cluster, const struct base_name *name)
+{
+    *cluster = (struct arb_cluster){.magic = CLUSTER_MAGIC, .name = *name};
+    cluster->record.cluster = *name;
+    arb_lease_reset(cluster);
+    cluster->elected = BASE_MONO_LONG_AGO;
+}
+
+static void leadership_reset(struct arb_cluster *c)
+{
+    arb_lease_reset(c);
+    arb_attempt_end(c);
+    c->attempt = (struct msg_attempt){c->term, 0};
+    c->is_end_unsaid = false;
+    c->is_forced = false;
+    c->is_waiting = false;
+    c->is_swapping = false;
+    c->has_wish = false;
+    c->has_boot_began = false;
+    c->decision = (struct arb_decision){.kind = ARB_DECIDE_NONE};
+}
+
+static void push_orders(struct arb_turn *t)
+{
+    if (t->c->is_leader && t->c->is_ready) {
+        t->fx->orders = (uint16_t)((1u << t->c->views_count) - 1);
+    }
+}
+
+static void on_leader(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    c->is_leader = true;
+    c->is_ready = false;
+    c->term = t->event->term;
+    c->elected = t->event->elected;
+    leadership_reset(c);
+}
+
+static void on_ready(struct arb_turn *t)
+{
+    BASE_ASSERT(t->c->is_leader);
+    t->c->is_ready = true;
+    arb_say(t, ARB_NOTE_LEADS)->a = t->c->term;
+    arb_decide(t);
+    push_orders(t);
+}
+
+static void on_lost(struct arb_turn *t)
+{
+    t->c->is_leader = t->c->is_ready = false;
+    leadership_reset(t->c);
+}
+
+static void say_vote(struct arb_turn *t, const struct arb_view *view, bool was_voted)
+{
+    if (was_voted || arb_vote_check(t->c, view) != ARB_REFUSE_NONE) {
+        return;
+    }
+    struct arb_note *note = arb_say(t, ARB_NOTE_VOTE);
+    note->member = view->member;
+    note->b = view->report.position.lineage;
+    note->c = view->report.position.lsn;
+}
+
+/* Every report that was taken in gets an answer: the holder's with the confirmation, all others at
+ * once. */
+static void on_report(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct msg_report *report = t->event->report;
+    uint8_t before = arb_view_find(c, &report->member);
+    bool was_voted = before != ARB_NOBODY && c->views[before].has_report &&
+                     arb_vote_check(c, &c->views[before]) == ARB_REFUSE_NONE;
+    arb_view_report(t);
+    uint8_t at = arb_view_find(c, &report->member);
+    if (at == ARB_NOBODY || !c->views[at].has_report ||
+        c->views[at].report.session != report->session ||
+        c->views[at].report.number != report->number) {
+        return;
+    }
+    struct arb_view *view = &c->views[at];
+    arb_lease_handback(t, view);
+    if (!c->is_leader || !c->is_ready) {
+        return;
+    }
+    say_vote(t, view, was_voted);
+    arb_decide(t);
+    if (arb_lease_may_grant(c, view)) {
+        arb_lease_ask(t, view);
+    } else {
+        t->fx->orders |= (uint16_t)(1u << at);
+    }
+}
+
+static void add_recorded_view(struct arb_cluster *c, const struct base_name *name)
+{
+    if (arb_view_find(c, name) == ARB_NOBODY && c->views_count < MSG_MEMBERS_MAX) {
+        c->views[c->views_count++] = (struct arb_view){.member = *name};
+    }
+}
+
+static void check_identities(struct arb_cluster *c)
+{
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        struct arb_view *view = &c->views[i];
+        bool is_other = c->record.system_id != 0 && view->report.system_id != 0 &&
+                        view->report.system_id != c->record.system_id;
+        view->refused = is_other ? ARB_REFUSE_OTHER_SYSTEM : ARB_REFUSE_NONE;
+    }
+}
+
+/* The commit of our own entry is a quorum round that began after the winner's last report: it
+ * confirms it. */
+static void confirm_winner(struct arb_cluster *c)
+{
+    uint8_t winner = arb_view_find(c, &c->record.holder);
+    if (winner == ARB_NOBODY || c->winner_session == 0 ||
+        c->views[winner].report.session != c->winner_session) {
+        return;
+    }
+    c->is_confirmed = true;
+    c->confirmed_session = c->winner_session;
+    c->confirmed_number = c->winner_number;
+}
+
+static void epoch_begins(struct arb_turn *t, bool is_own)
+{
+    struct arb_cluster *c = t->c;
+    arb_lease_reset(c);
+    arb_attempt_end(c);
+    c->handed = ARB_OVER_NO;
+    c->handback_lsn = 0;
+    c->has_wish = false;
+    c->is_forced = false;
+    c->is_waiting = false;
+    c->has_holder_good = false;
+    c->known = (struct msg_position){0, 0, 0};
+    c->ttl_longest_ms = 0;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        c->views[i].has_sync_ok = false;
+    }
+    if (c->is_leader) {
+        c->began = t->event->now;
+    }
+    if (is_own) {
+        c->decision.commit_us = base_mono_diff_us(t->event->now, c->swap_at);
+        confirm_winner(c);
+    }
+}
+
+static void on_record(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct msg_record *record = t->event->record;
+    bool is_new_epoch = record->epoch != c->record.epoch;
+    bool is_own = t->event->is_own && c->is_swapping;
+    c->record = *record;
+    if (is_own) {
+        c->is_swapping = false;
+    }
+    if (is_new_epoch) {
+        epoch_begins(t, is_own);
+    }
+    if (record->ttl_ms > c->ttl_longest_ms) {
+        c->ttl_longest_ms = record->ttl_ms;
+    }
+    add_recorded_view(c, &record->holder);
+    for (uint8_t i = 0; i < record->voters.count; i++) {
+        add_recorded_view(c, &record->voters.names[i]);
+    }
+    check_identities(c);
+    arb_decide(t);
+    push_orders(t);
+}
+
+static void on_swap_ended(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    c->is_swapping = false;
+    struct arb_note *note = arb_say(t, ARB_NOTE_SWAP_VOID);
+    note->a = c->record.epoch;
+    note->b = c->record.revision;
+}
+
+static void dispatch(struct arb_turn *t)
+{
+    switch (t->event->kind) {
+    case ARB_EVENT_LEADER:
+        on_leader(t);
+        return;
+    case ARB_EVENT_READY:
+        on_ready(t);
+        return;
+    case ARB_EVENT_LOST:
+        on_lost(t);
+        return;
+    case ARB_EVENT_REPORT:
+        on_report(t);
+        return;
+    case ARB_EVENT_CONFIRMED:
+        if (t->c->is_leader && t->c->is_ready) {
+            arb_lease_confirmed(t, t->event->ticket);
+        }
+        return;
+    case ARB_EVENT_TICK:
+        arb_decide(t);
+        return;
+    case ARB_EVENT_RECORD:
+        on_record(t);
+        return;
+    case ARB_EVENT_SWAP_ENDED:
+        on_swap_ended(t);
+        return;
+    case ARB_EVENT_REQUEST:
+        arb_request(t);
+        return;
+    }
+    BASE_UNREACHABLE();
+}
+
+static struct base_mono next_wake(const struct arb_cluster *c, struct base_mono now)
+{
+    if (!c->is_leader || !c->is_ready || c->views_count == 0) {
+        return BASE_MONO_NEVER;
+    }
+    struct base_mono beat = base_mono_add_us(now, arb_heartbeat_us(c));
+    if (c->record.epoch == 0 || c->handed != ARB_OVER_NO) {
+        return beat;
+    }
+    struct base_mono end = arb_lease_end(c);
+    return base_mono_before(now, end) ? base_mono_min(beat, end) : beat;
+}
+
+/* Orders go only to members that have reported. */
+static void drop_deaf(struct arb_turn *t)
+{
+    for (uint8_t i = 0; i < t->c->views_count; i++) {
+        if (!t->c->views[i].has_report) {
+            t->fx->orders &= (uint16_t) ~(1u << i);
+        }
+    }
+}
+
+static void say_ended(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    if (!c->is_end_unsaid) {
+        return;
+    }
+    c->is_end_unsaid = false;
+    struct arb_note *note = arb_say(t, ARB_NOTE_ATTEMPT_ENDED);
+    note->member = c->record.holder;
+    note->a = c->record.epoch;
+    note->b = c->attempt.number;
+}
+
+void arb_step(struct arb_cluster *cluster, const struct arb_event *event, struct arb_effects *fx)
+{
+    BASE_ASSERT(cluster->magic == CLUSTER_MAGIC);
+    struct arb_turn t = {cluster, event, fx};
+    *fx = (struct arb_effects){.has_swap = false};
+    say_ended(&t);
+    dispatch(&t);
+    drop_deaf(&t);
+    fx->wake = next_wake(cluster, event->now);
+#ifdef QUORATE_SLOW_CHECKS
+    arb_cluster_check(cluster);
+#endif
+}
+
+void arb_cluster_check(const struct arb_cluster *c)
+{
+    BASE_ASSERT(c->magic == CLUSTER_MAGIC);
+    BASE_ASSERT(c->views_count <= MSG_MEMBERS_MAX && c->tickets_count <= ARB_TICKETS_MAX);
+    BASE_ASSERT(BASE_IMPLIES(c->is_ready, c->is_leader));
+    BASE_ASSERT(BASE_IMPLIES(c->is_swapping || c->is_attempt || c->has_granted, c->is_leader));
+    BASE_ASSERT(BASE_IMPLIES(c->has_granted, c->record.epoch != 0));
+    BASE_ASSERT(BASE_IMPLIES(c->is_attempt, c->attempt.term == c->term && c->attempt.number > 0));
+    BASE_ASSERT(BASE_IMPLIES(c->handed == ARB_OVER_CLEAN, c->handback_lsn != 0));
+    BASE_ASSERT(BASE_IMPLIES(c->has_wish, arb_names_check(&c->wish.names)));
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        BASE_ASSERT(arb_view_find(c, &c->views[i].member) == i); /* no name twice */
+        BASE_ASSERT(BASE_IMPLIES(c->views[i].has_report,
+                                 base_name_equal(&c->views[i].member, &c->views[i].report.member)));
+    }
+}

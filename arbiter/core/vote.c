@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may take over (section 4 of the safety rules): positions, floor, counting of votes, choice of
+ * candidate.
+ *
+ * A vote is a promise that is durable at the voter, so it counts also when the voter has gone
+ * silent since; a candidate must be alive. Pure predicates on the cluster's state; nothing is
+ * changed here.
+ */
+#include "arbiter/core/internal.h"
+#include "base/assert.h"
+#include "base/canary.h"
+#include "base/name.h"
+
+int arb_position_compare(const struct msg_position *a, const struct msg_position *b)
+{
+    if (a->lineage != b->lineage) {
+        return a->lineage < b->lineage ? -1 : 1;
+    }
+    if (a->lsn != b->lsn) {
+        return a->lsn < b->lsn ? -1 : 1;
+    }
+    return 0;
+}
+
+/* An opening in floor_epoch or later came from the floor, by a line of holders of which each had
+ * all of its predecessor. The floor's own lineage is one history, so that there the LSN tells. Any
+ * other lineage in between was opened by somebody who lost. */
+bool arb_position_has_floor(const struct msg_record *record, const struct msg_position *p)
+{
+    if (p->lineage == 0 || p->lineage > record->epoch) {
+        return false;
+    }
+    if (p->lineage >= record->floor_epoch) {
+        return true;
+    }
+    return p->lineage == record->floor.lineage && p->lsn >= record->floor.lsn;
+}
+
+uint64_t arb_loss_bound(const struct arb_cluster *c, const struct msg_position *p)
+{
+    const struct msg_position *known = &c->known;
+    uint64_t has = p->lsn;
+    if (known->lineage == 0 || arb_position_compare(p, known) >= 0) {
+        return 0;
+    }
+    if (p->lineage != known->lineage) { /* beyond the floor it may be on another history */
+        has = p->lsn < c->record.floor.lsn ? p->lsn : c->record.floor.lsn;
+    }
+    return known->lsn > has ? known->lsn - has : 0;
+}
+
+static bool is_async(const struct arb_cluster *c)
+{
+    return c->record.sync_mode == MSG_SYNC_ASYNC && !c->is_forced;
+}
+
+static enum arb_refusal check_vote_sync(const struct arb_cluster *c, const struct arb_view *view)
+{
+    if (c->is_forced || is_async(c)) {
+        return ARB_REFUSE_NONE;
+    }
+    return arb_names_has(&c->record.voters, &view->member) ? ARB_REFUSE_NONE : ARB_REFUSE_NOT_VOTER;
+}
+
+enum arb_refusal arb_vote_check(const struct arb_cluster *c, const struct arb_view *view)
+{
+    const struct msg_report *report = &view->report;
+    if (base_name_equal(&view->member, &c->record.holder)) {
+        return ARB_REFUSE_HOLDER;
+    }
+    if (check_vote_sync(c, view) != ARB_REFUSE_NONE) {
+        return ARB_REFUSE_NOT_VOTER;
+    }
+    if (!view->has_report) {
+        return ARB_REFUSE_SILENT;
+    }
+    if (view->refused != ARB_REFUSE_NONE) {
+        return view->refused;
+    }
+    if (!arb_has_database(view)) {
+        return ARB_REFUSE_NOT_USABLE;
+    }
+    if (!c->is_attempt || !report->is_vote_valid || report->promised.term != c->attempt.term ||
+        report->promised.number != c->attempt.number) {
+        return ARB_REFUSE_NO_VOTE;
+    }
+    bool has_floor = arb_position_has_floor(&c->record, &report->position);
+    if (!has_floor && !c->is_forced && !CANARY(NO_FLOOR)) {
+        return ARB_REFUSE_LACKS_FLOOR;
+    }
+    if (report->position.lineage > c->record.epoch) {
+        return ARB_REFUSE_EPOCH_AHEAD;
+    }
+    if (is_async(c) && arb_loss_bound(c, &report->position) > c->record.maximum_lag_bytes) {
+        return ARB_REFUSE_LAG;
+    }
+    return ARB_REFUSE_NONE;
+}
+
+uint8_t arb_vote_count(const struct arb_cluster *c)
+{
+    uint8_t n = 0;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        n = (uint8_t)(n + (arb_vote_check(c, &c->views[i]) == ARB_REFUSE_NONE));
+    }
+    return n;
+}
+
+/* Among equals: who was asked for, who is not barred, who is alive, priority, name. */
+static bool is_better_equal(const struct arb_cluster *c, const struct arb_view *a,
+                            const struct arb_view *b)
+{
+    bool is_target_a = base_name_equal(&a->member, &c->record.target);
+    bool is_target_b = base_name_equal(&b->member, &c->record.target);
+    if (a->report.is_nofailover != b->report.is_nofailover) {
+        return b->report.is_nofailover;
+    }
+    if (is_target_a != is_target_b) {
+        return is_target_a;
+    }
+    if (a->report.priority != b->report.priority) {
+        return a->report.priority > b->report.priority;
+    }
+    return base_name_compare(&a->member, &b->member) < 0;
+}
+
+/* Why a member that is far enough cannot be the next holder. */
+static enum arb_refusal check_candidate(const struct arb_cluster *c, const struct arb_view *view,
+                                        struct base_mono now)
+{
+    if (!arb_view_is_live(c, view, now)) {
+        return ARB_REFUSE_SILENT;
+    }
+    if (view->report.instance == 0) {
+        return ARB_REFUSE_NO_GUARD;
+    }
+    return view->report.is_nofailover && !c->is_forced ? ARB_REFUSE_NOFAILOVER : ARB_REFUSE_NONE;
+}
+
+/* Most advanced of the counted voters, whoever it is. */
+static uint8_t most_advanced(const struct arb_cluster *c)
+{
+    uint8_t best = ARB_NOBODY;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        if (arb_vote_check(c, view) != ARB_REFUSE_NONE) {
+            continue;
+        }
+        if (best == ARB_NOBODY ||
+            arb_position_compare(&view->report.position, &c->views[best].report.position) > 0) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static uint8_t choose_by_name(const struct arb_cluster *c)
+{
+    uint8_t best = ARB_NOBODY;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        if (arb_vote_check(c, &c->views[i]) == ARB_REFUSE_NONE &&
+            c->views[i].report.instance != 0 &&
+            (best == ARB_NOBODY ||
+             base_name_compare(&c->views[i].member, &c->views[best].member) < 0)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static uint8_t choose_forced(const struct arb_cluster *c, struct base_mono now)
+{
+    uint8_t i = arb_view_find(c, &c->forced_candidate);
+    bool is_fit = i != ARB_NOBODY && arb_vote_check(c, &c->views[i]) == ARB_REFUSE_NONE &&
+                  check_candidate(c, &c->views[i], now) == ARB_REFUSE_NONE;
+    return is_fit ? i : ARB_NOBODY;
+}
+
+/* The most advanced; tags choose among equals only. */
+uint8_t arb_vote_choose(const struct arb_cluster *c, struct base_mono now,
+                        struct arb_note *ret_note)
+{
+    uint8_t first = most_advanced(c);
+    uint8_t best = ARB_NOBODY;
+    if (first == ARB_NOBODY) {
+        return ARB_NOBODY;
+    }
+    if (CANARY(CANDIDATE_BY_NAME)) {
+        return choose_by_name(c);
+    }
+    if (c->is_forced && !base_name_is_empty(&c->forced_candidate)) {
+        return choose_forced(c, now);
+    }
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        if (arb_vote_check(c, view) != ARB_REFUSE_NONE ||
+            arb_position_compare(&view->report.position, &c->views[first].report.position) != 0 ||
+            check_candidate(c, view, now) != ARB_REFUSE_NONE) {
+            continue;
+        }
+        if (best == ARB_NOBODY || is_better_equal(c, view, &c->views[best])) {
+            best = i;
+        }
+    }
+    if (best == ARB_NOBODY) {
+        *ret_note = (struct arb_note){.kind = ARB_NOTE_WAITS_CANDIDATE,
+                                      .member = c->views[first].member,
+                                      .why = check_candidate(c, &c->views[first], now)};
+    }
+    return best;
+}
+
+/* After an orderly stop the shutdown checkpoint is the floor: who has it, has everything. */
+static bool has_everything(const struct arb_cluster *c, const struct arb_view *view)
+{
+    uint8_t holder = arb_view_find(c, &c->record.holder);
+    if (holder == ARB_NOBODY || view->refused != ARB_REFUSE_NONE || !arb_has_database(view)) {
+        return false;
+    }
+    const struct msg_position *stopped = &c->views[holder].report.position;
+    return view->report.position.lineage == stopped->lineage &&
+           arb_position_has_floor(&c->record, stopped) &&
+           view->report.position.lsn >= c->handback_lsn;
+}
+
+uint8_t arb_handover_choose(const struct arb_cluster *c, struct base_mono now)
+{
+    uint8_t best = ARB_NOBODY;
+    BASE_ASSERT(c->handed == ARB_OVER_CLEAN && c->handback_lsn != 0);
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        if (!view->has_report || base_name_equal(&view->member, &c->record.holder) ||
+            !has_everything(c, view) || check_candidate(c, view, now) != ARB_REFUSE_NONE) {
+            continue;
+        }
+        if (best == ARB_NOBODY || is_better_equal(c, view, &c->views[best])) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* Section 1: without a vote if its directory is the one it had, its tree is gone, and nobody that
+ * can be reached is ahead of it. */
+enum arb_refusal arb_return_check(const struct arb_cluster *c, struct base_mono now)
+{
+    uint8_t at = arb_view_find(c, &c->record.holder);
+    if (at == ARB_NOBODY || !arb_view_is_live(c, &c->views[at], now)) {
+        return ARB_REFUSE_SILENT;
+    }
+    const struct arb_view *view = &c->views[at];
+    const struct msg_position *own = &view->report.position;
+    if (view->refused != ARB_REFUSE_NONE) {
+        return view->refused;
+    }
+    if (view->report.instance == 0) {
+        return ARB_REFUSE_NO_GUARD;
+    }
+    if (!view->report.is_tree_gone) {
+        return ARB_REFUSE_TREE_ALIVE;
+    }
+    if (!arb_has_database(view) || view->report.system_id != c->record.system_id) {
+        return ARB_REFUSE_NOT_USABLE;
+    }
+    if (!arb_position_has_floor(&c->record, own) ||
+        (c->record.is_opened && own->lineage != c->record.epoch)) {
+        return ARB_REFUSE_OTHER_HISTORY;
+    }
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *other = &c->views[i];
+        if (i != at && arb_view_is_live(c, other, now) && other->refused == ARB_REFUSE_NONE &&
+            other->report.position.lineage <= c->record.epoch && arb_has_database(other) &&
+            arb_position_compare(&other->report.position, own) > 0) {
+            return ARB_REFUSE_BEHIND;
+        }
+    }
+    return ARB_REFUSE_NONE;
+}
+
+enum arb_refusal arb_target_check(const struct arb_cluster *c, const struct arb_view *view,
+                                  struct base_mono now)
+{
+    uint8_t at = arb_view_find(c, &c->record.holder);
+    enum arb_refusal why = check_candidate(c, view, now);
+    if (base_name_equal(&view->member, &c->record.holder)) {
+        return ARB_REFUSE_HOLDER;
+    }
+    if (view->refused != ARB_REFUSE_NONE || why != ARB_REFUSE_NONE) {
+        return view->refused != ARB_REFUSE_NONE ? view->refused : why;
+    }
+    if (!arb_has_database(view)) {
+        return ARB_REFUSE_NOT_USABLE;
+    }
+    if (view->report.db_state != MSG_DB_STANDBY || !view->report.is_receiving) {
+        return ARB_REFUSE_NOT_STREAMING;
+    }
+    const struct msg_position *p = &view->report.position;
+    const struct msg_position *holder = at == ARB_NOBODY ? p : &c->views[at].report.position;
+    if (p->lineage != holder->lineage) {
+        return ARB_REFUSE_OTHER_HISTORY;
+    }
+    bool is_far = holder->lsn > p->lsn && holder->lsn - p->lsn > ARB_SWITCHOVER_LAG_MAX;
+    return is_far ? ARB_REFUSE_LAG : ARB_REFUSE_NONE;
+}
+
+uint8_t arb_target_choose(const struct arb_cluster *c, struct base_mono now)
+{
+    uint8_t best = ARB_NOBODY;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        if (arb_target_check(c, view, now) != ARB_REFUSE_NONE) {
+            continue;
+        }
+        int order = best == ARB_NOBODY ? 1
+                                       : arb_position_compare(&view->report.position,
+                                                              &c->views[best].report.position);
+        if (order > 0 || (order == 0 && is_better_equal(c, view, &c->views[best]))) {
+            best = i;
+        }
+    }
+    return best;
+}
