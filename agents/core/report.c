@@ -54,6 +54,10 @@ static void fill_identity(const struct agt *a, struct msg_report *r)
     r->member = a->config.member;
     r->instance = a->has_guard ? a->guard.instance : 0;
     r->session = a->lease.session;
+    if (a->has_order) { /* the leader relies on it before it narrows the record */
+        r->order_term = a->order.term;
+        r->order_number = a->order.number;
+    }
     r->host = a->config.host;
     r->db_port = a->config.db_port;
     r->http_port = a->config.http_port;
