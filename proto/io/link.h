@@ -28,6 +28,9 @@
 
 struct io_link_node {
     uint64_t node_id; /* 1 and up, below IO_LINK_FIRST_AGENT */
+    /* Expected at the other end, with this id. Empty (agents that know only addresses): any node
+     * will do, node_id is then a number of the caller's choice; the real one is in the identity of
+     * `up` and `received`. */
     struct base_name name;
     struct io_address address;
 };

@@ -1,5 +1,5 @@
-LIB_io += proto/io/address.c proto/io/bytes.c proto/io/connect.c proto/io/identity.c proto/io/listen.c proto/io/log.c \
-  proto/io/loop.c proto/io/stream.c proto/io/timer.c proto/io/tls.c proto/io/work.c
+LIB_io += proto/io/address.c proto/io/bytes.c proto/io/connect.c proto/io/identity.c \
+  proto/io/link.c proto/io/link_frame.c proto/io/listen.c proto/io/log.c proto/io/loop.c proto/io/stream.c proto/io/timer.c proto/io/tls.c proto/io/work.c
 
 PKGS_io_test := libuv openssl libnghttp2 yaml-0.1
 define io_test
@@ -9,4 +9,4 @@ TLIBS_io_$(1)_test := io base
 TPKG_io_$(1)_test := $(PKGS_io_test)
 TLDL_io_$(1)_test := -lhttp_parser
 endef
-$(foreach test,loop stream,$(eval $(call io_test,$(test))))
+$(foreach test,loop stream link,$(eval $(call io_test,$(test))))

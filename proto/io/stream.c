@@ -77,7 +77,7 @@ void stream_tcp_closed(uv_handle_t *handle)
 {
     struct io_stream *stream = handle->data;
     stream->has_tcp = false;
-    if (stream->events != NULL) {
+    if (stream->events != NULL && stream->events->closed != NULL) {
         stream->events->closed(stream->ctx, stream, stream->status, stream->why.text);
     }
     stream_release(stream);
