@@ -171,8 +171,10 @@ void io_stream_close(struct io_stream *stream)
 void io_streams_close_all(struct io_loop *loop)
 {
     for (struct io_stream *stream = loop->streams; stream != NULL; stream = stream->next) {
-        stream->events = NULL;
-        stream_fail(stream, 0, "loop ends");
+        if (stream->state != STREAM_CLOSING) { /* those that their owners closed still tell them */
+            stream->events = NULL;
+            stream_fail(stream, 0, "loop ends");
+        }
     }
 }
 
