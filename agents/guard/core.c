@@ -353,6 +353,22 @@ void guard_core_init(struct guard_core *core, uint64_t instance, int64_t margin_
     core->freeze_max_us = GUARD_FREEZE_MAX_DEFAULT_US;
 }
 
+int guard_core_resume(struct guard_core *core, const struct guard_status *status,
+                      int64_t freeze_max_us, uint64_t epoch_seen)
+{
+    struct guard_core c;
+    guard_core_init(&c, status->instance, status->margin_us, status->changed);
+    c.status = *status;
+    c.freeze_max_us = freeze_max_us;
+    c.epoch_seen = epoch_seen;
+    if ((status->tree != GUARD_TREE_RUNNING && status->tree != GUARD_TREE_GONE) ||
+        !guard_core_check(&c)) {
+        return BASE_E_INVALID;
+    }
+    *core = c;
+    return 0;
+}
+
 int guard_core_step(struct guard_core *core, const struct guard_event *event,
                     struct guard_effects *ret_effects)
 {

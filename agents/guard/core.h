@@ -87,6 +87,11 @@ struct guard_core {
 void guard_core_init(struct guard_core *core, uint64_t instance, int64_t margin_us,
                      struct base_mono now);
 
+/* Goes on where a former image of the same guard was, RUNNING or GONE. BASE_E_INVALID when that
+ * cannot be. */
+MUST_CHECK int guard_core_resume(struct guard_core *core, const struct guard_status *status,
+                                 int64_t freeze_max_us, uint64_t epoch_seen);
+
 /* One step. Effects are written to *ret_effects in any case. Returns 0, or for a command that was
  * refused BASE_E_STATE (not in this state of the tree), BASE_E_CONFLICT (epoch lower, or handed
  * back), BASE_E_RANGE (number, deadline); the time's own effects stand even then. */
