@@ -20,6 +20,8 @@
       "Name of this quorum; nodes and agents of another one are refused") \
     X(CLIENT_LISTEN, "client.listen", TEXT, "127.0.0.1:2379", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Where the public API listens") \
+    X(CLIENTS, "quorum.clients", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Public URL of each node as clients reach it, for 'member list': name=URL") \
     X(CLIENT_ADVERTISE, "client.advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "URL of the public API that others are told; default: from client.listen") \
     X(PEER_LISTEN, "peer.listen", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -163,6 +165,10 @@ static int find_self(const struct io_config *config, struct quorated_settings *s
             s->node_id = s->nodes[i].node_id;
             s->peer_listen = s->nodes[i].address;
         }
+        s->client_urls[i] = io_config_map_get(config, KEY_CLIENTS, s->nodes[i].name.text);
+        if (s->nodes[i].node_id == s->node_id && io_config_is_set(config, KEY_CLIENT_ADVERTISE)) {
+            s->client_urls[i] = io_config_text(config, KEY_CLIENT_ADVERTISE);
+        }
     }
     if (s->node_id == 0) {
         io_config_why(config, KEY_NAME, why, "'%s' is not one of quorum.nodes", s->name.text);
@@ -240,7 +246,6 @@ static int read_all(const struct io_config *config, struct quorated_settings *s,
     s->ca_file = io_config_text(config, KEY_TLS_CA);
     s->cert_file = io_config_text(config, KEY_TLS_CERT);
     s->key_file = io_config_text(config, KEY_TLS_KEY);
-    s->client_url = io_config_text(config, KEY_CLIENT_ADVERTISE);
     s->heartbeat_ms = (uint32_t)(io_config_int(config, KEY_HEARTBEAT) / 1000);
     s->election_min_ms = (uint32_t)(io_config_int(config, KEY_ELECTION) / 1000);
     s->election_max_ms = 2 * s->election_min_ms;

@@ -26,8 +26,8 @@ struct quorated_settings {
     struct io_address peer_listen;
     struct io_address metrics_listen;
     bool has_metrics;
-    const char *client_url; /* what clients are told; for MemberList */
-    size_t nodes_count;     /* ourselves included, in order of names */
+    const char *client_urls[IO_LINK_NODES_MAX]; /* what clients are told; NULL: not known */
+    size_t nodes_count;                         /* ourselves included, in order of names */
     struct io_link_node nodes[IO_LINK_NODES_MAX];
     char node_urls[IO_LINK_NODES_MAX][IO_ADDRESS_TEXT_MAX + 8]; /* peer URLs */
     bool is_insecure;

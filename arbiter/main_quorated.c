@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quorated: the quorum node's program. Reads the configuration and runs the node; nothing else. */
+#include "arbiter/quorated/node.h"
+#include "proto/io/daemon.h"
+
+int main(int argc, char **argv)
+{
+    struct quorated_settings settings;
+    struct io_config *config = NULL;
+    io_daemon_small_memory();
+    int rc = quorated_settings_read(argc, argv, &settings, &config);
+    if (rc < 0) {
+        io_log_set_level(settings.log_level);
+        io_log_set_node(settings.name.text);
+        rc = quorated_run(&settings);
+    }
+    config = io_config_free(config);
+    return rc;
+}

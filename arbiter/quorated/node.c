@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Wiring of a quorum node; see node.h. Things are made in the order of struct quorated and freed in
+ * reverse.
+ *
+ * The loop thread owns all of it but the storage thread inside env_lmdb. Raft's next deadline
+ * changes with every call into it, so its timer is set anew by a prepare handle, once per round of
+ * the loop, right before it sleeps. */
+#include "arbiter/quorated/node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "arbiter/api/databases.h"
+#include "arbiter/driver.h"
+#include "arbiter/quorated/pages.h"
+#include "kv/api/etcd_grpc.h"
+#include "proto/io/daemon.h"
+#include "raft/env_lmdb.h"
+
+#define SERVICE_TICK_US (50 * BASE_US_PER_MS)
+
+struct quorated {
+    const struct quorated_settings *settings;
+    int exit_status;
+    bool is_stopping;
+    uint64_t life;
+    struct io_loop *loop;
+    struct io_wake *store_wake;
+    struct env_lmdb *store;
+    struct io_tls *tls;     /* both directions of the links */
+    struct io_tls *api_tls; /* public port: certificate optional, HTTP/2 offered */
+    struct io_links *links;
+    struct kv_service *service;
+    struct raft_machine machine; /* kv/service's */
+    struct raft_node *node;
+    struct arb_driver *arbiter;
+    struct arb_api *databases;
+    struct kv_api *api;
+    struct quorated_pages pages;
+    struct io_server *server;
+    struct io_server *metrics;
+    struct raft_member members[IO_LINK_NODES_MAX];
+    struct kv_member kv_members[IO_LINK_NODES_MAX];
+    struct slice peer_urls[IO_LINK_NODES_MAX];
+    struct slice client_urls[IO_LINK_NODES_MAX];
+    char client_url[IO_ADDRESS_TEXT_MAX + 8];
+    struct io_timer raft_timer;
+    struct io_timer service_timer;
+    struct io_timer arbiter_timer;
+    uv_prepare_t before_sleep;
+};
+
+/* Ends the loop; the first reason decides the exit status. */
+static void stop(struct quorated *q, int exit_status)
+{
+    if (!q->is_stopping) {
+        q->is_stopping = true;
+        q->exit_status = exit_status;
+        io_daemon_notify("STOPPING=1");
+    }
+    io_loop_stop(q->loop);
+}
+
+static int fail(const char *what, const struct io_why *why)
+{
+    (void)fprintf(stderr, "quorated: %s: %s\n", what, why->text);
+    return -1;
+}
+
+/* --- storage --- */
+
+static void store_notify(void *ctx)
+{
+    const struct quorated *q = ctx;
+    io_wake_send(q->store_wake);
+}
+
+static void store_completions(void *ctx)
+{
+    const struct quorated *q = ctx;
+    (void)env_lmdb_complete(q->store);
+}
+
+static void store_failed(void *ctx, int status, const char *text)
+{
+    struct quorated *q = ctx;
+    IO_LOG_ERROR("store", "store_failed", io_err(status), io_text("text", text),
+                 io_text("next", "this node stops; mend the disk or make room, then start it"));
+    stop(q, 1);
+}
+
+static int make_directory(const char *path, struct io_why *why)
+{
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        io_why_set(why, "data directory %s: %s", path, strerror(errno));
+        return BASE_E_IO;
+    }
+    return 0;
+}
+
+static int open_store(struct quorated *q)
+{
+    struct io_why why = {""};
+    char text[ENV_LMDB_ERROR_MAX] = "";
+    const struct env_lmdb_options options = {
+        .directory = q->settings->data_dir,
+        .map_bytes = q->settings->map_bytes,
+        .ctx = q,
+        .notify = store_notify,
+        .fatal = store_failed,
+    };
+    if (make_directory(q->settings->data_dir, &why) != 0) {
+        return fail("cannot start", &why);
+    }
+    if (io_wake_new(q->loop, store_completions, q, &q->store_wake) != 0 ||
+        env_lmdb_open(&options, &q->store, text) != 0) {
+        io_why_set(&why, "%s", text[0] == '\0' ? "no wake-up for the storage thread" : text);
+        return fail("cannot open the store", &why);
+    }
+    return 0;
+}
+
+/* --- links --- */
+
+static void link_received(void *ctx, uint64_t link, const struct net_identity *from,
+                          struct slice payload)
+{
+    struct quorated *q = ctx;
+    if (payload.len == 0) {
+        return;
+    }
+    if (from->role == NET_ROLE_AGENT && payload.data[0] == NET_FRAME_REPORT) {
+        arb_driver_receive(q->arbiter, link, from, payload);
+    } else if (from->role == NET_ROLE_NODE && payload.data[0] == NET_FRAME_KV) {
+        kv_service_receive(q->service, from->node_id, payload);
+    } else if (from->role == NET_ROLE_NODE && payload.data[0] == NET_FRAME_RAFT) {
+        int rc = raft_node_receive(q->node, from->node_id, payload);
+        if (rc != 0) {
+            IO_LOG_WARN("raft", "frame_refused", io_u64("from", from->node_id), io_err(rc));
+        }
+    }
+}
+
+static void link_changed(void *ctx, uint64_t link, const struct net_identity *who)
+{
+    const struct quorated *q = ctx;
+    char text[IO_IDENTITY_TEXT_MAX];
+    const struct io_identity identity = {.net = *who, .name = who->member};
+    IO_LOG_INFO("link", io_links_is_up(q->links, link) ? "link_up" : "link_down",
+                io_text("who", io_identity_text(&identity, text, sizeof(text))),
+                io_hex("link", link));
+}
+
+static const struct io_link_events link_events = {
+    .received = link_received, .up = link_changed, .down = link_changed};
+
+static int open_tls(struct quorated *q)
+{
+    struct io_why why = {""};
+    if (q->settings->is_insecure) {
+        return 0;
+    }
+    struct io_tls_options options = {.cert_file = q->settings->cert_file,
+                                     .key_file = q->settings->key_file,
+                                     .ca_file = q->settings->ca_file,
+                                     .verify = IO_TLS_VERIFY_REQUIRED};
+    if (io_tls_new(&options, &q->tls, &why) != 0) {
+        return fail("TLS", &why);
+    }
+    const struct io_identity own = io_tls_own_identity(q->tls);
+    if (own.net.role != NET_ROLE_NODE ||
+        memcmp(&own.name, &q->settings->name, sizeof(own.name)) != 0) {
+        char text[IO_IDENTITY_TEXT_MAX];
+        io_why_set(&why,
+                   "certificate %s is for %s, not for node %s; issue it with 'kv cert issue "
+                   "--role node --name %s'",
+                   q->settings->cert_file, io_identity_text(&own, text, sizeof(text)),
+                   q->settings->name.text, q->settings->name.text);
+        return fail("TLS", &why);
+    }
+    options.verify = IO_TLS_VERIFY_OPTIONAL;
+    options.has_http2 = true;
+    if (io_tls_new(&options, &q->api_tls, &why) != 0) {
+        return fail("TLS", &why);
+    }
+    io_tls_watch(q->tls, q->loop);
+    io_tls_watch(q->api_tls, q->loop);
+    return 0;
+}
+
+static int open_links(struct quorated *q)
+{
+    struct io_why why = {""};
+    const struct quorated_settings *s = q->settings;
+    const struct io_links_options options = {
+        .self = {.role = NET_ROLE_NODE, .node_id = s->node_id},
+        .name = s->name,
+        .token = s->token,
+        .tls = q->tls,
+        .events = &link_events,
+        .ctx = q,
+    };
+    if (io_links_new(q->loop, &options, &q->links, &why) != 0) {
+        return fail("links", &why);
+    }
+    return 0;
+}
+
+/* Peers may speak from here on: everything they reach must be there. */
+static int start_links(struct quorated *q)
+{
+    struct io_why why = {""};
+    const struct quorated_settings *s = q->settings;
+    if (io_links_listen(q->links, &s->peer_listen, &why) != 0) {
+        return fail("cannot listen for peers and agents", &why);
+    }
+    for (size_t i = 0; i < s->nodes_count; i++) {
+        if (io_links_add(q->links, &s->nodes[i], &why) != 0) {
+            return fail("links", &why);
+        }
+    }
+    return 0;
+}
+
+/* --- Raft, key-value service, arbiter --- */
+
+static void service_swapped(void *user, const struct kv_swapped *swapped)
+{
+    const struct quorated *q = user;
+    arb_driver_swapped(q->arbiter, swapped);
+}
+
+static void service_role_changed(void *user)
+{
+    struct quorated *q = user;
+    struct raft_node_status s;
+    raft_node_status(q->node, &s);
+    IO_LOG_NOTICE("raft", "role", io_u64("term", s.term), io_hex("leader", s.leader_id),
+                  io_bool("leads", s.role == RAFT_LEADER));
+    quorated_pages_role_changed(&q->pages);
+    arb_driver_role_changed(q->arbiter);
+}
+
+static void records_loaded(void *user, int status)
+{
+    struct quorated *q = user;
+    if (status != 0) {
+        IO_LOG_ERROR("arbiter", "records_unreadable", io_err(status));
+        stop(q, 1);
+    }
+}
+
+static void raft_started(void *ctx, int status)
+{
+    struct quorated *q = ctx;
+    if (status != 0) {
+        (void)fprintf(
+            stderr,
+            "quorated: the log in %s cannot be used: %s; restore it from a backup of this "
+            "node made while it was stopped, or let a new node take its place\n",
+            q->settings->data_dir, base_error_text(status));
+        stop(q, 1);
+        return;
+    }
+    if (kv_service_load_records(q->service, records_loaded) != 0) {
+        stop(q, 1);
+        return;
+    }
+    IO_LOG_NOTICE("quorated", "started", io_name("name", &q->settings->name),
+                  io_hex("id", q->settings->node_id), io_u64("nodes", q->settings->nodes_count));
+    io_daemon_notify("READY=1");
+}
+
+static void raft_halted(void *ctx, int status)
+{
+    struct quorated *q = ctx;
+    IO_LOG_ERROR("raft", "halted", io_err(status));
+    stop(q, 1);
+}
+
+/* Raft's callbacks: the key-value service's, but for the two that only a process can act on. */
+static int machine_apply(void *ctx, struct store_txn *txn, const struct raft_applied *entry,
+                         struct buf *result)
+{
+    const struct quorated *q = ctx;
+    return q->machine.apply(q->machine.ctx, txn, entry, result);
+}
+
+static void machine_applied(void *ctx, uint64_t index, uint64_t term, uint64_t cookie,
+                            struct slice result)
+{
+    const struct quorated *q = ctx;
+    q->machine.applied(q->machine.ctx, index, term, cookie, result);
+}
+
+static void machine_dropped(void *ctx, uint64_t cookie, int status)
+{
+    const struct quorated *q = ctx;
+    q->machine.dropped(q->machine.ctx, cookie, status);
+}
+
+static void machine_read_ready(void *ctx, uint64_t cookie, int status)
+{
+    const struct quorated *q = ctx;
+    q->machine.read_ready(q->machine.ctx, cookie, status);
+}
+
+static void machine_role_changed(void *ctx)
+{
+    const struct quorated *q = ctx;
+    if (q->machine.role_changed != NULL) {
+        q->machine.role_changed(q->machine.ctx);
+    }
+}
+
+static void fill_members(struct quorated *q)
+{
+    const struct quorated_settings *s = q->settings;
+    char text[IO_ADDRESS_TEXT_MAX];
+    (void)snprintf(q->client_url, sizeof(q->client_url), "%s://%s",
+                   s->is_insecure ? "http" : "https",
+                   io_address_text(&s->client_listen, text, sizeof(text)));
+    for (size_t i = 0; i < s->nodes_count; i++) {
+        bool is_self = s->nodes[i].node_id == s->node_id;
+        const char *client =
+            s->client_urls[i] == NULL && is_self ? q->client_url : s->client_urls[i];
+        q->peer_urls[i] = slice_from_text(s->node_urls[i]);
+        q->client_urls[i] = slice_from_text(client);
+        q->members[i] = (struct raft_member){.id = s->nodes[i].node_id, .name = s->nodes[i].name};
+        q->kv_members[i] = (struct kv_member){
+            .id = s->nodes[i].node_id,
+            .name = slice_from_text(s->nodes[i].name.text),
+            .peer_urls = {&q->peer_urls[i], 1},
+            .client_urls = {&q->client_urls[i], client == NULL ? 0 : 1},
+        };
+    }
+}
+
+static int open_service(struct quorated *q)
+{
+    const struct quorated_settings *s = q->settings;
+    const struct kv_service_options options = {
+        .store = env_lmdb_port(q->store),
+        .net = io_links_port_of(q->links),
+        .cluster_id = s->cluster_id,
+        .member_id = s->node_id,
+        .life = q->life,
+        .quota_bytes = s->quota_bytes,
+        .version = SLICE_LIT("3.4.23"),
+        .members = {q->kv_members, s->nodes_count},
+        .user = q,
+        .swapped = service_swapped,
+        .role_changed = service_role_changed,
+    };
+    return kv_service_open(&options, &q->service);
+}
+
+static int open_raft(struct quorated *q)
+{
+    const struct quorated_settings *s = q->settings;
+    const struct raft_machine machine = {
+        .ctx = q,
+        .apply = machine_apply,
+        .applied = machine_applied,
+        .dropped = machine_dropped,
+        .read_ready = machine_read_ready,
+        .role_changed = machine_role_changed,
+        .started = raft_started,
+        .halted = raft_halted,
+    };
+    kv_service_machine(q->service, &q->machine);
+    const struct raft_node_config config = {
+        .cluster_id = s->cluster_id,
+        .id = s->node_id,
+        .members = q->members,
+        .member_count = s->nodes_count,
+        .heartbeat_ms = s->heartbeat_ms,
+        .election_min_ms = s->election_min_ms,
+        .election_max_ms = s->election_max_ms,
+        .seed = q->life,
+    };
+    const struct raft_node_ports ports = {
+        .store = env_lmdb_port(q->store),
+        .net = io_links_port_of(q->links),
+        .clock = io_clock_port(),
+    };
+    int rc = raft_node_create(&config, &ports, &machine, &q->node);
+    if (rc == 0) {
+        kv_service_set_node(q->service, q->node);
+    }
+    return rc;
+}
+
+/* --- servers --- */
+
+static bool is_healthy(void *ctx)
+{
+    const struct quorated *q = ctx;
+    return quorated_pages_is_ready(&q->pages);
+}
+
+static int open_servers(struct quorated *q)
+{
+    struct io_why why = {""};
+    const struct quorated_settings *s = q->settings;
+    const struct kv_api_options api = {
+        .service = q->service,
+        .is_insecure = s->is_insecure,
+        .is_healthy = is_healthy,
+        .ctx = q,
+        .next = arb_api_handler(q->databases),
+    };
+    if (kv_api_new(&api, &q->api) != 0) {
+        return -1;
+    }
+    q->pages.node = q->node;
+    q->pages.service = q->service;
+    q->pages.links = q->links;
+    q->pages.name = s->name;
+    const struct io_http_handler pages = quorated_pages_handler(&q->pages);
+    const struct io_grpc_handler grpc = kv_api_handler(q->api);
+    struct io_server_options options = {
+        .address = s->client_listen, .tls = q->api_tls, .http = &pages, .grpc = &grpc};
+    if (io_server_new(q->loop, &options, &q->server, &why) != 0) {
+        return fail("cannot serve the public API", &why);
+    }
+    kv_api_set_server(q->api, q->server);
+    arb_api_set_server(q->databases, q->server);
+    if (!s->has_metrics) {
+        return 0;
+    }
+    options = (struct io_server_options){.address = s->metrics_listen, .http = &pages};
+    if (io_server_new(q->loop, &options, &q->metrics, &why) != 0) {
+        return fail("cannot serve metrics", &why);
+    }
+    return 0;
+}
+
+/* --- time --- */
+
+static void raft_time(void *ctx)
+{
+    const struct quorated *q = ctx;
+    raft_node_tick(q->node);
+}
+
+static void service_time(void *ctx)
+{
+    struct quorated *q = ctx;
+    kv_service_tick(q->service, io_now());
+    io_timer_start_in_us(&q->service_timer, SERVICE_TICK_US);
+}
+
+static void arbiter_time(void *ctx)
+{
+    const struct quorated *q = ctx;
+    arb_driver_tick(q->arbiter);
+}
+
+static void before_sleep(uv_prepare_t *handle)
+{
+    struct quorated *q = handle->data;
+    io_timer_start(&q->raft_timer, raft_node_deadline(q->node));
+    io_timer_start(&q->arbiter_timer, arb_driver_deadline(q->arbiter));
+}
+
+static void start_time(struct quorated *q)
+{
+    io_timer_init(&q->raft_timer, q->loop, raft_time, q);
+    io_timer_init(&q->service_timer, q->loop, service_time, q);
+    io_timer_init(&q->arbiter_timer, q->loop, arbiter_time, q);
+    service_time(q);
+    (void)uv_prepare_init(io_loop_uv(q->loop), &q->before_sleep);
+    q->before_sleep.data = q;
+    (void)uv_prepare_start(&q->before_sleep, before_sleep);
+}
+
+/* --- life --- */
+
+static void on_signal(void *ctx, int signal_number)
+{
+    struct quorated *q = ctx;
+    IO_LOG_NOTICE("quorated", "stopping", io_i64("signal", signal_number));
+    stop(q, 0);
+}
+
+static int open_arbiter(struct quorated *q)
+{
+    const struct arb_driver_options options = {
+        .node = q->node,
+        .service = q->service,
+        .net = io_links_port_of(q->links),
+        .clock = io_clock_port(),
+    };
+    int rc = arb_driver_new(&options, &q->arbiter);
+    const struct arb_api_options api = {
+        .driver = q->arbiter, .service = q->service, .is_insecure = q->settings->is_insecure};
+    return rc != 0 ? rc : arb_api_new(&api, &q->databases);
+}
+
+static int open_all(struct quorated *q)
+{
+    struct io_why why = {""};
+    if (getrandom(&q->life, sizeof(q->life), 0) != (ssize_t)sizeof(q->life) ||
+        io_loop_new(&q->loop) != 0) {
+        io_why_set(&why, "no random numbers or no event loop");
+        return fail("cannot start", &why);
+    }
+    q->life |= 1;
+    if (io_signal_watch(q->loop, SIGTERM, on_signal, q) != 0 ||
+        io_signal_watch(q->loop, SIGINT, on_signal, q) != 0) {
+        io_why_set(&why, "signals cannot be watched");
+        return fail("cannot start", &why);
+    }
+    fill_members(q);
+    if (open_tls(q) != 0 || open_store(q) != 0 || open_links(q) != 0) {
+        return -1;
+    }
+    if (open_service(q) != 0 || open_raft(q) != 0 || open_arbiter(q) != 0) {
+        io_why_set(&why, "not enough memory");
+        return fail("cannot start", &why);
+    }
+    if (open_servers(q) != 0 || start_links(q) != 0) {
+        return -1;
+    }
+    start_time(q);
+    io_daemon_watchdog(q->loop);
+    raft_node_start(q->node);
+    return 0;
+}
+
+static void close_all(struct quorated *q)
+{
+    q->server = io_server_free(q->server);
+    q->metrics = io_server_free(q->metrics);
+    if (q->api != NULL) {
+        kv_api_set_server(q->api, NULL);
+    }
+    q->store = env_lmdb_close(q->store);
+    q->databases = arb_api_free(q->databases);
+    q->arbiter = arb_driver_free(q->arbiter);
+    if (q->service != NULL) {
+        kv_service_close(q->service);
+    }
+    q->api = kv_api_free(q->api);
+    q->node = raft_node_destroy(q->node);
+    q->links = io_links_free(q->links);
+    q->store_wake = io_wake_free(q->store_wake);
+    q->api_tls = io_tls_free(q->api_tls);
+    q->tls = io_tls_free(q->tls);
+    q->loop = io_loop_free(q->loop);
+}
+
+int quorated_run(const struct quorated_settings *settings)
+{
+    struct quorated *q = calloc(1, sizeof(*q));
+    if (q == NULL) {
+        return 1;
+    }
+    q->settings = settings;
+    q->exit_status = 1;
+    if (open_all(q) == 0) {
+        io_loop_run(q->loop);
+    }
+    int exit_status = q->exit_status;
+    close_all(q);
+    free(q);
+    return exit_status;
+}

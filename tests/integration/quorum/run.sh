@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Three real quorum nodes over TLS on loopback: etcdctl and kv against them, kill -9 under load, bad input.
+# usage: run.sh [ROUNDS]     ROUNDS of kill -9 (default 50)
+set -u
+cd "$(dirname "$0")/../../.." || exit 2
+. tests/support/cluster.sh
+. tests/support/report.sh
+rounds=${1:-50}
+work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-quorum.XXXXXX")
+trap 'cluster_stop; keep_logs quorum; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+cluster_init "$work"
+quorum_setup 3
+for node in "${QUORUM[@]}"; do quorum_start "$node"; done
+check "three nodes elect a leader" wait_until 10 quorum_has_leader
+
+# --- etcdctl 3.4, unchanged
+export ETCDCTL_API=3
+E=(etcdctl --endpoints "$ENDPOINTS" --cacert "$DIR/tls/ca.crt" --cert "$DIR/tls/admin-admin.crt"
+    --key "$DIR/tls/admin-admin.key")
+if command -v etcdctl >/dev/null; then
+    check_output "etcdctl put" "OK" "${E[@]}" put a 1
+    check_output "etcdctl get" $'a\n1' "${E[@]}" get a
+    "${E[@]}" put b 2 >/dev/null
+    check_output "etcdctl get --prefix --keys-only" $'a\n\nb' "${E[@]}" get --from-key a --keys-only
+    check_output "etcdctl get --rev" $'a\n1' "${E[@]}" get a --rev=2
+    check_output "etcdctl del" "1" "${E[@]}" del b
+    check_output "etcdctl txn" $'SUCCESS\n\nOK\n\na\n3' eval \
+        'printf "value(\"a\") = \"1\"\n\nput a 3\nget a\n\nput a 4\n\n" | "${E[@]}" txn'
+    check "etcdctl endpoint status" eval '"${E[@]}" endpoint status -w json | jq -e "length == 3 and ([.[].Status.leader] | unique | length) == 1"'
+    check "etcdctl member list" eval '[ "$("${E[@]}" member list | wc -l)" = 3 ]'
+    check "etcdctl endpoint health" "${E[@]}" endpoint health
+    check "arbiter's keys are refused to clients" eval '! "${E[@]}" put /quorate/v1/x 1'
+else
+    skip "etcdctl" "etcdctl is not installed"
+fi
+
+# --- kv
+check_output "kv put" "OK" "${KV[@]}" put k v
+check_output "kv get" $'k\nv' "${KV[@]}" get k
+check_exit "kv get of a missing key exits 1" 1 "${KV[@]}" get nobody
+check "kv get -o json" eval '"${KV[@]}" get k -o json | jq -e ".kvs[0].value == \"v\" and .count == 1"'
+check_output "kv del" "1" "${KV[@]}" del k
+check_output "kv txn" $'SUCCESS\n\nOK' eval 'printf "version(\"k\") = \"0\"\n\nput k \"x y\"\n\n\n" | "${KV[@]}" txn'
+check "kv status" eval '"${KV[@]}" status -o json | jq -e "length == 3 and all(.up)"'
+check "kv member list" eval '"${KV[@]}" member list -o json | jq -e "length == 3"'
+check_exit "kv without anybody to ask exits 3" 3 "$DIR/bin/kv" --endpoints 127.0.0.1:1 get a
+
+# --- who may do what
+"$DIR/bin/kv" cert issue --role viewer --name eye --dir "$DIR/tls" >/dev/null
+"$DIR/bin/kv" cert issue --role admin --name late --days -1 --dir "$DIR/tls" >/dev/null
+"$DIR/bin/kv" cert ca --dir "$DIR/other" >/dev/null
+"$DIR/bin/kv" cert issue --role admin --name admin --dir "$DIR/other" >/dev/null
+as_role() { # DIRECTORY FILE CMD...
+    local at=$1 name=$2
+    shift 2
+    "$DIR/bin/kv" --endpoints "$ENDPOINTS" --cacert "$DIR/tls/ca.crt" --cert "$at/$name.crt" --key "$at/$name.key" \
+        --timeout 2s "$@"
+}
+check "a viewer may read" as_role "$DIR/tls" viewer-eye get k
+check_exit "a viewer may not write" 4 as_role "$DIR/tls" viewer-eye put k no
+check_fails "an expired certificate is refused with a word" "expired" as_role "$DIR/tls" admin-late get k
+check_fails "a foreign certificate is refused" "" as_role "$DIR/other" admin-admin get k
+
+# --- kill -9 under load
+member=$RANDOM
+"$DIR/bin/kvload" put --endpoints "$ENDPOINTS" --cacert "$DIR/tls/ca.crt" --cert "$DIR/tls/admin-admin.crt" \
+    --key "$DIR/tls/admin-admin.key" --out "$work/acked" --clients 6 --seconds 600 >"$work/kvload" 2>&1 &
+load=$!
+: >"$work/leader-kills"
+for round in $(seq "$rounds"); do
+    victim=${QUORUM[$(((member + round * 7919) % 3))]}
+    leader=$(quorum_leader)
+    [ $((round % 2)) -eq 0 ] && [ -n "$leader" ] && victim=$leader
+    at=$(now_us)
+    quorum_kill "$victim"
+    [ "$victim" = "$leader" ] && echo "$at" >>"$work/leader-kills"
+    wait_until 10 quorum_has_leader || note "round $round: no leader within 10 s"
+    sleep 0.2
+    quorum_start "$victim"
+    wait_until 10 eval '[ "$("${KV[@]}" status -o json --timeout 1s | jq "[.[] | select(.up)] | length")" = 3 ]' ||
+        note "round $round: $victim is not back within 10 s"
+done
+kill -TERM $load && wait $load
+cat "$work/kvload"
+acked=$(wc -l <"$work/acked")
+check "$rounds rounds of kill -9: enough was acknowledged ($acked)" test "$acked" -gt $((rounds * 20))
+check "no acknowledged put is lost" "$DIR/bin/kvload" verify --endpoints "$ENDPOINTS" --cacert "$DIR/tls/ca.crt" \
+    --cert "$DIR/tls/admin-admin.crt" --key "$DIR/tls/admin-admin.key" --out "$work/acked"
+while read -r at; do gap_after "$work/acked" "$at" 8000000; done <"$work/leader-kills" | sort -n >"$work/gaps"
+note "write gap after the leader's death: $(summary <"$work/gaps")"
+
+# --- a hung leader's disk costs nobody a role, a full disk is said clearly: bad input
+check_fails "unknown key in the configuration" "data_dirr" "$DIR/bin/quorated" --config <(echo "data_dirr: x") --check-config
+check_fails "a value out of range" "raft.heartbeat" "$DIR/bin/quorated" --config "$DIR/q1.yml" --raft.heartbeat=1us --check-config
+check_fails "no TLS beyond loopback" "loopback" "$DIR/bin/quorated" --name=a --quorum.nodes=a=10.1.2.3:2380 --insecure=yes --check-config
+check_fails "port in use" "in use" as_user "$DIR/bin/quorated" --config "$DIR/q1.yml" --data_dir="$work/elsewhere"
+check_fails "data directory in use" "" as_user "$DIR/bin/quorated" --config "$DIR/q1.yml" --client.listen=127.0.0.1:1
+check_fails "certificate of another node" "q2" as_user "$DIR/bin/quorated" --config "$DIR/q1.yml" \
+    --tls.cert="$DIR/tls/node-q2.crt" --tls.key="$DIR/tls/node-q2.key"
+report_end quorum

@@ -1,0 +1,204 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Starting and breaking a whole cluster on loopback: sourced by the demo, the integration tests and the benchmarks.
+#
+#   cluster_init DIR          an empty directory for everything; as root it belongs to postgres, who runs the daemons
+#   quorum_setup N            certificates and configuration of N quorum nodes (q1 ... qN)
+#   quorum_start NAME / quorum_stop NAME / quorum_kill NAME      ENDPOINTS, KV=(kv with its options)
+#   members_setup CLUSTER N   configuration of N PostgreSQL members (pg1 ... pgN)
+#   member_start NAME / member_kill_host NAME
+#   cluster_stop              everything that was started here, and nothing else
+#
+# Every process that is started is remembered in $DIR/pids/NAME. Ports are the defaults where free, else the next.
+# wait_until SECONDS CMD...  polls; say, note and die print.
+
+BIN=${BIN:-build/release/bin}
+POSTGRES_BIN=${POSTGRES_BIN:-/usr/lib/postgresql/15/bin}
+
+say() { printf '%s\n' "$*"; }
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+wait_until() { # SECONDS CMD...
+    local limit=$1 end
+    shift
+    end=$((SECONDS + limit))
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.05
+    done
+}
+
+now_us() { # CLOCK_BOOTTIME, in microseconds, to the hundredth of a second
+    awk '{printf "%d\n", $1 * 1000000}' /proc/uptime
+}
+
+as_user() {
+    if [ "$(id -u)" -eq 0 ]; then
+        setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- "$@"
+    else
+        "$@"
+    fi
+}
+
+# Ports that this run has taken already, free on 127.0.0.1 or not.
+declare -gA PORTS_TAKEN=()
+free_port() { # VARIABLE START
+    local port=$2
+    while [ -n "${PORTS_TAKEN[$port]:-}" ] || ss -Hltn "sport = :$port" | grep -q .; do
+        port=$((port + 1))
+    done
+    PORTS_TAKEN[$port]=1
+    printf -v "$1" '%s' "$port"
+}
+
+cluster_init() { # DIR
+    DIR=$1
+    RUN_AS=$(id -un)
+    if [ "$(id -u)" -eq 0 ]; then
+        RUN_AS=postgres
+        id postgres >/dev/null 2>&1 || die "user postgres does not exist; run 'make deps'"
+    fi
+    mkdir -p "$DIR" || die "cannot make $DIR"
+    DIR=$(cd "$DIR" && pwd)
+    # The programs may lie in a home directory that the daemons' user cannot enter: they get copies.
+    mkdir -p "$DIR/bin" "$DIR/tls" "$DIR/pids" "$DIR/log" "$DIR/run"
+    for program in quorated quorate-agent-postgresql quorate-guard kv pgload kvload; do
+        [ -x "$BIN/$program" ] && cp -f "$BIN/$program" "$DIR/bin/$program"
+    done
+    chmod 755 "$DIR"
+    own
+}
+own() { [ "$(id -u)" -ne 0 ] || chown -R "$RUN_AS" "$DIR"; }
+
+remember() { echo "$2" >"$DIR/pids/$1"; }
+pid_of() { cat "$DIR/pids/$1" 2>/dev/null; }
+is_running() { [ -n "$(pid_of "$1")" ] && kill -0 "$(pid_of "$1")" 2>/dev/null; }
+# spawn NAME CMD...: in a session of its own, as the daemons' user, log in $DIR/log/NAME
+spawn() {
+    local name=$1
+    shift
+    (
+        cd "$DIR" || exit 1
+        if [ "$(id -u)" -eq 0 ]; then
+            exec setsid setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- "$@"
+        else
+            exec setsid "$@"
+        fi
+    ) >>"$DIR/log/$name" 2>&1 </dev/null &
+    remember "$name" $!
+    disown
+}
+
+# --- quorum ------------------------------------------------------------------------------------------------------
+declare -gA CLIENT_PORT=() PEER_PORT=() METRICS_PORT=() SQL_PORT=() HTTP_PORT=()
+QUORUM=()
+
+quorum_setup() { # N
+    local i name nodes=""
+    QUORUM=()
+    "$DIR/bin/kv" cert ca --dir "$DIR/tls" >/dev/null || die "no certificate authority"
+    for i in $(seq "$1"); do
+        name=q$i
+        QUORUM+=("$name")
+        free_port "CLIENT_PORT[$name]" $((2379 + (i - 1) * 10))
+        free_port "PEER_PORT[$name]" $((2380 + (i - 1) * 10))
+        free_port "METRICS_PORT[$name]" $((2381 + (i - 1) * 10))
+        nodes+="  $name: 127.0.0.1:${PEER_PORT[$name]}"$'\n'
+        "$DIR/bin/kv" cert issue --role node --name "$name" --host 127.0.0.1,localhost --dir "$DIR/tls" >/dev/null ||
+            die "no certificate for $name"
+    done
+    "$DIR/bin/kv" cert issue --role admin --name admin --dir "$DIR/tls" >/dev/null || die "no admin certificate"
+    ENDPOINTS=""
+    for name in "${QUORUM[@]}"; do
+        mkdir -p "$DIR/$name"
+        cat >"$DIR/$name.yml" <<YML
+name: $name
+data_dir: $DIR/$name
+quorum:
+  token: $(basename "$DIR")
+  nodes:
+$(sed 's/^/  /' <<<"${nodes%$'\n'}")
+client:
+  listen: 127.0.0.1:${CLIENT_PORT[$name]}
+metrics:
+  listen: 127.0.0.1:${METRICS_PORT[$name]}
+tls:
+  ca: $DIR/tls/ca.crt
+  cert: $DIR/tls/node-$name.crt
+  key: $DIR/tls/node-$name.key
+YML
+        ENDPOINTS+=${ENDPOINTS:+,}https://127.0.0.1:${CLIENT_PORT[$name]}
+    done
+    KV=("$DIR/bin/kv" --endpoints "$ENDPOINTS" --cacert "$DIR/tls/ca.crt" --cert "$DIR/tls/admin-admin.crt"
+        --key "$DIR/tls/admin-admin.key")
+    own
+}
+
+quorum_start() { spawn "$1" "$DIR/bin/quorated" --config "$DIR/$1.yml"; }
+quorum_stop() {
+    kill -TERM "$(pid_of "$1")" 2>/dev/null
+    wait_until 10 eval "! is_running $1"
+}
+quorum_kill() {
+    kill -KILL "$(pid_of "$1")" 2>/dev/null
+    wait_until 5 eval "! is_running $1"
+}
+quorum_has_leader() { [ -n "$(quorum_leader)" ]; }
+quorum_leader() { # name of the leader, by asking every node
+    "${KV[@]}" status -o json --timeout 1s 2>/dev/null | jq -r '.[] | select(.up and .is_leader) | .endpoint' |
+        while read -r endpoint; do
+            for name in "${QUORUM[@]}"; do
+                [ "${endpoint##*:}" = "${CLIENT_PORT[$name]}" ] && echo "$name"
+            done
+        done | head -n 1
+}
+
+# --- members -----------------------------------------------------------------------------------------------------
+MEMBERS=()
+MEMBERS_CLUSTER=""
+
+members_setup() { # CLUSTER N [SEED_LINE...]
+    local cluster=$1 count=$2 i name nodes="" node
+    shift 2
+    MEMBERS_CLUSTER=$cluster
+    MEMBERS=()
+    for node in "${QUORUM[@]}"; do nodes+="    $node: 127.0.0.1:${PEER_PORT[$node]}"$'\n'; done
+    for name in superuser replication rewind; do
+        echo "$name:$(head -c 24 /dev/urandom | base64 | tr -d '/+=')"
+    done >"$DIR/passwords"
+    for i in $(seq "$count"); do
+        name=pg$i
+        MEMBERS+=("$name")
+        free_port "SQL_PORT[$name]" $((5432 + i - 1))
+        free_port "HTTP_PORT[$name]" $((8008 + i - 1))
+        "$DIR/bin/kv" cert issue --role agent --cluster "$cluster" --name "$name" --dir "$DIR/tls" >/dev/null ||
+            die "no certificate for $name"
+        mkdir -p "$DIR/$name"
+        member_config "$name" "$cluster" "$nodes" "$@" >"$DIR/$name.yml"
+    done
+    chmod 600 "$DIR/passwords"
+    own
+}
+
+# Everything that was started here: agents and guards first, then the quorum.
+cluster_stop() {
+    local name pid
+    [ -n "${DIR:-}" ] || return 0
+    for name in $(ls "$DIR/pids" 2>/dev/null); do
+        pid=$(pid_of "$name")
+        [ -n "$pid" ] && kill -CONT "$pid" 2>/dev/null
+        [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null
+    done
+    # Guards and databases are in sessions of their own: known by what they were started with.
+    pkill -CONT -f -- "$DIR/" 2>/dev/null
+    pkill -KILL -f -- "$DIR/" 2>/dev/null
+    for _ in $(seq 100); do
+        pgrep -f -- "$DIR/" >/dev/null 2>&1 || break
+        pkill -KILL -f -- "$DIR/" 2>/dev/null
+        sleep 0.05
+    done
+    return 0
+}
