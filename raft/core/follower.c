@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The follower: taking entries (T 3.5), rejecting with a hint that skips whole terms, acknowledging
+ * what is durable. */
+#include "base/assert.h"
+#include "base/canary.h"
+#include "raft/core/internal.h"
+
+static uint64_t acknowledgeable(const struct raft_core *core)
+{
+    uint64_t durable = CANARY(ACK_BEFORE_FLUSH) ? core->log.last_index : core->persisted;
+    return core->leader_match < durable ? core->leader_match : durable;
+}
+
+static void send_taken(struct raft_core *core, struct raft_effects *effects)
+{
+    core->leader_acked = acknowledgeable(core);
+    struct msg_raft *reply = raft_send(core, effects, core->leader, MSG_RAFT_APPEND_REPLY);
+    reply->index = core->leader_acked;
+    reply->received = core->leader_match;
+}
+
+void raft_acknowledge(struct raft_core *core, struct raft_effects *effects)
+{
+    if (core->role == RAFT_FOLLOWER && core->leader != 0 &&
+        acknowledgeable(core) > core->leader_acked) {
+        send_taken(core, effects);
+    }
+}
+
+static void reject(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m)
+{
+    uint64_t before = m->index - 1;
+    uint64_t hint = raft_log_seek(&core->log, before, m->log_term);
+    uint64_t hint_term = 0;
+    (void)raft_log_term(&core->log, hint, &hint_term);
+    struct msg_raft *reply = raft_send(core, effects, m->from, MSG_RAFT_APPEND_REPLY);
+    reply->is_rejected = true;
+    reply->index = m->index;
+    reply->hint_index = hint;
+    reply->hint_term = hint_term;
+}
+
+/* Puts entries [skip..] behind the log, cutting off what contradicts them. */
+static int take_entries(struct raft_core *core, struct raft_effects *effects,
+                        const struct msg_raft *m, uint32_t skip)
+{
+    uint64_t index = m->index + 1 + skip;
+    if (index <= core->commit || index < core->log.first_index) {
+        return BASE_E_CORRUPT; /* a leader that contradicts what is committed: somebody lost his
+                                  disk */
+    }
+    raft_log_truncate(&core->log, index);
+    core->persisted = core->persisted < index ? core->persisted : index - 1;
+    core->unwritten_from = core->unwritten_from < index ? core->unwritten_from : index;
+    for (uint32_t i = skip; i < m->entry_count; i++) {
+        int rc =
+            raft_log_append(&core->log, m->entries[i].term, m->entries[i].body.len, core->commit);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    struct raft_effect *effect = raft_effect_add(effects, RAFT_EFFECT_ENTRIES);
+    effect->index = index;
+    effect->skip = skip;
+    raft_start_writes(core, effects);
+    return 0;
+}
+
+/* How many of the message's entries we hold already. */
+static uint32_t count_held(const struct raft_core *core, const struct msg_raft *m)
+{
+    uint32_t held = 0;
+    while (held < m->entry_count) {
+        uint64_t index = m->index + 1 + held;
+        uint64_t term = 0;
+        bool is_known = raft_log_term(&core->log, index, &term);
+        /* What is so old that only the applied state has it is the same everywhere. */
+        if (is_known ? term != m->entries[held].term : index > core->commit) {
+            break;
+        }
+        held++;
+    }
+    return held;
+}
+
+void raft_on_append(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m)
+{
+    BASE_ASSERT(core->leader == m->from);
+    uint64_t prev_term = 0;
+    bool agrees = m->index <= core->commit ||
+                  (raft_log_term(&core->log, m->index, &prev_term) && prev_term == m->log_term);
+    if (!agrees) {
+        reject(core, effects, m);
+        return;
+    }
+    uint32_t held = count_held(core, m);
+    uint64_t upto = m->index + m->entry_count;
+    if (held < m->entry_count) {
+        int rc = take_entries(core, effects, m, held);
+        if (rc != 0) {
+            raft_halt(core, effects, rc);
+            return;
+        }
+    }
+    if (upto > core->leader_match) {
+        core->leader_match = upto;
+    }
+    raft_set_commit(core, effects, m->commit < core->leader_match ? m->commit : core->leader_match);
+    if (m->entry_count == 0 || acknowledgeable(core) >= upto) {
+        send_taken(core, effects); /* else when it is durable */
+    }
+}
+
+void raft_on_heartbeat(struct raft_core *core, struct raft_effects *effects,
+                       const struct msg_raft *m)
+{
+    raft_set_commit(core, effects, m->commit);
+    raft_send(core, effects, m->from, MSG_RAFT_HEARTBEAT_REPLY)->round = m->round;
+}
+
+void raft_on_commit(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m)
+{
+    raft_set_commit(core, effects, m->commit);
+}

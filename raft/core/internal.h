@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the core call of each other; nobody else includes it. */
+#ifndef QUORATE_RAFT_CORE_INTERNAL_H
+#define QUORATE_RAFT_CORE_INTERNAL_H
+
+#include "raft/core/core.h"
+
+/* core.c */
+struct raft_effect *raft_effect_add(struct raft_effects *effects, enum raft_effect_type type);
+/* A message to a member, with the sender's fields filled. */
+struct msg_raft *raft_send(const struct raft_core *core, struct raft_effects *effects, uint64_t to,
+                           enum msg_raft_type type);
+void raft_halt(struct raft_core *core, struct raft_effects *effects, int status);
+struct raft_peer *raft_peer_of(struct raft_core *core, uint64_t id);
+
+/* election.c */
+void raft_reset_election(struct raft_core *core, int64_t longest_us);
+/* leader 0: unknown. A higher term forgets the vote. */
+void raft_become_follower(struct raft_core *core, struct raft_effects *effects, uint64_t term,
+                          uint64_t leader);
+void raft_election_tick(struct raft_core *core, struct raft_effects *effects);
+void raft_on_prevote(struct raft_core *core, struct raft_effects *effects,
+                     const struct msg_raft *m);
+void raft_on_vote(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m);
+void raft_on_vote_reply(struct raft_core *core, struct raft_effects *effects,
+                        const struct msg_raft *m);
+/* Our own term and vote have become durable. */
+void raft_on_vote_saved(struct raft_core *core, struct raft_effects *effects);
+/* A live leader was heard so recently that nobody may take its place (T 4.2.3). */
+bool raft_has_live_leader(const struct raft_core *core);
+
+/* leader.c */
+void raft_lead(struct raft_core *core, struct raft_effects *effects);
+int raft_propose(struct raft_core *core, struct raft_effects *effects, size_t bytes);
+void raft_leader_tick(struct raft_core *core, struct raft_effects *effects);
+void raft_broadcast_heartbeat(struct raft_core *core, struct raft_effects *effects);
+void raft_on_append_reply(struct raft_core *core, struct raft_effects *effects,
+                          const struct msg_raft *m);
+void raft_on_heartbeat_reply(struct raft_core *core, struct raft_effects *effects,
+                             const struct msg_raft *m);
+void raft_on_unreachable(struct raft_core *core, uint64_t id);
+void raft_advance_commit(struct raft_core *core, struct raft_effects *effects);
+
+/* progress.c */
+/* Sends what the window allows; in probe state at most one message. */
+void raft_peer_send(struct raft_core *core, struct raft_effects *effects, struct raft_peer *peer);
+/* An append without entries behind `prev`: the answer tells how far the peer is. */
+void raft_peer_ask(struct raft_core *core, struct raft_effects *effects,
+                   const struct raft_peer *peer);
+void raft_peer_reset(struct raft_core *core, struct raft_peer *peer);
+void raft_peer_taken(struct raft_core *core, struct raft_peer *peer, uint64_t durable,
+                     uint64_t received);
+/* False: the rejection is stale. */
+bool raft_peer_rejected(struct raft_core *core, struct raft_peer *peer, const struct msg_raft *m);
+void raft_peer_probe(struct raft_peer *peer);
+
+/* follower.c */
+void raft_on_append(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m);
+void raft_on_heartbeat(struct raft_core *core, struct raft_effects *effects,
+                       const struct msg_raft *m);
+void raft_on_commit(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m);
+/* Tells the leader what is durable, if that is news. */
+void raft_acknowledge(struct raft_core *core, struct raft_effects *effects);
+
+/* write.c */
+void raft_start_writes(struct raft_core *core, struct raft_effects *effects);
+void raft_on_persisted(struct raft_core *core, struct raft_effects *effects, uint64_t write_id);
+void raft_set_commit(struct raft_core *core, struct raft_effects *effects, uint64_t commit);
+
+/* read.c */
+int raft_read(struct raft_core *core, struct raft_effects *effects);
+void raft_read_reset(struct raft_core *core, struct raft_effects *effects);
+void raft_read_tick(struct raft_core *core, struct raft_effects *effects);
+/* Counts acknowledgements; releases what is confirmed. Also after a commit. */
+void raft_rounds_advance(struct raft_core *core, struct raft_effects *effects);
+void raft_on_read(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m);
+void raft_on_read_reply(struct raft_core *core, struct raft_effects *effects,
+                        const struct msg_raft *m);
+
+#endif

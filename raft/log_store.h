@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How log, hard state and applied index lie in the store's tables. Functions that take a
+ * transaction run on the storage thread.
+ *
+ * STORE_LOG: big-endian index -> [term u64][crc32c u32][type u8][body], numbers big-endian; the
+ * checksum covers index, term, type and body. STORE_META: "raft.ids" (format u32, cluster u64, node
+ * u64), "raft.state" (term u64, vote u64), "raft.applied" (index u64, term u64), each with a crc32c
+ * behind it. Damage is BASE_E_CORRUPT, never skipped.
+ */
+#ifndef QUORATE_RAFT_LOG_STORE_H
+#define QUORATE_RAFT_LOG_STORE_H
+
+#include "proto/msg/raft.h"
+#include "raft/port_store.h"
+
+#define LOG_STORE_FORMAT 1u
+#define LOG_STORE_HEADER 13u /* bytes of a stored entry before its body */
+
+/* Makes the stored form: LOG_STORE_HEADER + body.len bytes at `memory`. */
+void log_store_encode(uint64_t index, const struct msg_raft_entry *entry, uint8_t *memory);
+/* Reads the stored form of entry `index`; the body points into `value`. BASE_E_CORRUPT. */
+MUST_CHECK int log_store_decode(uint64_t index, struct slice value, struct msg_raft_entry *ret);
+
+/* Puts one encoded entry. */
+MUST_CHECK int log_store_put(struct store_txn *txn, uint64_t index, struct slice value);
+/* Removes entries from..to, all of which are there. */
+MUST_CHECK int log_store_remove(struct store_txn *txn, uint64_t from, uint64_t to);
+/* One entry, valid until the next write of the transaction. BASE_E_NOTFOUND, BASE_E_CORRUPT. */
+MUST_CHECK int log_store_get(struct store_txn *txn, uint64_t index, struct msg_raft_entry *ret);
+
+struct log_store_state {
+    uint64_t term;
+    uint64_t vote;
+    uint64_t applied_index;
+    uint64_t applied_term;
+};
+MUST_CHECK int log_store_save_state(struct store_txn *txn, uint64_t term, uint64_t vote);
+MUST_CHECK int log_store_save_applied(struct store_txn *txn, uint64_t index, uint64_t term);
+/* What is not there reads as 0. BASE_E_CORRUPT. */
+MUST_CHECK int log_store_load_state(struct store_txn *txn, struct log_store_state *ret);
+/* Writes the ids into a new store, or compares. BASE_E_CONFLICT: another cluster's or node's;
+ * BASE_E_UNSUPPORTED: another format. */
+MUST_CHECK int log_store_check_ids(struct store_txn *txn, uint64_t cluster, uint64_t node);
+
+/* Called for each entry in order. Nonzero ends the walk with it. */
+typedef int log_store_entry_fn(void *ctx, uint64_t index, const struct msg_raft_entry *entry);
+/* Walks the whole log, checking every checksum and that no index is missing. */
+MUST_CHECK int log_store_walk(struct store_txn *txn, log_store_entry_fn *visit, void *ctx);
+
+#endif

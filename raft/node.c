@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's public calls: each is one event for the core, its effects carried out, and what became
+ * due told. */
+#include "raft/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "raft/node_internal.h"
+
+#define ENTRY_BYTES_DEFAULT ((3u << 19) + (64u << 10))
+#define ENTRY_BYTES_LIMIT (3u << 20) /* must fit into a frame with room to spare */
+#define MEMORY_BYTES_DEFAULT (8u << 20)
+#define MEMORY_USUAL_DEFAULT (512u << 10)
+#define RESULT_BYTES_DEFAULT (2u << 20)
+#define PROPOSALS_DEFAULT 4096u
+#define READS_DEFAULT 4096u
+#define MEMORY_RESERVE 4096u /* proposals leave this much for entries that open a term */
+#define UNDURABLE_MAX (ENTRY_RING_SLOTS / 2)
+
+struct base_mono node_now(const struct raft_node *node)
+{
+    return node->ports.clock.now(node->ports.clock.ctx);
+}
+
+bool node_is_running(const struct raft_node *node)
+{
+    BASE_ASSERT(node->magic == NODE_MAGIC);
+    return node->is_started && !node->core.is_halted;
+}
+
+static void set_default_u32(uint32_t *value, uint32_t usual)
+{
+    *value = *value == 0 ? usual : *value;
+}
+
+static void set_default_size(size_t *value, size_t usual)
+{
+    *value = *value == 0 ? usual : *value;
+}
+
+static void fill_defaults(struct raft_node_config *config)
+{
+    set_default_u32(&config->heartbeat_ms, 50);
+    set_default_u32(&config->election_min_ms, 250);
+    set_default_u32(&config->election_max_ms, 500);
+    set_default_u32(&config->proposals_max, PROPOSALS_DEFAULT);
+    set_default_u32(&config->reads_max, READS_DEFAULT);
+    set_default_size(&config->entry_bytes_max, ENTRY_BYTES_DEFAULT);
+    set_default_size(&config->memory_bytes_max, MEMORY_BYTES_DEFAULT);
+    set_default_size(&config->memory_bytes_usual, MEMORY_USUAL_DEFAULT);
+    set_default_size(&config->result_bytes_max, RESULT_BYTES_DEFAULT);
+}
+
+static bool are_limits_sound(const struct raft_node_config *config)
+{
+    return config->entry_bytes_max <= ENTRY_BYTES_LIMIT &&
+           config->memory_bytes_max >= 4 * entry_ring_size_of(config->entry_bytes_max) &&
+           config->proposals_max <= UNDURABLE_MAX && config->member_count <= RAFT_MEMBERS_MAX;
+}
+
+static int init_core(struct raft_node *node)
+{
+    struct raft_core_config config = {
+        .cluster_id = node->config.cluster_id,
+        .id = node->config.id,
+        .member_count = node->config.member_count,
+        .heartbeat_us = node->config.heartbeat_ms * BASE_US_PER_MS,
+        .election_min_us = node->config.election_min_ms * BASE_US_PER_MS,
+        .election_max_us = node->config.election_max_ms * BASE_US_PER_MS,
+        .seed = node->config.seed,
+    };
+    for (size_t i = 0; i < node->config.member_count; i++) {
+        config.member_ids[i] = node->members[i].id;
+        if (node->members[i].is_learner) {
+            return BASE_E_UNSUPPORTED;
+        }
+    }
+    return raft_core_init(&node->core, &config);
+}
+
+/* Memory that is freed with the node; NULL when there is none. */
+static void *take(struct raft_node *node, size_t size)
+{
+    BASE_ASSERT(node->allocation_count < BASE_COUNT_OF(node->allocations));
+    void *memory = calloc(1, size);
+    node->allocations[node->allocation_count++] = memory;
+    return memory;
+}
+
+static bool take_all(struct raft_node *node)
+{
+    const struct raft_node_config *config = &node->config;
+    size_t frame_bytes = NET_FRAME_MAX;
+    size_t arena_bytes = frame_bytes + NODE_BATCH_MAX * 256;
+    size_t fetch_bytes = RAFT_MESSAGE_BYTES + config->entry_bytes_max;
+    void *ring = take(node, config->memory_bytes_max);
+    struct ring_record **slots = take(node, ENTRY_RING_SLOTS * sizeof(*slots));
+    node->frame = buf_over(take(node, frame_bytes), frame_bytes);
+    void *arena = take(node, arena_bytes);
+    node->apply.body = take(node, config->entry_bytes_max);
+    node->apply.results =
+        buf_over(take(node, 2 * config->result_bytes_max), 2 * config->result_bytes_max);
+    node->proposal_list = take(node, config->proposals_max * sizeof(*node->proposal_list));
+    node->read_list = take(node, config->reads_max * sizeof(*node->read_list));
+    for (size_t i = 0; i < config->member_count; i++) {
+        bool is_other = node->members[i].id != config->id;
+        node->fetches[i].bodies = buf_over(is_other ? take(node, fetch_bytes) : NULL, fetch_bytes);
+    }
+    for (size_t i = 0; i < node->allocation_count; i++) {
+        if (node->allocations[i] == NULL) {
+            return false;
+        }
+    }
+    entry_ring_init(&node->ring, ring, config->memory_bytes_max, config->memory_bytes_usual, slots);
+    wire_arena_init(&node->arena, arena, arena_bytes);
+    node->proposals.cap = config->proposals_max;
+    node->reads.cap = config->reads_max;
+    return true;
+}
+
+int raft_node_create(const struct raft_node_config *config, const struct raft_node_ports *ports,
+                     const struct raft_machine *machine, struct raft_node **ret)
+{
+    struct raft_node_config filled = *config;
+    fill_defaults(&filled);
+    if (!are_limits_sound(&filled)) {
+        return BASE_E_INVALID;
+    }
+    struct raft_node *node = calloc(1, sizeof(*node));
+    if (node == NULL) {
+        return BASE_E_NOMEM;
+    }
+    node->magic = NODE_MAGIC;
+    node->config = filled;
+    memcpy(node->members, config->members, config->member_count * sizeof(node->members[0]));
+    node->config.members = node->members;
+    node->ports = *ports;
+    node->machine = *machine;
+    int rc = init_core(node);
+    if (rc == 0 && !take_all(node)) {
+        rc = BASE_E_NOMEM;
+    }
+    if (rc != 0) {
+        (void)raft_node_destroy(node);
+        return rc;
+    }
+    node_jobs_init(node);
+    *ret = node;
+    return 0;
+}
+
+struct raft_node *raft_node_destroy(struct raft_node *node)
+{
+    if (node == NULL) {
+        return NULL;
+    }
+    BASE_ASSERT(node->magic == NODE_MAGIC);
+    for (size_t i = 0; i < node->allocation_count; i++) {
+        free(node->allocations[i]);
+    }
+    node->magic = 0;
+    free(node);
+    return NULL;
+}
+
+void raft_node_start(struct raft_node *node)
+{
+    BASE_ASSERT(node->magic == NODE_MAGIC);
+    BASE_ASSERT(!node->is_start_asked);
+    node->is_start_asked = true;
+    node_submit_load(node);
+}
+
+struct base_mono raft_node_deadline(const struct raft_node *node)
+{
+    return node_is_running(node) ? raft_core_deadline(&node->core) : BASE_MONO_NEVER;
+}
+
+void raft_node_tick(struct raft_node *node)
+{
+    if (!node_is_running(node)) {
+        return;
+    }
+    struct raft_event event = {.type = RAFT_EVENT_TICK, .now = node_now(node)};
+    node_step_sure(node, &event);
+    node_drain(node);
+}
+
+/* Without room for the entries the message still says that its sender leads; it will send them
+ * again. */
+static void drop_entries_without_room(struct raft_node *node, struct msg_raft *message)
+{
+    size_t total = 0;
+    size_t largest = 0;
+    for (uint32_t i = 0; i < message->entry_count; i++) {
+        size_t size = entry_ring_size_of(message->entries[i].body.len);
+        total += size;
+        largest = size > largest ? size : largest;
+    }
+    uint64_t undurable = node->core.log.last_index - node->core.persisted + message->entry_count;
+    if (undurable > UNDURABLE_MAX || !entry_ring_make_room(&node->ring, total, largest)) {
+        message->entry_count = 0;
+    }
+}
+
+static bool are_entries_usable(const struct raft_node *node, const struct msg_raft *message)
+{
+    for (uint32_t i = 0; i < message->entry_count; i++) {
+        if (message->entries[i].type == MSG_RAFT_ENTRY_MEMBERS ||
+            message->entries[i].body.len > node->config.entry_bytes_max) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int raft_node_receive(struct raft_node *node, uint64_t from, struct slice payload)
+{
+    uint8_t kind = 0;
+    struct msg_raft message;
+    if (!node_is_running(node)) {
+        return 0;
+    }
+    int rc = slice_take_u8(&payload, &kind);
+    if (rc != 0 || kind != NET_FRAME_RAFT) {
+        return BASE_E_PROTO;
+    }
+    rc = wire_raft_decode(payload, &node->arena, &message);
+    if (rc != 0) {
+        return rc;
+    }
+    if (message.from != from) {
+        return BASE_E_DENIED;
+    }
+    if (!are_entries_usable(node, &message)) {
+        return BASE_E_PROTO;
+    }
+    if (message.entry_count > 0) {
+        drop_entries_without_room(node, &message);
+    }
+    struct raft_event event = {
+        .type = RAFT_EVENT_MESSAGE, .now = node_now(node), .message = &message};
+    node->message = &message;
+    rc = node_step(node, &event);
+    node->message = NULL;
+    node_drain(node);
+    return rc;
+}
+
+int raft_node_propose(struct raft_node *node, struct slice data, uint64_t cookie,
+                      uint64_t *ret_index, uint64_t *ret_term)
+{
+    if (!node_is_running(node)) {
+        return BASE_E_STATE;
+    }
+    if (data.len == 0 || cookie == 0) {
+        return BASE_E_INVALID;
+    }
+    if (data.len > node->config.entry_bytes_max) {
+        return BASE_E_TOOBIG;
+    }
+    if (node->core.role != RAFT_LEADER) {
+        return BASE_E_NOTLEADER;
+    }
+    size_t size = entry_ring_size_of(data.len);
+    if (node->are_proposals_lost || node->proposals.count == node->proposals.cap ||
+        node->core.log.last_index - node->core.persisted >= UNDURABLE_MAX ||
+        !entry_ring_make_room(&node->ring, size + MEMORY_RESERVE, size)) {
+        return BASE_E_BUSY;
+    }
+    struct raft_event event = {
+        .type = RAFT_EVENT_PROPOSE, .now = node_now(node), .bytes = data.len};
+    node->proposal = data;
+    int rc = node_step(node, &event);
+    node->proposal = SLICE_EMPTY;
+    if (rc != 0) {
+        return rc;
+    }
+    node_proposal_add(node, node->core.log.last_index, cookie);
+    if (ret_index != NULL) {
+        *ret_index = node->core.log.last_index;
+    }
+    if (ret_term != NULL) {
+        *ret_term = node->core.term;
+    }
+    node_drain_later(node);
+    return 0;
+}
+
+static int ask_round(struct raft_node *node, uint64_t *ret_ticket)
+{
+    struct raft_event event = {.type = RAFT_EVENT_READ, .now = node_now(node)};
+    int rc = node_step(node, &event);
+    if (rc == 0) {
+        *ret_ticket = node->effects.ticket;
+    }
+    return rc;
+}
+
+int raft_node_read(struct raft_node *node, uint64_t cookie)
+{
+    if (!node_is_running(node)) {
+        return BASE_E_STATE;
+    }
+    if (node->reads.count == node->reads.cap) {
+        return BASE_E_BUSY;
+    }
+    struct node_read read = {.cookie = cookie, .state = NODE_READ_ASKED};
+    int rc = ask_round(node, &read.ticket);
+    if (rc != 0) {
+        return rc;
+    }
+    node->read_list[node_fifo_at(&node->reads, node->reads.count++)] = read;
+    if (node->core.role == RAFT_LEADER && node->core.round_released >= read.ticket) {
+        node_reads_ready(node, read.ticket, node->core.commit); /* a group of one */
+    }
+    node_drain_later(node);
+    return 0;
+}
+
+int raft_node_confirm(struct raft_node *node, struct raft_confirm *confirm)
+{
+    if (!node_is_running(node)) {
+        return BASE_E_STATE;
+    }
+    if (node->core.role != RAFT_LEADER) {
+        return BASE_E_NOTLEADER;
+    }
+    int rc = ask_round(node, &confirm->ticket);
+    if (rc != 0) {
+        return rc;
+    }
+    confirm->term = node->core.term;
+    node_confirm_add(node, confirm);
+    node_confirms_ready(node, node->core.round_confirmed);
+    node_drain_later(node);
+    return 0;
+}
+
+void raft_node_status(const struct raft_node *node, struct raft_node_status *ret)
+{
+    BASE_ASSERT(node->magic == NODE_MAGIC);
+    const struct raft_core *core = &node->core;
+    bool is_leader = node_is_running(node) && core->role == RAFT_LEADER;
+    *ret = (struct raft_node_status){
+        .is_started = node->is_started,
+        .is_halted = core->is_halted,
+        .role = core->role,
+        .term = core->term,
+        .leader_id = core->leader,
+        .first_index = 1, /* until the log is compacted; core->log may know less of the terms */
+        .last_index = core->log.last_index,
+        .persisted_index = core->persisted,
+        .commit_index = core->commit,
+        .applied_index = node->applied,
+        .applied_term = node->applied_term,
+        .has_applied_own_term = is_leader && node->applied >= core->term_start,
+        .elected_at = is_leader ? node->elected_at : BASE_MONO_LONG_AGO,
+    };
+}
+
+const struct raft_member *raft_node_members(const struct raft_node *node, size_t *ret_count)
+{
+    *ret_count = node->config.member_count;
+    return node->members;
+}
+
+uint64_t raft_node_cluster_id(const struct raft_node *node)
+{
+    return node->config.cluster_id;
+}
+
+int raft_node_transfer(struct raft_node *node, uint64_t to_id)
+{
+    (void)to_id;
+    struct raft_event event = {.type = RAFT_EVENT_TRANSFER, .now = node_now(node)};
+    return node_is_running(node) ? node_step(node, &event) : BASE_E_STATE;
+}
+
+int raft_node_change_members(struct raft_node *node, const struct raft_member *member,
+                             bool is_removed)
+{
+    (void)member;
+    (void)is_removed;
+    struct raft_event event = {.type = RAFT_EVENT_CHANGE_MEMBERS, .now = node_now(node)};
+    return node_is_running(node) ? node_step(node, &event) : BASE_E_STATE;
+}
+
+const struct raft_core *raft_node_core(const struct raft_node *node)
+{
+    return &node->core;
+}

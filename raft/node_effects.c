@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Carrying out what the core wants, in the order of the list (the contract stands in
+ * raft/core/core.h). */
+#include "base/assert.h"
+#include "raft/node_internal.h"
+
+bool node_send(struct raft_node *node, struct msg_raft *message,
+               const struct msg_raft_entry *entries)
+{
+    message->entries = entries;
+    buf_reset(&node->frame);
+    buf_put_u8(&node->frame, NET_FRAME_RAFT);
+    if (wire_raft_encode(message, &node->arena, &node->frame) != 0) {
+        return false;
+    }
+    return node->ports.net.send(node->ports.net.ctx, message->to, buf_slice(&node->frame));
+}
+
+static bool are_in_ring(const struct raft_node *node, const struct msg_raft *message)
+{
+    for (uint32_t i = 0; i < message->entry_count; i++) {
+        if (entry_ring_find(&node->ring, message->index + 1 + i) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void mark_unreachable(struct raft_node *node, uint64_t id)
+{
+    for (size_t i = 0; i < node->config.member_count; i++) {
+        if (node->members[i].id == id) {
+            node->unreachable |= 1u << i;
+        }
+    }
+}
+
+static void carry_send(struct raft_node *node, struct raft_effect *effect)
+{
+    struct msg_raft *message = &effect->message;
+    if (!are_in_ring(node, message)) {
+        node_submit_fetch(node, message);
+        return;
+    }
+    for (uint32_t i = 0; i < message->entry_count; i++) {
+        const struct ring_record *record = entry_ring_find(&node->ring, message->index + 1 + i);
+        node->entries[i] = (struct msg_raft_entry){.term = record->term,
+                                                   .type = (enum msg_raft_entry_type)record->type,
+                                                   .body = entry_ring_body(record)};
+    }
+    if (!node_send(node, message, node->entries)) {
+        mark_unreachable(node, message->to);
+    }
+}
+
+static bool put_entry(struct raft_node *node, uint64_t index, const struct msg_raft_entry *entry)
+{
+    size_t size = entry_ring_size_of(entry->body.len);
+    if (!entry_ring_make_room(&node->ring, size, size)) {
+        return false;
+    }
+    (void)entry_ring_put(&node->ring, index, entry);
+    return true;
+}
+
+static void carry_entry(struct raft_node *node, const struct raft_effect *effect)
+{
+    struct msg_raft_entry entry = {.term = effect->term, .type = effect->entry_type};
+    if (effect->entry_type == MSG_RAFT_ENTRY_DATA) {
+        entry.body = node->proposal;
+    }
+    if (!put_entry(node, effect->index, &entry)) {
+        node->failure = BASE_E_NOSPACE;
+    }
+}
+
+static void carry_entries(struct raft_node *node, const struct raft_effect *effect)
+{
+    const struct msg_raft *message = node->message;
+    entry_ring_truncate(&node->ring, effect->index, node->last_before);
+    for (uint32_t i = effect->skip; i < message->entry_count; i++) {
+        if (!put_entry(node, message->index + 1 + i, &message->entries[i])) {
+            node->failure = BASE_E_NOSPACE;
+            return;
+        }
+    }
+}
+
+static void carry_role(struct raft_node *node)
+{
+    node->is_role_due = true;
+    node->was_own_term_applied = false;
+    if (node->core.role == RAFT_LEADER) {
+        node->elected_at = node->ports.clock.now(node->ports.clock.ctx);
+    }
+    if (node->proposals.count > 0) {
+        node->are_proposals_lost = true; /* its leadership, or that of its term, is over */
+    }
+}
+
+static void carry_halt(struct raft_node *node, int status)
+{
+    node->status = status;
+    node->is_halted_due = true;
+    node->is_role_due = true;
+    node->are_proposals_lost = node->proposals.count > 0;
+    node_reads_lost(node);
+}
+
+static void carry_out(struct raft_node *node, struct raft_effect *effect)
+{
+    switch (effect->type) {
+    case RAFT_EFFECT_SAVE_STATE:
+        node_submit_state(node, effect->term, effect->vote);
+        break;
+    case RAFT_EFFECT_ENTRY:
+        carry_entry(node, effect);
+        break;
+    case RAFT_EFFECT_ENTRIES:
+        carry_entries(node, effect);
+        break;
+    case RAFT_EFFECT_WRITE:
+        node_submit_write(node, effect);
+        break;
+    case RAFT_EFFECT_SEND:
+        carry_send(node, effect);
+        break;
+    case RAFT_EFFECT_COMMIT:
+        break; /* node_submit_apply below looks at the index itself */
+    case RAFT_EFFECT_CONFIRMED:
+        node_confirms_ready(node, effect->id);
+        break;
+    case RAFT_EFFECT_READ_READY:
+        node_reads_ready(node, effect->id, effect->index);
+        break;
+    case RAFT_EFFECT_READ_LOST:
+        node_reads_lost(node);
+        break;
+    case RAFT_EFFECT_ROLE:
+        carry_role(node);
+        break;
+    case RAFT_EFFECT_HALT:
+        carry_halt(node, effect->status);
+        break;
+    }
+}
+
+static void tell_unreachable(struct raft_node *node)
+{
+    for (size_t i = 0; i < node->config.member_count; i++) {
+        if ((node->unreachable & 1u << i) != 0) {
+            struct raft_event event = {.type = RAFT_EVENT_UNREACHABLE,
+                                       .now = {node->core.now_us},
+                                       .peer = node->members[i].id};
+            int rc = raft_core_step(&node->core, &event, &node->effects);
+            BASE_ASSERT(rc == 0 || rc == BASE_E_STATE);
+            BASE_ASSERT(node->effects.count == 0);
+        }
+    }
+    node->unreachable = 0;
+}
+
+static void carry_out_all(struct raft_node *node)
+{
+    for (uint32_t i = 0; i < node->effects.count; i++) {
+        struct raft_effect *effect = &node->effects.list[i];
+        if (!node->core.is_halted || effect->type == RAFT_EFFECT_HALT) {
+            carry_out(node, effect);
+        }
+    }
+}
+
+void node_fail(struct raft_node *node, int status)
+{
+    struct raft_event event = {
+        .type = RAFT_EVENT_STORE_FAILED, .now = {node->core.now_us}, .status = status};
+    if (raft_core_step(&node->core, &event, &node->effects) == 0) {
+        carry_out_all(node);
+    }
+}
+
+int node_step(struct raft_node *node, const struct raft_event *event)
+{
+    node->last_before = node->core.log.last_index;
+    raft_core_forget_memory(&node->core, node->ring.first_live);
+    int rc = raft_core_step(&node->core, event, &node->effects);
+    if (rc != 0) {
+        return rc;
+    }
+    uint64_t ticket = node->effects.ticket;
+    carry_out_all(node);
+    node->ring.durable = node->core.persisted;
+    tell_unreachable(node);
+    if (node->failure != 0) {
+        node_fail(node, node->failure);
+        return 0;
+    }
+    node->effects.ticket = ticket;
+    node_submit_apply(node);
+    return 0;
+}
+
+void node_step_sure(struct raft_node *node, const struct raft_event *event)
+{
+    int rc = node_step(node, event);
+    BASE_ASSERT(rc == 0 || rc == BASE_E_STATE);
+}

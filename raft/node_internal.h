@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's state and what its files call of each other; nobody else includes it.
+ *
+ * node.c        making, starting, the public calls
+ * node_effects.c  carries out the core's effects, sends frames
+ * node_jobs.c     store jobs: load, hard state, writes, apply, entries for a peer far behind
+ * node_queue.c    proposals, reads and confirmations that wait, and the callbacks of their ends
+ */
+#ifndef QUORATE_RAFT_NODE_INTERNAL_H
+#define QUORATE_RAFT_NODE_INTERNAL_H
+
+#include "proto/wire/raft.h"
+#include "raft/core/core.h"
+#include "raft/entry_ring.h"
+#include "raft/log_store.h"
+#include "raft/node.h"
+
+#define NODE_MAGIC 0x71726e31u
+#define NODE_BATCH_MAX MSG_RAFT_ENTRIES_MAX /* entries in one write, apply or message */
+
+struct node_load_job {
+    struct store_job job;
+    struct raft_node *node;
+    struct log_store_state state;
+};
+
+struct node_state_job {
+    struct store_job job;
+    struct raft_node *node;
+    bool is_busy;
+    bool is_wanted; /* a newer one shall follow */
+    uint64_t term, vote;
+    uint64_t wanted_term, wanted_vote;
+};
+
+struct node_write_job {
+    struct store_job job;
+    struct raft_node *node;
+    bool is_busy;
+    uint64_t id;
+    uint64_t from;
+    uint64_t to;
+    uint64_t remove_to; /* stored entries behind `to` up to here are replaced by nothing */
+    struct ring_record *records[NODE_BATCH_MAX];
+};
+
+struct node_result {
+    uint64_t term;
+    bool is_data;
+    size_t offset;
+    size_t len;
+};
+
+struct node_apply_job {
+    struct store_job job;
+    struct raft_node *node;
+    bool is_busy;
+    uint64_t from;
+    uint64_t to;   /* run may end earlier and lower it */
+    uint8_t *body; /* copy of the entry being applied: entry_bytes_max */
+    struct buf results;
+    struct node_result list[NODE_BATCH_MAX];
+};
+
+struct node_stored_entry {
+    uint64_t term;
+    enum msg_raft_entry_type type;
+    size_t offset;
+    size_t len;
+};
+
+/* Entries for one peer that is behind what memory holds. */
+struct node_fetch_job {
+    struct store_job job;
+    struct raft_node *node;
+    bool is_busy;
+    struct msg_raft message; /* without entries */
+    uint32_t count;
+    struct buf bodies;
+    struct node_stored_entry list[NODE_BATCH_MAX];
+};
+
+struct node_poke_job {
+    struct store_job job;
+    struct raft_node *node;
+    bool is_busy;
+};
+
+struct node_proposal {
+    uint64_t index;
+    uint64_t term;
+    uint64_t cookie;
+};
+
+enum node_read_state { NODE_READ_ASKED, NODE_READ_READY, NODE_READ_LOST };
+
+struct node_read {
+    uint64_t cookie;
+    uint64_t ticket;
+    uint64_t index;
+    enum node_read_state state;
+};
+
+/* First in, first out, over an array made at start. */
+struct node_fifo {
+    uint32_t begin;
+    uint32_t count;
+    uint32_t cap;
+};
+
+struct raft_node {
+    uint32_t magic;
+    struct raft_node_config config; /* with defaults filled in; members points into `members` */
+    struct raft_member members[RAFT_MEMBERS_MAX];
+    struct raft_node_ports ports;
+    struct raft_machine machine;
+    bool is_start_asked;
+    bool is_started;
+    bool is_draining;
+
+    struct raft_core core;
+    struct raft_effects effects;
+    const struct msg_raft *message; /* in hand during a step */
+    struct slice proposal;          /* in hand during a step */
+    uint32_t unreachable;           /* bit per member: a send failed in this step */
+    uint64_t last_before;           /* last index before this step */
+    int failure;                    /* to be reported to the core after this step */
+
+    struct entry_ring ring;
+    uint64_t stored_last; /* last index of the stored log, after all writes handed in */
+    uint64_t applied;
+    uint64_t applied_term;
+    struct base_mono elected_at;
+
+    struct node_load_job load;
+    struct node_state_job state;
+    struct node_write_job writes[RAFT_WRITES_MAX];
+    struct node_apply_job apply;
+    struct node_fetch_job fetches[RAFT_MEMBERS_MAX];
+    struct node_poke_job poke;
+
+    struct node_fifo proposals;
+    struct node_proposal *proposal_list;
+    struct node_fifo reads;
+    struct node_read *read_list;
+    struct raft_confirm *confirms;       /* asked, oldest first */
+    struct raft_confirm *confirms_ready; /* to be told */
+    struct raft_confirm *confirms_lost;
+
+    /* Callbacks that are due. */
+    bool is_role_due;
+    bool is_started_due;
+    bool is_halted_due;
+    bool was_own_term_applied;
+    bool are_proposals_lost;
+    int status; /* of started or halted */
+
+    struct wire_arena arena;
+    struct buf frame;
+    struct msg_raft_entry entries[NODE_BATCH_MAX];
+    void *allocations[16];
+    size_t allocation_count;
+};
+
+/* node.c */
+struct base_mono node_now(const struct raft_node *node);
+bool node_is_running(const struct raft_node *node);
+
+/* node_effects.c: one step, its effects carried out. The callbacks that follow from it are left for
+ * node_drain. */
+MUST_CHECK int node_step(struct raft_node *node, const struct raft_event *event);
+/* The same for events that a running node cannot refuse. */
+void node_step_sure(struct raft_node *node, const struct raft_event *event);
+/* The store has failed: halts. Not from inside a step. */
+void node_fail(struct raft_node *node, int status);
+/* Encodes and sends; false: it could not be sent. entries: message->entry_count of them. */
+bool node_send(struct raft_node *node, struct msg_raft *message,
+               const struct msg_raft_entry *entries);
+
+/* node_jobs.c */
+void node_jobs_init(struct raft_node *node);
+void node_submit_load(struct raft_node *node);
+void node_submit_state(struct raft_node *node, uint64_t term, uint64_t vote);
+void node_submit_write(struct raft_node *node, const struct raft_effect *effect);
+void node_submit_apply(struct raft_node *node);
+void node_submit_fetch(struct raft_node *node, const struct msg_raft *message);
+void node_submit_poke(struct raft_node *node);
+
+/* node_queue.c */
+void node_proposal_add(struct raft_node *node, uint64_t index, uint64_t cookie);
+/* The cookie of the proposal that has become entry (index, term), 0 if it was not ours. */
+uint64_t node_proposal_take(struct raft_node *node, uint64_t index, uint64_t term);
+void node_reads_ready(struct raft_node *node, uint64_t ticket, uint64_t index);
+void node_reads_lost(struct raft_node *node);
+void node_confirm_add(struct raft_node *node, struct raft_confirm *confirm);
+void node_confirms_ready(struct raft_node *node, uint64_t ticket);
+/* Calls back for everything that is due. */
+void node_drain(struct raft_node *node);
+/* From calls that must not call back: makes sure that node_drain runs soon. */
+void node_drain_later(struct raft_node *node);
+
+static inline uint32_t node_fifo_at(const struct node_fifo *fifo, uint32_t i)
+{
+    return (fifo->begin + i) % fifo->cap;
+}
+static inline void node_fifo_pop(struct node_fifo *fifo)
+{
+    fifo->begin = (fifo->begin + 1) % fifo->cap;
+    fifo->count--;
+}
+
+#endif
