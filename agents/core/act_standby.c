@@ -68,7 +68,7 @@ void agt_do_rejoin(struct agt_run *run)
     if (!a->is_gone_seen || holder == NULL) {
         return;
     }
-    if (agt_prefix_of(a) == AGT_PREFIX_YES) {
+    if (agt_may_follow(a)) {
         start_standby(run, holder);
     } else {
         rewind_or_clone(run);
@@ -94,6 +94,21 @@ static void point(struct agt_run *run, const struct msg_member *holder, bool is_
     agt_want_order(run, &order);
 }
 
+/* A line that was left at a place not known here, and that the open holder does not stream to: to
+ * be rewound. */
+static void watch_unfollowed(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (agt_is_receiving_from_holder(a) || !agt_holder_is_ready(a)) {
+        a->unfollowed_since = run->now;
+        return;
+    }
+    if (agt_prefix_of(a) == AGT_PREFIX_UNKNOWN &&
+        base_mono_diff_us(run->now, a->unfollowed_since) > AGT_UNFOLLOWED_US) {
+        a->refused_epoch = a->order.record.epoch;
+    }
+}
+
 void agt_do_follow(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -101,7 +116,8 @@ void agt_do_follow(struct agt_run *run)
     if (holder == NULL) {
         return;
     }
-    if (!agt_is_receiving_from_holder(a) && agt_prefix_of(a) != AGT_PREFIX_YES) {
+    watch_unfollowed(run);
+    if (!agt_is_receiving_from_holder(a) && !agt_may_follow(a)) {
         if (agt_holder_is_ready(a)) {
             agt_do_stop(run); /* then rewind or clone */
         }

@@ -13,11 +13,11 @@
 #ifndef QUORATE_AGENTS_CORE_AGENT_H
 #define QUORATE_AGENTS_CORE_AGENT_H
 
+#include "agents/core/db_types.h"
 #include "agents/core/disk.h"
 #include "agents/core/lease.h"
 #include "agents/core/table.h"
-#include "agents/port_db.h"
-#include "agents/port_guard.h"
+#include "agents/guard/core_status.h"
 
 #define AGT_EFFECTS_MAX 24
 #define AGT_LOGS_MAX 6
@@ -155,7 +155,9 @@ struct agt {
     uint32_t wrong_views;     /* in a row: holder on a timeline that is not its epoch's */
     bool has_order;
     struct msg_order order;
-    bool has_grant; /* a grant that waits for its epoch to be on disk */
+    uint64_t order_term;   /* of the newest order taken in ... */
+    uint64_t order_number; /* ... and the report that it answered */
+    bool has_grant;        /* a grant that waits for its epoch to be on disk */
     uint64_t grant_epoch;
     struct base_mono grant_deadline;
 
@@ -169,6 +171,7 @@ struct agt {
     struct base_name followed; /* the receiver is set to this one ... */
     struct base_text followed_host;
     uint16_t followed_port;
+    struct base_mono unfollowed_since;
     struct base_mono received_at; /* last time it was seen streaming, or was set */
     uint64_t promoted_epoch;
     bool is_sync_in_force; /* sync_names, sync_count, in every walsender */
@@ -182,6 +185,7 @@ struct agt {
     /* of a stopped directory */
     struct db_order prepared; /* last PREPARE done since it stopped; kind NONE: unknown */
     uint64_t rewound_epoch;
+    uint64_t refused_epoch; /* its holder did not stream to this directory */
     bool is_start_asked;
     struct base_mono start_asked_at;
     bool is_promotion_wrong; /* came out on another timeline: never opens */

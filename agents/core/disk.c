@@ -25,7 +25,7 @@ static uint8_t place_of(const struct agt_disk *disk, uint64_t epoch)
 static bool opening_equal(const struct agt_opening *a, const struct agt_opening *b)
 {
     return a->epoch == b->epoch && a->timeline == b->timeline && a->parent == b->parent &&
-           a->floor_lsn == b->floor_lsn;
+           a->floor_lsn == b->floor_lsn && a->floor_epoch == b->floor_epoch;
 }
 
 bool agt_disk_remember(struct agt_disk *disk, const struct agt_opening *opening)
@@ -74,6 +74,14 @@ uint64_t agt_disk_lineage(const struct agt_disk *disk, uint32_t timeline)
     return 0;
 }
 
+static enum agt_prefix prefix_by_lsn(uint64_t lsn, uint64_t floor_lsn)
+{
+    if (lsn == 0) {
+        return AGT_PREFIX_UNKNOWN;
+    }
+    return lsn <= floor_lsn ? AGT_PREFIX_YES : AGT_PREFIX_NO;
+}
+
 enum agt_prefix agt_disk_prefix(const struct agt_disk *disk, uint64_t epoch, uint64_t lineage,
                                 uint64_t lsn)
 {
@@ -83,20 +91,26 @@ enum agt_prefix agt_disk_prefix(const struct agt_disk *disk, uint64_t epoch, uin
     if (lineage == epoch) {
         return AGT_PREFIX_YES;
     }
-    /* Down the holder's own line; parents are strictly lower, so this ends. */
+    /* Down the holder's own line; each step is strictly lower, so this ends. */
     uint64_t at = epoch;
-    for (int steps = 0; steps <= AGT_OPENINGS_MAX; steps++) {
+    for (int steps = 0; steps <= 2 * AGT_OPENINGS_MAX; steps++) {
         const struct agt_opening *opening = agt_disk_opening(disk, at);
         if (opening == NULL) {
             return AGT_PREFIX_UNKNOWN;
+        }
+        if (opening->floor_epoch != 0 && opening->floor_epoch < at) {
+            if (lineage >= opening->floor_epoch) {
+                return AGT_PREFIX_UNKNOWN; /* the same holder's line; where it was left is not told
+                                            */
+            }
+            at = opening->floor_epoch;
+            continue;
         }
         if (opening->parent < lineage || opening->parent >= at) {
             return AGT_PREFIX_NO; /* the line left before, or passed it by */
         }
         if (opening->parent == lineage) {
-            return lsn == 0                    ? AGT_PREFIX_UNKNOWN
-                   : lsn <= opening->floor_lsn ? AGT_PREFIX_YES
-                                               : AGT_PREFIX_NO;
+            return prefix_by_lsn(lsn, opening->floor_lsn);
         }
         at = opening->parent;
     }
@@ -139,6 +153,7 @@ int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
         buf_put_u32_be(out, disk->openings[i].timeline);
         buf_put_u64_be(out, disk->openings[i].parent);
         buf_put_u64_be(out, disk->openings[i].floor_lsn);
+        buf_put_u64_be(out, disk->openings[i].floor_epoch);
     }
     buf_put_u32_be(out, base_crc32c(0, slice_from(out->data + start, out->len - start)));
     return out->is_full ? BASE_E_TOOBIG : 0;
@@ -151,6 +166,7 @@ static int take_opening(struct slice *s, struct agt_opening *ret)
     rc = rc == 0 ? slice_take_u32_be(s, &o.timeline) : rc;
     rc = rc == 0 ? slice_take_u64_be(s, &o.parent) : rc;
     rc = rc == 0 ? slice_take_u64_be(s, &o.floor_lsn) : rc;
+    rc = rc == 0 ? slice_take_u64_be(s, &o.floor_epoch) : rc;
     if (rc == 0) {
         *ret = o;
     }

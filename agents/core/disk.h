@@ -15,7 +15,7 @@
 #include "proto/msg/agent.h"
 
 #define AGT_OPENINGS_MAX 64
-#define AGT_DISK_BYTES_MAX 2048 /* encoded */
+#define AGT_DISK_BYTES_MAX 2560 /* encoded */
 
 /* Timeline `timeline` was reserved for `epoch`, whose holder was chosen with (parent, floor_lsn).
  */
@@ -24,6 +24,8 @@ struct agt_opening {
     uint32_t timeline;
     uint64_t parent; /* lineage of the floor; 0: none, the beginning */
     uint64_t floor_lsn;
+    uint64_t
+        floor_epoch; /* lower than epoch: the same holder came back on the line it had since then */
 };
 
 /* Role when last saved; for people, and for the pause that is to come. */
@@ -51,7 +53,7 @@ uint64_t agt_disk_lineage(const struct agt_disk *disk, uint32_t timeline);
 enum agt_prefix {
     AGT_PREFIX_YES,     /* its WAL is part of the holder's history: a plain start will do */
     AGT_PREFIX_NO,      /* it has WAL that the holder's history has not */
-    AGT_PREFIX_UNKNOWN, /* an opening in between was never seen here */
+    AGT_PREFIX_UNKNOWN, /* nothing says no, but where its line was left is not known here */
 };
 /* Is a directory with (lineage, lsn) a prefix of what the holder of `epoch` has? */
 enum agt_prefix agt_disk_prefix(const struct agt_disk *disk, uint64_t epoch, uint64_t lineage,

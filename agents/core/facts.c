@@ -203,9 +203,22 @@ enum agt_prefix agt_prefix_of(const struct agt *a)
         return AGT_PREFIX_YES;
     }
     uint64_t lineage = agt_disk_lineage(&a->want, a->view.timeline);
+    if (a->refused_epoch != 0 && a->refused_epoch == a->order.record.epoch) {
+        return AGT_PREFIX_NO; /* the holder did not stream to it */
+    }
     bool is_clean = !a->view.is_process && a->view.is_shut_down_clean && a->view.shutdown_lsn > 0;
     return agt_disk_prefix(&a->want, a->order.record.epoch, lineage,
                            is_clean ? a->view.shutdown_lsn : a->view.lsn);
+}
+
+/* What only was never seen here may try to follow: the server itself refuses WAL of another line. A
+ * directory that was opened by this member may not. */
+bool agt_may_follow(const struct agt *a)
+{
+    enum agt_prefix prefix = agt_prefix_of(a);
+    bool is_own = a->want.opened_epoch != 0 &&
+                  agt_disk_lineage(&a->want, a->view.timeline) == a->want.opened_epoch;
+    return prefix == AGT_PREFIX_YES || (prefix == AGT_PREFIX_UNKNOWN && !is_own);
 }
 
 bool agt_is_receiving_from_holder(const struct agt *a)
@@ -229,7 +242,7 @@ bool agt_is_rejoin_needed(const struct agt *a)
     if (a->view.is_directory_bad || a->want.is_clone_needed) {
         return true;
     }
-    return !agt_is_receiving_from_holder(a) && agt_prefix_of(a) != AGT_PREFIX_YES;
+    return !agt_is_receiving_from_holder(a) && !agt_may_follow(a);
 }
 
 const struct msg_member *agt_holder_address(const struct agt *a)

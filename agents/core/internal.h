@@ -14,8 +14,10 @@
 #define AGT_EXTRA_REPORT_US (INT64_C(10) * BASE_US_PER_MS)
 #define AGT_RETRY_MIN_US (INT64_C(200) * BASE_US_PER_MS)
 #define AGT_RETRY_MAX_US (INT64_C(10) * BASE_US_PER_S)
-#define AGT_ROGUE_VIEWS 2  /* a view may be older than the status; two in a row are not */
-#define AGT_SILENT_VIEWS 3 /* so that a stall of our own is not held against the database */
+#define AGT_UNFOLLOWED_US \
+    (INT64_C(15) * BASE_US_PER_S) /* an open holder that does not stream to it */
+#define AGT_ROGUE_VIEWS 2         /* a view may be older than the status; two in a row are not */
+#define AGT_SILENT_VIEWS 3        /* so that a stall of our own is not held against the database */
 
 /* One step under way. */
 struct agt_run {
@@ -37,6 +39,7 @@ bool agt_is_receiving_from_holder(const struct agt *a);
 enum agt_state agt_state_of(const struct agt *a, struct base_mono now);
 enum agt_goal agt_goal_of(const struct agt *a);
 enum agt_prefix agt_prefix_of(const struct agt *a);
+bool agt_may_follow(const struct agt *a); /* a plain start, or pointing at the holder, will do */
 bool agt_is_rejoin_needed(const struct agt *a);
 const struct msg_member *agt_holder_address(const struct agt *a); /* NULL: not known */
 bool agt_holder_is_ready(const struct agt *a); /* has opened: may be cloned or rewound from */

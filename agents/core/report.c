@@ -166,6 +166,8 @@ void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_repor
     fill_right(a, now, ret);
     fill_database(a, now, ret);
     fill_holder(a, now, ret);
+    ret->order_term = a->order_term;
+    ret->order_number = a->order_number;
     ret->promised = a->disk.promised;
     ret->number = a->lease.number;
     fill_note(a, ret);

@@ -71,6 +71,7 @@ static void root_started(struct agt_run *run)
         a->detach_id = a->prepared.id;
         a->received_at = run->now;
     }
+    a->unfollowed_since = run->now;
     a->is_gated = a->prepared.kind == DB_ORDER_PREPARE_PRIMARY && a->prepared.is_gated;
     memset(&a->prepared, 0, sizeof(a->prepared));
 }
@@ -114,6 +115,8 @@ static void on_guard(struct agt_run *run, const struct guard_status *status)
     if (is_first || is_new) {
         guard_is_new(a);
         a->root_since = run->now;
+        a->unfollowed_since = run->now;
+        a->received_at = run->now;
         a->gone_at = run->now;
     }
     if (status->epoch > agt_epoch_known(a)) {
@@ -218,8 +221,13 @@ static bool order_is_stale(const struct agt *a, const struct msg_order *o)
     if (o->term != have->term) {
         return o->term < have->term;
     }
-    return o->number < have->number ||
-           (o->record.epoch == have->record.epoch && o->record.revision < have->record.revision);
+    if (o->record.epoch != have->record.epoch) {
+        return o->record.epoch < have->record.epoch;
+    }
+    if (o->record.revision != have->record.revision) {
+        return o->record.revision < have->record.revision;
+    }
+    return o->number < a->order_number; /* a grant names the report that it was confirmed for */
 }
 
 static void epoch_take(struct agt *a, const struct msg_record *r)
@@ -227,7 +235,8 @@ static void epoch_take(struct agt *a, const struct msg_record *r)
     struct agt_opening opening = {.epoch = r->epoch,
                                   .timeline = r->timeline,
                                   .parent = r->floor.lineage,
-                                  .floor_lsn = r->floor.lsn};
+                                  .floor_lsn = r->floor.lsn,
+                                  .floor_epoch = r->floor_epoch};
     if (r->state == MSG_RECORD_BOOTSTRAP) {
         opening.timeline = 1; /* initdb has no choice */
     }
@@ -292,6 +301,9 @@ static void on_order(struct agt_run *run, const struct msg_order *o)
         a->order.members_count = MSG_MEMBERS_MAX;
     }
     a->has_order = true;
+    bool is_later = o->term != a->order_term || o->number > a->order_number;
+    a->order_term = o->term;
+    a->order_number = is_later ? o->number : a->order_number;
     promise_take(a, o);
 }
 

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is asked of a database and what a probe sees of it: the plain types of agents/port_db.h,
+ * kept where the core may include them. The port says how orders and views are used.
+ */
+#ifndef QUORATE_AGENTS_CORE_DB_TYPES_H
+#define QUORATE_AGENTS_CORE_DB_TYPES_H
+
+#include "base/error.h"
+#include "proto/msg/agent.h"
+
+enum db_order_kind {
+    DB_ORDER_NONE = 0,
+    DB_ORDER_INIT,   /* initdb, roles, base configuration; directory must be empty */
+    DB_ORDER_CLONE,  /* base backup from `upstream` into an emptied directory, standby configuration
+                      */
+    DB_ORDER_REWIND, /* checkpoint on upstream, mark directory, pg_rewind, standby configuration,
+                        unmark */
+    DB_ORDER_PREPARE_STANDBY, /* stopped: standby signal, upstream (or none: detached),
+                                 unfulfillable sync names */
+    DB_ORDER_PREPARE_PRIMARY, /* stopped, restart in place or after INIT: no standby signal, given
+                                 sync settings */
+    DB_ORDER_FOLLOW,          /* running standby: point the receiver at `upstream`, reload */
+    DB_ORDER_DETACH,   /* take the receiver's connection setting out, durably (written and synced),
+                          reload if running; completes when no receiver process is left */
+    DB_ORDER_PROMOTE,  /* reserve `timeline` (history files for the numbers passed over), promote;
+                          completes when out of recovery; fails with CONFLICT when the timeline came
+                          out otherwise */
+    DB_ORDER_SET_SYNC, /* running primary: put names/count in force; completes when a new session
+                          shows it and every walsender has handled two replies since, or was
+                          restarted */
+    DB_ORDER_BARRIER, /* take the WAL position, wait until `sync_count` of `sync_names` have flushed
+                         it */
+    DB_ORDER_CHECKPOINT,
+    DB_ORDER_CLIENTS_OUT, /* frozen or fenced: refuse new and cut standing client connections where
+                             possible; ends with the next SET_SYNC or with the process */
+    DB_ORDER_CANCEL,      /* stop the running order; it completes with CANCELED */
+};
+
+struct db_order {
+    uint64_t id; /* the caller's, unique within the process */
+    enum db_order_kind kind;
+    struct base_name upstream_member;
+    struct base_text upstream_host;
+    uint16_t upstream_port;
+    uint32_t timeline; /* PROMOTE */
+    uint64_t epoch;    /* for files that remember it */
+    struct msg_names sync_names;
+    uint8_t
+        sync_count; /* above 0 with fewer names than that: nothing is acknowledged, never "off" */
+    bool is_gated;  /* PREPARE_PRIMARY after a crash: no clients but standbys and our own sessions
+                       until the next  BARRIER has completed, which lifts it */
+    int64_t timeout_us;
+};
+
+struct db_done {
+    uint64_t id;
+    enum db_order_kind kind;
+    int status;            /* 0 or BASE_E_* */
+    struct base_text text; /* one line: what failed, on what; or what was done */
+};
+
+/* What the last probe saw; facts only. */
+struct db_view {
+    uint64_t
+        orders_done;    /* id of the last order that had completed when this probe began; 0 none */
+    bool has_directory; /* a data directory with a control file */
+    bool is_directory_bad; /* half rewound, half cloned or damaged: only a clone helps */
+    uint64_t system_id;
+    bool is_process;   /* a root process is there */
+    bool is_answering; /* a query was answered within the probe's time limit */
+    bool is_in_recovery;
+    bool is_shut_down_clean; /* control file says so; shutdown_lsn is the end of its checkpoint
+                                record */
+    uint64_t shutdown_lsn;
+    uint32_t timeline;
+    uint64_t lsn; /* flushed by the receiver / current on a primary / end of WAL when stopped */
+    uint64_t replay_lsn;
+    uint32_t timeline_highest;
+    uint64_t fork_lsn; /* where `timeline` left its parent; 0 for timeline 1 */
+    bool is_receiving;
+    bool has_receiver; /* a WAL receiver process exists */
+    bool
+        is_wal_end_reached; /* standby: replay has read all WAL on disk since the start (the startup
+                               process waits for more, or a receiver has run): `lsn` is the end */
+    struct base_name receiving_from;
+    bool is_sync_known;
+    struct msg_names sync_names;
+    uint8_t sync_count;
+    uint8_t standbys_count;
+    struct msg_standby standbys[MSG_MEMBERS_MAX]; /* is_confirmed is the core's to fill */
+    struct base_text note;
+};
+
+#endif

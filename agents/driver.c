@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's glue: event -> step -> effects, in their order. */
+#include "agents/driver.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/name.h"
+
+#define DRIVER_MAGIC 0x61677464u
+
+_Static_assert((int)AGT_SIGNAL_FAST == SIGINT, "fast stop");
+_Static_assert((int)AGT_SIGNAL_IMMEDIATE == SIGQUIT, "immediate stop");
+
+int agt_driver_init(struct agt_driver *driver, const struct agt_driver_options *options)
+{
+    if (options->nodes_count == 0 || options->nodes_count > AGT_NODES_MAX ||
+        options->config.session == 0 || base_name_is_empty(&options->config.cluster) ||
+        base_name_is_empty(&options->config.member)) {
+        return BASE_E_INVALID;
+    }
+    memset(driver, 0, sizeof(*driver));
+    driver->magic = DRIVER_MAGIC;
+    driver->ports = options->ports;
+    driver->nodes_count = options->nodes_count;
+    memcpy(driver->nodes, options->nodes, sizeof(driver->nodes));
+    agt_init(&driver->agent, &options->config, &options->disk,
+             driver->ports.clock.now(driver->ports.clock.ctx));
+    return 0;
+}
+
+/* The send time is read before anything else: the deadline of a grant counts from it. */
+static void send_report(struct agt_driver *d)
+{
+    struct base_mono t_send = d->ports.clock.now(d->ports.clock.ctx);
+    agt_report_make(&d->agent, t_send, &d->report);
+    struct buf b = buf_over(d->bytes, sizeof(d->bytes));
+    buf_put_u8(&b, NET_FRAME_REPORT);
+    if (wire_report_encode(&d->report, &b) != 0) {
+        d->ports.log(d->ports.ctx, "a report does not fit into a frame, not sent");
+        return;
+    }
+    for (uint8_t i = 0; i < d->nodes_count; i++) {
+        (void)d->ports.net.send(d->ports.net.ctx, d->nodes[i], buf_slice(&b));
+    }
+}
+
+static void save_state(struct agt_driver *d)
+{
+    struct buf b = buf_over(d->bytes, AGT_DISK_BYTES_MAX);
+    int rc = agt_disk_encode(&d->agent.saving, &b);
+    BASE_ASSERT(rc == 0); /* bounded by its limits */
+    d->ports.state.save(d->ports.state.ctx, buf_slice(&b));
+}
+
+static void guard_effect(struct agt_driver *d, const struct agt_effect *fx)
+{
+    const struct guard_port *g = &d->ports.guard;
+    switch (fx->kind) {
+    case AGT_FX_GUARD_START:
+        g->start(g->ctx);
+        return;
+    case AGT_FX_GUARD_ARM:
+        g->arm(g->ctx, fx->epoch, fx->deadline, fx->freeze_max_us);
+        return;
+    case AGT_FX_GUARD_DISARM:
+        g->disarm(g->ctx);
+        return;
+    case AGT_FX_GUARD_SIGNAL:
+        g->signal(g->ctx, fx->number);
+        return;
+    case AGT_FX_GUARD_KILL:
+        g->kill(g->ctx);
+        return;
+    case AGT_FX_GUARD_HAND_BACK:
+        g->hand_back(g->ctx, fx->epoch);
+        return;
+    case AGT_FX_DB_ORDER:
+    case AGT_FX_DB_CANCEL:
+    case AGT_FX_SAVE:
+    case AGT_FX_REPORT:
+    case AGT_FX_LOG:
+        break;
+    }
+    BASE_UNREACHABLE();
+}
+
+static void effect_do(struct agt_driver *d, const struct agt_effect *fx)
+{
+    switch (fx->kind) {
+    case AGT_FX_DB_ORDER:
+        d->ports.db.order(d->ports.db.ctx, &d->effects.db_order);
+        return;
+    case AGT_FX_DB_CANCEL:
+        d->ports.db.order(d->ports.db.ctx, &d->effects.db_cancel);
+        return;
+    case AGT_FX_SAVE:
+        save_state(d);
+        return;
+    case AGT_FX_REPORT:
+        send_report(d);
+        return;
+    case AGT_FX_LOG:
+        d->ports.log(d->ports.ctx, d->effects.logs[fx->number].text);
+        return;
+    case AGT_FX_GUARD_START:
+    case AGT_FX_GUARD_ARM:
+    case AGT_FX_GUARD_DISARM:
+    case AGT_FX_GUARD_SIGNAL:
+    case AGT_FX_GUARD_KILL:
+    case AGT_FX_GUARD_HAND_BACK:
+        guard_effect(d, fx);
+        return;
+    }
+    BASE_UNREACHABLE();
+}
+
+/* One step. The time is read here and now, never a loop's cached one: it decides whether a deadline
+ * is ahead. */
+static void step(struct agt_driver *d, struct agt_event *event)
+{
+    BASE_ASSERT(d->magic == DRIVER_MAGIC);
+    BASE_ASSERT(!d->is_stepping);
+    d->is_stepping = true;
+    event->now = d->ports.clock.now(d->ports.clock.ctx);
+    agt_step(&d->agent, event, &d->effects);
+    for (uint8_t i = 0; i < d->effects.count; i++) {
+        effect_do(d, &d->effects.list[i]);
+    }
+    d->ports.wake(d->ports.ctx, d->effects.wake);
+    d->is_stepping = false;
+}
+
+void agt_driver_start(struct agt_driver *driver)
+{
+    agt_driver_timer(driver);
+}
+
+void agt_driver_receive(struct agt_driver *driver, const struct net_identity *from,
+                        struct slice frame)
+{
+    uint8_t kind = 0;
+    if (from->role != NET_ROLE_NODE || slice_take_u8(&frame, &kind) != 0 ||
+        kind != NET_FRAME_ORDER || wire_order_decode(frame, &driver->order) != 0) {
+        driver->frames_bad++;
+        return;
+    }
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_ORDER, .order = &driver->order});
+}
+
+void agt_driver_connected(struct agt_driver *driver)
+{
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_CONNECTED});
+}
+
+void agt_driver_guard_status(struct agt_driver *driver, const struct guard_status *status)
+{
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_GUARD, .guard = status});
+}
+
+void agt_driver_db_view(struct agt_driver *driver, const struct db_view *view)
+{
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_VIEW, .view = view});
+}
+
+void agt_driver_db_done(struct agt_driver *driver, const struct db_done *done)
+{
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_DONE, .done = done});
+}
+
+void agt_driver_saved(struct agt_driver *driver, int status)
+{
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_SAVED, .status = status});
+}
+
+void agt_driver_timer(struct agt_driver *driver)
+{
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_TIMER});
+}
+
+void agt_driver_shutdown(struct agt_driver *driver)
+{
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_SHUTDOWN});
+}
+
+bool agt_driver_is_finished(const struct agt_driver *driver)
+{
+    return agt_is_finished(&driver->agent);
+}
+
+const struct agt *agt_driver_agent(const struct agt_driver *driver)
+{
+    return &driver->agent;
+}

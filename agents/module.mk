@@ -1,0 +1,1 @@
+LIB_glue += agents/driver.c
