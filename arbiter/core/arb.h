@@ -25,8 +25,9 @@
 #define ARB_TICKETS_MAX 8
 #define ARB_BOOTSTRAP_WAIT_US BASE_US_PER_S
 #define ARB_MAXIMUM_LAG_DEFAULT (UINT64_C(1) << 20)
-#define ARB_SWITCHOVER_LAG_MAX (UINT64_C(16) << 20) /* pre-check: one WAL segment behind at most \
-                                                     */
+#define ARB_SWITCHOVER_LAG_MAX \
+    (UINT64_C(16) << 20) /* pre-check: one WAL segment behind at most \
+                          */
 #define ARB_NOBODY UINT8_MAX
 
 /* One member as this node knows it. */

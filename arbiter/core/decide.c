@@ -151,6 +151,7 @@ static void come_back(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     const struct arb_view *view = arb_view_holder(c);
     struct msg_record next = arb_record_next(c, view, t->event->wall);
+    next.floor = view->report.position;
     arb_decision_begin(t, ARB_DECIDE_RETURN, &view->member);
     say_takeover(t, ARB_NOTE_RETURN, &next);
     arb_propose(t, ARB_DECIDE_RETURN, &next);

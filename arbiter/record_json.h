@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records, members and history as JSON text, as they stand under /quorate/v1/clusters/NAME/ and as
+ * people see them with `-o json`. A field is never renamed or reused. 64-bit identifiers are text
+ * (hexadecimal for random ones), since readers keep numbers as doubles; WAL positions are written
+ * as PostgreSQL writes them. Writes into a buf and allocates nothing; whoever calls looks at
+ * buf.is_full once at the end.
+ */
+#ifndef QUORATE_ARBITER_RECORD_JSON_H
+#define QUORATE_ARBITER_RECORD_JSON_H
+
+#include "arbiter/core/arb.h"
+
+/* A quoted, escaped JSON string. */
+void arb_json_text(struct buf *out, struct slice text);
+void arb_json_record(struct buf *out, const struct msg_record *record);
+void arb_json_member(struct buf *out, const struct arb_view *view);
+/* A decision with its inputs and times; `notes` are the sentences since the one before, oldest
+ * first. */
+void arb_json_history(struct buf *out, const struct msg_record *record,
+                      const struct arb_decision *decision, const struct arb_note *notes,
+                      size_t notes_count);
+/* Stable words for people and programs; static. */
+const char *arb_decision_name(enum arb_decision_kind kind);
+const char *arb_db_state_name(enum msg_db_state state);
+const char *arb_record_state_name(enum msg_record_state state);
+
+#endif
