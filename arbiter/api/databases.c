@@ -3,6 +3,7 @@
  * once from the driver's clusters; history and reasons by one read of the store. */
 #include "arbiter/api/databases.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,14 +89,17 @@ static void list(struct arb_api *api, struct io_grpc_call *call, struct slice me
     Quorate__V1__DatabaseListResponse response;
     (void)message;
     quorate__v1__database_list_response__init(&response);
-    size_t count = arb_driver_count(api->options.driver);
+    size_t count = 0;
+    while (arb_driver_cluster(api->options.driver, count) != NULL) {
+        count++;
+    }
     struct arb_show *shows = calloc(count + 1, sizeof(*shows));
     Quorate__V1__DatabaseCluster **clusters = calloc(count + 1, sizeof(struct arb_show *));
     if (shows == NULL || clusters == NULL) {
         refuse(call, IO_GRPC_RESOURCE_EXHAUSTED, "out of memory");
     } else {
         for (size_t i = 0; i < count; i++) {
-            arb_show_fill(&shows[i], arb_driver_at(api->options.driver, i), io_now(),
+            arb_show_fill(&shows[i], arb_driver_cluster(api->options.driver, i), io_now(),
                           io_wall_now());
             clusters[i] = &shows[i].cluster;
         }
@@ -203,15 +207,27 @@ static uint64_t number_field(json_t *entry, const char *name)
     return (uint64_t)json_integer_value(value);
 }
 
+/* "16/B374D848" */
+static uint64_t lsn_field(json_t *object, const char *name)
+{
+    unsigned high = 0;
+    unsigned low = 0;
+    const char *text = json_string_value(json_object_get(object, name));
+    if (text == NULL || sscanf(text, "%X/%X", &high, &low) != 2) {
+        return 0;
+    }
+    return (uint64_t)high << 32 | low;
+}
+
 static void fill_entry(Quorate__V1__DatabaseHistoryEntry *m, json_t *entry, char *json)
 {
     quorate__v1__database_history_entry__init(m);
     m->epoch = number_field(entry, "epoch");
-    m->holder = text_field(entry, "holder");
-    m->former = text_field(entry, "former");
+    m->holder = text_field(entry, "to");
+    m->former = text_field(entry, "from");
     m->timeline = (uint32_t)number_field(entry, "timeline");
-    m->floor_lsn = number_field(entry, "floor_lsn");
-    m->wall_us = (int64_t)number_field(entry, "wall_us");
+    m->floor_lsn = lsn_field(json_object_get(entry, "floor"), "lsn");
+    m->wall_us = (int64_t)number_field(entry, "since_wall_us");
     m->kind = text_field(entry, "kind");
     m->reason = text_field(entry, "reason");
     m->json = json;
@@ -267,28 +283,82 @@ static void reply_history(struct io_grpc_call *call, const struct entries *entri
     free(messages);
 }
 
+/* Lines of an answer to "why", in memory of their own. */
+struct why_lines {
+    size_t count;
+    char *list[LINES_MAX];
+};
+
+__attribute__((format(printf, 2, 3))) static void add_line(struct why_lines *lines,
+                                                           const char *format, ...)
+{
+    char line[ANSWER_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    if (lines->count < LINES_MAX) {
+        lines->list[lines->count] = strdup(line);
+        lines->count += lines->list[lines->count] != NULL;
+    }
+}
+
+static void add_times(struct why_lines *lines, json_t *times)
+{
+    static const char *const names[][2] = {{"detection", "until the loss was known"},
+                                           {"lease", "until the right was over"},
+                                           {"vote", "until the votes were there"},
+                                           {"commit", "until the decision was committed"},
+                                           {"open", "until the winner was open for writes"}};
+    for (size_t i = 0; i < BASE_COUNT_OF(names); i++) {
+        json_t *value = json_object_get(times, names[i][0]);
+        if (json_is_integer(value) && json_integer_value(value) >= 0) {
+            add_line(lines, "%8.1f ms  %s", (double)json_integer_value(value) / 1000.0,
+                     names[i][1]);
+        }
+    }
+}
+
+static void fill_why(struct why_lines *lines, json_t *entry)
+{
+    size_t i = 0;
+    json_t *item = NULL;
+    add_line(lines, "%s: %s after %s, because: %s", text_field(entry, "kind"),
+             text_field(entry, "to"), text_field(entry, "from"), text_field(entry, "reason"));
+    json_array_foreach(json_object_get(entry, "notes"), i, item)
+    {
+        add_line(lines, "-%8.3f s  %s", (double)number_field(item, "before_us") / 1e6,
+                 text_field(item, "text"));
+    }
+    json_array_foreach(json_object_get(entry, "inputs"), i, item)
+    {
+        json_t *position = json_object_get(item, "position");
+        add_line(lines, "%s: at %s of epoch %llu, heard %.0f ms before; it %s",
+                 text_field(item, "member"), text_field(position, "lsn"),
+                 (unsigned long long)number_field(position, "lineage"),
+                 (double)number_field(item, "heard_ago_us") / 1000.0, text_field(item, "why"));
+    }
+    add_times(lines, json_object_get(entry, "times_us"));
+}
+
 static void reply_why(struct io_grpc_call *call, const struct entries *entries)
 {
     Quorate__V1__DatabaseWhyResponse response;
-    char *lines[LINES_MAX];
+    struct why_lines lines = {0};
     if (entries->count == 0) {
         refuse(call, IO_GRPC_NOT_FOUND, "no such event is kept; kv db history shows all");
         return;
     }
     quorate__v1__database_why_response__init(&response);
-    json_t *texts = json_object_get(entries->list[0], "lines");
-    for (size_t i = 0; i < json_array_size(texts) && i < LINES_MAX; i++) {
-        union {
-            const char *in;
-            char *out;
-        } u = {.in = json_string_value(json_array_get(texts, i))};
-        lines[response.n_lines] = u.out;
-        response.n_lines += u.out != NULL;
-    }
+    fill_why(&lines, entries->list[0]);
     response.epoch = number_field(entries->list[0], "epoch");
-    response.lines = lines;
+    response.n_lines = lines.count;
+    response.lines = lines.list;
     response.json = entries->texts[0];
     reply_message(call, &response.base);
+    for (size_t i = 0; i < lines.count; i++) {
+        free(lines.list[i]);
+    }
 }
 
 static void reply_read(struct io_grpc_call *call, const struct api_read *read, struct slice bytes)
@@ -329,7 +399,7 @@ static void read_done(struct kv_call *kv, enum kv_error error, struct slice resp
     free(read);
 }
 
-/* Keys are .../history/EPOCH with zeros in front, so that they sort. */
+/* Keys are .../history/EPOCH; the order of their making is that of the epochs. */
 static void set_range(struct api_read *read, const struct arb_cluster *cluster)
 {
     struct kv_range *range = &read->request.range;
@@ -339,14 +409,14 @@ static void set_range(struct api_read *read, const struct arb_cluster *cluster)
                    cluster->name.text);
     if (read->epoch != 0) {
         size_t at = strlen(read->from);
-        (void)snprintf(read->from + at, sizeof(read->from) - at, "%020llu",
+        (void)snprintf(read->from + at, sizeof(read->from) - at, "%llu",
                        (unsigned long long)read->epoch);
         read->to[0] = '\0';
     }
     range->key = slice_from_text(read->from);
     range->range_end = slice_from_text(read->to);
     range->sort_order = KV_SORT_DESCEND;
-    range->sort_target = KV_SORT_KEY;
+    range->sort_target = KV_SORT_CREATE;
     range->limit = read->is_why ? 1 : read->limit;
     if (range->limit == 0 || range->limit > ENTRIES_MAX) {
         range->limit = ENTRIES_MAX;
@@ -454,7 +524,7 @@ static void unary(void *ctx, struct io_grpc_call *call, struct slice message)
         refuse(call, IO_GRPC_PERMISSION_DENIED,
                method->is_read ? "needs a viewer's or an admin's certificate"
                                : "needs an admin's certificate");
-    } else if (method->needs_leader && !arb_driver_is_leading(api->options.driver)) {
+    } else if (method->needs_leader && !arb_driver_is_leader(api->options.driver)) {
         refuse(call, IO_GRPC_UNAVAILABLE, "not the leader; another quorum node answers this");
     } else {
         method->run(api, call, message);

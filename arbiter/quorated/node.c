@@ -134,7 +134,7 @@ static void link_received(void *ctx, uint64_t link, const struct net_identity *f
         return;
     }
     if (from->role == NET_ROLE_AGENT && payload.data[0] == NET_FRAME_REPORT) {
-        arb_driver_receive(q->arbiter, link, from, payload);
+        (void)arb_driver_receive(q->arbiter, link, from, payload);
     } else if (from->role == NET_ROLE_NODE && payload.data[0] == NET_FRAME_KV) {
         kv_service_receive(q->service, from->node_id, payload);
     } else if (from->role == NET_ROLE_NODE && payload.data[0] == NET_FRAME_RAFT) {
@@ -488,6 +488,16 @@ static void on_signal(void *ctx, int signal_number)
     stop(q, 0);
 }
 
+static void arbiter_noted(void *user, const struct base_name *cluster, const struct arb_note *note)
+{
+    uint8_t memory[IO_LOG_LINE_MAX];
+    struct buf text = buf_over(memory, sizeof(memory));
+    (void)user;
+    arb_note_put(note, &text);
+    IO_LOG_NOTICE("arbiter", arb_note_name(note->kind), io_name("cluster", cluster),
+                  io_bytes("text", buf_slice(&text)));
+}
+
 static int open_arbiter(struct quorated *q)
 {
     const struct arb_driver_options options = {
@@ -495,8 +505,10 @@ static int open_arbiter(struct quorated *q)
         .service = q->service,
         .net = io_links_port_of(q->links),
         .clock = io_clock_port(),
+        .user = q,
+        .noted = arbiter_noted,
     };
-    int rc = arb_driver_new(&options, &q->arbiter);
+    int rc = arb_driver_open(&options, &q->arbiter);
     const struct arb_api_options api = {
         .driver = q->arbiter, .service = q->service, .is_insecure = q->settings->is_insecure};
     return rc != 0 ? rc : arb_api_new(&api, &q->databases);
@@ -542,7 +554,7 @@ static void close_all(struct quorated *q)
     }
     q->store = env_lmdb_close(q->store);
     q->databases = arb_api_free(q->databases);
-    q->arbiter = arb_driver_free(q->arbiter);
+    q->arbiter = arb_driver_close(q->arbiter);
     if (q->service != NULL) {
         kv_service_close(q->service);
     }
