@@ -53,36 +53,26 @@ static void carry_send(struct raft_node *node, struct raft_effect *effect)
     }
 }
 
-static bool put_entry(struct raft_node *node, uint64_t index, const struct msg_raft_entry *entry)
-{
-    size_t size = entry_ring_size_of(entry->body.len);
-    if (!entry_ring_make_room(&node->ring, size, size)) {
-        return false;
-    }
-    (void)entry_ring_put(&node->ring, index, entry);
-    return true;
-}
-
 static void carry_entry(struct raft_node *node, const struct raft_effect *effect)
 {
     struct msg_raft_entry entry = {.term = effect->term, .type = effect->entry_type};
+    size_t size = entry_ring_size_of(0);
     if (effect->entry_type == MSG_RAFT_ENTRY_DATA) {
-        entry.body = node->proposal;
-    }
-    if (!put_entry(node, effect->index, &entry)) {
+        entry.body = node->proposal; /* raft_node_propose has made room */
+    } else if (!entry_ring_make_room(&node->ring, size, size)) {
         node->failure = BASE_E_NOSPACE;
+        return;
     }
+    (void)entry_ring_put(&node->ring, effect->index, &entry);
 }
 
+/* raft_node_receive has made room for all of them. */
 static void carry_entries(struct raft_node *node, const struct raft_effect *effect)
 {
     const struct msg_raft *message = node->message;
     entry_ring_truncate(&node->ring, effect->index, node->last_before);
     for (uint32_t i = effect->skip; i < message->entry_count; i++) {
-        if (!put_entry(node, message->index + 1 + i, &message->entries[i])) {
-            node->failure = BASE_E_NOSPACE;
-            return;
-        }
+        (void)entry_ring_put(&node->ring, message->index + 1 + i, &message->entries[i]);
     }
 }
 
@@ -162,7 +152,7 @@ static void tell_unreachable(struct raft_node *node)
 
 static void carry_out_all(struct raft_node *node)
 {
-    for (uint32_t i = 0; i < node->effects.count; i++) {
+    for (uint32_t i = 0; i < node->effects.count && node->failure == 0; i++) {
         struct raft_effect *effect = &node->effects.list[i];
         if (!node->core.is_halted || effect->type == RAFT_EFFECT_HALT) {
             carry_out(node, effect);
@@ -188,11 +178,13 @@ int node_step(struct raft_node *node, const struct raft_event *event)
         return rc;
     }
     uint64_t ticket = node->effects.ticket;
-    carry_out_all(node);
     node->ring.durable = node->core.persisted;
+    carry_out_all(node);
     tell_unreachable(node);
     if (node->failure != 0) {
-        node_fail(node, node->failure);
+        int failure = node->failure;
+        node->failure = 0;
+        node_fail(node, failure);
         return 0;
     }
     node->effects.ticket = ticket;

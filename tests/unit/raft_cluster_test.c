@@ -1,0 +1,757 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole group of nodes in one process, from a seed: raft/node.c unchanged over a lossy,
+ * reordering net and disks in memory that are slow, hang, and forget what was not committed when a
+ * node crashes. After every millisecond the rules that span nodes are checked from outside: one
+ * leader a term, one vote a term, log matching, leader completeness, equal state machines, nothing
+ * committed that is not durable on a majority, reads that see every write acknowledged before.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/cm.h"
+
+#include "base/canary.h"
+#include "base/crc32c.h"
+#include "base/rand.h"
+#include "proto/wire/raft.h"
+#include "raft/core/core.h"
+#include "raft/log_store.h"
+#include "raft/node.h"
+#include "raft/store_mem.h"
+
+#define NODES_MAX 5
+#define PACKETS_MAX 4096
+#define TERMS_MAX 4096
+#define ENTRIES_MAX 65536
+#define CLUSTER_ID 77
+
+struct packet {
+    int64_t at_ms;
+    size_t from, to;
+    size_t len;
+    uint8_t *data;
+};
+
+struct pending_read {
+    uint64_t cookie;
+    uint64_t floor;
+};
+
+struct confirm_slot {
+    struct raft_confirm confirm;
+    uint64_t floor_term;
+    bool is_busy;
+};
+
+struct world;
+struct host {
+    struct world *world;
+    size_t number;
+    struct store_mem *store;
+    struct raft_node *node;
+    bool is_up;
+    bool is_refused;
+    int64_t hang_until_ms;
+    uint64_t life;
+    uint64_t commit_seen;
+    uint64_t term_seen;
+    uint64_t committed_checked;
+    struct pending_read reads[64];
+    struct confirm_slot confirms[8];
+};
+
+struct world {
+    uint64_t seed;
+    struct base_rand rand;
+    int64_t now_ms;
+    size_t count;
+    struct host hosts[NODES_MAX];
+    bool is_cut[NODES_MAX][NODES_MAX];
+    uint32_t loss_ppm, duplicate_ppm, slow_ppm;
+    bool has_faults;
+    struct packet packets[PACKETS_MAX];
+    size_t packet_count;
+
+    uint64_t leader_of[TERMS_MAX];            /* R1 */
+    uint64_t voted_for[NODES_MAX][TERMS_MAX]; /* R2 */
+    uint64_t committed_term[ENTRIES_MAX];     /* R4, R7 */
+    uint32_t applied_hash[ENTRIES_MAX];       /* R5 */
+    uint64_t committed_last;
+    uint64_t acked_last;
+    uint64_t leader_term_max;
+    uint64_t next_cookie;
+    uint64_t acked_count, read_count, confirm_count, crash_count, dropped_count;
+    const char *broken;
+    uint8_t scratch[1 << 20];
+};
+
+static void violate(struct world *w, const char *what)
+{
+    if (w->broken == NULL) {
+        w->broken = what;
+    }
+}
+
+static uint64_t pick(struct world *w, uint64_t low, uint64_t high)
+{
+    return base_rand_between(&w->rand, low, high);
+}
+
+static bool chance(struct world *w, uint32_t ppm)
+{
+    return base_rand_chance_ppm(&w->rand, ppm);
+}
+
+/* --- ports --- */
+
+static struct base_mono clock_now(void *ctx)
+{
+    struct host *h = ctx;
+    return (struct base_mono){(h->world->now_ms + 1000) * BASE_US_PER_MS};
+}
+
+static struct base_wall clock_wall(void *ctx)
+{
+    (void)ctx;
+    return (struct base_wall){0};
+}
+
+static void watch_votes(struct world *w, size_t from, struct slice payload)
+{
+    struct wire_arena arena;
+    struct msg_raft m;
+    wire_arena_init(&arena, w->scratch, sizeof(w->scratch));
+    if (wire_raft_decode(slice_skip(payload, 1), &arena, &m) != 0) {
+        violate(w, "a node sends what cannot be decoded");
+        return;
+    }
+    if (m.type == MSG_RAFT_VOTE_REPLY && !m.is_rejected && m.term < TERMS_MAX) {
+        uint64_t *voted = &w->voted_for[from][m.term];
+        if (*voted != 0 && *voted != m.to) {
+            violate(w, "R2: two votes in one term");
+        }
+        *voted = m.to;
+    }
+    if (m.type == MSG_RAFT_VOTE && m.term < TERMS_MAX) {
+        uint64_t *voted = &w->voted_for[from][m.term];
+        if (*voted != 0 && *voted != m.from) {
+            violate(w, "R2: a candidate voted for another one");
+        }
+        *voted = m.from;
+    }
+}
+
+static void put_packet(struct world *w, size_t from, size_t to, struct slice payload)
+{
+    if (w->packet_count == PACKETS_MAX) {
+        return;
+    }
+    struct packet *p = &w->packets[w->packet_count++];
+    uint64_t delay = chance(w, w->slow_ppm) ? pick(w, 5, 400) : pick(w, 0, 3);
+    *p = (struct packet){
+        .at_ms = w->now_ms + (int64_t)delay, .from = from, .to = to, .len = payload.len};
+    p->data = malloc(payload.len);
+    assert_non_null(p->data);
+    memcpy(p->data, payload.data, payload.len);
+}
+
+static bool net_send(void *ctx, uint64_t link, struct slice payload)
+{
+    struct host *h = ctx;
+    struct world *w = h->world;
+    size_t to = (size_t)link - 1;
+    watch_votes(w, h->number, payload);
+    if (w->is_cut[h->number][to]) {
+        return chance(w, 500000);
+    }
+    if (chance(w, w->loss_ppm)) {
+        return true;
+    }
+    put_packet(w, h->number, to, payload);
+    if (chance(w, w->duplicate_ppm)) {
+        put_packet(w, h->number, to, payload);
+    }
+    return true;
+}
+
+/* --- state machine: a chain of checksums in the store --- */
+
+static int machine_apply(void *ctx, struct store_txn *txn, const struct raft_applied *entry,
+                         struct buf *result)
+{
+    struct host *h = ctx;
+    struct world *w = h->world;
+    uint8_t memory[4];
+    struct slice value = SLICE_EMPTY;
+    uint32_t hash = 0;
+    int rc = store_get(txn, STORE_KV_CURRENT, SLICE_LIT("hash"), &value);
+    if (rc == 0) {
+        rc = slice_take_u32_be(&value, &hash);
+    } else if (rc == BASE_E_NOTFOUND) {
+        rc = 0;
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    hash = base_crc32c(hash + (uint32_t)entry->index, entry->data);
+    if (entry->index < ENTRIES_MAX) {
+        uint32_t *known = &w->applied_hash[entry->index];
+        if (*known != 0 && *known != hash) {
+            violate(w, "R5: state machines differ");
+        }
+        *known = hash;
+    }
+    struct buf b = buf_over(memory, sizeof(memory));
+    buf_put_u32_be(&b, hash);
+    buf_put_u64_be(result, entry->index);
+    return store_put(txn, STORE_KV_CURRENT, SLICE_LIT("hash"), buf_slice(&b));
+}
+
+static void machine_applied(void *ctx, uint64_t index, uint64_t term, uint64_t cookie,
+                            struct slice result)
+{
+    struct host *h = ctx;
+    struct world *w = h->world;
+    uint64_t told = 0;
+    assert_int_equal(slice_take_u64_be(&result, &told), 0);
+    assert_true(told == index);
+    (void)term;
+    if (cookie != 0) {
+        w->acked_count++;
+        w->acked_last = index > w->acked_last ? index : w->acked_last;
+        if (index > w->committed_last && index < ENTRIES_MAX) {
+            w->committed_last = index;
+        }
+    }
+}
+
+static void machine_dropped(void *ctx, uint64_t cookie, int status)
+{
+    struct host *h = ctx;
+    assert_true(cookie != 0 && status == BASE_E_CANCELED);
+    h->world->dropped_count++;
+}
+
+static void machine_read_ready(void *ctx, uint64_t cookie, int status)
+{
+    struct host *h = ctx;
+    struct raft_node_status s;
+    raft_node_status(h->node, &s);
+    for (size_t i = 0; i < BASE_COUNT_OF(h->reads); i++) {
+        if (h->reads[i].cookie == cookie) {
+            h->reads[i].cookie = 0;
+            if (status == 0 && s.applied_index < h->reads[i].floor) {
+                violate(h->world, "R9: a read misses an acknowledged write");
+            }
+            h->world->read_count += status == 0;
+            return;
+        }
+    }
+    violate(h->world, "a read was answered twice");
+}
+
+static void machine_started(void *ctx, int status)
+{
+    struct host *h = ctx;
+    h->is_refused = status != 0;
+    if (status != 0) {
+        violate(h->world, "a node refuses to start");
+    }
+}
+
+static void machine_halted(void *ctx, int status)
+{
+    struct host *h = ctx;
+    (void)status;
+    violate(h->world, "a node halted without a fault of its disk");
+}
+
+static void confirm_done(struct raft_confirm *confirm, int status)
+{
+    struct confirm_slot *slot = (struct confirm_slot *)(void *)confirm;
+    slot->is_busy = false;
+    if (status == 0 && confirm->term < slot->floor_term) {
+        slot->floor_term = UINT64_MAX; /* seen by check_confirms */
+    }
+}
+
+/* --- life of hosts --- */
+
+static void boot(struct host *h)
+{
+    struct world *w = h->world;
+    struct raft_member members[NODES_MAX];
+    memset(members, 0, sizeof(members));
+    for (size_t i = 0; i < w->count; i++) {
+        members[i].id = i + 1;
+    }
+    struct raft_node_config config = {.cluster_id = CLUSTER_ID,
+                                      .id = h->number + 1,
+                                      .members = members,
+                                      .member_count = w->count,
+                                      .seed = w->seed * 1000 + h->number * 100000 + h->life++,
+                                      .entry_bytes_max = 4096,
+                                      .memory_bytes_max = 64 << 10,
+                                      .memory_bytes_usual = 8 << 10,
+                                      .result_bytes_max = 256,
+                                      .proposals_max = 256,
+                                      .reads_max = 64};
+    struct raft_node_ports ports = {.store = store_mem_port(h->store),
+                                    .net = {.ctx = h, .send = net_send},
+                                    .clock = {.ctx = h, .now = clock_now, .wall = clock_wall}};
+    struct raft_machine machine = {.ctx = h,
+                                   .apply = machine_apply,
+                                   .applied = machine_applied,
+                                   .dropped = machine_dropped,
+                                   .read_ready = machine_read_ready,
+                                   .started = machine_started,
+                                   .halted = machine_halted};
+    assert_int_equal(raft_node_create(&config, &ports, &machine, &h->node), 0);
+    memset(h->reads, 0, sizeof(h->reads));
+    memset(h->confirms, 0, sizeof(h->confirms));
+    h->commit_seen = 0;
+    h->committed_checked = 0;
+    h->hang_until_ms = 0;
+    h->is_up = true;
+    raft_node_start(h->node);
+}
+
+static void crash(struct host *h)
+{
+    store_mem_crash(h->store);
+    h->node = raft_node_destroy(h->node);
+    h->is_up = false;
+    h->world->crash_count++;
+}
+
+static struct world *world_make(uint64_t seed, size_t count)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    w->seed = seed;
+    w->rand = base_rand_make(seed, 1);
+    w->count = count;
+    w->has_faults = true;
+    w->next_cookie = 1;
+    w->loss_ppm = (uint32_t)pick(w, 0, 1) * (uint32_t)pick(w, 0, 200000);
+    w->duplicate_ppm = (uint32_t)pick(w, 0, 100000);
+    w->slow_ppm = (uint32_t)pick(w, 0, 1) * (uint32_t)pick(w, 0, 100000);
+    for (size_t i = 0; i < count; i++) {
+        w->hosts[i].world = w;
+        w->hosts[i].number = i;
+        w->hosts[i].store = store_mem_create();
+        assert_non_null(w->hosts[i].store);
+        boot(&w->hosts[i]);
+    }
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        struct host *h = &w->hosts[i];
+        if (h->is_up) {
+            crash(h);
+        }
+        h->store = store_mem_destroy(h->store);
+    }
+    for (size_t i = 0; i < w->packet_count; i++) {
+        free(w->packets[i].data);
+    }
+    free(w);
+}
+
+/* --- one millisecond --- */
+
+static void deliver(struct world *w)
+{
+    for (size_t i = 0; i < w->packet_count;) {
+        struct packet p = w->packets[i];
+        if (p.at_ms > w->now_ms) {
+            i++;
+            continue;
+        }
+        w->packets[i] = w->packets[--w->packet_count];
+        struct host *h = &w->hosts[p.to];
+        if (h->is_up && !w->is_cut[p.from][p.to] &&
+            raft_node_receive(h->node, p.from + 1, slice_from(p.data, p.len)) != 0) {
+            violate(w, "a node refuses another one's frame");
+        }
+        free(p.data);
+    }
+}
+
+static void run_disk(struct host *h)
+{
+    struct world *w = h->world;
+    if (w->now_ms < h->hang_until_ms) {
+        return;
+    }
+    for (uint64_t n = pick(w, 0, 6); n > 0; n--) {
+        (void)store_mem_run_one(h->store);
+    }
+    if (chance(w, 400000)) {
+        store_mem_commit(h->store);
+    }
+    (void)store_mem_complete(h->store);
+}
+
+static void ask(struct world *w)
+{
+    struct host *h = &w->hosts[pick(w, 0, w->count - 1)];
+    if (!h->is_up) {
+        return;
+    }
+    if (chance(w, 500000)) {
+        uint8_t data[600];
+        memset(data, (int)(w->next_cookie & 0xff), sizeof(data));
+        (void)!raft_node_propose(h->node, slice_from(data, pick(w, 1, sizeof(data))),
+                                 w->next_cookie++, NULL, NULL);
+        return;
+    }
+    if (chance(w, 600000)) {
+        for (size_t i = 0; i < BASE_COUNT_OF(h->reads); i++) {
+            if (h->reads[i].cookie == 0) {
+                uint64_t cookie = w->next_cookie++;
+                h->reads[i] = (struct pending_read){.cookie = cookie, .floor = w->acked_last};
+                if (raft_node_read(h->node, cookie) != 0) {
+                    h->reads[i].cookie = 0;
+                }
+                return;
+            }
+        }
+        return;
+    }
+    struct confirm_slot *slot = &h->confirms[pick(w, 0, BASE_COUNT_OF(h->confirms) - 1)];
+    if (!slot->is_busy) {
+        slot->confirm.done = confirm_done;
+        slot->floor_term = w->leader_term_max;
+        slot->is_busy = raft_node_confirm(h->node, &slot->confirm) == 0;
+        w->confirm_count += slot->is_busy;
+    }
+}
+
+static void cut_some(struct world *w)
+{
+    size_t one = (size_t)pick(w, 0, w->count - 1);
+    bool is_one_way = chance(w, 300000);
+    for (size_t i = 0; i < w->count; i++) {
+        if (i != one && chance(w, 700000)) {
+            w->is_cut[one][i] = true;
+            w->is_cut[i][one] = !is_one_way;
+        }
+    }
+}
+
+static void heal_net(struct world *w)
+{
+    memset(w->is_cut, 0, sizeof(w->is_cut));
+}
+
+static void do_faults(struct world *w)
+{
+    struct host *h = &w->hosts[pick(w, 0, w->count - 1)];
+    if (chance(w, 3000)) {
+        if (h->is_up) {
+            crash(h);
+        }
+    }
+    for (size_t i = 0; i < w->count; i++) {
+        if (!w->hosts[i].is_up && chance(w, 8000)) {
+            boot(&w->hosts[i]);
+        }
+    }
+    if (chance(w, 1500)) {
+        cut_some(w);
+    }
+    if (chance(w, 3000)) {
+        heal_net(w);
+    }
+    if (chance(w, 1000) && h->is_up) {
+        h->hang_until_ms = w->now_ms + (int64_t)pick(w, 100, 1500);
+    }
+}
+
+/* --- rules that span nodes --- */
+
+/* Is entry (index, term) durable here? A crashed host's store holds what was committed. */
+static bool is_durable_at(struct host *h, uint64_t index, uint64_t term)
+{
+    struct msg_raft_entry entry;
+    struct raft_node_status s = {0};
+    if (h->is_up) {
+        raft_node_status(h->node, &s);
+        if (s.is_started) {
+            return s.persisted_index >= index &&
+                   raft_core_log_term(raft_node_core(h->node), index) == term;
+        }
+    }
+    return log_store_get(store_mem_txn(h->store), index, &entry) == 0 && entry.term == term;
+}
+
+static void check_committed(struct world *w, struct host *h, const struct raft_core *core)
+{
+    uint64_t commit = raft_core_commit(core);
+    for (uint64_t i = h->committed_checked + 1; i <= commit && i < ENTRIES_MAX; i++) {
+        uint64_t term = raft_core_log_term(core, i);
+        if (w->committed_term[i] != 0 && w->committed_term[i] != term) {
+            violate(w, "R3: committed entries differ");
+        }
+        if (w->committed_term[i] == 0) {
+            size_t durable = 0;
+            for (size_t n = 0; n < w->count; n++) {
+                durable += is_durable_at(&w->hosts[n], i, term);
+            }
+            if (durable < w->count / 2 + 1) {
+                violate(w, "R7: committed without being durable on a majority");
+            }
+            w->committed_term[i] = term;
+            w->committed_last = i > w->committed_last ? i : w->committed_last;
+        }
+    }
+    h->committed_checked = commit;
+    if (commit < h->commit_seen) {
+        violate(w, "R6: the commit index goes back");
+    }
+    h->commit_seen = commit;
+}
+
+static void check_leader_rules(struct world *w, struct host *h, const struct raft_core *core)
+{
+    uint64_t term = raft_core_term(core);
+    if (raft_core_role(core) != RAFT_LEADER || term >= TERMS_MAX) {
+        return;
+    }
+    if (w->leader_of[term] != 0 && w->leader_of[term] != h->number + 1) {
+        violate(w, "R1: two leaders in one term");
+    }
+    if (w->leader_of[term] == 0) {
+        w->leader_of[term] = h->number + 1;
+        for (uint64_t i = 1; i <= w->committed_last; i++) {
+            if (w->committed_term[i] != 0 && w->committed_term[i] <= term &&
+                raft_core_log_term(core, i) != w->committed_term[i] && term > w->leader_term_max) {
+                violate(w, "R4: a leader lacks a committed entry");
+            }
+        }
+    }
+    w->leader_term_max = term > w->leader_term_max ? term : w->leader_term_max;
+}
+
+static void check_matching(struct world *w, const struct raft_core *a, const struct raft_core *b)
+{
+    uint64_t last = raft_core_last_index(a);
+    last = raft_core_last_index(b) < last ? raft_core_last_index(b) : last;
+    bool must_agree = false;
+    for (uint64_t i = last; i > 0; i--) {
+        bool agrees = raft_core_log_term(a, i) == raft_core_log_term(b, i);
+        if (must_agree && !agrees) {
+            violate(w, "R3: logs agree at an entry and differ before it");
+        }
+        must_agree = must_agree || agrees;
+    }
+}
+
+static void check_confirms(struct world *w, const struct host *h)
+{
+    for (size_t i = 0; i < BASE_COUNT_OF(h->confirms); i++) {
+        if (h->confirms[i].floor_term == UINT64_MAX) {
+            violate(w, "R9: a deposed leader was confirmed");
+        }
+    }
+}
+
+static void check_rules(struct world *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        struct host *h = &w->hosts[i];
+        struct raft_node_status s;
+        if (!h->is_up) {
+            continue;
+        }
+        raft_node_status(h->node, &s);
+        if (!s.is_started) {
+            continue;
+        }
+        const struct raft_core *core = raft_node_core(h->node);
+        if (raft_core_check(core) != NULL) {
+            violate(w, raft_core_check(core));
+        }
+        check_committed(w, h, core);
+        check_leader_rules(w, h, core);
+        check_confirms(w, h);
+        if (s.applied_index > s.commit_index) {
+            violate(w, "applied beyond the commit index");
+        }
+    }
+    for (size_t i = 0; i < w->count && w->now_ms % 64 == 0; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (w->hosts[i].is_up && w->hosts[j].is_up) {
+                check_matching(w, raft_node_core(w->hosts[i].node),
+                               raft_node_core(w->hosts[j].node));
+            }
+        }
+    }
+}
+
+static void step(struct world *w)
+{
+    w->now_ms++;
+    if (w->has_faults) {
+        do_faults(w);
+    }
+    deliver(w);
+    for (size_t i = 0; i < w->count; i++) {
+        struct host *h = &w->hosts[i];
+        if (!h->is_up) {
+            continue;
+        }
+        run_disk(h);
+        if (raft_node_deadline(h->node).us <= clock_now(h).us) {
+            raft_node_tick(h->node);
+        }
+    }
+    if (chance(w, 300000)) {
+        ask(w);
+    }
+    check_rules(w);
+}
+
+static void end_faults(struct world *w)
+{
+    w->has_faults = false;
+    w->loss_ppm = w->duplicate_ppm = w->slow_ppm = 0;
+    heal_net(w);
+    for (size_t i = 0; i < w->count; i++) {
+        w->hosts[i].hang_until_ms = 0;
+        if (!w->hosts[i].is_up) {
+            boot(&w->hosts[i]);
+        }
+    }
+}
+
+static void check_converged(struct world *w)
+{
+    uint64_t applied = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        struct raft_node_status s;
+        raft_node_status(w->hosts[i].node, &s);
+        applied = s.applied_index > applied ? s.applied_index : applied;
+    }
+    for (size_t i = 0; i < w->count; i++) {
+        struct raft_node_status s;
+        raft_node_status(w->hosts[i].node, &s);
+        if (s.applied_index + 100 < applied || s.leader_id == 0) {
+            violate(w, "R15: a node did not catch up after healing");
+        }
+    }
+}
+
+static uint64_t total_acked, total_read, total_confirmed, total_crashes;
+
+/* The first broken rule of this seed, or NULL. */
+static const char *run_seed(uint64_t seed, size_t count, int64_t fault_ms)
+{
+    struct world *w = world_make(seed, count);
+    while (w->now_ms < fault_ms && w->broken == NULL) {
+        step(w);
+    }
+    end_faults(w);
+    while (w->now_ms < fault_ms + 2000 && w->broken == NULL) {
+        step(w);
+    }
+    uint64_t acked = w->acked_count;
+    while (w->now_ms < fault_ms + 4000 && w->broken == NULL) {
+        step(w);
+    }
+    if (w->broken == NULL && w->acked_count < acked + 10) {
+        violate(w, "R15: nothing commits after healing");
+    }
+    if (w->broken == NULL) {
+        check_converged(w);
+    }
+    total_acked += w->acked_count;
+    total_read += w->read_count;
+    total_confirmed += w->confirm_count;
+    total_crashes += w->crash_count;
+    const char *broken = w->broken;
+    world_free(w);
+    return broken;
+}
+
+static void run_many(uint64_t first, uint64_t seeds, size_t count, int64_t fault_ms)
+{
+    for (uint64_t seed = first; seed < first + seeds; seed++) {
+        const char *broken = run_seed(seed, count, fault_ms);
+        if (broken != NULL) {
+            (void)fprintf(stderr, "seed %llu, %zu nodes: %s\n", (unsigned long long)seed, count,
+                          broken);
+        }
+        assert_null(broken);
+    }
+}
+
+static uint64_t seeds_wanted(uint64_t usual)
+{
+    const char *text = getenv("RAFT_SEEDS");
+    uint64_t seeds = usual;
+    if (text != NULL && slice_to_u64(slice_from_text(text), &seeds) != 0) {
+        seeds = usual;
+    }
+    return seeds;
+}
+
+static void test_three_nodes_under_faults(void **state)
+{
+    (void)state;
+    run_many(1, seeds_wanted(120), 3, 6000);
+    assert_true(total_acked > 1000 && total_read > 1000 && total_confirmed > 1000 &&
+                total_crashes > 100);
+}
+
+static void test_five_nodes_under_faults(void **state)
+{
+    (void)state;
+    run_many(5001, seeds_wanted(60), 5, 6000);
+}
+
+static void test_one_node_under_crashes(void **state)
+{
+    (void)state;
+    run_many(9001, seeds_wanted(60), 1, 4000);
+}
+
+#ifdef QUORATE_CANARIES
+static void expect_caught(const char *name, const char *rule)
+{
+    bool is_caught = false;
+    assert_true(base_canary_select(name));
+    for (uint64_t seed = 1; seed < 2000 && !is_caught; seed++) {
+        const char *broken = run_seed(seed, seed % 2 == 0 ? 5 : 3, 6000);
+        is_caught = broken != NULL && strncmp(broken, rule, strlen(rule)) == 0;
+    }
+    assert_true(base_canary_select(""));
+    assert_true(is_caught);
+}
+
+static void test_planted_bugs_are_caught(void **state)
+{
+    (void)state;
+    expect_caught("vote-not-persisted", "R2");
+    expect_caught("ack-before-flush", "R7");
+    expect_caught("read-without-confirmation", "R9");
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_node_under_crashes),
+        cmocka_unit_test(test_three_nodes_under_faults),
+        cmocka_unit_test(test_five_nodes_under_faults),
+#ifdef QUORATE_CANARIES
+        cmocka_unit_test(test_planted_bugs_are_caught),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
