@@ -42,10 +42,8 @@ struct kv_call {
     void (*done)(struct kv_call *call, enum kv_error error, struct slice response);
     /* the service's own */
     struct kv_call *next;
-    uint64_t id;
-    uint64_t barrier_wanted;
-    bool is_retry;
     enum kv_error error;
+    bool is_postponed;
     size_t response_at;
     size_t response_len;
 };
@@ -72,9 +70,7 @@ struct kv_barrier {
      * every entry committed before is applied as seen by a later store job. Else BASE_E_NOTLEADER,
      * BASE_E_NOQUORUM, BASE_E_TIMEOUT, ... */
     void (*done)(struct kv_barrier *barrier, int status);
-    /* the service's own */
-    struct kv_barrier *next;
-    uint64_t id;
+    struct kv_barrier *next; /* the service's own */
 };
 
 struct kv_service_options {
@@ -91,8 +87,10 @@ struct kv_service_options {
     /* On every node, in log order, for every swap applied (won or void) and every record loaded.
      * Slices are valid during the call. May be NULL. */
     void (*swapped)(void *user, const struct kv_swapped *swapped);
-    /* The Raft role changed. May be NULL. */
+    /* What the Raft node tells its machine, passed on (raft/node.h). Each may be NULL. */
     void (*role_changed)(void *user);
+    void (*started)(void *user, int status);
+    void (*halted)(void *user, int status);
     /* An applied entry changed the store to this revision (seat of the watch). May be NULL. */
     void (*revised)(void *user, int64_t revision);
 };
@@ -130,7 +128,8 @@ MUST_CHECK int kv_service_load_records(struct kv_service *service,
 void kv_service_receive(struct kv_service *service, uint64_t from, struct slice payload);
 
 /* Passes time: ends calls that are over their deadline. To be called at least every 100 ms while
- * kv_service_open_calls is not 0, and once a second otherwise. */
+ * kv_service_open_calls is not 0, and once a second otherwise. A call ends at the first tick past
+ * its deadline. */
 void kv_service_tick(struct kv_service *service, struct base_mono now);
 size_t kv_service_open_calls(const struct kv_service *service);
 

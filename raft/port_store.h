@@ -84,6 +84,12 @@ static inline int store_scan_back(struct store_txn *txn, enum store_table table,
     return txn->ops->scan_back(txn, table, before, visit, ctx);
 }
 
+/* Size of the store as it stands on disk, and the part of it that is in use. */
+static inline int store_size(struct store_txn *txn, uint64_t *ret_bytes, uint64_t *ret_bytes_used)
+{
+    return txn->ops->size(txn, ret_bytes, ret_bytes_used);
+}
+
 /* One piece of work. The submitter owns the memory and keeps it until done was called. */
 struct store_job {
     /* Storage thread. Negative: the whole batch is void and the node must stop. */

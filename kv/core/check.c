@@ -80,6 +80,7 @@ struct flat {
 
 struct tree {
     size_t count;
+    size_t compares; /* of all levels; bounded as the operations are */
     struct flat ops[KV_TXN_TOTAL_MAX];
 };
 
@@ -118,6 +119,12 @@ static enum kv_error flatten_branch(struct tree *tree, const struct kv_ops *ops,
             return KV_E_TOO_MANY_OPS;
         }
         tree->ops[tree->count++] = (struct flat){&ops->items[i], parent, (uint32_t)i, is_else};
+        if (ops->items[i].kind == KV_OP_TXN) {
+            tree->compares += ops->items[i].txn.compares.count;
+            if (tree->compares > KV_TXN_TOTAL_MAX) {
+                return KV_E_TOO_MANY_OPS;
+            }
+        }
         enum kv_error error = check_op(&ops->items[i]);
         if (error != KV_OK) {
             return error;

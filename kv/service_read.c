@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key-value service: reads.
+ *
+ * Reads that come while a barrier is under way wait for the next one, as a barrier proves only what
+ * was committed before it began; all that wait share it. What is ready runs in a store job, up to
+ * its buffer; a read that finds the buffer full goes first in the next job. Two buffers, so that
+ * one job can run while the other's answers are handed out.
+ */
+#include "base/assert.h"
+#include "kv/service_internal.h"
+#include "proto/wire/kv.h"
+
+static int job_run(struct store_job *job, struct store_txn *txn);
+static void job_done(struct store_job *job, int status);
+
+void reads_open(struct kv_service *service, uint8_t *memory)
+{
+    for (size_t i = 0; i < READ_JOBS_MAX; i++) {
+        struct read_job *job = &service->read_jobs[i];
+        job->service = service;
+        job->out = buf_over(memory + i * (size_t)KV_RESPONSE_MAX, KV_RESPONSE_MAX);
+        job->job = (struct store_job){.run = job_run, .done = job_done, .is_read_only = true};
+    }
+}
+
+/* --- barriers --- */
+
+static void barriers_end(struct kv_barrier *list, int status)
+{
+    while (list != NULL) {
+        struct kv_barrier *barrier = list;
+        list = list->next;
+        barrier->done(barrier, status);
+    }
+}
+
+static struct round *round_free(struct kv_service *service)
+{
+    for (size_t i = 0; i < ROUNDS_MAX; i++) {
+        if (service->rounds[i].cookie == 0) {
+            return &service->rounds[i];
+        }
+    }
+    return NULL;
+}
+
+/* Starts a round for everything that waits. The answer of raft_node_read, or BASE_E_BUSY. */
+static int round_start(struct kv_service *service)
+{
+    struct round *round = round_free(service);
+    if (round == NULL) {
+        return BASE_E_BUSY;
+    }
+    uint64_t cookie = ++service->last_round;
+    int rc = raft_node_read(service->options.node, cookie);
+    if (rc == 0) {
+        *round = (struct round){cookie, service->waiting, service->waiting_barriers};
+        service->waiting = (struct call_list){0};
+        service->waiting_barriers = NULL;
+    }
+    return rc;
+}
+
+static void waiting_pump(struct kv_service *service)
+{
+    if (service->waiting.head == NULL && service->waiting_barriers == NULL) {
+        return;
+    }
+    struct raft_node_status status;
+    raft_node_status(service->options.node, &status);
+    struct kv_barrier *barriers = NULL;
+    if (status.role !=
+        RAFT_LEADER) { /* calls wait for a leader, proofs that this node leads do not */
+        barriers = service->waiting_barriers;
+        service->waiting_barriers = NULL;
+    }
+    (void)round_start(service); /* when it cannot be, the next tick or change of role asks again */
+    barriers_end(barriers, BASE_E_NOTLEADER);
+}
+
+static struct round *round_find(struct kv_service *service, uint64_t cookie)
+{
+    for (size_t i = 0; i < ROUNDS_MAX; i++) {
+        if (service->rounds[i].cookie == cookie) {
+            return &service->rounds[i];
+        }
+    }
+    return NULL;
+}
+
+void service_read_ready(void *ctx, uint64_t cookie, int status)
+{
+    struct kv_service *service = ctx;
+    struct round *found = round_find(service, cookie);
+    if (found == NULL) {
+        return; /* given up by reads_fail */
+    }
+    struct round round = *found;
+    *found = (struct round){0};
+    struct call_list *to = status == 0 ? &service->ready : &service->waiting;
+    for (struct kv_call *call = list_pop(&round.calls); call != NULL;
+         call = list_pop(&round.calls)) {
+        list_push(to, call);
+    }
+    barriers_end(round.barriers, status);
+    if (status == 0) {
+        reads_pump(service);
+    } /* else the next tick or change of role asks again */
+}
+
+int kv_service_barrier(struct kv_service *service, struct kv_barrier *barrier)
+{
+    struct raft_node_status status;
+    raft_node_status(service->options.node, &status);
+    if (service->is_halted || status.role != RAFT_LEADER) {
+        return BASE_E_NOTLEADER;
+    }
+    barrier->next = service->waiting_barriers;
+    service->waiting_barriers = barrier;
+    if (round_free(service) != NULL) {
+        int rc = round_start(service);
+        if (rc != 0) {
+            service->waiting_barriers = barrier->next;
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* --- store jobs --- */
+
+static void fill_header(const struct read_job *job, struct kv_header *header)
+{
+    header->cluster_id = job->service->options.cluster_id;
+    header->member_id = job->service->options.member_id;
+    header->raft_term = job->status.term;
+}
+
+static int status_read(const struct read_job *job, struct store_txn *txn,
+                       struct kv_outcome *outcome)
+{
+    struct kv_status_response *response = &outcome->response.status;
+    uint64_t bytes = 0;
+    uint64_t bytes_used = 0;
+    int rc = store_size(txn, &bytes, &bytes_used);
+    *response = (struct kv_status_response){.has_header = true,
+                                            .header.revision = job->revision,
+                                            .version = job->service->options.version,
+                                            .db_size = (int64_t)bytes,
+                                            .leader = job->status.leader_id,
+                                            .raft_index = job->status.commit_index,
+                                            .raft_term = job->status.term,
+                                            .raft_applied_index = job->status.applied_index,
+                                            .db_size_in_use = (int64_t)bytes_used};
+    static struct slice no_leader = {(const uint8_t *)"etcdserver: no leader", 21};
+    if (job->status.leader_id == 0) {
+        response->errors = (struct kv_texts){&no_leader, 1};
+    }
+    fill_header(job, &response->header);
+    return rc;
+}
+
+static int call_read(struct read_job *job, struct store_txn *txn, const struct kv_call *call,
+                     struct kv_outcome *outcome)
+{
+    struct kv_service *service = job->service;
+    outcome->error = KV_OK;
+    outcome->is_cut = false;
+    outcome->response.kind = call->request->kind;
+    switch (call->request->kind) {
+    case KV_KIND_STATUS:
+        return status_read(job, txn, outcome);
+    case KV_KIND_MEMBER_LIST:
+        outcome->response.member_list = (struct kv_member_list_response){
+            .has_header = true, .members = service->options.members};
+        fill_header(job, &outcome->response.member_list.header);
+        return 0;
+    default:
+        base_arena_reset(&service->scratch.arena);
+        int rc = kv_core_read(txn, &service->scratch, call->request, outcome);
+        if (rc == 0 && outcome->error == KV_OK) {
+            fill_header(job, call->request->kind == KV_KIND_RANGE ? &outcome->response.range.header
+                                                                  : &outcome->response.txn.header);
+        }
+        return rc;
+    }
+}
+
+/* Storage thread: answers one call into the buffer; is_postponed when the buffer is full of others.
+ */
+static int call_answer(struct read_job *job, struct store_txn *txn, struct kv_call *call)
+{
+    struct kv_outcome outcome = {0};
+    int rc = call_read(job, txn, call, &outcome);
+    call->error = outcome.error;
+    call->response_at = job->out.len;
+    if (rc == 0 && outcome.error == KV_OK &&
+        (outcome.is_cut || kv_wire_encode_response(&outcome.response, &job->out) != 0)) {
+        job->out.is_full = false;
+        call->is_postponed = !outcome.is_cut && job->out.len > 0;
+        call->error = KV_E_RESPONSE_TOO_LARGE;
+    }
+    call->response_len = job->out.len - call->response_at;
+    return rc;
+}
+
+static int load_record(void *ctx, struct slice name, const struct kv_record *record)
+{
+    struct buf *out = ctx;
+    buf_put_u32_be(out, (uint32_t)name.len);
+    buf_put(out, name);
+    buf_put_u64_be(out, record->epoch);
+    buf_put_u64_be(out, record->revision);
+    buf_put_u32_be(out, (uint32_t)record->blob.len);
+    buf_put(out, record->blob);
+    return out->is_full; /* stop; told when it is done */
+}
+
+static int job_run(struct store_job *store_job, struct store_txn *txn)
+{
+    struct read_job *job = (struct read_job *)store_job; /* its first member */
+    uint64_t bytes = 0;
+    bool is_postponed = false;
+    buf_reset(&job->out);
+    int rc = kv_core_revision(txn, &job->revision);
+    if (rc == 0) {
+        rc = store_size(txn, &bytes, &job->bytes_used);
+    }
+    if (rc == 0 && job->is_load) {
+        rc = kv_core_records(txn, load_record, &job->out);
+    }
+    for (struct kv_call *call = job->calls.head; call != NULL && rc == 0; call = call->next) {
+        call->is_postponed = is_postponed;
+        if (!is_postponed) {
+            rc = call_answer(job, txn, call);
+            is_postponed = call->is_postponed;
+        }
+    }
+    return rc;
+}
+
+/* Hands the loaded records out, one by one. */
+static int load_tell(const struct read_job *job)
+{
+    const struct kv_service_options *options = &job->service->options;
+    struct slice rest = buf_slice(&job->out);
+    if (job->out.is_full) {
+        return BASE_E_TOOBIG;
+    }
+    while (rest.len > 0) {
+        struct kv_swapped record = {.is_loaded = true, .is_won = true};
+        uint32_t len = 0;
+        int rc = slice_take_u32_be(&rest, &len);
+        rc = rc != 0 ? rc : slice_take_bytes(&rest, len, &record.name);
+        rc = rc != 0 ? rc : slice_take_u64_be(&rest, &record.epoch);
+        rc = rc != 0 ? rc : slice_take_u64_be(&rest, &record.revision);
+        rc = rc != 0 ? rc : slice_take_u32_be(&rest, &len);
+        rc = rc != 0 ? rc : slice_take_bytes(&rest, len, &record.blob);
+        BASE_ASSERT(rc == 0);
+        if (options->swapped != NULL) {
+            options->swapped(options->user, &record);
+        }
+    }
+    return 0;
+}
+
+static void load_end(struct read_job *job, int status)
+{
+    struct kv_service *service = job->service;
+    void (*loaded)(void *user, int status) = service->loaded;
+    status = status == 0 ? load_tell(job) : status;
+    service->loaded = NULL;
+    loaded(service->options.user, status);
+}
+
+static void job_done(struct store_job *store_job, int status)
+{
+    struct read_job *job = (struct read_job *)store_job;
+    struct kv_service *service = job->service;
+    struct call_list calls = job->calls;
+    struct call_list postponed = {0};
+    job->calls = (struct call_list){0};
+    if (status == 0) {
+        service->bytes_used = job->bytes_used;
+        if (job->revision > service->revision) {
+            service->revision = job->revision; /* after a start, before the first entry */
+        }
+    }
+    if (job->is_load) {
+        load_end(job, status);
+    }
+    for (struct kv_call *call = list_pop(&calls); call != NULL; call = list_pop(&calls)) {
+        if (status == 0 && call->is_postponed) {
+            list_push(&postponed, call);
+        } else {
+            call_end(service, call, status == 0 ? call->error : KV_E_STOPPED,
+                     slice_from(job->out.data + call->response_at, call->response_len));
+        }
+    }
+    job->is_busy = false;
+    if (postponed.tail != NULL) { /* they are the oldest */
+        postponed.tail->next = service->ready.head;
+        service->ready.head = postponed.head;
+        service->ready.tail = service->ready.tail == NULL ? postponed.tail : service->ready.tail;
+    }
+    reads_pump(service);
+}
+
+static struct read_job *job_free(struct kv_service *service)
+{
+    for (size_t i = 0; i < READ_JOBS_MAX; i++) {
+        if (!service->read_jobs[i].is_busy) {
+            return &service->read_jobs[i];
+        }
+    }
+    return NULL;
+}
+
+/* Sends a job off with all calls that are ready, and with the load when one is wanted. */
+static void job_start(struct kv_service *service, struct read_job *job)
+{
+    job->is_busy = true;
+    job->is_load = service->is_load_wanted;
+    service->is_load_wanted = false;
+    if (!job->is_load) {
+        job->calls = service->ready;
+        service->ready = (struct call_list){0};
+    }
+    service->is_size_stale = false;
+    raft_node_status(service->options.node, &job->status);
+    service->options.store.submit(service->options.store.ctx, &job->job);
+}
+
+void reads_pump(struct kv_service *service)
+{
+    if (service->is_halted) {
+        return;
+    }
+    waiting_pump(service);
+    struct read_job *job = job_free(service);
+    while (job != NULL && (service->is_load_wanted || service->ready.head != NULL)) {
+        job_start(service, job);
+        job = job_free(service);
+    }
+}
+
+/* --- entry points --- */
+
+void reads_accept(struct kv_service *service, struct kv_call *call, bool is_local)
+{
+    list_push(is_local ? &service->ready : &service->waiting, call);
+    reads_pump(service);
+}
+
+int kv_service_load_records(struct kv_service *service, void (*loaded)(void *user, int status))
+{
+    if (service->loaded != NULL || service->is_halted) {
+        return BASE_E_BUSY;
+    }
+    service->loaded = loaded;
+    service->is_load_wanted = true;
+    reads_pump(service);
+    return 0;
+}
+
+void reads_tick(struct kv_service *service)
+{
+    list_expire(service, &service->waiting);
+    for (size_t i = 0; i < ROUNDS_MAX; i++) {
+        list_expire(service, &service->rounds[i].calls);
+    }
+    list_expire(service, &service->ready);
+    reads_pump(service);
+    struct read_job *job = job_free(service);
+    if (service->is_size_stale && job != NULL && !service->is_halted) {
+        job_start(service, job); /* an empty one, for the size that the quota is about */
+    }
+}
+
+void reads_fail(struct kv_service *service, enum kv_error error, int status)
+{
+    struct kv_barrier *barriers = service->waiting_barriers;
+    service->waiting_barriers = NULL;
+    barriers_end(barriers, status);
+    list_fail(service, &service->waiting, error);
+    list_fail(service, &service->ready, error);
+    for (size_t i = 0; i < ROUNDS_MAX; i++) {
+        struct round round = service->rounds[i];
+        service->rounds[i] = (struct round){0};
+        list_fail(service, &round.calls, error);
+        barriers_end(round.barriers, status);
+    }
+    if (service->is_load_wanted) {
+        service->is_load_wanted = false;
+        void (*loaded)(void *user, int load_status) = service->loaded;
+        service->loaded = NULL;
+        loaded(service->options.user, status);
+    }
+}
