@@ -58,7 +58,7 @@ struct guard_spawn {
 
 /* Starts a guard that outlives the caller, in a session of its own, and waits until its socket is
  * there. Blocks up to timeout_ms (it may have to kill leftovers first): call it from a worker or at
- * start. It takes the environment of the caller; the database gets the same. BASE_E_STATE: it
+ * start. It takes the environment of the caller; so does the database. BASE_E_STATE: it
  * refused, its line on stderr says why (a guard is there already, a foreign server runs);
  * BASE_E_TIMEOUT; BASE_E_IO. */
 MUST_CHECK int guard_client_spawn(const struct guard_spawn *spawn, int timeout_ms);

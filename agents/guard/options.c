@@ -50,7 +50,7 @@ static const char option_usage[] =
     "usage: quorate-guard --socket PATH --state-dir DIR [options] -- COMMAND ARGS...\n"
     "       quorate-guard --kill-leftovers --data-dir DIR [--state-dir DIR] -- COMMAND\n"
     "  --margin-us N     margin of the lease (200000)\n"
-    "  --data-dir DIR    of the database: processes that a former guard left there are killed first\n"
+    "  --data-dir DIR    of the database: what a former guard left there is killed first\n"
     "  --cgroup WHERE    auto, none, or a delegated cgroup v2 directory (auto)\n"
     "  --uid N --gid N [--groups N,N]   whom the database runs as\n"
     "  --log FILE | --log-fd N          output of the database (inherited)\n"

@@ -54,7 +54,7 @@ int server_open(struct guard_server *server, const char *path)
     mode_t mask = umask(0177);
     int rc = bind(fd, (const struct sockaddr *)&address, sizeof(address));
     (void)umask(mask);
-    if (rc != 0 || listen(fd, GUARD_CLIENTS_MAX) != 0) {
+    if (rc != 0 || listen(fd, 4 * GUARD_CLIENTS_MAX) != 0) {
         (void)close(fd);
         return BASE_E_IO;
     }

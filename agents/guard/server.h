@@ -3,7 +3,7 @@
  *
  * Every client sees every status. The one that said HELLO last may command; the others' commands
  * are answered with BASE_E_DENIED. A client that sends a bad frame, or does not read, is dropped:
- * it comes back and gets the whole status again. The guard does not depend on any of them.
+ * it comes back and is sent the whole status again. The guard does not depend on any of them.
  */
 #ifndef QUORATE_AGENTS_GUARD_SERVER_H
 #define QUORATE_AGENTS_GUARD_SERVER_H

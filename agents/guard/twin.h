@@ -4,7 +4,7 @@
  *
  * The guard publishes what it owes next, and when, in a page shared with its twin. The twin needs
  * nobody's cooperation: it reads the page and the clock. Being the guard's parent and a subreaper
- * itself, it gets everything that the guard leaves behind, at the instant at which the guard ends.
+ * itself, it inherits all that the guard leaves behind, at the instant at which the guard ends.
  */
 #ifndef QUORATE_AGENTS_GUARD_TWIN_H
 #define QUORATE_AGENTS_GUARD_TWIN_H
