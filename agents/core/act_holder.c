@@ -225,13 +225,13 @@ void agt_do_hand_back(struct agt_run *run)
     a->is_handback_wanted = true;
     /* Whether it was shut down in order stands in the control file; a short look is worth a vote.
      */
-    if (!a->is_gone_seen && base_mono_before(run->now, look_until)) {
+    if (a->is_clean_hoped && !a->is_gone_seen && base_mono_before(run->now, look_until)) {
         agt_wake_at(run, look_until);
         return;
     }
     if (a->handback_epoch != a->guard.epoch) {
         a->handback_epoch = a->guard.epoch;
-        a->is_handback_clean = a->is_gone_seen && a->view.is_shut_down_clean &&
+        a->is_handback_clean = a->is_clean_hoped && a->is_gone_seen && a->view.is_shut_down_clean &&
                                a->ran_epoch == a->guard.epoch && a->opened_epoch == a->guard.epoch;
         a->handback_lsn = a->is_handback_clean ? a->view.shutdown_lsn : 0;
         agt_fx_log(run, "hands the epoch back", a->is_handback_clean ? "clean" : "not clean");

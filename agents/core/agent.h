@@ -201,6 +201,7 @@ struct agt {
     uint8_t streaming_voters;
     uint64_t checkpoint_epoch; /* hand-over: CHECKPOINT has been done for this epoch */
     struct agt_stop stop;
+    bool is_clean_hoped; /* it went after a fast stop of ours: the control file will tell */
     uint64_t handback_epoch;
     bool is_handback_clean;
     uint64_t handback_lsn;

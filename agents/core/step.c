@@ -80,6 +80,7 @@ static void root_gone(struct agt_run *run, enum guard_tree before)
 {
     struct agt *a = run->a;
     a->gone_at = run->now;
+    a->is_clean_hoped = a->stop.is_asked && !a->stop.is_immediate && !a->stop.is_killed;
     a->is_gone_seen = false;
     a->is_start_asked = false;
     a->foreign_views = 0;

@@ -1,0 +1,1077 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unit tests of the agent's core and driver: one named test a rule of safety.md sections 1-8, over
+ * the real guard core and a modelled database. Each ends with the world's own checks.
+ */
+#include "tests/support/cm.h"
+
+#include <string.h>
+
+#include "base/lease_math.h"
+#include "base/name.h"
+#include "tests/unit/agt_world.h"
+
+static struct world w;
+
+static void fresh(void)
+{
+    world_init(&w);
+}
+
+static void good(void)
+{
+    if (w.broken != NULL) {
+        fail_msg("%s", w.broken);
+    }
+}
+
+/* A standby of epoch 1 (holder b), running and receiving. */
+static void standby(void)
+{
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    assert_true(w.report.is_receiving);
+}
+
+/* The holder of epoch 2, promoted from a standby, open. */
+static void primary(void)
+{
+    standby();
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(w.report.is_open);
+}
+
+static void stream_voters(void)
+{
+    w.db.standbys_count = 2;
+    w.db.standbys[0] = (struct msg_standby){
+        .member = world_name("b"), .flush_lsn = w.db.lsn, .is_streaming = true};
+    w.db.standbys[1] = w.db.standbys[0];
+    w.db.standbys[1].member = world_name("d");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+}
+
+/* --- table, disk, lease ------------------------------------------------------------------------
+ */
+
+static void test_table_is_total_and_well_formed(void **state)
+{
+    (void)state;
+    assert_true(agt_table_is_well_formed());
+    for (int s = 0; s < AGT_STATE_COUNT; s++) {
+        for (int g = 0; g < AGT_GOAL_COUNT; g++) {
+            const struct agt_row *row = agt_table_row((enum agt_state)s, (enum agt_goal)g);
+            assert_true(strlen(row->sentence) < 200);
+            /* Nothing is started or promoted without a goal, and nothing but the holder's goals
+             * promotes. */
+            bool is_holders = g == AGT_GOAL_INIT || g == AGT_GOAL_HOLD;
+            if (row->action == AGT_DO_PROMOTE || row->action == AGT_DO_OPEN ||
+                row->action == AGT_DO_START_HOLDER) {
+                assert_true(is_holders);
+            }
+        }
+        assert_true(agt_state_text((enum agt_state)s)[0] != '\0');
+    }
+}
+
+static struct agt_disk disk_sample(void)
+{
+    struct agt_disk d = {.epoch_seen = 9,
+                         .promised = {3, 4},
+                         .role = AGT_ROLE_VOTER,
+                         .opened_epoch = 2,
+                         .opened_lsn = 77,
+                         .opened_root_pid = 4242};
+    /* 2 <- 3 <- 5 (4 never opened), 6 came back on 5's line, 7 <- 6 */
+    struct agt_opening o[] = {{2, 2, 1, 200, 2},
+                              {3, 3, 2, 300, 3},
+                              {5, 5, 3, 500, 5},
+                              {6, 6, 3, 500, 5},
+                              {7, 8, 6, 700, 7}};
+    for (size_t i = 0; i < BASE_COUNT_OF(o); i++) {
+        assert_true(agt_disk_remember(&d, &o[i]));
+    }
+    return d;
+}
+
+static void test_disk_survives_and_refuses_damage(void **state)
+{
+    (void)state;
+    struct agt_disk d = disk_sample();
+    struct agt_disk back = {0};
+    uint8_t memory[AGT_DISK_BYTES_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    assert_int_equal(agt_disk_encode(&d, &b), 0);
+    assert_int_equal(agt_disk_decode(buf_slice(&b), &back), 0);
+    assert_true(agt_disk_equal(&d, &back));
+    for (size_t i = 0; i < b.len; i++) {
+        memory[i] ^= 0x40;
+        assert_int_equal(agt_disk_decode(buf_slice(&b), &back), BASE_E_CORRUPT);
+        memory[i] ^= 0x40;
+        assert_int_equal(agt_disk_decode(slice_from(memory, i), &back), BASE_E_CORRUPT);
+    }
+}
+
+static void test_disk_holds_its_limit_of_openings(void **state)
+{
+    (void)state;
+    struct agt_disk d = {0};
+    for (uint64_t e = 1; e <= 100; e++) {
+        struct agt_opening o = {.epoch = e, .timeline = (uint32_t)e, .parent = e - 1};
+        assert_true(agt_disk_remember(&d, &o));
+        assert_false(agt_disk_remember(&d, &o));
+    }
+    assert_int_equal(d.openings_count, AGT_OPENINGS_MAX);
+    assert_null(agt_disk_opening(&d, 36));
+    assert_non_null(agt_disk_opening(&d, 37));
+    uint8_t memory[AGT_DISK_BYTES_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    assert_int_equal(agt_disk_encode(&d, &b), 0);
+}
+
+static void test_lineage_and_prefix(void **state)
+{
+    (void)state;
+    struct agt_disk d = disk_sample();
+    assert_int_equal(agt_disk_lineage(&d, 8), 7);
+    assert_int_equal(agt_disk_lineage(&d, 4), 0);
+    /* own line, whole */
+    assert_int_equal(agt_disk_prefix(&d, 5, 5, 99999), AGT_PREFIX_YES);
+    /* left where it still was, or past it */
+    assert_int_equal(agt_disk_prefix(&d, 5, 3, 500), AGT_PREFIX_YES);
+    assert_int_equal(agt_disk_prefix(&d, 5, 3, 501), AGT_PREFIX_NO);
+    assert_int_equal(agt_disk_prefix(&d, 5, 2, 300), AGT_PREFIX_YES);
+    assert_int_equal(agt_disk_prefix(&d, 5, 2, 301), AGT_PREFIX_NO);
+    /* opened apart, never in the line */
+    assert_int_equal(agt_disk_prefix(&d, 5, 4, 10), AGT_PREFIX_NO);
+    /* the same holder came back: where its line was left is not told */
+    assert_int_equal(agt_disk_prefix(&d, 6, 5, 900), AGT_PREFIX_UNKNOWN);
+    assert_int_equal(agt_disk_prefix(&d, 6, 3, 500), AGT_PREFIX_YES);
+    /* an opening never seen; unknown lineage; one from the future */
+    assert_int_equal(agt_disk_prefix(&d, 9, 3, 1), AGT_PREFIX_UNKNOWN);
+    assert_int_equal(agt_disk_prefix(&d, 7, 0, 1), AGT_PREFIX_NO);
+    assert_int_equal(agt_disk_prefix(&d, 5, 7, 1), AGT_PREFIX_NO);
+    d.is_clone_needed = true;
+    assert_int_equal(agt_disk_lineage(&d, 8), 0);
+}
+
+static void test_sent_ring_knows_only_its_numbers(void **state)
+{
+    (void)state;
+    static struct agt_lease lease;
+    struct base_mono at = {0};
+    agt_lease_init(&lease, 7);
+    assert_false(agt_lease_sent_at(&lease, 0, &at));
+    assert_false(agt_lease_sent_at(&lease, 1, &at));
+    for (int i = 1; i <= AGT_SENT_MAX + 10; i++) {
+        assert_int_equal(agt_lease_send(&lease, (struct base_mono){i * 1000}), i);
+    }
+    assert_false(agt_lease_sent_at(&lease, 10, &at));
+    assert_true(agt_lease_sent_at(&lease, 11, &at));
+    assert_int_equal(at.us, 11000);
+}
+
+/* --- lease -------------------------------------------------------------------------------------
+ */
+
+static void test_deadline_counts_from_the_sending_of_the_report(void **state)
+{
+    (void)state;
+    primary();
+    uint64_t number = w.report.number;
+    struct base_mono sent = w.sent[number];
+    uint32_t arms = w.arms;
+    world_run_ms(&w, 40); /* the answer is slow */
+    world_order_for(&w, number, MSG_GOAL_HOLD, true);
+    struct base_mono want = lease_deadline(sent, WORLD_TTL_US);
+    assert_true(w.arms == arms || w.armed_deadline.us == want.us);
+    assert_int_equal(w.guard.status.deadline.us, want.us);
+    good();
+}
+
+static void test_grant_for_another_session_or_number_is_nothing(void **state)
+{
+    (void)state;
+    primary();
+    uint32_t arms = w.arms;
+    w.options.config.session += 5; /* as an answer to a former process */
+    world_order_for(&w, w.report.number, MSG_GOAL_HOLD, true);
+    w.options.config.session -= 5;
+    assert_int_equal(w.arms, arms);
+    world_order_for(&w, w.report.number + 1, MSG_GOAL_HOLD, true); /* never sent */
+    assert_int_equal(w.arms, arms);
+    good();
+}
+
+static void test_grant_to_another_guard_is_nothing(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "a");
+    w.record.holder_instance = 1; /* a former guard of this member */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 400);
+    assert_int_equal(w.arms, 0);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 0);
+    good();
+}
+
+static void test_lower_epoch_is_refused(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 5, 5, 2000);
+    world_agent_start(&w);
+    world_record(&w, 3, "a"); /* a quorum restored from a backup */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_int_equal(w.arms, 0);
+    assert_int_equal(w.starts, 0);
+    assert_int_equal(w.report.epoch_seen, 5);
+    good();
+}
+
+static void test_epoch_is_on_disk_before_it_is_acted_on(void **state)
+{
+    (void)state;
+    standby();
+    w.save_us = 300 * BASE_US_PER_MS;
+    world_record(&w, 2, "a");
+    world_order(&w, MSG_GOAL_HOLD, true);
+    world_run_ms(&w, 250);
+    assert_int_equal(w.arms, 0);
+    assert_int_equal(w.report.epoch_seen, 1);
+    world_run_ms(&w, 100); /* saved: the grant at hand is used, none is waited for */
+    assert_int_equal(w.report.epoch_seen, 2);
+    assert_int_equal(w.arms, 1);
+    good();
+}
+
+static void test_failed_save_is_tried_again_and_nothing_done(void **state)
+{
+    (void)state;
+    standby();
+    w.save_status = BASE_E_NOSPACE;
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_int_equal(w.arms, 0);
+    w.save_status = 0;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(w.report.is_open);
+    good();
+}
+
+/* --- holder ------------------------------------------------------------------------------------
+ */
+
+static void test_bootstrap_makes_and_opens_under_a_grant(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    world_record(&w, 1, "a");
+    w.record.state = MSG_RECORD_BOOTSTRAP;
+    w.record.system_id = 0;
+    w.record.timeline = 1;
+    w.record.floor = (struct msg_position){0, 0, 0};
+    w.record.voters.count = 0;
+    w.record.votes_needed_r = 0;
+    world_hold_ms(&w, MSG_GOAL_INIT, false, 400);
+    assert_int_equal(w.orders[DB_ORDER_INIT], 1);
+    assert_int_equal(w.starts, 0); /* no grant, no start */
+    assert_int_equal(w.report.system_id, WORLD_SYSTEM_ID);
+    assert_int_equal(w.report.position.lineage, 1);
+    world_hold_ms(&w, MSG_GOAL_INIT, true, 300);
+    assert_int_equal(w.starts, 1);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.report.opened_lsn, w.db.lsn);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 0);
+    good();
+}
+
+static void test_winner_arms_promotes_sets_sync_then_opens(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "a");
+    w.record.timeline = 7;
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 300);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 0); /* elected, but not armed */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 6);
+    assert_true(w.arms > 0);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 1);
+    assert_int_equal(w.db.timeline, 7);
+    assert_int_equal(w.orders[DB_ORDER_SET_SYNC], 1);
+    assert_true(w.report.is_open && w.report.is_sync_known);
+    assert_int_equal(w.report.sync_count, 1); /* S = V, k = r */
+    assert_int_equal(w.report.sync_names.count, 2);
+    assert_true(w.report.is_sync_barrier_passed);
+    assert_int_equal(w.report.position.lineage, 2);
+    assert_int_equal(w.report.opened_lsn, w.db.lsn);
+    assert_int_equal(w.starts, 1); /* the standby was not restarted */
+    good();
+}
+
+static void test_promotion_to_another_timeline_does_not_open(void **state)
+{
+    (void)state;
+    standby();
+    w.promote_status = BASE_E_CONFLICT;
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_false(w.report.is_open);
+    assert_true(w.kills > 0);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_int_equal(w.orders[DB_ORDER_SET_SYNC], 0);
+    assert_true(w.durable.is_clone_needed);
+    /* and comes back by a clone only */
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 400);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+static void test_sync_is_said_only_when_in_force(void **state)
+{
+    (void)state;
+    primary();
+    w.is_barrier_held = true;
+    w.has_sync = true;
+    w.sync_names.count = 1;
+    w.sync_names.names[0] = world_name("b");
+    w.sync_count = 1;
+    world_order(&w, MSG_GOAL_HOLD, true);
+    world_run_ms(&w, 1); /* the order is under way */
+    struct msg_report now;
+    agt_report_peek(world_agent(&w), w.now, &now);
+    assert_false(now.is_sync_known);
+    assert_true(now.is_open);
+    world_run_ms(&w, 20);
+    assert_true(w.report.is_sync_known);
+    assert_int_equal(w.report.sync_names.count, 1);
+    assert_false(w.report.is_sync_barrier_passed);
+    /* a new wish interrupts the barrier */
+    w.sync_names.names[0] = world_name("d");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 50);
+    assert_true(base_name_equal(&w.report.sync_names.names[0], &w.sync_names.names[0]));
+    w.is_barrier_held = false;
+    w.sync_names.names[0] = world_name("b");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 50);
+    assert_true(w.report.is_sync_barrier_passed);
+    good();
+}
+
+static void test_standby_is_confirmed_past_the_opening(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    assert_int_equal(w.report.standbys_count, 2);
+    assert_true(w.report.standbys[0].is_confirmed);
+    w.db.standbys[0].flush_lsn = w.report.opened_lsn - 1;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_false(w.report.standbys[0].is_confirmed);
+    good();
+}
+
+static void test_higher_epoch_ends_the_holder_before_anything_is_saved(void **state)
+{
+    (void)state;
+    primary();
+    w.save_us = 500 * BASE_US_PER_MS;
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    world_order(&w, MSG_GOAL_FOLLOW, false);
+    assert_int_equal(w.kills, 1); /* in the same step */
+    world_run_ms(&w, 400);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_int_equal(w.report.epoch_seen, 2);
+    assert_false(w.report.is_open);
+    w.save_us = 2 * BASE_US_PER_MS;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 800);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+static void test_a_handed_back_epoch_is_never_armed_again(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    uint64_t old_number = w.report.number;
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 100);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    uint32_t arms = w.arms;
+    world_order_for(&w, old_number, MSG_GOAL_HOLD, true); /* late, doubled */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_int_equal(w.arms, arms);
+    assert_int_equal(w.starts, 1);
+    good();
+}
+
+static void test_grants_are_used_no_more_once_the_handback_is_decided(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    w.kill_us = 500 * BASE_US_PER_MS; /* backends outlive the root for long */
+    uint32_t arms = w.arms;
+    world_crash(&w);
+    world_run_ms(&w, 10);
+    assert_int_equal(w.report.epoch_handed_back, 0); /* not at the exit of the root */
+    world_run_ms(&w, 600);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_int_equal(w.arms, arms);
+    good();
+}
+
+/* --- crash -------------------------------------------------------------------------------------
+ */
+
+static void test_crash_with_enough_voters_hands_back_at_once(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    w.db.standbys_count = 1; /* V = {b, d}, r = 1 asks for two; with r = 2 one is enough */
+    w.record.votes_needed_r = 2;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 260);
+    world_crash(&w);
+    world_run_ms(&w, 40);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_false(w.report.is_handback_clean);
+    assert_true(w.report.is_tree_gone);
+    assert_int_equal(w.starts, 1);
+    good();
+}
+
+static void test_crash_without_voters_restarts_in_place_behind_the_gate(void **state)
+{
+    (void)state;
+    primary();
+    w.is_barrier_held = true;
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_int_equal(w.starts, 2);
+    assert_int_equal(w.report.epoch_handed_back, 0);
+    assert_int_equal(w.report.epoch_held, 2);
+    assert_int_equal(w.orders[DB_ORDER_PREPARE_PRIMARY], 1);
+    assert_true(w.db.is_gated);
+    assert_false(w.report.is_open); /* section 6: until k of S have all */
+    w.is_barrier_held = false;
+    w.has_sync = true; /* the arbiter lowers k */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_true(w.report.is_open);
+    assert_false(w.db.is_gated);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 1);
+    good();
+}
+
+static void test_crash_restart_needs_a_deadline_ahead(void **state)
+{
+    (void)state;
+    primary();
+    world_run_ms(&w, 1600); /* no grant any more; 1.8 s after the last one it would freeze */
+    w.kill_us = 400 * BASE_US_PER_MS;
+    world_crash(&w);
+    world_run_ms(&w, 600);
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    good();
+}
+
+static void test_three_crashes_in_a_minute_hand_the_role_on(void **state)
+{
+    (void)state;
+    primary();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(w.report.epoch_handed_back, 0);
+        world_crash(&w);
+        world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    }
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_int_equal(w.report.db_state, MSG_DB_FAILED);
+    uint32_t starts = w.starts;
+    world_record(&w, 3, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, starts); /* stays down */
+    good();
+}
+
+static void test_holder_that_does_not_answer_has_its_time(void **state)
+{
+    (void)state;
+    primary();
+    w.db.is_hanging = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 29000);
+    assert_int_equal(w.kills, 0);
+    assert_false(w.report.is_open);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    assert_int_equal(w.kills, 1);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    good();
+}
+
+/* --- freeze ------------------------------------------------------------------------------------
+ */
+
+static void test_freeze_and_thaw_within_the_same_epoch(void **state)
+{
+    (void)state;
+    primary();
+    uint64_t old = w.report.number;
+    world_run_ms(&w, 2000);
+    assert_int_equal(w.guard.status.tree, GUARD_TREE_FROZEN);
+    assert_int_equal(w.report.db_state, MSG_DB_FROZEN);
+    assert_false(w.report.is_open);
+    assert_int_equal(w.orders[DB_ORDER_CLIENTS_OUT], 1);
+    world_order_for(&w, old, MSG_GOAL_HOLD,
+                    true); /* a late answer to an old report thaws nothing */
+    assert_int_equal(w.guard.status.tree, GUARD_TREE_FROZEN);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_int_equal(w.guard.status.tree, GUARD_TREE_RUNNING);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.starts, 1);
+    good();
+}
+
+static void test_freeze_max_over_hands_back(void **state)
+{
+    (void)state;
+    primary();
+    world_run_ms(&w, 6000);
+    assert_int_equal(w.guard.status.tree, GUARD_TREE_GONE);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_int_equal(w.starts, 1);
+    good();
+}
+
+static void test_frozen_is_killed_not_thawed_to_hand_over(void **state)
+{
+    (void)state;
+    primary();
+    world_run_ms(&w, 2000);
+    world_record(&w, 2, "a");
+    world_order(&w, MSG_GOAL_HAND_OVER, false);
+    world_run_ms(&w, 100);
+    assert_int_equal(w.kills, 1);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 0);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    good();
+}
+
+/* --- hand over ---------------------------------------------------------------------------------
+ */
+
+static void test_hand_over_is_clean_and_final(void **state)
+{
+    (void)state;
+    primary();
+    w.record.state = MSG_RECORD_SWITCHOVER;
+    w.record.target = world_name("b");
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HAND_OVER, true, 200);
+    assert_int_equal(w.orders[DB_ORDER_CHECKPOINT], 1);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 1);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_true(w.report.is_handback_clean);
+    assert_int_equal(w.report.handback_lsn, w.db.lsn);
+    uint64_t reports = w.reports;
+    world_run_ms(&w, 1100); /* repeated with every heartbeat */
+    assert_true(w.reports >= reports + 4);
+    assert_true(w.report.is_handback_clean);
+    /* the target opens where we stopped: plain start, no rewind */
+    uint64_t stopped = w.db.lsn;
+    world_record(&w, 3, "b");
+    w.record.floor = (struct msg_position){2, 2, stopped};
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 500);
+    assert_int_equal(w.orders[DB_ORDER_REWIND] + w.orders[DB_ORDER_CLONE], 0);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+static void test_slow_stop_is_bounded(void **state)
+{
+    (void)state;
+    primary();
+    w.is_stop_slow = true;
+    w.record.state = MSG_RECORD_SWITCHOVER;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HAND_OVER, true, 1900);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 1);
+    assert_int_equal(w.signals[AGT_SIGNAL_IMMEDIATE], 0);
+    assert_false(w.report.is_open);
+    world_hold_ms(&w, MSG_GOAL_HAND_OVER, true, 400);
+    assert_int_equal(w.signals[AGT_SIGNAL_IMMEDIATE], 1);
+    world_hold_ms(&w, MSG_GOAL_HAND_OVER, true, 1200);
+    assert_int_equal(w.kills, 1);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_false(w.report.is_handback_clean);
+    good();
+}
+
+static void test_hand_over_called_off_before_the_stop_changes_nothing(void **state)
+{
+    (void)state;
+    primary();
+    w.record.state = MSG_RECORD_SWITCHOVER;
+    w.record.revision++;
+    world_order(&w, MSG_GOAL_HAND_OVER, true);
+    world_run_ms(&w, 1);
+    w.record.state = MSG_RECORD_RUNNING;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 0);
+    good();
+}
+
+static void test_hand_over_called_off_after_the_stop_restarts_in_place(void **state)
+{
+    (void)state;
+    primary();
+    w.record.state = MSG_RECORD_SWITCHOVER;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HAND_OVER, true, 15);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 1);
+    w.record.state = MSG_RECORD_RUNNING;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_int_equal(w.starts, 2);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.report.epoch_handed_back, 0);
+    good();
+}
+
+static void test_shutdown_hands_over_first(void **state)
+{
+    (void)state;
+    primary();
+    agt_driver_shutdown(&w.driver);
+    assert_false(agt_driver_is_finished(&w.driver));
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 200);
+    assert_true(agt_driver_is_finished(&w.driver));
+    assert_true(w.report.is_handback_clean);
+    assert_int_equal(w.starts, 1);
+    good();
+}
+
+/* --- standby -----------------------------------------------------------------------------------
+ */
+
+static void test_empty_directory_is_cloned(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    w.is_upstream_open = false;
+    w.record.is_opened = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 0); /* nothing to clone from yet */
+    w.is_upstream_open = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 400);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_true(w.report.is_receiving);
+    assert_int_equal(w.report.position.lineage, 3);
+    assert_int_equal(w.guard.status.is_armed, false);
+    good();
+}
+
+static void test_standby_follows_the_new_holder_without_a_restart(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "d");
+    w.record.floor.lsn = 2000;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_true(w.orders[DB_ORDER_FOLLOW] > 0);
+    struct base_name d = world_name("d");
+    assert_true(base_name_equal(&w.db.upstream, &d));
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 0);
+    good();
+}
+
+static void test_former_holder_with_more_wal_is_rewound(void **state)
+{
+    (void)state;
+    primary();
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    w.db.lsn = 9000;
+    world_record(&w, 3, "b"); /* floor 2000 */
+    w.upstream_timeline = 3;
+    w.is_upstream_open = false;
+    w.record.is_opened = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_true(w.report.is_rejoin_needed);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0); /* not before the source has opened */
+    w.is_upstream_open = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 500);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 0);
+    assert_true(w.report.is_receiving);
+    assert_false(w.report.is_rejoin_needed);
+    good();
+}
+
+static void test_failed_rewind_becomes_a_clone_only_when_it_is_final(void **state)
+{
+    (void)state;
+    primary();
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    w.db.lsn = 9000;
+    w.rewind_status = BASE_E_UNREACHABLE;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_true(w.orders[DB_ORDER_REWIND] > 1);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 0);
+    w.rewind_status = BASE_E_STATE;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 8000);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+static void test_same_timeline_number_is_a_clone(void **state)
+{
+    (void)state;
+    primary(); /* opened timeline 2 in epoch 2 */
+    world_record(&w, 3, "b");
+    w.record.timeline = 2; /* both promoted apart to one number */
+    w.upstream_timeline = 2;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0);
+    good();
+}
+
+static void test_silent_receiver_reconnects(void **state)
+{
+    (void)state;
+    standby();
+    uint32_t before = w.orders[DB_ORDER_FOLLOW];
+    w.db.is_receiving = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_int_equal(w.orders[DB_ORDER_FOLLOW], before);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 2000);
+    assert_true(w.orders[DB_ORDER_FOLLOW] > before);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+static void test_other_system_identifier_is_left_alone(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    w.db.system_id = 12345;
+    world_agent_start(&w);
+    world_record(&w, 2, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, 0);
+    assert_int_equal(w.orders[DB_ORDER_CLONE] + w.orders[DB_ORDER_REWIND], 0);
+    assert_int_equal(w.report.db_state, MSG_DB_FAILED);
+    assert_non_null(strstr(w.report.note.text, "another cluster"));
+    good();
+}
+
+/* --- vote --------------------------------------------------------------------------------------
+ */
+
+static void test_vote_needs_promise_on_disk_and_receiver_gone(void **state)
+{
+    (void)state;
+    standby();
+    w.save_us = 50 * BASE_US_PER_MS;
+    w.attempt = (struct msg_attempt){1, 3};
+    world_order(&w, MSG_GOAL_VOTE, false);
+    world_run_ms(&w, 40);
+    assert_false(w.db.is_receiving);
+    assert_false(w.report.is_vote_valid); /* the promise is not on disk yet */
+    assert_int_equal(w.report.promised.number, 0);
+    world_run_ms(&w, 30);
+    assert_true(w.report.is_vote_valid); /* told at once, not with the next heartbeat */
+    assert_int_equal(w.report.promised.number, 3);
+    assert_int_equal(w.report.position.lsn, w.db.lsn);
+    good();
+}
+
+static void test_promise_survives_a_restart_and_ends_as_told(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 200);
+    assert_true(w.report.is_vote_valid);
+    world_agent_start(&w);
+    w.attempt = (struct msg_attempt){0, 0};
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 500); /* nothing said about the attempt's end */
+    assert_false(w.db.is_receiving);
+    assert_int_equal(w.report.promised.number, 3);
+    assert_true(w.report.is_vote_valid);
+    w.ended = (struct msg_attempt){1, 2};
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_false(w.db.is_receiving);
+    w.ended = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_true(w.db.is_receiving);
+    assert_int_equal(w.report.promised.number, 0);
+    assert_false(w.report.is_vote_valid);
+    good();
+}
+
+static void test_promise_ends_with_a_higher_epoch(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 200);
+    world_record(&w, 2, "d");
+    w.attempt = (struct msg_attempt){0, 0};
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_true(w.db.is_receiving);
+    assert_int_equal(w.report.promised.number, 0);
+    good();
+}
+
+static void test_stopped_member_votes_without_a_receiver(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    w.attempt = (struct msg_attempt){1, 1};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 400);
+    assert_int_equal(w.starts, 1);
+    assert_false(w.db.is_receiving);
+    assert_true(w.report.is_vote_valid);
+    good();
+}
+
+static void test_voter_that_wins_promotes(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 200);
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_true(w.report.is_open);
+    good();
+}
+
+/* --- restarts, rogues, others ------------------------------------------------------------------
+ */
+
+static void test_agent_restart_under_a_primary_leaves_it_alone(void **state)
+{
+    (void)state;
+    primary();
+    uint64_t opened = w.report.opened_lsn;
+    uint32_t orders = w.orders[DB_ORDER_SET_SYNC];
+    world_agent_start(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 15);
+    assert_true(w.report.is_open); /* as soon as guard, view and order are known */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.kills, 0);
+    assert_int_equal(w.report.opened_lsn, opened);
+    assert_true(w.orders[DB_ORDER_SET_SYNC] > orders); /* made sure of again */
+    assert_true(w.report.is_sync_known);
+    good();
+}
+
+static void test_restarted_agent_keeps_the_guards_deadline(void **state)
+{
+    (void)state;
+    primary();
+    world_agent_start(&w);
+    world_run_ms(&w, 50); /* no order yet */
+    struct msg_report now;
+    agt_report_peek(world_agent(&w), w.now, &now);
+    assert_int_equal(now.epoch_held, 2);
+    assert_true(now.lease_left_us > 0);
+    world_run_ms(&w, 2000);
+    assert_int_equal(w.guard.status.tree, GUARD_TREE_FROZEN);
+    good();
+}
+
+static void test_rogue_is_ended_and_never_armed(void **state)
+{
+    (void)state;
+    standby();
+    w.db.is_gated = true;        /* so that the world does not count it as ours */
+    w.db.is_in_recovery = false; /* promoted by hand */
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 400);
+    assert_int_equal(w.kills, 1);
+    assert_false(w.report.is_open);
+    good();
+}
+
+static void test_foreign_process_is_not_joined(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    w.db.is_running = true; /* started by hand, not the guard's */
+    w.db.is_ready = true;
+    w.db.is_in_recovery = true;
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, 0);
+    assert_false(w.report.is_tree_gone);
+    assert_non_null(strstr(w.report.note.text, "did not start"));
+    good();
+}
+
+static void test_new_guard_hands_back_for_its_predecessor(void **state)
+{
+    (void)state;
+    primary();
+    w.db.is_running = w.db.is_ready = false;
+    guard_core_init(&w.guard, 4712, 50 * BASE_US_PER_MS, w.now);
+    world_agent_start(&w);
+    w.record.holder_instance = 4711;
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 300);
+    assert_int_equal(w.report.instance, 4712);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_false(w.report.is_handback_clean);
+    /* the same member, a new epoch: promotes to a new timeline, without a vote */
+    uint32_t starts = w.starts;
+    world_record(&w, 3, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_int_equal(w.starts, starts + 1);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 2);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.report.position.lineage, 3);
+    good();
+}
+
+static void test_holder_without_data_hands_the_role_back(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 300);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_int_equal(w.starts, 0);
+    good();
+}
+
+static void test_stall_of_the_agent_is_noted(void **state)
+{
+    (void)state;
+    standby();
+    world_stall_ms(&w, 700);
+    world_run_ms(&w, 10);
+    assert_true(w.report.pause_worst_us >= 400 * BASE_US_PER_MS);
+    good();
+}
+
+static void test_reports_are_regular_and_bounded(void **state)
+{
+    (void)state;
+    standby();
+    uint64_t before = w.reports;
+    world_run_ms(&w, 2500);
+    assert_in_range(w.reports - before, 9, 12);
+    before = w.reports;
+    for (int i = 0; i < 50; i++) { /* connections that come and go within 50 ms */
+        agt_driver_connected(&w.driver);
+        world_run_ms(&w, 1);
+    }
+    assert_in_range(w.reports - before, 3, 7);
+    good();
+}
+
+static void test_bad_frames_are_dropped(void **state)
+{
+    (void)state;
+    standby();
+    struct net_identity node = {.role = NET_ROLE_NODE, .node_id = 1};
+    struct net_identity agent = {.role = NET_ROLE_AGENT};
+    agt_driver_receive(&w.driver, &node, SLICE_LIT("\x03garbage"));
+    agt_driver_receive(&w.driver, &node, SLICE_EMPTY);
+    agt_driver_receive(&w.driver, &agent, SLICE_LIT("\x03"));
+    assert_true(w.driver.frames_bad >= 2);
+    good();
+}
+
+static void test_agent_fits_into_its_memory(void **state)
+{
+    (void)state;
+    assert_true(sizeof(struct agt_driver) < 128 * 1024);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table_is_total_and_well_formed),
+        cmocka_unit_test(test_disk_survives_and_refuses_damage),
+        cmocka_unit_test(test_disk_holds_its_limit_of_openings),
+        cmocka_unit_test(test_lineage_and_prefix),
+        cmocka_unit_test(test_sent_ring_knows_only_its_numbers),
+        cmocka_unit_test(test_deadline_counts_from_the_sending_of_the_report),
+        cmocka_unit_test(test_grant_for_another_session_or_number_is_nothing),
+        cmocka_unit_test(test_grant_to_another_guard_is_nothing),
+        cmocka_unit_test(test_lower_epoch_is_refused),
+        cmocka_unit_test(test_epoch_is_on_disk_before_it_is_acted_on),
+        cmocka_unit_test(test_failed_save_is_tried_again_and_nothing_done),
+        cmocka_unit_test(test_bootstrap_makes_and_opens_under_a_grant),
+        cmocka_unit_test(test_winner_arms_promotes_sets_sync_then_opens),
+        cmocka_unit_test(test_promotion_to_another_timeline_does_not_open),
+        cmocka_unit_test(test_sync_is_said_only_when_in_force),
+        cmocka_unit_test(test_standby_is_confirmed_past_the_opening),
+        cmocka_unit_test(test_higher_epoch_ends_the_holder_before_anything_is_saved),
+        cmocka_unit_test(test_a_handed_back_epoch_is_never_armed_again),
+        cmocka_unit_test(test_grants_are_used_no_more_once_the_handback_is_decided),
+        cmocka_unit_test(test_crash_with_enough_voters_hands_back_at_once),
+        cmocka_unit_test(test_crash_without_voters_restarts_in_place_behind_the_gate),
+        cmocka_unit_test(test_crash_restart_needs_a_deadline_ahead),
+        cmocka_unit_test(test_three_crashes_in_a_minute_hand_the_role_on),
+        cmocka_unit_test(test_holder_that_does_not_answer_has_its_time),
+        cmocka_unit_test(test_freeze_and_thaw_within_the_same_epoch),
+        cmocka_unit_test(test_freeze_max_over_hands_back),
+        cmocka_unit_test(test_frozen_is_killed_not_thawed_to_hand_over),
+        cmocka_unit_test(test_hand_over_is_clean_and_final),
+        cmocka_unit_test(test_slow_stop_is_bounded),
+        cmocka_unit_test(test_hand_over_called_off_before_the_stop_changes_nothing),
+        cmocka_unit_test(test_hand_over_called_off_after_the_stop_restarts_in_place),
+        cmocka_unit_test(test_shutdown_hands_over_first),
+        cmocka_unit_test(test_empty_directory_is_cloned),
+        cmocka_unit_test(test_standby_follows_the_new_holder_without_a_restart),
+        cmocka_unit_test(test_former_holder_with_more_wal_is_rewound),
+        cmocka_unit_test(test_failed_rewind_becomes_a_clone_only_when_it_is_final),
+        cmocka_unit_test(test_same_timeline_number_is_a_clone),
+        cmocka_unit_test(test_silent_receiver_reconnects),
+        cmocka_unit_test(test_other_system_identifier_is_left_alone),
+        cmocka_unit_test(test_vote_needs_promise_on_disk_and_receiver_gone),
+        cmocka_unit_test(test_promise_survives_a_restart_and_ends_as_told),
+        cmocka_unit_test(test_promise_ends_with_a_higher_epoch),
+        cmocka_unit_test(test_stopped_member_votes_without_a_receiver),
+        cmocka_unit_test(test_voter_that_wins_promotes),
+        cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),
+        cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),
+        cmocka_unit_test(test_rogue_is_ended_and_never_armed),
+        cmocka_unit_test(test_foreign_process_is_not_joined),
+        cmocka_unit_test(test_new_guard_hands_back_for_its_predecessor),
+        cmocka_unit_test(test_holder_without_data_hands_the_role_back),
+        cmocka_unit_test(test_stall_of_the_agent_is_noted),
+        cmocka_unit_test(test_reports_are_regular_and_bounded),
+        cmocka_unit_test(test_bad_frames_are_dropped),
+        cmocka_unit_test(test_agent_fits_into_its_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,746 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The world around one agent: queue of pending events, modelled ports, and the checks after every
+ * event. */
+#include "tests/unit/agt_world.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/lease_math.h"
+#include "base/name.h"
+
+#define MS BASE_US_PER_MS
+
+static void broken(struct world *w, const char *what)
+{
+    if (w->broken == NULL) {
+        w->broken = what;
+    }
+}
+
+struct base_name world_name(const char *text)
+{
+    struct base_name name = {{0}};
+    int rc = base_name_from_text(text, &name);
+    BASE_ASSERT(rc == 0);
+    return name;
+}
+
+bool world_is_writable(const struct world *w)
+{
+    return w->db.is_running && w->db.is_ready && !w->db.is_in_recovery && !w->db.is_gated &&
+           w->guard.status.tree == GUARD_TREE_RUNNING;
+}
+
+const struct agt *world_agent(const struct world *w)
+{
+    return agt_driver_agent(&w->driver);
+}
+
+static struct world_pending *later(struct world *w, enum world_kind kind, int64_t us)
+{
+    BASE_ASSERT(w->pending_count < WORLD_PENDING_MAX);
+    struct world_pending *p = &w->pending[w->pending_count++];
+    *p = (struct world_pending){.at = base_mono_add_us(w->now, us), .kind = kind};
+    return p;
+}
+
+static void drop(struct world *w, enum world_kind kind)
+{
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < w->pending_count; i++) {
+        if (w->pending[i].kind != kind) {
+            w->pending[kept++] = w->pending[i];
+        }
+    }
+    w->pending_count = kept;
+}
+
+/* --- guard -------------------------------------------------------------------------------------
+ */
+
+static void db_dies(struct world *w)
+{
+    w->db.is_running = false;
+    w->db.is_ready = false;
+    w->db.is_receiving = false;
+    w->db.is_gated = false;
+    w->db.standbys_count = 0;
+}
+
+static void guard_do(struct world *w, const struct guard_event *event)
+{
+    struct guard_effects fx;
+    (void)guard_core_step(&w->guard, event, &fx);
+    for (uint8_t i = 0; i < fx.count; i++) {
+        switch (fx.list[i].kind) {
+        case GUARD_FX_START:
+            w->starts++;
+            w->db.is_running = true;
+            w->db.is_ready = false;
+            w->db.is_clean = false;
+            w->db.is_in_recovery = w->db.is_standby_configured;
+            later(w, WORLD_GUARD_EVENT, 1 * MS)->number = GUARD_EV_STARTED;
+            later(w, WORLD_DB_READY, 20 * MS)->starts = w->starts;
+            break;
+        case GUARD_FX_FREEZE:
+            later(w, WORLD_GUARD_EVENT, 1 * MS)->number = GUARD_EV_TREE_STOPPED;
+            break;
+        case GUARD_FX_THAW:
+            break;
+        case GUARD_FX_KILL:
+            db_dies(w);
+            w->kills++;
+            later(w, WORLD_GUARD_EVENT, w->kill_us)->number = GUARD_EV_TREE_EMPTY;
+            break;
+        case GUARD_FX_SIGNAL:
+            w->signals[fx.list[i].number]++;
+            if (fx.list[i].number == AGT_SIGNAL_FAST && !w->is_stop_slow) {
+                struct world_pending *p = later(w, WORLD_DB_EXIT, 30 * MS);
+                p->number = 1;
+                p->starts = w->starts;
+            } else if (fx.list[i].number == AGT_SIGNAL_IMMEDIATE && !w->is_stop_slow) {
+                later(w, WORLD_DB_EXIT, 10 * MS)->starts = w->starts;
+            }
+            break;
+        case GUARD_FX_STATUS:
+            later(w, WORLD_GUARD_STATUS, 200);
+            if (w->guard.status.tree == GUARD_TREE_GONE) {
+                later(w, WORLD_VIEW, 2 * MS)->number = 1;
+            }
+            break;
+        case GUARD_FX_EXIT:
+            break;
+        }
+    }
+}
+
+static void port_start(void *ctx)
+{
+    struct world *w = ctx;
+    if (!w->db.has_directory) {
+        broken(w, "started without a data directory");
+    }
+    guard_do(w, &(struct guard_event){.kind = GUARD_EV_START, .now = w->now});
+}
+
+static void port_arm(void *ctx, uint64_t epoch, struct base_mono deadline, int64_t freeze_max_us)
+{
+    struct world *w = ctx;
+    w->arms++;
+    if (epoch != w->epoch_allowed || base_mono_before(w->deadline_allowed, deadline)) {
+        broken(w, "armed beyond what was granted");
+    }
+    if (epoch <= w->guard.status.epoch_handed_back) {
+        broken(w, "armed an epoch that was handed back");
+    }
+    if (w->durable.epoch_seen < epoch) {
+        broken(w, "armed an epoch that is not on disk");
+    }
+    w->armed_highest = epoch > w->armed_highest ? epoch : w->armed_highest;
+    w->armed_deadline = deadline;
+    guard_do(w, &(struct guard_event){.kind = GUARD_EV_ARM,
+                                      .now = w->now,
+                                      .epoch = epoch,
+                                      .deadline = deadline,
+                                      .freeze_max_us = freeze_max_us});
+}
+
+static void port_disarm(void *ctx)
+{
+    struct world *w = ctx;
+    guard_do(w, &(struct guard_event){.kind = GUARD_EV_DISARM, .now = w->now});
+}
+
+static void port_signal(void *ctx, int number)
+{
+    struct world *w = ctx;
+    guard_do(w, &(struct guard_event){.kind = GUARD_EV_SIGNAL, .now = w->now, .number = number});
+}
+
+static void port_kill(void *ctx)
+{
+    struct world *w = ctx;
+    guard_do(w, &(struct guard_event){.kind = GUARD_EV_KILL, .now = w->now});
+}
+
+static void port_hand_back(void *ctx, uint64_t epoch)
+{
+    struct world *w = ctx;
+    if (w->guard.status.tree != GUARD_TREE_GONE || w->db.is_running) {
+        broken(w, "handed back before the tree was gone");
+    }
+    guard_do(w, &(struct guard_event){.kind = GUARD_EV_HAND_BACK, .now = w->now, .epoch = epoch});
+}
+
+/* --- database ----------------------------------------------------------------------------------
+ */
+
+static bool is_long(const struct world *w, enum db_order_kind kind)
+{
+    return kind == DB_ORDER_BARRIER && w->is_barrier_held;
+}
+
+static void port_order(void *ctx, const struct db_order *order)
+{
+    struct world *w = ctx;
+    w->orders[order->kind]++;
+    if (order->kind == DB_ORDER_CANCEL) {
+        if (w->db.running.id == order->id) {
+            drop(w, WORLD_DB_DONE);
+            struct world_pending *p = later(w, WORLD_DB_DONE, 1 * MS);
+            p->id = order->id;
+            p->number = BASE_E_CANCELED;
+        }
+        return;
+    }
+    if (w->db.running.id != 0) {
+        broken(w, "two orders at a time");
+        return;
+    }
+    w->db.running = *order;
+    if (!is_long(w, order->kind)) {
+        later(w, WORLD_DB_DONE, 3 * MS)->id = order->id;
+    }
+}
+
+static bool is_armed_ahead(const struct world *w)
+{
+    return w->guard.status.is_armed && base_mono_before(w->now, w->guard.status.deadline);
+}
+
+static int promote(struct world *w, const struct db_order *o)
+{
+    struct world_db *db = &w->db;
+    if (!db->is_running || w->guard.status.tree != GUARD_TREE_RUNNING || !db->is_in_recovery) {
+        return BASE_E_STATE;
+    }
+    if (!is_armed_ahead(w) || w->guard.status.epoch != o->epoch) {
+        broken(w, "promoted without an armed grant");
+    }
+    db->is_in_recovery = false;
+    db->is_standby_configured = false;
+    db->timeline = w->promote_status == 0 ? o->timeline : o->timeline + 1;
+    db->lsn += 100;
+    return w->promote_status;
+}
+
+static void copy_upstream(struct world *w, const struct db_order *o)
+{
+    struct world_db *db = &w->db;
+    db->has_directory = true;
+    db->is_bad = false;
+    db->system_id = w->record.system_id;
+    db->timeline = w->upstream_timeline;
+    db->lsn = w->upstream_lsn;
+    db->is_standby_configured = true;
+    db->upstream = o->upstream_member;
+    db->is_clean = false;
+}
+
+static int db_do(struct world *w, const struct db_order *o)
+{
+    struct world_db *db = &w->db;
+    bool is_stopped_kind = o->kind == DB_ORDER_INIT || o->kind == DB_ORDER_CLONE ||
+                           o->kind == DB_ORDER_REWIND || o->kind == DB_ORDER_PREPARE_STANDBY ||
+                           o->kind == DB_ORDER_PREPARE_PRIMARY;
+    if (is_stopped_kind && db->is_running) {
+        return BASE_E_STATE;
+    }
+    switch (o->kind) {
+    case DB_ORDER_INIT:
+        db->has_directory = true;
+        db->is_bad = false;
+        db->system_id = WORLD_SYSTEM_ID;
+        db->timeline = 1;
+        db->lsn = 1000;
+        return 0;
+    case DB_ORDER_CLONE:
+        copy_upstream(w, o);
+        return 0;
+    case DB_ORDER_REWIND:
+        if (w->rewind_status == 0) {
+            copy_upstream(w, o);
+        }
+        return w->rewind_status;
+    case DB_ORDER_PREPARE_STANDBY:
+        db->is_standby_configured = true;
+        db->upstream = o->upstream_member;
+        return 0;
+    case DB_ORDER_PREPARE_PRIMARY:
+        db->is_standby_configured = false;
+        db->is_gated = o->is_gated;
+        return 0;
+    case DB_ORDER_FOLLOW:
+        db->upstream = o->upstream_member;
+        db->is_receiving = db->is_running;
+        return db->is_running ? 0 : BASE_E_STATE;
+    case DB_ORDER_DETACH:
+        memset(&db->upstream, 0, sizeof(db->upstream));
+        db->is_receiving = false;
+        return 0;
+    case DB_ORDER_PROMOTE:
+        return promote(w, o);
+    case DB_ORDER_BARRIER:
+        db->is_gated = false;
+        return db->is_running ? 0 : BASE_E_STATE;
+    case DB_ORDER_SET_SYNC:
+    case DB_ORDER_CHECKPOINT:
+    case DB_ORDER_CLIENTS_OUT:
+        return db->is_running ? 0 : BASE_E_STATE;
+    case DB_ORDER_NONE:
+    case DB_ORDER_CANCEL:
+        break;
+    }
+    return BASE_E_INVALID;
+}
+
+static void view_make(const struct world *w, struct db_view *v)
+{
+    const struct world_db *db = &w->db;
+    memset(v, 0, sizeof(*v));
+    v->orders_done = db->orders_done;
+    v->has_directory = db->has_directory;
+    v->is_directory_bad = db->is_bad;
+    v->system_id = db->has_directory ? db->system_id : 0;
+    v->is_process = db->is_running;
+    v->is_answering = db->is_running && db->is_ready && !db->is_hanging &&
+                      w->guard.status.tree == GUARD_TREE_RUNNING;
+    v->is_in_recovery = db->is_in_recovery;
+    v->is_shut_down_clean = !db->is_running && db->is_clean;
+    v->shutdown_lsn = v->is_shut_down_clean ? db->lsn : 0;
+    v->timeline = db->timeline;
+    v->timeline_highest = db->timeline;
+    v->lsn = db->lsn;
+    v->replay_lsn = db->lsn;
+    v->is_receiving = db->is_receiving;
+    v->has_receiver = db->is_receiving;
+    v->is_wal_end_reached = db->is_ready;
+    v->receiving_from = db->upstream;
+    if (v->is_answering && !db->is_in_recovery) {
+        v->standbys_count = db->standbys_count;
+        memcpy(v->standbys, db->standbys, sizeof(v->standbys));
+    }
+}
+
+static void db_done(struct world *w, uint64_t id, int status)
+{
+    if (w->db.running.id != id) {
+        return;
+    }
+    struct db_order o = w->db.running;
+    memset(&w->db.running, 0, sizeof(w->db.running));
+    struct db_done done = {.id = id, .kind = o.kind, .status = status};
+    if (status == 0) {
+        done.status = db_do(w, &o);
+    }
+    w->db.orders_done = id;
+    later(w, WORLD_VIEW, 500)->number = 1;
+    if (w->has_agent) {
+        agt_driver_db_done(&w->driver, &done);
+    }
+}
+
+static void db_ready(struct world *w, uint32_t starts)
+{
+    if (!w->db.is_running || starts != w->starts) {
+        return;
+    }
+    w->db.is_ready = true;
+    w->db.is_receiving = w->db.is_in_recovery && !base_name_is_empty(&w->db.upstream);
+    later(w, WORLD_VIEW, 500)->number = 1;
+}
+
+static void db_exit(struct world *w, uint32_t starts, bool is_clean)
+{
+    if (!w->db.is_running || starts != w->starts || w->guard.status.tree == GUARD_TREE_FROZEN) {
+        return;
+    }
+    w->db.is_clean = is_clean && !w->db.is_in_recovery;
+    w->db.lsn += w->db.is_clean ? 50 : 0;
+    db_dies(w);
+    guard_do(w, &(struct guard_event){.kind = GUARD_EV_ROOT_EXIT, .now = w->now});
+}
+
+/* --- the other ports ---------------------------------------------------------------------------
+ */
+
+static struct base_mono port_now(void *ctx)
+{
+    return ((struct world *)ctx)->now;
+}
+
+static void check_report(struct world *w)
+{
+    const struct msg_report *r = &w->report;
+    const struct guard_status *st = &w->guard.status;
+    bool is_right = st->is_armed && st->tree == GUARD_TREE_RUNNING && st->epoch == r->epoch_held &&
+                    base_mono_before(w->now, st->deadline);
+    if (r->is_open && (!is_right || w->db.is_in_recovery || !w->db.is_running)) {
+        broken(w, "said to be open without a right");
+    }
+    bool is_final = w->db.is_running && w->db.is_in_recovery && !w->db.is_receiving &&
+                    base_name_is_empty(&w->db.upstream) && r->position.lsn == w->db.lsn;
+    if (r->is_vote_valid && !is_final) {
+        broken(w, "a vote that is not final");
+    }
+    if (r->promised.term != w->durable.promised.term ||
+        r->promised.number != w->durable.promised.number) {
+        broken(w, "a promise that is not on disk");
+    }
+    if (r->epoch_seen != w->durable.epoch_seen) {
+        broken(w, "an epoch said to be seen that is not on disk");
+    }
+}
+
+static bool port_send(void *ctx, uint64_t link, struct slice payload)
+{
+    struct world *w = ctx;
+    uint8_t kind = 0;
+    BASE_ASSERT(slice_take_u8(&payload, &kind) == 0 && kind == NET_FRAME_REPORT);
+    if (link != 1) {
+        return true;
+    }
+    int rc = wire_report_decode(payload, &w->report);
+    BASE_ASSERT(rc == 0);
+    BASE_ASSERT(w->report.number < WORLD_SENT_MAX);
+    w->sent[w->report.number] = w->now;
+    w->reports++;
+    check_report(w);
+    return true;
+}
+
+static void port_save(void *ctx, struct slice bytes)
+{
+    struct world *w = ctx;
+    BASE_ASSERT(bytes.len <= sizeof(w->saving));
+    memcpy(w->saving, bytes.data, bytes.len);
+    w->saving_len = bytes.len;
+    later(w, WORLD_SAVED, w->save_us);
+}
+
+static void port_wake(void *ctx, struct base_mono at)
+{
+    ((struct world *)ctx)->wake = at;
+}
+
+static void port_log(void *ctx, const char *text)
+{
+    struct world *w = ctx;
+    BASE_ASSERT(text[0] != '\0');
+    w->logs++;
+}
+
+static void saved(struct world *w)
+{
+    if (w->save_status == 0) {
+        memcpy(w->disk, w->saving, w->saving_len);
+        w->disk_len = w->saving_len;
+        int rc = agt_disk_decode(slice_from(w->disk, w->disk_len), &w->durable);
+        BASE_ASSERT(rc == 0);
+    }
+    if (w->has_agent) {
+        agt_driver_saved(&w->driver, w->save_status);
+    }
+}
+
+/* --- time --------------------------------------------------------------------------------------
+ */
+
+static void check(struct world *w)
+{
+    const struct guard_status *st = &w->guard.status;
+    if (!world_is_writable(w)) {
+        return;
+    }
+    if (!st->is_armed || st->epoch <= st->epoch_handed_back || st->epoch != w->epoch_allowed) {
+        broken(w, "writable without an armed grant");
+    }
+    if (base_mono_before(base_mono_add_us(w->deadline_allowed, 1), w->now)) {
+        broken(w, "writable past the deadline");
+    }
+}
+
+static void handle(struct world *w, const struct world_pending *p)
+{
+    struct db_view view;
+    switch (p->kind) {
+    case WORLD_GUARD_STATUS:
+        if (w->has_agent) {
+            agt_driver_guard_status(&w->driver, &w->guard.status);
+        }
+        return;
+    case WORLD_GUARD_EVENT:
+        guard_do(w, &(struct guard_event){.kind = (enum guard_event_kind)p->number,
+                                          .now = w->now,
+                                          .number = (int32_t)(100 + w->starts)});
+        return;
+    case WORLD_DB_DONE:
+        db_done(w, p->id, p->number);
+        return;
+    case WORLD_DB_READY:
+        db_ready(w, p->starts);
+        return;
+    case WORLD_DB_EXIT:
+        db_exit(w, p->starts, p->number == 1);
+        return;
+    case WORLD_VIEW:
+        if (p->number == 0) {
+            later(w, WORLD_VIEW, 100 * MS);
+        }
+        if (w->has_agent && !w->are_views_silent) {
+            view_make(w, &view);
+            agt_driver_db_view(&w->driver, &view);
+        }
+        return;
+    case WORLD_SAVED:
+        saved(w);
+        return;
+    }
+}
+
+/* The earliest pending event, in the order of its making among equals. */
+static int earliest(const struct world *w)
+{
+    int best = -1;
+    for (uint16_t i = 0; i < w->pending_count; i++) {
+        if (best < 0 || base_mono_before(w->pending[i].at, w->pending[best].at)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void run_until(struct world *w, struct base_mono end, bool is_agent_stalled)
+{
+    for (;;) {
+        int i = earliest(w);
+        struct base_mono at = i >= 0 ? w->pending[i].at : BASE_MONO_NEVER;
+        struct base_mono guard_at = guard_core_wake(&w->guard);
+        struct base_mono agent_at = w->has_agent && !is_agent_stalled ? w->wake : BASE_MONO_NEVER;
+        struct base_mono next = base_mono_min(at, base_mono_min(guard_at, agent_at));
+        if (base_mono_before(end, next)) {
+            break;
+        }
+        w->now = base_mono_max(w->now, next);
+        if (guard_at.us == next.us) {
+            guard_do(w, &(struct guard_event){.kind = GUARD_EV_TIME, .now = w->now});
+        } else if (at.us == next.us) {
+            struct world_pending p = w->pending[i];
+            w->pending_count--;
+            memmove(&w->pending[i], &w->pending[i + 1], sizeof(p) * (size_t)(w->pending_count - i));
+            bool is_agents =
+                p.kind != WORLD_GUARD_EVENT && p.kind != WORLD_DB_READY && p.kind != WORLD_DB_EXIT;
+            if (is_agent_stalled && is_agents) {
+                struct world_pending *again = later(w, p.kind, 0);
+                p.at = base_mono_add_us(end, 1);
+                *again = p;
+            } else {
+                handle(w, &p);
+            }
+        } else {
+            agt_driver_timer(&w->driver);
+        }
+        check(w);
+    }
+    w->now = end;
+}
+
+void world_run_ms(struct world *w, int64_t ms)
+{
+    run_until(w, base_mono_add_us(w->now, ms * MS), false);
+}
+
+void world_stall_ms(struct world *w, int64_t ms)
+{
+    run_until(w, base_mono_add_us(w->now, ms * MS), true);
+}
+
+/* --- making ------------------------------------------------------------------------------------
+ */
+
+static void options_make(struct world *w)
+{
+    w->options = (struct agt_driver_options){
+        .config = {.cluster = world_name("c"),
+                   .member = world_name("a"),
+                   .host = base_text_from(SLICE_LIT("127.0.0.1")),
+                   .db_port = 5432,
+                   .http_port = 8008,
+                   .has_seed = true,
+                   .seed_ttl_ms = 2000,
+                   .seed_heartbeat_ms = 250},
+        .ports = {.net = {w, port_send},
+                  .clock = {w, port_now, NULL},
+                  .guard = {w, port_start, port_arm, port_disarm, port_signal, port_kill,
+                            port_hand_back},
+                  .db = {w, port_order},
+                  .state = {w, port_save},
+                  .ctx = w,
+                  .wake = port_wake,
+                  .log = port_log},
+        .nodes = {1, 2, 3},
+        .nodes_count = 3,
+    };
+}
+
+void world_init(struct world *w)
+{
+    memset(w, 0, sizeof(*w));
+    w->now = (struct base_mono){BASE_US_PER_S};
+    w->term = 1;
+    w->save_us = 2 * MS;
+    w->kill_us = 10 * MS;
+    w->upstream_timeline = 1;
+    w->upstream_lsn = 5000;
+    w->is_upstream_open = true;
+    guard_core_init(&w->guard, 4711, 50 * MS, w->now);
+    options_make(w);
+    later(w, WORLD_VIEW, 10 * MS);
+}
+
+void world_agent_start(struct world *w)
+{
+    w->options.config.session++;
+    w->options.disk = (struct agt_disk){0};
+    if (w->disk_len > 0) {
+        int rc = agt_disk_decode(slice_from(w->disk, w->disk_len), &w->options.disk);
+        BASE_ASSERT(rc == 0);
+    }
+    w->durable = w->options.disk;
+    drop(w, WORLD_DB_DONE); /* its workers have died with it */
+    drop(w, WORLD_SAVED);
+    memset(&w->db.running, 0, sizeof(w->db.running));
+    w->db.orders_done = 0;
+    int rc = agt_driver_init(&w->driver, &w->options);
+    BASE_ASSERT(rc == 0);
+    w->has_agent = true;
+    w->wake = w->now;
+    agt_driver_start(&w->driver);
+    later(w, WORLD_GUARD_STATUS, 1 * MS);
+    later(w, WORLD_VIEW, 2 * MS)->number = 1;
+}
+
+void world_record(struct world *w, uint64_t epoch, const char *holder)
+{
+    struct msg_record *r = &w->record;
+    bool is_higher = epoch != r->epoch;
+    r->cluster = world_name("c");
+    r->epoch = epoch;
+    r->revision++;
+    r->state = MSG_RECORD_RUNNING;
+    r->system_id = WORLD_SYSTEM_ID;
+    r->holder = world_name(holder);
+    r->holder_instance = strcmp(holder, "a") == 0 ? w->guard.status.instance : 999;
+    if (is_higher) {
+        r->floor = (struct msg_position){epoch - 1, r->timeline, 2000};
+        r->floor_epoch = epoch;
+        r->timeline = (uint32_t)epoch;
+    }
+    r->timeline_highest = r->timeline;
+    r->voters.count = 2;
+    r->voters.names[0] = world_name("b");
+    r->voters.names[1] = world_name("d");
+    r->votes_needed_r = 1;
+    r->is_opened = strcmp(holder, "a") != 0;
+    r->ttl_ms = 2000;
+    r->heartbeat_ms = 250;
+    r->freeze_max_ms = 3000;
+    r->sync_count = 1;
+}
+
+static void add_member(const struct world *w, struct msg_order *o, const char *name)
+{
+    o->members[o->members_count++] = (struct msg_member){
+        .member = world_name(name),
+        .host = base_text_from(SLICE_LIT("127.0.0.2")),
+        .db_port = 5432,
+        .http_port = 8008,
+        .db_state = MSG_DB_STANDBY,
+        .is_open = w->is_upstream_open && strcmp(name, "a") != 0 &&
+                   base_name_equal(&w->record.holder, &(struct base_name){{name[0]}})};
+}
+
+void world_order_for(struct world *w, uint64_t number, enum msg_goal goal, bool is_granted)
+{
+    static struct msg_order o;
+    static uint8_t bytes[1 + WIRE_AGENT_BYTES_MAX];
+    memset(&o, 0, sizeof(o));
+    o.session = w->options.config.session;
+    o.number = number;
+    o.term = w->term;
+    o.record = w->record;
+    o.goal = goal;
+    o.attempt = w->attempt;
+    o.ended = w->ended;
+    o.has_sync = w->has_sync;
+    o.sync_names = w->sync_names;
+    o.sync_count = w->sync_count;
+    add_member(w, &o, "a");
+    add_member(w, &o, "b");
+    add_member(w, &o, "d");
+    if (is_granted) {
+        o.is_granted = true;
+        o.granted_epoch = w->record.epoch;
+        o.ttl_us = WORLD_TTL_US;
+        struct base_mono deadline =
+            base_mono_add_us(w->sent[number], WORLD_TTL_US - WORLD_MARGIN_US);
+        bool is_same = w->epoch_allowed == w->record.epoch;
+        w->deadline_allowed = is_same ? base_mono_max(w->deadline_allowed, deadline) : deadline;
+        w->epoch_allowed = w->record.epoch;
+    }
+    struct buf b = buf_over(bytes, sizeof(bytes));
+    buf_put_u8(&b, NET_FRAME_ORDER);
+    int rc = wire_order_encode(&o, &b);
+    BASE_ASSERT(rc == 0);
+    if (w->has_agent) {
+        agt_driver_receive(&w->driver, &(struct net_identity){.role = NET_ROLE_NODE, .node_id = 1},
+                           buf_slice(&b));
+    }
+    check(w);
+}
+
+void world_order(struct world *w, enum msg_goal goal, bool is_granted)
+{
+    if (w->report.number > 0 && w->report.session == w->options.config.session) {
+        world_order_for(w, w->report.number, goal, is_granted);
+    }
+}
+
+void world_hold_ms(struct world *w, enum msg_goal goal, bool is_granted, int64_t ms)
+{
+    uint64_t answered = 0;
+    for (int64_t i = 0; i < ms; i++) {
+        if (w->report.number != answered || i == 0) {
+            answered = w->report.number;
+            world_order(w, goal, is_granted);
+        }
+        world_run_ms(w, 1);
+    }
+}
+
+void world_crash(struct world *w)
+{
+    db_exit(w, w->starts, false);
+}
+
+void world_directory(struct world *w, uint64_t epoch, uint32_t timeline, uint64_t lsn)
+{
+    w->db.has_directory = true;
+    w->db.system_id = WORLD_SYSTEM_ID;
+    w->db.timeline = timeline;
+    w->db.lsn = lsn;
+    w->durable.epoch_seen = epoch;
+    struct agt_opening opening = {.epoch = epoch,
+                                  .timeline = timeline,
+                                  .parent = epoch - 1,
+                                  .floor_lsn = 0,
+                                  .floor_epoch = epoch};
+    (void)agt_disk_remember(&w->durable, &opening);
+    struct buf b = buf_over(w->disk, sizeof(w->disk));
+    int rc = agt_disk_encode(&w->durable, &b);
+    BASE_ASSERT(rc == 0);
+    w->disk_len = b.len;
+    w->record.epoch = epoch;
+    w->record.timeline = timeline;
+}
