@@ -46,6 +46,9 @@ struct chk_op {
     bool is_applied;   /* DONE: the comparison held (true without one) */
     uint32_t compare_key;
     int64_t compare_value;
+    bool has_seen;          /* DONE and not applied: the reply told what was there instead */
+    int64_t compare_seen;   /* 0 absent */
+    uint64_t seen_revision; /* its modification revision; 0 absent or not told */
     uint8_t parts_count;
     struct chk_part parts[CHK_PARTS_MAX];
 };

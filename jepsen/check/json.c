@@ -58,6 +58,10 @@ void chk_json_write(struct buf *out, const struct chk_history *h, const struct c
         put_key(out, h, op->compare_key);
         put_number(out, "is", op->compare_value);
         put_number(out, "applied", op->is_applied);
+        if (op->has_seen) {
+            put_number(out, "saw", op->compare_seen);
+            put_number(out, "saw-rev", (int64_t)op->seen_revision);
+        }
     }
     buf_put_text(out, ",\"parts\":[");
     for (size_t i = 0; i < op->parts_count; i++) {
@@ -90,10 +94,12 @@ enum field {
     FIELD_IF,
     FIELD_IS,
     FIELD_APPLIED,
+    FIELD_SAW,
+    FIELD_SAW_REV,
     FIELD_PARTS
 };
-static const char *const field_names[] = {"process", "type", "call",    "return", "rev",
-                                          "if",      "is",   "applied", "parts"};
+static const char *const field_names[] = {"process", "type",    "call", "return",  "rev",  "if",
+                                          "is",      "applied", "saw",  "saw-rev", "parts"};
 
 static int bad(struct reader *r, const char *why)
 {
@@ -249,6 +255,11 @@ static int take_number_field(struct reader *r, enum field field)
         r->op.revision = (uint64_t)value;
     } else if (field == FIELD_IS) {
         r->op.compare_value = value;
+    } else if (field == FIELD_SAW) {
+        r->op.has_seen = true;
+        r->op.compare_seen = value;
+    } else if (field == FIELD_SAW_REV) {
+        r->op.seen_revision = (uint64_t)value;
     } else {
         r->op.is_applied = value != 0;
     }

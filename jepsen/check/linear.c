@@ -239,33 +239,37 @@ static void group_keys(const struct chk_history *h, uint32_t *parent)
     }
 }
 
-/* Was one of the values that `op` may have written ever seen, or could its absence matter? */
-static bool is_needed(const struct chk_history *h, const struct chk_op *op, uint32_t *parent)
+/* Did `other` see the value that `part` may have written, or may it need its doing in another way? */
+static bool is_seen_by(const struct chk_op *other, const struct chk_part *part)
 {
-    uint32_t root = find_root(parent, first_key(op));
-    for (size_t i = 0; i < h->count; i++) {
-        const struct chk_op *other = &h->ops[i];
-        if (other->status != CHK_DONE || other->parts_count == 0 ||
-            find_root(parent, first_key(other)) != root) {
-            continue;
+    if (other->has_compare && other->compare_key == part->key) {
+        bool is_refused = other->status == CHK_DONE && !other->is_applied;
+        bool is_told = is_refused && other->has_seen && other->compare_seen == part->value;
+        if (is_told || other->compare_value == part->value || (is_refused && !other->has_seen)) {
+            return true;
         }
-        if (other->has_compare && !other->is_applied) {
-            return true; /* what was there instead may be this one's */
+    }
+    for (size_t i = 0; other->status == CHK_DONE && i < other->parts_count; i++) {
+        const struct chk_part *seen = &other->parts[i];
+        bool is_value = seen->kind == CHK_READ && seen->value == part->value;
+        if (seen->key == part->key && (seen->kind == CHK_DELETE || is_value)) {
+            return true;
         }
-        for (size_t j = 0; j < op->parts_count; j++) {
-            const struct chk_part *part = &op->parts[j];
-            if (part->kind == CHK_DELETE ||
-                (other->has_compare && other->compare_key == part->key &&
-                 other->compare_value == part->value)) {
+    }
+    return false;
+}
+
+/* An operation of unknown outcome whose values nobody ever saw may be left out: it can as well never have happened. */
+static bool is_needed(const struct chk_history *h, const struct chk_op *op)
+{
+    for (size_t j = 0; j < op->parts_count; j++) {
+        if (op->parts[j].kind == CHK_DELETE) {
+            return true;
+        }
+        for (size_t i = 0; i < h->count; i++) {
+            const struct chk_op *other = &h->ops[i];
+            if (other != op && other->status != CHK_FAILED && is_seen_by(other, &op->parts[j])) {
                 return true;
-            }
-            for (size_t k = 0; k < other->parts_count; k++) {
-                const struct chk_part *seen = &other->parts[k];
-                if (seen->key == part->key &&
-                    (seen->kind == CHK_DELETE ||
-                     (seen->kind == CHK_READ && seen->value == part->value))) {
-                    return true;
-                }
             }
         }
     }
@@ -295,7 +299,7 @@ static bool search_fill(struct search *s, const struct chk_history *h, uint32_t 
         }
         if (op->status == CHK_DONE) {
             s->closed[s->closed_count++] = i;
-        } else if (chk_op_may_write(op) && is_needed(h, op, parent)) {
+        } else if (chk_op_may_write(op) && is_needed(h, op)) {
             if (s->open_count == OPEN_MAX) {
                 return false;
             }
@@ -317,9 +321,6 @@ static bool search_room(struct search *s, struct bump b)
     s->memo_cap = 16;
     while (s->memo_cap * 2 * sizeof(*s->memo) <= b.left &&
            s->memo_cap < (size_t)s->closed_count * 16) {
-        s->memo_cap *= 2;
-    }
-    while (s->memo_cap * 2 * sizeof(*s->memo) <= b.left && s->memo_cap < (size_t)1 << 16) {
         s->memo_cap *= 2;
     }
     s->memo = bump_take(&b, s->memo_cap, sizeof(*s->memo));

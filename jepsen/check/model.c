@@ -39,6 +39,10 @@ bool chk_step(const struct chk_slots *slots, const struct chk_op *op, struct chk
         if (op->status == CHK_DONE && holds != op->is_applied) {
             return false;
         }
+        bool is_seen = op->status == CHK_DONE && !op->is_applied && op->has_seen;
+        if (is_seen && (slot == CHK_MODEL_KEYS || state->value[slot] != op->compare_seen)) {
+            return false;
+        }
         if (!holds) {
             return true;
         }

@@ -94,6 +94,12 @@ static bool learn_revisions(struct witness *w)
     }
     for (size_t i = 0; i < w->h->count; i++) {
         const struct chk_op *op = &w->h->ops[i];
+        if (op->status == CHK_DONE && op->has_seen && op->seen_revision != 0) {
+            struct chk_part seen = {CHK_READ, op->compare_key, op->compare_seen, op->seen_revision};
+            if (!learn_from(w, i, &seen)) {
+                return false;
+            }
+        }
         for (size_t j = 0; op->status == CHK_DONE && op->is_applied && j < op->parts_count; j++) {
             const struct chk_part *part = &op->parts[j];
             if (part->kind == CHK_READ && part->value != 0 && part->revision != 0 &&
@@ -248,6 +254,12 @@ static bool check_compare(struct witness *w, size_t index)
     uint64_t at = chk_op_is_write(op) ? op->revision - 1 : op->revision;
     const struct change *c = newest(w, op->compare_key, at);
     int64_t value = c != NULL ? c->value : 0;
+    if (!op->is_applied && op->has_seen) {
+        struct chk_part seen = {CHK_READ, op->compare_key, op->compare_seen, op->seen_revision};
+        return op->compare_seen == op->compare_value
+                   ? violated(w, "comparison wrong", index, SIZE_MAX)
+                   : check_read(w, index, &seen);
+    }
     if ((value == op->compare_value) == op->is_applied ||
         may_be_changed(w, op->compare_key, op, false)) {
         return true;

@@ -53,6 +53,9 @@ static void happen(struct maker *m, struct chk_op *op)
 {
     bool is_change = false;
     op->is_applied = !op->has_compare || m->values[op->compare_key] == op->compare_value;
+    op->has_seen = !op->is_applied && base_rand_chance_ppm(&m->rand, 500000);
+    op->compare_seen = op->has_seen ? m->values[op->compare_key] : 0;
+    op->seen_revision = op->compare_seen != 0 ? m->revisions[op->compare_key] : 0;
     for (size_t i = 0; op->is_applied && i < op->parts_count; i++) {
         do_part(m, &op->parts[i], &is_change);
     }
@@ -94,6 +97,7 @@ static void forget_reply(struct chk_op *op)
     op->status = CHK_INFO;
     op->return_us = CHK_NO_RETURN;
     op->revision = 0;
+    op->has_seen = false;
     for (size_t i = 0; i < op->parts_count; i++) {
         op->parts[i].value = op->parts[i].kind == CHK_WRITE ? op->parts[i].value : 1;
     }

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The shell of a simulated agent: ports of agents/driver.c over modelled guard, database, disk and
+ * network. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agents/driver.h"
+#include "base/assert.h"
+#include "base/name.h"
+#include "tests/sim/members.h"
+#include "tests/sim/net.h"
+#include "tests/sim/truth.h"
+
+static void rearm(struct member *m, int64_t at_us);
+
+/* --- ports --- */
+
+static bool net_port_send(void *ctx, uint64_t link, struct slice payload)
+{
+    struct member *m = ctx;
+    truth_report(m->world, m, payload);
+    return net_send(m->world, ADDRESS_AGENT + m->index, ADDRESS_NODE + (unsigned)link - 1, payload);
+}
+
+static void command(void *ctx, struct guard_event event)
+{
+    guard_command(ctx, &event);
+}
+
+static void guard_port_start(void *ctx)
+{
+    command(ctx, (struct guard_event){.kind = GUARD_EV_START});
+}
+
+static void guard_port_arm(void *ctx, uint64_t epoch, struct base_mono deadline,
+                           int64_t freeze_max_us)
+{
+    struct guard_event event = {.kind = GUARD_EV_ARM, .epoch = epoch, .deadline = deadline};
+    event.freeze_max_us = freeze_max_us;
+    command(ctx, event);
+}
+
+static void guard_port_disarm(void *ctx)
+{
+    command(ctx, (struct guard_event){.kind = GUARD_EV_DISARM});
+}
+
+static void guard_port_signal(void *ctx, int signal_number)
+{
+    command(ctx, (struct guard_event){.kind = GUARD_EV_SIGNAL, .number = signal_number});
+}
+
+static void guard_port_kill(void *ctx)
+{
+    command(ctx, (struct guard_event){.kind = GUARD_EV_KILL});
+}
+
+static void guard_port_hand_back(void *ctx, uint64_t epoch)
+{
+    command(ctx, (struct guard_event){.kind = GUARD_EV_HAND_BACK, .epoch = epoch});
+}
+
+static void db_port_order(void *ctx, const struct db_order *order)
+{
+    struct member *m = ctx;
+    pg_order(&m->pg, order);
+}
+
+static void save_done(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct member *m = ctx;
+    (void)number;
+    memcpy(m->saved, bytes.data, bytes.len);
+    m->saved_len = bytes.len;
+    agt_driver_saved(m->agent, 0);
+}
+
+static void state_port_save(void *ctx, struct slice bytes)
+{
+    struct member *m = ctx;
+    BASE_ASSERT(bytes.len <= sizeof(m->saved));
+    int64_t us = draw(&m->rand, 300, chance(&m->rand, 30000) ? 300 * MS : 6 * MS);
+    world_at_with(m->world, m->world->now_us + us, &m->agent_process, save_done, m, 0, bytes);
+}
+
+static void wake(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct member *m = ctx;
+    (void)bytes;
+    if (number == m->agent_wake_number) {
+        m->agent_wake_us = INT64_MAX;
+        agt_driver_timer(m->agent);
+    }
+}
+
+static void rearm(struct member *m, int64_t at_us)
+{
+    m->agent_wake_us = at_us;
+    world_at_with(m->world, at_us + 30, &m->agent_process, wake, m, ++m->agent_wake_number,
+                  SLICE_EMPTY);
+}
+
+static void port_wake(void *ctx, struct base_mono at)
+{
+    struct member *m = ctx;
+    rearm(m, clock_true_us(&m->clock, at));
+}
+
+static void port_log(void *ctx, const char *text)
+{
+    const struct member *m = ctx;
+    trace_text(m->world, ADDRESS_AGENT + m->index, text);
+}
+
+/* --- what comes in --- */
+
+void agent_arrive(struct member *m, unsigned from, struct slice payload)
+{
+    struct net_identity identity = {.role = NET_ROLE_NODE, .node_id = from - ADDRESS_NODE + 1};
+    if (m->agent != NULL) {
+        agt_driver_receive(m->agent, &identity, payload);
+    }
+}
+
+static void status_arrive(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct member *m = ctx;
+    struct guard_status status;
+    (void)number;
+    memcpy(&status, bytes.data, sizeof(status));
+    agt_driver_guard_status(m->agent, &status);
+}
+
+void agent_guard_status(struct member *m)
+{
+    world_at_with(m->world, m->world->now_us + draw(&m->rand, 20, 200), &m->agent_process,
+                  status_arrive, m, 0, slice_from(&m->guard.status, sizeof(m->guard.status)));
+}
+
+static void view_arrive(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct member *m = ctx;
+    struct db_view view;
+    (void)number;
+    memcpy(&view, bytes.data, sizeof(view));
+    agt_driver_db_view(m->agent, &view);
+}
+
+/* What the probe saw arrives a little later; one that hangs, when its time is over. */
+void agent_view(struct member *m)
+{
+    struct db_view view;
+    pg_view(&m->pg, &view);
+    bool is_hanging = view.is_process && !view.is_answering;
+    int64_t us = is_hanging ? 100 * MS : draw(&m->rand, 200, 8 * MS);
+    world_at_with(m->world, m->world->now_us + us, &m->agent_process, view_arrive, m, 0,
+                  slice_from(&view, sizeof(view)));
+}
+
+static void probe(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct member *m = ctx;
+    (void)number;
+    (void)bytes;
+    agent_view(m);
+    world_at(m->world, m->world->now_us + m->world->setup.heartbeat_ms * MS / 2, &m->agent_process,
+             probe, m);
+}
+
+static void order_done(void *ctx, const struct db_done *done)
+{
+    struct member *m = ctx;
+    agt_driver_db_done(m->agent, done);
+}
+
+/* --- life --- */
+
+static void config_of(struct member *m, struct agt_config *config)
+{
+    const struct setup *s = &m->world->setup;
+    config->member = m->name;
+    BASE_ASSERT(base_name_from_text("main", &config->cluster) == 0);
+    config->host = base_text_from(base_name_slice(&m->name));
+    config->db_port = (uint16_t)(5432 + m->index);
+    config->http_port = (uint16_t)(8008 + m->index);
+    config->session = base_rand_next(&m->rand) | 1;
+    config->has_seed = true;
+    config->seed_ttl_ms = s->ttl_ms;
+    config->seed_heartbeat_ms = s->heartbeat_ms;
+    config->seed_freeze_max_ms = s->freeze_max_ms;
+    config->seed_sync_mode = s->is_async ? MSG_SYNC_ASYNC : MSG_SYNC_ON;
+    config->seed_sync_strict = s->is_strict;
+}
+
+void agent_start(struct member *m)
+{
+    struct world *w = m->world;
+    struct agt_driver_options options = {.nodes_count = (uint8_t)w->setup.nodes};
+    config_of(m, &options.config);
+    options.ports = (struct agt_ports){
+        .net = {m, net_port_send},
+        .clock = clock_port_of(&m->clock),
+        .guard = {m, guard_port_start, guard_port_arm, guard_port_disarm, guard_port_signal,
+                  guard_port_kill, guard_port_hand_back},
+        .db = {m, db_port_order},
+        .state = {m, state_port_save},
+        .ctx = m,
+        .wake = port_wake,
+        .log = port_log,
+    };
+    for (unsigned i = 0; i < w->setup.nodes; i++) {
+        options.nodes[i] = i + 1;
+    }
+    if (m->saved_len > 0) {
+        BASE_ASSERT(agt_disk_decode(slice_from(m->saved, m->saved_len), &options.disk) == 0);
+    }
+    process_start(&m->agent_process);
+    m->agent_wake_us = INT64_MAX;
+    m->agent = must_alloc(1, sizeof(*m->agent));
+    BASE_ASSERT(agt_driver_init(m->agent, &options) == 0);
+    m->pg.agent = m;
+    m->pg.done = order_done;
+    m->pg.orders_done = 0;
+    pg_order_forget(&m->pg);
+    memset(&m->pg.order, 0, sizeof(m->pg.order));
+    trace(w, TRACE_AGENT_UP, m->index, m->agent_process.life, 0, 0);
+    agt_driver_start(m->agent);
+    agent_guard_status(m);
+    world_at(w, w->now_us + draw(&m->rand, MS, 20 * MS), &m->agent_process, probe, m);
+}
+
+void agent_stop(struct member *m, unsigned why)
+{
+    if (!m->agent_process.is_up) {
+        return;
+    }
+    trace(m->world, TRACE_AGENT_DOWN, m->index, why, 0, 0);
+    process_stop(&m->agent_process);
+    pg_order_forget(&m->pg);
+    free(m->agent);
+    m->agent = NULL;
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Key-value clients. Keys come in phases of four that share transactions, so that no group of keys
+ * grows beyond what the search can hold; values are unique numbers.
+ */
+#include "tests/sim/kv_load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "jepsen/check/json.h"
+#include "jepsen/check/linear.h"
+#include "jepsen/check/witness.h"
+#include "proto/wire/kv.h"
+#include "tests/sim/net.h"
+#include "tests/sim/nodes.h"
+#include "tests/sim/truth.h"
+
+#define OPS_MAX 20000
+#define PHASE_KEYS 4
+#define PHASE_OPS 160
+#define KEYS_MAX (OPS_MAX / PHASE_OPS * PHASE_KEYS + PHASE_KEYS)
+#define TIMEOUT_US (1500 * MS)
+#define MEMORY_BYTES ((size_t)48 << 20)
+
+struct client {
+    struct world *world;
+    unsigned index;
+    struct process process;
+    struct host_clock clock;
+    struct base_rand rand;
+    unsigned node; /* where it sends to */
+    bool is_waiting;
+    uint64_t id; /* of the request under way */
+    size_t op;   /* its place in the history */
+    enum kv_kind kind;
+};
+
+struct kv_load {
+    struct client clients[KV_CLIENTS_MAX];
+    struct chk_history history;
+    struct chk_op ops[OPS_MAX];
+    struct chk_key keys[KEYS_MAX];
+    int64_t next_value;
+    int64_t last_ok_us;
+    uint64_t next_id;
+};
+
+/* --- making a request --- */
+
+static uint32_t draw_key(struct client *c)
+{
+    struct kv_load *load = c->world->kv_load;
+    size_t phase = load->history.count / PHASE_OPS;
+    uint32_t number = (uint32_t)(phase * PHASE_KEYS) + (uint32_t)draw(&c->rand, 0, PHASE_KEYS - 1);
+    char text[16];
+    struct buf name = buf_over(text, sizeof(text));
+    buf_put_text(&name, "k");
+    buf_put_dec(&name, number);
+    uint32_t key = 0;
+    BASE_ASSERT(chk_history_key(&load->history, buf_slice(&name), &key) == 0);
+    return key;
+}
+
+static struct chk_part draw_part(struct client *c, enum chk_kind kind)
+{
+    struct chk_part part = {.kind = kind, .key = draw_key(c)};
+    if (kind == CHK_WRITE) {
+        part.value = ++c->world->kv_load->next_value;
+    } else if (kind == CHK_DELETE) {
+        part.value = 1;
+    }
+    return part;
+}
+
+static void draw_op(struct client *c, struct chk_op *op)
+{
+    int64_t what = draw(&c->rand, 0, 99);
+    op->parts_count = 1;
+    op->is_applied = true;
+    if (what < 40) {
+        op->parts[0] = draw_part(c, CHK_READ);
+    } else if (what < 70) {
+        op->parts[0] = draw_part(c, CHK_WRITE);
+    } else if (what < 76) {
+        op->parts[0] = draw_part(c, CHK_DELETE);
+    } else {
+        op->parts[0] = draw_part(c, CHK_WRITE);
+        op->has_compare = what < 92;
+        op->compare_key = op->parts[0].key;
+        /* one of the last values: it has a chance to be there */
+        int64_t back = draw(&c->rand, 0, 6);
+        op->compare_value = op->parts[0].value > back + 1 ? op->parts[0].value - 1 - back : 0;
+        struct chk_part second = draw_part(c, what < 84 ? CHK_READ : CHK_WRITE);
+        if (what >= 80 && second.key != op->parts[0].key) {
+            op->parts[op->parts_count++] = second;
+        }
+    }
+}
+
+/* Texts of the request live here until it is encoded. */
+struct texts {
+    char room[1024];
+    size_t used;
+};
+
+static struct slice number_text(struct texts *t, int64_t value)
+{
+    struct buf b = buf_over(t->room + t->used, sizeof(t->room) - t->used);
+    buf_put_int(&b, value);
+    t->used += b.len;
+    return buf_slice(&b);
+}
+
+static struct slice key_text(const struct client *c, uint32_t key)
+{
+    return slice_from_text(c->world->kv_load->keys[key].text);
+}
+
+static void part_op(const struct client *c, struct texts *t, const struct chk_part *part,
+                    struct kv_op *op)
+{
+    memset(op, 0, sizeof(*op));
+    if (part->kind == CHK_READ) {
+        op->kind = KV_OP_RANGE;
+        op->range.key = key_text(c, part->key);
+    } else if (part->kind == CHK_WRITE) {
+        op->kind = KV_OP_PUT;
+        op->put.key = key_text(c, part->key);
+        op->put.value = number_text(t, part->value);
+    } else {
+        op->kind = KV_OP_DELETE;
+        op->delete_range.key = key_text(c, part->key);
+    }
+}
+
+static void compare_of(const struct client *c, struct texts *t, const struct chk_op *op,
+                       struct kv_compare *ret)
+{
+    *ret = (struct kv_compare){.result = KV_EQUAL, .key = key_text(c, op->compare_key)};
+    if (op->compare_value == 0) { /* absent: never created */
+        ret->target = KV_TARGET_CREATE;
+        ret->which = KV_COMPARE_CREATE;
+    } else {
+        ret->target = KV_TARGET_VALUE;
+        ret->which = KV_COMPARE_VALUE;
+        ret->value = number_text(t, op->compare_value);
+    }
+}
+
+static enum kv_kind encode(const struct client *c, const struct chk_op *op, struct buf *out)
+{
+    struct kv_request request = {0};
+    struct kv_op ops[CHK_PARTS_MAX], else_op;
+    struct kv_compare compare;
+    struct texts texts = {.used = 0};
+    for (size_t i = 0; i < op->parts_count; i++) {
+        part_op(c, &texts, &op->parts[i], &ops[i]);
+    }
+    if (op->has_compare || op->parts_count > 1) {
+        request.kind = KV_KIND_TXN;
+        request.txn.then_ops = (struct kv_ops){ops, op->parts_count};
+        if (op->has_compare) {
+            struct chk_part what_else = {.kind = CHK_READ, .key = op->compare_key};
+            compare_of(c, &texts, op, &compare);
+            part_op(c, &texts, &what_else, &else_op);
+            request.txn.compares = (struct kv_compares){&compare, 1};
+            request.txn.else_ops = (struct kv_ops){&else_op, 1};
+        }
+    } else if (ops[0].kind == KV_OP_RANGE) {
+        request.kind = KV_KIND_RANGE;
+        request.range = ops[0].range;
+    } else if (ops[0].kind == KV_OP_PUT) {
+        request.kind = KV_KIND_PUT;
+        request.put = ops[0].put;
+    } else {
+        request.kind = KV_KIND_DELETE;
+        request.delete_range = ops[0].delete_range;
+    }
+    BASE_ASSERT(kv_wire_encode_request(&request, out) == 0);
+    return (enum kv_kind)request.kind;
+}
+
+/* --- one operation after the other --- */
+
+static void next(void *ctx, uint64_t number, struct slice bytes);
+
+static void again(struct client *c, bool is_elsewhere)
+{
+    c->is_waiting = false;
+    if (is_elsewhere) {
+        c->node = (unsigned)draw(&c->rand, 0, c->world->setup.nodes - 1);
+    }
+    world_at(c->world, c->world->now_us + draw(&c->rand, 5 * MS, 600 * MS), &c->process, next, c);
+}
+
+static void finish(struct client *c, enum chk_status status, uint64_t revision)
+{
+    struct world *w = c->world;
+    struct chk_op *op = &w->kv_load->ops[c->op];
+    op->status = status;
+    op->revision = revision;
+    op->return_us = status == CHK_INFO ? CHK_NO_RETURN : w->now_us;
+    w->tally.kv_ok += status == CHK_DONE;
+    w->tally.kv_fail += status == CHK_FAILED;
+    w->tally.kv_unknown += status == CHK_INFO;
+    if (status == CHK_DONE) {
+        w->kv_load->last_ok_us = w->now_us;
+    }
+    trace(w, TRACE_KV_END, c->index, c->op, status, revision);
+    again(c, status != CHK_DONE || chance(&c->rand, 50000));
+}
+
+/* What is known when no answer says more: a read without answer has no effect. */
+static enum chk_status without_answer(const struct chk_op *op)
+{
+    return chk_op_may_write(op) ? CHK_INFO : CHK_FAILED;
+}
+
+static void give_up(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct client *c = ctx;
+    (void)bytes;
+    if (c->is_waiting && c->id == number) {
+        finish(c, without_answer(&c->world->kv_load->ops[c->op]), 0);
+    }
+}
+
+static void next(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct client *c = ctx;
+    struct world *w = c->world;
+    struct kv_load *load = w->kv_load;
+    (void)number;
+    (void)bytes;
+    if (load->history.count == OPS_MAX) {
+        return;
+    }
+    struct chk_op op = {.process = c->index,
+                        .status = CHK_INVOKED,
+                        .call_us = w->now_us,
+                        .return_us = CHK_NO_RETURN};
+    uint8_t room[2048], body[1500];
+    struct buf out = buf_over(room, sizeof(room)), request = buf_over(body, sizeof(body));
+    draw_op(c, &op);
+    c->kind = encode(c, &op, &request);
+    c->op = load->history.count;
+    c->id = ++load->next_id;
+    c->is_waiting = true;
+    BASE_ASSERT(chk_history_add(&load->history, &op) == 0);
+    buf_put_u8(&out, FRAME_REQUEST);
+    buf_put_u64_be(&out, c->id);
+    buf_put_u8(&out, (uint8_t)c->kind);
+    buf_put(&out, buf_slice(&request));
+    trace(w, TRACE_KV_CALL, c->index, c->op, op.parts[0].key, c->node);
+    if (!net_send(w, ADDRESS_KV_CLIENT + c->index, ADDRESS_NODE + c->node, buf_slice(&out))) {
+        finish(c, CHK_FAILED, 0); /* connection refused */
+        return;
+    }
+    world_at_with(w, w->now_us + TIMEOUT_US, &c->process, give_up, c, c->id, SLICE_EMPTY);
+}
+
+/* --- reading the answer --- */
+
+static void seen_range(const struct kv_range_response *range, struct chk_part *part)
+{
+    part->value = 0;
+    part->revision = 0;
+    uint64_t value = 0;
+    if (range->kvs.count > 0 && slice_to_u64(range->kvs.items[0].value, &value) == 0) {
+        part->value = (int64_t)value;
+        part->revision = (uint64_t)range->kvs.items[0].mod_revision;
+    }
+}
+
+static uint64_t seen_txn(const struct kv_txn_response *txn, struct chk_op *op)
+{
+    op->is_applied = txn->is_succeeded;
+    if (!op->is_applied && op->has_compare && txn->responses.count == 1) {
+        struct chk_part seen = {.kind = CHK_READ};
+        seen_range(&txn->responses.items[0].range, &seen);
+        op->has_seen = true;
+        op->compare_seen = seen.value;
+        op->seen_revision = seen.revision;
+    }
+    for (size_t i = 0; op->is_applied && i < txn->responses.count && i < op->parts_count; i++) {
+        if (op->parts[i].kind == CHK_READ) {
+            seen_range(&txn->responses.items[i].range, &op->parts[i]);
+        }
+    }
+    return (uint64_t)txn->header.revision;
+}
+
+static uint64_t seen(const struct kv_response *response, struct chk_op *op)
+{
+    switch ((enum kv_kind)response->kind) {
+    case KV_KIND_RANGE:
+        seen_range(&response->range, &op->parts[0]);
+        return (uint64_t)response->range.header.revision;
+    case KV_KIND_PUT:
+        return (uint64_t)response->put.header.revision;
+    case KV_KIND_DELETE:
+        op->parts[0].value = response->delete_range.deleted > 0;
+        return (uint64_t)response->delete_range.header.revision;
+    case KV_KIND_TXN:
+        return seen_txn(&response->txn, op);
+    case KV_KIND_NONE:
+    case KV_KIND_SWAP:
+    case KV_KIND_STATUS:
+    case KV_KIND_MEMBER_LIST:
+        break;
+    }
+    return 0;
+}
+
+static bool is_certain(enum kv_error error)
+{
+    return error != KV_E_TIMEOUT && error != KV_E_TIMEOUT_LEADER && error != KV_E_LEADER_CHANGED &&
+           error != KV_E_STOPPED;
+}
+
+static void arrive(void *ctx, unsigned from, struct slice payload)
+{
+    struct client *c = ctx;
+    uint8_t type = 0, error = 0;
+    uint64_t id = 0;
+    (void)from;
+    if (slice_take_u8(&payload, &type) != 0 || type != FRAME_ANSWER ||
+        slice_take_u64_be(&payload, &id) != 0 || slice_take_u8(&payload, &error) != 0 ||
+        !c->is_waiting || id != c->id) {
+        return;
+    }
+    struct chk_op *op = &c->world->kv_load->ops[c->op];
+    if (error != KV_OK) {
+        finish(c, is_certain((enum kv_error)error) ? CHK_FAILED : without_answer(op), 0);
+        return;
+    }
+    static _Alignas(16) uint8_t memory[1 << 16];
+    struct base_arena arena = base_arena_over(memory, sizeof(memory));
+    struct kv_response response;
+    if (kv_wire_decode_response(c->kind, payload, &arena, &response) != 0) {
+        world_fail(c->world, INVARIANT_NO_CRASH, "malformed response to client %u", c->index);
+    }
+    finish(c, CHK_DONE, seen(&response, op));
+}
+
+/* --- life --- */
+
+void kv_load_open(struct world *w)
+{
+    struct kv_load *load = w->kv_load = must_alloc(1, sizeof(*load));
+    load->history = chk_history_over(load->ops, OPS_MAX, load->keys, KEYS_MAX);
+    for (unsigned i = 0; i < w->setup.kv_clients; i++) {
+        struct client *c = &load->clients[i];
+        c->world = w;
+        c->index = i;
+        c->rand = world_stream(w, STREAM_KV_CLIENT, i);
+        c->clock.world = w;
+        c->process.clock = &c->clock;
+        c->node = i % w->setup.nodes;
+        process_start(&c->process);
+        net_listen(w, ADDRESS_KV_CLIENT + i, &c->process, arrive, c);
+        again(c, false);
+    }
+}
+
+void kv_load_close(struct world *w)
+{
+    free(w->kv_load);
+    w->kv_load = NULL;
+}
+
+static void judge(struct world *w, const char *how, struct chk_result result)
+{
+    if (result.verdict == CHK_OK) {
+        return;
+    }
+    world_fail(w, INVARIANT_LINEARIZABLE, "%s says %s: %s (operations %ld and %ld)", how,
+               result.verdict == CHK_VIOLATED ? "violated" : "unknown", result.text,
+               (long)result.op, (long)result.other);
+}
+
+void kv_load_check(struct world *w)
+{
+    static void *memory;
+    memory = memory != NULL ? memory : must_alloc(1, MEMORY_BYTES);
+    const struct chk_history *h = &w->kv_load->history;
+    judge(w, "the revision witness", chk_witness(h, memory, MEMORY_BYTES));
+    struct chk_linear_limits limits = {memory, MEMORY_BYTES, 20000000};
+    judge(w, "the search", chk_linear(h, &limits));
+}
+
+int64_t kv_load_last_ok_us(const struct world *w)
+{
+    return w->kv_load->last_ok_us;
+}
+
+void kv_load_print(const struct world *w)
+{
+    static uint8_t room[2048];
+    const struct chk_history *h = &w->kv_load->history;
+    for (size_t i = 0; i < h->count; i++) {
+        struct buf out = buf_over(room, sizeof(room));
+        chk_json_write(&out, h, &h->ops[i]);
+        (void)fwrite(out.data, 1, out.len, stdout);
+    }
+}

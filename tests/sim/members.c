@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Database hosts as a whole: made, powered off and on, their agents killed. */
+#include "tests/sim/members.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/name.h"
+#include "tests/sim/net.h"
+#include "tests/sim/truth.h"
+
+struct member *member_of(struct world *w, unsigned member)
+{
+    return &w->members->list[member];
+}
+
+int member_by_name(struct world *w, const struct base_name *name)
+{
+    for (unsigned i = 0; i < w->setup.members; i++) {
+        if (base_name_equal(&w->members->list[i].name, name)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static void net_to_agent(void *ctx, unsigned from, struct slice payload)
+{
+    agent_arrive(ctx, from, payload);
+}
+
+void members_open(struct world *w)
+{
+    w->members = must_alloc(1, sizeof(*w->members));
+    w->members->next_value = 1;
+    for (unsigned i = 0; w->setup.has_databases && i < w->setup.members; i++) {
+        struct member *m = member_of(w, i);
+        char name[4] = {'p', 'g', (char)('1' + i), 0};
+        m->world = w;
+        m->index = i;
+        BASE_ASSERT(base_name_from_text(name, &m->name) == 0);
+        m->rand = world_stream(w, STREAM_AGENT, i);
+        m->clock = (struct host_clock){w, draw(&m->rand, 0, 1000000 * SECOND),
+                                       draw(&m->rand, -9900, 9900), 0};
+        m->agent_process.clock = m->guard_process.clock = m->tree.clock = &m->clock;
+        m->has_power = true;
+        pg_init(w, &m->pg, i, &m->tree);
+        net_listen(w, ADDRESS_AGENT + i, &m->agent_process, net_to_agent, m);
+        net_listen(w, ADDRESS_DB + i, &m->tree, pg_arrive, &m->pg);
+        guard_boot(m);
+        agent_start(m);
+    }
+}
+
+void members_close(struct world *w)
+{
+    for (unsigned i = 0; w->setup.has_databases && i < w->setup.members; i++) {
+        free(member_of(w, i)->agent);
+        pg_free(&member_of(w, i)->pg);
+    }
+    free(w->members->records);
+    free(w->members);
+    w->members = NULL;
+}
+
+static void agent_again(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct member *m = ctx;
+    (void)number;
+    (void)bytes;
+    if (m->has_power && !m->agent_process.is_up) {
+        agent_start(m);
+    }
+}
+
+void member_crash_agent(struct world *w, unsigned member, int64_t for_us)
+{
+    struct member *m = member_of(w, member);
+    agent_stop(m, 1);
+    world_at(w, w->now_us + for_us, NULL, agent_again, m);
+}
+
+static void power_on(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct member *m = ctx;
+    (void)number;
+    (void)bytes;
+    if (!m->has_power) {
+        m->has_power = true;
+        guard_boot(m);
+        agent_start(m);
+    }
+}
+
+void member_power_off(struct world *w, unsigned member, int64_t for_us)
+{
+    struct member *m = member_of(w, member);
+    if (!m->has_power) {
+        return;
+    }
+    m->has_power = false;
+    agent_stop(m, 2);
+    if (m->tree.is_up) {
+        pg_gone(&m->pg, true);
+    }
+    process_stop(&m->guard_process);
+    truth_host_off(w, m);
+    world_at(w, w->now_us + for_us, NULL, power_on, m);
+}
+
+int members_holder(struct world *w)
+{
+    for (unsigned i = 0; i < w->setup.members; i++) {
+        if (member_of(w, i)->pg.is_writable) {
+            return (int)i;
+        }
+    }
+    return truth_holder(w);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Database hosts: agent (agents/driver.c, unchanged), guard (agents/guard/core.c, unchanged) and a
+ * modelled PostgreSQL on one clock; and the worlds' list of WAL records.
+ */
+#ifndef QUORATE_TESTS_SIM_MEMBERS_H
+#define QUORATE_TESTS_SIM_MEMBERS_H
+
+#include "agents/guard/core.h"
+#include "tests/sim/pg.h"
+#include "tests/sim/world.h"
+
+struct member {
+    struct world *world;
+    unsigned index;
+    struct base_name name;
+    struct host_clock clock;
+    struct base_rand rand;
+    bool has_power;
+    /* agent */
+    struct process agent_process;
+    struct agt_driver *agent;
+    uint8_t saved[4096]; /* the agent's durable state */
+    size_t saved_len;
+    int64_t agent_wake_us;
+    uint64_t agent_wake_number;
+    uint64_t agent_life;
+    /* guard */
+    struct process guard_process;
+    struct guard_core guard;
+    int64_t guard_wake_us;
+    uint64_t guard_wake_number;
+    uint64_t freeze_number;
+    /* database: the process tree and what it is */
+    struct process tree;
+    struct pg pg;
+};
+
+struct members {
+    struct member list[MEMBERS_MAX];
+    struct pg_record *records;
+    size_t records_count, records_cap;
+    int64_t next_value;
+};
+
+void members_open(struct world *w);
+void members_close(struct world *w);
+struct member *member_of(struct world *w, unsigned member);
+int member_by_name(struct world *w, const struct base_name *name); /* -1 none */
+
+/* --- guard.c --- */
+void guard_boot(struct member *m);
+void guard_command(struct member *m, const struct guard_event *event);
+/* The modelled tree tells its guard. */
+void guard_root_exited(struct member *m, int status);
+
+/* --- agent.c --- */
+void agent_start(struct member *m);
+void agent_stop(struct member *m, unsigned why);
+void agent_guard_status(struct member *m);
+void agent_view(struct member *m);
+void agent_arrive(struct member *m, unsigned from, struct slice payload);
+
+/* Faults. */
+void member_power_off(struct world *w, unsigned member, int64_t for_us);
+void member_crash_agent(struct world *w, unsigned member, int64_t for_us);
+int members_holder(
+    struct world *w); /* member that is writable now, else the record's holder, else -1 */
+
+#endif

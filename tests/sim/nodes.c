@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The shell of the simulated quorum nodes. */
+#include "tests/sim/nodes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/name.h"
+#include "kv/service.h"
+#include "proto/wire/kv.h"
+#include "tests/sim/net.h"
+#include "tests/sim/truth.h"
+
+#define CALLS_MAX 128
+#define TICK_US (50 * MS)
+
+/* A client's request on its way through the service. */
+struct api_call {
+    struct kv_call call; /* first: the cast back relies on it */
+    struct node *node;
+    bool is_used;
+    unsigned client;
+    uint64_t id;
+    struct kv_request request;
+    uint8_t bytes[2048];
+    _Alignas(16) uint8_t arena[8192];
+};
+
+struct node {
+    struct world *world;
+    unsigned index;
+    struct process process;
+    struct host_clock clock;
+    struct base_rand rand;
+    struct disk *disk;
+    struct raft_node *raft;
+    struct kv_service *service;
+    struct raft_machine inner;
+    int64_t wake_at_us;
+    uint64_t wake_number;
+    bool is_started;
+    bool is_dying;
+    struct api_call calls[CALLS_MAX];
+};
+
+struct nodes {
+    struct node list[NODES_MAX];
+    struct raft_member members[NODES_MAX];
+};
+
+static struct node *get(struct world *w, unsigned node)
+{
+    return &w->nodes->list[node];
+}
+
+/* --- waking --- */
+
+static void rearm(struct node *n);
+
+static void wake(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct node *n = ctx;
+    (void)bytes;
+    if (number != n->wake_number) {
+        return;
+    }
+    n->wake_at_us = INT64_MAX;
+    raft_node_tick(n->raft);
+    kv_service_tick(n->service, clock_now(&n->clock));
+    rearm(n);
+}
+
+/* After anything was handed to the node: the moment at which it wants to be called may have
+ * changed. */
+static void rearm(struct node *n)
+{
+    if (n->raft == NULL) {
+        return;
+    }
+    int64_t at_us = clock_true_us(&n->clock, raft_node_deadline(n->raft));
+    int64_t tick_us = n->world->now_us + TICK_US;
+    at_us = at_us < tick_us ? at_us : tick_us;
+    if (at_us >= n->wake_at_us) {
+        return;
+    }
+    n->wake_at_us = at_us;
+    world_at_with(n->world, at_us, &n->process, wake, n, ++n->wake_number, SLICE_EMPTY);
+}
+
+static void after_disk(void *ctx)
+{
+    rearm(ctx);
+}
+
+/* --- the machine: what Raft drives, with an ear on it --- */
+
+static int machine_apply(void *ctx, struct store_txn *txn, const struct raft_applied *entry,
+                         struct buf *result)
+{
+    struct node *n = ctx;
+    truth_apply(n->world, n->index, entry);
+    return n->inner.apply(n->inner.ctx, txn, entry, result);
+}
+
+static void machine_applied(void *ctx, uint64_t index, uint64_t term, uint64_t cookie,
+                            struct slice result)
+{
+    struct node *n = ctx;
+    n->inner.applied(n->inner.ctx, index, term, cookie, result);
+}
+
+static void machine_dropped(void *ctx, uint64_t cookie, int status)
+{
+    struct node *n = ctx;
+    n->inner.dropped(n->inner.ctx, cookie, status);
+}
+
+static void machine_read_ready(void *ctx, uint64_t cookie, int status)
+{
+    struct node *n = ctx;
+    n->inner.read_ready(n->inner.ctx, cookie, status);
+}
+
+static void machine_role_changed(void *ctx)
+{
+    struct node *n = ctx;
+    struct raft_node_status status;
+    raft_node_status(n->raft, &status);
+    truth_role(n->world, n->index, &status);
+    if (n->inner.role_changed != NULL) {
+        n->inner.role_changed(n->inner.ctx);
+    }
+}
+
+static void start_again(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct node *n = ctx;
+    (void)bytes;
+    if (!n->process.is_up) {
+        node_start(n->world, (unsigned)number);
+    }
+}
+
+static void die(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct node *n = ctx;
+    (void)bytes;
+    node_crash(n->world, n->index, (unsigned)number);
+    world_at_with(n->world, n->world->now_us + SECOND, NULL, start_again, n, n->index, SLICE_EMPTY);
+}
+
+/* The store failed: the process ends and is started again, as systemd would. */
+static void machine_halted(void *ctx, int status)
+{
+    struct node *n = ctx;
+    (void)status;
+    if (n->inner.halted != NULL) {
+        n->inner.halted(n->inner.ctx, status);
+    }
+    if (!n->is_dying) {
+        n->is_dying = true;
+        world_at_with(n->world, n->world->now_us, &n->process, die, n, 2, SLICE_EMPTY);
+    }
+}
+
+static void machine_started(void *ctx, int status)
+{
+    struct node *n = ctx;
+    if (status == BASE_E_IO) {
+        machine_halted(ctx, status); /* the disk failed while it was read */
+        return;
+    }
+    if (status != 0) {
+        world_fail(n->world, INVARIANT_NO_CRASH, "node %u does not start: %s", n->index,
+                   base_error_text(status));
+    }
+    struct raft_node_status now;
+    raft_node_status(n->raft, &now);
+    truth_started(n->world, n->index, now.applied_index);
+    n->is_started = true;
+    if (n->inner.started != NULL) {
+        n->inner.started(n->inner.ctx, status);
+    }
+}
+
+/* --- requests of clients --- */
+
+static void answer(struct node *n, unsigned client, uint64_t id, enum kv_error error,
+                   struct slice response)
+{
+    static uint8_t room[1 << 16];
+    struct buf out = buf_over(room, sizeof(room));
+    if (!n->process.is_up) {
+        return;
+    }
+    buf_put_u8(&out, FRAME_ANSWER);
+    buf_put_u64_be(&out, id);
+    buf_put_u8(&out, (uint8_t)error);
+    buf_put(&out, response);
+    BASE_ASSERT(!out.is_full);
+    (void)net_send(n->world, ADDRESS_NODE + n->index, client, buf_slice(&out));
+}
+
+static void call_done(struct kv_call *call, enum kv_error error, struct slice response)
+{
+    struct api_call *api = (struct api_call *)(void *)call;
+    api->is_used = false;
+    answer(api->node, api->client, api->id, error, response);
+}
+
+static struct api_call *call_take(struct node *n)
+{
+    for (size_t i = 0; i < CALLS_MAX; i++) {
+        if (!n->calls[i].is_used) {
+            return &n->calls[i];
+        }
+    }
+    return NULL;
+}
+
+static void request(struct node *n, unsigned client, struct slice frame)
+{
+    uint64_t id = 0;
+    uint8_t kind = 0;
+    struct api_call *api = call_take(n);
+    if (slice_take_u64_be(&frame, &id) != 0 || slice_take_u8(&frame, &kind) != 0 ||
+        frame.len > sizeof(api->bytes)) {
+        return;
+    }
+    if (api == NULL) {
+        answer(n, client, id, KV_E_TOO_MANY_REQUESTS, SLICE_EMPTY);
+        return;
+    }
+    memcpy(api->bytes, frame.data, frame.len);
+    struct base_arena arena = base_arena_over(api->arena, sizeof(api->arena));
+    api->call = (struct kv_call){.request = &api->request, .done = call_done};
+    api->call.deadline = base_mono_add_us(clock_now(&n->clock), 1500 * MS);
+    api->node = n;
+    api->client = client;
+    api->id = id;
+    struct slice bytes = slice_from(api->bytes, frame.len);
+    if (kv_wire_decode_request((enum kv_kind)kind, bytes, &arena, &api->request) != 0) {
+        answer(n, client, id, KV_E_MALFORMED, SLICE_EMPTY);
+        return;
+    }
+    api->is_used = true;
+    enum kv_error error = kv_service_submit(n->service, &api->call);
+    if (error != KV_OK) {
+        api->is_used = false;
+        answer(n, client, id, error, SLICE_EMPTY);
+    }
+}
+
+/* --- frames --- */
+
+static void arrive(void *ctx, unsigned from, struct slice payload)
+{
+    struct node *n = ctx;
+    uint8_t type = payload.len > 0 ? payload.data[0] : 0;
+    if (!n->is_started && type != NET_FRAME_RAFT) {
+        return;
+    }
+    if (type == NET_FRAME_RAFT) {
+        int rc = raft_node_receive(n->raft, from - ADDRESS_NODE + 1, payload);
+        if (rc == BASE_E_PROTO || rc == BASE_E_DENIED) {
+            world_fail(n->world, INVARIANT_NO_CRASH, "node %u refuses a frame of node %u: %s",
+                       n->index, from, base_error_text(rc));
+        }
+    } else if (type == NET_FRAME_KV) {
+        kv_service_receive(n->service, from - ADDRESS_NODE + 1, payload);
+    } else if (type == FRAME_REQUEST) {
+        request(n, from, slice_skip(payload, 1));
+    }
+    rearm(n);
+}
+
+static bool port_send(void *ctx, uint64_t link, struct slice payload)
+{
+    struct node *n = ctx;
+    truth_raft_frame(n->world, n->index, payload);
+    return net_send(n->world, ADDRESS_NODE + n->index, (unsigned)link - 1 + ADDRESS_NODE, payload);
+}
+
+/* --- life --- */
+
+static void open_service(struct node *n)
+{
+    struct kv_service_options options = {
+        .store = disk_port(n->disk),
+        .net = {n, port_send},
+        .cluster_id = SIM_CLUSTER_ID,
+        .member_id = n->index + 1,
+        .life = n->process.life + 1,
+        .quota_bytes = UINT64_C(1) << 30,
+        .version = SLICE_LIT("3.4.23"),
+        .user = n,
+    };
+    if (kv_service_open(&options, &n->service) != 0) {
+        world_fail(n->world, INVARIANT_NO_CRASH, "the service of node %u does not open", n->index);
+    }
+    kv_service_machine(n->service, &n->inner);
+}
+
+static void open_raft(struct node *n)
+{
+    const struct setup *s = &n->world->setup;
+    struct raft_node_config config = {
+        .cluster_id = SIM_CLUSTER_ID,
+        .id = n->index + 1,
+        .members = n->world->nodes->members,
+        .member_count = s->nodes,
+        .seed = base_rand_next(&n->rand),
+    };
+    struct raft_node_ports ports = {disk_port(n->disk), {n, port_send}, clock_port_of(&n->clock)};
+    struct raft_machine machine = {
+        .ctx = n,
+        .apply = machine_apply,
+        .applied = machine_applied,
+        .dropped = machine_dropped,
+        .read_ready = machine_read_ready,
+        .role_changed = machine_role_changed,
+        .started = machine_started,
+        .halted = machine_halted,
+    };
+    if (raft_node_create(&config, &ports, &machine, &n->raft) != 0) {
+        world_fail(n->world, INVARIANT_NO_CRASH, "node %u cannot be made", n->index);
+    }
+}
+
+void node_start(struct world *w, unsigned node)
+{
+    struct node *n = get(w, node);
+    process_start(&n->process);
+    n->is_started = n->is_dying = false;
+    n->wake_at_us = INT64_MAX;
+    memset(n->calls, 0, sizeof(n->calls));
+    open_service(n);
+    open_raft(n);
+    kv_service_set_node(n->service, n->raft);
+    trace(w, TRACE_NODE_UP, node, n->process.life, 0, 0);
+    raft_node_start(n->raft);
+    rearm(n);
+}
+
+static void drop(struct node *n)
+{
+    disk_crash(n->disk);
+    kv_service_close(n->service);
+    n->service = NULL;
+    n->raft = raft_node_destroy(n->raft);
+    n->is_started = false;
+}
+
+void node_crash(struct world *w, unsigned node, unsigned why)
+{
+    struct node *n = get(w, node);
+    if (!n->process.is_up) {
+        return;
+    }
+    trace(w, TRACE_NODE_DOWN, node, why, 0, 0);
+    process_stop(&n->process);
+    drop(n);
+}
+
+void nodes_open(struct world *w)
+{
+    w->nodes = must_alloc(1, sizeof(*w->nodes));
+    for (unsigned i = 0; i < w->setup.nodes; i++) {
+        struct node *n = get(w, i);
+        struct raft_member *member = &w->nodes->members[i];
+        n->world = w;
+        n->index = i;
+        n->rand = world_stream(w, STREAM_NODE, i);
+        n->clock = (struct host_clock){w, draw(&n->rand, 0, 1000000 * SECOND),
+                                       draw(&n->rand, -9900, 9900), 0};
+        n->process.clock = &n->clock;
+        n->disk = disk_open(w, i, &n->process, after_disk, n);
+        member->id = i + 1;
+        char name[2] = {(char)('a' + i), 0};
+        BASE_ASSERT(base_name_from_text(name, &member->name) == 0);
+        net_listen(w, ADDRESS_NODE + i, &n->process, arrive, n);
+    }
+    for (unsigned i = 0; i < w->setup.nodes; i++) {
+        node_start(w, i);
+    }
+}
+
+void nodes_close(struct world *w)
+{
+    for (unsigned i = 0; i < w->setup.nodes; i++) {
+        struct node *n = get(w, i);
+        if (n->process.is_up) {
+            process_stop(&n->process);
+            drop(n);
+        }
+        disk_close(n->disk);
+    }
+    free(w->nodes);
+    w->nodes = NULL;
+}
+
+struct process *node_process(struct world *w, unsigned node)
+{
+    return &get(w, node)->process;
+}
+
+struct disk *node_disk(struct world *w, unsigned node)
+{
+    return get(w, node)->disk;
+}
+
+struct raft_node *node_raft(struct world *w, unsigned node)
+{
+    struct node *n = get(w, node);
+    return n->is_started ? n->raft : NULL;
+}
+
+int nodes_leader(struct world *w)
+{
+    int best = -1;
+    uint64_t best_term = 0;
+    for (unsigned i = 0; i < w->setup.nodes; i++) {
+        struct raft_node_status status;
+        if (node_raft(w, i) == NULL) {
+            continue;
+        }
+        raft_node_status(node_raft(w, i), &status);
+        if (status.role == RAFT_LEADER && status.term >= best_term) {
+            best = (int)i;
+            best_term = status.term;
+        }
+    }
+    return best;
+}

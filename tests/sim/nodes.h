@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Quorum nodes: raft/node.c, kv/service.c and arbiter/driver.c, unchanged, over simulated disk,
+ * network and clock.
+ *
+ * This file is their shell and plays the part of main_quorated.c and kv/api: it wakes them, hands
+ * frames in, takes requests of clients as bytes and answers in bytes. It listens to what is applied
+ * and said, for the invariants.
+ */
+#ifndef QUORATE_TESTS_SIM_NODES_H
+#define QUORATE_TESTS_SIM_NODES_H
+
+#include "raft/node.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/world.h"
+
+#define SIM_CLUSTER_ID UINT64_C(0x51)
+/* First byte of a client's frame and of the answer; outside of enum net_frame. */
+#define FRAME_REQUEST 200   /* id u64, kind u8, request */
+#define FRAME_ANSWER 201    /* id u64, error u8, response */
+#define FRAME_DATABASES 202 /* id u64, request of the arbiter's API; answered by FRAME_ANSWER */
+
+void nodes_open(struct world *w);
+void nodes_close(struct world *w);
+void node_start(struct world *w, unsigned node);
+/* Dies at once: kill -9 or power loss. */
+void node_crash(struct world *w, unsigned node, unsigned why);
+struct process *node_process(struct world *w, unsigned node);
+struct disk *node_disk(struct world *w, unsigned node);
+struct raft_node *node_raft(struct world *w, unsigned node); /* NULL when down */
+/* Index of a node that thinks it leads in the highest term; -1 when there is none. */
+int nodes_leader(struct world *w);
+
+#endif

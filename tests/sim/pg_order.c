@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's port to its modelled database: orders and views. Orders are the work of the agent's
+ * process: they die with it, half done.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/name.h"
+#include "tests/sim/members.h"
+#include "tests/sim/net.h"
+#include "tests/sim/truth.h"
+
+static const struct process *agent_of(const struct pg *pg)
+{
+    return &pg->world->members->list[pg->member].agent_process;
+}
+
+static void complete(struct pg *pg, int status, const char *text)
+{
+    struct db_done done = {.id = pg->order.id, .kind = pg->order.kind, .status = status};
+    done.text = base_text_from(slice_from_text(text));
+    pg->orders_done = pg->order.id;
+    pg->order_number++;
+    memset(&pg->order, 0, sizeof(pg->order));
+    trace(pg->world, TRACE_ORDER_END, pg->member, done.kind, done.id, (uint64_t)(int64_t)status);
+    pg->done(pg->agent, &done);
+    agent_view(&pg->world->members->list[pg->member]);
+}
+
+/* Calls fn later, as part of the order under way; a later order or a cancel makes it void. */
+struct step {
+    uint64_t number;
+    void (*fn)(struct pg *pg);
+};
+
+static void step(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct pg *pg = ctx;
+    struct step s;
+    (void)number;
+    memcpy(&s, bytes.data, sizeof(s));
+    if (s.number == pg->order_number && pg->order.id != 0) {
+        s.fn(pg);
+    }
+}
+
+static void later(struct pg *pg, int64_t us, void (*fn)(struct pg *pg))
+{
+    struct step s = {pg->order_number, fn};
+    world_at_with(pg->world, pg->world->now_us + us, agent_of(pg), step, pg, 0,
+                  slice_from(&s, sizeof(s)));
+}
+
+static uint32_t names_set(const struct world *w, const struct msg_names *names)
+{
+    uint32_t set = 0;
+    for (unsigned i = 0; i < names->count; i++) {
+        int member = member_by_name((struct world *)(uintptr_t)w, &names->names[i]);
+        set |= member >= 0 ? 1u << member : PG_NOBODY;
+    }
+    return set;
+}
+
+static bool is_running(const struct pg *pg)
+{
+    return pg->process->is_up;
+}
+
+static bool answers(const struct pg *pg)
+{
+    return is_running(pg) && pg->is_root_alive && pg->process->stopped == 0 && !pg->is_hung &&
+           (pg->phase == PG_STANDBY || pg->phase == PG_PRIMARY || pg->phase == PG_PROMOTING);
+}
+
+/* The upstream as far as it can be reached; NULL when it cannot. */
+static struct pg *source_of(struct pg *pg)
+{
+    struct world *w = pg->world;
+    int member = member_by_name(w, &pg->order.upstream_member);
+    if (member < 0 || (unsigned)member == pg->member) {
+        return NULL;
+    }
+    struct pg *source = pg_of(w, (unsigned)member);
+    bool is_cut = net_is_cut(w, ADDRESS_DB + pg->member, ADDRESS_DB + (unsigned)member) ||
+                  net_is_cut(w, ADDRESS_DB + (unsigned)member, ADDRESS_DB + pg->member);
+    return !is_cut && answers(source) && source->phase == PG_PRIMARY ? source : NULL;
+}
+
+static void standby_settings(struct pg *pg, int upstream)
+{
+    pg->dir.is_standby = true;
+    pg->dir.upstream = upstream;
+    pg->dir.sync_names = PG_NOBODY;
+    pg->dir.sync_count = 1;
+    pg->dir.is_gated = false;
+}
+
+/* --- directory --- */
+
+static void init_done(struct pg *pg)
+{
+    struct pg_record record = {.kind = PG_OPENING, .timeline = 1, .writer = (int)pg->member};
+    pg->dir.exists = true;
+    pg->dir.is_bad = false;
+    pg->dir.system_id = base_rand_next(&pg->rand) | 1;
+    pg->dir.history[0] = (struct pg_fork){1, 0};
+    pg->dir.history_count = 1;
+    pg->dir.timeline_highest = 1;
+    pg->dir.count = pg->dir.flushed = 0;
+    pg_append(&pg->dir, pg_record_make(pg->world, &record));
+    pg->dir.flushed = 1;
+    pg->dir.is_clean = true;
+    pg->dir.clean_position = 1;
+    standby_settings(pg, -1);
+    pg->dir.is_standby = false;
+    complete(pg, 0, "made");
+}
+
+static void do_init(struct pg *pg)
+{
+    if (pg->dir.exists || is_running(pg)) {
+        complete(pg, BASE_E_EXISTS, "the directory is not empty");
+        return;
+    }
+    later(pg, draw(&pg->rand, 200 * MS, 900 * MS), init_done);
+}
+
+static void clone_done(struct pg *pg)
+{
+    struct pg *source = source_of(pg);
+    if (source == NULL || is_running(pg)) {
+        complete(pg, BASE_E_UNREACHABLE, "the source went away");
+        return;
+    }
+    pg_copy(&pg->dir, &source->dir, source->dir.flushed);
+    pg->dir.is_bad = false;
+    standby_settings(pg, (int)source->member);
+    complete(pg, 0, "cloned");
+}
+
+static void do_clone(struct pg *pg)
+{
+    if (source_of(pg) == NULL || is_running(pg)) {
+        later(pg, 300 * MS, clone_done);
+        return;
+    }
+    pg->dir.exists = pg->dir.is_bad = true;
+    pg->dir.is_clean = false;
+    pg->dir.count = pg->dir.flushed = 0;
+    pg->dir.history_count = 0;
+    pg->dir.timeline_highest = 0;
+    later(pg, draw(&pg->rand, 200 * MS, 2500 * MS), clone_done);
+}
+
+/* pg_rewind: back to where the histories part by number, then the source's WAL from there. On one
+ * timeline number it sees nothing to do. */
+static void rewind_done(struct pg *pg)
+{
+    struct pg *source = source_of(pg);
+    if (source == NULL || is_running(pg)) {
+        complete(pg, BASE_E_UNREACHABLE, "the source went away");
+        return;
+    }
+    struct pg_directory *d = &pg->dir;
+    if (pg_timeline(d) != pg_timeline(&source->dir)) {
+        pg_truncate(d, pg_common(d, &source->dir));
+        while (d->count < source->dir.flushed) {
+            pg_append(d, source->dir.records[d->count]);
+        }
+        d->flushed = d->count;
+        memcpy(d->history, source->dir.history, sizeof(d->history));
+        d->history_count = source->dir.history_count;
+        if (source->dir.timeline_highest > d->timeline_highest) {
+            d->timeline_highest = source->dir.timeline_highest;
+        }
+    }
+    d->is_clean = d->is_bad = false;
+    standby_settings(pg, (int)source->member);
+    complete(pg, 0, "rewound");
+}
+
+static void do_rewind(struct pg *pg)
+{
+    if (source_of(pg) == NULL || is_running(pg) || !pg->dir.exists) {
+        complete(pg, BASE_E_UNREACHABLE, "no source to rewind from");
+        return;
+    }
+    pg->dir.is_bad = true;
+    later(pg, draw(&pg->rand, 100 * MS, 1200 * MS), rewind_done);
+}
+
+static void prepare_done(struct pg *pg)
+{
+    if (is_running(pg) || !pg->dir.exists) {
+        complete(pg, BASE_E_STATE, "a database runs here, or there is none");
+        return;
+    }
+    standby_settings(pg, member_by_name(pg->world, &pg->order.upstream_member));
+    if (pg->order.kind == DB_ORDER_PREPARE_PRIMARY) {
+        pg->dir.is_standby = false;
+        pg->dir.sync_names = names_set(pg->world, &pg->order.sync_names);
+        pg->dir.sync_count = pg->order.sync_count;
+        pg->dir.is_gated = pg->order.is_gated;
+    }
+    complete(pg, 0, "prepared");
+}
+
+/* --- running --- */
+
+static void follow_done(struct pg *pg)
+{
+    if (!answers(pg) || pg->phase != PG_STANDBY) {
+        complete(pg, BASE_E_STATE, "not a running standby");
+        return;
+    }
+    pg->dir.upstream = member_by_name(pg->world, &pg->order.upstream_member);
+    pg_receiver_restart(pg);
+    complete(pg, 0, "follows");
+}
+
+static void detach_done(struct pg *pg)
+{
+    pg_receiver_stop(pg);
+    complete(pg, 0, "detached");
+}
+
+static void do_detach(struct pg *pg)
+{
+    pg->dir.upstream = -1;
+    int64_t us = draw(&pg->rand, MS, chance(&pg->rand, 100000) ? 500 * MS : 60 * MS);
+    if (pg->process->stopped != 0) {
+        later(pg, 20 * MS, do_detach); /* a frozen receiver does not go away */
+    } else {
+        pg->has_receiver =
+            false; /* takes no more, but a write may be under way until it is seen gone */
+        later(pg, us, detach_done);
+    }
+}
+
+static void promote_done(struct pg *pg)
+{
+    if (!answers(pg) || pg->phase != PG_PROMOTING) {
+        complete(pg, BASE_E_IO, "the database went away");
+        return;
+    }
+    struct pg_directory *d = &pg->dir;
+    bool is_right = pg->order.timeline > d->timeline_highest;
+    uint32_t timeline = is_right ? pg->order.timeline : d->timeline_highest + 1;
+    pg_truncate(d, d->flushed);
+    d->history_count = pg_forks(d);
+    BASE_ASSERT(d->history_count < PG_HISTORY_MAX);
+    d->history[d->history_count++] = (struct pg_fork){timeline, d->count};
+    d->timeline_highest = timeline;
+    d->is_standby = false;
+    pg->epoch = pg->world->members->list[pg->member].guard.status.epoch;
+    struct pg_record record = {PG_OPENING, timeline, pg->epoch, 0, (int)pg->member};
+    pg_insert(pg, &record, 0, 0);
+    pg_set_phase(pg, PG_PRIMARY);
+    truth_promoted(pg->world, pg);
+    complete(pg, is_right ? 0 : BASE_E_CONFLICT,
+             is_right ? "promoted" : "came out on another timeline");
+}
+
+static void promote_fails(struct pg *pg)
+{
+    complete(pg, BASE_E_TIMEOUT, "the promotion does not end");
+}
+
+static void do_promote(struct pg *pg)
+{
+    if (!answers(pg) || pg->phase != PG_STANDBY) {
+        complete(pg, BASE_E_STATE, "not a running standby");
+        return;
+    }
+    if (chance(&pg->rand, 30000)) {
+        later(pg, draw(&pg->rand, 100 * MS, 3 * SECOND), promote_fails);
+        return;
+    }
+    pg_receiver_stop(pg);
+    pg_set_phase(pg, PG_PROMOTING);
+    later(pg, draw(&pg->rand, 20 * MS, chance(&pg->rand, 100000) ? 4 * SECOND : 300 * MS),
+          promote_done);
+}
+
+/* Every process of the tree has read the new settings, and has shown it. */
+static bool is_sync_in_force(const struct pg *pg)
+{
+    bool is_off = pg->dir.sync_names == 0 && pg->dir.sync_count == 0;
+    if (pg->is_sync_off != is_off) {
+        return false;
+    }
+    for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+        const struct pg_sender *s = &pg->senders[i];
+        if (s->is_connected &&
+            (s->names != pg->dir.sync_names || s->count != pg->dir.sync_count || s->replies < 2)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void sync_poll(struct pg *pg)
+{
+    if (!answers(pg) || pg->phase != PG_PRIMARY) {
+        complete(pg, BASE_E_STATE, "not a running primary");
+    } else if (is_sync_in_force(pg)) {
+        pg->is_client_barred = false;
+        trace(pg->world, TRACE_DB_SYNC, pg->member, pg->dir.sync_names, pg->dir.sync_count,
+              pg->dir.count);
+        complete(pg, 0, "in force");
+    } else {
+        later(pg, 10 * MS, sync_poll);
+    }
+}
+
+static void do_set_sync(struct pg *pg)
+{
+    if (answers(pg) && pg->phase == PG_PRIMARY) {
+        pg->dir.sync_names = names_set(pg->world, &pg->order.sync_names);
+        pg->dir.sync_count = pg->order.sync_count;
+        pg_reload_settings(pg);
+    }
+    later(pg, 10 * MS, sync_poll);
+}
+
+static void barrier_poll(struct pg *pg)
+{
+    uint32_t names = names_set(pg->world, &pg->order.sync_names);
+    unsigned have = 0;
+    if (!answers(pg) || pg->phase != PG_PRIMARY) {
+        complete(pg, BASE_E_STATE, "not a running primary");
+        return;
+    }
+    for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+        have += (names >> i & 1) != 0 && pg->senders[i].is_connected &&
+                pg->senders[i].flushed >= pg->barrier_position;
+    }
+    if (have >= pg->order.sync_count) {
+        pg->dir.is_gated = false;
+        complete(pg, 0, "passed");
+    } else {
+        later(pg, 10 * MS, barrier_poll);
+    }
+}
+
+static void do_barrier(struct pg *pg)
+{
+    pg->barrier_position = pg->dir.count;
+    barrier_poll(pg);
+}
+
+static void checkpoint_done(struct pg *pg)
+{
+    if (!answers(pg)) {
+        complete(pg, BASE_E_STATE, "no answer");
+        return;
+    }
+    complete(pg, 0, "checkpoint done");
+}
+
+static void clients_out_done(struct pg *pg)
+{
+    pg->is_client_barred = true;
+    complete(pg, 0, "clients are out");
+}
+
+static void too_late(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct pg *pg = ctx;
+    (void)bytes;
+    if (pg->order_number == number && pg->order.id != 0) {
+        complete(pg, BASE_E_TIMEOUT, "took too long");
+    }
+}
+
+static void cancelled(struct pg *pg)
+{
+    complete(pg, BASE_E_CANCELED, "canceled");
+}
+
+void pg_order(struct pg *pg, const struct db_order *order)
+{
+    trace(pg->world, TRACE_ORDER, pg->member, order->kind, order->id, order->timeline);
+    if (order->kind == DB_ORDER_CANCEL) {
+        if (pg->order.id == order->id) {
+            pg->order_number++;
+            later(pg, draw(&pg->rand, 100, 5 * MS), cancelled);
+        }
+        return;
+    }
+    BASE_ASSERT(pg->order.id == 0);
+    pg->order = *order;
+    pg->order_number++;
+    world_at_with(pg->world, pg->world->now_us + order->timeout_us, agent_of(pg), too_late, pg,
+                  pg->order_number, SLICE_EMPTY);
+    static void (*const begin[])(struct pg *) = {
+        [DB_ORDER_INIT] = do_init,
+        [DB_ORDER_CLONE] = do_clone,
+        [DB_ORDER_REWIND] = do_rewind,
+        [DB_ORDER_PREPARE_STANDBY] = prepare_done,
+        [DB_ORDER_PREPARE_PRIMARY] = prepare_done,
+        [DB_ORDER_FOLLOW] = follow_done,
+        [DB_ORDER_DETACH] = do_detach,
+        [DB_ORDER_PROMOTE] = do_promote,
+        [DB_ORDER_SET_SYNC] = do_set_sync,
+        [DB_ORDER_BARRIER] = do_barrier,
+        [DB_ORDER_CHECKPOINT] = checkpoint_done,
+        [DB_ORDER_CLIENTS_OUT] = clients_out_done,
+    };
+    BASE_ASSERT((size_t)order->kind < BASE_COUNT_OF(begin) && begin[order->kind] != NULL);
+    later(pg, draw(&pg->rand, MS, 25 * MS), begin[order->kind]);
+}
+
+/* The agent is gone, and its order with it. */
+void pg_order_forget(struct pg *pg)
+{
+    if (!agent_of(pg)->is_up) {
+        pg->order_number++;
+        memset(&pg->order, 0, sizeof(pg->order));
+    }
+}
+
+/* --- view --- */
+
+static void view_names(const struct pg *pg, uint32_t set, struct msg_names *ret)
+{
+    for (unsigned i = 0; i < pg->world->setup.members; i++) {
+        if ((set >> i & 1) != 0) {
+            ret->names[ret->count++] = pg->world->members->list[i].name;
+        }
+    }
+}
+
+static void view_primary(const struct pg *pg, struct db_view *v)
+{
+    uint32_t real = pg->dir.sync_names & ~PG_NOBODY;
+    v->is_sync_known = true;
+    view_names(pg, real, &v->sync_names);
+    v->sync_count = (uint8_t)pg->dir.sync_count;
+    v->lsn = PG_LSN(pg->dir.count);
+    v->replay_lsn = v->lsn;
+    for (unsigned i = 0; i < pg->world->setup.members; i++) {
+        const struct pg_sender *s = &pg->senders[i];
+        if (s->is_connected) {
+            struct msg_standby *standby = &v->standbys[v->standbys_count++];
+            standby->member = pg->world->members->list[i].name;
+            standby->flush_lsn = s->flushed > 0 ? PG_LSN(s->flushed) : 0;
+            standby->is_streaming = true;
+        }
+    }
+}
+
+static void view_standby(const struct pg *pg, struct db_view *v)
+{
+    v->is_in_recovery = true;
+    v->lsn = PG_LSN(pg->has_received ? pg->dir.flushed : pg->replayed);
+    v->replay_lsn = PG_LSN(pg->replayed);
+    v->is_wal_end_reached = pg->replayed >= pg->wal_end_at_start;
+    v->has_receiver = pg->has_receiver || pg->order.kind == DB_ORDER_DETACH;
+    v->is_receiving = pg->is_receiving && pg->has_receiver;
+    if (v->is_receiving && pg->dir.upstream >= 0) {
+        v->receiving_from = pg->world->members->list[pg->dir.upstream].name;
+    }
+}
+
+void pg_view(const struct pg *pg, struct db_view *ret)
+{
+    const struct pg_directory *d = &pg->dir;
+    unsigned forks = pg_forks(d);
+    memset(ret, 0, sizeof(*ret));
+    ret->orders_done = pg->orders_done;
+    ret->has_directory = d->exists && d->history_count > 0;
+    ret->is_directory_bad = d->is_bad;
+    ret->system_id = ret->has_directory ? d->system_id : 0;
+    ret->is_process = pg->process->is_up && pg->is_root_alive;
+    ret->timeline = pg_timeline(d);
+    ret->timeline_highest = d->timeline_highest;
+    ret->fork_lsn = forks > 1 ? PG_LSN(d->history[forks - 1].position) : 0;
+    ret->is_answering = answers(pg);
+    if (!pg->process->is_up) {
+        ret->lsn = ret->replay_lsn = PG_LSN(d->count);
+        ret->is_shut_down_clean = d->is_clean;
+        ret->shutdown_lsn = d->is_clean ? PG_LSN(d->clean_position) : 0;
+    } else if (!ret->is_answering) {
+        return;
+    } else if (pg->phase == PG_PRIMARY) {
+        view_primary(pg, ret);
+    } else {
+        view_standby(pg, ret);
+    }
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The invariants: named functions over what really happened, which no part of the system can see.
+ *
+ * Each is told of an event by the simulated shells and compares it with all before. A violation
+ * ends the run through world_fail with the name given here. None of them knows which fault or
+ * planted bug is at work.
+ */
+#ifndef QUORATE_TESTS_SIM_TRUTH_H
+#define QUORATE_TESTS_SIM_TRUTH_H
+
+#include "kv/service.h"
+#include "raft/node.h"
+#include "tests/sim/members.h"
+#include "tests/sim/world.h"
+
+/* The names; canaries say which of them must fail. */
+#define INVARIANT_ONE_LEADER "one-leader-a-term"
+#define INVARIANT_ONE_VOTE "one-vote-a-term"
+#define INVARIANT_LOG_MATCHING "log-matching"
+#define INVARIANT_STATE_MACHINE "state-machine-equality"
+#define INVARIANT_LINEARIZABLE "linearizable-kv"
+#define INVARIANT_ONE_WRITER "one-writer"
+#define INVARIANT_EPOCH_AFTER_LEASE "epoch-after-lease"
+#define INVARIANT_EPOCHS_GROW "epochs-grow"
+#define INVARIANT_NO_LOST_COMMIT "no-lost-commit"
+#define INVARIANT_BEST_CANDIDATE "best-candidate"
+#define INVARIANT_SYNC_SET "sync-set"
+#define INVARIANT_CALM "no-failover-without-fault"
+#define INVARIANT_LIVENESS "liveness"
+#define INVARIANT_HANDBACK "handback-after-tree-gone"
+#define INVARIANT_REWIND "no-divergence"
+#define INVARIANT_TIMELINE "reserved-timeline"
+#define INVARIANT_NO_CRASH "no-assertion"
+#define INVARIANT_ENOUGH "enough-happened"
+
+void truth_open(struct world *w);
+void truth_close(struct world *w);
+
+/* Raft */
+void truth_role(struct world *w, unsigned node, const struct raft_node_status *status);
+void truth_raft_frame(struct world *w, unsigned from, struct slice payload);
+void truth_started(struct world *w, unsigned node, uint64_t applied_index);
+void truth_apply(struct world *w, unsigned node, const struct raft_applied *entry);
+void truth_logs(struct world *w);
+
+/* Record and lease */
+void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swapped);
+void truth_report(struct world *w, const struct member *m, struct slice payload);
+void truth_guard(struct world *w, const struct member *m);
+void truth_host_off(struct world *w, const struct member *m);
+int truth_holder(const struct world *w); /* -1 none */
+
+/* Databases */
+void truth_open_writes(struct world *w, struct pg *pg);
+void truth_settings(struct world *w, const struct pg *pg);
+void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t position);
+void truth_promoted(struct world *w, const struct pg *pg);
+/* A standby has been accepted by an upstream and holds a part of what that holds. */
+void truth_streams(struct world *w, const struct pg *standby, const struct pg *upstream);
+/* At the end of a run: writable again, and everything acknowledged is there. */
+void truth_db_end(struct world *w);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the invariants remember; for truth_*.c alone. */
+#ifndef QUORATE_TESTS_SIM_TRUTH_INNER_H
+#define QUORATE_TESTS_SIM_TRUTH_INNER_H
+
+#include "proto/msg/agent.h"
+#include "proto/wire/arena.h"
+#include "tests/sim/world.h"
+
+/* A commit that some client was told is safe. */
+struct truth_acked {
+    uint32_t record;
+    uint32_t position; /* it is the last of that many records */
+    uint64_t epoch;
+};
+
+/* The last valid vote that a member has sent in the present epoch. */
+struct truth_vote {
+    bool is_given;
+    struct msg_attempt attempt;
+    struct msg_position position;
+};
+
+/* One epoch of the database cluster, as the log has it. */
+struct truth_epoch {
+    uint64_t epoch;
+    int holder;
+    struct msg_record record;
+};
+
+struct truth {
+    uint8_t *leaders; /* by term: node + 1 */
+    size_t leaders_cap;
+    uint8_t *votes; /* by (term, voter): candidate */
+    size_t votes_cap;
+    uint64_t *entries; /* by index: hash of the data entry applied there, 0 none seen */
+    size_t entries_cap;
+    uint64_t applied[NODES_MAX];
+    uint64_t matched[NODES_MAX][NODES_MAX];
+    struct truth_epoch *epochs;
+    size_t epochs_count, epochs_cap;
+    struct msg_record record; /* the newest applied anywhere; epoch 0: none */
+    bool is_handback_clean; /* the holder of the present epoch has handed back after an orderly stop
+                             */
+    struct truth_vote vote_of[MEMBERS_MAX];
+    struct truth_acked *acked;
+    size_t acked_count, acked_cap;
+    uint64_t ack_epoch;
+    int64_t last_ack_us;
+    struct wire_arena arena;
+    _Alignas(16) uint8_t arena_bytes[1 << 20];
+};
+
+#endif

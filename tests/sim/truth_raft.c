@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Invariants of Raft: R1 one leader a term, R2 one vote a term (also across restarts), R3 log
+ * matching, R5 every node applies the same entries in the same order.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "proto/port_net.h"
+#include "proto/wire/raft.h"
+#include "raft/core/core.h"
+#include "tests/sim/nodes.h"
+#include "tests/sim/truth.h"
+#include "tests/sim/truth_inner.h"
+
+void truth_open(struct world *w)
+{
+    struct truth *t = w->truth = must_alloc(1, sizeof(*t));
+    t->arena = (struct wire_arena){0};
+    wire_arena_init(&t->arena, t->arena_bytes, sizeof(t->arena_bytes));
+}
+
+void truth_close(struct world *w)
+{
+    free(w->truth->leaders);
+    free(w->truth->votes);
+    free(w->truth->entries);
+    free(w->truth->epochs);
+    free(w->truth->acked);
+    free(w->truth);
+    w->truth = NULL;
+}
+
+/* --- R1 --- */
+
+void truth_role(struct world *w, unsigned node, const struct raft_node_status *status)
+{
+    struct truth *t = w->truth;
+    trace(w, TRACE_ROLE, node, status->role, status->term, status->commit_index);
+    if (status->role != RAFT_LEADER) {
+        return;
+    }
+    size_t count = (size_t)status->term + 1;
+    size_t had = t->leaders_cap;
+    t->leaders = must_grow(t->leaders, &t->leaders_cap, count, sizeof(*t->leaders));
+    memset(t->leaders + had, 0, (t->leaders_cap - had) * sizeof(*t->leaders));
+    uint8_t *leader = &t->leaders[status->term];
+    if (*leader == 0) {
+        w->tally.elections++;
+        *leader = (uint8_t)(node + 1);
+    } else if (*leader != node + 1) {
+        world_fail(w, INVARIANT_ONE_LEADER, "nodes %u and %u both lead term %lu", *leader - 1u,
+                   node, (unsigned long)status->term);
+    }
+}
+
+/* --- R2 --- */
+
+static void vote_given(struct world *w, uint64_t voter, uint64_t term, uint64_t candidate)
+{
+    struct truth *t = w->truth;
+    size_t index = (size_t)(term * (NODES_MAX + 1) + voter);
+    size_t had = t->votes_cap;
+    t->votes = must_grow(t->votes, &t->votes_cap, index + 1, sizeof(*t->votes));
+    memset(t->votes + had, 0, (t->votes_cap - had) * sizeof(*t->votes));
+    if (t->votes[index] == 0) {
+        t->votes[index] = (uint8_t)candidate;
+    } else if (t->votes[index] != candidate) {
+        world_fail(w, INVARIANT_ONE_VOTE, "node %lu voted for %u and for %lu in term %lu",
+                   (unsigned long)voter, t->votes[index], (unsigned long)candidate,
+                   (unsigned long)term);
+    }
+}
+
+void truth_raft_frame(struct world *w, unsigned from, struct slice payload)
+{
+    struct msg_raft msg;
+    (void)from;
+    if (payload.len == 0 || payload.data[0] != NET_FRAME_RAFT ||
+        wire_raft_decode(slice_skip(payload, 1), &w->truth->arena, &msg) != 0) {
+        return;
+    }
+    if (msg.type == MSG_RAFT_VOTE_REPLY && !msg.is_rejected) {
+        vote_given(w, msg.from, msg.term, msg.to);
+    }
+    if (msg.type == MSG_RAFT_VOTE) { /* asking others, a candidate has voted for itself */
+        vote_given(w, msg.from, msg.term, msg.from);
+    }
+}
+
+/* --- R3 --- */
+
+static void logs_match(struct world *w, unsigned a, unsigned b)
+{
+    const struct raft_core *one = raft_node_core(node_raft(w, a)),
+                           *two = raft_node_core(node_raft(w, b));
+    uint64_t last = raft_core_last_index(one) < raft_core_last_index(two)
+                        ? raft_core_last_index(one)
+                        : raft_core_last_index(two);
+    uint64_t *seen = &w->truth->matched[a][b];
+    if (last < *seen) {
+        *seen = 0;
+    }
+    while (last > 0 && raft_core_log_term(one, last) != raft_core_log_term(two, last)) {
+        last--;
+    }
+    for (uint64_t i = last; i > *seen; i--) {
+        if (raft_core_log_term(one, i) != raft_core_log_term(two, i)) {
+            world_fail(w, INVARIANT_LOG_MATCHING,
+                       "logs of nodes %u and %u agree at %lu and differ at %lu", a, b,
+                       (unsigned long)last, (unsigned long)i);
+        }
+    }
+    uint64_t safe = raft_core_commit(one) < raft_core_commit(two) ? raft_core_commit(one)
+                                                                  : raft_core_commit(two);
+    if (last < safe) {
+        world_fail(w, INVARIANT_LOG_MATCHING,
+                   "nodes %u and %u have both committed %lu and differ at %lu", a, b,
+                   (unsigned long)safe, (unsigned long)last + 1);
+    }
+    *seen = safe;
+}
+
+void truth_logs(struct world *w)
+{
+    for (unsigned a = 0; a < w->setup.nodes; a++) {
+        for (unsigned b = 0; b < a; b++) {
+            if (node_raft(w, a) != NULL && node_raft(w, b) != NULL) {
+                logs_match(w, a, b);
+            }
+        }
+    }
+}
+
+/* --- R5 --- */
+
+static uint64_t entry_hash(const struct raft_applied *entry)
+{
+    uint64_t crc = base_crc32c(0, entry->data);
+    return (entry->term * UINT64_C(0x9e3779b97f4a7c15) ^ crc << 8 ^ entry->data.len) | 1;
+}
+
+void truth_started(struct world *w, unsigned node, uint64_t applied_index)
+{
+    w->truth->applied[node] = applied_index;
+    w->truth->matched[node][0] = 0;
+    for (unsigned other = 0; other < NODES_MAX; other++) {
+        w->truth->matched[node][other] = w->truth->matched[other][node] = 0;
+    }
+}
+
+void truth_apply(struct world *w, unsigned node, const struct raft_applied *entry)
+{
+    struct truth *t = w->truth;
+    size_t had = t->entries_cap;
+    t->entries =
+        must_grow(t->entries, &t->entries_cap, (size_t)entry->index + 1, sizeof(*t->entries));
+    memset(t->entries + had, 0, (t->entries_cap - had) * sizeof(*t->entries));
+    uint64_t hash = entry_hash(entry);
+    trace(w, TRACE_APPLY, node, entry->index, entry->term, hash);
+    if (entry->index <= t->applied[node]) {
+        world_fail(w, INVARIANT_STATE_MACHINE, "node %u applies %lu after %lu", node,
+                   (unsigned long)entry->index, (unsigned long)t->applied[node]);
+    }
+    for (uint64_t i = t->applied[node] + 1; i < entry->index; i++) {
+        if (t->entries[i] != 0) {
+            world_fail(w, INVARIANT_STATE_MACHINE, "node %u skips entry %lu", node,
+                       (unsigned long)i);
+        }
+    }
+    if (t->entries[entry->index] == 0) {
+        t->entries[entry->index] = hash;
+    } else if (t->entries[entry->index] != hash) {
+        world_fail(w, INVARIANT_STATE_MACHINE,
+                   "node %u applies another entry at %lu than a node before it", node,
+                   (unsigned long)entry->index);
+    }
+    t->applied[node] = entry->index;
+}

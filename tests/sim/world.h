@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The simulated world: true time, an event heap, processes with a clock each, links, and the end of
+ * a run.
+ *
+ * Everything that happens is an event at a moment of true time; between events nothing moves. An
+ * event belongs to a process: it waits while the process is paused and is dropped when the life
+ * that made it is over. All randomness comes from streams of one seed, one stream per source, so
+ * that taking a fault away moves nothing else. A violated invariant ends the run at once through
+ * world_fail and never returns.
+ */
+#ifndef QUORATE_TESTS_SIM_WORLD_H
+#define QUORATE_TESTS_SIM_WORLD_H
+
+#include <setjmp.h>
+
+#include "base/rand.h"
+#include "base/slice.h"
+#include "base/types.h"
+#include "proto/port_clock.h"
+
+#define MS BASE_US_PER_MS
+#define SECOND BASE_US_PER_S
+
+#define NODES_MAX 5
+#define MEMBERS_MAX 5
+#define KV_CLIENTS_MAX 6
+#define SQL_CLIENTS_MAX 3
+/* Addresses on the network: quorum nodes, then agents, then database hosts' own traffic, then
+ * clients. */
+#define ADDRESS_NODE 0
+#define ADDRESS_AGENT (ADDRESS_NODE + NODES_MAX)
+#define ADDRESS_DB (ADDRESS_AGENT + MEMBERS_MAX)
+#define ADDRESS_KV_CLIENT (ADDRESS_DB + MEMBERS_MAX)
+#define ADDRESS_SQL_CLIENT (ADDRESS_KV_CLIENT + KV_CLIENTS_MAX)
+#define ADDRESSES (ADDRESS_SQL_CLIENT + SQL_CLIENTS_MAX)
+
+/* Streams of random numbers; each has room for 10000 sources. */
+enum stream {
+    STREAM_SETUP = 1,
+    STREAM_FAULTS,
+    STREAM_LINK,
+    STREAM_DISK,
+    STREAM_NODE,
+    STREAM_AGENT,
+    STREAM_DB,
+    STREAM_KV_CLIENT,
+    STREAM_SQL_CLIENT,
+    STREAM_ARBITER,
+};
+
+/* One line per kind of trace record: name, and what its four numbers are. */
+#define TRACE_KINDS(X) \
+    X(START, "start", "nodes", "members", "ttl_ms", "seconds") \
+    X(SEND, "send", "from", "to", "type", "bytes") \
+    X(ARRIVE, "arrive", "from", "to", "type", "bytes") \
+    X(LOSE, "lose", "from", "to", "type", "why") \
+    X(FAULT, "FAULT", "kind", "who", "other", "for_us") \
+    X(HEAL, "heal", "kind", "who", "other", "-") \
+    X(NODE_UP, "node up", "node", "life", "-", "-") \
+    X(NODE_DOWN, "node down", "node", "why", "-", "-") \
+    X(ROLE, "role", "node", "role", "term", "commit") \
+    X(APPLY, "apply", "node", "index", "term", "hash") \
+    X(SYNC, "disk sync", "node", "jobs", "-", "-") \
+    X(KV_CALL, "kv call", "client", "op", "key", "node") \
+    X(KV_END, "kv end", "client", "op", "status", "revision") \
+    X(EPOCH, "EPOCH", "epoch", "holder", "revision", "voters") \
+    X(RECORD, "record", "epoch", "revision", "voters", "r") \
+    X(REPORT, "report", "agent", "number", "held", "db_state") \
+    X(GRANT, "grant", "agent", "epoch", "number", "term") \
+    X(GOAL, "goal", "agent", "goal", "epoch", "attempt") \
+    X(AGENT_UP, "agent up", "agent", "session", "-", "-") \
+    X(AGENT_DOWN, "agent down", "agent", "why", "-", "-") \
+    X(GUARD, "guard", "member", "tree", "epoch", "left_us") \
+    X(ORDER, "db order", "member", "kind", "id", "argument") \
+    X(ORDER_END, "db done", "member", "kind", "id", "status") \
+    X(DB_STATE, "db state", "member", "state", "count", "timeline") \
+    X(DB_SYNC, "db sync", "member", "names", "count", "lsn") \
+    X(OPEN, "OPEN", "member", "epoch", "count", "timeline") \
+    X(SHUT, "SHUT", "member", "epoch", "why", "-") \
+    X(ACK, "ack", "member", "epoch", "value", "count") \
+    X(SQL_CALL, "sql call", "client", "member", "value", "-") \
+    X(SQL_END, "sql end", "client", "member", "value", "outcome") \
+    X(MARK, "mark", "what", "a", "b", "c")
+
+enum trace_kind {
+#define TRACE_ENUM(id, name, a, b, c, d) TRACE_##id,
+    TRACE_KINDS(TRACE_ENUM)
+#undef TRACE_ENUM
+        TRACE_KIND_COUNT
+};
+
+struct trace_record {
+    int64_t at_us;
+    enum trace_kind kind;
+    uint64_t value[4];
+};
+#define TRACE_RING 4096
+
+/* Who has stopped a process; it runs on when nobody does. */
+enum stopped_by { STOPPED_BY_FAULT = 1, STOPPED_BY_GUARD = 2 };
+
+/* A thing that runs on a host and can be stopped: quorum node, agent, guard, database, client. */
+struct process {
+    uint64_t life; /* grows with each start and stop; an event of an older life is dropped */
+    bool is_up;
+    unsigned stopped;      /* bits of enum stopped_by; events wait until it is 0 */
+    uint64_t pause_number; /* the last pause; an older one's end means nothing */
+    struct host_clock *clock;
+};
+
+/* Clock of a host: local = offset + true + true * rate_ppm / 10^6. */
+struct host_clock {
+    struct world *world;
+    int64_t offset_us;
+    int64_t rate_ppm;
+    int64_t stood_us; /* how long it stood still so far */
+};
+
+struct event;
+typedef void event_fn(void *ctx, uint64_t number, struct slice bytes);
+
+/* What a run was, for the sums at the end. */
+struct tally {
+    uint64_t events;
+    uint64_t frames;
+    uint64_t kv_ok, kv_fail, kv_unknown;
+    uint64_t sql_acked, sql_fail, sql_unknown;
+    uint64_t elections;
+    uint64_t failovers;
+    uint64_t handovers;
+    uint64_t reopened;
+    uint64_t simulated_us;
+};
+
+/* How the database cluster of this seed is set, and how wild the world is. */
+struct setup {
+    unsigned nodes;
+    unsigned members;
+    unsigned kv_clients;
+    unsigned sql_clients;
+    uint32_t ttl_ms;
+    uint32_t heartbeat_ms;
+    uint32_t freeze_max_ms;
+    bool is_async;
+    bool is_strict;
+    bool is_calm; /* no fault at all: nothing may fail over */
+    int64_t faults_end_us;
+    int64_t end_us;
+    bool is_ordered; /* links keep order, as TCP does; else frames pass each other */
+    uint32_t loss_ppm, double_ppm, late_ppm;
+    int64_t delay_min_us, delay_max_us;
+    int64_t sync_min_us, sync_max_us;
+    bool has_databases;
+};
+
+struct world {
+    uint64_t seed;
+    bool is_tracing;
+    int64_t now_us;
+    uint64_t sequence;
+    uint64_t event_number;
+    struct event **heap;
+    size_t heap_count, heap_cap;
+    struct event *free_events;
+    struct event **parked; /* waiting for a stopped process */
+    size_t parked_count, parked_cap;
+    struct trace_record ring[TRACE_RING];
+    uint64_t trace_count;
+    uint64_t trace_hash;
+    struct setup setup;
+    struct tally tally;
+    struct net *net;
+    struct faults *faults;
+    struct nodes *nodes;
+    struct kv_load *kv_load;
+    struct members *members;
+    struct sql_load *sql_load;
+    struct truth *truth;
+    jmp_buf failed;
+    const char *failure_name;
+    char failure_text[512];
+};
+
+/* --- events --- */
+/* Calls fn(ctx, number, bytes) at `at_us`, not before; `bytes` is copied. process may be NULL: the
+ * world's own. */
+void world_at(struct world *w, int64_t at_us, const struct process *process, event_fn *fn,
+              void *ctx);
+void world_at_with(struct world *w, int64_t at_us, struct process const *process, event_fn *fn,
+                   void *ctx, uint64_t number, struct slice bytes);
+/* Runs until nothing is left or the end of the setup is reached. */
+void world_run(struct world *w);
+void world_free_events(struct world *w);
+
+/* --- processes and clocks --- */
+void process_start(struct process *p);
+void process_stop(struct process *p);
+void process_freeze(struct process *p, enum stopped_by by);
+void process_thaw(struct world *w, struct process *p, enum stopped_by by);
+/* A fault: stopped for that long. */
+void process_pause(struct world *w, struct process *p, int64_t for_us);
+struct base_mono clock_now(const struct host_clock *c);
+/* True time at which the host's clock shows `local` (or later), not before now. */
+int64_t clock_true_us(const struct host_clock *c, struct base_mono local);
+struct clock_port clock_port_of(struct host_clock *c);
+/* The host's clock and everything on it stood still for that long. */
+void clock_stand_still(struct host_clock *c, int64_t us);
+
+/* --- randomness --- */
+struct base_rand world_stream(const struct world *w, enum stream stream, uint64_t source);
+int64_t draw(struct base_rand *r, int64_t low, int64_t high);
+bool chance(struct base_rand *r, uint32_t ppm);
+
+/* --- trace and failure --- */
+void trace(struct world *w, enum trace_kind kind, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+void trace_print(const struct world *w, const struct trace_record *r);
+void trace_print_last(const struct world *w, size_t count);
+void trace_legend(void);
+/* A line of a program's own log; shown with --trace, not part of the hash. */
+void trace_text(const struct world *w, unsigned address, const char *text);
+const char *trace_fault_name(uint64_t kind);
+/* Ends the run: the invariant `name` does not hold. printf format. */
+_Noreturn void world_fail(struct world *w, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* --- memory: the simulator stops when there is none --- */
+void *must_alloc(size_t count, size_t size);
+void *must_grow(void *old, size_t *cap, size_t count, size_t size);
+
+#endif
