@@ -247,8 +247,10 @@ static void decide_sync(struct arb_turn *t)
     if (needed != 0 && counted >= needed && elect(t, ARB_DECIDE_FAILOVER)) {
         return;
     }
-    bool is_hopeless = needed == 0 || voters_within_reach(c, t->event->now) < needed ||
-                       is_attempt_older_than(t, arb_ttl_us(c));
+    bool is_patient = voters_within_reach(c, t->event->now) >= needed
+                          ? !is_attempt_older_than(t, arb_ttl_us(c))
+                          : !is_attempt_older_than(t, 2 * arb_heartbeat_us(c));
+    bool is_hopeless = needed == 0 || !is_patient;
     if (is_hopeless && may_return(t)) {
         come_back(t);
         return;
