@@ -1,3 +1,8 @@
 KV_GLUE := kv/service.c kv/service_apply.c kv/service_read.c
 LIB_glue += $(KV_GLUE) raft/store_mem.c
 LIB_store += raft/env_lmdb.c
+KV_TEST_SUPPORT := tests/unit/kv_support.c tests/support/panic.c
+TESTS += kv_core_test
+TEST_kv_core_test := tests/unit/kv_core_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/env_lmdb.c
+TLIBS_kv_core_test := cores base
+TPKG_kv_core_test := lmdb

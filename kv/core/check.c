@@ -250,6 +250,7 @@ static enum kv_error check_txn(const struct kv_txn *txn)
 {
     struct tree tree;
     tree.count = 0;
+    tree.compares = txn->compares.count;
     enum kv_error error = flatten(&tree, txn);
     return error == KV_OK ? check_overlaps(&tree) : error;
 }
