@@ -7,3 +7,7 @@ PROTOS += proto/schema/command.proto proto/schema/health.proto proto/schema/kv.p
 LIB_wire += proto/wire/raft.c
 PROTOS += proto/schema/raft.proto
 PROTOS += proto/schema/databases.proto
+TESTS += raft_wire_test
+TEST_raft_wire_test := tests/unit/raft_wire_test.c tests/support/panic.c
+TLIBS_raft_wire_test := wire base
+TPKG_raft_wire_test := libprotobuf-c

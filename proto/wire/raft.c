@@ -80,7 +80,10 @@ static bool are_numbers_sound(const Quorate__Raft__Message *packed)
         packed->hint_index > INDEX_MAX) {
         return false;
     }
-    if (packed->type == MSG_RAFT_APPEND && packed->log_term > packed->term) {
+    bool names_entry = packed->type == MSG_RAFT_APPEND || packed->type == MSG_RAFT_VOTE ||
+                       packed->type == MSG_RAFT_PREVOTE;
+    if (names_entry &&
+        (packed->log_term > packed->term || (packed->index == 0) != (packed->log_term == 0))) {
         return false;
     }
     return packed->n_entries == 0 ||

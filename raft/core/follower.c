@@ -87,9 +87,13 @@ void raft_on_append(struct raft_core *core, struct raft_effects *effects, const 
 {
     BASE_ASSERT(core->leader == m->from);
     uint64_t prev_term = 0;
-    bool agrees = m->index <= core->commit ||
-                  (raft_log_term(&core->log, m->index, &prev_term) && prev_term == m->log_term);
-    if (!agrees) {
+    bool is_known = raft_log_term(&core->log, m->index, &prev_term);
+    if (is_known && prev_term != m->log_term && m->index <= core->commit) {
+        raft_halt(core, effects, BASE_E_CORRUPT); /* it contradicts what is committed */
+        return;
+    }
+    /* What the log no longer holds is committed, and the same everywhere. */
+    if (is_known ? prev_term != m->log_term : m->index >= core->log.first_index) {
         reject(core, effects, m);
         return;
     }

@@ -1,0 +1,993 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Raft core, rule by rule: one test for each section of the thesis that the code names. Events
+ * go in by hand, effects are looked at; no net, no disk. */
+#include <string.h>
+
+#include "tests/support/cm.h"
+
+#include "raft/core/core.h"
+#include "raft/core/quorum.h"
+
+#define MS BASE_US_PER_MS
+
+struct rig {
+    struct raft_core core;
+    struct raft_effects fx;
+    int64_t now_us;
+    struct msg_raft_entry entries[MSG_RAFT_ENTRIES_MAX];
+};
+
+static struct rig rig; /* large; each test sets it up anew */
+
+static struct raft_core_config config_of(size_t members)
+{
+    struct raft_core_config config = {.cluster_id = 9,
+                                      .id = 1,
+                                      .member_count = members,
+                                      .heartbeat_us = 50 * MS,
+                                      .election_min_us = 250 * MS,
+                                      .election_max_us = 500 * MS,
+                                      .seed = 42};
+    for (size_t i = 0; i < members; i++) {
+        config.member_ids[i] = i + 1;
+    }
+    return config;
+}
+
+/* Node 1 of `members`, with a stored log that has these terms from index 1 on. */
+static void set_up(size_t members, uint64_t term, const uint64_t *terms, size_t count)
+{
+    struct raft_core_config config = config_of(members);
+    struct raft_core_restored restored = {.term = term};
+    memset(&rig, 0, sizeof(rig));
+    rig.now_us = 1000 * MS;
+    assert_int_equal(raft_core_init(&rig.core, &config), 0);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(raft_log_append(&rig.core.log, terms[i], 10, 0), 0);
+    }
+    assert_int_equal(raft_core_start(&rig.core, &restored, (struct base_mono){rig.now_us}), 0);
+}
+
+static int step(struct raft_event event)
+{
+    event.now.us = rig.now_us;
+    int rc = raft_core_step(&rig.core, &event, &rig.fx);
+    const char *broken = raft_core_check(&rig.core);
+    assert_true(broken == NULL);
+    return rc;
+}
+
+static void do_step(struct raft_event event)
+{
+    assert_int_equal(step(event), 0);
+}
+
+static void tick_at(int64_t us)
+{
+    rig.now_us = us;
+    do_step((struct raft_event){.type = RAFT_EVENT_TICK});
+}
+
+static void tick_due(void)
+{
+    tick_at(raft_core_deadline(&rig.core).us);
+}
+
+static struct msg_raft msg(enum msg_raft_type type, uint64_t from, uint64_t term)
+{
+    return (struct msg_raft){.type = type, .cluster = 9, .from = from, .to = 1, .term = term};
+}
+
+static void hear(struct msg_raft m)
+{
+    do_step((struct raft_event){.type = RAFT_EVENT_MESSAGE, .message = &m});
+}
+
+static void hear_append(uint64_t from, uint64_t term, uint64_t index, uint64_t log_term,
+                        uint32_t count, uint64_t entry_term)
+{
+    struct msg_raft m = msg(MSG_RAFT_APPEND, from, term);
+    m.index = index;
+    m.log_term = log_term;
+    m.entry_count = count;
+    m.entries = rig.entries;
+    for (uint32_t i = 0; i < count; i++) {
+        rig.entries[i] = (struct msg_raft_entry){.term = entry_term, .type = MSG_RAFT_ENTRY_DATA};
+    }
+    hear(m);
+}
+
+static void hear_taken(uint64_t from, uint64_t index)
+{
+    struct msg_raft m = msg(MSG_RAFT_APPEND_REPLY, from, rig.core.term);
+    m.index = index;
+    m.received = index;
+    hear(m);
+}
+
+static void hear_beat_reply(uint64_t from, uint64_t round)
+{
+    struct msg_raft m = msg(MSG_RAFT_HEARTBEAT_REPLY, from, rig.core.term);
+    m.round = round;
+    hear(m);
+}
+
+static void saved(void)
+{
+    do_step((struct raft_event){.type = RAFT_EVENT_STATE_SAVED,
+                                .term = rig.core.saving_term,
+                                .vote = rig.core.saving_vote});
+}
+
+static void persisted(void)
+{
+    do_step((struct raft_event){.type = RAFT_EVENT_PERSISTED, .id = rig.core.writes[0].id});
+}
+
+/* How many effects of a type; SENDs of a message type to a member (0: any). */
+static size_t effects_of(enum raft_effect_type type)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < rig.fx.count; i++) {
+        n += rig.fx.list[i].type == type;
+    }
+    return n;
+}
+
+static const struct msg_raft *sent(enum msg_raft_type type, uint64_t to)
+{
+    for (uint32_t i = 0; i < rig.fx.count; i++) {
+        const struct msg_raft *m = &rig.fx.list[i].message;
+        if (rig.fx.list[i].type == RAFT_EFFECT_SEND && m->type == type &&
+            (to == 0 || m->to == to)) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+static size_t count_sent(enum msg_raft_type type, uint64_t to)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < rig.fx.count; i++) {
+        const struct msg_raft *m = &rig.fx.list[i].message;
+        n += rig.fx.list[i].type == RAFT_EFFECT_SEND && m->type == type && (to == 0 || m->to == to);
+    }
+    return n;
+}
+
+/* Through pre-vote and vote with the help of node 2. */
+static void elect(void)
+{
+    tick_due();
+    assert_int_equal(rig.core.role, RAFT_PRE_CANDIDATE);
+    struct msg_raft m = msg(MSG_RAFT_PREVOTE_REPLY, 2, rig.core.term);
+    m.proposed_term = rig.core.term + 1;
+    hear(m);
+    if (rig.core.config.member_count == 5) {
+        m.from = 3;
+        hear(m);
+    }
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE);
+    saved();
+    hear(msg(MSG_RAFT_VOTE_REPLY, 2, rig.core.term));
+    if (rig.core.config.member_count == 5) {
+        hear(msg(MSG_RAFT_VOTE_REPLY, 3, rig.core.term));
+    }
+    assert_int_equal(rig.core.role, RAFT_LEADER);
+}
+
+/* Leader of term 1 of three, everything written and acknowledged by all. */
+static void lead_calmly(void)
+{
+    set_up(3, 0, NULL, 0);
+    elect();
+    persisted();
+    hear_taken(2, 1);
+    hear_taken(3, 1);
+    assert_int_equal(rig.core.commit, 1);
+}
+
+static int propose(size_t bytes)
+{
+    return step((struct raft_event){.type = RAFT_EVENT_PROPOSE, .bytes = bytes});
+}
+
+/* --- leaf modules --- */
+
+static void test_quorum_of_all_small_groups(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 5; n++) {
+        for (unsigned code = 0; code < 1u << (2 * n); code++) {
+            uint64_t values[RAFT_MEMBERS_MAX];
+            for (size_t i = 0; i < n; i++) {
+                values[i] = code >> (2 * i) & 3u;
+            }
+            uint64_t q = raft_quorum_reached(values, n);
+            size_t at_least = 0, above = 0;
+            for (size_t i = 0; i < n; i++) {
+                at_least += values[i] >= q;
+                above += values[i] > q;
+            }
+            assert_true(at_least >= raft_quorum_size(n));
+            assert_true(above < raft_quorum_size(n));
+        }
+    }
+}
+
+static void test_log_runs(void **state)
+{
+    (void)state;
+    static struct raft_log log;
+    static const uint64_t terms[] = {1, 1, 2, 5, 5, 5, 7};
+    uint64_t term = 99;
+    raft_log_init(&log, 0, 0);
+    assert_true(raft_log_term(&log, 0, &term) && term == 0);
+    for (size_t i = 0; i < BASE_COUNT_OF(terms); i++) {
+        assert_int_equal(raft_log_append(&log, terms[i], i, 0), 0);
+    }
+    assert_int_equal(log.run_count, 4);
+    for (size_t i = 0; i < BASE_COUNT_OF(terms); i++) {
+        assert_true(raft_log_term(&log, i + 1, &term) && term == terms[i]);
+        assert_int_equal(raft_log_bytes(&log, i + 1), i);
+    }
+    assert_false(raft_log_term(&log, 8, &term));
+    assert_int_equal(raft_log_seek(&log, 7, 6), 6);
+    assert_int_equal(raft_log_seek(&log, 7, 4), 3);
+    assert_int_equal(raft_log_seek(&log, 100, 7), 7);
+    assert_int_equal(raft_log_seek(&log, 2, 0), 0);
+    raft_log_truncate(&log, 5);
+    assert_int_equal(log.last_index, 4);
+    assert_int_equal(raft_log_last_term(&log), 5);
+    raft_log_truncate(&log, 1);
+    assert_int_equal(log.last_index, 0);
+    assert_null(raft_log_check(&log));
+}
+
+static void test_log_forgets_oldest_terms_when_full(void **state)
+{
+    (void)state;
+    static struct raft_log log;
+    uint64_t term = 0;
+    raft_log_init(&log, 0, 0);
+    for (uint64_t i = 1; i <= RAFT_RUNS_MAX; i++) {
+        assert_int_equal(raft_log_append(&log, i, 1, 0), 0);
+    }
+    assert_int_equal(raft_log_append(&log, RAFT_RUNS_MAX + 1, 1, 0), BASE_E_NOSPACE);
+    assert_int_equal(raft_log_append(&log, RAFT_RUNS_MAX + 1, 1, 4000), 0);
+    assert_int_equal(log.first_index, RAFT_RUNS_MAX / 4 + 1);
+    assert_true(raft_log_term(&log, log.first_index - 1, &term) && term == log.first_index - 1);
+    assert_false(raft_log_term(&log, log.first_index - 2, &term));
+    assert_null(raft_log_check(&log));
+}
+
+/* --- elections --- */
+
+static void test_all_outcomes_of_a_vote_among_three(void **state)
+{
+    (void)state;
+    /* Each of the two others: silent, grants, refuses, grants twice; in both orders. */
+    for (unsigned code = 0; code < 32; code++) {
+        unsigned answer[2] = {code & 3u, code >> 2 & 3u};
+        bool is_swapped = (code & 16u) != 0;
+        set_up(3, 4, NULL, 0);
+        tick_due();
+        struct msg_raft pre = msg(MSG_RAFT_PREVOTE_REPLY, 3, 4);
+        pre.proposed_term = 5;
+        hear(pre);
+        saved();
+        bool is_leader = false;
+        for (unsigned i = 0; i < 2; i++) {
+            unsigned who = is_swapped ? 1 - i : i;
+            struct msg_raft m = msg(MSG_RAFT_VOTE_REPLY, who + 2, 5);
+            m.is_rejected = answer[who] == 2;
+            if (answer[who] != 0) {
+                hear(m);
+            }
+            if (answer[who] == 3) {
+                hear(m);
+            }
+            is_leader = is_leader || answer[who] == 1 || answer[who] == 3;
+            assert_int_equal(rig.core.role, is_leader ? RAFT_LEADER : RAFT_CANDIDATE);
+        }
+    }
+}
+
+static void test_one_refusal_and_double_grants_among_five(void **state)
+{
+    (void)state;
+    set_up(5, 0, NULL, 0);
+    tick_due();
+    struct msg_raft pre = msg(MSG_RAFT_PREVOTE_REPLY, 2, 0);
+    pre.proposed_term = 1;
+    hear(pre);
+    hear(pre); /* the same voter twice is one voter */
+    assert_int_equal(rig.core.role, RAFT_PRE_CANDIDATE);
+    pre.from = 3;
+    hear(pre);
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE);
+    saved();
+    hear(msg(MSG_RAFT_VOTE_REPLY, 2, 1));
+    hear(msg(MSG_RAFT_VOTE_REPLY, 2, 1));
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE);
+    hear(msg(MSG_RAFT_VOTE_REPLY, 5, 1));
+    assert_int_equal(rig.core.role, RAFT_LEADER);
+}
+
+static void test_who_gets_a_vote(void **state)
+{
+    (void)state;
+    static const uint64_t terms[] = {1, 2, 2};
+    /* Candidate's term 3 or older; its last entry against ours (index 3, term 2); our vote: none,
+     * for it, for another. */
+    for (unsigned code = 0; code < 2 * 3 * 3 * 3; code++) {
+        bool is_old = code % 2 == 1;
+        uint64_t log_term = 1 + code / 2 % 3;
+        uint64_t index = 2 + code / 6 % 3;
+        unsigned voted = code / 18;
+        set_up(3, 3, terms, 3);
+        if (voted > 0) {
+            struct msg_raft first = msg(MSG_RAFT_VOTE, voted == 1 ? 2 : 3, 3);
+            first.log_term = 2;
+            first.index = 3;
+            hear(first);
+            saved();
+        }
+        struct msg_raft m = msg(MSG_RAFT_VOTE, 2, is_old ? 2 : 3);
+        m.log_term = log_term;
+        m.index = index;
+        hear(m);
+        bool is_up_to_date = log_term > 2 || (log_term == 2 && index >= 3);
+        bool expected = !is_old && voted != 2 && is_up_to_date;
+        if (expected && voted == 0) {
+            assert_null(sent(MSG_RAFT_VOTE_REPLY, 2)); /* not before it is durable */
+            assert_int_equal(effects_of(RAFT_EFFECT_SAVE_STATE), 1);
+            saved();
+        }
+        const struct msg_raft *reply = sent(MSG_RAFT_VOTE_REPLY, 2);
+        assert_non_null(reply);
+        assert_int_equal(reply->is_rejected, !expected);
+    }
+}
+
+static void test_a_vote_of_an_earlier_term_that_becomes_durable_late_is_not_told(void **state)
+{
+    (void)state;
+    set_up(3, 3, NULL, 0);
+    hear(msg(MSG_RAFT_VOTE, 2, 4));
+    struct raft_event late = {.type = RAFT_EVENT_STATE_SAVED, .term = 4, .vote = 2};
+    hear(msg(MSG_RAFT_VOTE, 3, 5));
+    do_step(late);
+    assert_null(sent(MSG_RAFT_VOTE_REPLY, 0));
+    saved();
+    assert_non_null(sent(MSG_RAFT_VOTE_REPLY, 3));
+    assert_null(sent(MSG_RAFT_VOTE_REPLY, 2));
+}
+
+static void test_candidate_asks_and_counts_itself_only_when_durable(void **state)
+{
+    (void)state;
+    set_up(3, 0, NULL, 0);
+    tick_due();
+    struct msg_raft pre = msg(MSG_RAFT_PREVOTE_REPLY, 2, 0);
+    pre.proposed_term = 1;
+    hear(pre);
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE);
+    assert_null(sent(MSG_RAFT_VOTE, 0));
+    uint64_t term = rig.core.term;
+    for (int i = 0; i < 5; i++) {
+        tick_due(); /* its disk hangs: it does not run away with the term */
+        assert_int_equal(rig.core.term, term);
+    }
+    saved();
+    assert_int_equal(count_sent(MSG_RAFT_VOTE, 0), 2);
+}
+
+static void test_prevote_moves_no_term(void **state)
+{
+    (void)state;
+    lead_calmly();
+    /* A healed node with an old log asks the leader. */
+    struct msg_raft ask = msg(MSG_RAFT_PREVOTE, 3, 1);
+    ask.proposed_term = 2;
+    ask.index = 100;
+    ask.log_term = 1;
+    hear(ask);
+    assert_int_equal(rig.core.term, 1);
+    assert_int_equal(rig.core.role, RAFT_LEADER);
+    assert_true(sent(MSG_RAFT_PREVOTE_REPLY, 3)->is_rejected);
+    /* An isolated node asks for ever and stays in its term. */
+    set_up(3, 7, NULL, 0);
+    for (int i = 0; i < 20; i++) {
+        tick_due();
+        assert_int_equal(rig.core.term, 7);
+        assert_int_equal(effects_of(RAFT_EFFECT_SAVE_STATE), 0);
+    }
+}
+
+static void test_followers_of_a_live_leader_refuse(void **state)
+{
+    (void)state;
+    set_up(3, 1, NULL, 0);
+    hear(msg(MSG_RAFT_HEARTBEAT, 2, 1));
+    struct msg_raft ask = msg(MSG_RAFT_PREVOTE, 3, 1);
+    ask.proposed_term = 2;
+    rig.now_us += 200 * MS;
+    hear(ask);
+    assert_true(sent(MSG_RAFT_PREVOTE_REPLY, 3)->is_rejected);
+    hear(msg(MSG_RAFT_VOTE, 3, 2));
+    assert_int_equal(rig.core.term, 1); /* T 4.2.3 */
+    rig.now_us += 60 * MS;
+    hear(ask);
+    assert_false(sent(MSG_RAFT_PREVOTE_REPLY, 3)->is_rejected);
+    assert_int_equal(rig.core.term, 1);
+}
+
+static void test_prober_of_an_older_term_catches_up(void **state)
+{
+    (void)state;
+    set_up(3, 5, NULL, 0);
+    struct msg_raft ask = msg(MSG_RAFT_PREVOTE, 3, 2);
+    ask.proposed_term = 3;
+    hear(ask);
+    const struct msg_raft *reply = sent(MSG_RAFT_PREVOTE_REPLY, 3);
+    assert_true(reply->is_rejected && reply->term == 5);
+    set_up(3, 2, NULL, 0);
+    tick_due();
+    struct msg_raft m = msg(MSG_RAFT_PREVOTE_REPLY, 2, 5);
+    m.proposed_term = 3;
+    m.is_rejected = true;
+    hear(m);
+    assert_int_equal(rig.core.term, 5);
+    assert_true(raft_core_deadline(&rig.core).us <= rig.now_us + 50 * MS);
+}
+
+static void test_check_quorum(void **state)
+{
+    (void)state;
+    lead_calmly();
+    for (int i = 0; i < 30; i++) { /* one of two others answers: enough */
+        tick_due();
+        hear_beat_reply(2, 0);
+        assert_int_equal(rig.core.role, RAFT_LEADER);
+    }
+    int64_t since = rig.now_us;
+    while (rig.core.role == RAFT_LEADER) {
+        tick_due();
+        struct msg_raft ask = msg(MSG_RAFT_PREVOTE, 2, 1); /* it does not hear us */
+        ask.proposed_term = 2;
+        hear(ask);
+        assert_true(rig.now_us - since < 700 * MS);
+    }
+    assert_int_equal(rig.core.term, 1);
+    assert_int_equal(propose(1), BASE_E_NOTLEADER);
+}
+
+static void test_a_stalled_leader_reads_its_mail_first(void **state)
+{
+    (void)state;
+    lead_calmly();
+    tick_at(rig.now_us + 10000 * MS);
+    assert_int_equal(rig.core.role, RAFT_LEADER);
+    hear_beat_reply(2, 0);
+    for (int i = 0; i < 5; i++) {
+        tick_due();
+        hear_beat_reply(2, 0);
+    }
+    assert_int_equal(rig.core.role, RAFT_LEADER);
+}
+
+/* --- replication --- */
+
+static void test_leader_sends_before_its_own_flush(void **state)
+{
+    (void)state;
+    set_up(3, 0, NULL, 0);
+    elect();
+    assert_int_equal(count_sent(MSG_RAFT_APPEND, 0), 2);
+    assert_int_equal(effects_of(RAFT_EFFECT_WRITE), 1);
+    assert_int_equal(rig.core.persisted, 0);
+    hear_taken(2, 1); /* one other is not a majority while our own disk is slow */
+    assert_int_equal(rig.core.commit, 0);
+    hear_taken(3, 1); /* both others are: a hanging disk of ours does not stop the group */
+    assert_int_equal(rig.core.commit, 1);
+    set_up(3, 0, NULL, 0);
+    elect();
+    persisted();
+    assert_int_equal(rig.core.commit, 0);
+    hear_taken(3, 1);
+    assert_int_equal(rig.core.commit, 1);
+}
+
+static void test_entries_of_older_terms_are_not_counted(void **state)
+{
+    (void)state;
+    static const uint64_t terms[] = {1, 2};
+    set_up(5, 3, terms, 2); /* T 3.6.2, figure 3.7 */
+    elect();
+    hear_taken(2, 2);
+    hear_taken(3, 2);
+    hear_taken(4, 2);
+    assert_int_equal(rig.core.commit, 0);
+    persisted();
+    hear_taken(2, 3);
+    assert_int_equal(rig.core.commit, 0);
+    hear_taken(3, 3);
+    assert_int_equal(rig.core.commit, 3);
+}
+
+static void test_follower_acknowledges_only_what_is_durable(void **state)
+{
+    (void)state;
+    set_up(3, 1, NULL, 0);
+    hear_append(2, 1, 0, 0, 3, 1);
+    assert_null(sent(MSG_RAFT_APPEND_REPLY, 0));
+    hear_append(2, 1, 3, 1, 0, 1); /* asked: nothing durable, three received */
+    const struct msg_raft *reply = sent(MSG_RAFT_APPEND_REPLY, 2);
+    assert_true(reply->index == 0 && reply->received == 3);
+    persisted();
+    reply = sent(MSG_RAFT_APPEND_REPLY, 2);
+    assert_true(reply->index == 3 && reply->received == 3);
+}
+
+static void test_heartbeats_are_answered_without_the_disk(void **state)
+{
+    (void)state;
+    set_up(3, 1, NULL, 0);
+    struct msg_raft beat = msg(MSG_RAFT_HEARTBEAT, 2, 2); /* even of a term not yet durable here */
+    beat.round = 17;
+    hear(beat);
+    assert_int_equal(sent(MSG_RAFT_HEARTBEAT_REPLY, 2)->round, 17);
+}
+
+static void test_conflicting_tail_is_replaced_while_its_write_is_under_way(void **state)
+{
+    (void)state;
+    set_up(3, 1, NULL, 0);
+    hear_append(2, 1, 0, 0, 3, 1); /* write 1: 1..3 of term 1 */
+    hear_append(3, 2, 1, 1, 2, 2); /* write 2: 2..3 of term 2 */
+    assert_int_equal(effects_of(RAFT_EFFECT_ENTRIES), 1);
+    assert_int_equal(rig.core.log.last_index, 3);
+    assert_int_equal(raft_core_log_term(&rig.core, 2), 2);
+    persisted(); /* of write 1: on disk are now two entries that are no longer ours */
+    assert_int_equal(rig.core.persisted, 1);
+    const struct msg_raft *reply = sent(MSG_RAFT_APPEND_REPLY, 3);
+    assert_true(reply == NULL || reply->index <= 1);
+    persisted();
+    assert_int_equal(rig.core.persisted, 3);
+    assert_int_equal(sent(MSG_RAFT_APPEND_REPLY, 3)->index, 3);
+}
+
+static void test_more_entries_than_writes_share_the_next_write(void **state)
+{
+    (void)state;
+    lead_calmly();
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(propose(1), 0);
+    }
+    assert_int_equal(rig.core.write_count, RAFT_WRITES_MAX);
+    persisted();
+    assert_int_equal(effects_of(RAFT_EFFECT_WRITE), 1);
+    for (uint32_t i = 0; i < rig.fx.count; i++) {
+        if (rig.fx.list[i].type == RAFT_EFFECT_WRITE) {
+            assert_int_equal(rig.fx.list[i].from, 6);
+            assert_int_equal(rig.fx.list[i].to, 11);
+        }
+    }
+}
+
+static void test_old_and_doubled_appends_change_nothing(void **state)
+{
+    (void)state;
+    set_up(3, 1, NULL, 0);
+    hear_append(2, 1, 0, 0, 4, 1);
+    persisted();
+    hear_append(2, 1, 0, 0, 2, 1); /* an old one, late: must not cut off what came after */
+    assert_int_equal(rig.core.log.last_index, 4);
+    assert_int_equal(effects_of(RAFT_EFFECT_ENTRIES), 0);
+    assert_int_equal(sent(MSG_RAFT_APPEND_REPLY, 2)->index, 4);
+    hear_append(3, 0, 0, 0, 2, 0); /* a deposed leader hears of the new term */
+    assert_int_equal(sent(MSG_RAFT_HEARTBEAT_REPLY, 3)->term, 1);
+}
+
+static void test_committed_entries_are_never_cut(void **state)
+{
+    (void)state;
+    static const uint64_t terms[] = {1, 1, 1};
+    set_up(3, 1, terms, 3);
+    struct msg_raft commit = msg(MSG_RAFT_COMMIT, 2, 1);
+    commit.commit = 3;
+    hear(commit);
+    hear_append(3, 2, 1, 1, 1, 2); /* no sound leader says this */
+    assert_true(rig.core.is_halted);
+    assert_int_equal(effects_of(RAFT_EFFECT_HALT), 1);
+}
+
+static void test_reject_hints_skip_whole_terms(void **state)
+{
+    (void)state;
+    /* Follower: 1 1 4 4 4 4, leader's entry before: (6, 5). */
+    static const uint64_t follower[] = {1, 1, 4, 4, 4, 4};
+    set_up(3, 4, follower, 6);
+    hear_append(2, 5, 9, 5, 0, 5);
+    const struct msg_raft *reply = sent(MSG_RAFT_APPEND_REPLY, 2);
+    assert_true(reply->is_rejected && reply->index == 9);
+    assert_true(reply->hint_index == 6 && reply->hint_term == 4);
+    hear_append(2, 5, 5, 3, 0, 3);
+    reply = sent(MSG_RAFT_APPEND_REPLY, 2);
+    assert_true(reply->is_rejected && reply->hint_index == 2 && reply->hint_term == 1);
+    /* Leader: 1 1 2 2 2 3 3 and the hint (6, 2): it goes back to 5 at once. */
+    static const uint64_t leader[] = {1, 1, 2, 2, 2, 3, 3};
+    set_up(3, 3, leader, 7);
+    elect();
+    struct msg_raft m = msg(MSG_RAFT_APPEND_REPLY, 2, 4);
+    m.is_rejected = true;
+    m.index = 7;
+    m.hint_index = 6;
+    m.hint_term = 2;
+    hear(m);
+    assert_int_equal(sent(MSG_RAFT_APPEND, 2)->index, 5);
+    hear(m); /* doubled: stale */
+    assert_null(sent(MSG_RAFT_APPEND, 2));
+    hear_taken(2, 8);
+    hear(m); /* even later: never behind match */
+    assert_int_equal(rig.core.peers[1].match, 8);
+    assert_true(rig.core.peers[1].next > 8);
+}
+
+static void test_window_in_messages(void **state)
+{
+    (void)state;
+    lead_calmly();
+    size_t appends = 0;
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(propose(10), 0);
+        appends += count_sent(MSG_RAFT_APPEND, 2);
+    }
+    assert_int_equal(appends, RAFT_WINDOW_MESSAGES);
+    hear_taken(2, 2); /* one acknowledged: one more, with all that came meanwhile */
+    assert_int_equal(count_sent(MSG_RAFT_APPEND, 2), 1);
+    assert_int_equal(sent(MSG_RAFT_APPEND, 2)->entry_count, 100 - RAFT_WINDOW_MESSAGES);
+}
+
+static void test_window_in_bytes(void **state)
+{
+    (void)state;
+    lead_calmly();
+    size_t appends = 0;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(propose(300 << 10), 0);
+        appends += count_sent(MSG_RAFT_APPEND, 3);
+    }
+    assert_int_equal(appends, 4); /* the one that crosses the limit is the last */
+    assert_int_equal(propose(3 << 20), 0);
+    hear_taken(3, 5);
+    assert_true(count_sent(MSG_RAFT_APPEND, 3) >= 1);
+    assert_int_equal(sent(MSG_RAFT_APPEND, 3)->entry_count, 1);
+}
+
+static void test_lost_appends_are_noticed(void **state)
+{
+    (void)state;
+    lead_calmly();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(propose(10), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        tick_due();
+        hear_beat_reply(2, 0);
+        assert_null(sent(MSG_RAFT_APPEND, 2)); /* not yet: it may just be slow */
+    }
+    tick_due();
+    hear_beat_reply(2, 0);
+    const struct msg_raft *ask = sent(MSG_RAFT_APPEND, 2);
+    assert_non_null(ask);
+    assert_true(ask->entry_count == 0 && ask->index == 4);
+    struct msg_raft m = msg(MSG_RAFT_APPEND_REPLY, 2, 1);
+    m.is_rejected = true;
+    m.index = 4;
+    m.hint_index = 1;
+    m.hint_term = 1;
+    hear(m);
+    assert_int_equal(sent(MSG_RAFT_APPEND, 2)->index, 1);
+    assert_int_equal(sent(MSG_RAFT_APPEND, 2)->entry_count, 3);
+}
+
+static void test_what_memory_lost_comes_from_the_store_one_by_one(void **state)
+{
+    (void)state;
+    lead_calmly();
+    for (int i = 0; i < 9; i++) {
+        assert_int_equal(propose(10), 0);
+    }
+    while (rig.core.write_count > 0) {
+        persisted();
+    }
+    hear_taken(3, 10);
+    raft_core_forget_memory(&rig.core, 8);
+    do_step((struct raft_event){.type = RAFT_EVENT_UNREACHABLE, .peer = 2});
+    struct msg_raft m = msg(MSG_RAFT_APPEND_REPLY, 2, 1);
+    m.index = m.received = 1;
+    hear(m);
+    const struct msg_raft *append = sent(MSG_RAFT_APPEND, 2);
+    assert_true(append->index == 1 && append->entry_count == 6);
+    for (uint32_t i = 0; i < rig.fx.count; i++) {
+        assert_int_equal(rig.fx.list[i].is_from_store,
+                         rig.fx.list[i].type == RAFT_EFFECT_SEND &&
+                             rig.fx.list[i].message.type == MSG_RAFT_APPEND);
+    }
+    hear_taken(2, 7);
+    assert_int_equal(sent(MSG_RAFT_APPEND, 2)->entry_count, 3);
+}
+
+/* --- reads --- */
+
+static void ask_read(void)
+{
+    do_step((struct raft_event){.type = RAFT_EVENT_READ});
+}
+
+static void test_reads_wait_for_the_first_commit_of_the_term(void **state)
+{
+    (void)state;
+    set_up(3, 0, NULL, 0);
+    elect();
+    ask_read();
+    uint64_t ticket = rig.fx.ticket;
+    hear_beat_reply(2, ticket);
+    assert_int_equal(effects_of(RAFT_EFFECT_CONFIRMED), 1);  /* it leads, */
+    assert_int_equal(effects_of(RAFT_EFFECT_READ_READY), 0); /* but knows no commit index yet */
+    persisted();
+    hear_taken(2, 1);
+    assert_int_equal(effects_of(RAFT_EFFECT_READ_READY), 1);
+}
+
+static void test_a_round_counts_only_what_was_sent_after_it_began(void **state)
+{
+    (void)state;
+    lead_calmly();
+    tick_due(); /* heartbeat of round 0 */
+    ask_read();
+    assert_int_equal(rig.fx.ticket, 1);
+    hear_beat_reply(2, 0); /* the answer to the older heartbeat */
+    hear_beat_reply(3, 0);
+    assert_int_equal(effects_of(RAFT_EFFECT_READ_READY), 0);
+    hear_beat_reply(3, 1);
+    assert_int_equal(effects_of(RAFT_EFFECT_READ_READY), 1);
+    hear_beat_reply(2, 999); /* not one of ours */
+    assert_int_equal(rig.core.round_confirmed, 1);
+}
+
+static void test_reads_share_rounds(void **state)
+{
+    (void)state;
+    lead_calmly();
+    uint64_t first = 0;
+    for (uint64_t i = 1; i <= 20; i++) {
+        ask_read();
+        first = i == 1 ? rig.fx.ticket : first;
+        assert_int_equal(rig.fx.ticket, i <= RAFT_ROUNDS_MAX ? i : RAFT_ROUNDS_MAX + 1);
+    }
+    hear_beat_reply(2, first);
+    assert_int_equal(rig.core.round_started, RAFT_ROUNDS_MAX + 1); /* now the shared one begins */
+    hear_beat_reply(2, RAFT_ROUNDS_MAX + 1);
+    assert_int_equal(rig.core.round_released, RAFT_ROUNDS_MAX + 1);
+}
+
+static void test_lost_heartbeats_of_a_round_are_repeated(void **state)
+{
+    (void)state;
+    lead_calmly();
+    ask_read();
+    tick_due();
+    assert_int_equal(sent(MSG_RAFT_HEARTBEAT, 2)->round, rig.core.round_started);
+}
+
+static void test_a_deposed_leader_serves_no_read(void **state)
+{
+    (void)state;
+    lead_calmly();
+    ask_read();
+    hear(msg(MSG_RAFT_HEARTBEAT_REPLY, 2, 2));
+    assert_int_equal(rig.core.role, RAFT_FOLLOWER);
+    assert_int_equal(effects_of(RAFT_EFFECT_READ_LOST), 1);
+    hear_beat_reply(3, 1);
+    assert_int_equal(effects_of(RAFT_EFFECT_READ_READY), 0);
+    assert_int_equal(step((struct raft_event){.type = RAFT_EVENT_READ}), BASE_E_NOTLEADER);
+}
+
+static void test_followers_ask_their_leader(void **state)
+{
+    (void)state;
+    set_up(3, 1, NULL, 0);
+    hear(msg(MSG_RAFT_HEARTBEAT, 2, 1));
+    ask_read();
+    uint64_t first = rig.fx.ticket;
+    assert_int_equal(sent(MSG_RAFT_READ, 2)->round, first);
+    ask_read(); /* not covered by the question under way */
+    assert_int_equal(rig.fx.ticket, first + 1);
+    assert_null(sent(MSG_RAFT_READ, 2));
+    struct msg_raft reply = msg(MSG_RAFT_READ_REPLY, 2, 1);
+    reply.round = first - 1; /* of a former life */
+    hear(reply);
+    assert_int_equal(effects_of(RAFT_EFFECT_READ_READY), 0);
+    reply.round = first;
+    reply.index = 5;
+    hear(reply);
+    assert_int_equal(effects_of(RAFT_EFFECT_READ_READY), 1);
+    assert_int_equal(sent(MSG_RAFT_READ, 2)->round, first + 1);
+    /* The leader's side. */
+    lead_calmly();
+    struct msg_raft question = msg(MSG_RAFT_READ, 3, 1);
+    question.round = 1234;
+    hear(question);
+    assert_null(sent(MSG_RAFT_READ_REPLY, 3));
+    hear_beat_reply(2, rig.core.round_started);
+    assert_int_equal(sent(MSG_RAFT_READ_REPLY, 3)->round, 1234);
+    assert_int_equal(sent(MSG_RAFT_READ_REPLY, 3)->index, 1);
+}
+
+/* --- the rest --- */
+
+static void test_group_of_one(void **state)
+{
+    (void)state;
+    set_up(1, 0, NULL, 0);
+    tick_due();
+    saved();
+    assert_int_equal(rig.core.role, RAFT_LEADER);
+    persisted();
+    assert_int_equal(rig.core.commit, 1);
+    ask_read();
+    assert_int_equal(effects_of(RAFT_EFFECT_READ_READY), 1);
+}
+
+static void test_store_failure_stops_the_node(void **state)
+{
+    (void)state;
+    lead_calmly();
+    do_step((struct raft_event){.type = RAFT_EVENT_STORE_FAILED, .status = BASE_E_NOSPACE});
+    assert_int_equal(effects_of(RAFT_EFFECT_HALT), 1);
+    assert_int_equal(step((struct raft_event){.type = RAFT_EVENT_TICK}), BASE_E_STATE);
+    assert_int_equal(propose(1), BASE_E_STATE);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    struct raft_core_config config = config_of(3);
+    config.member_ids[2] = 1;
+    assert_int_equal(raft_core_init(&rig.core, &config), BASE_E_INVALID);
+    set_up(3, 0, NULL, 0);
+    assert_int_equal(step((struct raft_event){.type = RAFT_EVENT_TRANSFER}), BASE_E_UNSUPPORTED);
+    assert_int_equal(step((struct raft_event){.type = RAFT_EVENT_CHANGE_MEMBERS}),
+                     BASE_E_UNSUPPORTED);
+    struct msg_raft m = msg(MSG_RAFT_HEARTBEAT, 4, 9);
+    assert_int_equal(step((struct raft_event){.type = RAFT_EVENT_MESSAGE, .message = &m}),
+                     BASE_E_DENIED);
+    m.from = 2;
+    m.cluster = 10;
+    assert_int_equal(step((struct raft_event){.type = RAFT_EVENT_MESSAGE, .message = &m}),
+                     BASE_E_DENIED);
+    assert_int_equal(rig.core.term, 0);
+    struct raft_core_restored restored = {.term = 1, .applied = 3};
+    assert_int_equal(raft_core_start(&rig.core, &restored, (struct base_mono){0}), BASE_E_CORRUPT);
+}
+
+/* Any events in any order: no assertion fails and the invariants hold. Messages are those a decoder
+ * lets through. */
+static void random_event(struct base_rand *r)
+{
+    struct msg_raft m = msg((enum msg_raft_type)base_rand_between(r, 1, MSG_RAFT_TYPE_COUNT - 1),
+                            base_rand_between(r, 2, 3), 0);
+    uint64_t near = rig.core.log.last_index + 3;
+    m.term = base_rand_between(r, rig.core.term > 2 ? rig.core.term - 2 : 0,
+                               rig.core.term + (base_rand_chance_ppm(r, 50000) ? 1 : 0));
+    m.proposed_term = m.term + base_rand_between(r, 0, 1);
+    m.is_rejected = base_rand_chance_ppm(r, 300000);
+    m.index = base_rand_between(r, 0, near);
+    m.log_term = base_rand_between(r, 0, m.term);
+    if (base_rand_chance_ppm(r, 700000)) {
+        m.log_term = raft_core_log_term(&rig.core, m.index);
+        m.log_term = m.log_term > m.term ? m.term : m.log_term;
+    }
+    m.commit = base_rand_between(r, 0, near);
+    m.round = base_rand_between(r, 0, rig.core.round_started + 1);
+    m.received = base_rand_between(r, 0, near);
+    m.hint_index = base_rand_between(r, 0, near);
+    m.hint_term = base_rand_between(r, 0, m.term);
+    if (m.type == MSG_RAFT_APPEND && m.term > 0) {
+        m.entry_count = (uint32_t)base_rand_between(r, 0, 4);
+        m.entries = rig.entries;
+        for (uint32_t i = 0; i < m.entry_count; i++) {
+            uint64_t low = i == 0 ? m.log_term : rig.entries[i - 1].term;
+            rig.entries[i].term = base_rand_between(r, low == 0 ? 1 : low, m.term);
+        }
+    }
+    struct raft_event event = {.type = RAFT_EVENT_MESSAGE, .message = &m};
+    switch (base_rand_between(r, 0, 9)) {
+    case 0:
+        event.type = RAFT_EVENT_TICK;
+        rig.now_us += (int64_t)base_rand_between(r, 0, 400) * MS;
+        break;
+    case 1:
+        event.type = RAFT_EVENT_PROPOSE;
+        event.bytes = base_rand_between(r, 1, 200000);
+        break;
+    case 2:
+        event.type = RAFT_EVENT_READ;
+        break;
+    case 3:
+        event.type = RAFT_EVENT_STATE_SAVED;
+        event.term = rig.core.saving_term;
+        event.vote = rig.core.saving_vote;
+        break;
+    case 4:
+        event.type = rig.core.write_count > 0 ? RAFT_EVENT_PERSISTED : RAFT_EVENT_TICK;
+        event.id = rig.core.writes[0].id;
+        break;
+    case 5:
+        event.type = RAFT_EVENT_UNREACHABLE;
+        event.peer = base_rand_between(r, 2, 3);
+        break;
+    default:
+        break;
+    }
+    (void)!step(event);
+}
+
+static void test_random_events_break_no_invariant(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct base_rand r = base_rand_make(seed, 3);
+        set_up(3, 1, NULL, 0);
+        for (int i = 0; i < 400 && !rig.core.is_halted; i++) {
+            random_event(&r);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_quorum_of_all_small_groups),
+        cmocka_unit_test(test_log_runs),
+        cmocka_unit_test(test_log_forgets_oldest_terms_when_full),
+        cmocka_unit_test(test_all_outcomes_of_a_vote_among_three),
+        cmocka_unit_test(test_one_refusal_and_double_grants_among_five),
+        cmocka_unit_test(test_who_gets_a_vote),
+        cmocka_unit_test(test_a_vote_of_an_earlier_term_that_becomes_durable_late_is_not_told),
+        cmocka_unit_test(test_candidate_asks_and_counts_itself_only_when_durable),
+        cmocka_unit_test(test_prevote_moves_no_term),
+        cmocka_unit_test(test_followers_of_a_live_leader_refuse),
+        cmocka_unit_test(test_prober_of_an_older_term_catches_up),
+        cmocka_unit_test(test_check_quorum),
+        cmocka_unit_test(test_a_stalled_leader_reads_its_mail_first),
+        cmocka_unit_test(test_leader_sends_before_its_own_flush),
+        cmocka_unit_test(test_entries_of_older_terms_are_not_counted),
+        cmocka_unit_test(test_follower_acknowledges_only_what_is_durable),
+        cmocka_unit_test(test_heartbeats_are_answered_without_the_disk),
+        cmocka_unit_test(test_conflicting_tail_is_replaced_while_its_write_is_under_way),
+        cmocka_unit_test(test_more_entries_than_writes_share_the_next_write),
+        cmocka_unit_test(test_old_and_doubled_appends_change_nothing),
+        cmocka_unit_test(test_committed_entries_are_never_cut),
+        cmocka_unit_test(test_reject_hints_skip_whole_terms),
+        cmocka_unit_test(test_window_in_messages),
+        cmocka_unit_test(test_window_in_bytes),
+        cmocka_unit_test(test_lost_appends_are_noticed),
+        cmocka_unit_test(test_what_memory_lost_comes_from_the_store_one_by_one),
+        cmocka_unit_test(test_reads_wait_for_the_first_commit_of_the_term),
+        cmocka_unit_test(test_a_round_counts_only_what_was_sent_after_it_began),
+        cmocka_unit_test(test_reads_share_rounds),
+        cmocka_unit_test(test_lost_heartbeats_of_a_round_are_repeated),
+        cmocka_unit_test(test_a_deposed_leader_serves_no_read),
+        cmocka_unit_test(test_followers_ask_their_leader),
+        cmocka_unit_test(test_group_of_one),
+        cmocka_unit_test(test_store_failure_stops_the_node),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_random_events_break_no_invariant),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
