@@ -4,9 +4,7 @@
 
 #include <string.h>
 
-/* --- writer
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- writer --- */
 
 static const char *const status_names[] = {"invoke", "ok", "fail", "info"};
 static const char *const kind_names[] = {"get", "put", "del"};
@@ -73,9 +71,7 @@ void chk_json_write(struct buf *out, const struct chk_history *h, const struct c
     buf_put_text(out, "]}\n");
 }
 
-/* --- reader
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- reader --- */
 
 struct reader {
     struct chk_history *h;

@@ -33,6 +33,7 @@ struct frame {
 
 struct search {
     const struct chk_op *ops;
+    int64_t *returns; /* latest moment at which each closed operation has happened */
     struct chk_slots slots;
     uint32_t *closed; /* of this group, in order of call */
     uint32_t closed_count;
@@ -136,8 +137,9 @@ static void frame_prepare(struct search *s, struct frame *f)
         if (op->call_us > f->first_return) {
             break;
         }
-        if (!window_has(&f->at, i) && op->return_us < f->first_return) {
-            f->first_return = op->return_us;
+        int64_t return_us = s->returns[s->closed[f->at.base + i]];
+        if (!window_has(&f->at, i) && return_us < f->first_return) {
+            f->first_return = return_us;
         }
     }
     f->closed_limit = i;
@@ -208,8 +210,7 @@ static enum chk_verdict search_run(struct search *s)
     return s->is_over ? CHK_UNKNOWN : CHK_VIOLATED;
 }
 
-/* --- groups: union-find over keys that share an operation
- * -------------------------------------------------------- */
+/* --- groups: union-find over keys that share an operation --- */
 
 static uint32_t find_root(uint32_t *parent, uint32_t key)
 {
@@ -239,27 +240,31 @@ static void group_keys(const struct chk_history *h, uint32_t *parent)
     }
 }
 
-/* Did `other` see the value that `part` may have written, or may it need its doing in another way? */
+/* Did `other` see the value that `part` may have written, or may it need its doing in another way?
+ */
 static bool is_seen_by(const struct chk_op *other, const struct chk_part *part)
 {
     if (other->has_compare && other->compare_key == part->key) {
         bool is_refused = other->status == CHK_DONE && !other->is_applied;
         bool is_told = is_refused && other->has_seen && other->compare_seen == part->value;
-        if (is_told || other->compare_value == part->value || (is_refused && !other->has_seen)) {
+        bool is_untold = is_refused && !other->has_seen;
+        if (is_told || is_untold || (!is_refused && other->compare_value == part->value)) {
             return true;
         }
     }
     for (size_t i = 0; other->status == CHK_DONE && i < other->parts_count; i++) {
         const struct chk_part *seen = &other->parts[i];
-        bool is_value = seen->kind == CHK_READ && seen->value == part->value;
-        if (seen->key == part->key && (seen->kind == CHK_DELETE || is_value)) {
+        bool is_value = seen->kind != CHK_WRITE && seen->value == part->value;
+        bool is_any = seen->kind == CHK_DELETE && seen->value != 0 && seen->revision == 0;
+        if (seen->key == part->key && (is_value || is_any)) {
             return true;
         }
     }
     return false;
 }
 
-/* An operation of unknown outcome whose values nobody ever saw may be left out: it can as well never have happened. */
+/* An operation of unknown outcome whose values nobody ever saw may be left out: it can as well
+ * never have happened. */
 static bool is_needed(const struct chk_history *h, const struct chk_op *op)
 {
     for (size_t j = 0; j < op->parts_count; j++) {
@@ -274,6 +279,46 @@ static bool is_needed(const struct chk_history *h, const struct chk_op *op)
         }
     }
     return false;
+}
+
+/* First return of an operation whose reply shows that `part` has happened; CHK_NO_RETURN when there
+ * is none. */
+static int64_t first_witness(const struct chk_history *h, const struct chk_part *part)
+{
+    int64_t first = CHK_NO_RETURN;
+    for (size_t i = 0; i < h->count; i++) {
+        const struct chk_op *op = &h->ops[i];
+        bool is_here = op->has_compare && op->compare_key == part->key;
+        bool is_seen = op->status == CHK_DONE && is_here &&
+                       (op->is_applied ? op->compare_value == part->value
+                                       : op->has_seen && op->compare_seen == part->value);
+        for (size_t j = 0; j < op->parts_count; j++) {
+            const struct chk_part *other = &op->parts[j];
+            bool is_same = other->key == part->key && other->value == part->value;
+            if (is_same && other->kind == CHK_WRITE && other != part && op->status != CHK_FAILED) {
+                return CHK_NO_RETURN; /* another one wrote the same value: who knows whose was seen
+                                       */
+            }
+            is_seen = is_seen || (is_same && other->kind == CHK_READ && op->status == CHK_DONE &&
+                                  op->is_applied);
+        }
+        first = is_seen && op->return_us < first ? op->return_us : first;
+    }
+    return first;
+}
+
+/* An operation of unknown outcome whose value was seen has happened, before the one that saw it
+ * returned. */
+static int64_t happened_before(const struct chk_history *h, const struct chk_op *op)
+{
+    int64_t first = CHK_NO_RETURN;
+    for (size_t i = 0; i < op->parts_count; i++) {
+        if (op->parts[i].kind == CHK_WRITE) {
+            int64_t seen_us = first_witness(h, &op->parts[i]);
+            first = seen_us < first ? seen_us : first;
+        }
+    }
+    return first;
 }
 
 /* Fills the search with the operations of one group; false when it does not fit. */
@@ -297,7 +342,8 @@ static bool search_fill(struct search *s, const struct chk_history *h, uint32_t 
             find_root(parent, first_key(op)) != root) {
             continue;
         }
-        if (op->status == CHK_DONE) {
+        s->returns[i] = op->status == CHK_DONE ? op->return_us : happened_before(h, op);
+        if (s->returns[i] != CHK_NO_RETURN) {
             s->closed[s->closed_count++] = i;
         } else if (chk_op_may_write(op) && is_needed(h, op)) {
             if (s->open_count == OPEN_MAX) {
@@ -375,7 +421,8 @@ struct chk_result chk_linear(const struct chk_history *h, const struct chk_linea
     struct search s = {.ops = h->ops, .steps_left = limits->steps_max};
     uint32_t *parent = bump_take(&b, h->keys_count, sizeof(*parent));
     s.closed = bump_take(&b, h->count, sizeof(*s.closed));
-    if (parent == NULL || s.closed == NULL) {
+    s.returns = bump_take(&b, h->count, sizeof(*s.returns));
+    if (parent == NULL || s.closed == NULL || s.returns == NULL) {
         worse(&result, CHK_UNKNOWN, SIZE_MAX);
         return result;
     }

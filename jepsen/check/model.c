@@ -19,7 +19,8 @@ static bool step_part(const struct chk_op *op, const struct chk_part *part, int6
     case CHK_READ:
         return !is_known || part->value == *value;
     case CHK_DELETE:
-        if (is_known && (part->value != 0) != (*value != 0)) {
+        if (is_known &&
+            (part->revision != 0 ? part->value != *value : (part->value != 0) != (*value != 0))) {
             return false;
         }
         *value = 0;

@@ -42,8 +42,7 @@ static bool violated(struct witness *w, const char *text, size_t op, size_t othe
     return false;
 }
 
-/* --- pass 1: revisions
- * ------------------------------------------------------------------------------------------ */
+/* --- pass 1: revisions --- */
 
 /* The operation of unknown outcome that wrote this value to this key; SIZE_MAX when there is none.
  * Values are unique, so there is one at most. */
@@ -102,8 +101,8 @@ static bool learn_revisions(struct witness *w)
         }
         for (size_t j = 0; op->status == CHK_DONE && op->is_applied && j < op->parts_count; j++) {
             const struct chk_part *part = &op->parts[j];
-            if (part->kind == CHK_READ && part->value != 0 && part->revision != 0 &&
-                !learn_from(w, i, part)) {
+            bool is_told = part->kind != CHK_WRITE && part->value != 0 && part->revision != 0;
+            if (is_told && !learn_from(w, i, part)) {
                 return false;
             }
         }
@@ -111,8 +110,7 @@ static bool learn_revisions(struct witness *w)
     return true;
 }
 
-/* --- pass 2: the changes of each key, in order
- * ------------------------------------------------------------------ */
+/* --- pass 2: the changes of each key, in order --- */
 
 static bool change_before(const struct change *a, const struct change *b)
 {
@@ -187,8 +185,7 @@ static bool check_unique(struct witness *w)
     return true;
 }
 
-/* --- pass 3: every operation against the order
- * ------------------------------------------------------------------- */
+/* --- pass 3: every operation against the order --- */
 
 /* The newest change of `key` at or below `revision`; NULL when there is none. */
 static const struct change *newest(const struct witness *w, uint32_t key, uint64_t revision)
@@ -281,7 +278,11 @@ static bool check_op(struct witness *w, size_t index)
         if (part->kind == CHK_READ && !check_read(w, index, part)) {
             return false;
         }
-        if (part->kind == CHK_DELETE) {
+        if (part->kind == CHK_DELETE && part->revision != 0) {
+            if (!check_read(w, index, part)) {
+                return false;
+            }
+        } else if (part->kind == CHK_DELETE) {
             uint64_t at = part->value != 0 ? op->revision - 1 : op->revision;
             const struct change *c = newest(w, part->key, at);
             bool was_there = c != NULL && c->value != 0;

@@ -132,6 +132,7 @@ static void part_op(const struct client *c, struct texts *t, const struct chk_pa
     } else {
         op->kind = KV_OP_DELETE;
         op->delete_range.key = key_text(c, part->key);
+        op->delete_range.is_prev_kv = true;
     }
 }
 
@@ -263,14 +264,14 @@ static void next(void *ctx, uint64_t number, struct slice bytes)
 
 /* --- reading the answer --- */
 
-static void seen_range(const struct kv_range_response *range, struct chk_part *part)
+static void seen_pairs(const struct kv_pairs *pairs, struct chk_part *part)
 {
     part->value = 0;
     part->revision = 0;
     uint64_t value = 0;
-    if (range->kvs.count > 0 && slice_to_u64(range->kvs.items[0].value, &value) == 0) {
+    if (pairs->count > 0 && slice_to_u64(pairs->items[0].value, &value) == 0) {
         part->value = (int64_t)value;
-        part->revision = (uint64_t)range->kvs.items[0].mod_revision;
+        part->revision = (uint64_t)pairs->items[0].mod_revision;
     }
 }
 
@@ -279,14 +280,14 @@ static uint64_t seen_txn(const struct kv_txn_response *txn, struct chk_op *op)
     op->is_applied = txn->is_succeeded;
     if (!op->is_applied && op->has_compare && txn->responses.count == 1) {
         struct chk_part seen = {.kind = CHK_READ};
-        seen_range(&txn->responses.items[0].range, &seen);
+        seen_pairs(&txn->responses.items[0].range.kvs, &seen);
         op->has_seen = true;
         op->compare_seen = seen.value;
         op->seen_revision = seen.revision;
     }
     for (size_t i = 0; op->is_applied && i < txn->responses.count && i < op->parts_count; i++) {
         if (op->parts[i].kind == CHK_READ) {
-            seen_range(&txn->responses.items[i].range, &op->parts[i]);
+            seen_pairs(&txn->responses.items[i].range.kvs, &op->parts[i]);
         }
     }
     return (uint64_t)txn->header.revision;
@@ -296,12 +297,12 @@ static uint64_t seen(const struct kv_response *response, struct chk_op *op)
 {
     switch ((enum kv_kind)response->kind) {
     case KV_KIND_RANGE:
-        seen_range(&response->range, &op->parts[0]);
+        seen_pairs(&response->range.kvs, &op->parts[0]);
         return (uint64_t)response->range.header.revision;
     case KV_KIND_PUT:
         return (uint64_t)response->put.header.revision;
     case KV_KIND_DELETE:
-        op->parts[0].value = response->delete_range.deleted > 0;
+        seen_pairs(&response->delete_range.prev_kvs, &op->parts[0]);
         return (uint64_t)response->delete_range.header.revision;
     case KV_KIND_TXN:
         return seen_txn(&response->txn, op);

@@ -42,8 +42,13 @@ static void do_part(struct maker *m, struct chk_part *part, bool *is_change)
         *is_change = true;
         break;
     case CHK_DELETE:
-        part->value = m->values[part->key] != 0;
+        part->value = m->values[part->key];
+        part->revision = part->value != 0 ? m->revisions[part->key] : 0;
         *is_change = *is_change || part->value != 0;
+        if (part->revision % 3 == 2) { /* a reply that only says that there was something */
+            part->value = 1;
+            part->revision = 0;
+        }
         m->values[part->key] = 0;
         break;
     }
@@ -100,6 +105,7 @@ static void forget_reply(struct chk_op *op)
     op->has_seen = false;
     for (size_t i = 0; i < op->parts_count; i++) {
         op->parts[i].value = op->parts[i].kind == CHK_WRITE ? op->parts[i].value : 1;
+        op->parts[i].revision = 0;
     }
 }
 
