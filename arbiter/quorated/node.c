@@ -545,8 +545,20 @@ static int open_all(struct quorated *q)
     return 0;
 }
 
+static void stop_time(struct quorated *q)
+{
+    if (q->before_sleep.data != NULL) {
+        (void)uv_prepare_stop(&q->before_sleep);
+        io_timer_stop(&q->raft_timer);
+        io_timer_stop(&q->service_timer);
+        io_timer_stop(&q->arbiter_timer);
+        uv_close((uv_handle_t *)&q->before_sleep, NULL);
+    }
+}
+
 static void close_all(struct quorated *q)
 {
+    stop_time(q);
     q->server = io_server_free(q->server);
     q->metrics = io_server_free(q->metrics);
     if (q->api != NULL) {

@@ -123,7 +123,7 @@ static void test_errors_name_place_and_what_is_allowed(void **state)
         {"name: a\non: perhaps\n", "is not yes or no"},
         {"name: [a]\n", "takes one value"},
         {"name: a\nnet: {list: {a: b}}\n", "takes one value, not a mapping"},
-        {"name: a\nmode: [\n", "not YAML"},
+        {"name: a\nmode: \"x\n", "not YAML"},
         {"- a\n", "keys were expected"},
         {"on: yes\n", "key 'name' is not set"},
         {"", "key 'name' is not set"},
