@@ -4,3 +4,7 @@ TESTS += raft_cluster_test
 TEST_raft_cluster_test := tests/unit/raft_cluster_test.c tests/support/panic.c $(RAFT_GLUE) raft/store_mem.c
 TLIBS_raft_cluster_test := wire cores base
 TPKG_raft_cluster_test := libprotobuf-c
+TESTS += raft_node_test
+TEST_raft_node_test := tests/unit/raft_node_test.c tests/support/panic.c $(RAFT_GLUE) raft/store_mem.c
+TLIBS_raft_node_test := wire cores base
+TPKG_raft_node_test := libprotobuf-c

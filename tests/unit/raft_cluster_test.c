@@ -721,6 +721,120 @@ static void test_one_node_under_crashes(void **state)
     run_many(9001, seeds_wanted(60), 1, 4000);
 }
 
+static struct host *leader_of(struct world *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        struct raft_node_status s;
+        raft_node_status(w->hosts[i].node, &s);
+        if (s.role == RAFT_LEADER && s.has_applied_own_term) {
+            return &w->hosts[i];
+        }
+    }
+    return NULL;
+}
+
+static struct world *calm_world(uint64_t seed, size_t count)
+{
+    struct world *w = world_make(seed, count);
+    end_faults(w);
+    while (leader_of(w) == NULL) {
+        step(w);
+        assert_true(w->now_ms < 3000);
+    }
+    return w;
+}
+
+/* Five seconds without its own disk: it goes on leading, confirming and committing through the
+ * others. */
+static void test_leader_with_a_hanging_disk_keeps_leading(void **state)
+{
+    (void)state;
+    struct world *w = calm_world(3, 3);
+    struct host *leader = leader_of(w);
+    struct raft_node_status before, after;
+    struct confirm_slot slot = {.confirm.done = confirm_done};
+    raft_node_status(leader->node, &before);
+    leader->hang_until_ms = w->now_ms + 5000;
+    while (w->now_ms + 10 < leader->hang_until_ms) {
+        if (!slot.is_busy) {
+            slot.is_busy = raft_node_confirm(leader->node, &slot.confirm) == 0;
+            assert_true(slot.is_busy);
+            w->confirm_count++;
+        }
+        step(w);
+        assert_null(w->broken);
+    }
+    raft_node_status(leader->node, &after);
+    assert_int_equal(after.role, RAFT_LEADER);
+    assert_true(after.term == before.term);
+    assert_true(after.commit_index > before.commit_index + 50);
+    assert_true(w->confirm_count > 500);
+    for (int i = 0; i < 500; i++) {
+        step(w);
+    }
+    raft_node_status(leader->node, &after);
+    assert_true(after.applied_index > before.applied_index + 50);
+    assert_true(after.term == before.term);
+    assert_null(w->broken);
+    world_free(w);
+}
+
+/* R14: a node that was cut off for long comes back without an election. */
+static void test_a_healed_node_disturbs_nobody(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world *w = calm_world(seed, 3);
+        struct host *leader = leader_of(w);
+        size_t away = (leader->number + 1) % 3;
+        struct raft_node_status before, after;
+        raft_node_status(leader->node, &before);
+        for (size_t i = 0; i < 3; i++) {
+            w->is_cut[i][away] = w->is_cut[away][i] = i != away;
+        }
+        for (int i = 0; i < 3000; i++) {
+            step(w);
+        }
+        heal_net(w);
+        for (int i = 0; i < 1000; i++) {
+            step(w);
+        }
+        raft_node_status(leader->node, &after);
+        assert_true(after.role == RAFT_LEADER && after.term == before.term);
+        check_converged(w);
+        assert_null(w->broken);
+        world_free(w);
+    }
+}
+
+/* Time from the death of a leader to the first entry of the next one. */
+static void test_failover_is_fast(void **state)
+{
+    (void)state;
+    int64_t worst_ms = 0;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct world *w = calm_world(seed, 3);
+        crash(leader_of(w));
+        int64_t since = w->now_ms;
+        struct host *next = NULL;
+        while (next == NULL) {
+            step(w);
+            for (size_t i = 0; i < 3; i++) {
+                struct raft_node_status s;
+                if (w->hosts[i].is_up) {
+                    raft_node_status(w->hosts[i].node, &s);
+                    next = s.has_applied_own_term ? &w->hosts[i] : next;
+                }
+            }
+            assert_true(w->now_ms - since < 3000);
+        }
+        worst_ms = w->now_ms - since > worst_ms ? w->now_ms - since : worst_ms;
+        assert_null(w->broken);
+        world_free(w);
+    }
+    assert_true(worst_ms < 1500);
+}
+
 #ifdef QUORATE_CANARIES
 static void expect_caught(const char *name, const char *rule)
 {
@@ -746,6 +860,9 @@ static void test_planted_bugs_are_caught(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_leader_with_a_hanging_disk_keeps_leading),
+        cmocka_unit_test(test_a_healed_node_disturbs_nobody),
+        cmocka_unit_test(test_failover_is_fast),
         cmocka_unit_test(test_one_node_under_crashes),
         cmocka_unit_test(test_three_nodes_under_faults),
         cmocka_unit_test(test_five_nodes_under_faults),

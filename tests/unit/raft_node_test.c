@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One node alone with its store: a group of one from first start over restarts, damage, a full
+ * disk, limits; and the ring of recent entries against a model. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/cm.h"
+
+#include "base/rand.h"
+#include "raft/entry_ring.h"
+#include "raft/log_store.h"
+#include "raft/node.h"
+#include "raft/store_mem.h"
+
+struct desk {
+    struct store_mem *store;
+    struct raft_node *node;
+    int64_t now_us;
+    int started, halted, read_status;
+    size_t started_count, applied_count, dropped_count, read_count, halted_count, role_count;
+    size_t confirmed_count;
+    uint64_t last_cookie, last_index;
+    uint8_t last_result[64];
+    size_t last_result_len;
+};
+
+static struct base_mono desk_now(void *ctx)
+{
+    const struct desk *d = ctx;
+    return (struct base_mono){d->now_us};
+}
+
+static bool desk_send(void *ctx, uint64_t link, struct slice payload)
+{
+    (void)ctx;
+    (void)link;
+    (void)payload;
+    return false;
+}
+
+static int desk_apply(void *ctx, struct store_txn *txn, const struct raft_applied *entry,
+                      struct buf *result)
+{
+    (void)ctx;
+    buf_put_text(result, "done ");
+    buf_put(result, slice_from(entry->data.data, entry->data.len < 8 ? entry->data.len : 8));
+    return store_put(txn, STORE_KV_CURRENT, SLICE_LIT("last"), entry->data);
+}
+
+static void desk_applied(void *ctx, uint64_t index, uint64_t term, uint64_t cookie,
+                         struct slice result)
+{
+    struct desk *d = ctx;
+    (void)term;
+    d->applied_count++;
+    d->last_cookie = cookie;
+    d->last_index = index;
+    d->last_result_len = result.len;
+    memcpy(d->last_result, result.data, result.len);
+}
+
+static void desk_dropped(void *ctx, uint64_t cookie, int status)
+{
+    struct desk *d = ctx;
+    (void)cookie;
+    assert_int_equal(status, BASE_E_CANCELED);
+    d->dropped_count++;
+}
+
+static void desk_read_ready(void *ctx, uint64_t cookie, int status)
+{
+    struct desk *d = ctx;
+    (void)cookie;
+    d->read_status = status;
+    d->read_count++;
+}
+
+static void desk_role_changed(void *ctx)
+{
+    ((struct desk *)ctx)->role_count++;
+}
+
+static void desk_started(void *ctx, int status)
+{
+    struct desk *d = ctx;
+    d->started = status;
+    d->started_count++;
+}
+
+static void desk_halted(void *ctx, int status)
+{
+    struct desk *d = ctx;
+    d->halted = status;
+    d->halted_count++;
+}
+
+static int create(struct desk *d, uint64_t cluster, uint64_t id, size_t count)
+{
+    struct raft_member members[3];
+    memset(members, 0, sizeof(members));
+    for (size_t i = 0; i < 3; i++) {
+        members[i].id = id + i;
+    }
+    struct raft_node_config config = {
+        .cluster_id = cluster, .id = id, .members = members, .member_count = count, .seed = 5};
+    struct raft_node_ports ports = {.store = store_mem_port(d->store),
+                                    .net = {.ctx = d, .send = desk_send},
+                                    .clock = {.ctx = d, .now = desk_now}};
+    struct raft_machine machine = {.ctx = d,
+                                   .apply = desk_apply,
+                                   .applied = desk_applied,
+                                   .dropped = desk_dropped,
+                                   .read_ready = desk_read_ready,
+                                   .role_changed = desk_role_changed,
+                                   .started = desk_started,
+                                   .halted = desk_halted};
+    return raft_node_create(&config, &ports, &machine, &d->node);
+}
+
+static void open_desk(struct desk *d)
+{
+    memset(d, 0, sizeof(*d));
+    d->now_us = 1000000;
+    d->store = store_mem_create();
+    assert_non_null(d->store);
+}
+
+static void start(struct desk *d)
+{
+    assert_int_equal(create(d, 7, 1, 1), 0);
+    raft_node_start(d->node);
+    store_mem_step(d->store);
+    if (d->started == 0) {
+        raft_node_tick(d->node);
+        store_mem_step(d->store);
+    }
+}
+
+static void restart(struct desk *d)
+{
+    store_mem_crash(d->store);
+    d->node = raft_node_destroy(d->node);
+    start(d);
+}
+
+static void close_desk(struct desk *d)
+{
+    store_mem_crash(d->store);
+    d->node = raft_node_destroy(d->node);
+    d->store = store_mem_destroy(d->store);
+}
+
+static int propose(struct desk *d, const char *text, uint64_t cookie)
+{
+    return raft_node_propose(d->node, slice_from_text(text), cookie, NULL, NULL);
+}
+
+static void test_group_of_one_from_first_start(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct raft_node_status s;
+    uint64_t index = 0, term = 0;
+    open_desk(&d);
+    assert_int_equal(create(&d, 7, 1, 1), 0);
+    assert_int_equal(propose(&d, "x", 1), BASE_E_STATE);
+    assert_int_equal(raft_node_read(d.node, 1), BASE_E_STATE);
+    assert_true(raft_node_deadline(d.node).us == BASE_MONO_NEVER.us);
+    d.node = raft_node_destroy(d.node);
+    start(&d);
+    raft_node_status(d.node, &s);
+    assert_true(s.role == RAFT_LEADER && s.term == 1 && s.has_applied_own_term);
+    assert_true(s.elected_at.us == d.now_us);
+    assert_int_equal(raft_node_propose(d.node, SLICE_LIT("hello"), 42, &index, &term), 0);
+    assert_true(index == 2 && term == 1);
+    assert_int_equal(d.applied_count, 0); /* never from inside a call */
+    store_mem_step(d.store);
+    assert_int_equal(d.applied_count, 1);
+    assert_true(d.last_cookie == 42 && d.last_index == 2);
+    assert_memory_equal(d.last_result, "done hello", d.last_result_len);
+    assert_int_equal(raft_node_read(d.node, 5), 0);
+    assert_int_equal(d.read_count, 0);
+    store_mem_step(d.store);
+    assert_true(d.read_count == 1 && d.read_status == 0);
+    close_desk(&d);
+}
+
+static void confirmed(struct raft_confirm *confirm, int status)
+{
+    (void)confirm;
+    assert_int_equal(status, 0);
+}
+
+static void test_confirm_answers_later(void **state)
+{
+    (void)state;
+    struct desk d;
+    open_desk(&d);
+    start(&d);
+    struct raft_confirm confirm = {.done = confirmed};
+    assert_int_equal(raft_node_confirm(d.node, &confirm), 0);
+    assert_true(confirm.term == 1 && confirm.next == NULL);
+    store_mem_step(d.store);
+    close_desk(&d);
+}
+
+static void test_restart_replays_nothing_twice(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct raft_node_status s;
+    open_desk(&d);
+    start(&d);
+    for (uint64_t i = 1; i <= 300; i++) {
+        assert_int_equal(propose(&d, "entry", i), 0);
+    }
+    store_mem_step(d.store);
+    assert_int_equal(d.applied_count, 300);
+    restart(&d);
+    assert_int_equal(d.applied_count, 300);
+    raft_node_status(d.node, &s);
+    assert_true(s.term == 2 && s.last_index == 302 && s.applied_index == 302);
+    /* Durable but not yet applied: applied after the restart, without its cookie. */
+    assert_int_equal(propose(&d, "late", 9), 0);
+    assert_true(store_mem_run_one(d.store));
+    store_mem_commit(d.store);
+    restart(&d);
+    assert_int_equal(d.applied_count, 301);
+    assert_true(d.last_cookie == 0 && d.last_index == 303);
+    close_desk(&d);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    struct desk d;
+    static uint8_t large[4u << 20];
+    open_desk(&d);
+    start(&d);
+    assert_int_equal(propose(&d, "x", 0), BASE_E_INVALID);
+    assert_int_equal(propose(&d, "", 1), BASE_E_INVALID);
+    assert_int_equal(raft_node_propose(d.node, slice_from(large, sizeof(large)), 1, NULL, NULL),
+                     BASE_E_TOOBIG);
+    size_t taken = 0;
+    while (propose(&d, "fill", taken + 1) == 0) {
+        taken++;
+    }
+    assert_int_equal(propose(&d, "x", 1), BASE_E_BUSY);
+    assert_int_equal(taken, 4096);
+    store_mem_step(d.store);
+    assert_int_equal(d.applied_count, 4096);
+    taken = 0;
+    while (raft_node_propose(d.node, slice_from(large, 1 << 20), taken + 1, NULL, NULL) == 0) {
+        taken++;
+    }
+    assert_in_range(taken, 4, 8);
+    store_mem_step(d.store);
+    assert_int_equal(raft_node_propose(d.node, slice_from(large, 1 << 20), 1, NULL, NULL), 0);
+    assert_int_equal(raft_node_receive(d.node, 1, SLICE_EMPTY), BASE_E_PROTO);
+    assert_int_equal(raft_node_receive(d.node, 1, SLICE_LIT("\1\xff\xff")), BASE_E_PROTO);
+    assert_int_equal(raft_node_transfer(d.node, 2), BASE_E_UNSUPPORTED);
+    assert_int_equal(raft_node_change_members(d.node, NULL, false), BASE_E_UNSUPPORTED);
+    close_desk(&d);
+    open_desk(&d);
+    assert_int_equal(create(&d, 0, 1, 1), BASE_E_INVALID);
+    assert_int_equal(create(&d, 7, 1, 0), BASE_E_INVALID);
+    close_desk(&d);
+}
+
+static void test_full_disk_stops_the_node(void **state)
+{
+    (void)state;
+    struct desk d;
+    open_desk(&d);
+    start(&d);
+    store_mem_fail_at(d.store, 1, BASE_E_NOSPACE);
+    assert_int_equal(propose(&d, "x", 1), 0);
+    assert_int_equal(raft_node_read(d.node, 2), 0);
+    store_mem_step(d.store);
+    assert_int_equal(d.halted, BASE_E_NOSPACE);
+    assert_true(d.halted_count == 1 && d.dropped_count == 1 && d.applied_count == 0);
+    assert_int_equal(d.read_count, 1);
+    assert_int_equal(propose(&d, "x", 2), BASE_E_STATE);
+    raft_node_tick(d.node);
+    restart(&d); /* with room again it goes on where it was durable */
+    assert_int_equal(propose(&d, "y", 3), 0);
+    store_mem_step(d.store);
+    assert_int_equal(d.last_cookie, 3);
+    close_desk(&d);
+}
+
+/* Every single store call may fail: the node stops, and the next life finds all that was
+ * acknowledged. */
+static void test_each_store_call_may_fail(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n < 60; n++) {
+        struct desk d;
+        open_desk(&d);
+        store_mem_fail_at(d.store, n, BASE_E_IO);
+        start(&d);
+        for (uint64_t i = 1; i <= 5 && d.started == 0; i++) {
+            if (propose(&d, "entry", i) != 0) {
+                break;
+            }
+            store_mem_step(d.store);
+        }
+        size_t acknowledged = d.applied_count;
+        assert_true(d.halted_count <= 1);
+        struct raft_node_status s;
+        d.started = 0;
+        d.halted_count = 0;
+        restart(&d);
+        raft_node_status(d.node, &s);
+        assert_true(s.role == RAFT_LEADER && s.last_index > acknowledged);
+        close_desk(&d);
+    }
+}
+
+static void flip_entry(struct desk *d, uint64_t index)
+{
+    uint8_t key[8], copy[64];
+    struct buf b = buf_over(key, sizeof(key));
+    struct slice value = SLICE_EMPTY;
+    buf_put_u64_be(&b, index);
+    struct store_txn *txn = store_mem_txn(d->store);
+    assert_int_equal(store_get(txn, STORE_LOG, buf_slice(&b), &value), 0);
+    memcpy(copy, value.data, value.len);
+    copy[value.len - 1] ^= 1;
+    assert_int_equal(store_put(txn, STORE_LOG, buf_slice(&b), slice_from(copy, value.len)), 0);
+    store_mem_commit(d->store);
+}
+
+static void test_damage_is_refused(void **state)
+{
+    (void)state;
+    struct desk d;
+    open_desk(&d);
+    start(&d);
+    assert_int_equal(propose(&d, "a", 1), 0);
+    assert_int_equal(propose(&d, "b", 2), 0);
+    store_mem_step(d.store);
+    flip_entry(&d, 2);
+    restart(&d);
+    assert_int_equal(d.started, BASE_E_CORRUPT);
+    assert_int_equal(propose(&d, "x", 1), BASE_E_STATE);
+    flip_entry(&d, 2);
+    restart(&d);
+    assert_int_equal(d.started, 0);
+    /* A hole in the log. */
+    uint8_t key[8];
+    struct buf b = buf_over(key, sizeof(key));
+    buf_put_u64_be(&b, 2);
+    assert_int_equal(store_del(store_mem_txn(d.store), STORE_LOG, buf_slice(&b)), 0);
+    store_mem_commit(d.store);
+    restart(&d);
+    assert_int_equal(d.started, BASE_E_CORRUPT);
+    close_desk(&d);
+}
+
+static void test_foreign_store_is_refused(void **state)
+{
+    (void)state;
+    struct desk d;
+    open_desk(&d);
+    start(&d);
+    d.node = raft_node_destroy(d.node);
+    assert_int_equal(create(&d, 8, 1, 1), 0);
+    raft_node_start(d.node);
+    store_mem_step(d.store);
+    assert_int_equal(d.started, BASE_E_CONFLICT);
+    store_mem_crash(d.store);
+    d.node = raft_node_destroy(d.node);
+    assert_int_equal(create(&d, 7, 2, 1), 0);
+    raft_node_start(d.node);
+    store_mem_step(d.store);
+    assert_int_equal(d.started, BASE_E_CONFLICT);
+    close_desk(&d);
+}
+
+static void test_ring_against_a_model(void **state)
+{
+    (void)state;
+    enum { CAP = 4096, MODEL = 100000 };
+    static uint64_t model_term[MODEL];
+    struct ring_record **slots = calloc(ENTRY_RING_SLOTS, sizeof(*slots));
+    uint8_t *memory = calloc(1, CAP);
+    assert_true(slots != NULL && memory != NULL);
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct base_rand r = base_rand_make(seed, 2);
+        struct entry_ring ring;
+        uint64_t last = 0, term = 1, refused = 0;
+        memset(slots, 0, ENTRY_RING_SLOTS * sizeof(*slots));
+        entry_ring_init(&ring, memory, CAP, base_rand_between(&r, 200, CAP), slots);
+        for (int i = 0; i < 3000; i++) {
+            uint8_t body[300];
+            uint64_t batch = base_rand_between(&r, 1, 4);
+            size_t len = base_rand_between(&r, 0, sizeof(body));
+            size_t size = entry_ring_size_of(len);
+            if (base_rand_chance_ppm(&r, 30000) && last > ring.durable) {
+                uint64_t from = base_rand_between(&r, ring.durable + 1, last);
+                entry_ring_truncate(&ring, from, last);
+                last = from - 1;
+                term++;
+            }
+            if (!entry_ring_make_room(&ring, batch * size, size)) {
+                ring.durable = last;
+                refused++;
+                continue;
+            }
+            for (; batch > 0; batch--) {
+                last++;
+                memset(body, (int)(last & 0xff), sizeof(body));
+                struct msg_raft_entry entry = {
+                    .term = term, .type = MSG_RAFT_ENTRY_DATA, .body = slice_from(body, len)};
+                (void)entry_ring_put(&ring, last, &entry);
+                model_term[last] = term;
+            }
+            if (base_rand_chance_ppm(&r, 300000)) {
+                ring.durable =
+                    base_rand_between(&r, ring.durable < last ? ring.durable : last, last);
+            }
+            for (uint64_t at = ring.first_live; at <= last; at++) {
+                const struct ring_record *record = entry_ring_find(&ring, at);
+                struct msg_raft_entry entry;
+                assert_non_null(record);
+                assert_int_equal(
+                    log_store_decode(at, slice_from(record->value, record->value_len), &entry), 0);
+                assert_true(entry.term == model_term[at]);
+            }
+            assert_true(ring.first_live <= ring.durable + 1);
+        }
+        assert_true(refused > 0);
+    }
+    free(memory);
+    free(slots);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_group_of_one_from_first_start),
+        cmocka_unit_test(test_confirm_answers_later),
+        cmocka_unit_test(test_restart_replays_nothing_twice),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_full_disk_stops_the_node),
+        cmocka_unit_test(test_each_store_call_may_fail),
+        cmocka_unit_test(test_damage_is_refused),
+        cmocka_unit_test(test_foreign_store_is_refused),
+        cmocka_unit_test(test_ring_against_a_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
