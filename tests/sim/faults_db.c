@@ -2,13 +2,211 @@
 /* Faults of database hosts. */
 #include "tests/sim/faults_db.h"
 
+#include "tests/sim/members.h"
+#include "tests/sim/net.h"
+#include "tests/sim/nodes.h"
+
+static struct base_rand *rand_of(struct world *w)
+{
+    return &w->faults->rand;
+}
+
+static unsigned draw_member(struct world *w)
+{
+    int holder = members_holder(w);
+    bool is_holder = chance(rand_of(w), 600000);
+    unsigned member = (unsigned)draw(rand_of(w), 0, w->setup.members - 1);
+    return is_holder && holder >= 0 ? (unsigned)holder : member;
+}
+
+/* Guard, agent and database stop at once. The guard gets its turn first when they go on: what
+ * happens in the moment before a guard runs again is outside of the contract. */
+static void host_goes_on(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct member *m = member_of(w, (unsigned)number);
+    (void)bytes;
+    process_thaw(w, &m->tree, STOPPED_BY_FAULT);
+    pg_note(&m->pg);
+}
+
+static void pause_host(struct world *w, unsigned member, int64_t for_us)
+{
+    struct member *m = member_of(w, member);
+    fault_bit(w, FAULT_HOST_PAUSE, member, 0, for_us);
+    process_pause(w, &m->agent_process, for_us);
+    process_pause(w, &m->guard_process, for_us);
+    if (m->tree.is_up) {
+        process_freeze(&m->tree, STOPPED_BY_FAULT);
+        pg_note(&m->pg);
+        world_at_with(w, w->now_us + for_us + 60 * MS, NULL, host_goes_on, w, member, SLICE_EMPTY);
+    }
+}
+
+static void hang_ends(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct pg *pg = ctx;
+    (void)number;
+    (void)bytes;
+    pg->is_hung = false;
+}
+
+static void hang(struct world *w, unsigned member, int64_t for_us)
+{
+    struct pg *pg = pg_of(w, member);
+    if (pg->process->is_up) {
+        fault_bit(w, FAULT_DATABASE_HANG, member, 0, for_us);
+        pg->is_hung = true;
+        world_at(w, w->now_us + for_us, NULL, hang_ends, pg);
+    }
+}
+
+static void crash(struct world *w, unsigned member)
+{
+    struct pg *pg = pg_of(w, member);
+    if (pg->process->is_up && pg->is_root_alive) {
+        fault_bit(w, FAULT_DATABASE_CRASH, member, 0, 0);
+        pg_root_killed(pg);
+    }
+}
+
+static void cut_agent(struct world *w, unsigned member, int64_t for_us, bool is_one_way)
+{
+    bool is_out = chance(rand_of(w), 500000), is_all = chance(rand_of(w), 700000);
+    bool is_held = chance(rand_of(w), 500000);
+    fault_bit(w, is_one_way ? FAULT_AGENT_CUT_ONE_WAY : FAULT_AGENT_CUT, member, is_out, for_us);
+    for (unsigned i = 0; i < w->setup.nodes; i++) {
+        if (!is_all && chance(rand_of(w), 500000)) {
+            continue;
+        }
+        if (!is_one_way || is_out) {
+            net_cut(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, w->now_us + for_us, is_held);
+        }
+        if (!is_one_way || !is_out) {
+            net_cut(w, ADDRESS_NODE + i, ADDRESS_AGENT + member, w->now_us + for_us, is_held);
+        }
+    }
+}
+
+static void cut_replication(struct world *w, unsigned member, int64_t for_us, bool is_held)
+{
+    for (unsigned i = 0; i < w->setup.members; i++) {
+        if (i != member) {
+            fault_cut_both(w, ADDRESS_DB + member, ADDRESS_DB + i, for_us, is_held);
+        }
+    }
+}
+
+static void isolate(struct world *w, unsigned member, int64_t for_us)
+{
+    fault_bit(w, FAULT_HOST_ISOLATE, member, 0, for_us);
+    cut_replication(w, member, for_us, false);
+    for (unsigned i = 0; i < w->setup.nodes; i++) {
+        fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, for_us, false);
+    }
+}
+
+/* One quorum node and one host are together, and away from all others. */
+static void split(struct world *w, unsigned member, int64_t for_us)
+{
+    unsigned node = (unsigned)draw(rand_of(w), 0, w->setup.nodes - 1);
+    int leader = nodes_leader(w);
+    node = leader >= 0 && chance(rand_of(w), 700000) ? (unsigned)leader : node;
+    fault_bit(w, FAULT_SPLIT, member, node, for_us);
+    for (unsigned i = 0; i < w->setup.nodes; i++) {
+        if (i != node) {
+            fault_cut_both(w, ADDRESS_NODE + node, ADDRESS_NODE + i, for_us, false);
+            fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, for_us, false);
+        }
+    }
+    for (unsigned i = 0; i < w->setup.members; i++) {
+        if (i != member) {
+            fault_cut_both(w, ADDRESS_NODE + node, ADDRESS_AGENT + i, for_us, false);
+        }
+    }
+    if (chance(rand_of(w), 500000)) {
+        cut_replication(w, member, for_us, false);
+    }
+}
+
+static void power_off(struct world *w, unsigned member, int64_t for_us)
+{
+    if (member_of(w, member)->has_power) {
+        fault_bit(w, FAULT_HOST_POWER, member, 0, for_us);
+        member_power_off(w, member, for_us);
+    }
+}
+
+static void pause_agent(struct world *w, unsigned member, int64_t for_us)
+{
+    struct member *m = member_of(w, member);
+    if (m->agent_process.is_up) {
+        fault_bit(w, FAULT_AGENT_PAUSE, member, 0, for_us);
+        process_pause(w, &m->agent_process, for_us);
+    }
+}
+
+static void crash_agent(struct world *w, unsigned member, int64_t for_us)
+{
+    if (member_of(w, member)->agent_process.is_up) {
+        fault_bit(w, FAULT_AGENT_CRASH, member, 0, for_us);
+        member_crash_agent(w, member, for_us);
+    }
+}
+
 void faults_db_strike(struct world *w, enum fault_kind kind)
 {
-    (void)w;
-    (void)kind;
+    unsigned member = draw_member(w);
+    bool is_long = chance(rand_of(w), 300000), is_held = chance(rand_of(w), 500000);
+    int64_t for_us =
+        is_long ? draw(rand_of(w), 2 * SECOND, 15 * SECOND) : draw(rand_of(w), 50 * MS, 4 * SECOND);
+    switch ((int)kind) {
+    case FAULT_DATABASE_CRASH:
+        crash(w, member);
+        break;
+    case FAULT_DATABASE_HANG:
+        hang(w, member, for_us);
+        break;
+    case FAULT_HOST_POWER:
+        power_off(w, member, for_us);
+        break;
+    case FAULT_HOST_PAUSE:
+        pause_host(w, member, for_us);
+        break;
+    case FAULT_AGENT_CRASH:
+        crash_agent(w, member, for_us);
+        break;
+    case FAULT_AGENT_PAUSE:
+        pause_agent(w, member, for_us);
+        break;
+    case FAULT_AGENT_CUT:
+        cut_agent(w, member, for_us, false);
+        break;
+    case FAULT_AGENT_CUT_ONE_WAY:
+        cut_agent(w, member, for_us, true);
+        break;
+    case FAULT_HOST_ISOLATE:
+        isolate(w, member, for_us);
+        break;
+    case FAULT_REPLICATION_CUT:
+        fault_bit(w, kind, member, 0, for_us);
+        cut_replication(w, member, for_us, is_held);
+        break;
+    case FAULT_SPLIT:
+        split(w, member, for_us);
+        break;
+    default:
+        break;
+    }
 }
 
 void faults_db_heal(struct world *w)
 {
-    (void)w;
+    for (unsigned i = 0; w->setup.has_databases && i < w->setup.members; i++) {
+        struct member *m = member_of(w, i);
+        process_thaw(w, &m->agent_process, STOPPED_BY_FAULT);
+        process_thaw(w, &m->guard_process, STOPPED_BY_FAULT);
+        m->pg.is_hung = false;
+        member_heal(m);
+    }
 }

@@ -13,8 +13,10 @@
 #include "base/canary.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/kv_load.h"
+#include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
+#include "tests/sim/sql_load.h"
 #include "tests/sim/truth.h"
 
 struct options {
@@ -57,7 +59,7 @@ static void draw_setup(struct world *w, const struct options *o)
     s->delay_max_us = draw(&r, 300, chance(&r, 300000) ? 25 * MS : 3 * MS);
     s->sync_min_us = 200;
     s->sync_max_us = draw(&r, 500, !s->is_calm && chance(&r, 300000) ? 40 * MS : 6 * MS);
-    s->has_databases = false;
+    s->has_databases = !o->is_kv_only;
     static const uint32_t ttls[] = {600, 1000, 2000, 2000, 3000};
     s->ttl_ms = ttls[draw(&r, 0, 4)];
     s->heartbeat_ms = s->ttl_ms / 8 < 100 ? 100 : s->ttl_ms / 8;
@@ -82,6 +84,9 @@ static void check_end(struct world *w)
         world_fail(w, INVARIANT_LIVENESS, "no key-value operation succeeded in the last 5 s");
     }
     kv_load_check(w);
+    if (w->setup.has_databases) {
+        truth_db_end(w);
+    }
     if (w->tally.kv_ok < 200) {
         world_fail(w, INVARIANT_ENOUGH, "only %" PRIu64 " operations succeeded", w->tally.kv_ok);
     }
@@ -95,15 +100,19 @@ static void world_open(struct world *w, const struct options *o)
     net_open(w);
     truth_open(w);
     nodes_open(w);
+    members_open(w);
     kv_load_open(w);
+    sql_load_open(w);
     faults_open(w);
     world_at(w, SECOND, NULL, check_logs, w);
 }
 
 static void world_close(struct world *w)
 {
+    sql_load_close(w);
     kv_load_close(w);
     nodes_close(w);
+    members_close(w);
     faults_close(w);
     truth_close(w);
     net_close(w);
@@ -172,6 +181,9 @@ static void print_sums(const struct sums *s)
            s->seeds, (double)t->simulated_us / 1e6, t->events, t->frames, t->elections);
     printf("key-value operations: %" PRIu64 " ok, %" PRIu64 " failed, %" PRIu64 " unknown\n",
            t->kv_ok, t->kv_fail, t->kv_unknown);
+    printf("database writes: %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64
+           " unknown; %" PRIu64 " failovers, %" PRIu64 " hand-overs, %" PRIu64 " returns\n",
+           t->sql_acked, t->sql_fail, t->sql_unknown, t->failovers, t->handovers, t->reopened);
     printf("faults that bit:");
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         if (s->bit[i] > 0) {

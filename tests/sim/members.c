@@ -92,6 +92,12 @@ static void power_on(void *ctx, uint64_t number, struct slice bytes)
     }
 }
 
+void member_heal(struct member *m)
+{
+    power_on(m, 0, SLICE_EMPTY);
+    agent_again(m, 0, SLICE_EMPTY);
+}
+
 void member_power_off(struct world *w, unsigned member, int64_t for_us)
 {
     struct member *m = member_of(w, member);

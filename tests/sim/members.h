@@ -62,6 +62,8 @@ void agent_arrive(struct member *m, unsigned from, struct slice payload);
 
 /* Faults. */
 void member_power_off(struct world *w, unsigned member, int64_t for_us);
+/* Power and agent are on again. */
+void member_heal(struct member *m);
 void member_crash_agent(struct world *w, unsigned member, int64_t for_us);
 int members_holder(
     struct world *w); /* member that is writable now, else the record's holder, else -1 */

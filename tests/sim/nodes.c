@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arbiter/driver.h"
 #include "base/assert.h"
 #include "base/name.h"
 #include "kv/service.h"
@@ -36,6 +37,7 @@ struct node {
     struct disk *disk;
     struct raft_node *raft;
     struct kv_service *service;
+    struct arb_driver *driver;
     struct raft_machine inner;
     int64_t wake_at_us;
     uint64_t wake_number;
@@ -68,6 +70,7 @@ static void wake(void *ctx, uint64_t number, struct slice bytes)
     n->wake_at_us = INT64_MAX;
     raft_node_tick(n->raft);
     kv_service_tick(n->service, clock_now(&n->clock));
+    arb_driver_tick(n->driver);
     rearm(n);
 }
 
@@ -78,7 +81,9 @@ static void rearm(struct node *n)
     if (n->raft == NULL) {
         return;
     }
-    int64_t at_us = clock_true_us(&n->clock, raft_node_deadline(n->raft));
+    struct base_mono wanted = raft_node_deadline(n->raft);
+    wanted = base_mono_min(wanted, arb_driver_deadline(n->driver));
+    int64_t at_us = clock_true_us(&n->clock, wanted);
     int64_t tick_us = n->world->now_us + TICK_US;
     at_us = at_us < tick_us ? at_us : tick_us;
     if (at_us >= n->wake_at_us) {
@@ -254,6 +259,18 @@ static void request(struct node *n, unsigned client, struct slice frame)
 
 /* --- frames --- */
 
+static void report(struct node *n, unsigned from, struct slice payload)
+{
+    struct net_identity identity = {.role = NET_ROLE_AGENT};
+    identity.member = member_of(n->world, from - ADDRESS_AGENT)->name;
+    BASE_ASSERT(base_name_from_text("main", &identity.cluster) == 0);
+    int rc = arb_driver_receive(n->driver, from, &identity, payload);
+    if (rc != 0) {
+        world_fail(n->world, INVARIANT_NO_CRASH, "node %u refuses a report of %s: %s", n->index,
+                   identity.member.text, base_error_text(rc));
+    }
+}
+
 static void arrive(void *ctx, unsigned from, struct slice payload)
 {
     struct node *n = ctx;
@@ -269,10 +286,19 @@ static void arrive(void *ctx, unsigned from, struct slice payload)
         }
     } else if (type == NET_FRAME_KV) {
         kv_service_receive(n->service, from - ADDRESS_NODE + 1, payload);
+    } else if (type == NET_FRAME_REPORT) {
+        report(n, from, payload);
     } else if (type == FRAME_REQUEST) {
         request(n, from, slice_skip(payload, 1));
     }
     rearm(n);
+}
+
+/* Orders to agents: links are addresses. */
+static bool order_send(void *ctx, uint64_t link, struct slice payload)
+{
+    struct node *n = ctx;
+    return net_send(n->world, ADDRESS_NODE + n->index, (unsigned)link, payload);
 }
 
 static bool port_send(void *ctx, uint64_t link, struct slice payload)
@@ -283,6 +309,48 @@ static bool port_send(void *ctx, uint64_t link, struct slice payload)
 }
 
 /* --- life --- */
+
+static void swapped(void *user, const struct kv_swapped *what)
+{
+    struct node *n = user;
+    if (!what->is_loaded) {
+        truth_swapped(n->world, n->index, what);
+    }
+    arb_driver_swapped(n->driver, what);
+}
+
+static void service_role_changed(void *user)
+{
+    struct node *n = user;
+    arb_driver_role_changed(n->driver);
+}
+
+static void noted(void *user, const struct base_name *cluster, const struct arb_note *note)
+{
+    const struct node *n = user;
+    char text[256];
+    struct buf out = buf_over(text, sizeof(text) - 1);
+    (void)cluster;
+    arb_note_put(note, &out);
+    if (n->world->is_tracing && buf_terminate(&out)) {
+        trace_text(n->world, ADDRESS_NODE + n->index, text);
+    }
+}
+
+static void open_driver(struct node *n)
+{
+    struct arb_driver_options options = {
+        .service = n->service,
+        .net = {n, order_send},
+        .clock = clock_port_of(&n->clock),
+        .clusters_max = 1,
+        .user = n,
+        .noted = noted,
+    };
+    if (arb_driver_open(&options, &n->driver) != 0) {
+        world_fail(n->world, INVARIANT_NO_CRASH, "the arbiter of node %u does not open", n->index);
+    }
+}
 
 static void open_service(struct node *n)
 {
@@ -295,6 +363,8 @@ static void open_service(struct node *n)
         .quota_bytes = UINT64_C(1) << 30,
         .version = SLICE_LIT("3.4.23"),
         .user = n,
+        .swapped = swapped,
+        .role_changed = service_role_changed,
     };
     if (kv_service_open(&options, &n->service) != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "the service of node %u does not open", n->index);
@@ -336,8 +406,10 @@ void node_start(struct world *w, unsigned node)
     n->wake_at_us = INT64_MAX;
     memset(n->calls, 0, sizeof(n->calls));
     open_service(n);
+    open_driver(n);
     open_raft(n);
     kv_service_set_node(n->service, n->raft);
+    arb_driver_set_node(n->driver, n->raft);
     trace(w, TRACE_NODE_UP, node, n->process.life, 0, 0);
     raft_node_start(n->raft);
     rearm(n);
@@ -348,6 +420,7 @@ static void drop(struct node *n)
     disk_crash(n->disk);
     kv_service_close(n->service);
     n->service = NULL;
+    n->driver = arb_driver_close(n->driver);
     n->raft = raft_node_destroy(n->raft);
     n->is_started = false;
 }
