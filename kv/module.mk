@@ -6,3 +6,8 @@ TESTS += kv_core_test
 TEST_kv_core_test := tests/unit/kv_core_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/env_lmdb.c
 TLIBS_kv_core_test := cores base
 TPKG_kv_core_test := lmdb
+TESTS += kv_diff_test
+TEST_kv_diff_test := tests/unit/kv_diff_test.c tests/unit/kv_model.c tests/unit/kv_random.c $(KV_TEST_SUPPORT) \
+  raft/store_mem.c raft/env_lmdb.c
+TLIBS_kv_diff_test := wire cores base
+TPKG_kv_diff_test := lmdb libprotobuf-c

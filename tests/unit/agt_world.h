@@ -114,6 +114,7 @@ struct world {
     struct base_mono armed_deadline;
     const char *broken; /* NULL: nothing */
     uint32_t logs;
+    bool is_loud; /* tells its story */
 };
 
 /* A world with member "a" of cluster "c"; members b and d are others. Agent not started. */
