@@ -194,6 +194,7 @@ struct agt {
     uint64_t ran_epoch;      /* a root was seen running under this epoch */
     uint64_t exit_epoch;     /* ... and went away under it, unasked */
     bool is_handback_wanted; /* decided for the epoch held; from then on it is armed no more */
+    uint64_t handback_asked; /* highest epoch whose handback was asked for */
     struct base_mono handback_asked_at;
     struct base_mono exit_at;
     struct base_mono crashes[3];

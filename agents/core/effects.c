@@ -51,23 +51,46 @@ void agt_hand_back(struct agt_run *run, uint64_t epoch)
     BASE_ASSERT(a->guard.tree == GUARD_TREE_GONE);
     BASE_ASSERT(epoch > a->guard.epoch_handed_back);
     struct base_mono due = base_mono_add_us(a->handback_asked_at, AGT_REPEAT_US);
+    if (a->is_start_asked) { /* it may run by now: wait for the guard's word */
+        due = base_mono_max(due, base_mono_add_us(a->start_asked_at, AGT_START_WORD_US));
+    }
     if (base_mono_before(run->now, due)) {
         agt_wake_at(run, due);
         return;
     }
     a->handback_asked_at = run->now;
+    a->handback_asked = epoch > a->handback_asked ? epoch : a->handback_asked;
     agt_fx_add(run, AGT_FX_GUARD_HAND_BACK)->epoch = epoch;
     agt_wake_at(run, base_mono_add_us(run->now, AGT_REPEAT_US));
+}
+
+static void task_cancel(struct agt_run *run)
+{
+    struct agt_task *task = &run->a->task;
+    if (task->is_canceled) {
+        return;
+    }
+    task->is_canceled = true;
+    run->fx->db_cancel = (struct db_order){.id = task->id, .kind = DB_ORDER_CANCEL};
+    agt_fx_add(run, AGT_FX_DB_CANCEL);
 }
 
 void agt_start(struct agt_run *run)
 {
     struct agt *a = run->a;
     BASE_ASSERT(a->guard.tree == GUARD_TREE_GONE);
-    struct base_mono due = base_mono_add_us(a->start_asked_at, 10 * AGT_REPEAT_US);
+    struct base_mono due = base_mono_add_us(a->start_asked_at, AGT_START_WORD_US);
     if (a->is_start_asked && base_mono_before(run->now, due)) {
         agt_wake_at(run, due);
         return;
+    }
+    if (a->task.id != 0) { /* something still works on the stopped directory */
+        task_cancel(run);
+        return;
+    }
+    if (a->disk.is_clone_needed) {
+        return; /* that the directory is a good one again is saved first: what runs is never cloned
+                 */
     }
     /* An armed guard whose deadline is past would freeze the standby at birth. */
     if (a->guard.is_armed && !agt_holds(a)) {
@@ -77,7 +100,7 @@ void agt_start(struct agt_run *run)
     a->start_asked_at = run->now;
     a->stopped_end_lsn = a->view.is_process ? 0 : a->view.lsn;
     agt_fx_add(run, AGT_FX_GUARD_START);
-    agt_wake_at(run, base_mono_add_us(run->now, 10 * AGT_REPEAT_US));
+    agt_wake_at(run, base_mono_add_us(run->now, AGT_START_WORD_US));
 }
 
 static int64_t timeout_of(enum db_order_kind kind)
@@ -121,20 +144,20 @@ bool agt_order_equal(const struct db_order *a, const struct db_order *b)
            agt_names_equal(&a->sync_names, &b->sync_names);
 }
 
-static void task_cancel(struct agt_run *run)
+static bool is_of_stopped(enum db_order_kind kind)
 {
-    struct agt_task *task = &run->a->task;
-    if (task->is_canceled) {
-        return;
-    }
-    task->is_canceled = true;
-    run->fx->db_cancel = (struct db_order){.id = task->id, .kind = DB_ORDER_CANCEL};
-    agt_fx_add(run, AGT_FX_DB_CANCEL);
+    return kind == DB_ORDER_INIT || kind == DB_ORDER_CLONE || kind == DB_ORDER_REWIND ||
+           kind == DB_ORDER_PREPARE_STANDBY || kind == DB_ORDER_PREPARE_PRIMARY;
 }
 
 void agt_want_order(struct agt_run *run, const struct db_order *order)
 {
     struct agt *a = run->a;
+    struct base_mono word_at = base_mono_add_us(a->start_asked_at, AGT_START_WORD_US);
+    if (is_of_stopped(order->kind) && a->is_start_asked && base_mono_before(run->now, word_at)) {
+        agt_wake_at(run, word_at); /* it may run by now: wait for the guard's word */
+        return;
+    }
     if (a->task.id != 0) {
         if (!agt_order_equal(&a->task.order, order)) {
             task_cancel(run);
@@ -147,6 +170,9 @@ void agt_want_order(struct agt_run *run, const struct db_order *order)
     }
     a->task = (struct agt_task){.id = ++a->ids, .order = *order, .starts = a->guard.starts};
     a->task.order.id = a->task.id;
+    if (is_of_stopped(order->kind)) {
+        memset(&a->prepared, 0, sizeof(a->prepared)); /* until it is done */
+    }
     if (order->kind == DB_ORDER_CLIENTS_OUT) {
         a->are_clients_out = true; /* even a canceled one may have done its work */
     }

@@ -11,6 +11,7 @@
 #define AGT_CRASH_WINDOW_US (INT64_C(60) * BASE_US_PER_S)
 #define AGT_GONE_VIEW_WAIT_US (INT64_C(300) * BASE_US_PER_MS)
 #define AGT_REPEAT_US (INT64_C(100) * BASE_US_PER_MS) /* a request without an answer */
+#define AGT_START_WORD_US BASE_US_PER_S /* the guard's word on a start comes long before */
 #define AGT_EXTRA_REPORT_US (INT64_C(10) * BASE_US_PER_MS)
 #define AGT_RETRY_MIN_US (INT64_C(200) * BASE_US_PER_MS)
 #define AGT_RETRY_MAX_US (INT64_C(10) * BASE_US_PER_S)

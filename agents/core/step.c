@@ -323,8 +323,8 @@ void agt_grant_apply(struct agt_run *run)
     bool is_rogue = a->guard.tree == GUARD_TREE_RUNNING && a->has_answered && !a->was_in_recovery &&
                     !agt_holds(a);
     if (is_rogue || a->grant_epoch != a->disk.epoch_seen || a->grant_epoch != agt_epoch_known(a) ||
-        a->grant_epoch <= a->guard.epoch_handed_back || a->grant_epoch < a->guard.epoch ||
-        a->is_handback_wanted || agt_has_foreign_system(a)) {
+        a->grant_epoch <= a->guard.epoch_handed_back || a->grant_epoch <= a->handback_asked ||
+        a->grant_epoch < a->guard.epoch || a->is_handback_wanted || agt_has_foreign_system(a)) {
         return;
     }
     bool is_later = !a->guard.is_armed || a->guard.epoch != a->grant_epoch ||
