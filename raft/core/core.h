@@ -177,14 +177,15 @@ struct raft_event {
 
 enum raft_effect_type {
     RAFT_EFFECT_SAVE_STATE, /* term, vote */
-    RAFT_EFFECT_ENTRY,      /* index, term, entry_type: a new entry of this leader; its body is the
-                               proposal's, or empty */
-    RAFT_EFFECT_ENTRIES, /* index, skip: entries [skip..] of the message in hand stand at index.. */
-    RAFT_EFFECT_WRITE,   /* id, from, to */
-    RAFT_EFFECT_SEND,    /* message, is_from_store; its entries are NULL, entry_count of them from
-                            message.index + 1 on. With    is_from_store they are not in memory, and the
-                            caller may send fewer of them, later */
-    RAFT_EFFECT_COMMIT,  /* index */
+    /* index, term, entry_type: a new entry of this leader; its body is the proposal's, or empty */
+    RAFT_EFFECT_ENTRY,
+    /* index, skip: entries [skip..] of the message in hand stand at index.. */
+    RAFT_EFFECT_ENTRIES,
+    RAFT_EFFECT_WRITE, /* id, from, to */
+    /* message, is_from_store; its entries are NULL, entry_count of them from message.index + 1 on.
+     * With is_from_store they are not in memory, and the caller may send fewer of them, later */
+    RAFT_EFFECT_SEND,
+    RAFT_EFFECT_COMMIT,     /* index */
     RAFT_EFFECT_CONFIRMED,  /* id: rounds up to this ticket have confirmed this leader */
     RAFT_EFFECT_READ_READY, /* id: reads up to this ticket may be served at `index` */
     RAFT_EFFECT_READ_LOST,  /* all reads and confirmations not yet answered */

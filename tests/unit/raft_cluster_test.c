@@ -721,6 +721,7 @@ static void test_one_node_under_crashes(void **state)
     run_many(9001, seeds_wanted(60), 1, 4000);
 }
 
+/* The leader that has applied the first entry of its term, or NULL. */
 static struct host *leader_of(struct world *w)
 {
     for (size_t i = 0; i < w->count; i++) {
@@ -733,14 +734,18 @@ static struct host *leader_of(struct world *w)
     return NULL;
 }
 
-static struct world *calm_world(uint64_t seed, size_t count)
+/* Without faults, and with a leader. */
+static struct world *calm_world(uint64_t seed, size_t count, struct host **ret_leader)
 {
     struct world *w = world_make(seed, count);
+    struct host *leader = NULL;
     end_faults(w);
-    while (leader_of(w) == NULL) {
+    while (leader == NULL) {
         step(w);
         assert_true(w->now_ms < 3000);
+        leader = leader_of(w);
     }
+    *ret_leader = leader;
     return w;
 }
 
@@ -749,8 +754,8 @@ static struct world *calm_world(uint64_t seed, size_t count)
 static void test_leader_with_a_hanging_disk_keeps_leading(void **state)
 {
     (void)state;
-    struct world *w = calm_world(3, 3);
-    struct host *leader = leader_of(w);
+    struct host *leader = NULL;
+    struct world *w = calm_world(3, 3, &leader);
     struct raft_node_status before, after;
     struct confirm_slot slot = {.confirm.done = confirm_done};
     raft_node_status(leader->node, &before);
@@ -784,8 +789,8 @@ static void test_a_healed_node_disturbs_nobody(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        struct world *w = calm_world(seed, 3);
-        struct host *leader = leader_of(w);
+        struct host *leader = NULL;
+        struct world *w = calm_world(seed, 3, &leader);
         size_t away = (leader->number + 1) % 3;
         struct raft_node_status before, after;
         raft_node_status(leader->node, &before);
@@ -813,8 +818,9 @@ static void test_failover_is_fast(void **state)
     (void)state;
     int64_t worst_ms = 0;
     for (uint64_t seed = 1; seed <= 50; seed++) {
-        struct world *w = calm_world(seed, 3);
-        crash(leader_of(w));
+        struct host *leader = NULL;
+        struct world *w = calm_world(seed, 3, &leader);
+        crash(leader);
         int64_t since = w->now_ms;
         struct host *next = NULL;
         while (next == NULL) {
