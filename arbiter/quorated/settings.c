@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/name.h"
+#include "proto/io/node_id.h"
 
 /* clang-format off */
 #define QUORATED_KEYS(X) \
@@ -77,23 +78,6 @@ static const struct io_config_spec quorated_spec = {
     .aliases_count = BASE_COUNT_OF(quorated_aliases),
 };
 
-/* FNV-1a, 64 bit, made fit for an id: below 2^63 and not 0. Same names give same ids on all nodes.
- */
-static uint64_t hash_more(uint64_t hash, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-    }
-    return (hash ^ 0xff) * UINT64_C(0x100000001b3);
-}
-
-static uint64_t id_of(uint64_t hash)
-{
-    uint64_t id = (hash ^ hash >> 32) & (UINT64_MAX >> 1);
-    return id == 0 ? 1 : id;
-}
-#define HASH_START UINT64_C(0xcbf29ce484222325)
-
 static int compare_nodes(const void *a, const void *b)
 {
     const struct io_link_node *left = a;
@@ -138,17 +122,16 @@ static int read_nodes(const struct io_config *config, struct quorated_settings *
     }
     s->nodes_count = count;
     qsort(s->nodes, count, sizeof(s->nodes[0]), compare_nodes);
-    uint64_t cluster = hash_more(HASH_START, s->token.text);
+    const char *names[IO_LINK_NODES_MAX];
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && base_name_equal(&s->nodes[i].name, &s->nodes[i - 1].name)) {
             io_config_why(config, KEY_NODES, why, "node '%s' stands twice", s->nodes[i].name.text);
             return BASE_E_INVALID;
         }
-        cluster = hash_more(cluster, s->nodes[i].name.text);
-        s->nodes[i].node_id =
-            id_of(hash_more(hash_more(HASH_START, s->token.text), s->nodes[i].name.text));
+        names[i] = s->nodes[i].name.text;
+        s->nodes[i].node_id = io_node_id(s->token.text, names[i]);
     }
-    s->cluster_id = id_of(cluster);
+    s->cluster_id = io_quorum_id(s->token.text, names, count);
     return 0;
 }
 
