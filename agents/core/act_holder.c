@@ -113,6 +113,9 @@ static void opened(struct agt_run *run)
 {
     struct agt *a = run->a;
     uint64_t epoch = a->order.record.epoch;
+    if (a->opened_epoch != epoch && !a->view.is_answering) {
+        return; /* its position is not known: the next view that answers opens */
+    }
     if (!a->is_open_ready) {
         agt_fx_log(run, "open for writes", a->order.record.cluster.text);
     }

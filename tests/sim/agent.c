@@ -143,13 +143,22 @@ static void view_arrive(void *ctx, uint64_t number, struct slice bytes)
     struct db_view view;
     (void)number;
     memcpy(&view, bytes.data, sizeof(view));
+    m->is_probing = false;
     agt_driver_db_view(m->agent, &view);
+    if (m->is_probe_wanted) {
+        agent_view(m);
+    }
 }
 
-/* What the probe saw arrives a little later; one that hangs, when its time is over. */
+/* One probe at a time. What it saw arrives a little later; one that hangs, when its time is over. */
 void agent_view(struct member *m)
 {
     struct db_view view;
+    m->is_probe_wanted = m->is_probing;
+    if (m->is_probing) {
+        return;
+    }
+    m->is_probing = true;
     pg_view(&m->pg, &view);
     bool is_hanging = view.is_process && !view.is_answering;
     int64_t us = is_hanging ? 100 * MS : draw(&m->rand, 200, 8 * MS);
@@ -216,6 +225,7 @@ void agent_start(struct member *m)
     }
     process_start(&m->agent_process);
     m->agent_wake_us = INT64_MAX;
+    m->is_probing = m->is_probe_wanted = false;
     m->agent = must_alloc(1, sizeof(*m->agent));
     BASE_ASSERT(agt_driver_init(m->agent, &options) == 0);
     m->pg.agent = m;

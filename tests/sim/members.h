@@ -23,7 +23,7 @@ struct member {
     size_t saved_len;
     int64_t agent_wake_us;
     uint64_t agent_wake_number;
-    uint64_t agent_life;
+    bool is_probing, is_probe_wanted;
     /* guard */
     struct process guard_process;
     struct guard_core guard;

@@ -2,6 +2,7 @@
 /* Invariants of the databases: one writer at a time, epochs that grow and wait for the old holder,
  * the best candidate, the sync set, and above all: what was acknowledged is there.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -223,6 +224,28 @@ static void handback_is_true(struct world *w, const struct member *m, uint64_t e
     }
 }
 
+/* For people: what a report says that the trace's numbers do not. */
+static void trace_report(struct world *w, const struct member *m, const struct msg_report *r)
+{
+    char text[256];
+    uint32_t confirmed = 0;
+    trace(w, TRACE_REPORT, m->index, r->number, r->epoch_held, r->db_state);
+    if (!w->is_tracing) {
+        return;
+    }
+    for (unsigned i = 0; i < r->standbys_count; i++) {
+        int member = member_by_name(w, &r->standbys[i].member);
+        confirmed |= r->standbys[i].is_confirmed && member >= 0 ? 1u << member : 0;
+    }
+    (void)snprintf(
+        text, sizeof(text),
+        "reports lineage %lu lsn %lu open %d opened %lu vote %d S %s %x k %u barrier %d confirmed %x",
+        (unsigned long)r->position.lineage, (unsigned long)r->position.lsn, r->is_open,
+        (unsigned long)r->opened_lsn, r->is_vote_valid, r->is_sync_known ? "=" : "?",
+        set_of(w, &r->sync_names), r->sync_count, r->is_sync_barrier_passed, confirmed);
+    trace_text(w, ADDRESS_AGENT + m->index, text);
+}
+
 void truth_report(struct world *w, const struct member *m, struct slice payload)
 {
     static struct msg_report report;
@@ -230,6 +253,7 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
     if (wire_report_decode(slice_skip(payload, 1), &report) != 0) {
         world_fail(w, INVARIANT_NO_CRASH, "%s sends a malformed report", m->name.text);
     }
+    trace_report(w, m, &report);
     if (report.epoch_handed_back > 0) {
         handback_is_true(w, m, report.epoch_handed_back);
     }
