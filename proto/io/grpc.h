@@ -58,7 +58,8 @@ struct io_grpc_handler {
     void (*half_closed)(void *ctx, struct io_grpc_call *call);
     void (*writable)(void *ctx,
                      struct io_grpc_call *call); /* queue is below half its bound again */
-    /* The call is gone: status 1 (client went away) or 4 (deadline; the client has been told). */
+    /* The call is gone: status 1 (client went away), 4 (deadline) or 14 (server stops); the client
+     * has been told. */
     void (*canceled)(void *ctx, struct io_grpc_call *call, enum io_grpc_status status);
 };
 

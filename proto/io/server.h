@@ -29,7 +29,8 @@ uint32_t io_server_connections(const struct io_server *server);
  * ("server stopped"); `done` is called when the last connection is closed, after 5 s at the latest.
  */
 void io_server_shutdown(struct io_server *server, void (*done)(void *ctx), void *ctx);
-/* Closes everything at once; calls get `canceled`. NULL is fine. Returns NULL. */
+/* Closes everything at once; calls get `canceled`. Not from inside a handler. NULL is fine. Returns
+ * NULL. */
 struct io_server *io_server_free(struct io_server *server);
 
 #endif

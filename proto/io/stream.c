@@ -151,6 +151,9 @@ static void shut_down(struct io_stream *stream)
 void io_stream_close(struct io_stream *stream)
 {
     BASE_ASSERT(stream->magic == STREAM_MAGIC);
+    if (stream->state == STREAM_LINGERING) {
+        return;
+    }
     if (stream->state != STREAM_OPEN) {
         stream_fail(stream, 0, "closed");
         return;
@@ -479,6 +482,7 @@ static void received(uv_stream_t *tcp, ssize_t count, const uv_buf_t *buffer)
         return;
     }
     if (count == UV_EOF) {
+        flush(stream); /* the other side may have closed its half only, after asking */
         stream_fail(stream, BASE_E_CLOSED, "closed by %s", stream->peer);
         return;
     }

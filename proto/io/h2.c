@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP/2 sessions of a server, over nghttp2: streams in, answers out, windows, shutdown.
+ *
+ * nghttp2's message checks are off, because clients of etcd send odd :authority values; what
+ * matters is checked in grpc.c. Windows are opened by hand as bytes are used. nghttp2 is never
+ * entered again from inside one of its callbacks: h2_flush waits then until the outer call is over.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/io/h2_internal.h"
+
+#define STREAMS_MAX 1024
+#define STREAM_WINDOW (1 << 20)
+#define SESSION_WINDOW (8 << 20)
+#define GATHER ((size_t)16 << 10)
+#define QUEUE_LEAVE ((size_t)64 << 10) /* no more is taken from nghttp2 when less is free */
+
+nghttp2_nv h2_field(struct slice name, struct slice value)
+{
+    /* nghttp2 copies both and changes neither; its type has no const */
+    union {
+        const uint8_t *in;
+        uint8_t *out;
+    } n = {.in = name.data}, v = {.in = value.data};
+    return (nghttp2_nv){n.out, v.out, name.len, value.len, NGHTTP2_NV_FLAG_NONE};
+}
+
+/* --- calls
+ * ---------------------------------------------------------------------------------------------- */
+
+static struct io_grpc_call *call_new(struct h2 *h2, int32_t stream_id)
+{
+    struct io_server *server = h2->conn->server;
+    struct io_grpc_call *call = calloc(1, sizeof(*call));
+    if (call == NULL) {
+        return NULL;
+    }
+    call->magic = CALL_MAGIC;
+    call->h2 = h2;
+    call->stream_id = stream_id;
+    call->deadline = BASE_MONO_NEVER;
+    call->id = ++server->last_call_id;
+    call->next = h2->calls;
+    if (h2->calls != NULL) {
+        h2->calls->prev = call;
+    }
+    h2->calls = call;
+    struct io_grpc_call **bucket = &server->buckets[call->id % SERVER_CALL_BUCKETS];
+    call->bucket_next = *bucket;
+    *bucket = call;
+    return call;
+}
+
+void h2_call_free(struct io_grpc_call *call)
+{
+    struct h2 *h2 = call->h2;
+    struct io_grpc_call **link = &h2->conn->server->buckets[call->id % SERVER_CALL_BUCKETS];
+    while (*link != call) {
+        link = &(*link)->bucket_next;
+    }
+    *link = call->bucket_next;
+    if (call->prev != NULL) {
+        call->prev->next = call->next;
+    } else {
+        h2->calls = call->next;
+    }
+    if (call->next != NULL) {
+        call->next->prev = call->prev;
+    }
+    io_timer_stop(&call->timer);
+    grpc_message_free(call);
+    io_headers_free(&call->headers);
+    io_headers_free(&call->exchange.extra);
+    io_bytes_free(&call->out);
+    io_bytes_free(&call->status_text);
+    call->magic = 0;
+    free(call);
+}
+
+static struct io_grpc_call *call_of(nghttp2_session *session, int32_t stream_id)
+{
+    return nghttp2_session_get_stream_user_data(session, stream_id);
+}
+
+/* --- sending
+ * -------------------------------------------------------------------------------------------- */
+
+static ssize_t read_out(nghttp2_session *session, int32_t stream_id, uint8_t *data, size_t len,
+                        uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    struct io_grpc_call *call = source->ptr;
+    size_t left = call->out.len - call->out_at;
+    size_t taken = left < len ? left : len;
+    (void)user;
+    if (taken > 0) {
+        memcpy(data, call->out.data + call->out_at, taken);
+        call->out_at += taken;
+        left -= taken;
+    }
+    if (left == 0) {
+        io_bytes_free(&call->out);
+        call->out_at = 0;
+    }
+    if (call->was_over_half && left < SERVER_STREAM_QUEUE / 2) {
+        call->h2->has_writable = true;
+    }
+    if (left == 0 && call->is_done) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (call->kind != CALL_HTTP) {
+            nghttp2_nv fields[2];
+            size_t count = grpc_trailers(call, fields);
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+            (void)nghttp2_submit_trailer(session, stream_id, fields, count);
+        }
+        return (ssize_t)taken;
+    }
+    if (taken == 0) {
+        call->is_deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    return (ssize_t)taken;
+}
+
+void h2_submit(struct io_grpc_call *call, const nghttp2_nv *fields, size_t count, bool has_body)
+{
+    nghttp2_data_provider provider = {.source.ptr = call, .read_callback = read_out};
+    call->is_begun = true;
+    (void)nghttp2_submit_response(call->h2->session, call->stream_id, fields, count,
+                                  has_body ? &provider : NULL);
+    h2_flush(call->h2);
+}
+
+void h2_resume(struct io_grpc_call *call)
+{
+    if (call->is_deferred) {
+        call->is_deferred = false;
+        (void)nghttp2_session_resume_data(call->h2->session, call->stream_id);
+    }
+    h2_flush(call->h2);
+}
+
+void h2_reset(struct io_grpc_call *call, uint32_t error_code)
+{
+    (void)nghttp2_submit_rst_stream(call->h2->session, NGHTTP2_FLAG_NONE, call->stream_id,
+                                    error_code);
+    h2_flush(call->h2);
+}
+
+static void tell_writable(struct h2 *h2)
+{
+    h2->has_writable = false;
+    for (struct io_grpc_call *call = h2->calls; call != NULL;) {
+        struct io_grpc_call *next = call->next;
+        if (call->was_over_half && call->out.len - call->out_at < SERVER_STREAM_QUEUE / 2) {
+            call->was_over_half = false;
+            grpc_writable(call);
+        }
+        call = next;
+    }
+}
+
+/* Moves what nghttp2 wants to send into the stream, gathered into few writes. */
+static void send_all(struct h2 *h2)
+{
+    uint8_t gathered[GATHER];
+    struct io_stream *stream = h2->conn->stream;
+    struct buf b = buf_over(gathered, sizeof(gathered));
+    const uint8_t *data = NULL;
+    ssize_t len = 1;
+    while (len > 0 && io_stream_queue_free(stream) > QUEUE_LEAVE + b.len) {
+        len = nghttp2_session_mem_send(h2->session, &data);
+        if (len <= 0) {
+            break;
+        }
+        if ((size_t)len > b.cap - b.len) {
+            (void)!io_stream_write(stream,
+                                   buf_slice(&b)); /* lost only when the stream is closing */
+            buf_reset(&b);
+        }
+        if ((size_t)len > b.cap) {
+            (void)!io_stream_write(stream, slice_from(data, (size_t)len));
+        } else {
+            buf_put(&b, slice_from(data, (size_t)len));
+        }
+    }
+    if (b.len > 0) {
+        (void)!io_stream_write(stream, buf_slice(&b));
+    }
+    if (len < 0) {
+        io_stream_abort(stream, nghttp2_strerror((int)len));
+    }
+}
+
+void h2_flush(struct h2 *h2)
+{
+    if (h2->is_receiving || h2->is_sending) {
+        return;
+    }
+    for (;;) {
+        h2->is_sending = true;
+        send_all(h2);
+        h2->is_sending = false;
+        if (!h2->has_writable) {
+            break;
+        }
+        h2->is_receiving = true; /* handlers' answers wait for the next round */
+        tell_writable(h2);
+        h2->is_receiving = false;
+    }
+    if (nghttp2_session_want_read(h2->session) == 0 &&
+        nghttp2_session_want_write(h2->session) == 0) {
+        io_stream_close(h2->conn->stream);
+    }
+}
+
+/* --- receiving: nghttp2's callbacks
+ * ------------------------------------------------------------------------- */
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h2 = user;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        return 0;
+    }
+    struct io_grpc_call *call = call_new(h2, frame->hd.stream_id);
+    if (call == NULL) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    return nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, call);
+}
+
+static bool is_forbidden(const struct io_grpc_call *call, struct slice name)
+{
+    bool is_again =
+        name.len > 0 && name.data[0] == ':' && io_headers_get(&call->headers, name).data != NULL;
+    return is_again || slice_equal(name, SLICE_LIT("connection"));
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *user)
+{
+    struct io_grpc_call *call = call_of(session, frame->hd.stream_id);
+    struct slice key = slice_from(name, name_len);
+    (void)flags;
+    (void)user;
+    if (call == NULL || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        return 0; /* trailers of a client say nothing to us */
+    }
+    if (is_forbidden(call, key)) {
+        call->is_malformed = true;
+    } else if (io_headers_add(&call->headers, key, slice_from(value, value_len)) != 0) {
+        call->is_headers_too_big = true;
+    }
+    return 0;
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)user;
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) {
+        return 0;
+    }
+    struct io_grpc_call *call = call_of(session, frame->hd.stream_id);
+    if (call == NULL) {
+        return 0;
+    }
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        grpc_headers_done(call);
+    }
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+        call->is_remote_closed = true;
+        grpc_remote_closed(call);
+    }
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
+                   size_t len, void *user)
+{
+    struct io_grpc_call *call = call_of(session, stream_id);
+    (void)flags;
+    (void)user;
+    (void)nghttp2_session_consume_connection(session, len);
+    if (call == NULL) {
+        (void)nghttp2_session_consume_stream(session, stream_id, len);
+        return 0;
+    }
+    if (call->is_paused) {
+        call->unconsumed += len;
+    } else {
+        (void)nghttp2_session_consume_stream(session, stream_id, len);
+    }
+    grpc_data(call, slice_from(data, len));
+    return 0;
+}
+
+void h2_consume(struct io_grpc_call *call, size_t len)
+{
+    (void)nghttp2_session_consume_stream(call->h2->session, call->stream_id, len);
+    h2_flush(call->h2);
+}
+
+/* Our answer is complete but the client still sends: free the stream (reference: section 2.3 of
+ * gRPC's use). */
+static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)user;
+    bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
+                  (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA);
+    const struct io_grpc_call *call = is_end ? call_of(session, frame->hd.stream_id) : NULL;
+    if (call != NULL && !call->is_remote_closed) {
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                         NGHTTP2_NO_ERROR);
+    }
+    return 0;
+}
+
+static int on_close(nghttp2_session *session, int32_t stream_id, uint32_t error_code, void *user)
+{
+    struct io_grpc_call *call = call_of(session, stream_id);
+    (void)error_code;
+    (void)user;
+    if (call != NULL) {
+        (void)nghttp2_session_set_stream_user_data(session, stream_id, NULL);
+        grpc_gone(call, IO_GRPC_CANCELLED);
+        h2_call_free(call);
+    }
+    return 0;
+}
+
+/* --- the session
+ * ---------------------------------------------------------------------------------------- */
+
+static nghttp2_session *session_new(struct h2 *h2)
+{
+    nghttp2_session_callbacks *callbacks = NULL;
+    nghttp2_option *option = NULL;
+    nghttp2_session *session = NULL;
+    if (nghttp2_session_callbacks_new(&callbacks) != 0) {
+        return NULL;
+    }
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+    if (nghttp2_option_new(&option) == 0) {
+        nghttp2_option_set_no_auto_window_update(option, 1);
+        nghttp2_option_set_no_http_messaging(option, 1);
+        nghttp2_option_set_no_closed_streams(option, 1);
+        if (nghttp2_session_server_new2(&session, callbacks, h2, option) != 0) {
+            session = NULL;
+        }
+    }
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+    return session;
+}
+
+struct h2 *h2_new(struct conn *conn)
+{
+    static const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, STREAMS_MAX},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)IO_HEADERS_MAX},
+    };
+    struct h2 *h2 = calloc(1, sizeof(*h2));
+    if (h2 == NULL) {
+        return NULL;
+    }
+    h2->conn = conn;
+    h2->session = session_new(h2);
+    if (h2->session == NULL) {
+        free(h2);
+        return NULL;
+    }
+    (void)nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings,
+                                  BASE_COUNT_OF(settings));
+    (void)nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, SESSION_WINDOW);
+    h2_flush(h2);
+    return h2;
+}
+
+void h2_data(struct h2 *h2, struct slice bytes)
+{
+    struct io_stream *stream = h2->conn->stream;
+    h2->is_receiving = true;
+    ssize_t used = nghttp2_session_mem_recv(h2->session, bytes.data, bytes.len);
+    h2->is_receiving = false;
+    if (used < 0) {
+        io_stream_abort(stream, nghttp2_strerror((int)used));
+        return;
+    }
+    h2_flush(h2);
+    if (io_stream_queue_free(stream) <= QUEUE_LEAVE) {
+        io_stream_pause(stream); /* a client that asks but does not read the answers */
+    }
+}
+
+void h2_drained(struct h2 *h2)
+{
+    h2_flush(h2);
+    io_stream_resume(h2->conn->stream);
+}
+
+struct h2 *h2_free(struct h2 *h2, bool is_told)
+{
+    if (h2 == NULL) {
+        return NULL;
+    }
+    h2->is_receiving = true; /* nothing is sent any more */
+    while (h2->calls != NULL) {
+        struct io_grpc_call *call = h2->calls;
+        if (is_told) {
+            grpc_gone(call, IO_GRPC_CANCELLED);
+        }
+        h2_call_free(call);
+    }
+    nghttp2_session_del(h2->session);
+    free(h2);
+    return NULL;
+}
+
+void h2_stop(struct h2 *h2)
+{
+    int32_t last = nghttp2_session_get_last_proc_stream_id(h2->session);
+    h2->is_stopping = true;
+    h2->is_receiving = true;
+    (void)nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR,
+                                (const uint8_t *)"server stopped", 14);
+    for (struct io_grpc_call *call = h2->calls; call != NULL;) {
+        struct io_grpc_call *next = call->next;
+        grpc_stop(call);
+        call = next;
+    }
+    h2->is_receiving = false;
+    h2_flush(h2);
+}
