@@ -169,6 +169,13 @@ static void machine_halted(void *ctx, int status)
     }
 }
 
+static void records_loaded(void *user, int status)
+{
+    if (status != 0) {
+        machine_halted(user, status);
+    }
+}
+
 static void machine_started(void *ctx, int status)
 {
     struct node *n = ctx;
@@ -183,6 +190,9 @@ static void machine_started(void *ctx, int status)
     struct raft_node_status now;
     raft_node_status(n->raft, &now);
     truth_started(n->world, n->index, now.applied_index);
+    if (kv_service_load_records(n->service, records_loaded) != 0) {
+        world_fail(n->world, INVARIANT_NO_CRASH, "node %u cannot load its records", n->index);
+    }
     n->is_started = true;
     if (n->inner.started != NULL) {
         n->inner.started(n->inner.ctx, status);
