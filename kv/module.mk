@@ -11,3 +11,7 @@ TEST_kv_diff_test := tests/unit/kv_diff_test.c tests/unit/kv_model.c tests/unit/
   raft/store_mem.c raft/env_lmdb.c
 TLIBS_kv_diff_test := wire cores base
 TPKG_kv_diff_test := lmdb libprotobuf-c
+TESTS += kv_wire_test
+TEST_kv_wire_test := tests/unit/kv_wire_test.c tests/unit/kv_model.c tests/unit/kv_random.c tests/support/panic.c
+TLIBS_kv_wire_test := wire cores base
+TPKG_kv_wire_test := libprotobuf-c
