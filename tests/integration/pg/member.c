@@ -209,7 +209,8 @@ static void serve(int timeout_ms)
 {
     struct pollfd fds[TEST_MEMBERS_MAX];
     for (unsigned i = 0; i < TEST_MEMBERS_MAX; i++) {
-        fds[i] = (struct pollfd){.fd = members[i] == NULL ? -1 : members[i]->wake_fd, .events = POLLIN};
+        fds[i] =
+            (struct pollfd){.fd = members[i] == NULL ? -1 : members[i]->wake_fd, .events = POLLIN};
     }
     (void)poll(fds, TEST_MEMBERS_MAX, timeout_ms);
     for (unsigned i = 0; i < TEST_MEMBERS_MAX; i++) {
@@ -262,13 +263,14 @@ static bool is_view_later(const struct member *m)
     return m->view.orders_done >= m->ids;
 }
 
-struct db_done member_order(struct member *m, enum db_order_kind kind, const struct db_order *details)
+struct db_done member_order(struct member *m, enum db_order_kind kind,
+                            const struct db_order *details)
 {
     struct base_mono began = pg_now();
     member_send(m, kind, details);
     assert_true(member_wait_done(m, 60 * BASE_US_PER_S));
-    printf("  %s: order %d: status %d in %lld us: %s\n", m->settings.member.text, (int)kind, m->done.status,
-           (long long)base_mono_diff_us(pg_now(), began), m->done.text.text);
+    printf("  %s: order %d: status %d in %lld us: %s\n", m->settings.member.text, (int)kind,
+           m->done.status, (long long)base_mono_diff_us(pg_now(), began), m->done.text.text);
     struct db_done done = m->done;
     assert_true(members_run(is_view_later, m, 20 * BASE_US_PER_S));
     return done;
@@ -289,10 +291,12 @@ struct db_order order_sync(const char *a, const char *b, uint8_t count)
     struct db_order order;
     memset(&order, 0, sizeof(order));
     if (a != NULL) {
-        assert_int_equal(base_name_from_text(a, &order.sync_names.names[order.sync_names.count++]), 0);
+        assert_int_equal(base_name_from_text(a, &order.sync_names.names[order.sync_names.count++]),
+                         0);
     }
     if (b != NULL) {
-        assert_int_equal(base_name_from_text(b, &order.sync_names.names[order.sync_names.count++]), 0);
+        assert_int_equal(base_name_from_text(b, &order.sync_names.names[order.sync_names.count++]),
+                         0);
     }
     order.sync_count = count;
     return order;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A member for tests: the PostgreSQL port with a guard that only forks and signals, everything in one directory.
- * Nothing is fenced here; that is the guard's own test. */
+/* A member for tests: the PostgreSQL port with a guard that only forks and signals, everything in
+ * one directory. Nothing is fenced here; that is the guard's own test. */
 #ifndef QUORATE_TESTS_INTEGRATION_PG_MEMBER_H
 #define QUORATE_TESTS_INTEGRATION_PG_MEMBER_H
 
@@ -38,7 +38,8 @@ void member_reopen(struct member *m);
 /* Serves all members until the deadline or until `until` says so. */
 bool members_run(bool (*until)(const struct member *m), const struct member *m, int64_t limit_us);
 /* Gives an order and waits for its completion. */
-struct db_done member_order(struct member *m, enum db_order_kind kind, const struct db_order *details);
+struct db_done member_order(struct member *m, enum db_order_kind kind,
+                            const struct db_order *details);
 void member_send(struct member *m, enum db_order_kind kind, const struct db_order *details);
 bool member_wait_done(struct member *m, int64_t limit_us);
 /* Order with an upstream. */

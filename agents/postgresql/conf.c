@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Our fragments of PostgreSQL's configuration: see conf.h. Each file is built in memory and
+ * replaced whole, so that a crash leaves the old or the new one. Nothing secret is written here:
+ * passwords are in pgpass. */
+#include "agents/postgresql/conf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/crc32c.h"
+#include "base/name.h"
+
+#define CONF_BYTES_MAX 32768u
+#define USER_FILE_BYTES_MAX (256u << 10)
+#define INCLUDE_LINE "include 'quorate.conf' # written by quorate, keep it last\n"
+
+/* Defaults that the user may override. */
+static const char defaults[] = "max_wal_senders = 16\n"
+                               "max_replication_slots = 16\n"
+                               "wal_level = 'replica'\n"
+                               "wal_keep_size = '256MB'\n"
+                               "max_slot_wal_keep_size = '4GB'\n"
+                               "wal_retrieve_retry_interval = '100ms'\n"
+                               "wal_receiver_timeout = '5s'\n"
+                               "wal_sender_timeout = '5s'\n"
+                               "wal_receiver_status_interval = '1s'\n"
+                               "synchronous_commit = 'on'\n"
+                               "password_encryption = 'scram-sha-256'\n";
+
+static const char fixed[] = "hot_standby = on\n"
+                            "wal_log_hints = on\n"
+                            "fsync = on\n"
+                            "full_page_writes = on\n"
+                            "restart_after_crash = off\n"
+                            "recovery_target_timeline = 'latest'\n";
+
+void pg_sync_format(const struct msg_names *names, uint8_t count, struct buf *b)
+{
+    if (count == 0) {
+        return;
+    }
+    buf_put_text(b, "ANY ");
+    buf_put_dec(b, count);
+    buf_put_text(b, " (");
+    for (uint8_t i = 0; i < names->count; i++) {
+        buf_put_text(b, i > 0 ? ", \"" : "\"");
+        buf_put(b, base_name_slice(&names->names[i]));
+        buf_put_text(b, "\"");
+    }
+    if (names->count == 0) {
+        buf_put_text(b, "\"" PG_SYNC_NOBODY "\"");
+    }
+    buf_put_text(b, ")");
+}
+
+static bool take(struct slice *s, const char *text)
+{
+    struct slice prefix = slice_from_text(text);
+    if (!slice_has_prefix(*s, prefix)) {
+        return false;
+    }
+    *s = slice_skip(*s, prefix.len);
+    return true;
+}
+
+static bool take_until(struct slice *s, char end, struct slice *ret)
+{
+    const uint8_t *at = s->len > 0 ? memchr(s->data, end, s->len) : NULL;
+    if (at == NULL) {
+        return false;
+    }
+    *ret = (struct slice){s->data, (size_t)(at - s->data)};
+    *s = slice_skip(*s, ret->len + 1);
+    return true;
+}
+
+static int names_parse(struct slice s, struct msg_names *names)
+{
+    struct slice name;
+    for (;;) {
+        if (!take(&s, "\"") || !take_until(&s, '"', &name) || names->count == MSG_MEMBERS_MAX) {
+            return BASE_E_UNSUPPORTED;
+        }
+        if (base_name_from(name, &names->names[names->count]) != 0) {
+            return BASE_E_UNSUPPORTED;
+        }
+        names->count++;
+        if (slice_equal(s, SLICE_LIT(")"))) {
+            return 0;
+        }
+        if (!take(&s, ", ")) {
+            return BASE_E_UNSUPPORTED;
+        }
+    }
+}
+
+int pg_sync_parse(struct slice text, struct msg_names *ret_names, uint8_t *ret_count)
+{
+    struct msg_names names;
+    struct slice number;
+    uint64_t count = 0;
+    memset(&names, 0, sizeof(names));
+    if (text.len > 0) {
+        if (!take(&text, "ANY ") || !take_until(&text, ' ', &number) || !take(&text, "(") ||
+            slice_to_u64(number, &count) != 0 || count == 0 || count > MSG_MEMBERS_MAX) {
+            return BASE_E_UNSUPPORTED;
+        }
+        int status = names_parse(text, &names);
+        if (status != 0) {
+            return status;
+        }
+    }
+    if (names.count == 1 &&
+        slice_equal(base_name_slice(&names.names[0]), SLICE_LIT(PG_SYNC_NOBODY))) {
+        memset(&names, 0, sizeof(names));
+    }
+    *ret_names = names;
+    *ret_count = (uint8_t)count;
+    return 0;
+}
+
+struct base_text pg_slot_name(const struct base_name *member)
+{
+    char text[64];
+    struct buf b = buf_over(text, sizeof(text));
+    struct slice name = base_name_slice(member);
+    bool is_changed = name.len > 40;
+    buf_put_text(&b, "quorate_");
+    for (size_t i = 0; i < name.len && i < 40; i++) {
+        is_changed = is_changed || name.data[i] == '-';
+        buf_put_u8(&b, name.data[i] == '-' ? '_' : name.data[i]);
+    }
+    if (is_changed) { /* keep pg-1 and pg_1 apart */
+        buf_put_text(&b, "_");
+        buf_put_hex(&b, base_crc32c(0, name), 8);
+    }
+    return base_text_from(buf_slice(&b));
+}
+
+static void put_conninfo(struct buf *b, const char *key, const char *value)
+{
+    buf_put_text(b, b->len > 0 ? " " : "");
+    buf_put_text(b, key);
+    buf_put_text(b, "='");
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '\'' || *c == '\\') {
+            buf_put_u8(b, '\\');
+        }
+        buf_put_u8(b, (uint8_t)*c);
+    }
+    buf_put_text(b, "'");
+}
+
+int pg_conninfo(const struct pg_settings *settings, const struct pg_conf *conf, const char *role,
+                bool is_receiver, struct buf *b)
+{
+    struct pg_path pgpass;
+    char port[8];
+    int status = pg_settings_pgpass_path(settings, &pgpass);
+    if (status != 0) {
+        return status;
+    }
+    (void)snprintf(port, sizeof(port), "%u", conf->upstream_port);
+    put_conninfo(b, "host", conf->upstream_host.text);
+    put_conninfo(b, "port", port);
+    put_conninfo(b, "user", role);
+    put_conninfo(b, "passfile", pgpass.text);
+    put_conninfo(b, "connect_timeout", "2");
+    put_conninfo(b, "tcp_user_timeout", "5000");
+    put_conninfo(b, "gssencmode", "disable");
+    put_conninfo(b, "sslmode",
+                 !settings->is_tls       ? "disable"
+                 : settings->is_tls_full ? "verify-full"
+                                         : "verify-ca");
+    if (settings->is_tls) {
+        put_conninfo(b, "sslrootcert", settings->tls_ca.text);
+        put_conninfo(b, "sslcert", settings->tls_cert.text);
+        put_conninfo(b, "sslkey", settings->tls_key.text);
+    }
+    if (is_receiver) {
+        /* A setting that means nothing to the sender: with it a look at pg_stat_wal_receiver tells
+         * whom the receiver really talks to, whatever the file says by then. */
+        char options[BASE_NAME_MAX + 32];
+        (void)snprintf(options, sizeof(options), "-c quorate.upstream=%s", conf->upstream.text);
+        put_conninfo(b, "application_name", settings->member.text);
+        put_conninfo(b, "options", options);
+    } else {
+        put_conninfo(b, "application_name", "quorate_agent");
+        put_conninfo(b, "dbname", "postgres");
+    }
+    return b->is_full ? BASE_E_TOOBIG : 0;
+}
+
+/* name = 'value' in the syntax of postgresql.conf. */
+static void put_setting(struct buf *b, const char *name, struct slice value)
+{
+    buf_put_text(b, name);
+    buf_put_text(b, " = '");
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] == '\'' || value.data[i] == '\\') {
+            buf_put_u8(b, value.data[i]);
+        }
+        buf_put_u8(b, value.data[i]);
+    }
+    buf_put_text(b, "'\n");
+}
+
+static void put_setting_text(struct buf *b, const char *name, const char *value)
+{
+    put_setting(b, name, slice_from_text(value));
+}
+
+static void put_static_part(const struct pg_settings *settings, struct buf *b)
+{
+    char name[2 * BASE_NAME_MAX + 2];
+    char port[8];
+    (void)snprintf(name, sizeof(name), "%s/%s", settings->cluster.text, settings->member.text);
+    (void)snprintf(port, sizeof(port), "%u", settings->port);
+    buf_put_text(
+        b,
+        "# Written by quorate; changes are lost. Yours belong into the agent's postgresql.parameters.\n");
+    buf_put_text(b, defaults);
+    for (uint32_t i = 0; i < settings->parameters_count; i++) {
+        buf_put_text(b, settings->parameters[i].text);
+        buf_put_text(b, "\n");
+    }
+    buf_put_text(b, fixed);
+    put_setting_text(b, "cluster_name", name);
+    put_setting_text(b, "listen_addresses", settings->listen.text);
+    put_setting_text(b, "port", port);
+    put_setting_text(b, "unix_socket_directories", settings->socket_dir.text);
+    put_setting_text(b, "ssl", settings->is_tls ? "on" : "off");
+    if (settings->is_tls) {
+        put_setting_text(b, "ssl_ca_file", settings->tls_ca.text);
+        put_setting_text(b, "ssl_cert_file", settings->tls_cert.text);
+        put_setting_text(b, "ssl_key_file", settings->tls_key.text);
+    }
+}
+
+static int put_role_part(const struct pg_settings *settings, const struct pg_conf *conf,
+                         struct buf *b)
+{
+    char memory[2048];
+    struct buf value = buf_over(memory, sizeof(memory));
+    bool is_attached = !base_name_is_empty(&conf->upstream);
+    struct base_text slot = pg_slot_name(&settings->member);
+    struct msg_names nobody = {0};
+    if (is_attached) {
+        int status = pg_conninfo(settings, conf, PG_ROLE_REPLICATION, true, &value);
+        if (status != 0) {
+            return status;
+        }
+    }
+    put_setting(b, "primary_conninfo", buf_slice(&value));
+    put_setting_text(b, "primary_slot_name", is_attached && conf->has_slot ? slot.text : "");
+    buf_reset(&value);
+    pg_sync_format(conf->has_sync ? &conf->sync_names : &nobody,
+                   conf->has_sync ? conf->sync_count : 1, &value);
+    put_setting(b, "synchronous_standby_names", buf_slice(&value));
+    return value.is_full ? BASE_E_TOOBIG : 0;
+}
+
+static int write_in(const char *dir, const char *name, struct slice content)
+{
+    struct pg_path path;
+    int status = pg_path_join(dir, name, &path);
+    return status != 0 ? status : pg_file_write(path.text, content, 0600);
+}
+
+int pg_conf_write(const struct pg_settings *settings, const char *dir, const struct pg_conf *conf)
+{
+    char *memory = malloc(CONF_BYTES_MAX);
+    if (memory == NULL) {
+        return BASE_E_NOMEM;
+    }
+    struct buf b = buf_over(memory, CONF_BYTES_MAX);
+    put_static_part(settings, &b);
+    int status = put_role_part(settings, conf, &b);
+    if (status == 0) {
+        status = b.is_full ? BASE_E_TOOBIG : write_in(dir, "quorate.conf", buf_slice(&b));
+    }
+    free(memory);
+    return status;
+}
+
+/* --- the three files that PostgreSQL has, and postgresql.auto.conf --- */
+
+/* True when the configuration line sets a key of ours. */
+static bool sets_reserved(struct slice line)
+{
+    char name[64];
+    size_t len = 0;
+    while (line.len > 0 && (line.data[0] == ' ' || line.data[0] == '\t')) {
+        line = slice_skip(line, 1);
+    }
+    while (len < line.len && len < sizeof(name) - 1 && strchr(" \t=", line.data[len]) == NULL) {
+        name[len] = (char)line.data[len];
+        len++;
+    }
+    name[len] = '\0';
+    return pg_settings_is_reserved(name);
+}
+
+/* Copies the lines of `text` that `drops` does not want. */
+static void copy_lines(struct slice text, bool (*drops)(struct slice line), struct buf *b)
+{
+    while (text.len > 0) {
+        const uint8_t *end = memchr(text.data, '\n', text.len);
+        size_t len = end == NULL ? text.len : (size_t)(end - text.data);
+        struct slice line = {text.data, len};
+        if (!drops(line)) {
+            buf_put(b, line);
+            buf_put_text(b, "\n");
+        }
+        text = slice_skip(text, end == NULL ? len : len + 1);
+    }
+}
+
+static bool is_include(struct slice line)
+{
+    return slice_has_prefix(line, SLICE_LIT("include 'quorate.conf'"));
+}
+
+/* Reads a file, filters its lines, appends, and writes it only when it changed. */
+static int edit_file(const char *dir, const char *name, bool (*drops)(struct slice line),
+                     const char *append)
+{
+    struct pg_path path;
+    size_t len = 0;
+    char *memory = malloc(2 * USER_FILE_BYTES_MAX);
+    int status = memory == NULL ? BASE_E_NOMEM : pg_path_join(dir, name, &path);
+    if (status == 0) {
+        status = pg_file_read(path.text, memory, USER_FILE_BYTES_MAX - 1024, &len);
+        status = status == BASE_E_NOTFOUND ? 0 : status;
+    }
+    if (status == 0) {
+        struct buf b = buf_over(memory + USER_FILE_BYTES_MAX, USER_FILE_BYTES_MAX);
+        copy_lines(slice_from(memory, len), drops, &b);
+        buf_put_text(&b, append);
+        if (!slice_equal(buf_slice(&b), slice_from(memory, len))) {
+            status = pg_file_write(path.text, buf_slice(&b), 0600);
+        }
+    }
+    free(memory);
+    return status;
+}
+
+static void put_hba_users(const struct pg_settings *settings, struct buf *b)
+{
+    char line[PG_LINE_MAX];
+    for (uint32_t i = 0; i < settings->hba_count; i++) {
+        buf_put_text(b, settings->hba[i].text);
+        buf_put_text(b, "\n");
+    }
+    if (settings->hba_count == 0) {
+        (void)snprintf(line, sizeof(line), "local all all peer\n%s all all %s scram-sha-256\n",
+                       settings->is_tls ? "hostssl" : "host",
+                       settings->is_tls ? "all" : "samehost");
+        buf_put_text(b, line);
+    }
+}
+
+static void put_hba(const struct pg_settings *settings, bool is_gated, struct buf *b)
+{
+    const char *type = settings->is_tls ? "hostssl" : "host";
+    const char *certificate = settings->is_tls ? " clientcert=verify-ca" : "";
+    char line[PG_LINE_MAX];
+    buf_put_text(
+        b, "# Written by quorate; changes are lost. Yours belong into the agent's postgresql.hba.\n"
+           "local all " PG_ROLE_SUPERUSER "," PG_ROLE_MONITOR " peer map=quorate\n");
+    (void)snprintf(line, sizeof(line), "%s replication %s all scram-sha-256%s\n", type,
+                   PG_ROLE_REPLICATION, certificate);
+    buf_put_text(b, line);
+    (void)snprintf(line, sizeof(line), "%s postgres %s all scram-sha-256%s\n", type, PG_ROLE_REWIND,
+                   certificate);
+    buf_put_text(b, line);
+    buf_put_text(b, "host all " PG_ROLE_REPLICATION "," PG_ROLE_REWIND "," PG_ROLE_MONITOR
+                    " all reject\n");
+    if (is_gated) {
+        buf_put_text(
+            b, "# closed until what a crash made visible is on the standbys\nlocal all all reject\n"
+               "host all all all reject\n");
+    } else {
+        put_hba_users(settings, b);
+    }
+}
+
+int pg_conf_set_gate(const struct pg_settings *settings, const char *dir, bool is_gated,
+                     bool *ret_is_changed)
+{
+    struct pg_path path;
+    size_t len = 0;
+    char *memory = malloc(2 * CONF_BYTES_MAX);
+    int status = memory == NULL ? BASE_E_NOMEM : pg_path_join(dir, "pg_hba.conf", &path);
+    bool is_changed = true;
+    if (status == 0) {
+        struct buf b = buf_over(memory, CONF_BYTES_MAX);
+        put_hba(settings, is_gated, &b);
+        char *old = memory + CONF_BYTES_MAX;
+        if (pg_file_read(path.text, old, CONF_BYTES_MAX, &len) == 0) {
+            is_changed = !slice_equal(slice_from(old, len), buf_slice(&b));
+        }
+        status = b.is_full    ? BASE_E_TOOBIG
+                 : is_changed ? pg_file_write(path.text, buf_slice(&b), 0600)
+                              : 0;
+    }
+    free(memory);
+    if (status == 0) {
+        *ret_is_changed = is_changed;
+    }
+    return status;
+}
+
+static int write_ident(const struct pg_settings *settings, const char *dir)
+{
+    char text[512];
+    (void)snprintf(text, sizeof(text), "# Written by quorate.\nquorate %s %s\nquorate %s %s\n",
+                   settings->os_user, PG_ROLE_SUPERUSER, settings->os_user, PG_ROLE_MONITOR);
+    return write_in(dir, "pg_ident.conf", slice_from_text(text));
+}
+
+int pg_conf_install(const struct pg_settings *settings, const char *dir, bool is_gated)
+{
+    bool is_changed = false;
+    int status = edit_file(dir, "postgresql.conf", is_include, INCLUDE_LINE);
+    if (status == 0) {
+        status = edit_file(dir, "postgresql.auto.conf", sets_reserved, "");
+    }
+    if (status == 0) {
+        status = pg_conf_set_gate(settings, dir, is_gated, &is_changed);
+    }
+    return status != 0 ? status : write_ident(settings, dir);
+}
+
+int pg_conf_set_standby(const char *dir, bool is_standby)
+{
+    struct pg_path signal_file;
+    struct pg_path recovery;
+    int status = pg_path_join(dir, "standby.signal", &signal_file);
+    if (status == 0) {
+        status = pg_path_join(dir, "recovery.signal", &recovery);
+    }
+    if (status == 0) {
+        status = pg_file_remove(recovery.text);
+    }
+    if (status != 0) {
+        return status;
+    }
+    if (is_standby) {
+        return pg_file_exists(signal_file.text)
+                   ? 0
+                   : pg_file_write(signal_file.text, SLICE_EMPTY, 0600);
+    }
+    return pg_file_remove(signal_file.text);
+}
+
+int pg_conf_set_unusable(const char *dir, const char *why)
+{
+    struct pg_path path;
+    int status = pg_path_join(dir, PG_UNUSABLE_FILE, &path);
+    if (status != 0) {
+        return status;
+    }
+    return why == NULL ? pg_file_remove(path.text)
+                       : pg_file_write(path.text, slice_from_text(why), 0600);
+}
+
+bool pg_conf_is_unusable(const char *dir)
+{
+    struct pg_path path;
+    return pg_path_join(dir, PG_UNUSABLE_FILE, &path) == 0 && pg_file_exists(path.text);
+}

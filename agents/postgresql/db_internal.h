@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the PostgreSQL shell share: the port's state under its lock, and one order's
+ * run.
+ *
+ * Only agents/postgresql/{db,probe,order_*}.c include this. Everything in struct pg_db below `lock`
+ * is touched with the lock held; nobody blocks while holding it.
+ */
+#ifndef QUORATE_AGENTS_POSTGRESQL_DB_INTERNAL_H
+#define QUORATE_AGENTS_POSTGRESQL_DB_INTERNAL_H
+
+#include <pthread.h>
+
+#include "agents/postgresql/child.h"
+#include "agents/postgresql/conf.h"
+#include "agents/postgresql/control.h"
+#include "agents/postgresql/db.h"
+#include "agents/postgresql/sql.h"
+
+#define PG_DB_DONE_MAX 4
+#define PG_DB_SIGNALS_MAX 8
+
+struct pg_db {
+    uint32_t magic;
+    struct pg_db_options options;
+    const struct pg_settings *settings;
+    pthread_t worker;
+    pthread_t prober;
+    int cancel_fd; /* eventfd: readable while the running order is to stop */
+    int lock_fd;   /* state_dir/helper.lock, inherited by helper programs */
+
+    pthread_mutex_t lock;
+    pthread_cond_t order_changed;
+    pthread_cond_t probe_changed;
+    bool is_stopping;
+    bool has_order; /* waiting or running */
+    struct db_order order;
+    uint64_t cancel_id; /* a CANCEL to be completed after the running order; 0 none */
+    struct db_done done[PG_DB_DONE_MAX];
+    unsigned done_count;
+    uint64_t last_done_id;
+    struct db_view view;
+    bool has_view;
+    bool wants_probe;
+    bool is_answering; /* last view's */
+    int signals[PG_DB_SIGNALS_MAX];
+    unsigned signals_count;
+    struct guard_status guard;
+    struct base_text note;
+    bool is_sync_known; /* put in force by us, and in every walsender, under this root: */
+    int32_t sync_root_pid;
+    struct msg_names sync_names;
+    uint8_t sync_count;
+    uint32_t promote_timeline; /* asked for under promote_root_pid */
+    int32_t promote_root_pid;
+    int64_t interval_us;
+};
+
+/* One order being carried out, in the worker thread. */
+struct pg_run {
+    struct pg_db *db;
+    const struct pg_settings *settings;
+    const char *data_dir;
+    struct db_order order;
+    struct base_mono deadline;
+    struct pg_sql *session; /* the worker's own, to our server, as quorate_monitor */
+    struct base_text text;  /* becomes db_done.text */
+};
+
+/* --- for orders --- */
+/* Sets the text and returns status. */
+int pg_run_fail(struct pg_run *run, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* A note for people while the order runs. */
+void pg_run_note(struct pg_run *run, const char *text);
+/* Runs a helper program by name from bin_dir; argv[0] is replaced. On failure the text is set. */
+MUST_CHECK int pg_run_helper(struct pg_run *run, const char **argv, struct slice input,
+                             struct pg_child_result *result);
+/* On the worker's own session, opened when closed and once more when broken. */
+MUST_CHECK int pg_run_query(struct pg_run *run, const char *text, struct pg_sql_rows *ret_rows);
+/* Sleeps; CANCELED or TIMEOUT (deadline) instead of 0. */
+MUST_CHECK int pg_run_sleep_us(struct pg_run *run, int64_t us);
+/* The guard has the tree empty, no other server runs in the directory, and it is not marked. */
+MUST_CHECK int pg_run_check_stopped(struct pg_run *run);
+struct guard_status pg_run_guard(struct pg_run *run);
+void pg_run_signal(struct pg_run *run, int signal_number);
+/* What the order says about upstream, as configuration; nobody in the sync names. */
+struct pg_conf pg_run_conf(const struct pg_run *run);
+/* Connection string of the order's upstream into memory. */
+MUST_CHECK int pg_run_upstream_conninfo(struct pg_run *run, const char *role, bool is_replication,
+                                        char *memory, size_t cap);
+/* Makes our slot on the upstream, within limit_us. What can be told of it comes back too. */
+struct pg_upstream {
+    uint64_t system_id;
+    uint32_t timeline;
+    bool has_slot;
+};
+MUST_CHECK int pg_run_make_slot(struct pg_run *run, int64_t limit_us, struct pg_upstream *ret);
+/* Standby configuration into a stopped directory. */
+MUST_CHECK int pg_run_configure_standby(struct pg_run *run, const char *dir,
+                                        const struct pg_conf *conf);
+
+/* Order functions: 0 or an error, text set. */
+int pg_order_init(struct pg_run *run);
+int pg_order_clone(struct pg_run *run);
+int pg_order_rewind(struct pg_run *run);
+int pg_order_prepare_standby(struct pg_run *run);
+int pg_order_prepare_primary(struct pg_run *run);
+int pg_order_follow(struct pg_run *run);
+int pg_order_detach(struct pg_run *run);
+int pg_order_promote(struct pg_run *run);
+int pg_order_set_sync(struct pg_run *run);
+int pg_order_barrier(struct pg_run *run);
+int pg_order_checkpoint(struct pg_run *run);
+
+/* --- prober --- */
+void *pg_probe_thread(void *db);
+
+/* A marker that a directory is being made in place: state_dir/making. */
+MUST_CHECK int pg_making_path(const struct pg_settings *settings, struct pg_path *ret);
+
+/* Monotonic wait on a condition of db with its lock held, until `until` at the latest. */
+void pg_db_wait(struct pg_db *db, pthread_cond_t *condition, struct base_mono until);
+
+#endif

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Orders that prepare a stopped directory for its role, and those that turn a running standby:
+ * point it elsewhere, take its receiver away, promote it.
+ *
+ * A file is on disk before the server is told of it, so that a restart at any moment keeps what was
+ * promised. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agents/postgresql/db_internal.h"
+#include "agents/postgresql/process.h"
+#include "base/name.h"
+
+#define SLOT_LIMIT_US (1 * BASE_US_PER_S)
+#define POLL_US 1500
+#define RESIGNAL_US (250 * BASE_US_PER_MS)
+
+static bool has_upstream(const struct pg_run *run)
+{
+    return !base_name_is_empty(&run->order.upstream_member);
+}
+
+static int check_has_directory(struct pg_run *run)
+{
+    struct pg_path control;
+    struct pg_path making;
+    if (pg_path_join(run->data_dir, "global/pg_control", &control) != 0 ||
+        !pg_file_exists(control.text)) {
+        return pg_run_fail(run, BASE_E_NOTFOUND, "%s holds no database", run->data_dir);
+    }
+    if (pg_conf_is_unusable(run->data_dir) ||
+        (pg_making_path(run->settings, &making) == 0 && pg_file_exists(making.text))) {
+        return pg_run_fail(run, BASE_E_CORRUPT,
+                           "%s is half rewound or half cloned: only a clone helps", run->data_dir);
+    }
+    return 0;
+}
+
+static int check_port(struct pg_run *run)
+{
+    struct base_text address;
+    int status = pg_port_check(run->settings->listen.text, run->settings->port, &address);
+    if (status == 0) {
+        return 0;
+    }
+    const char *what =
+        status == BASE_E_EXISTS ? "is in use by another program" : "cannot be listened on";
+    return pg_run_fail(run, BASE_E_STATE, "port %u on %.80s %s", run->settings->port, address.text,
+                       what);
+}
+
+static int check_startable(struct pg_run *run)
+{
+    int status = pg_run_check_stopped(run);
+    if (status == 0) {
+        status = check_has_directory(run);
+    }
+    if (status == 0) {
+        status = check_port(run);
+    }
+    if (status == 0) {
+        status = pg_history_clear_reserved(run->data_dir);
+    }
+    if (status == 0) {
+        status = pg_settings_write_pgpass(run->settings);
+    }
+    return status;
+}
+
+/* The slot on the upstream where it can be had; following goes on without. */
+static void try_slot(struct pg_run *run, struct pg_conf *conf, int *ret_status)
+{
+    struct pg_upstream upstream;
+    *ret_status = pg_run_make_slot(run, SLOT_LIMIT_US, &upstream);
+    conf->has_slot = *ret_status == 0;
+}
+
+int pg_order_prepare_standby(struct pg_run *run)
+{
+    struct pg_conf conf = pg_run_conf(run);
+    int slot_status = 0;
+    int status = check_startable(run);
+    if (status != 0) {
+        return status;
+    }
+    if (has_upstream(run)) {
+        try_slot(run, &conf, &slot_status);
+        if (slot_status == BASE_E_CANCELED) {
+            return slot_status;
+        }
+    }
+    return pg_run_configure_standby(run, run->data_dir, &conf);
+}
+
+int pg_order_prepare_primary(struct pg_run *run)
+{
+    struct pg_conf conf;
+    memset(&conf, 0, sizeof(conf));
+    conf.has_sync = true;
+    conf.sync_names = run->order.sync_names;
+    conf.sync_count = run->order.sync_count;
+    int status = check_startable(run);
+    if (status == 0) {
+        status = pg_conf_install(run->settings, run->data_dir, run->order.is_gated);
+    }
+    if (status == 0) {
+        status = pg_conf_write(run->settings, run->data_dir, &conf);
+    }
+    if (status == 0) {
+        status = pg_conf_set_standby(run->data_dir, false);
+    }
+    if (status != 0 && run->text.text[0] == '\0') {
+        return pg_run_fail(run, status, "cannot configure %s as the primary: %s", run->data_dir,
+                           base_error_text(status));
+    }
+    return status;
+}
+
+static int write_conf(struct pg_run *run, const struct pg_conf *conf)
+{
+    int status = pg_conf_write(run->settings, run->data_dir, conf);
+    return status == 0 ? 0
+                       : pg_run_fail(run, status, "cannot write quorate.conf in %s: %s",
+                                     run->data_dir, base_error_text(status));
+}
+
+int pg_order_follow(struct pg_run *run)
+{
+    struct pg_conf conf = pg_run_conf(run);
+    int slot_status = 0;
+    int status = check_has_directory(run);
+    if (status != 0 || !has_upstream(run)) {
+        return status != 0 ? status : pg_run_fail(run, BASE_E_INVALID, "no upstream to follow");
+    }
+    try_slot(run, &conf, &slot_status);
+    if (slot_status == BASE_E_CANCELED) {
+        return slot_status;
+    }
+    status = write_conf(run, &conf);
+    if (status != 0) {
+        return status;
+    }
+    pg_run_signal(run, SIGHUP);
+    /* Told to follow all the same; the failure makes the caller come again, for the slot. */
+    return slot_status == BASE_E_UNREACHABLE || slot_status == BASE_E_TIMEOUT ? slot_status : 0;
+}
+
+/* Until no receiver is left and replay waits for WAL that is not there: the position is then final.
+ */
+static int wait_detached(struct pg_run *run)
+{
+    static const char text[] =
+        "SELECT count(*) FILTER (WHERE backend_type = 'walreceiver') = 0, count(*) FILTER (WHERE backend_type ="
+        " 'startup' AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')) = 1,"
+        " NOT pg_is_in_recovery(), pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn(),"
+        " pg_last_wal_receive_lsn() IS NOT NULL FROM pg_stat_get_activity(NULL)";
+    struct base_mono resignal = base_mono_add_us(pg_now(), RESIGNAL_US);
+    for (;;) {
+        struct pg_sql_rows rows;
+        int status = pg_run_query(run, text, &rows);
+        if (status == 0) {
+            const PGresult *r = rows.results[0];
+            bool is_gone = pg_sql_bool(r, 0, 0);
+            /* What was received in this life counts without being replayed; after a restart it must
+             * be. */
+            bool is_final = pg_sql_bool(r, 0, 1) || pg_sql_bool(r, 0, 2) || pg_sql_bool(r, 0, 4);
+            pg_sql_free(&rows);
+            if (is_gone && is_final) {
+                return 0;
+            }
+        } else if (status == BASE_E_CANCELED) {
+            return status;
+        }
+        if (base_mono_before(resignal, pg_now())) {
+            pg_run_signal(run, SIGHUP);
+            resignal = base_mono_add_us(pg_now(), RESIGNAL_US);
+        }
+        status = pg_run_sleep_us(run, POLL_US);
+        if (status != 0) {
+            return status;
+        }
+    }
+}
+
+int pg_order_detach(struct pg_run *run)
+{
+    struct pg_conf conf;
+    memset(&conf, 0, sizeof(conf));
+    int status = check_has_directory(run);
+    if (status == 0) {
+        status = write_conf(run, &conf);
+    }
+    if (status != 0) {
+        return status;
+    }
+    if (pg_run_guard(run).tree == GUARD_TREE_GONE) {
+        return 0;
+    }
+    pg_run_signal(run, SIGHUP);
+    return wait_detached(run);
+}
+
+/* --- PROMOTE --- */
+
+struct standby {
+    bool is_in_recovery;
+    bool has_target; /* a leftover recovery target would stop replay short of what was acknowledged
+                      */
+    uint32_t timeline;
+};
+
+static int look_at_standby(struct pg_run *run, struct standby *ret)
+{
+    static const char text[] =
+        "SELECT pg_is_in_recovery(), concat(current_setting('recovery_target'), current_setting('recovery_target_lsn'),"
+        " current_setting('recovery_target_name'), current_setting('recovery_target_time'),"
+        " current_setting('recovery_target_xid')) <> '', CASE WHEN pg_is_in_recovery() THEN NULL ELSE"
+        " pg_walfile_name(pg_current_wal_flush_lsn()) END";
+    struct pg_sql_rows rows;
+    char name[12];
+    uint64_t timeline = 0;
+    int status = pg_run_query(run, text, &rows);
+    if (status != 0) {
+        return status;
+    }
+    ret->is_in_recovery = pg_sql_bool(rows.results[0], 0, 0);
+    ret->has_target = pg_sql_bool(rows.results[0], 0, 1);
+    (void)snprintf(name, sizeof(name), "0/%.8s", pg_sql_text(rows.results[0], 0, 2));
+    ret->timeline = pg_lsn_parse(slice_from_text(name), &timeline) == 0 ? (uint32_t)timeline : 0;
+    pg_sql_free(&rows);
+    return 0;
+}
+
+/* The server takes the first number above its own that has no history file: each one below the
+ * reserved number gets an empty file, and the reserved one must have none. */
+static int reserve_timeline(struct pg_run *run)
+{
+    struct pg_wal_seen seen;
+    struct pg_path path;
+    uint32_t wanted = run->order.timeline;
+    int status = pg_wal_list(run->data_dir, &seen);
+    if (status != 0) {
+        return pg_run_fail(run, status, "cannot list pg_wal: %s", base_error_text(status));
+    }
+    if (wanted < 2 || seen.history_highest >= wanted || wanted - seen.history_highest > 100000) {
+        return pg_run_fail(run, BASE_E_CONFLICT,
+                           "timeline %u cannot be taken: history files up to %u are there", wanted,
+                           seen.history_highest);
+    }
+    for (uint32_t t = 2; t < wanted && status == 0; t++) {
+        status = pg_history_path(run->data_dir, t, &path);
+        if (status == 0 && !pg_file_exists(path.text)) {
+            status = pg_file_write(path.text, SLICE_EMPTY, 0600);
+        }
+    }
+    return status != 0 ? pg_run_fail(run, status, "cannot reserve timeline %u: %s", wanted,
+                                     base_error_text(status))
+                       : 0;
+}
+
+static int check_timeline(struct pg_run *run, uint32_t timeline)
+{
+    if (timeline != run->order.timeline) {
+        return pg_run_fail(run, BASE_E_CONFLICT, "opened on timeline %u, not on the reserved %u",
+                           timeline, run->order.timeline);
+    }
+    return pg_run_fail(run, 0, "promoted on timeline %u", timeline);
+}
+
+static int wait_promoted(struct pg_run *run)
+{
+    struct base_mono resignal = base_mono_add_us(pg_now(), RESIGNAL_US);
+    for (;;) {
+        struct standby now;
+        int status = look_at_standby(run, &now);
+        if (status == 0 && !now.is_in_recovery) {
+            return check_timeline(run, now.timeline);
+        }
+        if (status == BASE_E_CANCELED || status == BASE_E_TIMEOUT) {
+            return status;
+        }
+        if (base_mono_before(resignal, pg_now())) {
+            pg_run_signal(run, SIGUSR1); /* harmless again: the file is taken away at the first */
+            resignal = base_mono_add_us(pg_now(), RESIGNAL_US);
+        }
+        status = pg_run_sleep_us(run, POLL_US);
+        if (status != 0) {
+            return status;
+        }
+    }
+}
+
+/* A promotion that an earlier order began and did not see the end of, under the same root. */
+static bool is_under_way(struct pg_run *run)
+{
+    pthread_mutex_lock(&run->db->lock);
+    bool is_same = run->db->promote_timeline == run->order.timeline &&
+                   run->db->promote_root_pid == run->db->guard.root_pid &&
+                   run->db->promote_root_pid != 0;
+    pthread_mutex_unlock(&run->db->lock);
+    return is_same;
+}
+
+static void set_under_way(struct pg_run *run)
+{
+    pthread_mutex_lock(&run->db->lock);
+    run->db->promote_timeline = run->order.timeline;
+    run->db->promote_root_pid = run->db->guard.root_pid;
+    pthread_mutex_unlock(&run->db->lock);
+}
+
+int pg_order_promote(struct pg_run *run)
+{
+    struct standby before;
+    struct pg_path file;
+    int status = look_at_standby(run, &before);
+    if (status != 0) {
+        return status;
+    }
+    if (!before.is_in_recovery) {
+        return check_timeline(run, before.timeline);
+    }
+    if (is_under_way(run)) {
+        return wait_promoted(run);
+    }
+    if (before.has_target) {
+        return pg_run_fail(
+            run, BASE_E_STATE,
+            "a recovery target is set: promotion would stop short of what was acknowledged");
+    }
+    status = reserve_timeline(run);
+    if (status == 0) {
+        status = pg_path_join(run->data_dir, "promote", &file);
+    }
+    if (status == 0) {
+        status = pg_file_write(file.text, SLICE_EMPTY, 0600);
+    }
+    if (status != 0) {
+        return status;
+    }
+    set_under_way(run);
+    pg_run_signal(run, SIGUSR1);
+    return wait_promoted(run);
+}
+
+int pg_order_checkpoint(struct pg_run *run)
+{
+    int status = pg_sql_is_open(run->session)
+                     ? 0
+                     : pg_sql_open_local(run->session, run->settings, PG_ROLE_MONITOR,
+                                         "quorate_agent", run->deadline, &run->text);
+    return status != 0 ? status : pg_sql_do(run->session, "CHECKPOINT", run->deadline, &run->text);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the PostgreSQL shell was told by the agent's configuration file.
+ *
+ * Filled once by main before any thread starts, read-only from then on, so that workers share it
+ * without a lock. Passwords are here and nowhere else in memory; they are never formatted into a
+ * log line.
+ */
+#ifndef QUORATE_AGENTS_POSTGRESQL_SETTINGS_H
+#define QUORATE_AGENTS_POSTGRESQL_SETTINGS_H
+
+#include "agents/postgresql/files.h"
+#include "base/types.h"
+
+#define PG_PARAMETERS_MAX 64
+#define PG_HBA_MAX 64
+#define PG_LINE_MAX 256
+#define PG_PASSWORD_MAX 128
+
+#define PG_ROLE_SUPERUSER "postgres"
+#define PG_ROLE_REPLICATION "quorate_replication"
+#define PG_ROLE_REWIND "quorate_rewind"
+#define PG_ROLE_MONITOR "quorate_monitor"
+
+struct pg_line {
+    char text[PG_LINE_MAX];
+};
+
+struct pg_settings {
+    struct base_name cluster;
+    struct base_name member;
+    struct pg_path bin_dir;
+    struct pg_path data_dir;
+    struct pg_path socket_dir; /* of the database's Unix socket; at most 90 bytes */
+    struct pg_path state_dir;  /* pgpass and what must survive a reboot */
+    struct base_text listen;   /* as in listen_addresses */
+    uint16_t port;
+    char os_user[64]; /* whom peer authentication sees */
+    bool is_tls;      /* replication and rewind go over TLS */
+    bool is_tls_full; /* verify-full instead of verify-ca */
+    struct pg_path tls_ca;
+    struct pg_path tls_cert;
+    struct pg_path tls_key;
+    char password_superuser[PG_PASSWORD_MAX]; /* may be empty: peer only */
+    char password_replication[PG_PASSWORD_MAX];
+    char password_rewind[PG_PASSWORD_MAX];
+    uint32_t segment_mb; /* --wal-segsize; 0: the default of 16 */
+    uint32_t parameters_count;
+    struct pg_line
+        parameters[PG_PARAMETERS_MAX]; /* "name = 'value'" as in postgresql.conf, checked */
+    uint32_t hba_count;
+    struct pg_line hba[PG_HBA_MAX];
+};
+
+/* True when `name` (any case) is set by us and so cannot be among the user's parameters. */
+bool pg_settings_is_reserved(const char *name);
+/* Adds one parameter, quoting the value. BASE_E_DENIED reserved, BASE_E_INVALID name,
+ * BASE_E_TOOBIG. */
+MUST_CHECK int pg_settings_add_parameter(struct pg_settings *settings, const char *name,
+                                         const char *value);
+MUST_CHECK int pg_settings_add_hba(struct pg_settings *settings, const char *line);
+/* Reads "role:password" lines (superuser, replication, rewind). The file must be ours and closed to
+ * others. One-line reason in `ret_why`. */
+MUST_CHECK int pg_settings_read_passwords(struct pg_settings *settings, const char *path,
+                                          struct base_text *ret_why);
+/* Writes the pgpass file into state_dir; conninfo strings refer to it. */
+MUST_CHECK int pg_settings_write_pgpass(const struct pg_settings *settings);
+MUST_CHECK int pg_settings_pgpass_path(const struct pg_settings *settings, struct pg_path *ret);
+
+#endif
