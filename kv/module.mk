@@ -15,3 +15,7 @@ TESTS += kv_wire_test
 TEST_kv_wire_test := tests/unit/kv_wire_test.c tests/unit/kv_model.c tests/unit/kv_random.c tests/support/panic.c
 TLIBS_kv_wire_test := wire cores base
 TPKG_kv_wire_test := libprotobuf-c
+TESTS += store_test
+TEST_store_test := tests/unit/store_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/env_lmdb.c
+TLIBS_store_test := cores base
+TPKG_store_test := lmdb

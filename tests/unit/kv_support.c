@@ -12,6 +12,30 @@
 #include "kv/core/rows.h"
 #include "tests/support/cm.h"
 
+/* Directories to be removed at exit when a test ended early. */
+#define DIRECTORIES_MAX 32u
+static char directories[DIRECTORIES_MAX][64];
+static size_t directories_count;
+
+static void remove_directories(void)
+{
+    for (size_t i = 0; i < directories_count && i < DIRECTORIES_MAX; i++) {
+        test_remove_directory(directories[i]);
+    }
+}
+
+void test_make_directory(char *ret, size_t size)
+{
+    char directory[] = "/var/tmp/quorate-test-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    if (directories_count == 0) {
+        assert_int_equal(atexit(remove_directories), 0);
+    }
+    (void)snprintf(directories[directories_count++ % DIRECTORIES_MAX], sizeof(directories[0]), "%s",
+                   directory);
+    (void)snprintf(ret, size, "%s", directory);
+}
+
 #define ARENA_BYTES ((size_t)8 << 20)
 
 static void notify(void *ctx)
@@ -52,8 +76,8 @@ int test_store_open_at(struct test_store *store, const char *directory, uint64_t
 void test_store_open(struct test_store *store, enum test_store_kind kind, uint64_t map_bytes)
 {
     if (kind == TEST_STORE_LMDB) {
-        char directory[] = "/var/tmp/quorate-test-XXXXXX";
-        assert_non_null(mkdtemp(directory));
+        char directory[64];
+        test_make_directory(directory, sizeof(directory));
         assert_int_equal(test_store_open_at(store, directory, map_bytes), 0);
         memcpy(store->directory, directory, sizeof(directory));
         return;

@@ -38,6 +38,8 @@ void test_store_wait(struct test_store *store);
 typedef int test_store_fn(void *ctx, struct store_txn *txn);
 int test_store_run(struct test_store *store, test_store_fn *fn, void *ctx, bool is_read_only);
 
+/* A new directory, removed at exit at the latest. */
+void test_make_directory(char *ret, size_t size);
 void test_remove_directory(const char *directory);
 
 /* Memory for kv/core. */
