@@ -241,7 +241,9 @@ uint8_t arb_handover_choose(const struct arb_cluster *c, struct base_mono now)
 }
 
 /* Section 1: without a vote if its directory is the one it had, its tree is gone, and nobody that
- * can be reached is ahead of it. */
+ * can be reached is ahead of it. Ahead is who has more of what this epoch wrote: the tail of a
+ * fenced former holder, or of a voter without part in the choice, was acknowledged to nobody and
+ * must not keep the holder out. */
 enum arb_refusal arb_return_check(const struct arb_cluster *c, struct base_mono now)
 {
     uint8_t at = arb_view_find(c, &c->record.holder);
@@ -269,7 +271,7 @@ enum arb_refusal arb_return_check(const struct arb_cluster *c, struct base_mono 
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *other = &c->views[i];
         if (i != at && arb_view_is_live(c, other, now) && other->refused == ARB_REFUSE_NONE &&
-            other->report.position.lineage <= c->record.epoch && arb_has_database(other) &&
+            other->report.position.lineage == c->record.epoch && arb_has_database(other) &&
             arb_position_compare(&other->report.position, own) > 0) {
             return ARB_REFUSE_BEHIND;
         }

@@ -2,6 +2,7 @@
 /* Faults of database hosts. */
 #include "tests/sim/faults_db.h"
 
+#include "agents/driver.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
@@ -207,6 +208,9 @@ void faults_db_heal(struct world *w)
         process_thaw(w, &m->agent_process, STOPPED_BY_FAULT);
         process_thaw(w, &m->guard_process, STOPPED_BY_FAULT);
         m->pg.is_hung = false;
+        if (m->agent != NULL && agt_driver_agent(m->agent)->is_retired) {
+            agent_stop(m, 3); /* it crashed too often: an operator starts it again */
+        }
         member_heal(m);
     }
 }
