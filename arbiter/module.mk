@@ -8,3 +8,6 @@ TEST_arb_core_test := tests/unit/arb_core_test.c tests/support/panic.c
 TLIBS_arb_core_test := cores base
 TEST_arb_sync_test := tests/unit/arb_sync_test.c tests/support/panic.c
 TLIBS_arb_sync_test := cores base
+TESTS += arb_minisim_test
+TEST_arb_minisim_test := tests/unit/arb_minisim_test.c tests/support/panic.c
+TLIBS_arb_minisim_test := cores base

@@ -62,7 +62,8 @@ struct arb_set arb_sync_target(const struct arb_cluster *c, struct base_mono now
     return target;
 }
 
-/* The holder has taken in the order with the present wish. */
+/* The holder has taken in an order that carries the present wish, and whatever carried an older one
+ * answers an older report: it would be dropped. */
 static bool is_wish_taken(const struct arb_cluster *c, const struct msg_report *report)
 {
     return c->has_wish && report->session == c->wish_session && report->order_term == c->term &&
@@ -94,7 +95,7 @@ static void change_wish(struct arb_turn *t, const struct arb_view *holder,
     c->has_wish = true;
     c->wish = *set;
     c->wish_session = holder->report.session;
-    c->wish_number = holder->report.number;
+    c->wish_number = holder->report.number + 1; /* orders up to here may carry an older wish */
     if (!is_same) {
         struct arb_note *note = arb_say(t, ARB_NOTE_SYNC_DATABASE);
         note->member = holder->member;
