@@ -1,4 +1,4 @@
-LIB_glue += agents/driver.c
+LIB_glue += agents/driver.c agents/http.c agents/http_body.c
 TESTS += agt_core_test
 TEST_agt_core_test := tests/unit/agt_core_test.c tests/unit/agt_world.c tests/support/panic.c
 TLIBS_agt_core_test := glue wire cores base
@@ -7,3 +7,7 @@ TESTS += agt_random_test
 TEST_agt_random_test := tests/unit/agt_random_test.c tests/unit/agt_world.c tests/support/panic.c
 TLIBS_agt_random_test := glue wire cores base
 TPKG_agt_random_test := libprotobuf-c
+TESTS += agt_http_test
+TEST_agt_http_test := tests/unit/agt_http_test.c tests/support/panic.c
+TLIBS_agt_http_test := glue wire cores base
+TPKG_agt_http_test := libprotobuf-c

@@ -37,6 +37,7 @@ struct agt_config {
     uint64_t session; /* random per process, not 0 */
     bool is_nofailover;
     bool is_nosync;
+    bool is_noloadbalance; /* health checks only */
     uint8_t priority;
     enum agt_on_crash on_crash;
     int64_t start_timeout_us; /* primary_start_timeout; 0: 30 s */
@@ -155,9 +156,10 @@ struct agt {
     uint32_t wrong_views;     /* in a row: holder on a timeline that is not its epoch's */
     bool has_order;
     struct msg_order order;
-    uint64_t order_term;   /* of the newest order taken in ... */
-    uint64_t order_number; /* ... and the report that it answered */
-    bool has_grant;        /* a grant that waits for its epoch to be on disk */
+    struct base_mono order_at; /* when the last order was taken in */
+    uint64_t order_term;       /* of the newest order taken in ... */
+    uint64_t order_number;     /* ... and the report that it answered */
+    bool has_grant;            /* a grant that waits for its epoch to be on disk */
     uint64_t grant_epoch;
     struct base_mono grant_deadline;
 

@@ -88,7 +88,7 @@ void agt_start(struct agt_run *run)
         task_cancel(run);
         return;
     }
-    if (a->disk.is_clone_needed) {
+    if (a->disk.is_clone_needed || (a->is_saving && a->saving.is_clone_needed)) {
         return; /* that the directory is a good one again is saved first: what runs is never cloned
                  */
     }

@@ -302,6 +302,7 @@ static void on_order(struct agt_run *run, const struct msg_order *o)
         a->order.members_count = MSG_MEMBERS_MAX;
     }
     a->has_order = true;
+    a->order_at = run->now;
     bool is_later = o->term != a->order_term || o->number > a->order_number;
     a->order_term = o->term;
     a->order_number = is_later ? o->number : a->order_number;
