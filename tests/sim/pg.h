@@ -150,6 +150,7 @@ void pg_receiver_restart(struct pg *pg);
 void pg_receiver_stop(struct pg *pg);
 void pg_stream_tick(struct pg *pg);
 void pg_send_all(struct pg *pg);
+void pg_senders_end(struct pg *pg);
 void pg_arrive(void *ctx, unsigned from, struct slice payload);
 
 /* --- pg_order.c --- */

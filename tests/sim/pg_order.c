@@ -246,6 +246,7 @@ static void promote_done(struct pg *pg)
     struct pg_directory *d = &pg->dir;
     bool is_right = pg->order.timeline > d->timeline_highest;
     uint32_t timeline = is_right ? pg->order.timeline : d->timeline_highest + 1;
+    pg_senders_end(pg);
     pg_truncate(d, d->flushed);
     d->history_count = pg_forks(d);
     BASE_ASSERT(d->history_count < PG_HISTORY_MAX);

@@ -160,6 +160,18 @@ void pg_send_all(struct pg *pg)
     }
 }
 
+/* After a promotion those who stream from here have to come again, and learn of the new timeline. */
+void pg_senders_end(struct pg *pg)
+{
+    for (unsigned i = 0; i < pg->world->setup.members; i++) {
+        struct stream_frame f = {.type = STREAM_REFUSE, .session = pg->senders[i].session};
+        if (pg->senders[i].is_connected) {
+            send_frame(pg, i, &f);
+            pg->senders[i].is_connected = false;
+        }
+    }
+}
+
 static void connected(struct pg *pg, unsigned from, const struct stream_frame *f)
 {
     struct stream_frame reply = {.type = STREAM_REFUSE, .session = f->session};
