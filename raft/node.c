@@ -343,9 +343,14 @@ void raft_node_status(const struct raft_node *node, struct raft_node_status *ret
 {
     BASE_ASSERT(node->magic == NODE_MAGIC);
     const struct raft_core *core = &node->core;
+    if (!node->is_started) { /* the storage thread may be filling the log */
+        *ret = (struct raft_node_status){
+            .is_halted = core->is_halted, .first_index = 1, .elected_at = BASE_MONO_LONG_AGO};
+        return;
+    }
     bool is_leader = node_is_running(node) && core->role == RAFT_LEADER;
     *ret = (struct raft_node_status){
-        .is_started = node->is_started,
+        .is_started = true,
         .is_halted = core->is_halted,
         .role = core->role,
         .term = core->term,

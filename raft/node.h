@@ -153,6 +153,7 @@ struct raft_confirm {
 /* BASE_E_NOTLEADER, BASE_E_STATE: done will not be called. */
 MUST_CHECK int raft_node_confirm(struct raft_node *node, struct raft_confirm *confirm);
 
+/* Before the node is started everything but is_started and is_halted is empty. */
 void raft_node_status(const struct raft_node *node, struct raft_node_status *ret);
 /* Present configuration: static for now; later the newest one in the log. Valid until the next call
  * into the node. */
@@ -164,7 +165,8 @@ MUST_CHECK int raft_node_transfer(struct raft_node *node, uint64_t to_id);
 MUST_CHECK int raft_node_change_members(struct raft_node *node, const struct raft_member *member,
                                         bool is_removed);
 
-/* For the simulator and for tests: the core behind it (raft/core/core.h), read only. */
+/* For the simulator and for tests: the core behind it (raft/core/core.h), read only, once the node
+ * is started. */
 struct raft_core;
 const struct raft_core *raft_node_core(const struct raft_node *node);
 

@@ -51,6 +51,9 @@ static const char *check_writes(const struct raft_core *core)
             return "writes leave a gap";
         }
     }
+    if (core->unwritten_from > core->log.last_index + 1) {
+        return "an entry is left out of the writes";
+    }
     if (core->persisted > core->log.last_index || core->persisted >= core->unwritten_from) {
         return "something is durable that was never written";
     }

@@ -29,9 +29,6 @@ static int append_own(struct raft_core *core, struct raft_effects *effects,
     effect->index = core->log.last_index;
     effect->term = core->term;
     effect->entry_type = type;
-    if (core->unwritten_from > core->log.last_index) {
-        core->unwritten_from = core->log.last_index;
-    }
     raft_start_writes(core, effects);
     send_to_all(core, effects); /* T 10.2.1: not after our own flush, beside it */
     return 0;

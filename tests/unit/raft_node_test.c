@@ -7,6 +7,7 @@
 #include "tests/support/cm.h"
 
 #include "base/rand.h"
+#include "proto/wire/raft.h"
 #include "raft/entry_ring.h"
 #include "raft/log_store.h"
 #include "raft/node.h"
@@ -182,6 +183,58 @@ static void test_group_of_one_from_first_start(void **state)
     assert_int_equal(d.read_count, 0);
     store_mem_step(d.store);
     assert_true(d.read_count == 1 && d.read_status == 0);
+    close_desk(&d);
+}
+
+static void test_status_before_start_is_empty(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct raft_node_status s;
+    size_t count = 0;
+    open_desk(&d);
+    assert_int_equal(create(&d, 7, 1, 3), 0);
+    raft_node_status(d.node, &s);
+    assert_true(!s.is_started && !s.is_halted && s.last_index == 0 && s.leader_id == 0);
+    assert_int_equal(raft_node_members(d.node, &count)[2].id, 3);
+    assert_int_equal(count, 3);
+    assert_true(raft_node_cluster_id(d.node) == 7);
+    close_desk(&d);
+}
+
+/* What peers say is believed only of themselves. */
+static void test_frames_of_others_are_refused(void **state)
+{
+    (void)state;
+    static uint8_t memory[4096], bytes[512];
+    struct desk d;
+    struct wire_arena arena;
+    struct buf out = buf_over(bytes, sizeof(bytes));
+    struct msg_raft m = {.type = MSG_RAFT_HEARTBEAT, .cluster = 7, .from = 2, .to = 1, .term = 1};
+    open_desk(&d);
+    assert_int_equal(create(&d, 7, 1, 3), 0);
+    raft_node_start(d.node);
+    store_mem_step(d.store);
+    wire_arena_init(&arena, memory, sizeof(memory));
+    buf_put_u8(&out, NET_FRAME_RAFT);
+    assert_int_equal(wire_raft_encode(&m, &arena, &out), 0);
+    assert_int_equal(raft_node_receive(d.node, 3, buf_slice(&out)), BASE_E_DENIED);
+    assert_int_equal(raft_node_receive(d.node, 2, buf_slice(&out)), 0);
+    m.cluster = 8;
+    out.len = 1;
+    assert_int_equal(wire_raft_encode(&m, &arena, &out), 0);
+    assert_int_equal(raft_node_receive(d.node, 2, buf_slice(&out)), BASE_E_DENIED);
+    struct msg_raft_entry members = {.term = 1, .type = MSG_RAFT_ENTRY_MEMBERS};
+    m = (struct msg_raft){.type = MSG_RAFT_APPEND,
+                          .cluster = 7,
+                          .from = 2,
+                          .to = 1,
+                          .term = 1,
+                          .entry_count = 1,
+                          .entries = &members};
+    out.len = 1;
+    assert_int_equal(wire_raft_encode(&m, &arena, &out), 0);
+    assert_int_equal(raft_node_receive(d.node, 2, buf_slice(&out)), BASE_E_PROTO);
     close_desk(&d);
 }
 
@@ -440,6 +493,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_group_of_one_from_first_start),
+        cmocka_unit_test(test_status_before_start_is_empty),
+        cmocka_unit_test(test_frames_of_others_are_refused),
         cmocka_unit_test(test_confirm_answers_later),
         cmocka_unit_test(test_restart_replays_nothing_twice),
         cmocka_unit_test(test_refusals),
