@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PostgreSQL engine for agents/shell; see engine.h. */
+#include "agents/postgresql/engine.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agents/postgresql/process.h"
+#include "base/name.h"
+
+#define SOCKET_DIR_MAX 90 /* sun_path less the server's file name */
+
+static int fail(const struct io_config *config, enum pg_key key, struct io_why *why,
+                const char *text)
+{
+    io_config_why(config, (size_t)key, why, "%s", text);
+    return BASE_E_INVALID;
+}
+
+static int take_path(const struct io_config *config, enum pg_key key, const char *text,
+                     struct pg_path *ret, struct io_why *why)
+{
+    int len = snprintf(ret->text, sizeof(ret->text), "%s", text);
+    if (len < 0 || (size_t)len >= sizeof(ret->text)) {
+        return fail(config, key, why, "path is too long");
+    }
+    return 0;
+}
+
+static int read_parameters(const struct io_config *config, struct pg_settings *s,
+                           struct io_why *why)
+{
+    size_t count = 0;
+    const char *const *list = io_config_list(config, PG_KEY_PARAMETERS, &count);
+    for (size_t i = 0; i < count; i++) {
+        char name[PG_LINE_MAX];
+        const char *equals = strchr(list[i], '=');
+        (void)snprintf(name, sizeof(name), "%.*s", (int)(equals - list[i]), list[i]);
+        int rc = pg_settings_add_parameter(s, name, equals + 1);
+        if (rc != 0) {
+            io_config_why(config, PG_KEY_PARAMETERS, why, "'%s': %s", name,
+                          rc == BASE_E_DENIED   ? "this setting is Quorate's own; leave it out"
+                          : rc == BASE_E_TOOBIG ? "too long, or too many settings"
+                                                : "not a setting's name or value");
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int read_hba(const struct io_config *config, struct pg_settings *s, struct io_why *why)
+{
+    size_t count = 0;
+    const char *const *list = io_config_list(config, PG_KEY_HBA, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (pg_settings_add_hba(s, list[i]) != 0) {
+            return fail(config, PG_KEY_HBA, why, "a line is too long, or there are too many");
+        }
+    }
+    return 0;
+}
+
+static int read_tls(const struct io_config *config, const struct agent_settings *common,
+                    struct pg_settings *s, struct io_why *why)
+{
+    const char *mode = io_config_text(config, PG_KEY_PG_TLS);
+    const char *cert = io_config_text(config, PG_KEY_PG_TLS_CERT);
+    struct io_address address = {.port = s->port};
+    (void)snprintf(address.host, sizeof(address.host), "%s", s->listen.text);
+    bool is_local = io_address_is_loopback(&address);
+    s->is_tls = strcmp(mode, "off") != 0 && (strcmp(mode, "auto") != 0 || !is_local);
+    s->is_tls_full = strcmp(mode, "verify-full") == 0;
+    if (!s->is_tls) {
+        return 0;
+    }
+    if (cert[0] == '\0' || io_config_text(config, PG_KEY_PG_TLS_KEY)[0] == '\0' ||
+        common->ca_file[0] == '\0') {
+        return fail(config, PG_KEY_PG_TLS, why,
+                    "members talk over TLS beyond loopback: set tls.ca, postgresql.tls_cert and "
+                    "postgresql.tls_key ('kv cert issue --role member'), or say 'off'");
+    }
+    int rc = take_path(config, PG_KEY_PG_TLS, common->ca_file, &s->tls_ca, why);
+    rc = rc != 0 ? rc : take_path(config, PG_KEY_PG_TLS_CERT, cert, &s->tls_cert, why);
+    return rc != 0 ? rc
+                   : take_path(config, PG_KEY_PG_TLS_KEY, io_config_text(config, PG_KEY_PG_TLS_KEY),
+                               &s->tls_key, why);
+}
+
+static int check_programs(const struct io_config *config, const struct pg_settings *s,
+                          struct io_why *why)
+{
+    static const char *const names[] = {"postgres", "initdb", "pg_basebackup", "pg_rewind",
+                                        "pg_controldata"};
+    for (size_t i = 0; i < BASE_COUNT_OF(names); i++) {
+        struct pg_path path;
+        if (pg_path_join(s->bin_dir.text, names[i], &path) != 0 || access(path.text, X_OK) != 0) {
+            io_config_why(config, PG_KEY_BIN_DIR, why,
+                          "no program %s in %s; install postgresql-15 or name another directory",
+                          names[i], s->bin_dir.text);
+            return BASE_E_NOTFOUND;
+        }
+    }
+    return 0;
+}
+
+static int check_directory(const char *path, struct io_why *why)
+{
+    struct stat st;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        io_why_set(why, "cannot make %s: %s", path, strerror(errno));
+        return BASE_E_IO;
+    }
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        io_why_set(why, "%s is not a directory that can be used", path);
+        return BASE_E_INVALID;
+    }
+    if (st.st_uid != geteuid()) {
+        io_why_set(why,
+                   "%s belongs to another user (uid %u); it must belong to the database's user",
+                   path, st.st_uid);
+        return BASE_E_DENIED;
+    }
+    return 0;
+}
+
+static int read_paths(const struct io_config *config, const struct agent_settings *common,
+                      struct pg_settings *s, struct io_why *why)
+{
+    const char *socket_dir = io_config_text(config, PG_KEY_SOCKET_DIR);
+    socket_dir = socket_dir[0] == '\0' ? common->run_dir : socket_dir;
+    if (strlen(socket_dir) > SOCKET_DIR_MAX) {
+        return fail(config, PG_KEY_SOCKET_DIR, why,
+                    "path is too long for a Unix socket (90 bytes)");
+    }
+    int rc =
+        take_path(config, PG_KEY_BIN_DIR, io_config_text(config, PG_KEY_BIN_DIR), &s->bin_dir, why);
+    rc = rc != 0 ? rc
+                 : take_path(config, PG_KEY_DATA_DIR, io_config_text(config, PG_KEY_DATA_DIR),
+                             &s->data_dir, why);
+    rc = rc != 0 ? rc : take_path(config, PG_KEY_SOCKET_DIR, socket_dir, &s->socket_dir, why);
+    rc = rc != 0 ? rc : take_path(config, PG_KEY_DATA_DIR, common->state_dir, &s->state_dir, why);
+    rc = rc != 0 ? rc : check_programs(config, s, why);
+    rc = rc != 0 ? rc : check_directory(common->state_dir, why);
+    rc = rc != 0 ? rc : check_directory(common->run_dir, why);
+    return rc != 0 ? rc : check_directory(s->data_dir.text, why);
+}
+
+static int read_passwords(const struct io_config *config, struct pg_settings *s, struct io_why *why)
+{
+    struct base_text text;
+    int rc = pg_settings_read_passwords(s, io_config_text(config, PG_KEY_PASSWORDS), &text);
+    if (rc != 0) {
+        io_config_why(config, PG_KEY_PASSWORDS, why, "%s", text.text);
+        return rc;
+    }
+    rc = pg_settings_write_pgpass(s);
+    if (rc != 0) {
+        io_why_set(why, "cannot write pgpass in %s: %s", s->state_dir.text, base_error_text(rc));
+    }
+    return rc;
+}
+
+int pg_engine_settings(const struct io_config *config, const struct agent_settings *common,
+                       struct pg_settings *ret, struct io_why *why)
+{
+    struct pg_settings *s = ret;
+    struct passwd *user = getpwuid(geteuid());
+    *s = (struct pg_settings){0};
+    s->cluster = common->core.cluster;
+    s->member = common->core.member;
+    s->listen = base_text_from(slice_from_text(io_config_text(config, PG_KEY_LISTEN)));
+    s->port = (uint16_t)io_config_int(config, PG_KEY_PORT);
+    s->segment_mb = (uint32_t)io_config_int(config, PG_KEY_WAL_SEGMENT);
+    if (user == NULL) {
+        io_why_set(why, "this user (uid %u) has no name", geteuid());
+        return BASE_E_NOTFOUND;
+    }
+    (void)snprintf(s->os_user, sizeof(s->os_user), "%s", user->pw_name);
+    int rc = read_paths(config, common, s, why);
+    rc = rc != 0 ? rc : read_tls(config, common, s, why);
+    rc = rc != 0 ? rc : read_parameters(config, s, why);
+    rc = rc != 0 ? rc : read_hba(config, s, why);
+    return rc != 0 ? rc : read_passwords(config, s, why);
+}
+
+/* --- the engine --- */
+
+static void engine_wake(void *ctx)
+{
+    const struct pg_engine *engine = ctx;
+    io_wake_send(engine->wake);
+}
+
+static void engine_woken(void *ctx)
+{
+    const struct pg_engine *engine = ctx;
+    pg_db_poll(engine->db);
+}
+
+static void engine_done(void *ctx, const struct db_done *done)
+{
+    const struct pg_engine *engine = ctx;
+    agent_runtime_done(engine->runtime, done);
+}
+
+static void engine_view(void *ctx, const struct db_view *view)
+{
+    const struct pg_engine *engine = ctx;
+    agent_runtime_view(engine->runtime, view);
+}
+
+static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard, void *runtime,
+                       struct db_port *ret, struct io_why *why)
+{
+    struct pg_engine *engine = ctx;
+    engine->runtime = runtime;
+    const struct pg_db_options options = {
+        .settings = engine->settings,
+        .guard = guard,
+        .interval_us = engine->interval_us,
+        .ctx = engine,
+        .wake = engine_wake,
+        .done = engine_done,
+        .view = engine_view,
+    };
+    int rc = io_wake_new(loop, engine_woken, engine, &engine->wake);
+    rc = rc != 0 ? rc : pg_db_open(&options, &engine->db);
+    if (rc != 0) {
+        io_why_set(why, "not enough memory or threads");
+        return rc;
+    }
+    *ret = pg_db_port(engine->db);
+    return 0;
+}
+
+static void engine_guard_changed(void *ctx, const struct guard_status *status)
+{
+    const struct pg_engine *engine = ctx;
+    pg_db_guard_changed(engine->db, status);
+}
+
+static void engine_set_interval(void *ctx, int64_t interval_us)
+{
+    const struct pg_engine *engine = ctx;
+    pg_db_set_interval(engine->db, interval_us);
+}
+
+static void engine_close(void *ctx)
+{
+    struct pg_engine *engine = ctx;
+    engine->db = pg_db_close(engine->db);
+    engine->wake = io_wake_free(engine->wake);
+}
+
+struct agent_engine pg_engine_port(struct pg_engine *engine)
+{
+    return (struct agent_engine){.ctx = engine,
+                                 .open = engine_open,
+                                 .guard_changed = engine_guard_changed,
+                                 .set_interval = engine_set_interval,
+                                 .close = engine_close};
+}

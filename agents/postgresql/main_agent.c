@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quorate-agent-postgresql: reads the configuration, drops root, and runs the agent. */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agents/postgresql/engine.h"
+#include "agents/postgresql/process.h"
+#include "proto/io/daemon.h"
+
+#define PROGRAM "quorate-agent-postgresql"
+#define PATH_BYTES 1024
+#define ALL_KEYS(X) AGENT_KEYS(X) PG_KEYS(X)
+
+static const struct io_config_key keys[] = {ALL_KEYS(IO_CONFIG_ROW)};
+_Static_assert(BASE_COUNT_OF(keys) == PG_KEY_COUNT, "numbers and rows of keys must agree");
+
+static const struct io_config_spec spec = {
+    .program = PROGRAM,
+    .summary = "Agent of one PostgreSQL member: reports health and carries out orders",
+    .keys = keys,
+    .keys_count = PG_KEY_COUNT,
+};
+
+static int fail(const struct io_why *why)
+{
+    (void)fprintf(stderr, "%s: %s\n", PROGRAM, why->text);
+    return -1;
+}
+
+/* PostgreSQL does not run as root, and neither do we. */
+static int drop_root(const struct io_config *config)
+{
+    struct io_why why = {""};
+    const char *name = io_config_text(config, PG_KEY_USER);
+    if (geteuid() != 0) {
+        return 0;
+    }
+    const struct passwd *user = getpwnam(name);
+    if (user == NULL || user->pw_uid == 0) {
+        io_config_why(config, PG_KEY_USER, &why, "'%s' is %s", name,
+                      user == NULL ? "not a user of this host" : "root; name another user");
+        return fail(&why);
+    }
+    if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+        setuid(user->pw_uid) != 0) {
+        io_why_set(&why, "cannot become user %s: %s", name, strerror(errno));
+        return fail(&why);
+    }
+    return setenv("HOME", user->pw_dir, 1) == 0 && setenv("USER", name, 1) == 0 ? 0 : -1;
+}
+
+/* The guard beside this program, unless the configuration says otherwise. */
+static int find_guard(const struct io_config *config, char path[static PATH_BYTES])
+{
+    struct io_why why = {""};
+    const char *set = io_config_text(config, PG_KEY_GUARD);
+    if (set[0] != '\0') {
+        (void)snprintf(path, PATH_BYTES, "%s", set);
+    } else {
+        char self[PATH_BYTES - 32];
+        ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        self[len < 0 ? 0 : len] = '\0';
+        char *slash = strrchr(self, '/');
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+        (void)snprintf(path, PATH_BYTES, "%s/quorate-guard", self);
+    }
+    if (access(path, X_OK) != 0) {
+        io_config_why(config, PG_KEY_GUARD, &why, "no program at %s", path);
+        return fail(&why);
+    }
+    return 0;
+}
+
+struct paths {
+    char guard[PATH_BYTES];
+    char socket[PATH_BYTES];
+    char postgres[PATH_BYTES];
+    char mark[PATH_BYTES];
+    char log[PATH_BYTES];
+    char guard_log[PATH_BYTES];
+    char *command[6];
+};
+
+static int fill_paths(struct paths *p, const struct agent_settings *common,
+                      struct pg_settings *settings)
+{
+    struct io_why why = {""};
+    int len = snprintf(p->socket, sizeof(p->socket), "%s/%s.%s.guard", common->run_dir,
+                       common->core.cluster.text, common->core.member.text);
+    (void)snprintf(p->postgres, sizeof(p->postgres), "%s/postgres", settings->bin_dir.text);
+    (void)snprintf(p->mark, sizeof(p->mark), "quorate.member=%s", common->core.member.text);
+    (void)snprintf(p->log, sizeof(p->log), "%s/postgresql.log", common->state_dir);
+    (void)snprintf(p->guard_log, sizeof(p->guard_log), "%s/guard.log", common->state_dir);
+    if (len >= 104) {
+        io_why_set(&why, "run_dir '%s' is too long for a Unix socket", common->run_dir);
+        return fail(&why);
+    }
+    static char directory_flag[] = "-D";
+    static char setting_flag[] = "-c";
+    p->command[0] = p->postgres;
+    p->command[1] = directory_flag;
+    p->command[2] = settings->data_dir.text;
+    p->command[3] = setting_flag;
+    p->command[4] = p->mark;
+    return 0;
+}
+
+/* Everything that is refused before the guard is asked: a foreign server in the directory, a port
+ * in use. */
+static int check_host(const struct io_config *config, const struct pg_settings *settings,
+                      const struct paths *p)
+{
+    struct io_why why = {""};
+    struct base_text address;
+    struct guard_client client;
+    struct pg_processes found = {0};
+    guard_client_init(&client);
+    bool has_guard = guard_client_connect(&client, p->socket, true) == 0;
+    guard_client_close(&client);
+    if (has_guard) {
+        return 0; /* the database, if it runs, is that guard's */
+    }
+    if (pg_processes_find(settings->data_dir.text, &found) == 0 && found.postmaster != 0 &&
+        !found.is_ours) {
+        io_why_set(
+            &why,
+            "a PostgreSQL that Quorate did not start (pid %d) runs in %s; stop it first (its "
+            "service must be disabled, too)",
+            found.postmaster, settings->data_dir.text);
+        return fail(&why);
+    }
+    if (found.postmaster == 0 && found.count == 0 &&
+        pg_port_check(settings->listen.text, settings->port, &address) != 0) {
+        io_config_why(config, PG_KEY_PORT, &why,
+                      "port %u on %s is in use by another program, or the address is not this "
+                      "host's",
+                      settings->port, address.text);
+        return fail(&why);
+    }
+    return 0;
+}
+
+static int check(const struct io_config *config, struct io_why *why)
+{
+    struct agent_settings settings;
+    return agent_settings_read(config, &settings, why);
+}
+
+static int run(const struct io_config *config, struct agent_settings *common,
+               struct pg_settings *settings)
+{
+    static struct paths paths;
+    struct pg_engine engine = {.settings = settings,
+                               .interval_us =
+                                   (int64_t)common->core.seed_heartbeat_ms * BASE_US_PER_MS};
+    if (find_guard(config, paths.guard) != 0 || fill_paths(&paths, common, settings) != 0 ||
+        check_host(config, settings, &paths) != 0) {
+        return 1;
+    }
+    common->core.db_port = settings->port;
+    const struct agent_options options = {
+        .program = PROGRAM,
+        .settings = common,
+        .guard = {.program = paths.guard,
+                  .socket = paths.socket,
+                  .state_dir = common->state_dir,
+                  .data_dir = settings->data_dir.text,
+                  .cgroup = io_config_text(config, PG_KEY_CGROUP),
+                  .log = paths.log,
+                  .guard_log = paths.guard_log,
+                  .command = paths.command},
+        .engine = pg_engine_port(&engine),
+    };
+    return agent_run(&options);
+}
+
+int main(int argc, char **argv)
+{
+    static struct pg_settings settings;
+    struct agent_settings common;
+    struct io_config *config = NULL;
+    struct io_why why = {""};
+    io_daemon_small_memory();
+    int rc = io_config_main(&spec, argc, argv, check, &config);
+    if (rc >= 0) {
+        return rc;
+    }
+    rc = agent_settings_read(config, &common, &why);
+    if (rc == 0 && drop_root(config) != 0) {
+        return 1;
+    }
+    rc = rc != 0 ? rc : pg_engine_settings(config, &common, &settings, &why);
+    if (rc != 0) {
+        (void)fail(&why);
+        return 2;
+    }
+    io_log_set_level(common.log_level);
+    io_log_set_node(common.core.member.text);
+    rc = run(config, &common, &settings);
+    explicit_bzero(&settings, sizeof(settings));
+    config = io_config_free(config);
+    return rc;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Common configuration of agents; see agent_config.h. */
+#include "agents/shell/agent_config.h"
+
+#include <string.h>
+
+#include "base/lease_math.h"
+#include "base/name.h"
+#include "proto/io/node_id.h"
+
+#define PEER_PORT 2380
+#define HTTP_PORT 8008
+#define FAST_TTL_MS 600
+#define FAST_HEARTBEAT_MS 100
+
+/* "name=host:port" */
+static int read_node(const struct io_config *config, const struct agent_settings *s,
+                     const char *entry, struct io_link_node *ret, struct io_why *why)
+{
+    const char *equals = strchr(entry, '=');
+    struct io_why inner = {""};
+    if (equals == NULL ||
+        base_name_from(slice_from(entry, (size_t)(equals - entry)), &ret->name) != 0) {
+        io_config_why(config, AGENT_KEY_NODES, why,
+                      "'%s' is not name=host:port; names are a-z 0-9 - _", entry);
+        return BASE_E_INVALID;
+    }
+    int rc = io_address_parse(slice_from_text(equals + 1), PEER_PORT, &ret->address, &inner);
+    if (rc != 0) {
+        io_config_why(config, AGENT_KEY_NODES, why, "%s", inner.text);
+    }
+    ret->node_id = io_node_id(s->token.text, ret->name.text);
+    return rc;
+}
+
+static int read_nodes(const struct io_config *config, struct agent_settings *s, struct io_why *why)
+{
+    size_t count = 0;
+    const char *const *list = io_config_list(config, AGENT_KEY_NODES, &count);
+    if (count == 0 || count > IO_LINK_NODES_MAX) {
+        io_config_why(config, AGENT_KEY_NODES, why, "%zu nodes; allowed: 1 to %d", count,
+                      IO_LINK_NODES_MAX);
+        return BASE_E_INVALID;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int rc = read_node(config, s, list[i], &s->nodes[i], why);
+        if (rc != 0) {
+            return rc;
+        }
+        if (s->is_insecure && !io_address_is_loopback(&s->nodes[i].address)) {
+            io_config_why(config, AGENT_KEY_INSECURE, why,
+                          "without TLS only loopback addresses may be used; set tls.ca, tls.cert "
+                          "and tls.key");
+            return BASE_E_DENIED;
+        }
+    }
+    s->nodes_count = count;
+    return 0;
+}
+
+static int read_seed(const struct io_config *config, struct agt_config *core, struct io_why *why)
+{
+    bool is_fast = strcmp(io_config_text(config, AGENT_KEY_PROFILE), "fast") == 0;
+    core->has_seed = true;
+    core->seed_ttl_ms = (uint32_t)(io_config_int(config, AGENT_KEY_TTL) / BASE_US_PER_MS);
+    core->seed_heartbeat_ms =
+        (uint32_t)(io_config_int(config, AGENT_KEY_HEARTBEAT) / BASE_US_PER_MS);
+    if (is_fast && !io_config_is_set(config, AGENT_KEY_TTL)) {
+        core->seed_ttl_ms = FAST_TTL_MS;
+    }
+    if (is_fast && !io_config_is_set(config, AGENT_KEY_HEARTBEAT)) {
+        core->seed_heartbeat_ms = FAST_HEARTBEAT_MS;
+    }
+    core->seed_freeze_max_ms =
+        (uint32_t)(io_config_int(config, AGENT_KEY_FREEZE_MAX) / BASE_US_PER_MS);
+    core->seed_sync_mode = io_config_bool(config, AGENT_KEY_SYNC) ? MSG_SYNC_ON : MSG_SYNC_ASYNC;
+    core->seed_sync_strict = io_config_bool(config, AGENT_KEY_STRICT);
+    if (core->seed_heartbeat_ms * LEASE_HEARTBEATS_PER_TTL_MIN > core->seed_ttl_ms) {
+        io_config_why(config, AGENT_KEY_HEARTBEAT, why,
+                      "the ttl (cluster.ttl) must be at least %d heartbeats",
+                      LEASE_HEARTBEATS_PER_TTL_MIN);
+        return BASE_E_INVALID;
+    }
+    return 0;
+}
+
+static enum agt_on_crash on_crash_of(const char *text)
+{
+    if (strcmp(text, "failover") == 0) {
+        return AGT_ON_CRASH_FAILOVER;
+    }
+    return strcmp(text, "restart") == 0 ? AGT_ON_CRASH_RESTART : AGT_ON_CRASH_AUTO;
+}
+
+static int read_tls(const struct io_config *config, struct agent_settings *s, struct io_why *why)
+{
+    static const size_t keys[] = {AGENT_KEY_TLS_CA, AGENT_KEY_TLS_CERT, AGENT_KEY_TLS_KEY};
+    s->ca_file = io_config_text(config, AGENT_KEY_TLS_CA);
+    s->cert_file = io_config_text(config, AGENT_KEY_TLS_CERT);
+    s->key_file = io_config_text(config, AGENT_KEY_TLS_KEY);
+    for (size_t i = 0; i < BASE_COUNT_OF(keys) && !s->is_insecure; i++) {
+        if (io_config_text(config, keys[i])[0] == '\0') {
+            io_config_why(config, keys[i], why,
+                          "not set; make certificates with 'kv cert', or for a try on loopback say "
+                          "'insecure: yes'");
+            return BASE_E_INVALID;
+        }
+    }
+    return 0;
+}
+
+static int read_http(const struct io_config *config, struct agent_settings *s, struct io_why *why)
+{
+    struct io_why inner = {""};
+    int rc = io_address_parse(slice_from_text(io_config_text(config, AGENT_KEY_HTTP_LISTEN)),
+                              HTTP_PORT, &s->http_listen, &inner);
+    if (rc != 0) {
+        io_config_why(config, AGENT_KEY_HTTP_LISTEN, why, "%s", inner.text);
+    }
+    s->core.http_port = s->http_listen.port;
+    return rc;
+}
+
+int agent_settings_read(const struct io_config *config, struct agent_settings *ret,
+                        struct io_why *why)
+{
+    struct agent_settings s = {0};
+    s.core.cluster = io_config_name(config, AGENT_KEY_CLUSTER);
+    s.core.member = io_config_name(config, AGENT_KEY_MEMBER);
+    s.core.host = base_text_from(slice_from_text(io_config_text(config, AGENT_KEY_ADVERTISE)));
+    s.core.is_nofailover = io_config_bool(config, AGENT_KEY_NOFAILOVER);
+    s.core.is_nosync = io_config_bool(config, AGENT_KEY_NOSYNC);
+    s.core.priority = (uint8_t)io_config_int(config, AGENT_KEY_PRIORITY);
+    s.core.on_crash = on_crash_of(io_config_text(config, AGENT_KEY_ON_CRASH));
+    s.token = base_text_from(slice_from_text(io_config_text(config, AGENT_KEY_TOKEN)));
+    s.is_insecure = io_config_bool(config, AGENT_KEY_INSECURE);
+    s.state_dir = io_config_text(config, AGENT_KEY_STATE_DIR);
+    s.run_dir = io_config_text(config, AGENT_KEY_RUN_DIR);
+    int rc = io_log_level_from(slice_from_text(io_config_text(config, AGENT_KEY_LOG_LEVEL)),
+                               &s.log_level);
+    rc = rc != 0 ? rc : read_nodes(config, &s, why);
+    rc = rc != 0 ? rc : read_seed(config, &s.core, why);
+    rc = rc != 0 ? rc : read_tls(config, &s, why);
+    rc = rc != 0 ? rc : read_http(config, &s, why);
+    if (rc == 0) {
+        *ret = s;
+    }
+    return rc;
+}
