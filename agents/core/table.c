@@ -10,6 +10,8 @@
     "a database runs here that our guard did not start: stop it; none is started beside it"
 #define FROZEN_TEXT \
     "the lease has run out: frozen, waits for a grant of the same epoch or for its end"
+#define FROZEN_END_TEXT \
+    "frozen while it was to hand over: ended as it stands, never thawed for that"
 #define ROW(state, goal, action, sentence) \
     { \
         AGT_STATE_##state, AGT_GOAL_##goal, AGT_DO_##action, sentence \
@@ -46,9 +48,9 @@ static const struct agt_row rows[AGT_STATE_COUNT * AGT_GOAL_COUNT] = {
     ROW(FROZEN, HOLD, CLIENTS_OUT, FROZEN_TEXT),
     ROW(FROZEN, FOLLOW, CLIENTS_OUT, FROZEN_TEXT),
     ROW(FROZEN, VOTE, CLIENTS_OUT, FROZEN_TEXT),
-    ROW(FROZEN, HAND_OVER, KILL, "frozen while it was to hand over: ended as it stands, never thawed for that"),
+    ROW(FROZEN, HAND_OVER, KILL, FROZEN_END_TEXT),
     ROW(FROZEN, REFUSED, CLIENTS_OUT, FROZEN_TEXT),
-    ROW(FROZEN, SHUTDOWN, KILL, "frozen while it was to hand over: ended as it stands, never thawed for that"),
+    ROW(FROZEN, SHUTDOWN, KILL, FROZEN_END_TEXT),
     ROW(DOWN, NONE, SETTLE, "the database of the holder is down: restarts in place, or hands back"),
     ROW(DOWN, INIT, SETTLE, "the database of the holder is down: restarts in place, or hands back"),
     ROW(DOWN, HOLD, SETTLE, "the database of the holder is down: restarts in place, or hands back"),

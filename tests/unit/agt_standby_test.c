@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unit tests of the agent's core and driver, continued: standby, rejoin, vote, restarts and
+ * strangers. One named test a rule; each ends with the world's own checks.
+ */
+#include "tests/support/cm.h"
+
+#include <string.h>
+
+#include "base/name.h"
+#include "tests/unit/agt_world.h"
+
+static struct world w;
+
+static void fresh(void)
+{
+    world_init(&w);
+}
+
+static void good(void)
+{
+    if (w.broken != NULL) {
+        fail_msg("%s", w.broken);
+    }
+}
+
+/* A standby of epoch 1 (holder b), running and receiving. */
+static void standby(void)
+{
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    assert_true(w.report.is_receiving);
+}
+
+/* The holder of epoch 2, promoted from a standby, open. */
+static void primary(void)
+{
+    standby();
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(w.report.is_open);
+}
+
+/* --- standby -----------------------------------------------------------------------------------
+ */
+
+static void test_empty_directory_is_cloned(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    w.is_upstream_open = false;
+    w.record.is_opened = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 0); /* nothing to clone from yet */
+    w.is_upstream_open = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 400);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_true(w.report.is_receiving);
+    assert_int_equal(w.report.position.lineage, 3);
+    assert_int_equal(w.guard.status.is_armed, false);
+    good();
+}
+
+static void test_standby_follows_the_new_holder_without_a_restart(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "d");
+    w.record.floor.lsn = 2000;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_true(w.orders[DB_ORDER_FOLLOW] > 0);
+    struct base_name d = world_name("d");
+    assert_true(base_name_equal(&w.db.upstream, &d));
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 0);
+    good();
+}
+
+static void test_former_holder_with_more_wal_is_rewound(void **state)
+{
+    (void)state;
+    primary();
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    w.db.lsn = 9000;
+    world_record(&w, 3, "b"); /* floor 2000 */
+    w.upstream_timeline = 3;
+    w.is_upstream_open = false;
+    w.record.is_opened = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_true(w.report.is_rejoin_needed);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0); /* not before the source has opened */
+    w.is_upstream_open = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 500);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 0);
+    assert_true(w.report.is_receiving);
+    assert_false(w.report.is_rejoin_needed);
+    good();
+}
+
+static void test_failed_rewind_becomes_a_clone_only_when_it_is_final(void **state)
+{
+    (void)state;
+    primary();
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    w.db.lsn = 9000;
+    w.rewind_status = BASE_E_UNREACHABLE;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_true(w.orders[DB_ORDER_REWIND] > 1);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 0);
+    w.rewind_status = BASE_E_STATE;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 8000);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+static void test_same_timeline_number_is_a_clone(void **state)
+{
+    (void)state;
+    primary(); /* opened timeline 2 in epoch 2 */
+    world_record(&w, 3, "b");
+    w.record.timeline = 2; /* both promoted apart to one number */
+    w.upstream_timeline = 2;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0);
+    good();
+}
+
+static void test_silent_receiver_reconnects(void **state)
+{
+    (void)state;
+    standby();
+    uint32_t before = w.orders[DB_ORDER_FOLLOW];
+    w.db.is_receiving = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_int_equal(w.orders[DB_ORDER_FOLLOW], before);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 2000);
+    assert_true(w.orders[DB_ORDER_FOLLOW] > before);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+static void test_other_system_identifier_is_left_alone(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    w.db.system_id = 12345;
+    world_agent_start(&w);
+    world_record(&w, 2, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, 0);
+    assert_int_equal(w.orders[DB_ORDER_CLONE] + w.orders[DB_ORDER_REWIND], 0);
+    assert_int_equal(w.report.db_state, MSG_DB_FAILED);
+    assert_non_null(strstr(w.report.note.text, "another cluster"));
+    good();
+}
+
+/* --- vote --------------------------------------------------------------------------------------
+ */
+
+static void test_vote_needs_promise_on_disk_and_receiver_gone(void **state)
+{
+    (void)state;
+    standby();
+    w.save_us = 50 * BASE_US_PER_MS;
+    w.attempt = (struct msg_attempt){1, 3};
+    world_order(&w, MSG_GOAL_VOTE, false);
+    world_run_ms(&w, 40);
+    assert_false(w.db.is_receiving);
+    assert_false(w.report.is_vote_valid); /* the promise is not on disk yet */
+    assert_int_equal(w.report.promised.number, 0);
+    world_run_ms(&w, 30);
+    assert_true(w.report.is_vote_valid); /* told at once, not with the next heartbeat */
+    assert_int_equal(w.report.promised.number, 3);
+    assert_int_equal(w.report.position.lsn, w.db.lsn);
+    good();
+}
+
+static void test_promise_survives_a_restart_and_ends_as_told(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 200);
+    assert_true(w.report.is_vote_valid);
+    world_agent_start(&w);
+    w.attempt = (struct msg_attempt){0, 0};
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 500); /* nothing said about the attempt's end */
+    assert_false(w.db.is_receiving);
+    assert_int_equal(w.report.promised.number, 3);
+    assert_true(w.report.is_vote_valid);
+    w.ended = (struct msg_attempt){1, 2};
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_false(w.db.is_receiving);
+    w.ended = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_true(w.db.is_receiving);
+    assert_int_equal(w.report.promised.number, 0);
+    assert_false(w.report.is_vote_valid);
+    good();
+}
+
+static void test_promise_ends_with_a_higher_epoch(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 200);
+    world_record(&w, 2, "d");
+    w.attempt = (struct msg_attempt){0, 0};
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_true(w.db.is_receiving);
+    assert_int_equal(w.report.promised.number, 0);
+    good();
+}
+
+static void test_stopped_member_votes_without_a_receiver(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    w.attempt = (struct msg_attempt){1, 1};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 400);
+    assert_int_equal(w.starts, 1);
+    assert_false(w.db.is_receiving);
+    assert_true(w.report.is_vote_valid);
+    good();
+}
+
+static void test_voter_that_wins_promotes(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 200);
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_true(w.report.is_open);
+    good();
+}
+
+/* --- restarts, rogues, others ------------------------------------------------------------------
+ */
+
+static void test_agent_restart_under_a_primary_leaves_it_alone(void **state)
+{
+    (void)state;
+    primary();
+    uint64_t opened = w.report.opened_lsn;
+    uint32_t orders = w.orders[DB_ORDER_SET_SYNC];
+    world_agent_start(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 15);
+    assert_true(w.report.is_open); /* as soon as guard, view and order are known */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.kills, 0);
+    assert_int_equal(w.report.opened_lsn, opened);
+    assert_true(w.orders[DB_ORDER_SET_SYNC] > orders); /* made sure of again */
+    assert_true(w.report.is_sync_known);
+    good();
+}
+
+static void test_restarted_agent_keeps_the_guards_deadline(void **state)
+{
+    (void)state;
+    primary();
+    world_agent_start(&w);
+    world_run_ms(&w, 50); /* no order yet */
+    struct msg_report now;
+    agt_report_peek(world_agent(&w), w.now, &now);
+    assert_int_equal(now.epoch_held, 2);
+    assert_true(now.lease_left_us > 0);
+    world_run_ms(&w, 2000);
+    assert_int_equal(w.guard.status.tree, GUARD_TREE_FROZEN);
+    good();
+}
+
+static void test_rogue_is_ended_and_never_armed(void **state)
+{
+    (void)state;
+    standby();
+    w.db.is_gated = true;        /* so that the world does not count it as ours */
+    w.db.is_in_recovery = false; /* promoted by hand */
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 400);
+    assert_int_equal(w.kills, 1);
+    assert_false(w.report.is_open);
+    good();
+}
+
+static void test_foreign_process_is_not_joined(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    w.db.is_running = true; /* started by hand, not the guard's */
+    w.db.is_ready = true;
+    w.db.is_in_recovery = true;
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, 0);
+    assert_false(w.report.is_tree_gone);
+    assert_non_null(strstr(w.report.note.text, "did not start"));
+    good();
+}
+
+static void test_new_guard_hands_back_for_its_predecessor(void **state)
+{
+    (void)state;
+    primary();
+    w.db.is_running = w.db.is_ready = false;
+    guard_core_init(&w.guard, 4712, 50 * BASE_US_PER_MS, w.now);
+    world_agent_start(&w);
+    w.record.holder_instance = 4711;
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 300);
+    assert_int_equal(w.report.instance, 4712);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_false(w.report.is_handback_clean);
+    /* the same member, a new epoch: promotes to a new timeline, without a vote */
+    uint32_t starts = w.starts;
+    world_record(&w, 3, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_int_equal(w.starts, starts + 1);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 2);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.report.position.lineage, 3);
+    good();
+}
+
+static void test_holder_without_data_hands_the_role_back(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 300);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_int_equal(w.starts, 0);
+    good();
+}
+
+static void test_stall_of_the_agent_is_noted(void **state)
+{
+    (void)state;
+    standby();
+    world_stall_ms(&w, 700);
+    world_run_ms(&w, 10);
+    assert_true(w.report.pause_worst_us >= 400 * BASE_US_PER_MS);
+    good();
+}
+
+static void test_reports_are_regular_and_bounded(void **state)
+{
+    (void)state;
+    standby();
+    uint64_t before = w.reports;
+    world_run_ms(&w, 2500);
+    assert_in_range(w.reports - before, 9, 12);
+    before = w.reports;
+    for (int i = 0; i < 50; i++) { /* connections that come and go within 50 ms */
+        agt_driver_connected(&w.driver);
+        world_run_ms(&w, 1);
+    }
+    assert_in_range(w.reports - before, 3, 7);
+    good();
+}
+
+static void test_bad_frames_are_dropped(void **state)
+{
+    (void)state;
+    standby();
+    struct net_identity node = {.role = NET_ROLE_NODE, .node_id = 1};
+    struct net_identity agent = {.role = NET_ROLE_AGENT};
+    agt_driver_receive(&w.driver, &node, SLICE_LIT("\x03garbage"));
+    agt_driver_receive(&w.driver, &node, SLICE_EMPTY);
+    agt_driver_receive(&w.driver, &agent, SLICE_LIT("\x03"));
+    assert_true(w.driver.frames_bad >= 2);
+    good();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty_directory_is_cloned),
+        cmocka_unit_test(test_standby_follows_the_new_holder_without_a_restart),
+        cmocka_unit_test(test_former_holder_with_more_wal_is_rewound),
+        cmocka_unit_test(test_failed_rewind_becomes_a_clone_only_when_it_is_final),
+        cmocka_unit_test(test_same_timeline_number_is_a_clone),
+        cmocka_unit_test(test_silent_receiver_reconnects),
+        cmocka_unit_test(test_other_system_identifier_is_left_alone),
+        cmocka_unit_test(test_vote_needs_promise_on_disk_and_receiver_gone),
+        cmocka_unit_test(test_promise_survives_a_restart_and_ends_as_told),
+        cmocka_unit_test(test_promise_ends_with_a_higher_epoch),
+        cmocka_unit_test(test_stopped_member_votes_without_a_receiver),
+        cmocka_unit_test(test_voter_that_wins_promotes),
+        cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),
+        cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),
+        cmocka_unit_test(test_rogue_is_ended_and_never_armed),
+        cmocka_unit_test(test_foreign_process_is_not_joined),
+        cmocka_unit_test(test_new_guard_hands_back_for_its_predecessor),
+        cmocka_unit_test(test_holder_without_data_hands_the_role_back),
+        cmocka_unit_test(test_stall_of_the_agent_is_noted),
+        cmocka_unit_test(test_reports_are_regular_and_bounded),
+        cmocka_unit_test(test_bad_frames_are_dropped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
