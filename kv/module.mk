@@ -19,3 +19,7 @@ TESTS += store_test
 TEST_store_test := tests/unit/store_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/env_lmdb.c
 TLIBS_store_test := cores base
 TPKG_store_test := lmdb
+TESTS += kv_service_test
+TEST_kv_service_test = tests/unit/kv_service_test.c tests/support/panic.c $(KV_GLUE) $(RAFT_GLUE) raft/store_mem.c
+TLIBS_kv_service_test := wire cores base
+TPKG_kv_service_test := libprotobuf-c

@@ -149,7 +149,7 @@ static enum kv_error encode(struct kv_service *service, const struct slot *slot)
     if (kv_wire_encode_command(&command, &service->command) != 0) {
         return KV_E_REQUEST_TOO_LARGE;
     }
-    return service->command.len > KV_REQUEST_MAX + 64 ? KV_E_REQUEST_TOO_LARGE : KV_OK;
+    return service->command.len - FRAME_HEAD > KV_REQUEST_MAX ? KV_E_REQUEST_TOO_LARGE : KV_OK;
 }
 
 /* Brings a write on its way. NO_LEADER: nobody to bring it to at present; nothing has been sent. */
@@ -313,7 +313,7 @@ static void receive_write(struct kv_service *service, uint64_t from, struct slic
     if (rc != 0 || command.origin_node != from) {
         return;
     }
-    if (kv_check_request(&command.request) != KV_OK || body.len > KV_REQUEST_MAX + 64) {
+    if (kv_check_request(&command.request) != KV_OK || body.len > KV_REQUEST_MAX) {
         refuse(service, from, &command, REFUSED_INVALID);
         return;
     }
@@ -528,6 +528,8 @@ void kv_service_close(struct kv_service *service)
     }
     service->is_halted = true;
     fail_all(service, KV_E_STOPPED, BASE_E_CLOSED);
+    reads_close(service);
+    BASE_ASSERT(service->open_calls == 0);
     service->magic = 0;
     free(service->memory);
     free(service);

@@ -95,9 +95,9 @@ struct kv_service_options {
     void (*revised)(void *user, int64_t revision);
 };
 
-/* Allocates all memory of the service (some 20 MiB of address space; pages are touched as they are
- * used). BASE_E_NOMEM. Close frees; calls still open get STOPPED first; the store must have no job
- * of it left. */
+/* Allocates all memory of the service (some 36 MiB of address space; pages are touched as they are
+ * used). BASE_E_NOMEM. Close frees; the store must have no job of it left (closed, or crashed);
+ * calls still open get STOPPED first, and the outcome of a write among them is unknown. */
 MUST_CHECK int kv_service_open(const struct kv_service_options *options, struct kv_service **ret);
 void kv_service_close(struct kv_service *service);
 void kv_service_set_node(struct kv_service *service, struct raft_node *node);

@@ -119,6 +119,8 @@ void reads_accept(struct kv_service *service, struct kv_call *call, bool is_loca
 void reads_pump(struct kv_service *service);
 void reads_tick(struct kv_service *service);
 void reads_fail(struct kv_service *service, enum kv_error error, int status);
+/* Ends what the store has dropped, or was never asked for. */
+void reads_close(struct kv_service *service);
 void service_read_ready(void *ctx, uint64_t cookie, int status);
 
 #endif

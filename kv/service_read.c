@@ -397,3 +397,14 @@ void reads_fail(struct kv_service *service, enum kv_error error, int status)
         loaded(service->options.user, status);
     }
 }
+
+void reads_close(struct kv_service *service)
+{
+    for (size_t i = 0; i < READ_JOBS_MAX; i++) {
+        struct read_job *job = &service->read_jobs[i];
+        list_fail(service, &job->calls, KV_E_STOPPED);
+        if (job->is_load && job->is_busy) {
+            load_end(job, BASE_E_CLOSED);
+        }
+    }
+}

@@ -1,0 +1,894 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key-value service on real Raft nodes: three of them in one process, over stores in memory and
+ * a net that loses nothing but what a test cuts. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rand.h"
+#include "kv/core/apply.h"
+#include "kv/service.h"
+#include "proto/wire/kv.h"
+#include "raft/node.h"
+#include "raft/store_mem.h"
+#include "tests/support/cm.h"
+
+#define NODES 3u
+#define PACKETS_MAX 4096u
+#define CALLS 64u
+
+struct packet {
+    size_t from;
+    size_t to;
+    size_t len;
+    uint8_t *data;
+};
+
+struct world;
+struct host {
+    struct world *world;
+    uint64_t id;
+    uint64_t life;
+    struct store_mem *store;
+    struct raft_node *node;
+    struct kv_service *service;
+    bool is_disk_hanging;
+    bool is_cut; /* from the other nodes */
+    int swaps_won;
+    int swaps_void;
+    int loaded;
+    int load_status;
+    int halted;
+    int64_t revised;
+    struct kv_swapped last_swap;
+    uint8_t blob[64];
+};
+
+struct world {
+    int64_t now_ms;
+    struct base_rand rand;
+    struct host hosts[NODES];
+    struct packet packets[PACKETS_MAX];
+    size_t packet_count;
+};
+
+/* A call with room for its request and its answer. */
+struct ask {
+    struct kv_call call;
+    struct kv_request request;
+    bool is_done;
+    enum kv_error error;
+    size_t len;
+    struct kv_response response;
+    struct base_arena arena;
+    uint8_t bytes[4096];
+    uint8_t memory[8192];
+    char value[32];
+};
+
+/* --- ports --- */
+
+static struct base_mono now_of(const struct world *world)
+{
+    return (struct base_mono){(world->now_ms + 1000) * BASE_US_PER_MS};
+}
+
+static struct base_mono clock_now(void *ctx)
+{
+    const struct host *host = ctx;
+    return now_of(host->world);
+}
+
+static struct base_wall clock_wall(void *ctx)
+{
+    (void)ctx;
+    return (struct base_wall){0};
+}
+
+static bool net_send(void *ctx, uint64_t link, struct slice payload)
+{
+    const struct host *host = ctx;
+    struct world *world = host->world;
+    size_t to = link - 1;
+    if (host->is_cut || world->hosts[to].is_cut || world->packet_count == PACKETS_MAX) {
+        return false;
+    }
+    struct packet *packet = &world->packets[world->packet_count++];
+    *packet = (struct packet){host->id - 1, to, payload.len, malloc(payload.len)};
+    assert_non_null(packet->data);
+    memcpy(packet->data, payload.data, payload.len);
+    return true;
+}
+
+/* --- what the service tells --- */
+
+static void on_swapped(void *user, const struct kv_swapped *swapped)
+{
+    struct host *host = user;
+    host->swaps_won += swapped->is_won && !swapped->is_loaded;
+    host->swaps_void += !swapped->is_won;
+    host->loaded += swapped->is_loaded;
+    host->last_swap = *swapped;
+    assert_true(swapped->blob.len <= sizeof(host->blob));
+    if (swapped->blob.len > 0) {
+        memcpy(host->blob, swapped->blob.data, swapped->blob.len);
+    }
+}
+
+static void on_revised(void *user, int64_t revision)
+{
+    struct host *host = user;
+    assert_true(revision > host->revised);
+    host->revised = revision;
+}
+
+static void on_halted(void *user, int status)
+{
+    struct host *host = user;
+    host->halted = status;
+}
+
+static void on_loaded(void *user, int status)
+{
+    struct host *host = user;
+    host->load_status = status;
+}
+
+/* --- the world --- */
+
+static struct slice member_urls[] = {SLICE_LIT("http://127.0.0.1:2379")};
+static struct kv_member members[] = {
+    {.id = 1, .name = SLICE_LIT("n1"), .client_urls = {member_urls, 1}},
+    {.id = 2, .name = SLICE_LIT("n2"), .client_urls = {member_urls, 1}},
+    {.id = 3, .name = SLICE_LIT("n3"), .client_urls = {member_urls, 1}},
+};
+
+static void boot(struct host *host)
+{
+    struct raft_member raft_members[NODES];
+    struct raft_machine machine;
+    memset(raft_members, 0, sizeof(raft_members));
+    for (size_t i = 0; i < NODES; i++) {
+        raft_members[i].id = i + 1;
+    }
+    host->life++;
+    host->revised = 0;
+    struct kv_service_options options = {.store = store_mem_port(host->store),
+                                         .net = {.ctx = host, .send = net_send},
+                                         .cluster_id = 77,
+                                         .member_id = host->id,
+                                         .life = host->life * 100 + host->id,
+                                         .quota_bytes = 64u << 20,
+                                         .version = SLICE_LIT("3.4.23"),
+                                         .members = {members, NODES},
+                                         .user = host,
+                                         .swapped = on_swapped,
+                                         .halted = on_halted,
+                                         .revised = on_revised};
+    struct raft_node_config config = {.cluster_id = 77,
+                                      .id = host->id,
+                                      .members = raft_members,
+                                      .member_count = NODES,
+                                      .seed = host->id * 1000 + host->life};
+    struct raft_node_ports ports = {.store = store_mem_port(host->store),
+                                    .net = {.ctx = host, .send = net_send},
+                                    .clock = {.ctx = host, .now = clock_now, .wall = clock_wall}};
+    assert_int_equal(kv_service_open(&options, &host->service), 0);
+    kv_service_machine(host->service, &machine);
+    assert_int_equal(raft_node_create(&config, &ports, &machine, &host->node), 0);
+    kv_service_set_node(host->service, host->node);
+    raft_node_start(host->node);
+}
+
+static void crash(struct host *host)
+{
+    store_mem_crash(host->store);
+    kv_service_close(host->service);
+    host->service = NULL;
+    host->node = raft_node_destroy(host->node);
+}
+
+static void deliver(struct world *world)
+{
+    size_t count = world->packet_count; /* what is sent meanwhile comes a millisecond later */
+    for (size_t i = 0; i < count; i++) {
+        struct packet packet = world->packets[i];
+        struct host *host = &world->hosts[packet.to];
+        struct slice payload = slice_from(packet.data, packet.len);
+        if (host->node != NULL && !host->is_cut && !world->hosts[packet.from].is_cut) {
+            if (packet.data[0] == NET_FRAME_KV) {
+                kv_service_receive(host->service, packet.from + 1, payload);
+            } else {
+                assert_int_equal(raft_node_receive(host->node, packet.from + 1, payload), 0);
+            }
+        }
+        free(packet.data);
+    }
+    memmove(world->packets, world->packets + count,
+            (world->packet_count - count) * sizeof(world->packets[0]));
+    world->packet_count -= count;
+}
+
+static void step(struct world *world)
+{
+    world->now_ms++;
+    deliver(world);
+    for (size_t i = 0; i < NODES; i++) {
+        struct host *host = &world->hosts[i];
+        if (host->node == NULL) {
+            continue;
+        }
+        if (!host->is_disk_hanging) {
+            while (store_mem_run_one(host->store)) {
+            }
+            if (world->now_ms % 2 == 0) {
+                store_mem_commit(host->store);
+            }
+            (void)store_mem_complete(host->store);
+        }
+        if (raft_node_deadline(host->node).us <= now_of(world).us) {
+            raft_node_tick(host->node);
+        }
+        if (world->now_ms % 20 == 0) {
+            kv_service_tick(host->service, now_of(world));
+        }
+    }
+}
+
+static struct host *leader_of(struct world *world)
+{
+    for (size_t i = 0; i < NODES; i++) {
+        struct raft_node_status status;
+        struct host *host = &world->hosts[i];
+        if (host->node != NULL && !host->is_cut) {
+            raft_node_status(host->node, &status);
+            if (status.role == RAFT_LEADER && status.has_applied_own_term) {
+                return host;
+            }
+        }
+    }
+    return NULL;
+}
+
+static struct host *wait_leader(struct world *world)
+{
+    for (int i = 0; i < 10000 && leader_of(world) == NULL; i++) {
+        step(world);
+    }
+    assert_non_null(leader_of(world));
+    for (int i = 0; i < 100; i++) { /* the others hear of it */
+        step(world);
+    }
+    return leader_of(world);
+}
+
+static struct host *follower_of(struct world *world)
+{
+    const struct host *leader = leader_of(world);
+    for (size_t i = 0; i < NODES; i++) {
+        if (&world->hosts[i] != leader && world->hosts[i].node != NULL) {
+            return &world->hosts[i];
+        }
+    }
+    return NULL;
+}
+
+static int setup(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    world->rand = base_rand_make(9, 9);
+    for (size_t i = 0; i < NODES; i++) {
+        struct host *host = &world->hosts[i];
+        *host = (struct host){.world = world, .id = i + 1, .store = store_mem_create()};
+        assert_non_null(host->store);
+        boot(host);
+    }
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *world = *state;
+    for (size_t i = 0; i < NODES; i++) {
+        if (world->hosts[i].node != NULL) {
+            crash(&world->hosts[i]);
+        }
+        world->hosts[i].store = store_mem_destroy(world->hosts[i].store);
+    }
+    for (size_t i = 0; i < world->packet_count; i++) {
+        free(world->packets[i].data);
+    }
+    free(world);
+    return 0;
+}
+
+/* --- calls --- */
+
+static void ask_done(struct kv_call *call, enum kv_error error, struct slice response)
+{
+    struct ask *ask = call->user;
+    assert_false(ask->is_done);
+    ask->is_done = true;
+    ask->error = error;
+    ask->len = response.len;
+    if (error == KV_OK && response.len > 0 && response.len <= sizeof(ask->bytes)) {
+        memcpy(ask->bytes, response.data, response.len);
+        ask->arena = base_arena_over(ask->memory, sizeof(ask->memory));
+        assert_int_equal(kv_wire_decode_response((enum kv_kind)ask->request.kind,
+                                                 slice_from(ask->bytes, response.len), &ask->arena,
+                                                 &ask->response),
+                         0);
+    }
+}
+
+static enum kv_error ask_send(struct host *host, struct ask *ask, struct kv_request request)
+{
+    ask->request = request;
+    ask->is_done = false;
+    ask->call =
+        (struct kv_call){.request = &ask->request,
+                         .deadline = base_mono_add_us(now_of(host->world), KV_TIMEOUT_DEFAULT_US),
+                         .user = ask,
+                         .done = ask_done};
+    return request.kind == KV_KIND_SWAP ? kv_service_swap(host->service, &ask->call)
+                                        : kv_service_submit(host->service, &ask->call);
+}
+
+static void ask_wait(struct world *world, struct ask *ask)
+{
+    for (int i = 0; i < 10000 && !ask->is_done; i++) {
+        step(world);
+    }
+    assert_true(ask->is_done);
+}
+
+static enum kv_error ask_now(struct host *host, struct ask *ask, struct kv_request request)
+{
+    enum kv_error error = ask_send(host, ask, request);
+    if (error == KV_OK) {
+        ask_wait(host->world, ask);
+        error = ask->error;
+    }
+    return error;
+}
+
+static struct kv_request put_of(const char *key, const char *value)
+{
+    return (struct kv_request){
+        .kind = KV_KIND_PUT, .put = {.key = slice_from_text(key), .value = slice_from_text(value)}};
+}
+
+static struct kv_request get_of(const char *key)
+{
+    return (struct kv_request){.kind = KV_KIND_RANGE, .range = {.key = slice_from_text(key)}};
+}
+
+static void assert_equal_states(struct world *world)
+{
+    uint32_t first = 0;
+    for (int i = 0; i < 500; i++) {
+        step(world);
+    }
+    for (size_t i = 0; i < NODES; i++) {
+        uint32_t hash = 0;
+        assert_int_equal(kv_core_hash(store_mem_txn(world->hosts[i].store), &hash), 0);
+        first = i == 0 ? hash : first;
+        assert_int_equal(hash, first);
+    }
+}
+
+static void put_and_get_through_any_node(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct host *leader = wait_leader(world);
+    for (size_t i = 0; i < NODES; i++) {
+        struct host *host = &world->hosts[i];
+        (void)snprintf(ask.value, sizeof(ask.value), "from %zu", i);
+        assert_int_equal(ask_now(host, &ask, put_of("k", ask.value)), KV_OK);
+        assert_int_equal(ask.response.put.header.revision, (int64_t)i + 2);
+        assert_int_equal(ask.response.put.header.member_id, host->id);
+        assert_int_equal(ask.response.put.header.cluster_id, 77);
+        assert_int_equal(ask.response.put.header.raft_term, 1);
+        for (size_t reader = 0; reader < NODES; reader++) {
+            struct ask read;
+            assert_int_equal(ask_now(&world->hosts[reader], &read, get_of("k")), KV_OK);
+            const struct kv_pair *pair = &read.response.range.kvs.items[0];
+            assert_true(slice_equal(pair->value, slice_from_text(ask.value)));
+            assert_int_equal(pair->version, (int64_t)i + 1);
+            assert_int_equal(read.response.range.header.raft_term, 1);
+        }
+    }
+    assert_int_equal(kv_service_open_calls(leader->service), 0);
+    assert_equal_states(world);
+    assert_int_equal(world->hosts[0].revised, 4);
+    assert_int_equal(kv_service_revision(world->hosts[2].service), 4);
+}
+
+static void refused_at_the_door(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct host *leader = wait_leader(world);
+    assert_int_equal(ask_send(leader, &ask, put_of("", "")), KV_E_KEY_NOT_PROVIDED);
+    assert_int_equal(ask_send(leader, &ask, put_of("/quorate/x", "")), KV_E_PERMISSION_DENIED);
+    static uint8_t large[KV_REQUEST_MAX];
+    struct kv_request request = put_of("k", "");
+    request.put.value = slice_from(large, sizeof(large));
+    assert_int_equal(ask_send(leader, &ask, request), KV_E_REQUEST_TOO_LARGE);
+    request.put.value.len -= 100;
+    assert_int_equal(ask_now(leader, &ask, request), KV_OK);
+    assert_int_equal(ask_now(follower_of(world), &ask, request), KV_OK);
+    request = get_of("k");
+    request.range.revision = 99;
+    assert_int_equal(ask_now(leader, &ask, request), KV_E_FUTURE_REVISION);
+    request = put_of("none", "");
+    request.put.is_ignore_value = true;
+    assert_int_equal(ask_now(follower_of(world), &ask, request), KV_E_KEY_NOT_FOUND);
+    request = (struct kv_request){.kind = KV_KIND_NONE};
+    assert_int_equal(ask_send(leader, &ask, request), KV_E_MALFORMED);
+}
+
+static void status_and_members(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct host *leader = wait_leader(world);
+    assert_int_equal(ask_now(leader, &ask, put_of("k", "v")), KV_OK);
+    assert_int_equal(ask_now(leader, &ask, (struct kv_request){.kind = KV_KIND_STATUS}), KV_OK);
+    const struct kv_status_response *status = &ask.response.status;
+    assert_int_equal(status->leader, leader->id);
+    assert_int_equal(status->raft_term, 1);
+    assert_int_equal(status->raft_index, status->raft_applied_index);
+    assert_int_equal(status->header.revision, 2);
+    assert_true(status->db_size > 0);
+    assert_true(slice_equal(status->version, SLICE_LIT("3.4.23")));
+    for (int linearizable = 0; linearizable < 2; linearizable++) {
+        struct kv_request request = {.kind = KV_KIND_MEMBER_LIST,
+                                     .member_list = {linearizable == 1}};
+        assert_int_equal(ask_now(follower_of(world), &ask, request), KV_OK);
+        assert_int_equal(ask.response.member_list.members.count, NODES);
+        assert_true(slice_equal(ask.response.member_list.members.items[2].name, SLICE_LIT("n3")));
+        assert_int_equal(ask.response.member_list.header.revision, 0);
+    }
+}
+
+/* --- swaps --- */
+
+static struct kv_request swap_of(struct host *leader, uint64_t epoch)
+{
+    static struct kv_swap_put puts[] = {{.key = SLICE_LIT("/quorate/v1/clusters/pg/record")}};
+    struct raft_node_status status;
+    raft_node_status(leader->node, &status);
+    puts[0].value = SLICE_LIT("{\"epoch\":1}");
+    return (struct kv_request){.kind = KV_KIND_SWAP,
+                               .swap = {.name = SLICE_LIT("pg"),
+                                        .expect_epoch = epoch - 1,
+                                        .expect_revision = epoch - 1,
+                                        .term = status.term,
+                                        .new_epoch = epoch,
+                                        .new_revision = epoch,
+                                        .blob = SLICE_LIT("the record"),
+                                        .puts = {puts, 1}}};
+}
+
+static void swaps_reach_every_node(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct host *leader = wait_leader(world);
+    assert_int_equal(ask_send(follower_of(world), &ask, swap_of(leader, 1)), KV_E_NOT_LEADER);
+    assert_int_equal(ask_now(leader, &ask, swap_of(leader, 1)), KV_OK);
+    assert_int_equal(ask_now(leader, &ask, swap_of(leader, 1)), KV_E_SWAP_VOID);
+    struct kv_request stale = swap_of(leader, 2);
+    stale.swap.term--;
+    assert_int_equal(ask_send(leader, &ask, stale),
+                     stale.swap.term == 0 ? KV_E_MALFORMED : KV_E_NOT_LEADER);
+    assert_int_equal(ask_now(leader, &ask, swap_of(leader, 2)), KV_OK);
+    for (int i = 0; i < 200; i++) {
+        step(world);
+    }
+    for (size_t i = 0; i < NODES; i++) {
+        const struct host *host = &world->hosts[i];
+        assert_int_equal(host->swaps_won, 2);
+        assert_int_equal(host->swaps_void, 1);
+        assert_int_equal(host->last_swap.epoch, 2);
+        assert_int_equal(host->last_swap.expect_epoch, 1);
+        assert_int_equal(host->last_swap.kv_revision, 3);
+        assert_memory_equal(host->blob, "the record", 10);
+    }
+    struct kv_request client = swap_of(leader, 3);
+    ask.request = client;
+    ask.call.request = &ask.request;
+    assert_int_equal(kv_service_submit(leader->service, &ask.call), KV_E_PERMISSION_DENIED);
+    assert_int_equal(ask_now(leader, &ask, get_of("/quorate/v1/clusters/pg/record")), KV_OK);
+    assert_int_equal(ask.response.range.kvs.items[0].version, 2);
+}
+
+static void records_are_loaded_after_a_restart(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct host *leader = wait_leader(world);
+    assert_int_equal(ask_now(leader, &ask, swap_of(leader, 1)), KV_OK);
+    for (int i = 0; i < 200; i++) {
+        step(world);
+    }
+    struct host *host = follower_of(world);
+    crash(host);
+    boot(host);
+    host->load_status = 1;
+    assert_int_equal(kv_service_load_records(host->service, on_loaded), 0);
+    assert_int_equal(kv_service_load_records(host->service, on_loaded), BASE_E_BUSY);
+    for (int i = 0; i < 100; i++) {
+        step(world);
+    }
+    assert_int_equal(host->load_status, 0);
+    assert_int_equal(host->loaded, 1);
+    assert_int_equal(host->last_swap.epoch, 1);
+    assert_int_equal(kv_service_revision(host->service), 2);
+}
+
+/* --- leaders that come and go --- */
+
+struct proof {
+    struct kv_barrier barrier;
+    int status;
+};
+
+static void proof_done(struct kv_barrier *barrier, int status)
+{
+    struct proof *proof = barrier->user;
+    assert_int_equal(proof->status, 1);
+    proof->status = status;
+}
+
+static void proofs_of_leadership(void **state)
+{
+    struct world *world = *state;
+    struct proof proofs[10];
+    struct host *leader = wait_leader(world);
+    for (size_t i = 0; i < BASE_COUNT_OF(proofs); i++) {
+        proofs[i] = (struct proof){{.user = &proofs[i], .done = proof_done}, 1};
+        assert_int_equal(kv_service_barrier(leader->service, &proofs[i].barrier), 0);
+    }
+    assert_int_equal(kv_service_barrier(follower_of(world)->service, &proofs[0].barrier),
+                     BASE_E_NOTLEADER);
+    for (int i = 0; i < 100; i++) {
+        step(world);
+    }
+    for (size_t i = 0; i < BASE_COUNT_OF(proofs); i++) {
+        assert_int_equal(proofs[i].status, 0);
+        proofs[i].status = 1;
+    }
+    leader->is_cut = true;
+    assert_int_equal(kv_service_barrier(leader->service, &proofs[0].barrier), 0);
+    for (int i = 0; i < 3000; i++) {
+        step(world);
+    }
+    assert_true(proofs[0].status < 0);
+}
+
+static void writes_survive_a_change_of_leader(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct ask lost;
+    struct host *old = wait_leader(world);
+    old->is_cut = true;
+    assert_int_equal(ask_send(old, &lost, put_of("k", "lost")), KV_OK);
+    struct host *other = &world->hosts[old->id % NODES];
+    assert_int_equal(ask_send(other, &ask, put_of("k", "kept")), KV_OK);
+    ask_wait(world, &ask);
+    /* it was passed on to the old leader in vain, or found the new one */
+    assert_true(ask.error == KV_OK || ask.error == KV_E_TIMEOUT_LEADER ||
+                ask.error == KV_E_NO_LEADER);
+    struct host *leader = wait_leader(world);
+    assert_ptr_not_equal(leader, old);
+    assert_int_equal(ask_now(leader, &ask, put_of("k", "new")), KV_OK);
+    ask_wait(world, &lost);
+    assert_int_equal(lost.error, KV_E_LEADER_CHANGED);
+    old->is_cut = false;
+    for (int i = 0; i < 1000; i++) {
+        step(world);
+    }
+    assert_int_equal(ask_now(old, &ask, get_of("k")), KV_OK);
+    assert_true(slice_equal(ask.response.range.kvs.items[0].value, SLICE_LIT("new")));
+    assert_equal_states(world);
+}
+
+static void without_a_leader(void **state)
+{
+    struct world *world = *state;
+    struct ask write;
+    struct ask read;
+    struct ask local;
+    (void)wait_leader(world);
+    assert_int_equal(ask_now(&world->hosts[0], &write, put_of("k", "v")), KV_OK);
+    assert_equal_states(world);
+    world->hosts[1].is_cut = true;
+    world->hosts[2].is_cut = true;
+    for (int i = 0; i < 1000; i++) {
+        step(world);
+    }
+    int64_t start = world->now_ms;
+    assert_int_equal(ask_send(&world->hosts[0], &write, put_of("k", "v")), KV_OK);
+    assert_int_equal(ask_send(&world->hosts[0], &read, get_of("k")), KV_OK);
+    struct kv_request request = get_of("k");
+    request.range.is_serializable = true;
+    assert_int_equal(ask_now(&world->hosts[0], &local, request), KV_OK);
+    assert_int_equal(local.response.range.count, 1);
+    ask_wait(world, &write);
+    ask_wait(world, &read);
+    assert_int_equal(write.error, KV_E_NO_LEADER);
+    assert_int_equal(read.error, KV_E_NO_LEADER);
+    assert_in_range(world->now_ms - start, 0, 2000);
+    assert_int_equal(ask_send(&world->hosts[0], &write, put_of("k", "v")), KV_E_NO_LEADER);
+    world->hosts[1].is_cut = false;
+    (void)wait_leader(world);
+    assert_int_equal(ask_now(&world->hosts[0], &write, put_of("k", "v")), KV_OK);
+}
+
+static void parked_writes_go_to_the_next_leader(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct host *old = wait_leader(world);
+    struct host *other = follower_of(world);
+    struct raft_node_status status;
+    crash(old);
+    do { /* until it has noticed */
+        step(world);
+        raft_node_status(other->node, &status);
+    } while (status.leader_id == old->id);
+    int64_t start = world->now_ms;
+    assert_int_equal(ask_now(other, &ask, put_of("k", "v")), KV_OK);
+    assert_in_range(world->now_ms - start, 0, 1400);
+    boot(old);
+    (void)wait_leader(world);
+    assert_equal_states(world);
+}
+
+/* --- bounds --- */
+
+static void large_answers_take_turns(void **state)
+{
+    struct world *world = *state;
+    static struct ask asks[CALLS];
+    static uint8_t megabyte[1 << 20];
+    struct host *leader = wait_leader(world);
+    char key[16];
+    for (int i = 0; i < 10; i++) {
+        (void)snprintf(key, sizeof(key), "k%d", i);
+        struct kv_request request = put_of(key, "");
+        request.put.value = slice_from(megabyte, sizeof(megabyte));
+        assert_int_equal(ask_now(leader, &asks[0], request), KV_OK);
+    }
+    for (size_t i = 0; i < CALLS; i++) {
+        assert_int_equal(ask_send(leader, &asks[i], get_of("k3")), KV_OK);
+    }
+    for (size_t i = 0; i < CALLS; i++) {
+        ask_wait(world, &asks[i]);
+        assert_int_equal(asks[i].error, KV_OK);
+        assert_true(asks[i].len > sizeof(megabyte));
+    }
+    struct kv_request all = get_of("k");
+    all.range.range_end = SLICE_LIT("l");
+    assert_int_equal(ask_now(leader, &asks[0], all), KV_E_RESPONSE_TOO_LARGE);
+    all.range.limit = 7;
+    assert_int_equal(ask_now(leader, &asks[0], all), KV_OK);
+    /* of a write only the answer is lost */
+    struct kv_request gone = {
+        .kind = KV_KIND_DELETE,
+        .delete_range = {.key = SLICE_LIT("k"), .range_end = SLICE_LIT("l"), .is_prev_kv = true}};
+    assert_int_equal(ask_now(leader, &asks[0], gone), KV_E_RESPONSE_TOO_LARGE);
+    all.range.is_count_only = true;
+    assert_int_equal(ask_now(leader, &asks[0], all), KV_OK);
+    assert_int_equal(asks[0].response.range.count, 0);
+    assert_equal_states(world);
+}
+
+static void full_store_takes_no_more_puts(void **state)
+{
+    struct world *world = *state;
+    static uint8_t megabyte[1 << 20];
+    struct ask ask;
+    struct host *leader = wait_leader(world);
+    struct kv_request request = put_of("k", "");
+    request.put.value = slice_from(megabyte, sizeof(megabyte));
+    enum kv_error error = KV_OK;
+    for (int i = 0; i < 100 && error == KV_OK; i++) {
+        error = ask_now(leader, &ask, request);
+        for (int j = 0; j < 30; j++) {
+            step(world);
+        }
+    }
+    assert_int_equal(error, KV_E_NO_SPACE);
+    assert_int_equal(ask_now(leader, &ask, get_of("k")), KV_OK);
+    struct kv_request gone = {.kind = KV_KIND_DELETE, .delete_range = {.key = SLICE_LIT("k")}};
+    assert_int_equal(ask_now(leader, &ask, gone), KV_OK);
+    assert_int_equal(ask_now(leader, &ask, swap_of(leader, 1)), KV_OK);
+}
+
+static void too_many_calls_are_refused(void **state)
+{
+    struct world *world = *state;
+    static struct ask asks[KV_CALLS_MAX + 1];
+    struct host *leader = wait_leader(world);
+    size_t refused = 0;
+    for (size_t i = 0; i < BASE_COUNT_OF(asks); i++) {
+        enum kv_error error =
+            ask_send(leader, &asks[i], i % 2 == 0 ? put_of("k", "v") : get_of("k"));
+        assert_true(error == KV_OK || error == KV_E_TOO_MANY_REQUESTS);
+        asks[i].is_done = error != KV_OK;
+        asks[i].error = error;
+        refused += error != KV_OK;
+    }
+    assert_int_equal(refused, 1);
+    for (size_t i = 0; i < BASE_COUNT_OF(asks); i++) {
+        ask_wait(world, &asks[i]);
+        assert_int_equal(asks[i].error, i < KV_CALLS_MAX ? KV_OK : KV_E_TOO_MANY_REQUESTS);
+    }
+    assert_int_equal(kv_service_open_calls(leader->service), 0);
+}
+
+static void failed_store_stops_the_node(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct host *leader = wait_leader(world);
+    store_mem_fail_at(leader->store, 1, BASE_E_NOSPACE);
+    assert_int_equal(ask_send(leader, &ask, put_of("k", "v")), KV_OK);
+    ask_wait(world, &ask);
+    assert_int_equal(leader->halted, BASE_E_NOSPACE);
+    /* it may have reached the others: either answer leaves that open */
+    assert_true(ask.error == KV_E_STOPPED || ask.error == KV_E_LEADER_CHANGED);
+    assert_int_equal(ask_send(leader, &ask, get_of("k")), KV_E_STOPPED);
+    assert_int_equal(kv_service_open_calls(leader->service), 0);
+}
+
+static void hanging_disk_does_not_hold_answers_back(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct host *leader = wait_leader(world);
+    struct host *follower = follower_of(world);
+    follower->is_disk_hanging = true;
+    assert_int_equal(ask_now(leader, &ask, put_of("k", "v")), KV_OK);
+    assert_int_equal(ask_send(follower, &ask, get_of("k")), KV_OK);
+    for (int i = 0; i < 300; i++) {
+        step(world);
+    }
+    follower->is_disk_hanging = false;
+    ask_wait(world, &ask);
+    assert_int_equal(ask.error, KV_OK);
+    assert_int_equal(ask.response.range.count, 1);
+}
+
+/* --- frames from outside --- */
+
+static void damaged_frames_do_no_harm(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    uint8_t bytes[256];
+    struct host *leader = wait_leader(world);
+    struct kv_command command = {
+        .origin_node = 2, .origin_life = 1, .request_id = 5000, .request = put_of("key", "value")};
+    for (int i = 0; i < 3000; i++) {
+        struct buf out = buf_over(bytes, sizeof(bytes));
+        buf_put_u8(&out, NET_FRAME_KV);
+        buf_put_u8(&out, (uint8_t)base_rand_between(&world->rand, 0, 3));
+        assert_int_equal(kv_wire_encode_command(&command, &out), 0);
+        bytes[base_rand_between(&world->rand, 1, out.len - 1)] =
+            (uint8_t)base_rand_between(&world->rand, 0, 255);
+        size_t len = base_rand_between(&world->rand, 0, out.len);
+        kv_service_receive(leader->service, 2, slice_from(bytes, len));
+        if (i % 20 == 0) {
+            step(world);
+        }
+    }
+    assert_int_equal(ask_now(leader, &ask, put_of("k", "v")), KV_OK);
+    /* a swap or a write of another node's name is not passed on */
+    struct buf out = buf_over(bytes, sizeof(bytes));
+    int64_t before = kv_service_revision(leader->service);
+    buf_put_u8(&out, NET_FRAME_KV);
+    buf_put_u8(&out, 1);
+    command.request = swap_of(leader, 1);
+    assert_int_equal(kv_wire_encode_command(&command, &out), 0);
+    kv_service_receive(leader->service, 2, buf_slice(&out));
+    kv_service_receive(leader->service, 3, buf_slice(&out));
+    for (int i = 0; i < 200; i++) {
+        step(world);
+    }
+    assert_int_equal(kv_service_revision(leader->service), before);
+    assert_int_equal(leader->swaps_won + leader->swaps_void, 0);
+    assert_equal_states(world);
+}
+
+/* --- many writes while leaders crash: nothing acknowledged is lost --- */
+
+static void crashes_lose_no_acknowledged_put(void **state)
+{
+    struct world *world = *state;
+    static struct ask asks[CALLS];
+    static char newest[CALLS][32]; /* acknowledged value per key */
+    char keys[CALLS][32];
+    int acknowledged = 0;
+    for (size_t i = 0; i < CALLS; i++) {
+        (void)snprintf(keys[i], sizeof(keys[i]), "k%zu", i);
+        asks[i].is_done = true;
+        asks[i].error = KV_E_STOPPED;
+        newest[i][0] = 0;
+    }
+    for (int round = 0; round < 6000; round++) {
+        size_t i = base_rand_between(&world->rand, 0, CALLS - 1);
+        struct host *host = &world->hosts[base_rand_between(&world->rand, 0, NODES - 1)];
+        if (asks[i].is_done && newest[i][0] == 0 && host->node != NULL) {
+            (void)snprintf(asks[i].value, sizeof(asks[i].value), "v%d", round);
+            asks[i].error = ask_send(host, &asks[i], put_of(keys[i], asks[i].value));
+            asks[i].is_done = asks[i].error != KV_OK;
+        }
+        for (size_t k = 0; k < CALLS; k++) {
+            if (asks[k].is_done && asks[k].error == KV_OK && newest[k][0] == 0) {
+                memcpy(newest[k], asks[k].value, sizeof(newest[k]));
+                acknowledged++;
+            }
+        }
+        if (round % 500 == 250) {
+            struct host *victim = leader_of(world);
+            if (victim != NULL) {
+                crash(victim);
+            }
+        } else if (round % 500 == 400) {
+            for (size_t n = 0; n < NODES; n++) {
+                if (world->hosts[n].node == NULL) {
+                    boot(&world->hosts[n]);
+                }
+            }
+        }
+        step(world);
+    }
+    struct host *leader = wait_leader(world);
+    assert_in_range(acknowledged, CALLS / 2, CALLS);
+    for (size_t i = 0; i < CALLS; i++) {
+        struct ask read;
+        if (newest[i][0] != 0) {
+            assert_int_equal(ask_now(leader, &read, get_of(keys[i])), KV_OK);
+            assert_int_equal(read.response.range.count, 1);
+            assert_true(
+                slice_equal(read.response.range.kvs.items[0].value, slice_from_text(newest[i])));
+        }
+    }
+    for (size_t i = 0; i < CALLS; i++) {
+        ask_wait(world, &asks[i]);
+    }
+    assert_equal_states(world);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(put_and_get_through_any_node),
+        CASE(refused_at_the_door),
+        CASE(status_and_members),
+        CASE(swaps_reach_every_node),
+        CASE(records_are_loaded_after_a_restart),
+        CASE(proofs_of_leadership),
+        CASE(writes_survive_a_change_of_leader),
+        CASE(without_a_leader),
+        CASE(parked_writes_go_to_the_next_leader),
+        CASE(large_answers_take_turns),
+        CASE(full_store_takes_no_more_puts),
+        CASE(too_many_calls_are_refused),
+        CASE(failed_store_stops_the_node),
+        CASE(hanging_disk_does_not_hold_answers_back),
+        CASE(damaged_frames_do_no_harm),
+        CASE(crashes_lose_no_acknowledged_put),
+    };
+    return cmocka_run_group_tests_name("kv_service", tests, NULL, NULL);
+}
