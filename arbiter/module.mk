@@ -11,3 +11,7 @@ TLIBS_arb_sync_test := cores base
 TESTS += arb_minisim_test
 TEST_arb_minisim_test := tests/unit/arb_minisim_test.c tests/support/panic.c
 TLIBS_arb_minisim_test := cores base
+TESTS += arb_driver_test
+TEST_arb_driver_test := tests/unit/arb_driver_test.c tests/support/panic.c
+TLIBS_arb_driver_test := glue wire cores base
+TPKG_arb_driver_test := libprotobuf-c

@@ -96,7 +96,7 @@ static void say_vote(struct arb_turn *t, const struct arb_view *view, bool was_v
     note->c = view->report.position.lsn;
 }
 
-/* Every report that was taken in gets an answer: the holder's with the confirmation, all others at
+/* Every report that was taken in is answered: the holder's with the confirmation, all others at
  * once. */
 static void on_report(struct arb_turn *t)
 {

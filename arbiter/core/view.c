@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Views of the members: taking reports in, telling processes of one name apart, freshness.
  *
- * A late or doubled frame never overwrites a newer one. A process with another guard gets a name
+ * A late or doubled frame never overwrites a newer one. A process with another guard takes a name
  * only when the one that has it is silent for four heartbeats: two hosts with one name must never
  * speak in turn.
  */
@@ -79,7 +79,7 @@ bool arb_has_database(const struct arb_view *view)
            view->report.position.lineage != 0;
 }
 
-/* An order that only refuses, for a process that gets no view. */
+/* An order that only refuses, for a process without a view. */
 static void refuse(struct arb_turn *t, enum arb_refusal why, enum msg_goal goal)
 {
     struct msg_order *order = &t->fx->refusal;
