@@ -80,12 +80,13 @@ static int take_globals(int *argc, char **argv, char **flags, int *ret_flags)
 
 static int read_settings(struct cli *cli, int flags_count, char **flags)
 {
-    char file[FLAG_MAX] = "";
+    static char file[FLAG_MAX]; /* the settings keep pointing to the specification */
+    static struct io_config_spec spec;
     const char *home = getenv("HOME");
     if (home != NULL) {
         (void)snprintf(file, sizeof(file), "%s/.config/quorate/kv.yml", home);
     }
-    const struct io_config_spec spec = {
+    spec = (struct io_config_spec){
         .program = "kv",
         .summary = "Command line of a Quorate cluster",
         .default_file = file[0] == '\0' ? NULL : file,
@@ -198,6 +199,35 @@ static int unpack_answer(const struct io_grpc_answer *answer,
                                    answer->endpoint);
 }
 
+/* Asks one endpoint after the other while the answer is "somebody else knows" (UNAVAILABLE). */
+static int call_any(struct io_grpc_client *client, const char *path, struct slice request,
+                    uint32_t timeout_ms, struct io_grpc_answer *ret, struct io_why *why)
+{
+    size_t count = io_grpc_client_endpoints(client);
+    int rc = BASE_E_UNREACHABLE;
+    bool has_answer = false;
+    for (size_t i = 0; i < count; i++) {
+        struct io_grpc_answer answer = {0};
+        io_grpc_client_pin(client, i);
+        int this_rc = io_grpc_call(client, path, request, timeout_ms, &answer, why);
+        if (this_rc != 0) {
+            rc = has_answer ? 0 : this_rc;
+            continue;
+        }
+        if (has_answer) {
+            io_grpc_answer_free(ret);
+        }
+        *ret = answer;
+        has_answer = true;
+        rc = 0;
+        if (answer.status != IO_GRPC_UNAVAILABLE) {
+            break;
+        }
+    }
+    io_grpc_client_pin(client, SIZE_MAX);
+    return rc;
+}
+
 int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
              const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret)
 {
@@ -213,7 +243,7 @@ int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
     (void)protobuf_c_message_pack(request, bytes);
     struct io_grpc_answer answer = {0};
     struct io_why why = {""};
-    int rc = io_grpc_call(client, path, slice_from(bytes, len), cli->timeout_ms, &answer, &why);
+    int rc = call_any(client, path, slice_from(bytes, len), cli->timeout_ms, &answer, &why);
     free(bytes);
     if (rc != 0) {
         return cli_fail(io_exit_of(rc), "%s", why.text);

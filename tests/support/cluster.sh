@@ -160,9 +160,8 @@ quorum_leader() { # name of the leader, by asking every node
 MEMBERS=()
 MEMBERS_CLUSTER=""
 
-members_setup() { # CLUSTER N [SEED_LINE...]
+members_setup() { # CLUSTER N
     local cluster=$1 count=$2 i name nodes="" node
-    shift 2
     MEMBERS_CLUSTER=$cluster
     MEMBERS=()
     for node in "${QUORUM[@]}"; do nodes+="    $node: 127.0.0.1:${PEER_PORT[$node]}"$'\n'; done
@@ -177,10 +176,74 @@ members_setup() { # CLUSTER N [SEED_LINE...]
         "$DIR/bin/kv" cert issue --role agent --cluster "$cluster" --name "$name" --dir "$DIR/tls" >/dev/null ||
             die "no certificate for $name"
         mkdir -p "$DIR/$name"
-        member_config "$name" "$cluster" "$nodes" "$@" >"$DIR/$name.yml"
+        member_config "$name" "$cluster" "$nodes" >"$DIR/$name.yml"
     done
     chmod 600 "$DIR/passwords"
     own
+}
+
+# One member's file. SEED_LINES, if set, are further lines of its cluster: section.
+member_config() { # NAME CLUSTER NODES
+    cat <<YML
+cluster:
+  name: $2
+${SEED_LINES:-}
+member: $1
+advertise: 127.0.0.1
+quorum:
+  token: $(basename "$DIR")
+  nodes:
+${3%$'\n'}
+tls:
+  ca: $DIR/tls/ca.crt
+  cert: $DIR/tls/agent-$2-$1.crt
+  key: $DIR/tls/agent-$2-$1.key
+http:
+  listen: 127.0.0.1:${HTTP_PORT[$1]}
+state_dir: $DIR/$1/state
+run_dir: $DIR/$1/run
+postgresql:
+  bin_dir: $POSTGRES_BIN
+  data_dir: $DIR/$1/data
+  listen: 127.0.0.1
+  port: ${SQL_PORT[$1]}
+  password_file: $DIR/passwords
+  hba:
+    - "host all all 127.0.0.1/32 scram-sha-256"
+  parameters:
+    max_connections: 60
+    shared_buffers: 32MB
+    log_min_messages: warning
+YML
+}
+member_start() { spawn "$1" "$DIR/bin/quorate-agent-postgresql" --config "$DIR/$1.yml"; }
+http_code() { curl -s -o /dev/null -m 1 -w '%{http_code}' "http://127.0.0.1:${HTTP_PORT[$1]}$2"; }
+member_is() { [ "$(http_code "$1" "$2")" = 200 ]; } # NAME PATH
+primary() {
+    local name
+    for name in "${MEMBERS[@]}"; do member_is "$name" /primary && echo "$name" && return; done
+    return 1
+}
+has_primary() { [ -n "$(primary)" ]; }
+postmaster_of() { head -n 1 "$DIR/$1/data/postmaster.pid" 2>/dev/null; }
+guard_of() { pgrep -f "quorate-guard --socket $DIR/$1/run" | head -n 2; }
+cluster_json() { "${KV[@]}" db show "$MEMBERS_CLUSTER" -o json --timeout 2s 2>/dev/null; }
+cluster_is() { [ "$(cluster_json | jq -r .state)" = "$1" ]; }
+sql() { # MEMBER STATEMENT: as superuser over the local socket
+    as_user psql -X -q -A -t -h "$DIR/$1/run" -p "${SQL_PORT[$1]}" -U postgres -d postgres -c "$2"
+}
+members_list() { # host:port,...
+    local name out=""
+    for name in "${MEMBERS[@]}"; do out+=${out:+,}127.0.0.1:${SQL_PORT[$name]}; done
+    echo "$out"
+}
+# Every process of a member's host at once: agent, guard, twin, database; and the quorum node given.
+member_kill_host() { # NAME [NODE]
+    local pids
+    pids=$({ pid_of "$1"; [ -n "${2:-}" ] && pid_of "$2"; guard_of "$1"; pgrep -f "quorate.member=$1\$"; } 2>/dev/null
+        local root; root=$(postmaster_of "$1"); [ -n "$root" ] && echo "$root" && pgrep -P "$root")
+    # shellcheck disable=SC2086
+    kill -KILL $pids 2>/dev/null
 }
 
 # Everything that was started here: agents and guards first, then the quorum.
