@@ -4,3 +4,6 @@ RAFT_CORE := $(filter raft/core/%,$(LIB_cores))
 TESTS += raft_core_test
 TEST_raft_core_test := tests/unit/raft_core_test.c tests/support/panic.c $(RAFT_CORE)
 TLIBS_raft_core_test := base
+TESTS += raft_replication_test
+TEST_raft_replication_test := tests/unit/raft_replication_test.c tests/support/panic.c $(RAFT_CORE)
+TLIBS_raft_replication_test := base
