@@ -406,7 +406,7 @@ static bool set_host(SSL *ssl, const char *host)
         return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
     }
     return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
-           SSL_set_tlsext_host_name(ssl, host) == 1;
+           SSL_set_tlsext_host_name(ssl, address.host) == 1;
 }
 
 SSL *io_tls_connect_ssl(struct io_tls *tls, const char *verify_host, bool wants_http2)
