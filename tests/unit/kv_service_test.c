@@ -270,7 +270,8 @@ static struct host *follower_of(struct world *world)
             return &world->hosts[i];
         }
     }
-    return NULL;
+    fail_msg("no other node is up");
+    abort();
 }
 
 static int setup(void **state)
