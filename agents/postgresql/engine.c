@@ -9,24 +9,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agents/postgresql/process.h"
+#include "agents/postgresql/child.h"
 #include "base/name.h"
 
+#define VERSION_MAJOR "15"
+#define VERSION_US (10 * BASE_US_PER_S)
 #define SOCKET_DIR_MAX 90 /* sun_path less the server's file name */
 
-static int fail(const struct io_config *config, enum pg_key key, struct io_why *why,
-                const char *text)
+static int fail(const struct io_config *config, size_t key, struct io_why *why, const char *text)
 {
-    io_config_why(config, (size_t)key, why, "%s", text);
+    io_config_why(config, key, why, "%s", text);
     return BASE_E_INVALID;
 }
 
-static int take_path(const struct io_config *config, enum pg_key key, const char *text,
+static int take_path(const struct io_config *config, size_t key, const char *text,
                      struct pg_path *ret, struct io_why *why)
 {
     int len = snprintf(ret->text, sizeof(ret->text), "%s", text);
     if (len < 0 || (size_t)len >= sizeof(ret->text)) {
         return fail(config, key, why, "path is too long");
+    }
+    if (text[0] != '/') {
+        return fail(config, key, why, "the path must begin with '/'");
+    }
+    while (len > 1 && ret->text[len - 1] == '/') {
+        ret->text[--len] = '\0';
     }
     return 0;
 }
@@ -64,14 +71,32 @@ static int read_hba(const struct io_config *config, struct pg_settings *s, struc
     return 0;
 }
 
+static bool is_loopback(const char *host)
+{
+    struct io_address address = {.port = 1};
+    (void)snprintf(address.host, sizeof(address.host), "%s", host);
+    return io_address_is_loopback(&address);
+}
+
+/* Others must reach the advertised address; our own sessions use the socket. */
+static void read_listen(const struct io_config *config, const struct agent_settings *common,
+                        struct pg_settings *s)
+{
+    char text[BASE_TEXT_MAX + 16];
+    const char *listen = io_config_text(config, PG_KEY_LISTEN);
+    const char *host = common->core.host.text;
+    bool is_both = listen[0] == '\0' && !is_loopback(host);
+    (void)snprintf(text, sizeof(text), "%s%s", is_both ? "127.0.0.1," : "",
+                   listen[0] == '\0' ? host : listen);
+    s->listen = base_text_from(slice_from_text(text));
+}
+
 static int read_tls(const struct io_config *config, const struct agent_settings *common,
                     struct pg_settings *s, struct io_why *why)
 {
     const char *mode = io_config_text(config, PG_KEY_PG_TLS);
     const char *cert = io_config_text(config, PG_KEY_PG_TLS_CERT);
-    struct io_address address = {.port = s->port};
-    (void)snprintf(address.host, sizeof(address.host), "%s", s->listen.text);
-    bool is_local = io_address_is_loopback(&address);
+    bool is_local = is_loopback(s->listen.text) && is_loopback(common->core.host.text);
     s->is_tls = strcmp(mode, "off") != 0 && (strcmp(mode, "auto") != 0 || !is_local);
     s->is_tls_full = strcmp(mode, "verify-full") == 0;
     if (!s->is_tls) {
@@ -107,6 +132,30 @@ static int check_programs(const struct io_config *config, const struct pg_settin
     return 0;
 }
 
+/* The control file, the timelines' rules and the rewind are those of one major version. */
+static int check_version(const struct io_config *config, const struct pg_settings *s,
+                         struct io_why *why)
+{
+    static struct pg_child_result result;
+    struct pg_path path;
+    int rc = pg_path_join(s->bin_dir.text, "postgres", &path);
+    if (rc == 0) {
+        const char *argv[] = {path.text, "--version", NULL};
+        const struct pg_child child = {.argv = argv,
+                                       .deadline = base_mono_add_us(io_now(), VERSION_US),
+                                       .cancel_fd = -1,
+                                       .lock_fd = -1};
+        rc = pg_child_run(&child, &result);
+    }
+    if (rc != 0 || strstr(result.head, "(PostgreSQL) " VERSION_MAJOR ".") == NULL) {
+        io_config_why(config, PG_KEY_BIN_DIR, why,
+                      "%s is '%.100s'; this agent runs PostgreSQL " VERSION_MAJOR, path.text,
+                      rc != 0 ? base_error_text(rc) : result.last_line);
+        return BASE_E_UNSUPPORTED;
+    }
+    return 0;
+}
+
 static int check_directory(const char *path, struct io_why *why)
 {
     struct stat st;
@@ -119,9 +168,11 @@ static int check_directory(const char *path, struct io_why *why)
         return BASE_E_INVALID;
     }
     if (st.st_uid != geteuid()) {
+        const struct passwd *owner = getpwuid(st.st_uid);
         io_why_set(why,
-                   "%s belongs to another user (uid %u); it must belong to the database's user",
-                   path, st.st_uid);
+                   "%s belongs to user %s (uid %u), but agent and database run as uid %u; chown it "
+                   "or set 'user'",
+                   path, owner == NULL ? "unknown" : owner->pw_name, st.st_uid, geteuid());
         return BASE_E_DENIED;
     }
     return 0;
@@ -142,11 +193,8 @@ static int read_paths(const struct io_config *config, const struct agent_setting
                  : take_path(config, PG_KEY_DATA_DIR, io_config_text(config, PG_KEY_DATA_DIR),
                              &s->data_dir, why);
     rc = rc != 0 ? rc : take_path(config, PG_KEY_SOCKET_DIR, socket_dir, &s->socket_dir, why);
-    rc = rc != 0 ? rc : take_path(config, PG_KEY_DATA_DIR, common->state_dir, &s->state_dir, why);
-    rc = rc != 0 ? rc : check_programs(config, s, why);
-    rc = rc != 0 ? rc : check_directory(common->state_dir, why);
-    rc = rc != 0 ? rc : check_directory(common->run_dir, why);
-    return rc != 0 ? rc : check_directory(s->data_dir.text, why);
+    return rc != 0 ? rc
+                   : take_path(config, AGENT_KEY_STATE_DIR, common->state_dir, &s->state_dir, why);
 }
 
 static int read_passwords(const struct io_config *config, struct pg_settings *s, struct io_why *why)
@@ -164,27 +212,67 @@ static int read_passwords(const struct io_config *config, struct pg_settings *s,
     return rc;
 }
 
+static int check_tls_files(const struct pg_settings *s, struct io_why *why)
+{
+    const char *const files[] = {s->tls_ca.text, s->tls_cert.text, s->tls_key.text};
+    for (size_t i = 0; i < BASE_COUNT_OF(files) && s->is_tls; i++) {
+        if (access(files[i], R_OK) != 0) {
+            io_why_set(why, "cannot read %s as user %s: %s", files[i], s->os_user, strerror(errno));
+            return BASE_E_NOTFOUND;
+        }
+    }
+    return 0;
+}
+
+static int find_user(struct pg_settings *s, struct io_why *why)
+{
+    const struct passwd *user = getpwuid(geteuid());
+    if (user == NULL || user->pw_uid == 0) {
+        io_why_set(why, "%s",
+                   user == NULL ? "this user has no name"
+                                : "PostgreSQL does not run as root; set 'user'");
+        return BASE_E_DENIED;
+    }
+    (void)snprintf(s->os_user, sizeof(s->os_user), "%s", user->pw_name);
+    return 0;
+}
+
+int pg_engine_check_host(const struct io_config *config, const struct agent_settings *common,
+                         struct pg_settings *s, struct io_why *why)
+{
+    int rc = find_user(s, why);
+    rc = rc != 0 ? rc : check_programs(config, s, why);
+    rc = rc != 0 ? rc : check_version(config, s, why);
+    rc = rc != 0 ? rc : check_directory(common->state_dir, why);
+    rc = rc != 0 ? rc : check_directory(common->run_dir, why);
+    rc = rc != 0 ? rc : check_directory(s->data_dir.text, why);
+    rc = rc != 0 ? rc : check_tls_files(s, why);
+    return rc != 0 ? rc : read_passwords(config, s, why);
+}
+
+static int read_segment(const struct io_config *config, struct pg_settings *s, struct io_why *why)
+{
+    s->segment_mb = (uint32_t)io_config_int(config, PG_KEY_WAL_SEGMENT);
+    if ((s->segment_mb & (s->segment_mb - 1)) != 0) {
+        return fail(config, PG_KEY_WAL_SEGMENT, why, "must be a power of two");
+    }
+    return 0;
+}
+
 int pg_engine_settings(const struct io_config *config, const struct agent_settings *common,
                        struct pg_settings *ret, struct io_why *why)
 {
     struct pg_settings *s = ret;
-    struct passwd *user = getpwuid(geteuid());
-    *s = (struct pg_settings){0};
+    memset(s, 0, sizeof(*s));
     s->cluster = common->core.cluster;
     s->member = common->core.member;
-    s->listen = base_text_from(slice_from_text(io_config_text(config, PG_KEY_LISTEN)));
     s->port = (uint16_t)io_config_int(config, PG_KEY_PORT);
-    s->segment_mb = (uint32_t)io_config_int(config, PG_KEY_WAL_SEGMENT);
-    if (user == NULL) {
-        io_why_set(why, "this user (uid %u) has no name", geteuid());
-        return BASE_E_NOTFOUND;
-    }
-    (void)snprintf(s->os_user, sizeof(s->os_user), "%s", user->pw_name);
+    read_listen(config, common, s);
     int rc = read_paths(config, common, s, why);
+    rc = rc != 0 ? rc : read_segment(config, s, why);
     rc = rc != 0 ? rc : read_tls(config, common, s, why);
     rc = rc != 0 ? rc : read_parameters(config, s, why);
-    rc = rc != 0 ? rc : read_hba(config, s, why);
-    return rc != 0 ? rc : read_passwords(config, s, why);
+    return rc != 0 ? rc : read_hba(config, s, why);
 }
 
 /* --- the engine --- */

@@ -19,8 +19,8 @@
       "Directory of postgres, initdb, pg_basebackup, pg_rewind") \
     X(DATA_DIR, "postgresql.data_dir", TEXT, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
       "Data directory; made by initdb or by a clone when it is empty") \
-    X(LISTEN, "postgresql.listen", TEXT, "127.0.0.1", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "listen_addresses of the server") \
+    X(LISTEN, "postgresql.listen", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "listen_addresses of the server; default: 127.0.0.1 and the advertised address") \
     X(PORT, "postgresql.port", INT, "5432", 1, 65535, NULL, IO_CONFIG_PLAIN, "Port of the server") \
     X(SOCKET_DIR, "postgresql.socket_dir", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Directory of the server's Unix socket; default: run_dir") \
@@ -42,10 +42,16 @@
 #define PG_KEY_ENUM(id, ...) PG_KEY_##id,
 enum pg_key { PG_KEY_FIRST = AGENT_KEY_COUNT - 1, PG_KEYS(PG_KEY_ENUM) PG_KEY_COUNT };
 
-/* Reads the engine's keys, checks files, reads passwords. To be called as the database's user. */
+/* Reads the engine's keys; looks at nothing but the configuration. */
 MUST_CHECK int pg_engine_settings(const struct io_config *config,
                                   const struct agent_settings *common, struct pg_settings *ret,
                                   struct io_why *why);
+/* What must hold on this host: programs of the right version, directories that are ours, passwords,
+ * certificates. Makes directories, reads the passwords, writes pgpass. To be called as the
+ * database's user. */
+MUST_CHECK int pg_engine_check_host(const struct io_config *config,
+                                    const struct agent_settings *common, struct pg_settings *s,
+                                    struct io_why *why);
 
 struct pg_engine {
     const struct pg_settings *settings;

@@ -6,14 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "agents/postgresql/child.h"
+#include "agents/postgresql/control.h"
 #include "agents/postgresql/engine.h"
 #include "agents/postgresql/process.h"
 #include "proto/io/daemon.h"
 
 #define PROGRAM "quorate-agent-postgresql"
 #define PATH_BYTES 1024
+#define COMMAND_WORDS 10
 #define ALL_KEYS(X) AGENT_KEYS(X) PG_KEYS(X)
 
 static const struct io_config_key keys[] = {ALL_KEYS(IO_CONFIG_ROW)};
@@ -32,8 +36,22 @@ static int fail(const struct io_why *why)
     return -1;
 }
 
+/* While we may: a directory below /run or /var/lib for the user who is to use it. */
+static int make_directory(const char *path, const struct passwd *user)
+{
+    struct io_why why = {""};
+    if (mkdir(path, 0750) != 0) {
+        return 0; /* it is there, or the check that follows says what is wrong */
+    }
+    if (chown(path, user->pw_uid, user->pw_gid) != 0) {
+        io_why_set(&why, "cannot give %s to user %s: %s", path, user->pw_name, strerror(errno));
+        return fail(&why);
+    }
+    return 0;
+}
+
 /* PostgreSQL does not run as root, and neither do we. */
-static int drop_root(const struct io_config *config)
+static int drop_root(const struct io_config *config, const struct agent_settings *common)
 {
     struct io_why why = {""};
     const char *name = io_config_text(config, PG_KEY_USER);
@@ -45,6 +63,10 @@ static int drop_root(const struct io_config *config)
         io_config_why(config, PG_KEY_USER, &why, "'%s' is %s", name,
                       user == NULL ? "not a user of this host" : "root; name another user");
         return fail(&why);
+    }
+    if (make_directory(common->run_dir, user) != 0 ||
+        make_directory(common->state_dir, user) != 0) {
+        return -1;
     }
     if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
         setuid(user->pw_uid) != 0) {
@@ -85,7 +107,7 @@ struct paths {
     char mark[PATH_BYTES];
     char log[PATH_BYTES];
     char guard_log[PATH_BYTES];
-    char *command[6];
+    char *command[COMMAND_WORDS];
 };
 
 static int fill_paths(struct paths *p, const struct agent_settings *common,
@@ -102,13 +124,17 @@ static int fill_paths(struct paths *p, const struct agent_settings *common,
         io_why_set(&why, "run_dir '%s' is too long for a Unix socket", common->run_dir);
         return fail(&why);
     }
+    /* What no file and no ALTER SYSTEM may change stands here; the rest is in quorate.conf, which
+     * is written anew before each start. */
     static char directory_flag[] = "-D";
     static char setting_flag[] = "-c";
-    p->command[0] = p->postgres;
-    p->command[1] = directory_flag;
-    p->command[2] = settings->data_dir.text;
-    p->command[3] = setting_flag;
-    p->command[4] = p->mark;
+    static char no_restart[] = "restart_after_crash=off";
+    static char hot_standby[] = "hot_standby=on";
+    char *const words[COMMAND_WORDS] = {p->postgres,  directory_flag, settings->data_dir.text,
+                                        setting_flag, p->mark,        setting_flag,
+                                        no_restart,   setting_flag,   hot_standby,
+                                        NULL};
+    memcpy(p->command, words, sizeof(words));
     return 0;
 }
 
@@ -149,12 +175,38 @@ static int check_host(const struct io_config *config, const struct pg_settings *
 
 static int check(const struct io_config *config, struct io_why *why)
 {
-    struct agent_settings settings;
-    return agent_settings_read(config, &settings, why);
+    struct agent_settings common;
+    static struct pg_settings settings;
+    int rc = agent_settings_read(config, &common, why);
+    return rc != 0 ? rc : pg_engine_settings(config, &common, &settings, why);
+}
+
+/* --dry-run: what would be started, and what is there. */
+static int print_plan(const struct paths *p, const struct pg_settings *settings)
+{
+    struct pg_control control;
+    struct base_mono deadline = base_mono_add_us(io_now(), 10 * BASE_US_PER_S);
+    int rc = pg_control_read(settings, settings->data_dir.text, deadline, -1, &control);
+    (void)printf("guard: %s --socket %s\ndatabase:", p->guard, p->socket);
+    for (size_t i = 0; p->command[i] != NULL; i++) {
+        (void)printf(" %s", p->command[i]);
+    }
+    if (rc == 0) {
+        (void)printf("\ndata directory: system %llu, timeline %u, checkpoint %s%s\n",
+                     (unsigned long long)control.system_id, control.timeline,
+                     pg_lsn_format(control.checkpoint_lsn).text,
+                     control.state == PG_STATE_SHUT_DOWN ? ", shut down in order" : "");
+    } else {
+        (void)printf("\ndata directory: %s\n", rc == BASE_E_NOTFOUND
+                                                   ? "empty: the first member makes the database, "
+                                                     "others clone it"
+                                                   : base_error_text(rc));
+    }
+    return 0;
 }
 
 static int run(const struct io_config *config, struct agent_settings *common,
-               struct pg_settings *settings)
+               struct pg_settings *settings, bool is_dry_run)
 {
     static struct paths paths;
     struct pg_engine engine = {.settings = settings,
@@ -163,6 +215,9 @@ static int run(const struct io_config *config, struct agent_settings *common,
     if (find_guard(config, paths.guard) != 0 || fill_paths(&paths, common, settings) != 0 ||
         check_host(config, settings, &paths) != 0) {
         return 1;
+    }
+    if (is_dry_run) {
+        return print_plan(&paths, settings);
     }
     common->core.db_port = settings->port;
     const struct agent_options options = {
@@ -181,6 +236,21 @@ static int run(const struct io_config *config, struct agent_settings *common,
     return agent_run(&options);
 }
 
+/* Takes --dry-run out of the arguments. */
+static bool take_dry_run(int *argc, char **argv)
+{
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--dry-run") != 0) {
+            argv[kept++] = argv[i];
+        }
+    }
+    bool is_there = kept < *argc;
+    argv[kept] = NULL;
+    *argc = kept;
+    return is_there;
+}
+
 int main(int argc, char **argv)
 {
     static struct pg_settings settings;
@@ -188,22 +258,25 @@ int main(int argc, char **argv)
     struct io_config *config = NULL;
     struct io_why why = {""};
     io_daemon_small_memory();
+    (void)umask(0077);
+    bool is_dry_run = take_dry_run(&argc, argv);
     int rc = io_config_main(&spec, argc, argv, check, &config);
     if (rc >= 0) {
         return rc;
     }
     rc = agent_settings_read(config, &common, &why);
-    if (rc == 0 && drop_root(config) != 0) {
+    rc = rc != 0 ? rc : pg_engine_settings(config, &common, &settings, &why);
+    if (rc == 0 && drop_root(config, &common) != 0) {
         return 1;
     }
-    rc = rc != 0 ? rc : pg_engine_settings(config, &common, &settings, &why);
+    rc = rc != 0 ? rc : pg_engine_check_host(config, &common, &settings, &why);
     if (rc != 0) {
         (void)fail(&why);
         return 2;
     }
     io_log_set_level(common.log_level);
     io_log_set_node(common.core.member.text);
-    rc = run(config, &common, &settings);
+    rc = run(config, &common, &settings, is_dry_run);
     explicit_bzero(&settings, sizeof(settings));
     config = io_config_free(config);
     return rc;
