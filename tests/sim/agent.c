@@ -150,7 +150,8 @@ static void view_arrive(void *ctx, uint64_t number, struct slice bytes)
     }
 }
 
-/* One probe at a time. What it saw arrives a little later; one that hangs, when its time is over. */
+/* One probe at a time. What it saw arrives a little later; one that hangs, when its time is over.
+ */
 void agent_view(struct member *m)
 {
     struct db_view view;

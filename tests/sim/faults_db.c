@@ -27,6 +27,9 @@ static void host_goes_on(void *ctx, uint64_t number, struct slice bytes)
     struct world *w = ctx;
     struct member *m = member_of(w, (unsigned)number);
     (void)bytes;
+    if (m->guard_process.stopped != 0) {
+        return; /* a later pause of the same host ends later */
+    }
     process_thaw(w, &m->tree, STOPPED_BY_FAULT);
     pg_note(&m->pg);
 }

@@ -105,6 +105,9 @@ struct pg {
     struct db_order order;
     uint64_t order_number;
     uint32_t barrier_position;
+    uint32_t promote_timeline;
+    uint64_t promote_order;
+    bool is_promoted_right;
     uint64_t orders_done;
     void *agent;
     void (*done)(void *agent, const struct db_done *done);

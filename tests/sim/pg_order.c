@@ -237,15 +237,17 @@ static void do_detach(struct pg *pg)
     }
 }
 
-static void promote_done(struct pg *pg)
+/* The server goes on by itself once it was asked, also without the agent that asked. */
+static void promote_done(void *ctx, uint64_t number, struct slice bytes)
 {
-    if (!answers(pg) || pg->phase != PG_PROMOTING) {
-        complete(pg, BASE_E_IO, "the database went away");
+    struct pg *pg = ctx;
+    struct pg_directory *d = &pg->dir;
+    (void)bytes;
+    if (pg->phase != PG_PROMOTING || !pg->is_root_alive) {
         return;
     }
-    struct pg_directory *d = &pg->dir;
-    bool is_right = pg->order.timeline > d->timeline_highest;
-    uint32_t timeline = is_right ? pg->order.timeline : d->timeline_highest + 1;
+    bool is_right = pg->promote_timeline > d->timeline_highest;
+    uint32_t timeline = is_right ? pg->promote_timeline : d->timeline_highest + 1;
     pg_senders_end(pg);
     pg_truncate(d, d->flushed);
     d->history_count = pg_forks(d);
@@ -258,8 +260,21 @@ static void promote_done(struct pg *pg)
     pg_insert(pg, &record, 0, 0);
     pg_set_phase(pg, PG_PRIMARY);
     truth_promoted(pg->world, pg);
-    complete(pg, is_right ? 0 : BASE_E_CONFLICT,
-             is_right ? "promoted" : "came out on another timeline");
+    pg->promote_order = number;
+    pg->is_promoted_right = is_right;
+}
+
+static void promote_poll(struct pg *pg)
+{
+    if (!is_running(pg) || !pg->is_root_alive) {
+        complete(pg, BASE_E_IO, "the database went away");
+    } else if (pg->phase != PG_PRIMARY || !answers(pg) || pg->promote_order != pg->order_number) {
+        later(pg, 10 * MS, promote_poll);
+    } else {
+        bool is_right = pg->is_promoted_right;
+        complete(pg, is_right ? 0 : BASE_E_CONFLICT,
+                 is_right ? "promoted" : "came out on another timeline");
+    }
 }
 
 static void promote_fails(struct pg *pg)
@@ -279,8 +294,11 @@ static void do_promote(struct pg *pg)
     }
     pg_receiver_stop(pg);
     pg_set_phase(pg, PG_PROMOTING);
-    later(pg, draw(&pg->rand, 20 * MS, chance(&pg->rand, 100000) ? 4 * SECOND : 300 * MS),
-          promote_done);
+    pg->promote_timeline = pg->order.timeline;
+    int64_t us = draw(&pg->rand, 20 * MS, chance(&pg->rand, 100000) ? 4 * SECOND : 300 * MS);
+    world_at_with(pg->world, pg->world->now_us + us, pg->process, promote_done, pg,
+                  pg->order_number, SLICE_EMPTY);
+    later(pg, us, promote_poll);
 }
 
 /* Every process of the tree has read the new settings, and has shown it. */

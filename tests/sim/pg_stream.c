@@ -160,7 +160,8 @@ void pg_send_all(struct pg *pg)
     }
 }
 
-/* After a promotion those who stream from here have to come again, and learn of the new timeline. */
+/* After a promotion those who stream from here have to come again, and learn of the new timeline.
+ */
 void pg_senders_end(struct pg *pg)
 {
     for (unsigned i = 0; i < pg->world->setup.members; i++) {
