@@ -35,7 +35,8 @@ struct guard_status {
     bool is_realtime; /* runs in a real-time class */
     bool is_memory_locked;
     bool has_twin;
-    int64_t margin_us; /* a tree not seen stopped within a quarter of it is killed */
+    uint32_t private_kb; /* memory of the guard alone, as it was measured last */
+    int64_t margin_us;   /* a tree not seen stopped within a quarter of it is killed */
 };
 
 #endif

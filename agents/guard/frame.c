@@ -138,6 +138,7 @@ void guard_answer_encode(const struct guard_answer *answer, uint8_t *ret_frame)
     put_u32(ret_frame, 92, (uint32_t)st->exit_status);
     put_u32(ret_frame, 96, st->starts);
     put_u32(ret_frame, 100, answer->upgrades);
+    put_u32(ret_frame, 104, st->private_kb);
     frame_end(ret_frame);
 }
 
@@ -165,6 +166,7 @@ int guard_answer_decode(const uint8_t *frame, struct guard_answer *ret)
                    .root_pid = (int32_t)get_u32(frame, 88),
                    .exit_status = (int32_t)get_u32(frame, 92),
                    .starts = get_u32(frame, 96),
+                   .private_kb = get_u32(frame, 104),
                    .is_adopted = (flags & FLAG_ADOPTED) != 0,
                    .is_armed = (flags & FLAG_ARMED) != 0,
                    .is_cgroup = (flags & FLAG_CGROUP) != 0,

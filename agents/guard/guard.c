@@ -80,6 +80,7 @@ static struct guard_event effect_start(struct guard *g)
     }
     g->tree->root = pid;
     leftovers_remember(g->options, pid);
+    g->core.status.private_kb = proc_private_kb();
     return (struct guard_event){.kind = GUARD_EV_STARTED, .now = proc_now(), .number = pid};
 }
 
@@ -364,6 +365,7 @@ int guard_open(struct guard *guard, int32_t twin)
     }
     guard_core_init(&guard->core, instance | 1u, guard->options->margin_us, proc_now());
     guard_protect(&guard->core.status);
+    guard->core.status.private_kb = proc_private_kb();
     guard->core.status.has_twin = true;
     guard->core.status.is_cgroup = guard->tree->cgroup->is_open;
     guard->tree->base = getpid();
@@ -390,6 +392,7 @@ int guard_resume_finish(struct guard *guard)
         return BASE_E_IO;
     }
     guard_protect(&guard->core.status);
+    guard->core.status.private_kb = proc_private_kb();
     guard->tree->base = getpid();
     word_publish(guard);
     adopted_reopen(guard);

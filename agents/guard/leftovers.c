@@ -16,6 +16,7 @@
 #include "agents/guard/proc.h"
 
 #define TIMEOUT_US (INT64_C(15) * BASE_US_PER_S)
+#define REAPED_WAIT_US (INT64_C(5) * BASE_US_PER_S)
 #define ROOT_FILE "guard.root"
 
 struct search {
@@ -154,8 +155,8 @@ void leftovers_remember(const struct guard_options *options, int32_t root)
     }
 }
 
-/* PostgreSQL's lock file: its first line is the server's pid. 0 when nobody holds the directory. */
-static int32_t directory_owner(const struct search *s)
+/* PostgreSQL's lock file: its first line is the server's pid. 0 when there is none. */
+static int32_t lock_file_read(const struct search *s)
 {
     char path[GUARD_PATH_MAX], text[64];
     (void)snprintf(path, sizeof(path), "%s/postmaster.pid", s->options->data_dir);
@@ -163,7 +164,20 @@ static int32_t directory_owner(const struct search *s)
         return 0;
     }
     long pid = strtol(text, NULL, 10);
-    return pid > 0 && is_in_directory(s, (int32_t)pid) ? (int32_t)pid : 0;
+    return pid > 0 && pid <= INT32_MAX ? (int32_t)pid : 0;
+}
+
+/* A dead server that its new parent has not reaped yet still answers kill(pid, 0), and PostgreSQL
+ * would take the directory for locked. */
+static void reaped_wait(const struct search *s)
+{
+    int32_t pid = s->has_directory ? lock_file_read(s) : 0;
+    struct base_mono limit = base_mono_add_us(proc_now(), REAPED_WAIT_US);
+    struct proc_stat now = {0};
+    while (pid > 0 && proc_stat_read(pid, &now) == 0 && now.state == 'Z' &&
+           base_mono_before(proc_now(), limit)) {
+        (void)usleep(2000);
+    }
 }
 
 /* The command as the system would find it, links resolved; empty when it cannot be found. */
@@ -195,8 +209,9 @@ int leftovers_kill(const struct guard_options *options, struct guard_processes *
     s.has_directory = options->data_dir != NULL && stat(options->data_dir, &s.directory) == 0;
     (void)snprintf(s.mark, sizeof(s.mark), "%s=%s", GUARD_MARK, guard_mark_of(options));
     program_find(options, s.program, sizeof(s.program));
-    int32_t owner = s.has_directory ? directory_owner(&s) : 0;
-    if (owner > 0 && !is_remembered(options, owner) && !is_marked(owner, s.mark)) {
+    int32_t owner = s.has_directory ? lock_file_read(&s) : 0;
+    if (owner > 0 && is_in_directory(&s, owner) && !is_remembered(options, owner) &&
+        !is_marked(owner, s.mark)) {
         *ret_foreign = owner;
         return BASE_E_CONFLICT;
     }
@@ -205,5 +220,6 @@ int leftovers_kill(const struct guard_options *options, struct guard_processes *
         proc_each(process_consider, &s);
         *ret_killed = s.killed;
     } while (s.found > 0 && base_mono_before(proc_now(), limit));
+    reaped_wait(&s);
     return s.found == 0 ? 0 : BASE_E_TIMEOUT;
 }

@@ -126,7 +126,7 @@ static void detach(const struct guard_options *o)
     if (fcntl(STDERR_FILENO, F_GETFD) < 0) {
         (void)dup2(STDIN_FILENO, STDERR_FILENO);
     }
-    if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
+    if (o->log != NULL || o->log_fd >= 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0) {
         (void)dup2(STDIN_FILENO, STDOUT_FILENO);
     }
     (void)!chdir("/");

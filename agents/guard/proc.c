@@ -222,3 +222,18 @@ bool proc_has_children_lists(void)
     (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)getpid(), (int)getpid());
     return access(path, R_OK) == 0;
 }
+
+uint32_t proc_private_kb(void)
+{
+    char text[1536];
+    long sum = 0;
+    if (proc_file_read(AT_FDCWD, "/proc/self/smaps_rollup", text, sizeof(text)) != 0) {
+        return 0;
+    }
+    static const char *const names[] = {"Private_Clean:", "Private_Dirty:"};
+    for (size_t i = 0; i < BASE_COUNT_OF(names); i++) {
+        const char *at = strstr(text, names[i]);
+        sum += at != NULL ? strtol(at + strlen(names[i]), NULL, 10) : 0;
+    }
+    return (uint32_t)sum;
+}

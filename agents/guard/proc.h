@@ -35,6 +35,9 @@ MUST_CHECK int proc_stat_read(int32_t pid, struct proc_stat *ret);
  * order, so that the children of a process seen stopped are complete. BASE_E_NOTFOUND when it
  * vanished meanwhile. */
 MUST_CHECK int proc_look_at(int32_t pid, proc_child_fn on_child, void *ctx, struct proc_look *ret);
+/* Private memory of this process in kB, 0 when it cannot be read. Nobody else may look: we are not
+ * dumpable. */
+uint32_t proc_private_kb(void);
 /* Calls fn for every process of the machine. */
 void proc_each(proc_child_fn fn, void *ctx);
 /* False on a kernel without the lists of children: nothing can be frozen or killed by signals then.
