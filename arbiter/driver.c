@@ -72,8 +72,7 @@ static struct base_mono now_of(const struct arb_driver *d)
     return d->options.clock.now(d->options.clock.ctx);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 int arb_driver_open(const struct arb_driver_options *options, struct arb_driver **ret)
 {
@@ -116,8 +115,7 @@ void arb_driver_set_node(struct arb_driver *driver, struct raft_node *node)
     driver->options.node = node;
 }
 
-/* --- clusters
- * --------------------------------------------------------------------------------------- */
+/* --- clusters --- */
 
 static struct slot *slot_find(const struct arb_driver *d, const struct base_name *name)
 {
@@ -161,8 +159,7 @@ static struct slot *slot_for(struct arb_driver *d, const struct base_name *name)
     return s;
 }
 
-/* --- confirmations of leadership
- * ------------------------------------------------------------------------ */
+/* --- confirmations of leadership --- */
 
 static void confirm_begin(struct arb_driver *d);
 
@@ -207,9 +204,7 @@ static void confirm_begin(struct arb_driver *d)
     slot->is_busy = raft_node_confirm(d->options.node, &slot->confirm) == 0;
 }
 
-/* --- swaps
- * ------------------------------------------------------------------------------------------------
- */
+/* --- swaps --- */
 
 static void swap_done(struct kv_call *call, enum kv_error error, struct slice response)
 {
@@ -325,9 +320,7 @@ static bool swap_propose(struct slot *s, const struct arb_effects *fx)
     return slot->is_busy;
 }
 
-/* --- effects
- * ------------------------------------------------------------------------------------------------
- */
+/* --- effects --- */
 
 static void send_order(struct arb_driver *d, uint64_t link, const struct msg_order *order)
 {
@@ -388,8 +381,7 @@ static void take(struct slot *s, struct arb_event *event, struct arb_effects *fx
     }
 }
 
-/* --- what comes in
- * -------------------------------------------------------------------------------------------- */
+/* --- what comes in --- */
 
 int arb_driver_receive(struct arb_driver *driver, uint64_t link, const struct net_identity *from,
                        struct slice payload)
@@ -514,9 +506,7 @@ int arb_driver_request(struct arb_driver *driver, const struct base_name *cluste
     return fx.answer;
 }
 
-/* --- for showing
- * ------------------------------------------------------------------------------------------------
- */
+/* --- for showing --- */
 
 const struct arb_cluster *arb_driver_cluster(const struct arb_driver *driver, size_t index)
 {

@@ -9,8 +9,7 @@
 #include "base/assert.h"
 #include "base/name.h"
 
-/* --- the first record
- * ------------------------------------------------------------------------------ */
+/* --- the first record --- */
 
 /* Settings of a seed; what lies outside the bounds takes the default. */
 static void take_seed(const struct msg_report *seed, struct msg_record *record)
@@ -109,8 +108,7 @@ static void bootstrap(struct arb_turn *t)
     propose_founder(t, founder, &next);
 }
 
-/* --- a new epoch
- * ------------------------------------------------------------------------------------ */
+/* --- a new epoch --- */
 
 static void say_takeover(struct arb_turn *t, enum arb_note_kind kind, const struct msg_record *next)
 {
@@ -351,8 +349,7 @@ static void right_is_over(struct arb_turn *t, enum arb_over over)
     }
 }
 
-/* --- while the holder holds
- * -------------------------------------------------------------------------- */
+/* --- while the holder holds --- */
 
 static void created(struct arb_turn *t, const struct arb_view *holder)
 {
@@ -469,8 +466,7 @@ void arb_decide(struct arb_turn *t)
     }
 }
 
-/* --- operators
- * ---------------------------------------------------------------------------------------- */
+/* --- operators --- */
 
 static void answer(struct arb_turn *t, int status, const char *text)
 {

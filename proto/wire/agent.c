@@ -21,8 +21,7 @@ struct arena {
     uint8_t memory[ARENA_BYTES];
 };
 
-/* --- names, texts, sets
- * --------------------------------------------------------------------------- */
+/* --- names, texts, sets --- */
 
 static bool get_name(const char *text, bool may_be_empty, struct base_name *ret)
 {
@@ -117,8 +116,7 @@ static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *type, struct s
                                      bytes.data);
 }
 
-/* --- parts
- * ---------------------------------------------------------------------------------------- */
+/* --- parts --- */
 
 static Quorate__Agent__Position put_position(const struct msg_position *in)
 {
@@ -151,8 +149,7 @@ static void get_attempt(const Quorate__Agent__Attempt *in, struct msg_attempt *r
     }
 }
 
-/* --- record
- * --------------------------------------------------------------------------------------- */
+/* --- record --- */
 
 /* A packed record points into these and into the struct that it was made from. */
 struct record_parts {
@@ -262,8 +259,7 @@ int wire_record_decode(struct slice bytes, struct msg_record *ret)
     return 0;
 }
 
-/* --- report
- * --------------------------------------------------------------------------------------- */
+/* --- report --- */
 
 struct report_parts {
     Quorate__Agent__Report report;
@@ -459,8 +455,7 @@ int wire_report_decode(struct slice bytes, struct msg_report *ret)
     return 0;
 }
 
-/* --- order
- * ---------------------------------------------------------------------------------------- */
+/* --- order --- */
 
 struct order_parts {
     Quorate__Agent__Order order;
