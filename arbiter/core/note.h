@@ -47,11 +47,10 @@ enum arb_refusal {
     X(MEMBER_NEW, "member-new", "{m} was heard of for the first time") \
     X(MEMBER_BACK, "member-back", "{m} is heard again with a new process") \
     X(MEMBER_REFUSED, "member-refused", "{m} is refused: it {w}") \
-    X(BLOCKED, "blocked", \
-      "nothing is granted: {m} has seen epoch {a}, the record is at {b}; an operator must confirm an epoch above it") \
+    X(BLOCKED, "blocked", "nothing is granted: {m} has seen epoch {a}, above the record's {b}") \
     X(BOOTSTRAP, "bootstrap", "{m} makes the database (epoch {a})") \
     X(BOOTSTRAP_WAITS, "bootstrap-waits", \
-      "{m} already holds a database (system identifier {a}) and there is no record: nothing is created") \
+      "{m} holds a database (system identifier {a}) without a record") \
     X(CREATED, "created", "{m} has made the database, system identifier {a}") \
     X(OPENED, "opened", \
       "{m} is open for writes in epoch {a}, {b} ms after the decision was applied") \

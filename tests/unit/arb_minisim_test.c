@@ -431,31 +431,24 @@ static void world_init(uint64_t seed)
     elect(0);
 }
 
-static void debug_state(void)
+/* With ARB_TRACE: how things stand at the end. */
+static void trace_end(void)
 {
-    const struct arb_cluster *c = &s.nodes[s.leader].c;
+    const struct node *n = &s.nodes[s.leader];
+    struct base_mono now = clock_of(n->offset, n->rate_ppm);
     if (getenv("ARB_TRACE") == NULL) {
         return;
     }
-    (void)fprintf(
-        stderr,
-        "leader %u return %s epoch %d rev %d holder %s V %d r %d opened %d floor %d:%d fe %d\n",
-        s.leader,
-        arb_refusal_name(
-            arb_return_check(c, clock_of(s.nodes[s.leader].offset, s.nodes[s.leader].rate_ppm))),
-        (int)s.record.epoch, (int)s.record.revision, s.record.holder.text, s.record.voters.count,
-        s.record.votes_needed_r, s.record.is_opened, (int)s.record.floor.lineage,
-        (int)s.record.floor.lsn, (int)s.record.floor_epoch);
+    (void)fprintf(stderr, "epoch %d holder %s opened %d V %d r %d floor %d:%d, return: %s\n",
+                  (int)s.record.epoch, s.record.holder.text, s.record.is_opened,
+                  s.record.voters.count, s.record.votes_needed_r, (int)s.record.floor.lineage,
+                  (int)s.record.floor.lsn, arb_refusal_name(arb_return_check(&n->c, now)));
     for (unsigned i = 0; i < MEMBERS; i++) {
         const struct member *m = &s.members[i];
-        (void)fprintf(
-            stderr,
-            "%s up %d db %u held %d back %d len %u lineage %d opened %u recv %d promised %d.%d known %d changing %d S %d k %d next %d %d goal %u seen %d open %d\n",
-            m->name.text, m->is_up, m->db, (int)m->held, (int)m->handed_back, m->len,
-            (int)lineage_of(m), m->opened, m->is_receiving, (int)m->promised.term,
-            (int)m->promised.number, m->is_sync_known, m->is_sync_changing, m->sync.names.count,
-            m->sync.count, m->sync_next.names.count, m->sync_next.count, m->order.goal,
-            (int)m->epoch_seen, m->is_open);
+        (void)fprintf(stderr, "%s up %d db %u held %d back %d at %d:%u promised %d.%d goal %u\n",
+                      m->name.text, m->is_up, m->db, (int)m->held, (int)m->handed_back,
+                      (int)lineage_of(m), m->len, (int)m->promised.term, (int)m->promised.number,
+                      m->order.goal);
     }
 }
 
@@ -479,7 +472,7 @@ static void run_seed(uint64_t seed, bool with_peace)
         advance();
     }
     if (s.bad[0] != '\0' || !is_writable(&s.members[holder_index()])) {
-        debug_state();
+        trace_end();
     }
     if (with_peace && s.bad[0] == '\0' && !is_writable(&s.members[holder_index()])) {
         violate("liveness: no writable holder after peace", s.record.epoch, 0);
