@@ -111,7 +111,7 @@ void kv_service_machine(struct kv_service *service, struct raft_machine *ret);
 MUST_CHECK enum kv_error kv_service_submit(struct kv_service *service, struct kv_call *call);
 
 /* The arbiter's swap; request kind KV_KIND_SWAP. Leader only, never passed on (NOT_LEADER). `done`
- * gets KV_OK with an empty response when it won, SWAP_VOID when it did not, LEADER_CHANGED or
+ * is told KV_OK with an empty response when it won, SWAP_VOID when it did not, LEADER_CHANGED or
  * TIMEOUT when the outcome is unknown; `swapped` was called before. */
 MUST_CHECK enum kv_error kv_service_swap(struct kv_service *service, struct kv_call *call);
 

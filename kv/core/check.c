@@ -316,7 +316,7 @@ bool kv_request_is_read(const struct kv_request *request)
 bool kv_request_is_serializable(const struct kv_request *request)
 {
     if (request->kind == KV_KIND_TXN) {
-        /* One that only compares says nothing about it and gets the stronger answer. */
+        /* One that only compares says nothing about it: it takes the stronger answer. */
         return request->txn.then_ops.count + request->txn.else_ops.count > 0 &&
                !has_op(&request->txn.then_ops, false) && !has_op(&request->txn.else_ops, false);
     }
