@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Configuration of a daemon: one table of keys, read from flags, environment and a YAML file.
  *
- * A program writes its keys as an X-macro (see IO_CONFIG_ENUM, IO_CONFIG_ROW) and gets from it the
+ * A program writes its keys as an X-macro (see IO_CONFIG_ENUM, IO_CONFIG_ROW) and has from it the
  * file format, --section.key=value flags, environment names (QUORATE_SECTION_KEY), --print-config,
  * --sample-config and --help. Flags win over the environment, that over the file, that over
  * defaults. Each value is text that is checked by its key's type; unknown or duplicate keys,

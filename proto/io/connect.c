@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making connections: resolve the name on a worker, then try its addresses one after the other.
  *
- * Numeric addresses need no worker. Each attempt gets an equal share of what is left of the connect
+ * Numeric addresses need no worker. Each attempt has an equal share of what is left of the connect
  * timeout, so that one silent address does not use up the time of the others.
  */
 #include <stdio.h>

@@ -30,8 +30,8 @@ void link_hello_put(const struct link_hello *hello, struct buf *b);
 /* The whole payload of a hello frame. BASE_E_PROTO. */
 MUST_CHECK int link_hello_read(struct slice payload, struct link_hello *ret);
 
-/* Takes a stream of bytes apart. `frame` gets each whole payload that has passed its checksum and
- * returns false to stop (the connection is being closed). */
+/* Takes a stream of bytes apart. `frame` is handed each whole payload that has passed its checksum
+ * and returns false to stop (the connection is being closed). */
 struct link_reader {
     struct io_bytes partial;
     uint32_t frame_max;

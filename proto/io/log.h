@@ -77,7 +77,7 @@ MUST_CHECK int io_log_level_from(struct slice text, enum io_log_level *ret);
 bool io_log_is_on(enum io_log_level level);
 /* node=NAME on every line from now on; "" for none. Copied. Before threads start. */
 void io_log_set_node(const char *name);
-/* Replaces stderr, for tests: gets each line without its newline. NULL: stderr again. */
+/* Replaces stderr, for tests: takes each line without its newline. NULL: stderr again. */
 typedef void io_log_sink_fn(void *ctx, struct slice line);
 void io_log_set_sink(io_log_sink_fn *sink, void *ctx);
 /* Lines lost because stderr did not take them. */

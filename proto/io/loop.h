@@ -68,7 +68,7 @@ MUST_CHECK int io_signal_watch(struct io_loop *loop, int signal_number, io_signa
 
 /* --- wake-ups
  * ------------------------------------------------------------------------------------------ */
-struct io_wake; /* several sends before the loop gets round to it make one call */
+struct io_wake; /* several sends before the loop comes round to it make one call */
 typedef void io_wake_fn(void *ctx);
 MUST_CHECK int io_wake_new(struct io_loop *loop, io_wake_fn *fire, void *ctx, struct io_wake **ret);
 /* Any thread. */

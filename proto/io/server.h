@@ -14,7 +14,7 @@
 struct io_server_options {
     struct io_address address;
     struct io_tls *tls;                 /* NULL: plain */
-    const struct io_http_handler *http; /* NULL: every HTTP/1.1 request gets 404 */
+    const struct io_http_handler *http; /* NULL: every HTTP/1.1 request is answered 404 */
     const struct io_grpc_handler *grpc; /* NULL: HTTP/1.1 only */
     size_t body_max;                    /* bytes of an HTTP/1.1 body; 0: 2 MiB */
     uint32_t connections_max;           /* 0: 1024; above, new ones are closed */

@@ -406,8 +406,8 @@ static void etcdctl_tls(void **state)
     start(tls);
     (void)snprintf(
         command, sizeof(command),
-        "ETCDCTL_API=3 timeout 20 etcdctl --endpoints=https://127.0.0.1:%u --cacert=%s --cert=%s --key=%s "
-        "get foo 2>&1",
+        "ETCDCTL_API=3 timeout 20 etcdctl --endpoints=https://127.0.0.1:%u --cacert=%s --cert=%s "
+        "--key=%s get foo 2>&1",
         place.port, test_path("ca.pem"), test_path("bob.pem"), test_path("bob.key"));
     run(command, output, sizeof(output));
     assert_string_equal(output, "foo\nbar\n");

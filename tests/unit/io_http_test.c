@@ -245,14 +245,14 @@ static void keep_alive_and_pipelining(void **state)
     (void)state;
     dial();
     send_text("GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
-    await(
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+    await("HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+          "Content-Length: 2\r\n\r\n{}");
     client.len = 0;
     for (int i = 0; i < 50; i++) {
         send_text("POST /echo HTTP/1.1\r\nContent-Length: 4\r\n\r\nabc\n");
     }
-    send_text(
-        "HEAD /echo HTTP/1.1\r\nUser-Agent: me\r\n\r\nGET /agent HTTP/1.1\r\nUser-Agent: me\r\n\r\n");
+    send_text("HEAD /echo HTTP/1.1\r\nUser-Agent: me\r\n\r\n"
+              "GET /agent HTTP/1.1\r\nUser-Agent: me\r\n\r\n");
     await("\r\n\r\nme");
     assert_int_equal(count("X-Test: yes\r\n"), 51);
     assert_int_equal(count("\r\n\r\nabc\n"), 50);
