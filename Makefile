@@ -128,7 +128,7 @@ ALL_SRC := $(sort $(EXTRA_SRC) $(LIB_base) $(LIB_cores) $(LIB_wire) $(LIB_glue) 
 
 # --- targets ----------------------------------------------------------------------------------------------------
 .PHONY: all deps binaries libraries tests unit sim sim-binary lint format format-check check build-check unit-check \
-  asan-check asan clean help demo
+  asan-check asan clean help demo demo-stop
 INSTALLED := $(filter quorated quorate-% kv,$(BINARIES))
 BINARY_FILES := $(foreach bin,$(BINARIES),$(B)/bin/$(bin))
 
@@ -180,8 +180,12 @@ asan-check: ## Unit tests under ASan and UBSan
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=asan tests | grep -v '^  cc' || true
 	@$(MAKE) --no-print-directory VARIANT=asan unit
 
-demo: ## The main job on loopback [DEMO_STOP=1] [SABOTAGE=async]
-	@bash packaging/demo.sh
+demo: all ## The main job on loopback [DEMO_STOP=1] [SABOTAGE=async]
+	@$(MAKE) --no-print-directory $(B)/bin/pgload
+	@BIN=$(B)/bin bash packaging/demo.sh
+
+demo-stop: ## Stop a demo that was left running, and clean up
+	@bash packaging/demo-stop.sh
 
 sim-binary: $(B)/bin/sim
 asan: asan-check ## Unit tests and some simulator seeds under ASan and UBSan

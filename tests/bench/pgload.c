@@ -196,6 +196,7 @@ static bool prepare(struct writer *w, const struct settings *s, int number, cons
     w->settings = s;
     w->number = number;
     w->is_parallel = host != NULL;
+    w->next = now_us(); /* no value of an earlier run comes again */
     int len = snprintf(w->conninfo, sizeof(w->conninfo),
                        "host=%s port=%s connect_timeout=2 tcp_user_timeout=2000 %s "
                        "application_name=pgload %s",

@@ -32,7 +32,7 @@ wait_until() { # SECONDS CMD...
 }
 
 now_us() { # CLOCK_BOOTTIME, in microseconds, to the hundredth of a second
-    awk '{printf "%d\n", $1 * 1000000}' /proc/uptime
+    awk '{printf "%.0f\n", $1 * 1000000}' /proc/uptime
 }
 
 as_user() {
@@ -264,4 +264,53 @@ cluster_stop() {
         sleep 0.05
     done
     return 0
+}
+
+# --- load and loss -----------------------------------------------------------------------------------------------
+# A table and a role for pgload; the password goes through a file, never over a command line.
+load_prepare() {
+    (umask 077 && echo "*:*:*:app:$(head -c 18 /dev/urandom | base64 | tr -d '/+=')" >"$DIR/pgpass")
+    [ "$(id -u)" -ne 0 ] || chown "$RUN_AS" "$DIR/pgpass"
+    local secret
+    secret=$(cut -d: -f5 "$DIR/pgpass")
+    as_user psql -X -q -h "$DIR/$(primary)/run" -p "${SQL_PORT[$(primary)]}" -U postgres -d postgres <<SQL
+SET client_min_messages = warning;
+CREATE ROLE app LOGIN PASSWORD '$secret';
+CREATE TABLE quorate_load (writer int, n bigint, at timestamptz DEFAULT clock_timestamp(), PRIMARY KEY (writer, n));
+GRANT ALL ON quorate_load TO app;
+SQL
+}
+# load_start FILE [pgload options]: in the background, pid in $LOAD
+load_start() {
+    local file=$1
+    shift
+    : >>"$file"
+    [ "$(id -u)" -ne 0 ] || chown "$RUN_AS" "$file"
+    as_user "$DIR/bin/pgload" --members "$(members_list)" --out "$file" \
+        --conninfo "user=app dbname=postgres passfile=$DIR/pgpass" "$@" >"$file.summary" 2>&1 &
+    LOAD=$!
+}
+load_stop() {
+    kill -TERM "$LOAD" 2>/dev/null
+    wait "$LOAD" 2>/dev/null
+}
+# How many values of the file the primary does not have.
+lost_of() { # FILE
+    local member
+    member=$(primary) || return 1
+    {
+        echo "CREATE TEMP TABLE kept (t bigint, writer int, n bigint);"
+        echo "COPY kept FROM STDIN DELIMITER ' ';"
+        cat "$1"
+        echo '\.'
+        echo "SELECT count(*) FROM kept k WHERE NOT EXISTS (SELECT FROM quorate_load l WHERE l.writer = k.writer AND l.n = k.n);"
+    } | as_user psql -X -q -A -t -h "$DIR/$member/run" -p "${SQL_PORT[$member]}" -U postgres -d postgres
+}
+acked_of() { wc -l <"$1"; }
+
+# Private memory of a process in kB, the pages of the mapped store aside.
+private_kb() { # PID
+    awk '/^[0-9a-f]+-[0-9a-f]+ / { skip = ($6 ~ /\.mdb/) }
+         /^Private_/ && !skip { kb += $2 }
+         END { print kb + 0 }' "/proc/$1/smaps"
 }
