@@ -174,7 +174,7 @@ void raft_on_heartbeat_reply(struct raft_core *core, struct raft_effects *effect
         peer->round_acked = m->round;
         raft_rounds_advance(core, effects);
     }
-    bool is_waiting = peer->inflight_count > 0 || peer->is_probe_sent;
+    bool is_waiting = peer->match + 1 < peer->next || peer->is_probe_sent;
     if (is_waiting && core->now_us - peer->progress_us > 2 * core->config.heartbeat_us) {
         raft_peer_ask(core, effects, peer); /* is it slow, or was something lost? */
         return;

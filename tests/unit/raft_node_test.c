@@ -439,7 +439,7 @@ static void test_ring_against_a_model(void **state)
     struct ring_record **slots = calloc(ENTRY_RING_SLOTS, sizeof(*slots));
     uint8_t *memory = calloc(1, CAP);
     assert_true(slots != NULL && memory != NULL);
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
         struct base_rand r = base_rand_make(seed, 2);
         struct entry_ring ring;
         uint64_t last = 0, term = 1, refused = 0;

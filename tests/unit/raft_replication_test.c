@@ -215,6 +215,28 @@ static void test_lost_appends_are_noticed(void **state)
     assert_int_equal(sent(MSG_RAFT_APPEND, 2)->entry_count, 3);
 }
 
+/* A follower had received entries, told so, and forgot them in a crash: it is asked again although
+ * nothing is in flight. */
+static void test_entries_forgotten_by_a_crash_are_noticed(void **state)
+{
+    (void)state;
+    lead_calmly();
+    assert_int_equal(propose(10), 0);
+    do_step((struct raft_event){.type = RAFT_EVENT_UNREACHABLE, .peer = 2});
+    struct msg_raft m = msg(MSG_RAFT_APPEND_REPLY, 2, 1);
+    m.index = 1;
+    m.received = 2;
+    hear(m);
+    assert_int_equal(rig.core.peers[1].next, 3);
+    assert_int_equal(rig.core.peers[1].inflight_count, 0);
+    for (int i = 0; i < 3; i++) {
+        tick_due();
+        hear_beat_reply(2, 0);
+    }
+    assert_true(is_sent(MSG_RAFT_APPEND, 2));
+    assert_int_equal(sent(MSG_RAFT_APPEND, 2)->index, 2);
+}
+
 static void test_what_memory_lost_comes_from_the_store_one_by_one(void **state)
 {
     (void)state;
@@ -257,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_window_in_messages),
         cmocka_unit_test(test_window_in_bytes),
         cmocka_unit_test(test_lost_appends_are_noticed),
+        cmocka_unit_test(test_entries_forgotten_by_a_crash_are_noticed),
         cmocka_unit_test(test_what_memory_lost_comes_from_the_store_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
