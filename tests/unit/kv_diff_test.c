@@ -102,9 +102,47 @@ static void lmdb_equals_the_model_and_memory(void **state)
     test_scratch_free();
 }
 
+/* Each change that a request makes fails once: the failure comes out, and the store is as it was
+ * before. */
+static void store_failures_come_out(void **state)
+{
+    (void)state;
+    struct test_store store;
+    struct base_arena arena = base_arena_over(memory, sizeof(memory));
+    struct random_source source = {.rand = base_rand_make(5, 5), .arena = &arena};
+    uint32_t before = 0;
+    uint32_t after = 0;
+    size_t failures = 0;
+    test_store_open(&store, TEST_STORE_MEM, 0);
+    for (int i = 0; i < 300; i++) {
+        int rc = BASE_E_IO;
+        base_arena_reset(&arena);
+        source.revision = i;
+        struct kv_request request = random_request(&source);
+        for (uint64_t n = 1; rc != 0; n++) {
+            struct step step = {.request = &request, .got = buf_over(got_bytes, sizeof(got_bytes))};
+            assert_int_equal(kv_core_hash(store_mem_txn(store.mem), &before), 0);
+            store_mem_fail_at(store.mem, n, BASE_E_IO);
+            rc = test_store_run(&store, step_run, &step, false);
+            if (rc != 0) {
+                assert_int_equal(rc, BASE_E_IO);
+                store_mem_crash(store.mem);
+                assert_int_equal(kv_core_hash(store_mem_txn(store.mem), &after), 0);
+                assert_int_equal(before, after);
+                failures++;
+            }
+        }
+        store_mem_fail_at(store.mem, 0, 0);
+    }
+    assert_true(failures > 500);
+    test_store_close(&store);
+    test_scratch_free();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(store_failures_come_out),
         cmocka_unit_test(memory_equals_the_model),
         cmocka_unit_test(lmdb_equals_the_model_and_memory),
     };
