@@ -53,6 +53,7 @@ struct pg_db {
     uint32_t promote_timeline; /* asked for under promote_root_pid */
     int32_t promote_root_pid;
     int64_t interval_us;
+    bool is_conf_detached; /* worker only: quorate.conf names no upstream, as last written by us */
 };
 
 /* One order being carried out, in the worker thread. */

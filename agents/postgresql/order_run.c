@@ -120,6 +120,7 @@ int pg_order_prepare_primary(struct pg_run *run)
 static int write_conf(struct pg_run *run, const struct pg_conf *conf)
 {
     int status = pg_conf_write(run->settings, run->data_dir, conf);
+    run->db->is_conf_detached = status == 0 && base_name_is_empty(&conf->upstream);
     return status == 0 ? 0
                        : pg_run_fail(run, status, "cannot write quorate.conf in %s: %s",
                                      run->data_dir, base_error_text(status));
@@ -310,6 +311,23 @@ static void set_under_way(struct pg_run *run)
     pthread_mutex_unlock(&run->db->lock);
 }
 
+/* A standby that still tries to reach its upstream finishes its present wait for WAL (up to
+ * wal_retrieve_retry_interval) before it looks at the request; one without does not. It also must
+ * not connect to the old primary again should the promotion be cut short. */
+static int let_go(struct pg_run *run)
+{
+    struct pg_conf conf;
+    if (run->db->is_conf_detached) {
+        return 0;
+    }
+    memset(&conf, 0, sizeof(conf));
+    int status = write_conf(run, &conf);
+    if (status == 0) {
+        pg_run_signal(run, SIGHUP);
+    }
+    return status;
+}
+
 int pg_order_promote(struct pg_run *run)
 {
     struct standby before;
@@ -330,6 +348,9 @@ int pg_order_promote(struct pg_run *run)
             "a recovery target is set: promotion would stop short of what was acknowledged");
     }
     status = reserve_timeline(run);
+    if (status == 0) {
+        status = let_go(run);
+    }
     if (status == 0) {
         status = pg_path_join(run->data_dir, "promote", &file);
     }

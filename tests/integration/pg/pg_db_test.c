@@ -79,6 +79,11 @@ static void start_standby(struct member *m)
     assert_true(members_run(is_standby, m, 15 * BASE_US_PER_S));
 }
 
+static bool has_lost_its_receiver(const struct member *m)
+{
+    return is_standby(m) && !m->view.is_receiving;
+}
+
 static uint64_t wanted_views;
 
 static bool has_views(const struct member *m)
@@ -265,8 +270,8 @@ static void test_switchover(void **state)
     member_stop(&pg2, SIGINT);
     assert_true(members_run(is_stopped_seen, &pg2, 5 * BASE_US_PER_S));
     assert_true(pg2.view.is_shut_down_clean);
-    order_ok(&pg3, DB_ORDER_DETACH, NULL);
-    order_ok(&pg1, DB_ORDER_DETACH, NULL);
+    assert_true(members_run(has_lost_its_receiver, &pg3, 5 * BASE_US_PER_S));
+    assert_true(members_run(has_lost_its_receiver, &pg1, 5 * BASE_US_PER_S));
     assert_true(pg3.view.lsn == pg2.view.shutdown_lsn);
     assert_true(pg1.view.lsn == pg2.view.shutdown_lsn);
     order_ok(&pg3, DB_ORDER_PROMOTE, &promote);
