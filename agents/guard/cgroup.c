@@ -166,6 +166,7 @@ void guard_cgroup_events(struct guard_cgroup *cg, bool *ret_is_populated, bool *
     char text[128];
     ssize_t got = pread(cg->events_fd, text, sizeof(text) - 1, 0);
     text[got > 0 ? got : 0] = '\0';
-    *ret_is_populated = strstr(text, "populated 0") == NULL;
+    bool is_removed = got < 0 && errno == ENODEV; /* only an empty one can be */
+    *ret_is_populated = !is_removed && strstr(text, "populated 0") == NULL;
     *ret_is_frozen = strstr(text, "frozen 1") != NULL;
 }

@@ -33,7 +33,8 @@ void guard_cgroup_close(struct guard_cgroup *cg);
 bool guard_cgroup_freeze(struct guard_cgroup *cg, bool is_frozen);
 /* SIGKILL to everything inside, frozen or not. */
 bool guard_cgroup_kill(struct guard_cgroup *cg);
-/* What cgroup.events says now; when it cannot be read, populated and not frozen. */
+/* What cgroup.events says now; when it cannot be read, populated and not frozen,
+ * unless the directory was removed: then nothing is inside. */
 void guard_cgroup_events(struct guard_cgroup *cg, bool *ret_is_populated, bool *ret_is_frozen);
 
 #endif

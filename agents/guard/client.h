@@ -64,7 +64,8 @@ struct guard_spawn {
 MUST_CHECK int guard_client_spawn(const struct guard_spawn *spawn, int timeout_ms);
 
 /* Kills what a former guard and twin, killed together, have left (quorate-guard --kill-leftovers).
- * Blocks. 0; BASE_E_CONFLICT: a server that is not ours runs in the directory; BASE_E_IO. */
+ * Blocks. 0; BASE_E_CONFLICT: a guard lives there, or a server that is not ours runs in the
+ * directory; BASE_E_IO. */
 MUST_CHECK int guard_client_kill_leftovers(const struct guard_spawn *spawn);
 
 #endif

@@ -80,7 +80,6 @@ static struct guard_event effect_start(struct guard *g)
     }
     g->tree->root = pid;
     leftovers_remember(g->options, pid);
-    g->core.status.private_kb = proc_private_kb();
     return (struct guard_event){.kind = GUARD_EV_STARTED, .now = proc_now(), .number = pid};
 }
 
@@ -286,6 +285,16 @@ static void timer_arm(struct guard *g)
     (void)timerfd_settime(g->timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
 }
 
+/* At most once a second, and after all that matters in this round. */
+static void memory_measure(struct guard *g)
+{
+    struct base_mono now = proc_now();
+    if (base_mono_diff_us(now, g->measured) > BASE_US_PER_S) {
+        g->measured = now;
+        g->core.status.private_kb = proc_private_kb();
+    }
+}
+
 static void round_do(struct guard *g)
 {
     struct pollfd fds[FD_COUNT] = {[FD_TIMER] = {.fd = g->timer_fd, .events = POLLIN},
@@ -313,6 +322,7 @@ static void round_do(struct guard *g)
     g->is_push_due = server_work(&g->server, fds + FD_SERVER, command_do, g) || g->is_push_due;
     if (g->is_push_due) {
         g->is_push_due = false;
+        memory_measure(g);
         server_push(&g->server, &g->core.status, g->upgrades);
     }
 }

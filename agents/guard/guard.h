@@ -25,6 +25,7 @@ struct guard {
     bool is_done;
     struct base_mono poll_at; /* next look at a tree that is being frozen or killed */
     struct base_mono work_began;
+    struct base_mono measured;    /* own memory */
     char program[GUARD_PATH_MAX]; /* run again at an upgrade */
 };
 

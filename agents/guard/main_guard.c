@@ -181,8 +181,8 @@ static int leftovers_clear(const struct guard_options *o)
     return 0;
 }
 
-/* Everything that can fail with a text, before there are two of us. */
-static int prepare(struct guard *g, const struct guard_options *o)
+/* The lock proves that no guard of this socket lives, so that whatever runs there is a leftover. */
+static int former_clear(struct guard *g, const struct guard_options *o)
 {
     int rc = server_lock(o->socket, &g->lock_fd);
     if (rc != 0) {
@@ -190,19 +190,25 @@ static int prepare(struct guard *g, const struct guard_options *o)
                       rc == BASE_E_BUSY ? "another guard serves this socket" : strerror(errno));
         return EXIT_REFUSED;
     }
-    if (mkdir(o->state_dir, 0700) != 0 && errno != EEXIST) {
-        return complain(EXIT_REFUSED, "cannot make the state directory", BASE_E_IO);
-    }
     rc = cgroup_prepare(o);
     if (rc != 0) {
         return complain(EXIT_REFUSED, "processes of a former guard do not end", rc);
     }
+    return o->adopt == 0 && leftovers_clear(o) != 0 ? EXIT_REFUSED : 0;
+}
+
+/* Everything that can fail with a text, before there are two of us. */
+static int prepare(struct guard *g, const struct guard_options *o)
+{
+    if (mkdir(o->state_dir, 0700) != 0 && errno != EEXIST) {
+        return complain(EXIT_REFUSED, "cannot make the state directory", BASE_E_IO);
+    }
+    if (former_clear(g, o) != 0) {
+        return EXIT_REFUSED;
+    }
     if (!the_cgroup.is_open && !proc_has_children_lists()) {
         return complain(EXIT_REFUSED, "neither a cgroup nor /proc/PID/task/TID/children",
                         BASE_E_UNSUPPORTED);
-    }
-    if (o->adopt == 0 && leftovers_clear(o) != 0) {
-        return EXIT_REFUSED;
     }
     tree_init(&the_tree, 0, &the_cgroup);
     return twin_link_make(&g->link) == 0 ? 0 : complain(EXIT_INTERNAL, "shared page", BASE_E_NOMEM);
@@ -226,6 +232,9 @@ _Noreturn static void guard_main(struct guard *g, int32_t twin)
         (void)close(g->options->ready_fd);
     }
     guard_run(g);
+    if (g->twin_fd < 0) {
+        guard_cgroup_close(&the_cgroup); /* else the twin does, after its last look */
+    }
     _exit(0);
 }
 
@@ -282,7 +291,9 @@ int main(int argc, char **argv)
         return resume_main(g);
     }
     if (the_options.is_kill_leftovers) {
-        return leftovers_clear(&the_options);
+        rc = former_clear(g, &the_options);
+        guard_cgroup_close(&the_cgroup);
+        return rc;
     }
     detach(&the_options);
     g->oom_score = oom_score_read();

@@ -48,7 +48,7 @@ static const struct option option_rows[] = {
 
 static const char option_usage[] =
     "usage: quorate-guard --socket PATH --state-dir DIR [options] -- COMMAND ARGS...\n"
-    "       quorate-guard --kill-leftovers --data-dir DIR [--state-dir DIR] -- COMMAND\n"
+    "       quorate-guard --kill-leftovers --socket PATH --state-dir DIR --data-dir DIR -- COMMAND\n"
     "  --margin-us N     margin of the lease (200000)\n"
     "  --data-dir DIR    of the database: what a former guard left there is killed first\n"
     "  --cgroup WHERE    auto, none, or a delegated cgroup v2 directory (auto)\n"
@@ -130,11 +130,11 @@ static bool option_take(struct guard_options *o, enum option_id id)
 
 static const char *complaint_of(const struct guard_options *o)
 {
-    if (o->is_kill_leftovers) {
-        return o->data_dir == NULL ? "--kill-leftovers needs --data-dir" : NULL;
-    }
     if (o->socket == NULL || o->state_dir == NULL) {
         return "--socket and --state-dir are needed";
+    }
+    if (o->is_kill_leftovers && o->data_dir == NULL) {
+        return "--kill-leftovers needs --data-dir";
     }
     if (o->command == NULL) {
         return "no command after --";

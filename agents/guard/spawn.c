@@ -56,12 +56,12 @@ static void arguments_make(const struct guard_spawn *s, int ready_fd, struct arg
     argument_add(a, s->program);
     if (ready_fd >= 0) {
         number_add(a, "--ready-fd", ready_fd);
-        option_add(a, "--socket", s->socket);
-        option_add(a, "--cgroup", s->cgroup);
         option_add(a, "--log", s->log);
     } else {
         argument_add(a, "--kill-leftovers");
     }
+    option_add(a, "--socket", s->socket);
+    option_add(a, "--cgroup", s->cgroup);
     option_add(a, "--state-dir", s->state_dir);
     option_add(a, "--data-dir", s->data_dir);
     if (s->margin_us > 0) {

@@ -632,6 +632,8 @@ static void test_second_guard_refuses(void **state)
     root_begin(f);
     struct guard_spawn spawn = spawn_of(f);
     assert_int_equal(guard_client_spawn(&spawn, WAIT_MS), BASE_E_STATE);
+    assert_int_equal(guard_client_kill_leftovers(&spawn),
+                     BASE_E_CONFLICT); /* nothing is left over */
     assert_true(everybody_counts(f, 6));
 }
 
@@ -770,6 +772,8 @@ static void test_memory(void **state)
     root_begin(f);
     assert_int_equal(ask_arm(f, 5, 50, 3000), 0);
     assert_true(tree_becomes(f, GUARD_TREE_FROZEN, WAIT_MS));
+    nap_ms(1100);
+    assert_int_equal(ask_arm(f, 5, 10000, 3000), 0);
     long guard = (long)f->last.status.private_kb, twin = private_kb(f->twin);
     print_message("private memory: guard %ld kB, twin %ld kB; cgroup %d, real-time %d, locked %d\n",
                   guard, twin, f->last.status.is_cgroup, f->last.status.is_realtime,
