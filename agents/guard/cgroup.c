@@ -142,7 +142,10 @@ void guard_cgroup_close(struct guard_cgroup *cg)
             (void)close(fds[i]);
         }
     }
-    (void)rmdir(cg->path); /* fails while anything is inside, as it should */
+    /* Fails while anything is inside, as it should; the last one may be on its way out. */
+    for (int tries = 0; rmdir(cg->path) != 0 && errno == EBUSY && tries < 20; tries++) {
+        (void)usleep(2000);
+    }
     cg->is_open = false;
 }
 
