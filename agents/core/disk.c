@@ -66,12 +66,18 @@ uint64_t agt_disk_lineage(const struct agt_disk *disk, uint32_t timeline)
     if (disk->is_clone_needed || timeline == 0) {
         return 0;
     }
+    const struct agt_opening *found = NULL;
     for (uint8_t i = disk->openings_count; i > 0; i--) {
-        if (disk->openings[i - 1].timeline == timeline) {
-            return disk->openings[i - 1].epoch;
+        const struct agt_opening *o = &disk->openings[i - 1];
+        if (o->timeline != timeline) {
+            continue;
         }
+        if (found != NULL && (found->parent != 0 || o->parent != 0)) {
+            return 0;
+        }
+        found = found == NULL ? o : found;
     }
-    return 0;
+    return found == NULL ? 0 : found->epoch;
 }
 
 static enum agt_prefix prefix_by_lsn(uint64_t lsn, uint64_t floor_lsn)

@@ -47,7 +47,9 @@ struct agt_disk {
 bool agt_disk_remember(struct agt_disk *disk, const struct agt_opening *opening);
 /* The opening of an epoch; NULL when it is not known. */
 const struct agt_opening *agt_disk_opening(const struct agt_disk *disk, uint64_t epoch);
-/* Highest epoch that opened `timeline`; 0 when none is known or the directory is distrusted. */
+/* Epoch that opened `timeline`; 0 when none is known, when the directory is distrusted, or when two
+ * epochs had the number (then it tells nothing). Several first attempts at making the database
+ * share number 1. */
 uint64_t agt_disk_lineage(const struct agt_disk *disk, uint32_t timeline);
 
 enum agt_prefix {

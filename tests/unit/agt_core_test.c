@@ -197,6 +197,7 @@ static void test_grant_for_another_session_or_number_is_nothing(void **state)
 {
     (void)state;
     primary();
+    world_run_ms(&w, 300); /* a report that nobody has answered */
     uint32_t arms = w.arms;
     w.options.config.session += 5; /* as an answer to a former process */
     world_order_for(&w, w.report.number, MSG_GOAL_HOLD, true);
@@ -337,6 +338,38 @@ static void test_promotion_to_another_timeline_does_not_open(void **state)
     good();
 }
 
+static void test_holder_on_an_unexpected_timeline_does_not_open(void **state)
+{
+    (void)state;
+    standby();
+    w.promote_offset = 5; /* and the promotion says that all is well */
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_false(w.report.is_open);
+    assert_int_equal(w.orders[DB_ORDER_SET_SYNC], 0);
+    assert_int_equal(w.kills, 1);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    good();
+}
+
+static void test_older_orders_change_nothing(void **state)
+{
+    (void)state;
+    primary();
+    world_run_ms(&w, 600);
+    uint64_t newest = w.report.number;
+    world_order_for(&w, newest, MSG_GOAL_HOLD, true);
+    world_order_for(&w, newest - 1, MSG_GOAL_HAND_OVER, false); /* overtaken on its way */
+    w.term--;                                                   /* a leader that was */
+    world_order_for(&w, newest, MSG_GOAL_HAND_OVER, false);
+    w.term++;
+    world_run_ms(&w, 100);
+    assert_int_equal(w.orders[DB_ORDER_CHECKPOINT], 0);
+    assert_true(w.report.is_open);
+    assert_int_equal(world_agent(&w)->order_number, newest);
+    good();
+}
+
 static void test_sync_is_said_only_when_in_force(void **state)
 {
     (void)state;
@@ -416,18 +449,19 @@ static void test_a_handed_back_epoch_is_never_armed_again(void **state)
     good();
 }
 
-static void test_grants_are_used_no_more_once_the_handback_is_decided(void **state)
+static void test_handback_comes_after_the_whole_tree_has_gone(void **state)
 {
     (void)state;
     primary();
     stream_voters();
     w.kill_us = 500 * BASE_US_PER_MS; /* backends outlive the root for long */
-    uint32_t arms = w.arms;
     world_crash(&w);
     world_run_ms(&w, 10);
     assert_int_equal(w.report.epoch_handed_back, 0); /* not at the exit of the root */
-    world_run_ms(&w, 600);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);     /* the leader does not know yet */
     assert_int_equal(w.report.epoch_handed_back, 2);
+    uint32_t arms = w.arms;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
     assert_int_equal(w.arms, arms);
     good();
 }
@@ -513,7 +547,13 @@ static void test_holder_that_does_not_answer_has_its_time(void **state)
     world_hold_ms(&w, MSG_GOAL_HOLD, true, 29000);
     assert_int_equal(w.kills, 0);
     assert_false(w.report.is_open);
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    w.kill_us = 600 * BASE_US_PER_MS;
+    while (w.kills == 0) {
+        world_hold_ms(&w, MSG_GOAL_HOLD, true, 10);
+    }
+    uint32_t arms = w.arms; /* the handback is decided: grants are used no more */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_int_equal(w.arms, arms);
     assert_int_equal(w.kills, 1);
     assert_int_equal(w.report.epoch_handed_back, 2);
     good();
@@ -686,11 +726,13 @@ int main(void)
         cmocka_unit_test(test_bootstrap_makes_and_opens_under_a_grant),
         cmocka_unit_test(test_winner_arms_promotes_sets_sync_then_opens),
         cmocka_unit_test(test_promotion_to_another_timeline_does_not_open),
+        cmocka_unit_test(test_holder_on_an_unexpected_timeline_does_not_open),
+        cmocka_unit_test(test_older_orders_change_nothing),
         cmocka_unit_test(test_sync_is_said_only_when_in_force),
         cmocka_unit_test(test_standby_is_confirmed_past_the_opening),
         cmocka_unit_test(test_higher_epoch_ends_the_holder_before_anything_is_saved),
         cmocka_unit_test(test_a_handed_back_epoch_is_never_armed_again),
-        cmocka_unit_test(test_grants_are_used_no_more_once_the_handback_is_decided),
+        cmocka_unit_test(test_handback_comes_after_the_whole_tree_has_gone),
         cmocka_unit_test(test_crash_with_enough_voters_hands_back_at_once),
         cmocka_unit_test(test_crash_without_voters_restarts_in_place_behind_the_gate),
         cmocka_unit_test(test_crash_restart_needs_a_deadline_ahead),

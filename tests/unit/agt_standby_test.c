@@ -132,6 +132,7 @@ static void test_same_timeline_number_is_a_clone(void **state)
     w.upstream_timeline = 2;
     world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
     assert_int_equal(w.orders[DB_ORDER_REWIND], 0);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
     good();
 }
 
@@ -183,6 +184,19 @@ static void test_vote_needs_promise_on_disk_and_receiver_gone(void **state)
     assert_true(w.report.is_vote_valid); /* told at once, not with the next heartbeat */
     assert_int_equal(w.report.promised.number, 3);
     assert_int_equal(w.report.position.lsn, w.db.lsn);
+    good();
+}
+
+static void test_vote_waits_for_the_detach_even_without_a_receiver(void **state)
+{
+    (void)state;
+    standby();
+    w.db.is_receiving = false; /* the holder is gone, and may come back */
+    w.is_detach_held = true;
+    w.attempt = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 500);
+    assert_int_equal(w.report.promised.number, 3);
+    assert_false(w.report.is_vote_valid);
     good();
 }
 
@@ -299,6 +313,23 @@ static void test_rogue_is_ended_and_never_armed(void **state)
     good();
 }
 
+static void test_rogue_that_is_elected_is_not_armed(void **state)
+{
+    (void)state;
+    standby();
+    w.db.is_gated = true;
+    w.db.is_in_recovery = false;
+    while (world_agent(&w)->was_in_recovery) {
+        world_run_ms(&w, 1);
+    }
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 90);
+    assert_int_equal(w.arms, 0);
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 400);
+    assert_int_equal(w.kills, 1);
+    good();
+}
+
 static void test_foreign_process_is_not_joined(void **state)
 {
     (void)state;
@@ -401,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_silent_receiver_reconnects),
         cmocka_unit_test(test_other_system_identifier_is_left_alone),
         cmocka_unit_test(test_vote_needs_promise_on_disk_and_receiver_gone),
+        cmocka_unit_test(test_vote_waits_for_the_detach_even_without_a_receiver),
         cmocka_unit_test(test_promise_survives_a_restart_and_ends_as_told),
         cmocka_unit_test(test_promise_ends_with_a_higher_epoch),
         cmocka_unit_test(test_stopped_member_votes_without_a_receiver),
@@ -408,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),
         cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),
         cmocka_unit_test(test_rogue_is_ended_and_never_armed),
+        cmocka_unit_test(test_rogue_that_is_elected_is_not_armed),
         cmocka_unit_test(test_foreign_process_is_not_joined),
         cmocka_unit_test(test_new_guard_hands_back_for_its_predecessor),
         cmocka_unit_test(test_holder_without_data_hands_the_role_back),

@@ -189,7 +189,8 @@ static void port_hand_back(void *ctx, uint64_t epoch)
 
 static bool is_long(const struct world *w, enum db_order_kind kind)
 {
-    return kind == DB_ORDER_BARRIER && w->is_barrier_held;
+    return (kind == DB_ORDER_BARRIER && w->is_barrier_held) ||
+           (kind == DB_ORDER_DETACH && w->is_detach_held);
 }
 
 static void port_order(void *ctx, const struct db_order *order)
@@ -234,7 +235,7 @@ static int promote(struct world *w, const struct db_order *o)
     }
     db->is_in_recovery = false;
     db->is_standby_configured = false;
-    db->timeline = w->promote_status == 0 ? o->timeline : o->timeline + 1;
+    db->timeline = o->timeline + w->promote_offset + (w->promote_status == 0 ? 0 : 1);
     db->lsn += 100;
     return w->promote_status;
 }

@@ -98,6 +98,8 @@ struct world {
     int promote_status;
     int rewind_status;
     int save_status;
+    uint32_t promote_offset; /* comes out that much higher, unnoticed */
+    bool is_detach_held;
     bool is_barrier_held;
     bool is_stop_slow;
     bool are_views_silent;
