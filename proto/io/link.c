@@ -191,7 +191,7 @@ static void log_up(const struct link *link)
 {
     IO_LOG_INFO("link", "up", io_text("peer", io_stream_peer(link->stream)),
                 io_text("role", io_role_name(link->identity.role)),
-                io_u64("id", link->identity.node_id), io_name("cluster", &link->identity.cluster),
+                io_hex("id", link->identity.node_id), io_name("cluster", &link->identity.cluster),
                 io_name("member", &link->identity.member), io_bool("dialled", link->is_dialled));
 }
 
@@ -259,7 +259,7 @@ static void log_down(const struct link *link, const char *why)
     if (link->is_up) {
         IO_LOG_NOTICE("link", "down", io_text("peer", io_stream_peer(link->stream)),
                       io_text("role", io_role_name(link->identity.role)),
-                      io_u64("id", link->identity.node_id),
+                      io_hex("id", link->identity.node_id),
                       io_name("cluster", &link->identity.cluster),
                       io_name("member", &link->identity.member), io_text("why", why));
     } else if (!link->is_dialled) {
@@ -268,7 +268,7 @@ static void log_down(const struct link *link, const char *why)
     } else if (link->peer != NULL && link->peer->why_crc != crc) {
         link->peer->why_crc = crc;
         IO_LOG_WARN("link", "dial_failed", io_name("to", &link->peer->node.name),
-                    io_u64("id", link->peer->node.node_id), io_text("why", why),
+                    io_hex("id", link->peer->node.node_id), io_text("why", why),
                     io_text("next", "retrying until it answers"));
     }
 }

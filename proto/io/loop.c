@@ -3,11 +3,15 @@
  * work.c. */
 #include "proto/io/loop.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "proto/io/loop_internal.h"
+
+#define TRIM_US (5 * BASE_US_PER_S)
+#define TRIM_KEEP ((size_t)64 << 10)
 
 static int64_t read_clock_us(clockid_t id)
 {
@@ -43,6 +47,20 @@ struct clock_port io_clock_port(void)
     return (struct clock_port){.ctx = NULL, .now = port_now, .wall = port_wall};
 }
 
+/* What a burst of connections leaves is holes in the heap, which free() alone never gives back. */
+static void trim(void *ctx)
+{
+    (void)ctx;
+    (void)malloc_trim(TRIM_KEEP);
+}
+
+void io_loop_trim_later(struct io_loop *loop)
+{
+    if (!loop->trim.is_active) {
+        io_timer_start_in_us(&loop->trim, TRIM_US);
+    }
+}
+
 int io_loop_new(struct io_loop **ret)
 {
     struct io_loop *loop = calloc(1, sizeof(*loop));
@@ -59,6 +77,7 @@ int io_loop_new(struct io_loop **ret)
         free(loop);
         return BASE_E_IO;
     }
+    io_timer_init(&loop->trim, loop, trim, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     *ret = loop;
     return 0;

@@ -70,6 +70,7 @@ void stream_release(struct io_stream *stream)
     io_bytes_free(&stream->pending);
     io_bytes_free(&stream->inflight);
     stream->magic = 0;
+    io_loop_trim_later(stream->loop);
     free(stream);
 }
 

@@ -372,6 +372,32 @@ static void wrong_ones_are_refused(void **state)
     tls_agent = io_tls_free(tls_agent);
 }
 
+/* Two live agents of one name: both are heard, on numbers of their own; the arbiter decides. */
+static void doubled_agents_are_both_heard(void **state)
+{
+    (void)state;
+    open_place(&places[0], &node_1, "n1", NULL);
+    listen_place(&places[0], 0);
+    uint64_t links[2] = {0, 0};
+    for (size_t i = 0; i < 2; i++) {
+        struct place *agent = &places[1 + i];
+        open_place(agent, &agent_1, "", NULL);
+        add_node(agent, 7, "", io_links_port(places[0].links));
+        run_until(loop, &agent->is_up);
+        places[0].has_frame = false;
+        assert_true(send_text(agent, 7, i == 0 ? "one" : "two"));
+        run_until(loop, &places[0].has_frame);
+        assert_string_equal(places[0].last, i == 0 ? "one" : "two");
+        links[i] = places[0].last_link;
+    }
+    assert_true(links[0] != links[1]);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(send_text(&places[0], links[i], "order"));
+        run_until(loop, &places[1 + i].has_frame);
+    }
+    assert_int_equal(places[0].downs, 0);
+}
+
 static void insecure_is_for_loopback(void **state)
 {
     (void)state;
@@ -495,6 +521,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(plain_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(tls_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_ones_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(doubled_agents_are_both_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(insecure_is_for_loopback, setup, teardown),
         cmocka_unit_test_setup_teardown(raw_garbage, setup, teardown),
         cmocka_unit_test_setup_teardown(full_queue, setup, teardown),
