@@ -83,8 +83,10 @@ void arb_decision_begin(struct arb_turn *t, enum arb_decision_kind kind,
 
 /* --- decide.c --- */
 void arb_decide(struct arb_turn *t);
-void arb_request(struct arb_turn *t);
 void arb_attempt_end(struct arb_cluster *c);
+
+/* --- request.c: operators --- */
+void arb_request(struct arb_turn *t);
 
 /* --- sync.c: section 5 --- */
 void arb_sync(struct arb_turn *t);

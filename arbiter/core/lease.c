@@ -65,9 +65,8 @@ struct base_mono arb_lease_end(const struct arb_cluster *c)
     if (!CANARY(NEW_LEADER_DOES_NOT_WAIT)) {
         from = base_mono_max(from, c->elected); /* grants of others may still be under way */
     }
-    if (CANARY(PROMOTE_WITHOUT_WAITING)) {
-        return base_mono_add_us(c->has_holder_good ? c->holder_good : c->elected,
-                                2 * arb_heartbeat_us(c));
+    if (CANARY(PROMOTE_WITHOUT_WAITING) && c->has_holder_good) {
+        return base_mono_add_us(c->holder_good, 2 * arb_heartbeat_us(c));
     }
     return base_mono_add_us(from, wait_us);
 }

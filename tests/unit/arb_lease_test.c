@@ -527,7 +527,15 @@ static void test_s4_a_forced_failover_shows_its_loss(void **state)
     run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &force});
     assert_int_equal(w.fx.answer, BASE_E_STATE); /* the lease runs */
     wait_us(3 * S);
-    send(report_of("pg2"));
+    struct msg_report far = report_of("pg2");
+    far.position.lsn = 4600;
+    send(far);
+    struct arb_request ask = {.kind = ARB_REQUEST_FAILOVER};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &ask});
+    assert_int_equal(w.fx.answer, BASE_E_STATE);
+    assert_string_equal(w.fx.answer_text.text,
+                        "failover waits for pg1: no standby is known to have everything; by force "
+                        "pg2 would lose up to 400 bytes and what came after the last report");
     run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &force});
     assert_int_equal(w.fx.answer, 0);
     send(report_of("pg2"));

@@ -89,7 +89,7 @@ struct minisim {
     uint64_t pending_epoch, pending_revision, pending_term;
     int64_t pending_at;
     struct entry acked[LOG_MAX];
-    uint32_t acked_len, ids, failovers, acks, returns;
+    uint32_t acked_len, ids, failovers, acks, returns, handovers;
     uint64_t acked_epoch;
     char bad[160];
     bool has_seed_faults;

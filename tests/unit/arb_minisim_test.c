@@ -178,6 +178,7 @@ static void commit(void)
         }
         check_decision(&s.pending_decision, &s.record);
         s.returns += s.pending_kind == ARB_DECIDE_RETURN;
+        s.handovers += s.pending_kind == ARB_DECIDE_HANDOVER;
         s.record = s.pending;
     }
     for (unsigned n = 0; n < NODES; n++) {
@@ -485,6 +486,7 @@ static void test_seeds_hold_the_invariants(void **state)
     uint32_t failovers = 0;
     uint32_t acks = 0;
     uint32_t returns = 0;
+    uint32_t handovers = 0;
     const char *text = getenv("ARB_SEEDS");
     uint64_t seeds = text == NULL ? 60 : strtoull(text, NULL, 10);
     const char *only = getenv("ARB_SEED");
@@ -497,9 +499,11 @@ static void test_seeds_hold_the_invariants(void **state)
         failovers += s.failovers;
         acks += s.acks;
         returns += s.returns;
+        handovers += s.handovers;
     }
-    print_message("%u failovers, %u returns, %u acknowledgements\n", failovers, returns, acks);
-    assert_true(failovers > 20 && acks > 1000 && returns > 0);
+    print_message("%u failovers, %u handovers, %u returns, %u acknowledgements\n", failovers,
+                  handovers, returns, acks);
+    assert_true(failovers > 20 && handovers > 5 && returns > 0 && acks > 1000);
 }
 
 #ifdef QUORATE_CANARIES
