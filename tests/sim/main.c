@@ -21,7 +21,7 @@
 
 struct options {
     uint64_t seed, count;
-    bool is_tracing, is_quiet, is_history, is_calm, is_kv_only, is_twice;
+    bool is_tracing, is_quiet, is_history, is_calm, is_kv_only, is_twice, is_check, is_canaries;
 };
 
 static struct world *current; /* for base_panic */
@@ -193,6 +193,23 @@ static void print_sums(const struct sums *s)
     printf("\n");
 }
 
+/* A run in which too little happened proves nothing. */
+static int check_sums(const struct sums *s)
+{
+    const struct tally *t = &s->tally;
+    uint64_t unknown_percent = t->kv_unknown * 100 / (t->kv_ok + t->kv_fail + t->kv_unknown + 1);
+    bool is_enough = t->kv_ok >= 500 * s->seeds && t->sql_acked >= 200 * s->seeds &&
+                     t->failovers >= s->seeds && unknown_percent <= 5;
+    for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
+        is_enough = is_enough && s->bit[i] >= s->seeds / 10;
+    }
+    if (!is_enough) {
+        printf(
+            "FAILED enough-happened: too few operations, failovers or faults of some kind, or too many unknown\n");
+    }
+    return is_enough ? 0 : 1;
+}
+
 static int run_all(const struct options *o)
 {
     static struct world w;
@@ -203,6 +220,11 @@ static int run_all(const struct options *o)
         w.tally.events = w.event_number;
         uint64_t hash = w.trace_hash;
         add(&sums, &w);
+        if (o->is_check && (i + 1) % 25 == 0) {
+            printf("  %" PRIu64 " seeds, %" PRIu64 " failovers, %" PRIu64 " commits acknowledged\n",
+                   i + 1, sums.tally.failovers, sums.tally.sql_acked);
+            (void)fflush(stdout);
+        }
         if (!o->is_quiet || rc != 0) {
             printf("seed %" PRIu64 ": %s, trace %016" PRIx64 ", %" PRIu64 " events, %" PRIu64
                    " ok\n",
@@ -225,7 +247,7 @@ static int run_all(const struct options *o)
         }
     }
     print_sums(&sums);
-    return 0;
+    return o->is_check ? check_sums(&sums) : 0;
 }
 
 static bool parse(int argc, char **argv, struct options *o)
@@ -246,7 +268,8 @@ static bool parse(int argc, char **argv, struct options *o)
             bool *flag;
         } flags[] = {{"--trace", &o->is_tracing},   {"--quiet", &o->is_quiet},
                      {"--history", &o->is_history}, {"--calm", &o->is_calm},
-                     {"--kv-only", &o->is_kv_only}, {"--twice", &o->is_twice}};
+                     {"--kv-only", &o->is_kv_only}, {"--twice", &o->is_twice},
+                     {"--check", &o->is_check},     {"--canaries", &o->is_canaries}};
         bool is_known = false;
         for (size_t j = 0; j < sizeof(flags) / sizeof(flags[0]); j++) {
             if (strcmp(argv[i], flags[j].name) == 0) {
@@ -260,6 +283,15 @@ static bool parse(int argc, char **argv, struct options *o)
     return o->count > 0;
 }
 
+/* Names of all planted bugs, one a line. */
+static int print_canaries(void)
+{
+    for (int id = 1; id < BASE_CANARY_COUNT; id++) {
+        printf("%s\n", base_canary_name((enum base_canary)id));
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -267,12 +299,12 @@ int main(int argc, char **argv)
         (void)fprintf(
             stderr,
             "usage: sim --seed N --count M [--trace] [--quiet] [--history] [--calm] [--kv-only] "
-            "[--twice]\n");
+            "[--twice] [--check] | --canaries\n");
         return 2;
     }
     if (!base_canary_select(getenv("QUORATE_CANARY"))) {
         (void)fprintf(stderr, "sim: QUORATE_CANARY names no planted bug of this build\n");
         return 2;
     }
-    return run_all(&o);
+    return o.is_canaries ? print_canaries() : run_all(&o);
 }

@@ -2,3 +2,18 @@ SIM_SRC += tests/sim/agent.c tests/sim/disk.c tests/sim/faults.c tests/sim/fault
   tests/sim/kv_load.c tests/sim/main.c tests/sim/members.c tests/sim/net.c tests/sim/nodes.c tests/sim/pg.c \
   tests/sim/pg_commit.c tests/sim/pg_order.c tests/sim/pg_stream.c tests/sim/pg_wal.c tests/sim/sql_load.c \
   tests/sim/trace.c tests/sim/truth_db.c tests/sim/truth_raft.c tests/sim/world.c
+
+CHECK_STEPS += sim-check sim-determinism
+CHECK_SEEDS ?= 200
+.PHONY: sim-check sim-determinism canaries canaries-check
+sim-check: $(B)/bin/sim ## Simulated systems, 200 seeds, with a floor of what must have happened
+	@$(B)/bin/sim --seed 1 --count $(CHECK_SEEDS) --quiet --check
+
+sim-determinism: $(B)/bin/sim ## The same seed gives the same trace
+	@$(B)/bin/sim --seed 1 --count 10 --quiet --twice
+
+canaries: ## Every planted bug must break an invariant; writes build/results/canaries.json
+	@$(MAKE) --no-print-directory VARIANT=canary build/canary/bin/sim
+	@bash tests/sim/canaries.sh build/canary/bin/sim build/results/canaries.json
+
+canaries-check: canaries

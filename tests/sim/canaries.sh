@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Proves that the simulator can fail: every planted bug of base/canary.h must break a named invariant.
+# usage: canaries.sh SIM_OF_VARIANT_CANARY RESULT_JSON
+# A bug counts as caught when an invariant fails (an assertion does not count), the same seed fails again in
+# the same way, and that seed passes without the bug. The checkers cannot see which bug is on.
+set -u
+sim=$1 result=$2
+seeds_max=${CANARY_SEEDS:-400} seconds_max=${CANARY_SECONDS:-120}
+mkdir -p "$(dirname "$result")"
+rm -f "$result"
+caught=0 survived=0 rows="" top=0
+
+# The rules of Raft and of the key-value store show faster without databases.
+flags_of() {
+    case $1 in
+    vote-not-persisted | ack-before-flush | read-without-confirmation) echo "--kv-only" ;;
+    *) echo "" ;;
+    esac
+}
+
+failure() { # canary, seed, count, flags: the line with the invariant's name
+    # shellcheck disable=SC2086
+    QUORATE_CANARY=$1 timeout "$seconds_max" "$sim" --seed "$2" --count "$3" --quiet $4 2>&1 | grep '^FAILED '
+}
+
+ids=$("$sim" --canaries) || exit 1
+for id in $ids; do
+    flags=$(flags_of "$id")
+    start=$(date +%s.%N)
+    first=$(failure "$id" 1 "$seeds_max" "$flags")
+    seconds=$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.2f", b - a }')
+    seed=$(sed -n 's/.* seed \([0-9]*\),.*/\1/p' <<<"$first")
+    name=$(sed -n 's/^FAILED \([a-z-]*\):.*/\1/p' <<<"$first")
+    verdict=caught
+    if [ -z "$seed" ]; then
+        verdict="SURVIVED $seeds_max seeds"
+    elif [ "$name" = no-assertion ]; then
+        verdict="met an assertion only"
+    elif [ "$(failure "$id" "$seed" 1 "$flags")" != "$first" ]; then
+        verdict="NOT the same a second time"
+    elif [ -n "$(failure "" "$seed" 1 "$flags")" ]; then
+        verdict="FAILS without the bug, too"
+    fi
+    if [ "$verdict" = caught ]; then
+        caught=$((caught + 1))
+        [ "$seed" -gt "$top" ] && top=$seed
+        rows="$rows${rows:+, }\"$id\": {\"caught_by\": [\"sim\"], \"invariant\": \"$name\", \"seed\": $seed, \"seconds_to_catch\": $seconds}"
+    else
+        survived=$((survived + 1))
+        rows="$rows${rows:+, }\"$id\": {\"caught_by\": []}"
+    fi
+    printf '%-28s %s%s\n' "$id" "$verdict" "${seed:+ by $name, seed $seed, $seconds s}"
+done
+
+control=clean
+[ "$top" -gt 40 ] && top=40
+if [ "$top" -gt 0 ] && ! "$sim" --seed 1 --count "$top" --quiet >/dev/null 2>&1; then
+    control=violated
+    survived=$((survived + 1))
+fi
+printf 'control: %d seeds without a planted bug: %s\n' "$top" "$control"
+printf '{"control": "%s", "canaries": {%s}}\n' "$control" "$rows" >"$result"
+printf 'canaries: %d passed, %d failed, 0 skipped\n' "$caught" "$survived"
+[ -n "${QUORATE_COUNTS:-}" ] && echo "$caught $survived 0" >>"$QUORATE_COUNTS"
+[ "$survived" -eq 0 ] && [ "$caught" -gt 0 ]
