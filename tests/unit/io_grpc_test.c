@@ -445,6 +445,7 @@ static void curl_http2(void **state)
  * ----------------------------------------------------------------------------------------- */
 
 static struct slice stream_body; /* what is left of the request's DATA */
+static bool is_kept_open;        /* the request does not end with it */
 
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *data, size_t len,
                          uint32_t *flags, nghttp2_data_source *source, void *user)
@@ -458,6 +459,9 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *data, si
         memcpy(data, stream_body.data, taken);
     }
     stream_body = slice_skip(stream_body, taken);
+    if (stream_body.len == 0 && is_kept_open) {
+        return taken > 0 ? (ssize_t)taken : NGHTTP2_ERR_DEFERRED;
+    }
     if (stream_body.len == 0) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     }
@@ -629,6 +633,52 @@ static void rules_of_grpc(void **state)
     assert_string_equal(raw.data, ".....hello.....a.....bb");
 }
 
+static void shut_down(void *ctx)
+{
+    (void)ctx;
+    io_server_shutdown(place.server, stop, NULL);
+}
+
+/* A running stream is told UNAVAILABLE, a unary call under way is answered, then the server is
+ * done. */
+static void shutdown_ends_calls(void **state)
+{
+    (void)state;
+    struct io_wake *wake = NULL;
+    struct io_stream *stream = NULL;
+    start(NULL);
+    io_wake_send(place.stop);
+    assert_int_equal(pthread_join(place.thread, NULL), 0);
+    assert_int_equal(io_wake_new(place.loop, shut_down, NULL, &wake), 0);
+    assert_int_equal(pthread_create(&place.thread, NULL, serve, NULL), 0);
+    const struct io_address address = test_loopback(place.port);
+    const struct io_stream_options options = {.events = &raw_events};
+    memset(&raw, 0, sizeof(raw));
+    assert_int_equal(io_loop_new(&raw.loop), 0);
+    raw.session = raw_session(raw_header, raw_body);
+    raw_request(raw.session, "/test/Later", "te", "trailers", SLICE_LIT("\0\0\0\0\1a"));
+    assert_int_equal(io_stream_connect(raw.loop, &address, &options, &stream), 0);
+    run_until(raw.loop, &raw.is_open);
+    is_kept_open = true;
+    raw_request(raw.session, "/stream/Echo", "te", "trailers", SLICE_LIT("\0\0\0\0\1a"));
+    raw_flush(stream);
+    struct base_mono end = base_mono_add_us(io_now(), 5 * BASE_US_PER_S);
+    while (strstr(raw.data, "hello.....a") == NULL && base_mono_before(io_now(), end)) {
+        io_loop_run_once(raw.loop, end);
+    }
+    is_kept_open = false;
+    io_wake_send(wake);
+    run_until(raw.loop, &raw.is_closed);
+    assert_non_null(strstr(raw.data, "later"));
+    assert_non_null(strstr(raw.trailers, "grpc-status=0"));
+    assert_non_null(strstr(raw.trailers, "grpc-status=14;grpc-message=server stopped"));
+    assert_int_equal(pthread_join(place.thread, NULL), 0);
+    wake = io_wake_free(wake);
+    assert_int_equal(pthread_create(&place.thread, NULL, serve, NULL), 0);
+    nghttp2_session_del(raw.session);
+    raw.loop = io_loop_free(raw.loop);
+}
+
 /* Random damage to a good conversation, sent piece by piece; the server lives on. */
 static void mutations(void **state)
 {
@@ -700,6 +750,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(etcdctl_tls, setup, teardown),
         cmocka_unit_test_setup_teardown(curl_http2, setup, teardown),
         cmocka_unit_test_setup_teardown(rules_of_grpc, setup, teardown),
+        cmocka_unit_test_setup_teardown(shutdown_ends_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(mutations, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
