@@ -269,6 +269,13 @@ static int write_in(const char *dir, const char *name, struct slice content)
     return status != 0 ? status : pg_file_write(path.text, content, 0600);
 }
 
+static int put_conf(const struct pg_settings *settings, const struct pg_conf *conf, struct buf *b)
+{
+    put_static_part(settings, b);
+    int status = put_role_part(settings, conf, b);
+    return status == 0 && b->is_full ? BASE_E_TOOBIG : status;
+}
+
 int pg_conf_write(const struct pg_settings *settings, const char *dir, const struct pg_conf *conf)
 {
     char *memory = malloc(CONF_BYTES_MAX);
@@ -276,13 +283,28 @@ int pg_conf_write(const struct pg_settings *settings, const char *dir, const str
         return BASE_E_NOMEM;
     }
     struct buf b = buf_over(memory, CONF_BYTES_MAX);
-    put_static_part(settings, &b);
-    int status = put_role_part(settings, conf, &b);
+    int status = put_conf(settings, conf, &b);
     if (status == 0) {
-        status = b.is_full ? BASE_E_TOOBIG : write_in(dir, "quorate.conf", buf_slice(&b));
+        status = write_in(dir, "quorate.conf", buf_slice(&b));
     }
     free(memory);
     return status;
+}
+
+bool pg_conf_is(const struct pg_settings *settings, const char *dir, const struct pg_conf *conf)
+{
+    struct pg_path path;
+    size_t len = 0;
+    char *memory = malloc(2 * CONF_BYTES_MAX);
+    bool is_same = false;
+    if (memory != NULL && pg_path_join(dir, "quorate.conf", &path) == 0 &&
+        pg_file_read(path.text, memory, CONF_BYTES_MAX, &len) == 0) {
+        struct buf b = buf_over(memory + CONF_BYTES_MAX, CONF_BYTES_MAX);
+        is_same = put_conf(settings, conf, &b) == 0 &&
+                  slice_equal(slice_from(memory, len), buf_slice(&b));
+    }
+    free(memory);
+    return is_same;
 }
 
 /* --- the three files that PostgreSQL has, and postgresql.auto.conf --- */

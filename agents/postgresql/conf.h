@@ -46,6 +46,8 @@ MUST_CHECK int pg_conninfo(const struct pg_settings *settings, const struct pg_c
 /* Writes quorate.conf. */
 MUST_CHECK int pg_conf_write(const struct pg_settings *settings, const char *dir,
                              const struct pg_conf *conf);
+/* True when the file says exactly this already. */
+bool pg_conf_is(const struct pg_settings *settings, const char *dir, const struct pg_conf *conf);
 /* Include line, pg_hba.conf, pg_ident.conf; takes our keys out of postgresql.auto.conf. Server
  * stopped. */
 MUST_CHECK int pg_conf_install(const struct pg_settings *settings, const char *dir, bool is_gated);

@@ -299,6 +299,23 @@ static void keep_session(struct pg_db *db, struct pg_sql *session, bool is_answe
     }
 }
 
+/* Lock held; leaves it meanwhile. What is done here is given up when an order comes. */
+static void idle(struct pg_db *db, struct pg_sql *session, int32_t *opened_for)
+{
+    uint64_t ignored = 0;
+    bool is_answering = db->is_answering && db->guard.tree == GUARD_TREE_RUNNING;
+    int32_t root_pid = db->guard.root_pid;
+    db->is_idle_busy = true;
+    pthread_mutex_unlock(&db->lock);
+    keep_session(db, session, is_answering, root_pid, opened_for);
+    pg_slot_keep(db);
+    pthread_mutex_lock(&db->lock);
+    db->is_idle_busy = false;
+    if (db->cancel_id == 0 && !db->is_stopping) {
+        (void)!read(db->cancel_fd, &ignored, sizeof(ignored)); /* non-blocking */
+    }
+}
+
 static void *worker_thread(void *ctx)
 {
     struct pg_db *db = ctx;
@@ -310,11 +327,7 @@ static void *worker_thread(void *ctx)
             run_order(db, &session);
             continue;
         }
-        bool is_answering = db->is_answering && db->guard.tree == GUARD_TREE_RUNNING;
-        int32_t root_pid = db->guard.root_pid;
-        pthread_mutex_unlock(&db->lock);
-        keep_session(db, &session, is_answering, root_pid, &opened_for);
-        pthread_mutex_lock(&db->lock);
+        idle(db, &session, &opened_for);
         if (!db->has_order && !db->is_stopping) {
             pg_db_wait(db, &db->order_changed, base_mono_add_us(pg_now(), IDLE_US));
         }
@@ -334,6 +347,9 @@ static void take_order(struct pg_db *db, const struct db_order *order)
         db->order = *order;
         db->has_order = true;
         pthread_cond_signal(&db->order_changed);
+        if (db->is_idle_busy) {
+            (void)!write(db->cancel_fd, &one, sizeof(one));
+        }
     } else if (db->has_order) {
         db->cancel_id = order->id;
         (void)!write(db->cancel_fd, &one, sizeof(one));

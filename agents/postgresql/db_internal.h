@@ -53,7 +53,14 @@ struct pg_db {
     uint32_t promote_timeline; /* asked for under promote_root_pid */
     int32_t promote_root_pid;
     int64_t interval_us;
-    bool is_conf_detached; /* worker only: quorate.conf names no upstream, as last written by us */
+    bool is_standby; /* last view's */
+    bool is_receiving;
+    bool is_idle_busy; /* the worker does something that an order may interrupt */
+
+    /* worker thread only, without the lock */
+    bool is_conf_detached;    /* quorate.conf names no upstream, as last written by us */
+    struct pg_conf following; /* as in quorate.conf; upstream empty: detached, primary or unknown */
+    struct base_mono slot_at; /* not before then */
 };
 
 /* One order being carried out, in the worker thread. */
@@ -112,6 +119,15 @@ int pg_order_promote(struct pg_run *run);
 int pg_order_set_sync(struct pg_run *run);
 int pg_order_barrier(struct pg_run *run);
 int pg_order_checkpoint(struct pg_run *run);
+
+/* --- slot_keep.c --- */
+/* Sets conf->has_slot as it is in the file for the same upstream; true when nothing would change.
+ */
+bool pg_slot_recognise(struct pg_run *run, struct pg_conf *conf);
+/* quorate.conf has been written so. */
+void pg_slot_following(struct pg_db *db, const struct pg_conf *conf);
+/* Between orders. */
+void pg_slot_keep(struct pg_db *db);
 
 /* --- prober --- */
 void *pg_probe_thread(void *db);

@@ -303,7 +303,6 @@ int pg_run_configure_standby(struct pg_run *run, const char *dir, const struct p
 {
     struct pg_path slots;
     int status = pg_conf_install(run->settings, dir, false);
-    run->db->is_conf_detached = base_name_is_empty(&conf->upstream);
     if (status == 0) {
         status = pg_conf_write(run->settings, dir, conf);
     }
@@ -321,6 +320,7 @@ int pg_run_configure_standby(struct pg_run *run, const char *dir, const struct p
         return pg_run_fail(run, status, "cannot configure %s as a standby: %s", dir,
                            base_error_text(status));
     }
+    pg_slot_following(run->db, conf);
     return 0;
 }
 

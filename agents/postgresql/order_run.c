@@ -12,7 +12,6 @@
 #include "agents/postgresql/process.h"
 #include "base/name.h"
 
-#define SLOT_LIMIT_US (1 * BASE_US_PER_S)
 #define POLL_US 1500
 #define RESIGNAL_US (250 * BASE_US_PER_MS)
 
@@ -68,28 +67,25 @@ static int check_startable(struct pg_run *run)
     return status;
 }
 
-/* The slot on the upstream where it can be had; following goes on without. */
-static void try_slot(struct pg_run *run, struct pg_conf *conf, int *ret_status)
+static int write_conf(struct pg_run *run, const struct pg_conf *conf)
 {
-    struct pg_upstream upstream;
-    *ret_status = pg_run_make_slot(run, SLOT_LIMIT_US, &upstream);
-    conf->has_slot = *ret_status == 0;
+    int status = pg_conf_write(run->settings, run->data_dir, conf);
+    if (status == 0) {
+        pg_slot_following(run->db, conf);
+    }
+    return status == 0 ? 0
+                       : pg_run_fail(run, status, "cannot write quorate.conf in %s: %s",
+                                     run->data_dir, base_error_text(status));
 }
 
 int pg_order_prepare_standby(struct pg_run *run)
 {
     struct pg_conf conf = pg_run_conf(run);
-    int slot_status = 0;
     int status = check_startable(run);
     if (status != 0) {
         return status;
     }
-    if (has_upstream(run)) {
-        try_slot(run, &conf, &slot_status);
-        if (slot_status == BASE_E_CANCELED) {
-            return slot_status;
-        }
-    }
+    (void)pg_slot_recognise(run, &conf);
     return pg_run_configure_standby(run, run->data_dir, &conf);
 }
 
@@ -105,7 +101,7 @@ int pg_order_prepare_primary(struct pg_run *run)
         status = pg_conf_install(run->settings, run->data_dir, run->order.is_gated);
     }
     if (status == 0) {
-        status = pg_conf_write(run->settings, run->data_dir, &conf);
+        status = write_conf(run, &conf);
     }
     if (status == 0) {
         status = pg_conf_set_standby(run->data_dir, false);
@@ -117,34 +113,22 @@ int pg_order_prepare_primary(struct pg_run *run)
     return status;
 }
 
-static int write_conf(struct pg_run *run, const struct pg_conf *conf)
-{
-    int status = pg_conf_write(run->settings, run->data_dir, conf);
-    run->db->is_conf_detached = status == 0 && base_name_is_empty(&conf->upstream);
-    return status == 0 ? 0
-                       : pg_run_fail(run, status, "cannot write quorate.conf in %s: %s",
-                                     run->data_dir, base_error_text(status));
-}
-
 int pg_order_follow(struct pg_run *run)
 {
     struct pg_conf conf = pg_run_conf(run);
-    int slot_status = 0;
     int status = check_has_directory(run);
     if (status != 0 || !has_upstream(run)) {
         return status != 0 ? status : pg_run_fail(run, BASE_E_INVALID, "no upstream to follow");
     }
-    try_slot(run, &conf, &slot_status);
-    if (slot_status == BASE_E_CANCELED) {
-        return slot_status;
+    if (pg_slot_recognise(run, &conf)) {
+        pg_slot_following(run->db, &conf);
+    } else {
+        status = write_conf(run, &conf);
     }
-    status = write_conf(run, &conf);
-    if (status != 0) {
-        return status;
+    if (status == 0) {
+        pg_run_signal(run, SIGHUP);
     }
-    pg_run_signal(run, SIGHUP);
-    /* Told to follow all the same; the failure makes the caller come again, for the slot. */
-    return slot_status == BASE_E_UNREACHABLE || slot_status == BASE_E_TIMEOUT ? slot_status : 0;
+    return status;
 }
 
 /* Until no receiver is left and replay waits for WAL that is not there: the position is then final.

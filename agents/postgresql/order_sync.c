@@ -218,6 +218,7 @@ int pg_order_set_sync(struct pg_run *run)
         return pg_run_fail(run, status, "cannot write quorate.conf in %s: %s", run->data_dir,
                            base_error_text(status));
     }
+    pg_slot_following(run->db, &conf);
     pg_run_signal(run, SIGHUP);
     status = wait_shown(run, memory);
     if (status == 0) {

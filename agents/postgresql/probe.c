@@ -428,6 +428,8 @@ static bool publish(struct pg_db *db, const struct moment *m, const struct db_vi
     db->view = *view;
     db->has_view = true;
     db->is_answering = view->is_answering;
+    db->is_standby = view->is_answering && view->is_in_recovery;
+    db->is_receiving = view->is_receiving;
     db->options.wake(db->options.ctx);
     return true;
 }
