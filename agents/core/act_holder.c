@@ -72,7 +72,8 @@ void agt_do_watch_start(struct agt_run *run)
         since = a->exit_at; /* restart in place: the time counts from the crash */
     }
     struct base_mono due = base_mono_add_us(since, start_timeout_us(a));
-    if (base_mono_before(run->now, due) || a->silent_views < AGT_SILENT_VIEWS) {
+    if (base_mono_before(run->now, due) || a->silent_views < AGT_SILENT_VIEWS ||
+        !agt_has_successor(a)) {
         agt_wake_at(run, base_mono_max(due, base_mono_add_us(run->now, AGT_REPEAT_US)));
         return;
     }
@@ -304,7 +305,8 @@ void agt_do_settle(struct agt_run *run)
 {
     struct agt *a = run->a;
     bool is_crash = a->exit_epoch == a->guard.epoch;
-    bool is_late = is_crash && base_mono_diff_us(run->now, a->exit_at) >= start_timeout_us(a);
+    bool is_late = is_crash && agt_has_successor(a) &&
+                   base_mono_diff_us(run->now, a->exit_at) >= start_timeout_us(a);
     if (a->is_handback_wanted || is_late || a->guard.epoch != agt_epoch_known(a) ||
         (a->ran_epoch == a->guard.epoch && !agt_is_lease_ahead(a, run->now))) {
         agt_do_hand_back(run);

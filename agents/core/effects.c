@@ -282,7 +282,9 @@ static void done_badly(struct agt_run *run, const struct db_order *o, const stru
     if (o->kind == DB_ORDER_SET_SYNC) {
         a->is_sync_in_force = false;
     }
-    if (done->status != BASE_E_CANCELED) {
+    /* A barrier waits by itself for those who are to catch up; it just goes on. */
+    bool is_wait = o->kind == DB_ORDER_BARRIER && done->status == BASE_E_TIMEOUT;
+    if (done->status != BASE_E_CANCELED && !is_wait) {
         failure_note(run, done);
     }
 }

@@ -273,6 +273,23 @@ bool agt_has_enough_voters(const struct agt *a)
     return (int)a->streaming_voters >= (need < 1 ? 1 : need);
 }
 
+/* Somebody else runs who could be chosen: else giving up a slow recovery gains nothing, and loses
+ * its work. */
+bool agt_has_successor(const struct agt *a)
+{
+    const struct msg_record *r = &a->order.record;
+    for (uint8_t i = 0; a->has_order && i < a->order.members_count; i++) {
+        const struct msg_member *m = &a->order.members[i];
+        bool may_follow = r->sync_mode == MSG_SYNC_ASYNC ||
+                          (r->votes_needed_r > 0 && agt_names_has(&r->voters, &m->member));
+        if (may_follow && m->db_state == MSG_DB_STANDBY &&
+            !base_name_equal(&m->member, &a->config.member)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool agt_names_has(const struct msg_names *names, const struct base_name *name)
 {
     for (uint8_t i = 0; i < names->count; i++) {

@@ -46,6 +46,7 @@ const struct msg_member *agt_holder_address(const struct agt *a); /* NULL: not k
 bool agt_holder_is_ready(const struct agt *a); /* has opened: may be cloned or rewound from */
 bool agt_has_enough_voters(
     const struct agt *a); /* streaming: a failover can be decided without us */
+bool agt_has_successor(const struct agt *a);
 int64_t agt_ttl_us(const struct agt *a);
 bool agt_names_has(const struct msg_names *names, const struct base_name *name);
 bool agt_names_equal(const struct msg_names *a, const struct msg_names *b);

@@ -417,9 +417,10 @@ static void fence(struct agt_run *run)
         agt_wake_at(run, base_mono_add_us(run->now, AGT_REPEAT_US));
     }
     const struct msg_record *r = &a->order.record;
-    if (agt_order_is_in_force(a) && r->epoch > 0 && !agt_holds(a) && a->is_gone_seen &&
-        a->guard.tree == GUARD_TREE_GONE && base_name_equal(&r->holder, &a->config.member) &&
-        r->holder_instance != a->guard.instance && r->epoch > a->guard.epoch_handed_back) {
+    if (agt_order_is_in_force(a) && agt_goal_of(a) != AGT_GOAL_REFUSED && r->epoch > 0 &&
+        !agt_holds(a) && a->is_gone_seen && a->guard.tree == GUARD_TREE_GONE &&
+        base_name_equal(&r->holder, &a->config.member) && r->holder_instance != a->guard.instance &&
+        r->epoch > a->guard.epoch_handed_back) {
         agt_hand_back(run, r->epoch);
     }
 }

@@ -559,6 +559,43 @@ static void test_holder_that_does_not_answer_has_its_time(void **state)
     good();
 }
 
+static void test_slow_recovery_goes_on_when_nobody_else_could_take_over(void **state)
+{
+    (void)state;
+    primary();
+    w.record.voters.count = 0; /* it alone has everything */
+    w.record.votes_needed_r = 0;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    w.db.is_hanging = true;
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 60000);
+    assert_int_equal(w.kills, 1); /* of what the crash had left */
+    assert_int_equal(w.starts, 2);
+    assert_int_equal(w.report.epoch_handed_back, 0);
+    w.db.is_hanging = false;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_true(w.report.is_open);
+    good();
+}
+
+static void test_barrier_that_times_out_goes_on(void **state)
+{
+    (void)state;
+    primary();
+    w.barrier_status = BASE_E_TIMEOUT;
+    w.has_sync = true;
+    w.sync_names.count = 1;
+    w.sync_names.names[0] = world_name("b");
+    w.sync_count = 1;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_true(w.report.is_sync_known && !w.report.is_sync_barrier_passed);
+    w.barrier_status = 0;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 50); /* no pause between the tries */
+    assert_true(w.report.is_sync_barrier_passed);
+    good();
+}
+
 /* --- freeze ------------------------------------------------------------------------------------
  */
 
@@ -738,6 +775,8 @@ int main(void)
         cmocka_unit_test(test_crash_restart_needs_a_deadline_ahead),
         cmocka_unit_test(test_three_crashes_in_a_minute_hand_the_role_on),
         cmocka_unit_test(test_holder_that_does_not_answer_has_its_time),
+        cmocka_unit_test(test_slow_recovery_goes_on_when_nobody_else_could_take_over),
+        cmocka_unit_test(test_barrier_that_times_out_goes_on),
         cmocka_unit_test(test_freeze_and_thaw_within_the_same_epoch),
         cmocka_unit_test(test_freeze_max_over_hands_back),
         cmocka_unit_test(test_frozen_is_killed_not_thawed_to_hand_over),

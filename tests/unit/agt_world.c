@@ -297,6 +297,9 @@ static int db_do(struct world *w, const struct db_order *o)
     case DB_ORDER_PROMOTE:
         return promote(w, o);
     case DB_ORDER_BARRIER:
+        if (w->barrier_status != 0) {
+            return w->barrier_status;
+        }
         db->is_gated = false;
         return db->is_running ? 0 : BASE_E_STATE;
     case DB_ORDER_SET_SYNC:

@@ -97,6 +97,7 @@ struct world {
     /* levers */
     int promote_status;
     int rewind_status;
+    int barrier_status;
     int save_status;
     uint32_t promote_offset; /* comes out that much higher, unnoticed */
     bool is_detach_held;
