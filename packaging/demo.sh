@@ -21,6 +21,7 @@ cleanup() {
         if [ -z "$finished" ] && [ -d "$where/log" ]; then
             rm -rf build/failed/demo
             mkdir -p build/failed && cp -r "$where/log" build/failed/demo 2>/dev/null && say "logs: build/failed/demo"
+            for member in "${MEMBERS[@]}"; do cp "$where/$member/state/postgresql.log" "build/failed/demo/$member.postgresql" 2>/dev/null; done
         fi
         cluster_stop
         rm -rf "$where"
@@ -103,7 +104,7 @@ host_loss() {
 sabotage() {
     local p pids
     p=$(primary)
-    pids=$(pgrep -f -- "postgres: $MEMBERS_CLUSTER.*walsender|walsender" --parent "$(postmaster_of "$p")")
+    pids=$(pgrep -P "$(postmaster_of "$p")" -f walsender)
     say "the replication of $p is cut (its WAL senders stand still), writes go on for a second, then its host is lost"
     # shellcheck disable=SC2086
     kill -STOP $pids

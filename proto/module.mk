@@ -5,4 +5,3 @@ TESTS += io_config_test
 TEST_io_config_test := tests/unit/io_config_test.c tests/support/panic.c
 TLIBS_io_config_test := io base
 TPKG_io_config_test := libuv openssl libnghttp2 yaml-0.1
-TLDL_io_config_test := -lhttp_parser

@@ -4,4 +4,4 @@ BINARIES += quorate-agent-postgresql
 BIN_quorate-agent-postgresql = agents/postgresql/main_agent.c agents/postgresql/engine.c $(PG_DB_SRC) $(AGENT_SHELL_SRC)
 LIBS_quorate-agent-postgresql := glue io wire cores base
 PKG_quorate-agent-postgresql := libuv openssl libnghttp2 yaml-0.1 libprotobuf-c libpq
-LDL_quorate-agent-postgresql := -lhttp_parser -lpthread
+LDL_quorate-agent-postgresql := -lpthread

@@ -40,11 +40,13 @@
       "How often a leader is heard") \
     X(ELECTION, "raft.election", DURATION, "250ms", 20000, 50000000, NULL, IO_CONFIG_PLAIN, \
       "Shortest silence before an election; the longest is twice that") \
-    X(MAP_SIZE, "store.map_size", SIZE, "1GiB", 1048576, INT64_C(1099511627776), NULL, IO_CONFIG_PLAIN, \
+    X(MAP_SIZE, "store.map_size", SIZE, "1GiB", 1048576, INT64_C(1099511627776), NULL, \
+      IO_CONFIG_PLAIN, \
       "Address space of the store; the file grows up to it") \
     X(QUOTA, "store.quota", SIZE, "512MiB", 524288, INT64_C(1099511627776), NULL, IO_CONFIG_PLAIN, \
       "Writes that add data are refused above this size") \
-    X(LOG_LEVEL, "log.level", TEXT, "info", 0, 0, "error|warn|notice|info|debug", IO_CONFIG_RELOADABLE, \
+    X(LOG_LEVEL, "log.level", TEXT, "info", 0, 0, "error|warn|notice|info|debug", \
+      IO_CONFIG_RELOADABLE, \
       "Least important lines that are still written")
 /* clang-format on */
 

@@ -15,10 +15,12 @@
       "Authority that signed the quorum's certificates (PEM); turns TLS on") \
     X(CERT, "cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, "Own certificate (PEM)") \
     X(KEY, "key", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, "Key of the own certificate (PEM)") \
-    X(TOKEN, "token", TEXT, NULL, 0, 0, NULL, IO_CONFIG_SECRET, "Authentication token sent with each call") \
+    X(TOKEN, "token", TEXT, NULL, 0, 0, NULL, IO_CONFIG_SECRET, \
+      "Authentication token sent with each call") \
     X(TIMEOUT, "timeout", DURATION, "5s", 10000, INT64_C(3600000000), NULL, IO_CONFIG_PLAIN, \
       "How long one call may take") \
-    X(OUTPUT, "output", TEXT, "table", 0, 0, "table|wide|json", IO_CONFIG_PLAIN, "How answers are shown")
+    X(OUTPUT, "output", TEXT, "table", 0, 0, "table|wide|json", IO_CONFIG_PLAIN, \
+      "How answers are shown")
 /* clang-format on */
 
 enum cli_key { CLI_KEYS(IO_CONFIG_ENUM) KEY_COUNT };

@@ -3,4 +3,3 @@ BIN_kv := kv/cli/main_kv.c kv/cli/cli.c kv/cli/cmd_keys.c kv/cli/cmd_txn.c kv/cl
   kv/cli/cmd_cert.c kv/cli/cert_make.c
 LIBS_kv := io wire cores base
 PKG_kv := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
-LDL_kv := -lhttp_parser

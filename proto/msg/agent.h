@@ -54,7 +54,7 @@ struct msg_record {
     struct base_name holder;
     uint64_t holder_instance;  /* random id of the holder's guard process */
     struct msg_position floor; /* position with which the holder was chosen */
-    uint64_t floor_epoch;      /* in which the floor was set: lineages from it to epoch contain it */
+    uint64_t floor_epoch; /* in which the floor was set: lineages from it to epoch contain it */
     uint32_t
         timeline; /* reserved for this epoch's opening; a winner on another number does not open */
     uint32_t timeline_highest; /* highest ever used or reserved */
@@ -103,9 +103,9 @@ struct msg_report {
     /* identity */
     struct base_name cluster;
     struct base_name member;
-    uint64_t instance;     /* of the guard; 0: no guard yet */
-    uint64_t session;      /* random per agent process */
-    uint64_t number;       /* 1, 2, 3 ... within the session */
+    uint64_t instance; /* of the guard; 0: no guard yet */
+    uint64_t session;  /* random per agent process */
+    uint64_t number;   /* 1, 2, 3 ... within the session */
     /* The last order taken in: its term, and the report of this session that it answered (0: none
      * yet). An order of a lower term, or of the same term that answers an older report, is dropped.
      * The echo tells the leader that no older wish for S and k comes into force after this report.

@@ -6,4 +6,4 @@ BINARIES += kvload
 BIN_kvload := tests/bench/kvload.c
 LIBS_kvload := io wire cores base
 PKG_kvload := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
-LDL_kvload := -lpthread -lhttp_parser
+LDL_kvload := -lpthread

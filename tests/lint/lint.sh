@@ -45,8 +45,9 @@ done | rule "header guards"
 awk 'length($0) > 100 { print FILENAME ":" FNR ": " length($0) " columns" }' "${code[@]}" | rule "100 columns"
 grep -nHE '[ 	]+$' "${text[@]}" | cut -c1-120 | rule "trailing space"
 grep -nHP '\t' "${code[@]}" | cut -c1-120 | rule "no tabs in C"
-grep -nHwE 'strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|atol|alloca|strncpy|strncat|setjmp|longjmp' "${code[@]}" |
-    grep -v '^tests/support/cm.h' | rule "banned calls"
+# The simulator leaves a broken run by longjmp: nothing of it is used afterwards.
+grep -nHE '\b(strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|atol|alloca|strncpy|strncat|setjmp|longjmp)\(' "${code[@]}" |
+    grep -vE '^tests/sim/[a-z_]+\.c:[0-9]+:.*(setjmp|longjmp)\(' | rule "banned calls"
 grep -nHwE 'TODO|FIXME|XXX|HACK' "${code[@]}" $(list '*.sh' '*.mk' '*.proto' Makefile) | grep -v '^tests/lint/lint.sh' | rule "no loose ends"
 grep -nHE '/(work|root)/|/tmp/q/' "${text[@]}" | grep -v '^tests/lint/lint.sh' | cut -c1-120 | rule "no path of one machine"
 awk -f $here/sizes.awk "${code[@]}" | sort >"$build/lint-sizes"
