@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Running helper programs: see child.h. Between fork and exec only async-signal-safe calls, since
  * the agent has threads. The parent polls the output pipe, the child's pidfd and the cancel
  * descriptor. */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Our fragments of PostgreSQL's configuration: see conf.h. Each file is built in memory and
  * replaced whole, so that a crash leaves the old or the new one. Nothing secret is written here:
  * passwords are in pgpass. */

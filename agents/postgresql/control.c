@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading what a stopped data directory says: see control.h. Nothing here writes, but for the
  * removal of history files that reserve numbers. */
 #include "agents/postgresql/control.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The port itself: hand-over between the loop thread and the two workers, and what all orders need.
  * The order functions are in order_*.c, the prober in probe.c. Nothing here blocks while it holds
  * the lock. */

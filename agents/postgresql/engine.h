@@ -15,7 +15,8 @@
       "Path of quorate-guard; default: beside this program") \
     X(CGROUP, "guard.cgroup", TEXT, "auto", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Delegated cgroup v2 directory for the freezer; auto looks for one, none uses signals") \
-    X(BIN_DIR, "postgresql.bin_dir", TEXT, "/usr/lib/postgresql/15/bin", 0, 0, NULL, IO_CONFIG_PLAIN, \
+    X(BIN_DIR, "postgresql.bin_dir", TEXT, "/usr/lib/postgresql/15/bin", 0, 0, NULL, \
+      IO_CONFIG_PLAIN, \
       "Directory of postgres, initdb, pg_basebackup, pg_rewind") \
     X(DATA_DIR, "postgresql.data_dir", TEXT, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
       "Data directory; made by initdb or by a clone when it is empty") \
@@ -32,7 +33,8 @@
       "Lines of pg_hba.conf for clients; behind our own ones") \
     X(WAL_SEGMENT, "postgresql.wal_segment_mb", INT, "0", 0, 1024, NULL, IO_CONFIG_PLAIN, \
       "Size of WAL segments at initdb, a power of two; 0: the server's default") \
-    X(PG_TLS, "postgresql.tls", TEXT, "auto", 0, 0, "auto|off|verify-ca|verify-full", IO_CONFIG_PLAIN, \
+    X(PG_TLS, "postgresql.tls", TEXT, "auto", 0, 0, "auto|off|verify-ca|verify-full", \
+      IO_CONFIG_PLAIN, \
       "TLS between members; auto: off when everything is on loopback, else verify-ca") \
     X(PG_TLS_CERT, "postgresql.tls_cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Certificate of the database server (PEM), role member") \

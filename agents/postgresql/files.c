@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Durable file work for the PostgreSQL shell: see files.h for the promise. Blocking; worker threads
  * and start only. Never follows a symbolic link while it deletes. */
 #include "agents/postgresql/files.h"

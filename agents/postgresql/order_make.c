@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Orders that make a data directory: initdb, base backup, rewind.
  *
  * A directory is made beside its place and renamed, so that a crash leaves either nothing or all of

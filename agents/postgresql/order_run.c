@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Orders that prepare a stopped directory for its role, and those that turn a running standby:
  * point it elsewhere, take its receiver away, promote it.
  *

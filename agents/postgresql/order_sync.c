@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Orders about synchronous replication on a running primary: put a set in force, and the position
  * barrier.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The prober: one statement string per heartbeat over the Unix socket, or, when no server runs, a
  * look at the directory. It only looks; it never changes anything and never decides. A probe that
  * is not answered in time gives a view that says so, and a frozen server is not asked at all. */

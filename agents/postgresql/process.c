@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Looking for processes in a data directory: see process.h. Reads /proc; kills only what stands in
  * the directory and is a postgres. */
 #include "agents/postgresql/process.h"

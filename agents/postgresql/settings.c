@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks on what the configuration file says about PostgreSQL: see settings.h. Start only. */
 #include "agents/postgresql/settings.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A standby's slot on its upstream, made when there is time for it.
  *
  * Following must not wait for a slot: in a failover the first acknowledgement needs the standby

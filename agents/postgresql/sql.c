@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libpq sessions with deadlines: see sql.h. Every wait is a poll on the session's socket and the
  * cancel descriptor; the clock is CLOCK_BOOTTIME. */
 #include "agents/postgresql/sql.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What we write into a data directory, and helper programs: sync names there and back, slots,
  * connection strings, files, limits of children. */
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parsers of what PostgreSQL's programs and files say: control file, history files, LSNs, record
  * ends. */
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See member.h. One thread stands for the loop: it polls the wake descriptors and reaps servers. */
 #include "tests/integration/pg/member.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The PostgreSQL port on a real server, in one story: make, clone, put a sync set in force, take
  * the receivers away, lose the primary, promote on a reserved timeline, follow, rewind, switch
  * over, and what must be refused. The cases share three members and run in order; run by
