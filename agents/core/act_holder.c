@@ -307,7 +307,8 @@ void agt_do_settle(struct agt_run *run)
     bool is_crash = a->exit_epoch == a->guard.epoch;
     bool is_late = is_crash && agt_has_successor(a) &&
                    base_mono_diff_us(run->now, a->exit_at) >= start_timeout_us(a);
-    if (a->is_handback_wanted || is_late || a->guard.epoch != agt_epoch_known(a) ||
+    if (a->is_handback_wanted || a->guard.epoch <= a->handback_asked || is_late ||
+        a->guard.epoch != agt_epoch_known(a) ||
         (a->ran_epoch == a->guard.epoch && !agt_is_lease_ahead(a, run->now))) {
         agt_do_hand_back(run);
         return;

@@ -25,6 +25,7 @@ int64_t agt_ttl_us(const struct agt *a)
 bool agt_is_lease_ahead(const struct agt *a, struct base_mono now)
 {
     return agt_holds(a) && a->guard.is_armed && a->guard.epoch == agt_epoch_known(a) &&
+           a->guard.epoch > a->handback_asked && /* an asked handback is final, told or not */
            base_mono_before(now, a->guard.deadline);
 }
 

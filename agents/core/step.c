@@ -105,9 +105,25 @@ static void guard_is_new(struct agt *a)
     root_forget(a);
 }
 
+/* Overtaken on its way: what only grows has shrunk. */
+static bool status_is_old(const struct agt *a, const struct guard_status *status)
+{
+    const struct guard_status *have = &a->guard;
+    if (!a->has_guard || have->instance != status->instance) {
+        return false;
+    }
+    return status->starts < have->starts || status->epoch < have->epoch ||
+           status->epoch_handed_back < have->epoch_handed_back ||
+           base_mono_before(status->changed, have->changed) ||
+           (status->epoch == have->epoch && base_mono_before(status->deadline, have->deadline));
+}
+
 static void on_guard(struct agt_run *run, const struct guard_status *status)
 {
     struct agt *a = run->a;
+    if (status_is_old(a, status)) {
+        return;
+    }
     struct guard_status old = a->guard;
     bool is_first = !a->has_guard;
     bool is_new = !is_first && old.instance != status->instance;

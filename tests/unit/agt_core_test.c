@@ -466,6 +466,27 @@ static void test_handback_comes_after_the_whole_tree_has_gone(void **state)
     good();
 }
 
+static void test_old_word_of_the_guard_is_dropped(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    struct guard_status old = w.guard.status;
+    world_crash(&w);
+    world_run_ms(&w, 12); /* the tree has gone, the handback is asked for */
+    struct guard_status gone = w.guard.status;
+    gone.epoch_handed_back = 0;
+    gone.is_armed = true;
+    world_run_ms(&w, 20);
+    assert_int_equal(w.guard.status.epoch_handed_back, 2);
+    agt_driver_guard_status(&w.driver, &gone);
+    agt_driver_guard_status(&w.driver, &old);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.report.epoch_held, 0);
+    good();
+}
+
 /* --- crash -------------------------------------------------------------------------------------
  */
 
@@ -770,6 +791,7 @@ int main(void)
         cmocka_unit_test(test_higher_epoch_ends_the_holder_before_anything_is_saved),
         cmocka_unit_test(test_a_handed_back_epoch_is_never_armed_again),
         cmocka_unit_test(test_handback_comes_after_the_whole_tree_has_gone),
+        cmocka_unit_test(test_old_word_of_the_guard_is_dropped),
         cmocka_unit_test(test_crash_with_enough_voters_hands_back_at_once),
         cmocka_unit_test(test_crash_without_voters_restarts_in_place_behind_the_gate),
         cmocka_unit_test(test_crash_restart_needs_a_deadline_ahead),
