@@ -17,6 +17,7 @@
 #define SHORT_PAGE_HEADER 24u /* XLogPageHeaderData, and the long one at the start of a segment */
 #define LONG_PAGE_HEADER 40u
 #define RECORD_BYTES_MIN 24u
+#define RECORD_BYTES_MAX (1020u << 20) /* XLogRecordMaxSize */
 
 static bool is_hex(uint8_t c, uint64_t *ret)
 {
@@ -214,13 +215,14 @@ uint64_t pg_record_end(uint64_t start, uint32_t total_bytes, uint32_t segment_by
     }
 }
 
-int pg_control_checkpoint_end(const char *dir, const struct pg_control *control, uint64_t *ret_lsn)
+int pg_record_end_read(const char *dir, uint32_t timeline, uint64_t lsn, uint32_t segment_bytes,
+                       uint64_t *ret_lsn)
 {
-    uint64_t segment = control->checkpoint_lsn / control->segment_bytes;
-    uint64_t per_id = (UINT64_C(1) << 32) / control->segment_bytes;
+    uint64_t segment = lsn / segment_bytes;
+    uint64_t per_id = (UINT64_C(1) << 32) / segment_bytes;
     char name[64];
     struct pg_path path;
-    (void)snprintf(name, sizeof(name), "pg_wal/%08X%08X%08X", control->timeline,
+    (void)snprintf(name, sizeof(name), "pg_wal/%08X%08X%08X", timeline,
                    (unsigned)(segment / per_id), (unsigned)(segment % per_id));
     int status = pg_path_join(dir, name, &path);
     if (status != 0) {
@@ -230,17 +232,22 @@ int pg_control_checkpoint_end(const char *dir, const struct pg_control *control,
     if (fd < 0) {
         return pg_errno_code(errno);
     }
-    /* xl_tot_len is the first field of a record, in this machine's byte order, and records are
-     * aligned. */
+    /* xl_tot_len is the first field of a record, in this machine's byte order; records are aligned.
+     */
     uint32_t total = 0;
-    ssize_t got =
-        pread(fd, &total, sizeof(total), (off_t)(control->checkpoint_lsn % control->segment_bytes));
+    ssize_t got = pread(fd, &total, sizeof(total), (off_t)(lsn % segment_bytes));
     close(fd);
-    if (got != (ssize_t)sizeof(total) || total < RECORD_BYTES_MIN || total > PAGE_BYTES) {
+    if (got != (ssize_t)sizeof(total) || total < RECORD_BYTES_MIN || total > RECORD_BYTES_MAX) {
         return BASE_E_CORRUPT;
     }
-    *ret_lsn = pg_record_end(control->checkpoint_lsn, total, control->segment_bytes);
+    *ret_lsn = pg_record_end(lsn, total, segment_bytes);
     return 0;
+}
+
+int pg_control_checkpoint_end(const char *dir, const struct pg_control *control, uint64_t *ret_lsn)
+{
+    return pg_record_end_read(dir, control->timeline, control->checkpoint_lsn,
+                              control->segment_bytes, ret_lsn);
 }
 
 /* "tli<tab>lsn<tab>reason"; false for a comment, an empty or a malformed line. */

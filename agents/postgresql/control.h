@@ -49,6 +49,10 @@ MUST_CHECK int pg_control_read(const struct pg_settings *settings, const char *d
 
 /* End of the record of `total_bytes` that starts at `start`, page headers counted (8 kB pages). */
 uint64_t pg_record_end(uint64_t start, uint32_t total_bytes, uint32_t segment_bytes);
+/* End of the record that starts at `lsn`, its length read from the segment of `timeline`. CORRUPT.
+ */
+MUST_CHECK int pg_record_end_read(const char *dir, uint32_t timeline, uint64_t lsn,
+                                  uint32_t segment_bytes, uint64_t *ret_lsn);
 /* End of the latest checkpoint record, read from its segment. */
 MUST_CHECK int pg_control_checkpoint_end(const char *dir, const struct pg_control *control,
                                          uint64_t *ret_lsn);

@@ -535,7 +535,11 @@ static int check_rewindable(struct pg_run *run, const struct source *source)
     (void)!pg_wal_list(run->data_dir, &seen);
     bool is_same =
         control.timeline == source->timeline || seen.segment_timeline_highest == source->timeline;
-    if (is_same || control.timeline > source->timeline || !control.may_rewind) {
+    /* pg_rewind of 15 takes the target's timeline from its last checkpoint: a standby that has gone
+     * on to another since then would be compared with the wrong history. */
+    bool is_ahead =
+        control.min_recovery_timeline > control.timeline && control.state != PG_STATE_IN_PRODUCTION;
+    if (is_same || is_ahead || control.timeline > source->timeline || !control.may_rewind) {
         return pg_run_fail(
             run, BASE_E_UNSUPPORTED,
             "timeline %u of this directory cannot be rewound to timeline %u: clone it",

@@ -13,7 +13,8 @@
 #define LIMIT_US_MIN (500 * BASE_US_PER_MS)
 #define RETRY_US (20 * BASE_US_PER_MS) /* while a started server does not answer yet */
 #define CONTROL_US (10 * BASE_US_PER_S)
-#define END_OF_WAL_US (60 * BASE_US_PER_S)
+#define END_OF_WAL_US (60 * BASE_US_PER_S)        /* of a standby's WAL */
+#define END_OF_WAL_CRASHED_US (2 * BASE_US_PER_S) /* of a primary that may restart in place */
 #define HISTORY_BYTES_MAX 8192u
 
 /* What is remembered between probes; everything in it can be found again. */
@@ -134,25 +135,24 @@ static bool is_bad(const struct pg_settings *settings)
 
 /* --- no server: the directory --- */
 
-/* "... invalid record length at 0/3000180: wanted 24, got 0": the last LSN in the tool's complaint.
- */
-static bool end_from_complaint(const char *line, uint64_t *ret_lsn)
+/* "error in WAL record at 0/3000148: invalid record length at 0/3000180: wanted 24, got 0": the
+ * record named first is the last good one, whatever is wrong behind it. */
+static bool last_record_of(const char *complaint, uint64_t *ret_lsn)
 {
-    const char *at = strstr(line, " at ");
-    for (const char *next = at; next != NULL; next = strstr(next + 4, " at ")) {
-        at = next;
-    }
+    static const char key[] = "in WAL record at ";
+    const char *at = strstr(complaint, key);
     if (at == NULL) {
         return false;
     }
-    size_t len = strspn(at + 4, "0123456789ABCDEFabcdef/");
-    return pg_lsn_parse(slice_from(at + 4, len), ret_lsn) == 0;
+    at += sizeof(key) - 1;
+    return pg_lsn_parse(slice_from(at, strspn(at, "0123456789ABCDEFabcdef/")), ret_lsn) == 0;
 }
 
-/* A stopped standby holds more than its control file says: reads on to the first record that is not
- * there. */
+/* A standby holds more than its control file says, and so does a primary that crashed: reads on to
+ * the last good record. 0: not known, for want of time; a position that is too low must never be
+ * told, since a vote would be taken before all of it is replayed. */
 static uint64_t end_of_wal(struct probe *p, const struct pg_control *control, uint32_t timeline,
-                           uint64_t fork)
+                           uint64_t fork, int64_t limit_us)
 {
     const char *dir = p->settings->data_dir.text;
     struct pg_path program;
@@ -160,23 +160,25 @@ static uint64_t end_of_wal(struct probe *p, const struct pg_control *control, ui
     char timeline_text[16];
     uint64_t from = timeline == control->timeline ? control->checkpoint_lsn : fork;
     uint64_t known = control->min_recovery_lsn > from ? control->min_recovery_lsn : from;
+    uint64_t last = 0;
     uint64_t end = 0;
     if (pg_path_join(p->settings->bin_dir.text, "pg_waldump", &program) != 0 ||
         pg_path_join(dir, "pg_wal", &wal) != 0) {
-        return known;
+        return 0;
     }
     (void)snprintf(timeline_text, sizeof(timeline_text), "%u", timeline);
     struct pg_lsn_text from_text = pg_lsn_format(from);
     const char *argv[] = {program.text,  "-q", "-p",           wal.text, "-t",
                           timeline_text, "-s", from_text.text, NULL};
     struct pg_child child = {.argv = argv,
-                             .deadline = base_mono_add_us(pg_now(), END_OF_WAL_US),
+                             .deadline = base_mono_add_us(pg_now(), limit_us),
                              .cancel_fd = -1,
                              .lock_fd = -1};
     struct pg_child_result result;
     if (pg_child_run(&child, &result) != BASE_E_STATE ||
-        !end_from_complaint(result.error_line, &end)) {
-        return known;
+        !last_record_of(result.error_line, &last) ||
+        pg_record_end_read(dir, timeline, last, control->segment_bytes, &end) != 0) {
+        return 0;
     }
     return end > known ? end : known;
 }
@@ -208,11 +210,8 @@ static void read_directory(struct probe *p, struct db_view *view)
         view->timeline = larger(larger(view->timeline, control.min_recovery_timeline),
                                 p->wal.segment_timeline_highest);
         fill_timelines(p, view);
-        view->lsn = control.min_recovery_lsn > control.checkpoint_lsn ? control.min_recovery_lsn
-                                                                      : control.checkpoint_lsn;
-        if (is_standby_directory(dir)) {
-            view->lsn = end_of_wal(p, &control, view->timeline, view->fork_lsn);
-        }
+        view->lsn = end_of_wal(p, &control, view->timeline, view->fork_lsn,
+                               is_standby_directory(dir) ? END_OF_WAL_US : END_OF_WAL_CRASHED_US);
     }
     view->replay_lsn = view->lsn;
 }

@@ -223,6 +223,7 @@ static void test_promote_on_reserved_timeline(void **state)
     assert_int_equal(pg2.view.timeline, 5);
     assert_int_equal(pg2.view.timeline_highest, 5);
     assert_true(pg2.view.fork_lsn > 0 && pg2.view.fork_lsn <= lsn);
+    assert_true(pg1.view.lsn > pg2.view.fork_lsn); /* its divergence shows */
     assert_string_equal(member_sql(&pg2, "SHOW synchronous_standby_names"),
                         "ANY 1 (\"quorate_nobody\")");
     order_ok(&pg2, DB_ORDER_PROMOTE, &order); /* again: it is so already */
