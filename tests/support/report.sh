@@ -38,10 +38,26 @@ check_exit() {
     rc=$?
     if [ "$rc" = "$want" ]; then ok "$name"; else bad "$name" "exit $rc, wanted $want: $out"; fi
 }
+# limited SECONDS CMD...: as timeout(1), also for a function of the shell.
+limited() {
+    local limit=$1 pid
+    shift
+    if [ "$(type -t "$1")" != function ]; then
+        timeout "$limit" "$@"
+        return
+    fi
+    "$@" &
+    pid=$!
+    if ! timeout "$limit" tail -s 0.02 --pid="$pid" -f /dev/null; then
+        pkill -KILL -P "$pid"
+        kill -KILL "$pid" 2>/dev/null
+    fi
+    wait "$pid"
+}
 check_fails() {
     local name=$1 word=$2 out rc
     shift 2
-    out=$(timeout 10 "$@" 2>&1 </dev/null)
+    out=$(limited 10 "$@" 2>&1 </dev/null)
     rc=$?
     if [ "$rc" -ne 0 ] && [ "$rc" -ne 124 ] && [ "$rc" -lt 128 ] && [ -n "$out" ] && grep -qi -- "$word" <<<"$out"; then
         ok "$name"
@@ -62,6 +78,12 @@ keep_logs() {
     rm -rf "build/failed/$1"
     mkdir -p "build/failed/$1"
     cp -r "$DIR/log" "$DIR"/*.yml "build/failed/$1/" 2>/dev/null
+    local state
+    for state in "$DIR"/*/state; do
+        [ -d "$state" ] || continue
+        mkdir -p "build/failed/$1/$(basename "$(dirname "$state")")"
+        cp "$state"/*.log "build/failed/$1/$(basename "$(dirname "$state")")/" 2>/dev/null
+    done
     echo "logs: build/failed/$1"
 }
 

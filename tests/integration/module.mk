@@ -1,0 +1,14 @@
+# Scenarios against real processes of the release programs.
+CHECK_STEPS += quorum-check postgresql-check
+SCENARIO_PROGRAMS := quorated quorate-agent-postgresql quorate-guard kv pgload kvload
+.PHONY: quorum-check postgresql-check scenario-programs
+scenario-programs:
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(SCENARIO_PROGRAMS),build/release/bin/$(p))
+
+ROUNDS ?= 50
+quorum-check: scenario-programs ## Three real quorum nodes: kill -9 under load [ROUNDS=n], etcdctl, bad input
+	@BIN=build/release/bin bash tests/integration/quorum/run.sh $(ROUNDS)
+
+SCENARIOS ?=
+postgresql-check: scenario-programs ## A real cluster broken in many ways [SCENARIOS="name ..."] [LONG=1]
+	@BIN=build/release/bin LONG=$(LONG) bash tests/integration/postgresql/run.sh $(SCENARIOS)
