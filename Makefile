@@ -128,7 +128,7 @@ ALL_SRC := $(sort $(EXTRA_SRC) $(LIB_base) $(LIB_cores) $(LIB_wire) $(LIB_glue) 
 
 # --- targets ----------------------------------------------------------------------------------------------------
 .PHONY: all deps binaries libraries tests unit sim sim-binary lint format format-check check build-check unit-check \
-  asan-check asan clean help demo demo-stop
+  asan-check asan clean help demo demo-stop install
 INSTALLED := $(filter quorated quorate-% kv,$(BINARIES))
 BINARY_FILES := $(foreach bin,$(BINARIES),$(B)/bin/$(bin))
 
@@ -190,6 +190,13 @@ demo-stop: ## Stop a demo that was left running, and clean up
 sim-binary: $(B)/bin/sim
 asan: asan-check ## Unit tests and some simulator seeds under ASan and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan sim SEED=1 COUNT=10
+
+PREFIX ?= /usr/local
+install: ## Install the programs [PREFIX=/usr/local DESTDIR=]
+	@$(MAKE) --no-print-directory binaries
+	@install -d $(DESTDIR)$(PREFIX)/bin
+	@for b in $(INSTALLED); do install -m 755 $(B)/bin/$$b $(DESTDIR)$(PREFIX)/bin/$$b || exit 1; done
+	@echo "installed $(INSTALLED) into $(DESTDIR)$(PREFIX)/bin"
 
 clean: ## Remove build/
 	@rm -rf build
