@@ -74,7 +74,7 @@ report_end() {
 }
 # Logs of a run that failed stay where people find them.
 keep_logs() {
-    [ "$FAILED" -eq 0 ] && return 0
+    [ "$FAILED" -eq 0 ] && [ -z "${KEEP_LOGS:-}" ] && return 0
     rm -rf "build/failed/$1"
     mkdir -p "build/failed/$1"
     cp -r "$DIR/log" "$DIR"/*.yml "build/failed/$1/" 2>/dev/null
