@@ -98,7 +98,11 @@ int pg_run_sleep_us(struct pg_run *run, int64_t us)
 
 static void note_line(void *ctx, const char *line)
 {
-    pg_run_note(ctx, line);
+    struct pg_run *run = ctx;
+    if (run->watched != NULL && strstr(line, run->watched) != NULL) {
+        run->is_watched_seen = true;
+    }
+    pg_run_note(run, line);
 }
 
 int pg_run_helper(struct pg_run *run, const char **argv, struct slice input,

@@ -72,6 +72,8 @@ struct pg_run {
     struct base_mono deadline;
     struct pg_sql *session; /* the worker's own, to our server, as quorate_monitor */
     struct base_text text;  /* becomes db_done.text */
+    const char *watched;    /* a helper's line with this text in it ... */
+    bool is_watched_seen;   /* ... was seen */
 };
 
 /* --- for orders --- */

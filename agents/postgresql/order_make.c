@@ -456,21 +456,26 @@ static int source_open(struct pg_run *run, struct source *source)
     return status;
 }
 
-/* True when pg_rewind had begun to change the directory, or failed for a reason that stays. */
-static bool is_failure_lasting(const struct pg_child_result *result)
+/* True when pg_rewind had begun to change the directory, or failed for a reason that stays. Before
+ * that it has at most let the server's own crash recovery run. */
+static bool is_failure_lasting(const struct pg_run *run, int status,
+                               const struct pg_child_result *result)
 {
     static const char *const passing[] = {"could not connect",      "connection to server",
                                           "terminating connection", "server closed the connection",
                                           "could not send",         "shutting down"};
-    if (strstr(result->head, "need to copy") != NULL) {
+    if (run->is_watched_seen) {
         return true;
+    }
+    if (status == BASE_E_CANCELED || status == BASE_E_TIMEOUT) {
+        return false;
     }
     for (size_t i = 0; i < BASE_COUNT_OF(passing); i++) {
         if (strstr(result->error_line, passing[i]) != NULL) {
             return false;
         }
     }
-    return result->error_line[0] != '\0';
+    return true;
 }
 
 static int run_rewind(struct pg_run *run, const struct source *source, bool *ret_is_lasting)
@@ -479,8 +484,9 @@ static int run_rewind(struct pg_run *run, const struct source *source, bool *ret
     const char *argv[] = {"pg_rewind",      "-D",         run->data_dir, "--source-server",
                           source->conninfo, "--progress", NULL};
     pg_run_note(run, "pg_rewind");
+    run->watched = "need to copy"; /* said right before the first change */
     int status = pg_run_helper(run, argv, SLICE_EMPTY, &result);
-    *ret_is_lasting = status != 0 && is_failure_lasting(&result);
+    *ret_is_lasting = status != 0 && is_failure_lasting(run, status, &result);
     return status;
 }
 
@@ -555,7 +561,7 @@ static int rewind_marked(struct pg_run *run, const struct source *source)
     struct pg_path mark;
     bool is_lasting = false;
     int status = run_rewind(run, source, &is_lasting);
-    if (status != 0 && !is_lasting && status != BASE_E_TIMEOUT && status != BASE_E_CANCELED) {
+    if (status != 0 && !is_lasting) {
         (void)!pg_conf_set_unusable(run->data_dir, NULL);
         return status;
     }

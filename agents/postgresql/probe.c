@@ -35,7 +35,8 @@ struct probe {
     /* of the history file last read */
     uint32_t fork_timeline;
     uint64_t fork_lsn;
-    int64_t quiet_us; /* how long the present root has not answered */
+    int64_t quiet_us;    /* how long the present root has not answered */
+    struct db_view calm; /* last one while no directory was being made */
 };
 
 /* Columns of the first statement, in order. */
@@ -388,13 +389,17 @@ struct moment {
     struct base_text note;
     uint64_t last_done_id;
     int64_t interval;
+    bool is_making; /* an order works in the directory */
 };
 
 static void look(struct probe *p, const struct moment *m, struct db_view *view)
 {
     memset(view, 0, sizeof(*view));
     look_at_wal(p);
-    if (m->guard.tree == GUARD_TREE_GONE) {
+    if (m->is_making) {
+        /* Its marks are its own affair until it has ended: a half rewound directory is no news. */
+        *view = p->calm;
+    } else if (m->guard.tree == GUARD_TREE_GONE) {
         pg_sql_close(&p->session);
         look_stopped(p, view);
         note_foreign(p, view);
@@ -410,18 +415,31 @@ static void look(struct probe *p, const struct moment *m, struct db_view *view)
             ask(p, m->guard.root_pid, m->interval, view);
         }
     }
-    view->is_directory_bad = view->is_directory_bad || is_bad(p->settings);
+    if (!m->is_making) {
+        view->is_directory_bad = view->is_directory_bad || is_bad(p->settings);
+        p->calm = *view;
+    }
     view->orders_done = m->last_done_id;
     if (m->note.text[0] != '\0') {
         view->note = m->note;
     }
 }
 
-/* Lock held. A view of a root that has gone meanwhile is not published: the next one is due at
+/* Lock held. */
+static bool is_making(const struct pg_db *db)
+{
+    enum db_order_kind kind = db->order.kind;
+    return db->has_order && db->guard.tree == GUARD_TREE_GONE &&
+           (kind == DB_ORDER_INIT || kind == DB_ORDER_CLONE || kind == DB_ORDER_REWIND);
+}
+
+/* Lock held. A view that began before such an order and saw its marks is not published either.
+ * A view of a root that has gone meanwhile is not published: the next one is due at
  * once. */
 static bool publish(struct pg_db *db, const struct moment *m, const struct db_view *view)
 {
-    if (db->guard.root_pid != m->guard.root_pid || db->guard.tree != m->guard.tree) {
+    if (db->guard.root_pid != m->guard.root_pid || db->guard.tree != m->guard.tree ||
+        (is_making(db) && !m->is_making)) {
         return false;
     }
     db->view = *view;
@@ -447,7 +465,7 @@ void *pg_probe_thread(void *ctx)
     struct probe p = {.db = db, .settings = db->settings, .session = {.cancel_fd = -1}};
     pthread_mutex_lock(&db->lock);
     while (!db->is_stopping) {
-        struct moment m = {db->guard, db->note, db->last_done_id, db->interval_us};
+        struct moment m = {db->guard, db->note, db->last_done_id, db->interval_us, is_making(db)};
         struct base_mono began = pg_now();
         struct db_view view;
         db->wants_probe = false;

@@ -260,11 +260,24 @@ static void test_follow(void **state)
     wait_following(&pg3, "pg2");
 }
 
+static bool has_done_or_bad(const struct member *m)
+{
+    return m->has_done || m->view.is_directory_bad;
+}
+
 static void test_rewind(void **state)
 {
     (void)state;
     struct db_order order = order_upstream(&pg2);
-    order_ok(&pg1, DB_ORDER_REWIND, &order);
+    member_send(&pg1, DB_ORDER_REWIND, &order);
+    assert_false(members_run(has_done_or_bad, &pg1, 20 * BASE_US_PER_MS) &&
+                 pg1.view.is_directory_bad);
+    member_send(&pg1, DB_ORDER_CANCEL, NULL); /* in its recovery: nothing is spoilt by that */
+    assert_true(member_wait_done(&pg1, 10 * BASE_US_PER_S));
+    assert_int_equal(pg1.done.status, BASE_E_CANCELED);
+    member_send(&pg1, DB_ORDER_REWIND, &order);
+    assert_true(members_run(has_done_or_bad, &pg1, 60 * BASE_US_PER_S));
+    assert_true(pg1.has_done && pg1.done.status == 0);
     assert_false(pg1.view.is_directory_bad);
     start_standby(&pg1);
     wait_following(&pg1, "pg2");
