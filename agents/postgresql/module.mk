@@ -20,3 +20,4 @@ pg-test: ## The PostgreSQL port against a real PostgreSQL 15
 	@$(MAKE) --no-print-directory TESTS=pg_db_test tests $(B)/bin/quorate-agent-postgresql $(B)/bin/quorate-guard
 	@bash tests/integration/pg/run.sh $(B) pg_db_test
 	@bash tests/integration/pg/bad_input.sh $(B)
+EXTRA_SRC += $(TEST_pg_db_test)
