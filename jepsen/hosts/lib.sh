@@ -81,6 +81,7 @@ host_init() {
             sleep infinity
     ) >/dev/null 2>&1 &
     local parent=$! child
+    disown # it is killed with the host, which is no news
     for _ in $(seq 100); do
         child=$(pgrep -P "$parent" -x sleep | head -n 1)
         [ -n "$child" ] && break
