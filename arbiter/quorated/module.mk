@@ -4,3 +4,7 @@ BIN_quorated := arbiter/main_quorated.c arbiter/quorated/node.c arbiter/quorated
 LIBS_quorated := store glue io wire cores base
 PKG_quorated := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
 LDL_quorated := -lpthread
+TESTS += quorated_settings_test
+TEST_quorated_settings_test := tests/unit/quorated_settings_test.c arbiter/quorated/settings.c tests/support/panic.c
+TLIBS_quorated_settings_test := io base
+TPKG_quorated_settings_test := libuv openssl libnghttp2 yaml-0.1

@@ -2,9 +2,11 @@
 /* Configuration of quorated; see settings.h. */
 #include "arbiter/quorated/settings.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/name.h"
 #include "proto/io/node_id.h"
@@ -17,16 +19,20 @@
       "Directory of the store; made when it is not there") \
     X(NODES, "quorum.nodes", MAP, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
       "Every quorum node's peer address: name=host:port; 1, 3 or 5 of them") \
+    X(STATE, "quorum.state", TEXT, "new", 0, 0, "new|existing", IO_CONFIG_PLAIN, \
+      "As etcd's --initial-cluster-state; a node cannot join an existing quorum yet") \
     X(TOKEN, "quorum.token", TEXT, "quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Name of this quorum; nodes and agents of another one are refused") \
-    X(CLIENT_LISTEN, "client.listen", TEXT, "127.0.0.1:2379", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Where the public API listens") \
     X(CLIENTS, "quorum.clients", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Public URL of each node as clients reach it, for 'member list': name=URL") \
+    X(CLIENT_LISTEN, "client.listen", TEXT, "127.0.0.1:2379", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Where the public API listens") \
     X(CLIENT_ADVERTISE, "client.advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "URL of the public API that others are told; default: from client.listen") \
     X(PEER_LISTEN, "peer.listen", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Where peers and agents connect; default: this node's address in quorum.nodes") \
+    X(PEER_ADVERTISE, "peer.advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "As etcd's --initial-advertise-peer-urls; must be this node's address in quorum.nodes") \
     X(METRICS_LISTEN, "metrics.listen", TEXT, "127.0.0.1:2381", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Where /metrics and the health pages are served without TLS; loopback only, off for none") \
     X(TLS_CA, "tls.ca", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
@@ -34,6 +40,8 @@
     X(TLS_CERT, "tls.cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
       "This node's certificate (PEM), role node") \
     X(TLS_KEY, "tls.key", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, "Its key (PEM)") \
+    X(CLIENT_AUTH, "tls.client_auth", BOOL, "yes", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Clients and peers must show a certificate of tls.ca; anything but yes is refused") \
     X(INSECURE, "insecure", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Run without TLS; accepted on loopback addresses only") \
     X(HEARTBEAT, "raft.heartbeat", DURATION, "50ms", 5000, 5000000, NULL, IO_CONFIG_PLAIN, \
@@ -54,20 +62,36 @@ enum quorated_key { QUORATED_KEYS(IO_CONFIG_ENUM) KEY_COUNT };
 static const struct io_config_key quorated_keys[] = {QUORATED_KEYS(IO_CONFIG_ROW)};
 
 static const struct io_config_alias quorated_aliases[] = {
+    {"name", "name", NULL}, /* for ETCD_NAME */
     {"data-dir", "data_dir", NULL},
     {"listen-client-urls", "client.listen", NULL},
     {"advertise-client-urls", "client.advertise", NULL},
     {"listen-peer-urls", "peer.listen", NULL},
     {"initial-cluster", "quorum.nodes", NULL},
     {"initial-cluster-token", "quorum.token", NULL},
+    {"initial-cluster-state", "quorum.state", NULL},
+    {"initial-advertise-peer-urls", "peer.advertise", NULL},
     {"listen-metrics-urls", "metrics.listen", NULL},
     {"cert-file", "tls.cert", NULL},
     {"key-file", "tls.key", NULL},
     {"trusted-ca-file", "tls.ca", NULL},
+    {"client-cert-auth", "tls.client_auth", NULL},
+    {"peer-cert-file", "tls.cert", NULL}, /* one certificate serves both ports */
+    {"peer-key-file", "tls.key", NULL},
+    {"peer-trusted-ca-file", "tls.ca", NULL},
+    {"peer-client-cert-auth", "tls.client_auth", NULL},
     {"heartbeat-interval", "raft.heartbeat", "ms"},
     {"election-timeout", "raft.election", "ms"},
     {"quota-backend-bytes", "store.quota", NULL},
     {"log-level", "log.level", NULL},
+};
+
+static const struct io_config_absent quorated_absent[] = {
+    {"snapshot-count", "the log is not compacted yet"},
+    {"auto-compaction-mode", "the history of keys is not compacted yet"},
+    {"auto-compaction-retention", "the history of keys is not compacted yet"},
+    {"max-request-bytes", "the limits of requests are fixed"},
+    {"force-new-cluster", "the members of a quorum cannot be changed yet"},
 };
 
 static const struct io_config_spec quorated_spec = {
@@ -78,6 +102,8 @@ static const struct io_config_spec quorated_spec = {
     .keys_count = KEY_COUNT,
     .aliases = quorated_aliases,
     .aliases_count = BASE_COUNT_OF(quorated_aliases),
+    .absent = quorated_absent,
+    .absent_count = BASE_COUNT_OF(quorated_absent),
 };
 
 static int compare_nodes(const void *a, const void *b)
@@ -137,6 +163,75 @@ static int read_nodes(const struct io_config *config, struct quorated_settings *
     return 0;
 }
 
+static bool is_node(const struct quorated_settings *s, const char *name)
+{
+    for (size_t i = 0; i < s->nodes_count; i++) {
+        if (strcmp(s->nodes[i].name.text, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each entry of quorum.clients is "NODE=URL", the node one of ours. */
+static int check_clients(const struct io_config *config, const struct quorated_settings *s,
+                         struct io_why *why)
+{
+    size_t count = 0;
+    const char *const *list = io_config_list(config, KEY_CLIENTS, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = strchr(list[i], '=');
+        char name[BASE_NAME_MAX + 1] = "";
+        struct io_address address = {.port = 0};
+        struct io_why inner = {""};
+        if (equals != NULL) {
+            (void)snprintf(name, sizeof(name), "%.*s", (int)(equals - list[i]), list[i]);
+        }
+        if (equals == NULL || !is_node(s, name)) {
+            io_config_why(config, KEY_CLIENTS, why, "'%s' is not one of quorum.nodes", name);
+            return BASE_E_INVALID;
+        }
+        if (io_address_parse(slice_from_text(equals + 1), 0, &address, &inner) != 0) {
+            io_config_why(config, KEY_CLIENTS, why, "%s", inner.text);
+            return BASE_E_INVALID;
+        }
+        if (address.scheme == IO_SCHEME_NONE) {
+            io_config_why(config, KEY_CLIENTS, why, "'%s' is not a URL; say http%s://%s",
+                          equals + 1, s->is_insecure ? "" : "s", equals + 1);
+            return BASE_E_INVALID;
+        }
+    }
+    return 0;
+}
+
+/* The address that etcd's users repeat must be the one in quorum.nodes: only that one is used. */
+static int check_advertised(const struct io_config *config, const struct quorated_settings *s,
+                            struct io_why *why)
+{
+    struct io_address said = {.port = 0};
+    struct io_why inner = {""};
+    char text[IO_ADDRESS_TEXT_MAX];
+    const char *wanted = io_config_text(config, KEY_PEER_ADVERTISE);
+    if (wanted[0] == '\0') {
+        return 0;
+    }
+    if (io_address_parse(slice_from_text(wanted), QUORATED_PEER_PORT, &said, &inner) != 0) {
+        io_config_why(config, KEY_PEER_ADVERTISE, why, "%s", inner.text);
+        return BASE_E_INVALID;
+    }
+    for (size_t i = 0; i < s->nodes_count; i++) {
+        const struct io_address *own = &s->nodes[i].address;
+        if (s->nodes[i].node_id == s->node_id &&
+            (strcmp(own->host, said.host) != 0 || own->port != said.port)) {
+            io_config_why(config, KEY_PEER_ADVERTISE, why,
+                          "'%s', but quorum.nodes has %s for this node; make them equal", wanted,
+                          io_address_text(own, text, sizeof(text)));
+            return BASE_E_INVALID;
+        }
+    }
+    return 0;
+}
+
 /* Finds ourselves among the nodes, and fills in what follows from that. */
 static int find_self(const struct io_config *config, struct quorated_settings *s,
                      struct io_why *why)
@@ -166,19 +261,38 @@ static int read_address(const struct io_config *config, size_t key, uint16_t por
                         struct io_address *ret, struct io_why *why)
 {
     struct io_why inner = {""};
-    int rc = io_address_parse(slice_from_text(io_config_text(config, key)), port, ret, &inner);
+    const char *text = io_config_text(config, key);
+    int rc = io_address_parse(slice_from_text(text), port, ret, &inner);
     if (rc != 0) {
-        io_config_why(config, key, why, "%s", inner.text);
+        io_config_why(config, key, why, "%s%s", inner.text,
+                      strchr(text, ',') == NULL ? "" : "; one address only");
     }
     return rc;
+}
+
+/* What stands in front of an address must not promise anything else than what will be spoken. */
+static int check_scheme(const struct io_config *config, size_t key, enum io_scheme scheme,
+                        struct io_why *why)
+{
+    bool is_insecure = io_config_bool(config, KEY_INSECURE);
+    if (scheme == IO_SCHEME_NONE || (scheme == IO_SCHEME_HTTP) == is_insecure) {
+        return 0;
+    }
+    io_config_why(config, key, why,
+                  is_insecure ? "https:// was asked for, but 'insecure: yes' turns TLS off"
+                              : "http:// was asked for, but TLS is on; say https://, or for a try "
+                                "on loopback 'insecure: yes'");
+    return BASE_E_INVALID;
 }
 
 static int read_addresses(const struct io_config *config, struct quorated_settings *s,
                           struct io_why *why)
 {
     int rc = read_address(config, KEY_CLIENT_LISTEN, QUORATED_CLIENT_PORT, &s->client_listen, why);
+    rc = rc != 0 ? rc : check_scheme(config, KEY_CLIENT_LISTEN, s->client_listen.scheme, why);
     if (rc == 0 && io_config_text(config, KEY_PEER_LISTEN)[0] != '\0') {
         rc = read_address(config, KEY_PEER_LISTEN, QUORATED_PEER_PORT, &s->peer_listen, why);
+        rc = rc != 0 ? rc : check_scheme(config, KEY_PEER_LISTEN, s->peer_listen.scheme, why);
     }
     s->has_metrics = strcmp(io_config_text(config, KEY_METRICS_LISTEN), "off") != 0;
     if (rc == 0 && s->has_metrics) {
@@ -196,6 +310,11 @@ static int read_addresses(const struct io_config *config, struct quorated_settin
 static int check_security(const struct io_config *config, const struct quorated_settings *s,
                           struct io_why *why)
 {
+    if (!io_config_bool(config, KEY_CLIENT_AUTH)) {
+        io_config_why(config, KEY_CLIENT_AUTH, why,
+                      "certificates of clients and peers are always asked for; leave it out");
+        return BASE_E_DENIED;
+    }
     if (s->is_insecure) {
         bool is_local =
             io_address_is_loopback(&s->client_listen) && io_address_is_loopback(&s->peer_listen);
@@ -216,6 +335,11 @@ static int check_security(const struct io_config *config, const struct quorated_
             io_config_why(config, keys[i], why,
                           "not set; make certificates with 'kv cert', or for a try on loopback say "
                           "'insecure: yes'");
+            return BASE_E_INVALID;
+        }
+        if (access(io_config_text(config, keys[i]), R_OK) != 0) {
+            io_config_why(config, keys[i], why, "cannot read '%s': %s",
+                          io_config_text(config, keys[i]), strerror(errno));
             return BASE_E_INVALID;
         }
     }
@@ -248,6 +372,15 @@ static int read_all(const struct io_config *config, struct quorated_settings *s,
         io_log_level_from(slice_from_text(io_config_text(config, KEY_LOG_LEVEL)), &s->log_level);
     rc = rc != 0 ? rc : read_nodes(config, s, why);
     rc = rc != 0 ? rc : find_self(config, s, why);
+    rc = rc != 0 ? rc : check_clients(config, s, why);
+    rc = rc != 0 ? rc : check_advertised(config, s, why);
+    if (rc == 0 && strcmp(io_config_text(config, KEY_STATE), "new") != 0) {
+        io_config_why(
+            config, KEY_STATE, why,
+            "a node cannot join an existing quorum yet; name all nodes in quorum.nodes and "
+            "leave it out");
+        rc = BASE_E_INVALID;
+    }
     rc = rc != 0 ? rc : read_addresses(config, s, why);
     return rc != 0 ? rc : check_security(config, s, why);
 }

@@ -12,6 +12,7 @@
 #include "base/name.h"
 #include "proto/io/config_internal.h"
 #include "proto/io/daemon.h"
+#include "proto/io/table.h"
 
 #define NAME_BYTES 256
 
@@ -60,6 +61,50 @@ static const struct io_config_alias *find_alias(const struct io_config_spec *spe
     return NULL;
 }
 
+static const char *absent_reason(const struct io_config_spec *spec, const char *flag)
+{
+    for (size_t i = 0; i < spec->absent_count; i++) {
+        if (strcmp(spec->absent[i].flag, flag) == 0) {
+            return spec->absent[i].why;
+        }
+    }
+    return NULL;
+}
+
+/* The nearest of keys, other names and the plain flags. */
+static void unknown_flag(const struct io_config_spec *spec, const char *name, struct io_why *why)
+{
+    const char *names[CONFIG_ITEMS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < BASE_COUNT_OF(plain_flags); i++) {
+        names[count++] = plain_flags[i];
+    }
+    for (size_t i = 0; i < spec->keys_count && count < CONFIG_ITEMS_MAX; i++) {
+        names[count++] = spec->keys[i].name;
+    }
+    for (size_t i = 0; i < spec->aliases_count && count < CONFIG_ITEMS_MAX; i++) {
+        names[count++] = spec->aliases[i].flag;
+    }
+    const char *nearest = io_nearest(name, names, count);
+    if (nearest == NULL) {
+        io_why_set(why, "unknown flag --%s; --help lists all", name);
+    } else {
+        io_why_set(why, "unknown flag --%s; did you mean --%s?", name, nearest);
+    }
+}
+
+/* Two names of one key with two values from the same source: nobody could tell which one counts. */
+static bool is_contradiction(const struct io_config *config, size_t key, enum config_source source,
+                             const char *text, const char *origin)
+{
+    const struct config_value *before = &config->values[key];
+    enum io_config_type type = config->spec->keys[key].type;
+    bool is_text = type == IO_CONFIG_TEXT || type == IO_CONFIG_NAME || type == IO_CONFIG_LIST ||
+                   type == IO_CONFIG_MAP;
+    return is_text && before->source == source && strcmp(before->origin, origin) != 0 &&
+           strcmp(before->text, text) != 0;
+}
+
 /* Sets a key by a name that may be an alias; a bare number gets the alias's suffix. */
 static int set_named(struct io_config *config, size_t key, const struct io_config_alias *alias,
                      enum config_source source, const char *value, const char *origin,
@@ -73,6 +118,12 @@ static int set_named(struct io_config *config, size_t key, const struct io_confi
         io_why_set(why, "%s: value is too long", origin);
         return BASE_E_INVALID;
     }
+    if (is_contradiction(config, key, source, text, origin)) {
+        const struct config_value *before = &config->values[key];
+        io_why_set(why, "%s: key '%s' has another value by %s; give one of them", origin,
+                   config->spec->keys[key].name, before->origin);
+        return BASE_E_INVALID;
+    }
     return config_set_text(config, key, source, text, origin, why);
 }
 
@@ -84,7 +135,12 @@ static int read_flag(struct io_config *config, const struct flag *flag, int *at,
     char origin[NAME_BYTES + 8];
     (void)snprintf(origin, sizeof(origin), "--%s", flag->name);
     if (key == SIZE_MAX) {
-        config_unknown(spec, "flag", flag->name, spec->program, why);
+        const char *reason = absent_reason(spec, flag->name);
+        if (reason != NULL) {
+            io_why_set(why, "%s: not supported: %s", origin, reason);
+        } else {
+            unknown_flag(spec, flag->name, why);
+        }
         return BASE_E_INVALID;
     }
     const char *value = flag->value;
@@ -158,6 +214,13 @@ static int read_environment(struct io_config *config, struct io_why *why)
         env_name("ETCD_", spec->aliases[i].flag, name);
         rc = key == SIZE_MAX ? 0 : read_env(config, key, &spec->aliases[i], name, why);
     }
+    for (size_t i = 0; i < spec->absent_count && rc == 0; i++) {
+        env_name("ETCD_", spec->absent[i].flag, name);
+        if (getenv(name) != NULL) {
+            io_why_set(why, "environment %s: not supported: %s", name, spec->absent[i].why);
+            rc = BASE_E_INVALID;
+        }
+    }
     for (size_t i = 0; i < spec->keys_count && rc == 0; i++) {
         env_name("QUORATE_", spec->keys[i].name, name);
         rc = read_env(config, i, NULL, name, why);
@@ -191,9 +254,10 @@ static int check_required(const struct io_config *config, struct io_why *why)
     for (size_t i = 0; i < config->spec->keys_count; i++) {
         const struct io_config_key *key = &config->spec->keys[i];
         if ((key->flags & IO_CONFIG_REQUIRED) != 0 && config->values[i].source == CONFIG_DEFAULT) {
-            io_why_set(why, "%s: key '%s' is not set: %s",
-                       config->file[0] == '\0' ? config->spec->program : config->file, key->name,
-                       key->help);
+            bool has_file = config->file[0] != '\0';
+            io_why_set(why, "%s%skey '%s' is not set: %s%s", config->file, has_file ? ": " : "",
+                       key->name, key->help,
+                       has_file ? "" : "; no file was read, give one with --config FILE");
             return BASE_E_INVALID;
         }
     }

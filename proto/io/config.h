@@ -56,6 +56,13 @@ struct io_config_alias {
     const char *suffix; /* appended to a bare number: "ms"; NULL none */
 };
 
+/* A flag that users of etcd know and that this program does not have: refused with its reason,
+ * never passed over in silence. */
+struct io_config_absent {
+    const char *flag;
+    const char *why; /* "the log is not compacted yet" */
+};
+
 struct io_config_spec {
     const char *program;      /* "quorated" */
     const char *summary;      /* one line for --help */
@@ -64,6 +71,8 @@ struct io_config_spec {
     size_t keys_count;
     const struct io_config_alias *aliases;
     size_t aliases_count;
+    const struct io_config_absent *absent; /* as flags, and as ETCD_FLAG in the environment */
+    size_t absent_count;
 };
 
 struct io_config;

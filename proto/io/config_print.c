@@ -95,6 +95,19 @@ static void put_range(const struct io_config_key *key, FILE *out)
     }
 }
 
+static void put_default(const struct io_config_key *key, FILE *out)
+{
+    const char *text = key->default_text == NULL ? "" : key->default_text;
+    if (key->type == IO_CONFIG_MAP && text[0] == '\0') {
+        (void)fputs("{}", out);
+    } else if (key->type == IO_CONFIG_LIST) {
+        (void)fprintf(out, "[%s]", text);
+    } else {
+        put_scalar(text, out);
+    }
+    (void)fputc('\n', out);
+}
+
 void io_config_sample(const struct io_config_spec *spec, FILE *out)
 {
     char section[64] = "";
@@ -108,8 +121,7 @@ void io_config_sample(const struct io_config_spec *spec, FILE *out)
         put_range(key, out);
         (void)fprintf(out, "\n%s%s%s: ", indent, (key->flags & IO_CONFIG_REQUIRED) != 0 ? "" : "#",
                       last);
-        put_scalar(key->default_text == NULL ? "" : key->default_text, out);
-        (void)fputc('\n', out);
+        put_default(key, out);
     }
 }
 
@@ -125,6 +137,10 @@ void io_config_help(const struct io_config_spec *spec, FILE *out)
     for (size_t i = 0; i < spec->aliases_count; i++) {
         (void)fprintf(out, "  --%s\n        Another name for --%s\n", spec->aliases[i].flag,
                       spec->aliases[i].key);
+    }
+    for (size_t i = 0; i < spec->absent_count; i++) {
+        (void)fprintf(out, "  --%s\n        Refused: %s\n", spec->absent[i].flag,
+                      spec->absent[i].why);
     }
 }
 

@@ -176,6 +176,29 @@ static int enter_section(struct reader *r, const char *name)
     return 0;
 }
 
+/* A value that can be no key's. What is broken further down comes first: a bracket that was left
+ * open is not a wrong key. */
+static int refuse_value(struct reader *r, const char *name, const char *origin)
+{
+    const struct io_config_spec *spec = r->config->spec;
+    bool is_plain = r->event.type == YAML_SCALAR_EVENT;
+    bool is_parent = is_section(spec, name);
+    if (is_parent && is_plain && r->event.data.scalar.length == 0) {
+        return 0; /* a section of comments alone, as in the sample file */
+    }
+    int rc = is_plain ? 0 : next(r);
+    if (rc != 0) {
+        return rc;
+    }
+    if (!is_parent) {
+        config_unknown(spec, "key", name, origin, r->why);
+    } else {
+        io_why_set(r->why, "%s: '%s' is a section: keys below it were expected, found %s", origin,
+                   name, is_plain ? "a value" : "a list");
+    }
+    return BASE_E_INVALID;
+}
+
 /* A key was read into `name`; the next event is its value. */
 static int read_value(struct reader *r, const char *name, const char *origin)
 {
@@ -186,8 +209,7 @@ static int read_value(struct reader *r, const char *name, const char *origin)
         return enter_section(r, name);
     }
     if (key == SIZE_MAX) {
-        config_unknown(spec, "key", name, origin, r->why);
-        return BASE_E_INVALID;
+        return refuse_value(r, name, origin);
     }
     if (type != YAML_SCALAR_EVENT) {
         return read_collection(r, key, origin);

@@ -24,7 +24,10 @@
 enum test_key { TEST_KEYS(IO_CONFIG_ENUM) KEY_COUNT };
 static const struct io_config_key keys[] = {TEST_KEYS(IO_CONFIG_ROW)};
 static const struct io_config_alias aliases[] = {{"wait", "net.timeout", "ms"}};
+static const struct io_config_absent absent[] = {{"jump", "there is nothing to jump over"}};
 static const struct io_config_spec spec = {.program = "test",
+                                           .absent = absent,
+                                           .absent_count = 1,
                                            .summary = "Test",
                                            .keys = keys,
                                            .keys_count = KEY_COUNT,
@@ -183,6 +186,57 @@ static void test_what_is_printed_can_be_read(void **state)
     free(text);
 }
 
+static void expect_refused(const char *text, char *flag, const char *wanted)
+{
+    struct io_config *config = NULL;
+    struct io_why why = {""};
+    assert_int_equal(read_with(text, flag, &config, &why), BASE_E_INVALID);
+    if (strstr(why.text, wanted) == NULL) {
+        fail_msg("'%s' is not in: %s", wanted, why.text);
+    }
+}
+
+static void test_broken_yaml_is_not_an_unknown_key(void **state)
+{
+    (void)state;
+    expect_refused("name: a\nnet: [\n", NULL, "not YAML");
+    expect_refused("name: a\nfoo: [\n", NULL, "not YAML");
+    expect_refused("name: a\nfoo: [x]\n", NULL, ":2:1: unknown key 'foo'");
+    expect_refused("name: a\nnet: [x]\n", NULL, "'net' is a section: keys below it");
+    expect_refused("name: a\nnet: 5\n", NULL, "found a value");
+}
+
+static void test_flags_are_refused_with_a_hint(void **state)
+{
+    (void)state;
+    char misspelt[] = "--mod=on";
+    char unknown[] = "--frobnicate";
+    char jump[] = "--jump=2";
+    expect_refused("name: a\n", misspelt, "unknown flag --mod; did you mean --mode?");
+    expect_refused("name: a\n", unknown, "unknown flag --frobnicate; --help lists all");
+    expect_refused("name: a\n", jump, "--jump: not supported: there is nothing to jump over");
+    assert_int_equal(setenv("ETCD_JUMP", "1", 1), 0);
+    expect_refused("name: a\n", NULL, "environment ETCD_JUMP: not supported");
+    assert_int_equal(unsetenv("ETCD_JUMP"), 0);
+}
+
+static void test_the_sample_can_be_read(void **state)
+{
+    (void)state;
+    struct io_config *config = NULL;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    io_config_sample(&spec, out);
+    assert_int_equal(fclose(out), 0);
+    char flag[] = "--name=a";
+    assert_int_equal(read_with(text, flag, &config, NULL), 0);
+    assert_false(io_config_is_set(config, KEY_TIMEOUT));
+    (void)io_config_free(config);
+    free(text);
+}
+
 static void test_table_aligns_and_counts_characters(void **state)
 {
     (void)state;
@@ -209,6 +263,9 @@ int main(void)
         cmocka_unit_test(test_errors_name_place_and_what_is_allowed),
         cmocka_unit_test(test_damaged_files_never_crash),
         cmocka_unit_test(test_what_is_printed_can_be_read),
+        cmocka_unit_test(test_broken_yaml_is_not_an_unknown_key),
+        cmocka_unit_test(test_flags_are_refused_with_a_hint),
+        cmocka_unit_test(test_the_sample_can_be_read),
         cmocka_unit_test(test_table_aligns_and_counts_characters),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
