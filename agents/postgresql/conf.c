@@ -218,9 +218,8 @@ static void put_static_part(const struct pg_settings *settings, struct buf *b)
     char port[8];
     (void)snprintf(name, sizeof(name), "%s/%s", settings->cluster.text, settings->member.text);
     (void)snprintf(port, sizeof(port), "%u", settings->port);
-    buf_put_text(
-        b,
-        "# Written by quorate; changes are lost. Yours belong into the agent's postgresql.parameters.\n");
+    buf_put_text(b, "# Written by quorate; changes are lost. "
+                    "Yours belong into the agent's postgresql.parameters.\n");
     buf_put_text(b, defaults);
     for (uint32_t i = 0; i < settings->parameters_count; i++) {
         buf_put_text(b, settings->parameters[i].text);

@@ -120,6 +120,36 @@ int pg_dir_sync(const char *path)
     return status;
 }
 
+static int sync_file_system(const char *dir, const char *name)
+{
+    struct pg_path path;
+    int status = pg_path_join(dir, name, &path);
+    int fd = status == 0 ? open(path.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd < 0) {
+        return status != 0 ? status : pg_errno_code(errno);
+    }
+    status = syncfs(fd) == 0 ? 0 : pg_errno_code(errno);
+    close(fd);
+    return status;
+}
+
+int pg_data_sync(const char *data_dir)
+{
+    struct pg_path spaces;
+    int status = sync_file_system(data_dir, ".");
+    status = status != 0 ? status : sync_file_system(data_dir, "pg_wal");
+    status = status != 0 ? status : pg_path_join(data_dir, "pg_tblspc", &spaces);
+    DIR *dir = status == 0 ? opendir(spaces.text) : NULL;
+    if (dir == NULL) {
+        return status != 0 ? status : pg_errno_code(errno);
+    }
+    for (struct dirent *e = readdir(dir); e != NULL && status == 0; e = readdir(dir)) {
+        status = e->d_name[0] == '.' ? 0 : sync_file_system(spaces.text, e->d_name);
+    }
+    closedir(dir);
+    return status;
+}
+
 static int sync_parent(const char *path)
 {
     struct pg_path copy;

@@ -251,12 +251,31 @@ static bool take_dry_run(int *argc, char **argv)
     return is_there;
 }
 
+/* Exit status: 2 for what the configuration or this host does not allow. */
+static int start(const struct io_config *config, bool is_dry_run, struct agent_settings *common,
+                 struct pg_settings *settings)
+{
+    struct io_why why = {""};
+    int rc = agent_settings_read(config, common, &why);
+    rc = rc != 0 ? rc : pg_engine_settings(config, common, settings, &why);
+    if (rc == 0 && drop_root(config, common) != 0) {
+        return 1;
+    }
+    rc = rc != 0 ? rc : pg_engine_check_host(config, common, settings, &why);
+    if (rc != 0) {
+        (void)fail(&why);
+        return 2;
+    }
+    io_log_set_level(common->log_level);
+    io_log_set_node(common->core.member.text);
+    return run(config, common, settings, is_dry_run);
+}
+
 int main(int argc, char **argv)
 {
     static struct pg_settings settings;
     struct agent_settings common;
     struct io_config *config = NULL;
-    struct io_why why = {""};
     io_daemon_small_memory();
     (void)umask(0077);
     bool is_dry_run = take_dry_run(&argc, argv);
@@ -264,19 +283,7 @@ int main(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
-    rc = agent_settings_read(config, &common, &why);
-    rc = rc != 0 ? rc : pg_engine_settings(config, &common, &settings, &why);
-    if (rc == 0 && drop_root(config, &common) != 0) {
-        return 1;
-    }
-    rc = rc != 0 ? rc : pg_engine_check_host(config, &common, &settings, &why);
-    if (rc != 0) {
-        (void)fail(&why);
-        return 2;
-    }
-    io_log_set_level(common.log_level);
-    io_log_set_node(common.core.member.text);
-    rc = run(config, &common, &settings, is_dry_run);
+    rc = start(config, is_dry_run, &common, &settings);
     explicit_bzero(&settings, sizeof(settings));
     config = io_config_free(config);
     return rc;

@@ -162,11 +162,24 @@ static int place_open(struct pg_run *run, struct place *place)
                        : 0;
 }
 
+/* The tools are told not to sync: this does, before anything says that the directory is whole. */
+static int sync_data(struct pg_run *run, const char *dir)
+{
+    int status = pg_data_sync(dir);
+    return status == 0
+               ? 0
+               : pg_run_fail(run, status, "cannot sync %s: %s", dir, base_error_text(status));
+}
+
 /* The finished directory takes its place. */
 static int place_commit(struct pg_run *run, const struct place *place)
 {
-    int status = place->is_in_place ? pg_file_remove(place->making.text)
-                                    : pg_file_rename(place->path.text, run->data_dir);
+    int status = sync_data(run, place->path.text);
+    if (status != 0) {
+        return status;
+    }
+    status = place->is_in_place ? pg_file_remove(place->making.text)
+                                : pg_file_rename(place->path.text, run->data_dir);
     if (status != 0) {
         return pg_run_fail(run, status, "cannot put the new directory in place at %s: %s",
                            run->data_dir, base_error_text(status));
@@ -253,6 +266,7 @@ static int run_initdb(struct pg_run *run, const char *dir)
                           "--encoding=UTF8",
                           "--locale=C.UTF-8",
                           "--data-checksums",
+                          "--no-sync",
                           "--auth-local=peer",
                           "--auth-host=scram-sha-256",
                           segment,
@@ -352,9 +366,9 @@ static int run_basebackup(struct pg_run *run, const char *dir)
     if (status != 0) {
         return status;
     }
-    const char *argv[] = {"pg_basebackup", "-d", conninfo, "-D", dir,       "-X",
-                          "stream",        "-c", "fast",   "-S", slot.text, "--no-password",
-                          "--progress",    NULL};
+    const char *argv[] = {"pg_basebackup", "-d",        conninfo, "-D", dir,       "-X",
+                          "stream",        "-c",        "fast",   "-S", slot.text, "--no-password",
+                          "--progress",    "--no-sync", NULL};
     return pg_run_helper(run, argv, SLICE_EMPTY, &result);
 }
 
@@ -409,7 +423,8 @@ struct source {
  * the timeline the source writes on can its word be taken. */
 static const char source_statement[] =
     "SELECT s.system_identifier, c.timeline_id, pg_is_in_recovery(), encode(pg_read_binary_file("
-    "'pg_wal/' || lpad(upper(to_hex(c.timeline_id)), 8, '0') || '.history', 0, 8191, true), 'escape'),"
+    "'pg_wal/' || lpad(upper(to_hex(c.timeline_id)), 8, '0') || '.history',"
+    " 0, 8191, true), 'escape'),"
     " CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_walfile_name(pg_current_wal_lsn()) END"
     " FROM pg_control_system() AS s, pg_control_checkpoint() AS c";
 
@@ -482,7 +497,7 @@ static int run_rewind(struct pg_run *run, const struct source *source, bool *ret
 {
     struct pg_child_result result;
     const char *argv[] = {"pg_rewind",      "-D",         run->data_dir, "--source-server",
-                          source->conninfo, "--progress", NULL};
+                          source->conninfo, "--progress", "--no-sync",   NULL};
     pg_run_note(run, "pg_rewind");
     run->watched = "need to copy"; /* said right before the first change */
     int status = pg_run_helper(run, argv, SLICE_EMPTY, &result);
@@ -573,6 +588,7 @@ static int rewind_marked(struct pg_run *run, const struct source *source)
     }
     conf.has_slot = pg_run_make_slot(run, SLOT_LIMIT_US, &upstream) == 0;
     status = pg_run_configure_standby(run, run->data_dir, &conf);
+    status = status != 0 ? status : sync_data(run, run->data_dir);
     if (status == 0 && pg_path_join(run->data_dir, PG_UNUSABLE_FILE, &mark) == 0) {
         status = pg_conf_set_unusable(run->data_dir, NULL);
     }

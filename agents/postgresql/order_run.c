@@ -136,7 +136,8 @@ int pg_order_follow(struct pg_run *run)
 static int wait_detached(struct pg_run *run)
 {
     static const char text[] =
-        "SELECT count(*) FILTER (WHERE backend_type = 'walreceiver') = 0, count(*) FILTER (WHERE backend_type ="
+        "SELECT count(*) FILTER (WHERE backend_type = 'walreceiver') = 0,"
+        " count(*) FILTER (WHERE backend_type ="
         " 'startup' AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')) = 1,"
         " NOT pg_is_in_recovery(), pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn(),"
         " pg_last_wal_receive_lsn() IS NOT NULL FROM pg_stat_get_activity(NULL)";
@@ -198,9 +199,11 @@ struct standby {
 static int look_at_standby(struct pg_run *run, struct standby *ret)
 {
     static const char text[] =
-        "SELECT pg_is_in_recovery(), concat(current_setting('recovery_target'), current_setting('recovery_target_lsn'),"
+        "SELECT pg_is_in_recovery(), concat(current_setting('recovery_target'), "
+        " current_setting('recovery_target_lsn'),"
         " current_setting('recovery_target_name'), current_setting('recovery_target_time'),"
-        " current_setting('recovery_target_xid')) <> '', CASE WHEN pg_is_in_recovery() THEN NULL ELSE"
+        " current_setting('recovery_target_xid')) <> '',"
+        " CASE WHEN pg_is_in_recovery() THEN NULL ELSE"
         " pg_walfile_name(pg_current_wal_flush_lsn()) END";
     struct pg_sql_rows rows;
     char name[12];

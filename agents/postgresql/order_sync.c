@@ -35,7 +35,8 @@ struct senders {
 
 static const char senders_statement[] =
     "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::bigint,"
-    " coalesce((extract(epoch FROM reply_time) * 1000000)::bigint, 0) FROM pg_stat_replication WHERE state <> 'backup'";
+    " coalesce((extract(epoch FROM reply_time) * 1000000)::bigint, 0)"
+    " FROM pg_stat_replication WHERE state <> 'backup'";
 
 /* A new session each time: it is forked by a postmaster that has read the file, or it is not yet.
  */

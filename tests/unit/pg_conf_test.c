@@ -124,9 +124,8 @@ static void test_install(void **state)
     (void)state;
     write_file("postgresql.conf",
                "include 'quorate.conf' # old\nmax_connections = 100\nwork_mem = '1MB'");
-    write_file(
-        "postgresql.auto.conf",
-        "# head\n primary_conninfo = 'host=evil'\nwork_mem = '2MB'\nsynchronous_standby_names='x'\n");
+    write_file("postgresql.auto.conf", "# head\n primary_conninfo = 'host=evil'\nwork_mem = '2MB'\n"
+                                       "synchronous_standby_names='x'\n");
     for (int i = 0; i < 2; i++) { /* twice is the same as once */
         assert_int_equal(pg_conf_install(&settings, dir, false), 0);
         read_file("postgresql.conf", text, sizeof(text));
