@@ -32,7 +32,7 @@ for f in "${code[@]}"; do
 done | rule "licence line"
 
 for f in $(list '*.sh' '.ci/run'); do
-    sed -n 2p "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$f: second line is not the licence line"
+    sed -n 1,2p "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$f: no licence line at its top"
     bash -n "$f" 2>&1
 done | rule "shell scripts"
 
