@@ -32,6 +32,9 @@
     X(HOST_ISOLATE, "host-isolate") \
     X(REPLICATION_CUT, "replication-cut") \
     X(SPLIT, "split") \
+    X(SWITCHOVER, "switchover") \
+    X(GUARD_CRASH, "guard-crash") \
+    X(STANDSTILL, "host-standstill") \
     X(ROLLING, "rolling-crash")
 
 enum fault_kind {

@@ -37,6 +37,9 @@ static void host_goes_on(void *ctx, uint64_t number, struct slice bytes)
 static void pause_host(struct world *w, unsigned member, int64_t for_us)
 {
     struct member *m = member_of(w, member);
+    if (m->clock.standing_since != 0) {
+        return;
+    }
     fault_bit(w, FAULT_HOST_PAUSE, member, 0, for_us);
     process_pause(w, &m->agent_process, for_us);
     process_pause(w, &m->guard_process, for_us);
@@ -44,6 +47,53 @@ static void pause_host(struct world *w, unsigned member, int64_t for_us)
         process_freeze(&m->tree, STOPPED_BY_FAULT);
         pg_note(&m->pg);
         world_at_with(w, w->now_us + for_us + 60 * MS, NULL, host_goes_on, w, member, SLICE_EMPTY);
+    }
+}
+
+/* The hypervisor stops the host and its clock with it. */
+static void standstill_ends(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct member *m = member_of(w, (unsigned)number);
+    (void)bytes;
+    if (m->clock.standing_since != 0) {
+        clock_go_on(&m->clock);
+        process_thaw(w, &m->agent_process, STOPPED_BY_FAULT);
+        process_thaw(w, &m->guard_process, STOPPED_BY_FAULT);
+        process_thaw(w, &m->tree, STOPPED_BY_FAULT);
+        pg_note(&m->pg);
+    }
+}
+
+static void standstill(struct world *w, unsigned member, int64_t for_us)
+{
+    struct member *m = member_of(w, member);
+    bool is_stopped = m->guard_process.stopped != 0 || m->agent_process.stopped != 0;
+    if (!w->setup.is_standstill || is_stopped || !m->has_power) {
+        return;
+    }
+    fault_bit(w, FAULT_STANDSTILL, member, 0, for_us);
+    clock_stop(&m->clock);
+    process_freeze(&m->agent_process, STOPPED_BY_FAULT);
+    process_freeze(&m->guard_process, STOPPED_BY_FAULT);
+    process_freeze(&m->tree, STOPPED_BY_FAULT);
+    pg_note(&m->pg);
+    world_at_with(w, w->now_us + for_us, NULL, standstill_ends, w, member, SLICE_EMPTY);
+}
+
+static void crash_guard(struct world *w, unsigned member)
+{
+    struct member *m = member_of(w, member);
+    if (m->guard_process.is_up && m->guard_process.stopped == 0) {
+        fault_bit(w, FAULT_GUARD_CRASH, member, 0, 0);
+        member_crash_guard(w, member);
+    }
+}
+
+static void switchover(struct world *w)
+{
+    if (nodes_switchover(w) == 0) {
+        fault_bit(w, FAULT_SWITCHOVER, 0, 0, 0);
     }
 }
 
@@ -144,7 +194,7 @@ static void power_off(struct world *w, unsigned member, int64_t for_us)
 static void pause_agent(struct world *w, unsigned member, int64_t for_us)
 {
     struct member *m = member_of(w, member);
-    if (m->agent_process.is_up) {
+    if (m->agent_process.is_up && m->clock.standing_since == 0) {
         fault_bit(w, FAULT_AGENT_PAUSE, member, 0, for_us);
         process_pause(w, &m->agent_process, for_us);
     }
@@ -199,6 +249,15 @@ void faults_db_strike(struct world *w, enum fault_kind kind)
     case FAULT_SPLIT:
         split(w, member, for_us);
         break;
+    case FAULT_SWITCHOVER:
+        switchover(w);
+        break;
+    case FAULT_GUARD_CRASH:
+        crash_guard(w, member);
+        break;
+    case FAULT_STANDSTILL:
+        standstill(w, member, for_us);
+        break;
     default:
         break;
     }
@@ -208,6 +267,7 @@ void faults_db_heal(struct world *w)
 {
     for (unsigned i = 0; w->setup.has_databases && i < w->setup.members; i++) {
         struct member *m = member_of(w, i);
+        standstill_ends(w, i, SLICE_EMPTY);
         process_thaw(w, &m->agent_process, STOPPED_BY_FAULT);
         process_thaw(w, &m->guard_process, STOPPED_BY_FAULT);
         m->pg.is_hung = false;

@@ -66,6 +66,7 @@ static void draw_setup(struct world *w, const struct options *o)
     s->freeze_max_ms = (uint32_t)draw(&r, 1, 3) * 1000;
     s->is_async = chance(&r, 150000);
     s->is_strict = chance(&r, 300000);
+    s->is_standstill = !s->is_async && chance(&r, 150000);
 }
 
 static void check_logs(void *ctx, uint64_t number, struct slice bytes)
@@ -201,7 +202,7 @@ static int check_sums(const struct sums *s)
     bool is_enough = t->kv_ok >= 500 * s->seeds && t->sql_acked >= 200 * s->seeds &&
                      t->failovers >= s->seeds && unknown_percent <= 5;
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
-        is_enough = is_enough && s->bit[i] >= s->seeds / 10;
+        is_enough = is_enough && s->bit[i] >= s->seeds / 20;
     }
     if (!is_enough) {
         printf(

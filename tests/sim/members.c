@@ -41,7 +41,7 @@ void members_open(struct world *w)
         BASE_ASSERT(base_name_from_text(name, &m->name) == 0);
         m->rand = world_stream(w, STREAM_AGENT, i);
         m->clock = (struct host_clock){w, draw(&m->rand, 0, 1000000 * SECOND),
-                                       draw(&m->rand, -9900, 9900), 0};
+                                       draw(&m->rand, -9900, 9900), 0, 0};
         m->agent_process.clock = m->guard_process.clock = m->tree.clock = &m->clock;
         m->has_power = true;
         pg_init(w, &m->pg, i, &m->tree);
@@ -68,7 +68,9 @@ static void agent_again(void *ctx, uint64_t number, struct slice bytes)
     struct member *m = ctx;
     (void)number;
     (void)bytes;
-    if (m->has_power && !m->agent_process.is_up) {
+    if (m->clock.standing_since != 0) {
+        world_at(m->world, m->world->now_us + 50 * MS, NULL, agent_again, m);
+    } else if (m->has_power && !m->agent_process.is_up) {
         agent_start(m);
     }
 }
@@ -87,9 +89,49 @@ static void power_on(void *ctx, uint64_t number, struct slice bytes)
     (void)bytes;
     if (!m->has_power) {
         m->has_power = true;
-        guard_boot(m);
+        if (!m->guard_process.is_up) {
+            guard_boot(m);
+        }
         agent_start(m);
     }
+}
+
+static void twin_kills(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct member *m = ctx;
+    (void)number;
+    (void)bytes;
+    if (m->clock.standing_since != 0) {
+        world_at(m->world, m->world->now_us + 50 * MS, NULL, twin_kills, m);
+    } else if (m->tree.is_up && !m->guard_process.is_up) {
+        pg_gone(&m->pg, false);
+    }
+}
+
+static void guard_again(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct member *m = ctx;
+    (void)number;
+    (void)bytes;
+    bool is_time = m->agent_process.is_up && m->agent_process.stopped == 0 && !m->tree.is_up;
+    if (m->has_power && !m->guard_process.is_up && is_time) {
+        guard_boot(m);
+        agent_guard_status(m);
+    } else if (m->has_power && !m->guard_process.is_up) {
+        world_at(m->world, m->world->now_us + 100 * MS, NULL, guard_again, m);
+    }
+}
+
+void member_crash_guard(struct world *w, unsigned member)
+{
+    struct member *m = member_of(w, member);
+    if (!m->guard_process.is_up || m->guard_process.stopped != 0) {
+        return;
+    }
+    process_stop(&m->guard_process);
+    truth_host_off(w, m);
+    world_at(w, w->now_us + draw(&m->rand, 200, 8 * MS), NULL, twin_kills, m);
+    world_at(w, w->now_us + draw(&m->rand, 50 * MS, 600 * MS), NULL, guard_again, m);
 }
 
 void member_heal(struct member *m)
@@ -105,6 +147,9 @@ void member_power_off(struct world *w, unsigned member, int64_t for_us)
         return;
     }
     m->has_power = false;
+    if (m->clock.standing_since != 0) {
+        clock_go_on(&m->clock);
+    }
     agent_stop(m, 2);
     if (m->tree.is_up) {
         pg_gone(&m->pg, true);

@@ -62,6 +62,8 @@ void agent_arrive(struct member *m, unsigned from, struct slice payload);
 
 /* Faults. */
 void member_power_off(struct world *w, unsigned member, int64_t for_us);
+/* The guard dies: its twin kills the tree at once, the agent starts another one. */
+void member_crash_guard(struct world *w, unsigned member);
 /* Power and agent are on again. */
 void member_heal(struct member *m);
 void member_crash_agent(struct world *w, unsigned member, int64_t for_us);

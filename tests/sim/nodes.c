@@ -456,7 +456,7 @@ void nodes_open(struct world *w)
         n->index = i;
         n->rand = world_stream(w, STREAM_NODE, i);
         n->clock = (struct host_clock){w, draw(&n->rand, 0, 1000000 * SECOND),
-                                       draw(&n->rand, -9900, 9900), 0};
+                                       draw(&n->rand, -9900, 9900), 0, 0};
         n->process.clock = &n->clock;
         n->disk = disk_open(w, i, &n->process, after_disk, n);
         member->id = i + 1;
@@ -497,6 +497,23 @@ struct raft_node *node_raft(struct world *w, unsigned node)
 {
     struct node *n = get(w, node);
     return n->is_started ? n->raft : NULL;
+}
+
+int nodes_switchover(struct world *w)
+{
+    int leader = nodes_leader(w);
+    struct arb_request request = {.kind = ARB_REQUEST_SWITCHOVER};
+    struct base_name cluster;
+    struct base_text text;
+    if (leader < 0 || node_process(w, (unsigned)leader)->stopped != 0) {
+        return BASE_E_NOTLEADER;
+    }
+    struct node *n = get(w, (unsigned)leader);
+    BASE_ASSERT(base_name_from_text("main", &cluster) == 0);
+    int rc = arb_driver_request(n->driver, &cluster, &request, &text);
+    trace_text(w, ADDRESS_NODE + n->index, text.text);
+    rearm(n);
+    return rc;
 }
 
 int nodes_leader(struct world *w)

@@ -27,6 +27,8 @@ void node_crash(struct world *w, unsigned node, unsigned why);
 struct process *node_process(struct world *w, unsigned node);
 struct disk *node_disk(struct world *w, unsigned node);
 struct raft_node *node_raft(struct world *w, unsigned node); /* NULL when down */
+/* An operator asks the leader for a switchover to anybody; BASE_E_* when refused. */
+int nodes_switchover(struct world *w);
 /* Index of a node that thinks it leads in the highest term; -1 when there is none. */
 int nodes_leader(struct world *w);
 

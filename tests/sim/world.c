@@ -245,7 +245,7 @@ void process_pause(struct world *w, struct process *p, int64_t for_us)
 
 struct base_mono clock_now(const struct host_clock *c)
 {
-    int64_t t = c->world->now_us - c->stood_us;
+    int64_t t = (c->standing_since != 0 ? c->standing_since : c->world->now_us) - c->stood_us;
     return (struct base_mono){c->offset_us + t + t * c->rate_ppm / 1000000};
 }
 
@@ -265,9 +265,15 @@ int64_t clock_true_us(const struct host_clock *c, struct base_mono local)
     return t + c->stood_us;
 }
 
-void clock_stand_still(struct host_clock *c, int64_t us)
+void clock_stop(struct host_clock *c)
 {
-    c->stood_us += us;
+    c->standing_since = c->world->now_us;
+}
+
+void clock_go_on(struct host_clock *c)
+{
+    c->stood_us += c->world->now_us - c->standing_since;
+    c->standing_since = 0;
 }
 
 static struct base_mono port_now(void *ctx)

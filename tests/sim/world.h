@@ -113,7 +113,8 @@ struct host_clock {
     struct world *world;
     int64_t offset_us;
     int64_t rate_ppm;
-    int64_t stood_us; /* how long it stood still so far */
+    int64_t stood_us;       /* how long it stood still so far */
+    int64_t standing_since; /* true time since when it stands; 0: it runs */
 };
 
 struct event;
@@ -143,7 +144,8 @@ struct setup {
     uint32_t freeze_max_ms;
     bool is_async;
     bool is_strict;
-    bool is_calm; /* no fault at all: nothing may fail over */
+    bool is_standstill; /* hosts and their clocks may stand still: outside of the lease's bounds */
+    bool is_calm;       /* no fault at all: nothing may fail over */
     int64_t faults_end_us;
     int64_t end_us;
     bool is_ordered; /* links keep order, as TCP does; else frames pass each other */
@@ -203,8 +205,9 @@ struct base_mono clock_now(const struct host_clock *c);
 /* True time at which the host's clock shows `local` (or later), not before now. */
 int64_t clock_true_us(const struct host_clock *c, struct base_mono local);
 struct clock_port clock_port_of(struct host_clock *c);
-/* The host's clock and everything on it stood still for that long. */
-void clock_stand_still(struct host_clock *c, int64_t us);
+/* The host's clock stands still from now on, as on a stopped virtual machine; and runs on. */
+void clock_stop(struct host_clock *c);
+void clock_go_on(struct host_clock *c);
 
 /* --- randomness --- */
 struct base_rand world_stream(const struct world *w, enum stream stream, uint64_t source);
