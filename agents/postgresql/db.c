@@ -423,7 +423,9 @@ void pg_db_guard_changed(struct pg_db *db, const struct guard_status *status)
 void pg_db_set_interval(struct pg_db *db, int64_t interval_us)
 {
     pthread_mutex_lock(&db->lock);
+    db->wants_probe = db->wants_probe || interval_us < db->interval_us;
     db->interval_us = interval_us;
+    pthread_cond_signal(&db->probe_changed);
     pthread_mutex_unlock(&db->lock);
 }
 

@@ -16,6 +16,8 @@
 #include "proto/io/daemon.h"
 #include "proto/io/server.h"
 
+#define HAND_OVER_PROBE_US (20 * BASE_US_PER_MS)
+
 struct agent_runtime {
     const struct agent_options *options;
     const struct agent_settings *settings;
@@ -35,7 +37,7 @@ struct agent_runtime {
     struct io_server *http;
     uv_prepare_t before_sleep;
     uint32_t ttl_ms;
-    uint32_t heartbeat_ms;
+    int64_t probe_interval_us;
 };
 
 static int fail(const struct agent_runtime *r, const char *what, const struct io_why *why)
@@ -96,6 +98,15 @@ static void state_saved(void *ctx, int status)
     agt_driver_saved(&r->driver, status);
 }
 
+/* While the role is being handed over everybody looks often: the new primary is chosen as soon as
+ * it is seen to have the shutdown checkpoint. */
+static int64_t probe_interval_us(const struct msg_record *record)
+{
+    int64_t interval_us = (int64_t)record->heartbeat_ms * BASE_US_PER_MS;
+    bool is_handing_over = record->state == MSG_RECORD_SWITCHOVER;
+    return is_handing_over && interval_us > HAND_OVER_PROBE_US ? HAND_OVER_PROBE_US : interval_us;
+}
+
 /* Settings of the cluster that the shells follow. */
 static void follow_record(struct agent_runtime *r)
 {
@@ -108,10 +119,10 @@ static void follow_record(struct agent_runtime *r)
         r->ttl_ms = record->ttl_ms;
         guard_link_set_margin(r->guard, lease_margin_us((int64_t)r->ttl_ms * BASE_US_PER_MS));
     }
-    if (record->heartbeat_ms != r->heartbeat_ms) {
-        r->heartbeat_ms = record->heartbeat_ms;
-        r->options->engine.set_interval(r->options->engine.ctx,
-                                        (int64_t)r->heartbeat_ms * BASE_US_PER_MS);
+    int64_t interval_us = probe_interval_us(record);
+    if (interval_us != r->probe_interval_us) {
+        r->probe_interval_us = interval_us;
+        r->options->engine.set_interval(r->options->engine.ctx, interval_us);
     }
 }
 
