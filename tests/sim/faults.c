@@ -199,6 +199,7 @@ static void heal(void *ctx, uint64_t number, struct slice bytes)
     (void)bytes;
     trace(w, TRACE_MARK, 1, 0, 0, 0);
     net_heal_all(w);
+    w->setup.is_vote_crash = false;
     w->setup.loss_ppm = w->setup.double_ppm = w->setup.late_ppm = 0;
     for (unsigned i = 0; i < w->setup.nodes; i++) {
         process_thaw(w, node_process(w, i), STOPPED_BY_FAULT);

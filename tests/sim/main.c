@@ -66,6 +66,9 @@ static void draw_setup(struct world *w, const struct options *o)
     s->freeze_max_ms = (uint32_t)draw(&r, 1, 3) * 1000;
     s->is_async = chance(&r, 150000);
     s->is_strict = chance(&r, 300000);
+    s->election_min_ms = 250;
+    s->election_max_ms = !s->is_calm && chance(&r, 300000) ? 265 : 500; /* narrow: split votes */
+    s->is_vote_crash = !s->is_calm && chance(&r, 300000);
     s->is_standstill = !s->is_async && chance(&r, 150000);
 }
 

@@ -155,6 +155,15 @@ static void die(void *ctx, uint64_t number, struct slice bytes)
     world_at_with(n->world, n->world->now_us + SECOND, NULL, start_again, n, n->index, SLICE_EMPTY);
 }
 
+static void die_of_vote(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct node *n = ctx;
+    (void)bytes;
+    node_crash(n->world, n->index, (unsigned)number);
+    world_at_with(n->world, n->world->now_us + draw(&n->rand, MS, 60 * MS), NULL, start_again, n,
+                  n->index, SLICE_EMPTY);
+}
+
 /* The store failed: the process ends and is started again, as systemd would. */
 static void machine_halted(void *ctx, int status)
 {
@@ -314,7 +323,12 @@ static bool order_send(void *ctx, uint64_t link, struct slice payload)
 static bool port_send(void *ctx, uint64_t link, struct slice payload)
 {
     struct node *n = ctx;
-    truth_raft_frame(n->world, n->index, payload);
+    if (truth_raft_frame(n->world, n->index, payload) && n->world->setup.is_vote_crash &&
+        chance(&n->rand, 200000)) {
+        /* Power is lost just after a vote has left: what was promised must be on disk. */
+        world_at_with(n->world, n->world->now_us + draw(&n->rand, 0, 300), &n->process, die_of_vote,
+                      n, 3, SLICE_EMPTY);
+    }
     return net_send(n->world, ADDRESS_NODE + n->index, (unsigned)link - 1 + ADDRESS_NODE, payload);
 }
 
@@ -390,6 +404,8 @@ static void open_raft(struct node *n)
         .id = n->index + 1,
         .members = n->world->nodes->members,
         .member_count = s->nodes,
+        .election_min_ms = s->election_min_ms,
+        .election_max_ms = s->election_max_ms,
         .seed = base_rand_next(&n->rand),
     };
     struct raft_node_ports ports = {disk_port(n->disk), {n, port_send}, clock_port_of(&n->clock)};

@@ -38,7 +38,8 @@ void truth_close(struct world *w);
 
 /* Raft */
 void truth_role(struct world *w, unsigned node, const struct raft_node_status *status);
-void truth_raft_frame(struct world *w, unsigned from, struct slice payload);
+/* True when the frame grants a vote. */
+bool truth_raft_frame(struct world *w, unsigned from, struct slice payload);
 void truth_started(struct world *w, unsigned node, uint64_t applied_index);
 void truth_apply(struct world *w, unsigned node, const struct raft_applied *entry);
 void truth_logs(struct world *w);

@@ -72,13 +72,13 @@ static void vote_given(struct world *w, uint64_t voter, uint64_t term, uint64_t 
     }
 }
 
-void truth_raft_frame(struct world *w, unsigned from, struct slice payload)
+bool truth_raft_frame(struct world *w, unsigned from, struct slice payload)
 {
     struct msg_raft msg;
     (void)from;
     if (payload.len == 0 || payload.data[0] != NET_FRAME_RAFT ||
         wire_raft_decode(slice_skip(payload, 1), &w->truth->arena, &msg) != 0) {
-        return;
+        return false;
     }
     if (msg.type == MSG_RAFT_VOTE_REPLY && !msg.is_rejected) {
         vote_given(w, msg.from, msg.term, msg.to);
@@ -86,6 +86,7 @@ void truth_raft_frame(struct world *w, unsigned from, struct slice payload)
     if (msg.type == MSG_RAFT_VOTE) { /* asking others, a candidate has voted for itself */
         vote_given(w, msg.from, msg.term, msg.from);
     }
+    return msg.type == MSG_RAFT_VOTE_REPLY && !msg.is_rejected;
 }
 
 /* --- R3 --- */

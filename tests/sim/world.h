@@ -145,7 +145,9 @@ struct setup {
     bool is_async;
     bool is_strict;
     bool is_standstill; /* hosts and their clocks may stand still: outside of the lease's bounds */
-    bool is_calm;       /* no fault at all: nothing may fail over */
+    bool is_vote_crash; /* nodes like to lose power when they have voted */
+    uint32_t election_min_ms, election_max_ms;
+    bool is_calm; /* no fault at all: nothing may fail over */
     int64_t faults_end_us;
     int64_t end_us;
     bool is_ordered; /* links keep order, as TCP does; else frames pass each other */
