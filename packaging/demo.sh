@@ -13,11 +13,15 @@ cd "$(dirname "$0")/.." || exit 2
 
 if [ "$(id -u)" -eq 0 ]; then where=/var/tmp/quorate-demo; else where=/var/tmp/quorate-demo-$(id -un); fi
 where=${DEMO_DIR:-$where}
+demo_needs_tools
+demo_is_ours "$where" || die "$where is there and was not made by the demo; choose another DEMO_DIR, or remove it"
+
 finished=""
 cleanup() {
     local code=$?
+    trap '' INT TERM
     if [ -z "$finished" ] || [ -n "${DEMO_STOP:-}" ]; then
-        [ -n "$finished" ] || say "stopping and cleaning up"
+        [ -n "$finished" ] || say "stopping and cleaning up $where"
         if [ -z "$finished" ] && [ -d "$where/log" ]; then
             rm -rf build/failed/demo
             mkdir -p build/failed && cp -r "$where/log" build/failed/demo 2>/dev/null && say "logs: build/failed/demo"
@@ -29,7 +33,8 @@ cleanup() {
     exit "$code"
 }
 trap cleanup EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 [ -t 1 ] || title() { printf '\n== %s\n' "$*"; }
@@ -37,7 +42,7 @@ title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 # A demo that was left running before.
 if [ -d "$where" ]; then
     DIR=$where
-    say "stopping the demo that runs under $where"
+    say "stopping the demo that was left under $where"
     cluster_stop
     rm -rf "$where"
 fi
@@ -131,7 +136,9 @@ else
     for name in "${QUORUM[@]}"; do printf '  quorated %-4s %6d kB\n' "$name" "$(private_kb "$(pid_of "$name")")"; done
     for name in "${MEMBERS[@]}"; do
         printf '  agent    %-4s %6d kB   guard and twin' "$name" "$(private_kb "$(pid_of "$name")")"
-        for pid in $(guard_of "$name"); do printf ' %5d kB' "$(private_kb "$pid")"; done
+        for pid in $(guard_of "$name"); do
+            kb=$(private_kb "$pid") && printf ' %5d kB' "$kb" || printf ' (root may look)'
+        done
         printf '\n'
     done
 fi
@@ -142,10 +149,17 @@ if [ -z "${DEMO_STOP:-}" ]; then
     cat <<TEXT
   export QUORATE_ENDPOINTS=$ENDPOINTS
   export QUORATE_CACERT=$where/tls/ca.crt QUORATE_CERT=$where/tls/admin-admin.crt QUORATE_KEY=$where/tls/admin-admin.key
-  $where/bin/kv db show pg-main        kv db why pg-main        kv db switchover pg-main --wait
-  psql "\$($where/bin/kv db dsn pg-main | sed 's|//|//app@|')&passfile=$where/pgpass"
-  curl -i http://127.0.0.1:${HTTP_PORT[pg1]}/primary
-  logs: $where/log      stop and clean up: make demo-stop
+  export PATH=$where/bin:\$PATH
+
+  kv status
+  kv db show pg-main
+  kv db history pg-main
+  kv db why pg-main
+  kv db switchover pg-main --wait
+  psql "\$(kv db dsn pg-main | sed 's|//|//app@|')&passfile=$where/pgpass" -c 'SELECT count(*) FROM quorate_load'
+  curl -i http://127.0.0.1:${HTTP_PORT[$(primary)]}/primary
+
+  logs: $where/log      stop and clean up: make demo-stop${DEMO_DIR:+ DEMO_DIR=$DEMO_DIR}
 TEXT
 fi
 printf '\n'

@@ -7,7 +7,7 @@ set -eu
 packages="gcc make pkg-config libuv1-dev liblmdb-dev libssl-dev libprotobuf-c-dev protobuf-c-compiler
 libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libcmocka-dev postgresql-15
 postgresql-client-15 etcd-client openssl clang clang-format clang-tidy libclang-rt-14-dev iproute2 iputils-ping nftables
-procps psmisc jq xfsprogs e2fsprogs util-linux"
+procps psmisc curl jq xfsprogs e2fsprogs util-linux"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
@@ -20,8 +20,9 @@ if [ "$(id -u)" -ne 0 ]; then
     if sudo -n true 2>/dev/null; then
         as_root="sudo"
     else
-        echo "deps: packages are missing and this user may not install them; run:" >&2
-        echo "  sudo apt-get install --no-install-recommends$missing" >&2
+        echo "deps: missing:$missing" >&2
+        echo "deps: this user may not install them; run $(command -v sudo >/dev/null && echo "this" || echo "this as root"):" >&2
+        echo "  $(command -v sudo >/dev/null && echo "sudo ")bash $(cd "$(dirname "$0")" && pwd)/deps.sh" >&2
         exit 1
     fi
 fi
@@ -51,5 +52,5 @@ cleanup() {
 trap cleanup EXIT
 $as_root apt-get update -qq
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends \
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $missing >/dev/null

@@ -35,6 +35,23 @@ now_us() { # CLOCK_BOOTTIME, in microseconds, to the hundredth of a second
     awk '{printf "%.0f\n", $1 * 1000000}' /proc/uptime
 }
 
+# Whether a directory is missing, empty, or one that cluster_init has made: all else is never removed.
+demo_is_ours() { # DIR
+    [ ! -e "$1" ] || [ -z "$(ls -A "$1" 2>/dev/null)" ] || { [ -d "$1/pids" ] && [ -d "$1/tls" ]; }
+}
+
+demo_needs_tools() {
+    local tool missing=""
+    for tool in awk curl jq pgrep psql setpriv ss; do
+        command -v "$tool" >/dev/null || missing+=" $tool"
+    done
+    [ -x "$POSTGRES_BIN/postgres" ] || missing+=" $POSTGRES_BIN/postgres"
+    [ -z "$missing" ] || die "missing:$missing; run 'make deps'"
+    for tool in quorated quorate-agent-postgresql quorate-guard kv pgload; do
+        [ -x "$BIN/$tool" ] || die "$BIN/$tool is not built; run 'make demo'"
+    done
+}
+
 as_user() {
     if [ "$(id -u)" -eq 0 ]; then
         setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- "$@"
@@ -43,15 +60,32 @@ as_user() {
     fi
 }
 
-# Ports that this run has taken already, free on 127.0.0.1 or not.
+# A port belongs to a run as long as its shell lives, also while nobody listens there: a node that was killed
+# finds its port again when it comes back, though others run beside us. /tmp/quorate-ports/PORT holds the shell's pid.
 declare -gA PORTS_TAKEN=()
+PORTS_DIR=/tmp/quorate-ports
+port_claim() { # PORT
+    local mark=$PORTS_DIR/$1 owner
+    owner=$(cat "$mark" 2>/dev/null)
+    if [ -n "$owner" ] && [ ! -d "/proc/$owner" ]; then rm -f "$mark" 2>/dev/null; fi
+    (set -C && echo $$ >"$mark") 2>/dev/null || [ "$(cat "$mark" 2>/dev/null)" = $$ ]
+}
 free_port() { # VARIABLE START
     local port=$2
-    while [ -n "${PORTS_TAKEN[$port]:-}" ] || ss -Hltn "sport = :$port" | grep -q .; do
+    [ -d "$PORTS_DIR" ] || { mkdir -p "$PORTS_DIR" && chmod 777 "$PORTS_DIR"; } 2>/dev/null
+    while [ -n "${PORTS_TAKEN[$port]:-}" ] || ss -Hltn "sport = :$port" | grep -q . || ! port_claim "$port"; do
         port=$((port + 1))
+        [ "$port" -lt 65000 ] || die "no free port from $2 on; is $PORTS_DIR writable?"
     done
     PORTS_TAKEN[$port]=1
     printf -v "$1" '%s' "$port"
+}
+ports_release() {
+    local port
+    for port in "${!PORTS_TAKEN[@]}"; do
+        [ "$(cat "$PORTS_DIR/$port" 2>/dev/null)" = $$ ] && rm -f "$PORTS_DIR/$port"
+    done
+    return 0
 }
 
 cluster_init() { # DIR
@@ -97,7 +131,7 @@ declare -gA CLIENT_PORT=() PEER_PORT=() METRICS_PORT=() SQL_PORT=() HTTP_PORT=()
 QUORUM=()
 
 quorum_setup() { # N
-    local i name nodes=""
+    local i name nodes="" clients=""
     QUORUM=()
     "$DIR/bin/kv" cert ca --dir "$DIR/tls" >/dev/null || die "no certificate authority"
     for i in $(seq "$1"); do
@@ -107,6 +141,7 @@ quorum_setup() { # N
         free_port "PEER_PORT[$name]" $((2380 + (i - 1) * 10))
         free_port "METRICS_PORT[$name]" $((2381 + (i - 1) * 10))
         nodes+="  $name: 127.0.0.1:${PEER_PORT[$name]}"$'\n'
+        clients+="    $name: https://127.0.0.1:${CLIENT_PORT[$name]}"$'\n'
         "$DIR/bin/kv" cert issue --role node --name "$name" --host 127.0.0.1,localhost --dir "$DIR/tls" >/dev/null ||
             die "no certificate for $name"
     done
@@ -121,6 +156,8 @@ quorum:
   token: $(basename "$DIR")
   nodes:
 $(sed 's/^/  /' <<<"${nodes%$'\n'}")
+  clients:
+${clients%$'\n'}
 client:
   listen: 127.0.0.1:${CLIENT_PORT[$name]}
 metrics:
@@ -226,7 +263,7 @@ primary() {
 }
 has_primary() { [ -n "$(primary)" ]; }
 postmaster_of() { head -n 1 "$DIR/$1/data/postmaster.pid" 2>/dev/null; }
-guard_of() { pgrep -f "quorate-guard --socket $DIR/$1/run" | head -n 2; }
+guard_of() { pgrep -f -- "quorate-guard .*--socket $DIR/$1/run/" | head -n 2; } # guard and twin
 cluster_json() { "${KV[@]}" db show "$MEMBERS_CLUSTER" -o json --timeout 2s 2>/dev/null; }
 cluster_is() { [ "$(cluster_json | jq -r .state)" = "$1" ]; }
 sql() { # MEMBER STATEMENT: as superuser over the local socket
@@ -263,7 +300,7 @@ cluster_stop() {
         pkill -KILL -f -- "$DIR/" 2>/dev/null
         sleep 0.05
     done
-    return 0
+    ports_release
 }
 
 # --- load and loss -----------------------------------------------------------------------------------------------
@@ -286,8 +323,13 @@ load_start() {
     shift
     : >>"$file"
     [ "$(id -u)" -ne 0 ] || chown "$RUN_AS" "$file"
-    as_user "$DIR/bin/pgload" --members "$(members_list)" --out "$file" \
-        --conninfo "user=app dbname=postgres passfile=$DIR/pgpass" "$@" >"$file.summary" 2>&1 &
+    # The subshell becomes the writer: $LOAD is its own pid, so that load_stop reaches it.
+    (
+        set -- "$DIR/bin/pgload" --members "$(members_list)" --out "$file" \
+            --conninfo "user=app dbname=postgres passfile=$DIR/pgpass" "$@"
+        [ "$(id -u)" -ne 0 ] || set -- setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- "$@"
+        exec "$@"
+    ) >"$file.summary" 2>&1 &
     LOAD=$!
 }
 load_stop() {
@@ -309,7 +351,8 @@ lost_of() { # FILE
 acked_of() { wc -l <"$1"; }
 
 # Private memory of a process in kB, the pages of the mapped store aside.
-private_kb() { # PID
+private_kb() { # PID; nothing where this user may not look: a guard is not dumpable
+    head -c 1 "/proc/$1/smaps" >/dev/null 2>&1 || return 1
     awk '/^[0-9a-f]+-[0-9a-f]+ / { skip = ($6 ~ /\.mdb/) }
          /^Private_/ && !skip { kb += $2 }
          END { print kb + 0 }' "/proc/$1/smaps"
