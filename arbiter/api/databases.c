@@ -3,13 +3,13 @@
  * once from the driver's clusters; history and reasons by one read of the store. */
 #include "arbiter/api/databases.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
+#include "arbiter/api/entry.h"
 #include "arbiter/api/show.h"
 #include "base/arena.h"
 #include "base/name.h"
@@ -17,7 +17,6 @@
 
 #define PREFIX_MAX 192
 #define ENTRIES_MAX 256
-#define LINES_MAX 256
 #define ARENA_BYTES (256u * 1024u)
 #define ANSWER_MAX 1024
 
@@ -188,48 +187,17 @@ static void failover(struct arb_api *api, struct io_grpc_call *call, struct slic
 
 /* --- history --- */
 
-static char *text_field(json_t *entry, const char *name)
-{
-    union {
-        const char *in;
-        char *out;
-    } u = {.in = json_string_value(json_object_get(entry, name))};
-    static char empty[] = "";
-    return u.out == NULL ? empty : u.out;
-}
-
-static uint64_t number_field(json_t *entry, const char *name)
-{
-    json_t *value = json_object_get(entry, name);
-    if (json_is_string(value)) {
-        return strtoull(json_string_value(value), NULL, 10);
-    }
-    return (uint64_t)json_integer_value(value);
-}
-
-/* "16/B374D848" */
-static uint64_t lsn_field(json_t *object, const char *name)
-{
-    unsigned high = 0;
-    unsigned low = 0;
-    const char *text = json_string_value(json_object_get(object, name));
-    if (text == NULL || sscanf(text, "%X/%X", &high, &low) != 2) {
-        return 0;
-    }
-    return (uint64_t)high << 32 | low;
-}
-
 static void fill_entry(Quorate__V1__DatabaseHistoryEntry *m, json_t *entry, char *json)
 {
     quorate__v1__database_history_entry__init(m);
-    m->epoch = number_field(entry, "epoch");
-    m->holder = text_field(entry, "to");
-    m->former = text_field(entry, "from");
-    m->timeline = (uint32_t)number_field(entry, "timeline");
-    m->floor_lsn = lsn_field(json_object_get(entry, "floor"), "lsn");
-    m->wall_us = (int64_t)number_field(entry, "since_wall_us");
-    m->kind = text_field(entry, "kind");
-    m->reason = text_field(entry, "reason");
+    m->epoch = arb_entry_number(entry, "epoch");
+    m->holder = arb_entry_text(entry, "to");
+    m->former = arb_entry_text(entry, "from");
+    m->timeline = (uint32_t)arb_entry_number(entry, "timeline");
+    m->floor_lsn = arb_entry_lsn(json_object_get(entry, "floor"), "lsn");
+    m->wall_us = (int64_t)arb_entry_number(entry, "since_wall_us");
+    m->kind = arb_entry_text(entry, "kind");
+    m->reason = arb_entry_text(entry, "reason");
     m->json = json;
 }
 
@@ -283,82 +251,22 @@ static void reply_history(struct io_grpc_call *call, const struct entries *entri
     free(messages);
 }
 
-/* Lines of an answer to "why", in memory of their own. */
-struct why_lines {
-    size_t count;
-    char *list[LINES_MAX];
-};
-
-__attribute__((format(printf, 2, 3))) static void add_line(struct why_lines *lines,
-                                                           const char *format, ...)
-{
-    char line[ANSWER_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    if (lines->count < LINES_MAX) {
-        lines->list[lines->count] = strdup(line);
-        lines->count += lines->list[lines->count] != NULL;
-    }
-}
-
-static void add_times(struct why_lines *lines, json_t *times)
-{
-    static const char *const names[][2] = {{"detection", "until the loss was known"},
-                                           {"lease", "until the right was over"},
-                                           {"vote", "until the votes were there"},
-                                           {"commit", "until the decision was committed"},
-                                           {"open", "until the winner was open for writes"}};
-    for (size_t i = 0; i < BASE_COUNT_OF(names); i++) {
-        json_t *value = json_object_get(times, names[i][0]);
-        if (json_is_integer(value) && json_integer_value(value) >= 0) {
-            add_line(lines, "%8.1f ms  %s", (double)json_integer_value(value) / 1000.0,
-                     names[i][1]);
-        }
-    }
-}
-
-static void fill_why(struct why_lines *lines, json_t *entry)
-{
-    size_t i = 0;
-    json_t *item = NULL;
-    add_line(lines, "%s: %s after %s, because: %s", text_field(entry, "kind"),
-             text_field(entry, "to"), text_field(entry, "from"), text_field(entry, "reason"));
-    json_array_foreach(json_object_get(entry, "notes"), i, item)
-    {
-        add_line(lines, "-%8.3f s  %s", (double)number_field(item, "before_us") / 1e6,
-                 text_field(item, "text"));
-    }
-    json_array_foreach(json_object_get(entry, "inputs"), i, item)
-    {
-        json_t *position = json_object_get(item, "position");
-        add_line(lines, "%s: at %s of epoch %llu, heard %.0f ms before; it %s",
-                 text_field(item, "member"), text_field(position, "lsn"),
-                 (unsigned long long)number_field(position, "lineage"),
-                 (double)number_field(item, "heard_ago_us") / 1000.0, text_field(item, "why"));
-    }
-    add_times(lines, json_object_get(entry, "times_us"));
-}
-
 static void reply_why(struct io_grpc_call *call, const struct entries *entries)
 {
     Quorate__V1__DatabaseWhyResponse response;
-    struct why_lines lines = {0};
+    struct arb_why_lines lines = {0};
     if (entries->count == 0) {
         refuse(call, IO_GRPC_NOT_FOUND, "no such event is kept; kv db history shows all");
         return;
     }
     quorate__v1__database_why_response__init(&response);
-    fill_why(&lines, entries->list[0]);
-    response.epoch = number_field(entries->list[0], "epoch");
+    arb_why_fill(&lines, entries->list[0]);
+    response.epoch = arb_entry_number(entries->list[0], "epoch");
     response.n_lines = lines.count;
     response.lines = lines.list;
     response.json = entries->texts[0];
     reply_message(call, &response.base);
-    for (size_t i = 0; i < lines.count; i++) {
-        free(lines.list[i]);
-    }
+    arb_why_free(&lines);
 }
 
 static void reply_read(struct io_grpc_call *call, const struct api_read *read, struct slice bytes)

@@ -3,6 +3,7 @@
 #include "arbiter/api/show.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -191,6 +192,14 @@ static void fill_sync(struct arb_show *show, const struct arb_cluster *c)
     }
 }
 
+/* By name: views stand in the order in which they were first heard. */
+static int compare_members(const void *a, const void *b)
+{
+    const Quorate__V1__DatabaseMember *const *left = a;
+    const Quorate__V1__DatabaseMember *const *right = b;
+    return strcmp((*left)->name, (*right)->name);
+}
+
 void arb_show_fill(struct arb_show *show, const struct arb_cluster *c, struct base_mono now,
                    struct base_wall wall)
 {
@@ -204,6 +213,7 @@ void arb_show_fill(struct arb_show *show, const struct arb_cluster *c, struct ba
     for (uint8_t i = 0; i < c->views_count; i++) {
         fill_member(show, i, c, now);
     }
+    qsort(show->member_list, c->views_count, sizeof(show->member_list[0]), compare_members);
     if (c->is_waiting) {
         struct buf b = buf_over(show->waiting, sizeof(show->waiting) - 1);
         arb_note_put(&c->waiting, &b);

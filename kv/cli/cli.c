@@ -359,6 +359,13 @@ int cli_options(int *argc, char **argv, struct cli_option *options, size_t count
     return 0;
 }
 
+int cli_no_operands(int argc, char **argv, const char *command)
+{
+    return argc == 1 ? 0
+                     : cli_fail(IO_EXIT_USAGE, "%s: '%s' is too much; see kv %s --help", command,
+                                argv[1], command);
+}
+
 int cli_number(const char *what, const char *text, int64_t *ret)
 {
     char *end = NULL;

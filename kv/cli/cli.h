@@ -57,6 +57,9 @@ struct cli_option {
 /* Takes options out of argv[1..]; what is left are the operands (argv[0] stays). Everything after
  * "--" is an operand. Unknown option: message and IO_EXIT_USAGE; 0 else. */
 int cli_options(int *argc, char **argv, struct cli_option *options, size_t count);
+/* For commands without operands, after cli_options: message and IO_EXIT_USAGE when there are some.
+ */
+int cli_no_operands(int argc, char **argv, const char *command);
 /* Decimal number of an option or operand; prints and returns IO_EXIT_USAGE when it is none. */
 int cli_number(const char *what, const char *text, int64_t *ret);
 

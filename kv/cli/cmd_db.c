@@ -140,6 +140,7 @@ int cmd_db_list(void *ctx, int argc, char **argv)
     Quorate__V1__DatabaseListRequest request;
     ProtobufCMessage *answer = NULL;
     int rc = cli_options(&argc, argv, NULL, 0);
+    rc = rc != 0 ? rc : cli_no_operands(argc, argv, "db list");
     quorate__v1__database_list_request__init(&request);
     rc = rc != 0 ? rc
                  : cli_call(cli, "/quorate.v1.Databases/List", &request.base,

@@ -2,6 +2,7 @@
 /* kv status and kv member list: the quorum nodes themselves. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kv.pb-c.h"
@@ -22,62 +23,137 @@ static const char *hex_text(uint64_t value, char memory[static CELL_MAX])
     return memory;
 }
 
-static int add_up(struct io_table *table, json_t *array, const char *endpoint,
-                  const Etcdserverpb__StatusResponse *s)
+/* A quorum node as its endpoint answered. */
+struct seen {
+    const char *endpoint;
+    Etcdserverpb__StatusResponse *status; /* NULL: down, with why */
+    struct io_why why;
+};
+
+static void ask_endpoint(struct cli *cli, size_t n, struct seen *ret)
+{
+    struct io_grpc_answer answer = {0};
+    ret->endpoint = io_grpc_client_endpoint(cli->client, n);
+    io_grpc_client_pin(cli->client, n);
+    if (io_grpc_call(cli->client, "/etcdserverpb.Maintenance/Status", SLICE_EMPTY, cli->timeout_ms,
+                     &answer, &ret->why) != 0) {
+        return;
+    }
+    if (answer.status == IO_GRPC_OK) {
+        ret->status = etcdserverpb__status_response__unpack(NULL, answer.len, answer.data);
+        io_why_set(&ret->why, "its answer cannot be read");
+    } else {
+        io_why_set(&ret->why, "%s", answer.message.text);
+    }
+    io_grpc_answer_free(&answer);
+}
+
+/* The members, for the names of nodes; from whoever is up. NULL when nobody tells. */
+static Etcdserverpb__MemberListResponse *ask_members(struct cli *cli, const struct seen *seen,
+                                                     size_t count)
+{
+    Etcdserverpb__MemberListResponse *members = NULL;
+    for (size_t i = 0; i < count && members == NULL; i++) {
+        struct io_grpc_answer answer = {0};
+        struct io_why why = {""};
+        io_grpc_client_pin(cli->client, i);
+        if (seen[i].status == NULL ||
+            io_grpc_call(cli->client, "/etcdserverpb.Cluster/MemberList", SLICE_EMPTY,
+                         cli->timeout_ms, &answer, &why) != 0) {
+            continue;
+        }
+        if (answer.status == IO_GRPC_OK) {
+            members = etcdserverpb__member_list_response__unpack(NULL, answer.len, answer.data);
+        }
+        io_grpc_answer_free(&answer);
+    }
+    return members;
+}
+
+static bool has_client_url(const Etcdserverpb__Member *member, const char *endpoint)
+{
+    for (size_t i = 0; i < member->n_clienturls; i++) {
+        const char *slashes = strstr(member->clienturls[i], "//");
+        if (slashes != NULL && strcmp(slashes + 2, endpoint) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* By id where the node answered, else by the URL that the others tell of it. */
+static const char *name_of(const Etcdserverpb__MemberListResponse *members, const struct seen *seen)
+{
+    bool is_up = seen->status != NULL && seen->status->header != NULL;
+    for (size_t i = 0; members != NULL && i < members->n_members; i++) {
+        const Etcdserverpb__Member *m = members->members[i];
+        if (is_up ? m->id == seen->status->header->member_id : has_client_url(m, seen->endpoint)) {
+            return m->name;
+        }
+    }
+    return "-";
+}
+
+static int add_up(struct io_table *table, json_t *array, const struct seen *seen, const char *name)
 {
     char id[CELL_MAX];
     char size[CELL_MAX];
     char term[CELL_MAX];
     char index[CELL_MAX];
     char applied[CELL_MAX];
+    char revision[CELL_MAX];
+    const Etcdserverpb__StatusResponse *s = seen->status;
     uint64_t member_id = s->header == NULL ? 0 : s->header->member_id;
+    int64_t at = s->header == NULL ? 0 : s->header->revision;
     bool is_leader = member_id != 0 && member_id == s->leader;
     (void)json_array_append_new(
-        array, json_pack("{s:s, s:b, s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:I}", "endpoint", endpoint,
-                         "up", 1, "id", hex_text(member_id, id), "version", s->version, "db_size",
-                         (json_int_t)s->dbsize, "is_leader", (int)is_leader, "raft_term",
-                         (json_int_t)s->raftterm, "raft_index", (json_int_t)s->raftindex,
-                         "raft_applied_index", (json_int_t)s->raftappliedindex, "revision",
-                         (json_int_t)(s->header == NULL ? 0 : s->header->revision)));
+        array, json_pack("{s:s, s:s, s:b, s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:I}", "endpoint",
+                         seen->endpoint, "name", name, "up", 1, "id", hex_text(member_id, id),
+                         "version", s->version, "db_size", (json_int_t)s->dbsize, "is_leader",
+                         (int)is_leader, "raft_term", (json_int_t)s->raftterm, "raft_index",
+                         (json_int_t)s->raftindex, "raft_applied_index",
+                         (json_int_t)s->raftappliedindex, "revision", (json_int_t)at));
     (void)snprintf(size, sizeof(size), "%" PRId64 " kB", s->dbsize / 1024);
-    return IO_TABLE_ADD(table, endpoint, hex_text(member_id, id), is_leader ? "leader" : "follower",
-                        size, u64_text(s->raftterm, term), u64_text(s->raftindex, index),
-                        u64_text(s->raftappliedindex, applied),
-                        s->n_errors > 0 ? s->errors[0] : "");
+    return IO_TABLE_ADD(table, name, seen->endpoint, is_leader ? "leader" : "follower", size,
+                        u64_text(s->raftterm, term), u64_text(s->raftindex, index),
+                        u64_text(s->raftappliedindex, applied), u64_text((uint64_t)at, revision),
+                        hex_text(member_id, id), s->n_errors > 0 ? s->errors[0] : "");
 }
 
-static int add_down(struct io_table *table, json_t *array, const char *endpoint, const char *why)
+static int add_down(struct io_table *table, json_t *array, const struct seen *seen,
+                    const char *name)
 {
-    (void)json_array_append_new(
-        array, json_pack("{s:s, s:b, s:s}", "endpoint", endpoint, "up", 0, "error", why));
-    return IO_TABLE_ADD(table, endpoint, "-", "down", "-", "-", "-", "-", why);
+    (void)json_array_append_new(array, json_pack("{s:s, s:s, s:b, s:s}", "endpoint", seen->endpoint,
+                                                 "name", name, "up", 0, "error", seen->why.text));
+    return IO_TABLE_ADD(table, name, seen->endpoint, "down", "-", "-", "-", "-", "-", "-",
+                        seen->why.text);
 }
 
-static int add_endpoint(struct cli *cli, struct io_table *table, json_t *array, size_t n,
-                        size_t *up)
+/* Asks every endpoint and prints a row for each; *ret_up: how many answered. */
+static int show_status(struct cli *cli, struct seen *seen, size_t count, size_t *ret_up)
 {
-    struct io_grpc_client *client = cli->client;
-    struct io_grpc_answer answer = {0};
-    struct io_why why = {""};
-    const char *endpoint = io_grpc_client_endpoint(client, n);
-    io_grpc_client_pin(client, n);
-    if (io_grpc_call(client, "/etcdserverpb.Maintenance/Status", SLICE_EMPTY, cli->timeout_ms,
-                     &answer, &why) != 0) {
-        return add_down(table, array, endpoint, why.text);
+    struct io_table *table =
+        io_table_new("NODE|ENDPOINT|ROLE|>SIZE|>TERM|>INDEX|>APPLIED|>REVISION|ID|ERRORS");
+    json_t *array = json_array();
+    int rc = table == NULL ? BASE_E_NOMEM : 0;
+    for (size_t i = 0; i < count; i++) {
+        ask_endpoint(cli, i, &seen[i]);
+        *ret_up += seen[i].status != NULL;
     }
-    int rc = 0;
-    Etcdserverpb__StatusResponse *status =
-        answer.status != IO_GRPC_OK
-            ? NULL
-            : etcdserverpb__status_response__unpack(NULL, answer.len, answer.data);
-    if (status == NULL) {
-        rc = add_down(table, array, endpoint, answer.message.text);
-    } else {
-        rc = add_up(table, array, endpoint, status);
-        (*up)++;
+    Etcdserverpb__MemberListResponse *members = ask_members(cli, seen, count);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const char *name = name_of(members, &seen[i]);
+        rc = seen[i].status == NULL ? add_down(table, array, &seen[i], name)
+                                    : add_up(table, array, &seen[i], name);
     }
-    etcdserverpb__status_response__free_unpacked(status, NULL);
-    io_grpc_answer_free(&answer);
+    if (rc == 0 && cli->output == CLI_JSON) {
+        (void)cli_print_json(json_incref(array));
+    } else if (rc == 0) {
+        io_table_print(table, stdout, true);
+    }
+    etcdserverpb__member_list_response__free_unpacked(members, NULL);
+    json_decref(array);
+    (void)io_table_free(table);
     return rc;
 }
 
@@ -85,29 +161,22 @@ int cmd_status(void *ctx, int argc, char **argv)
 {
     struct cli *cli = ctx;
     int rc = cli_options(&argc, argv, NULL, 0);
-    if (rc == 0 && argc != 1) {
-        rc = cli_fail(IO_EXIT_USAGE, "usage: kv status [--endpoints HOST:PORT,...]");
-    }
+    rc = rc != 0 ? rc : cli_no_operands(argc, argv, "status");
     if (rc != 0 || cli_client(cli) == NULL) {
         return rc != 0 ? rc : IO_EXIT_USAGE;
     }
-    struct io_table *table = io_table_new("ENDPOINT|ID|ROLE|>SIZE|>TERM|>INDEX|>APPLIED|ERRORS");
-    json_t *array = json_array();
     size_t up = 0;
     size_t count = io_grpc_client_endpoints(cli->client);
-    for (size_t i = 0; i < count && table != NULL && rc == 0; i++) {
-        rc = add_endpoint(cli, table, array, i, &up);
+    struct seen *seen = calloc(count + 1, sizeof(*seen));
+    rc = seen == NULL ? BASE_E_NOMEM : show_status(cli, seen, count, &up);
+    for (size_t i = 0; seen != NULL && i < count; i++) {
+        etcdserverpb__status_response__free_unpacked(seen[i].status, NULL);
     }
-    if (table == NULL || rc != 0) {
-        rc = cli_fail(IO_EXIT_INTERNAL, "out of memory");
-    } else if (cli->output == CLI_JSON) {
-        (void)cli_print_json(json_incref(array));
-    } else {
-        io_table_print(table, stdout, true);
+    free(seen);
+    if (rc != 0) {
+        return cli_fail(IO_EXIT_INTERNAL, "out of memory");
     }
-    json_decref(array);
-    (void)io_table_free(table);
-    return rc != 0 ? rc : up == 0 ? IO_EXIT_UNAVAILABLE : IO_EXIT_OK;
+    return up == 0 ? IO_EXIT_UNAVAILABLE : IO_EXIT_OK;
 }
 
 static void join(size_t count, char *const *texts, char memory[static 1024])
@@ -153,6 +222,7 @@ int cmd_member_list(void *ctx, int argc, char **argv)
     Etcdserverpb__MemberListRequest request;
     ProtobufCMessage *answer = NULL;
     int rc = cli_options(&argc, argv, NULL, 0);
+    rc = rc != 0 ? rc : cli_no_operands(argc, argv, "member list");
     etcdserverpb__member_list_request__init(&request);
     rc = rc != 0 ? rc
                  : cli_call(ctx, "/etcdserverpb.Cluster/MemberList", &request.base,

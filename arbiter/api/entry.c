@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading entries of the history; see entry.h. */
+#include "arbiter/api/entry.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/types.h"
+
+#define LINE_MAX_BYTES 1024
+
+char *arb_entry_text(json_t *entry, const char *name)
+{
+    union {
+        const char *in;
+        char *out;
+    } u = {.in = json_string_value(json_object_get(entry, name))};
+    static char empty[] = "";
+    return u.out == NULL ? empty : u.out;
+}
+
+uint64_t arb_entry_number(json_t *entry, const char *name)
+{
+    json_t *value = json_object_get(entry, name);
+    if (json_is_string(value)) {
+        return strtoull(json_string_value(value), NULL, 10);
+    }
+    return (uint64_t)json_integer_value(value);
+}
+
+/* "16/B374D848" */
+uint64_t arb_entry_lsn(json_t *object, const char *name)
+{
+    unsigned high = 0;
+    unsigned low = 0;
+    const char *text = json_string_value(json_object_get(object, name));
+    if (text == NULL || sscanf(text, "%X/%X", &high, &low) != 2) {
+        return 0;
+    }
+    return (uint64_t)high << 32 | low;
+}
+
+__attribute__((format(printf, 2, 3))) static void add_line(struct arb_why_lines *lines,
+                                                           const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    if (lines->count < ARB_WHY_LINES_MAX) {
+        lines->list[lines->count] = strdup(line);
+        lines->count += lines->list[lines->count] != NULL;
+    }
+}
+
+static void add_times(struct arb_why_lines *lines, json_t *times)
+{
+    static const char *const names[][2] = {{"detection", "until the loss was known"},
+                                           {"lease", "until the right was over"},
+                                           {"vote", "until the votes were there"},
+                                           {"commit", "until the decision was committed"},
+                                           {"open", "until the winner was open for writes"}};
+    for (size_t i = 0; i < BASE_COUNT_OF(names); i++) {
+        json_t *value = json_object_get(times, names[i][0]);
+        if (json_is_integer(value) && json_integer_value(value) >= 0) {
+            add_line(lines, "%8.1f ms  %s", (double)json_integer_value(value) / 1000.0,
+                     names[i][1]);
+        }
+    }
+}
+
+/* The decision in one sentence. */
+static void add_headline(struct arb_why_lines *lines, json_t *entry)
+{
+    const char *kind = arb_entry_text(entry, "kind");
+    const char *to = arb_entry_text(entry, "to");
+    const char *from = arb_entry_text(entry, "from");
+    const char *reason = arb_entry_text(entry, "reason");
+    const char *because = reason[0] == '\0' ? "" : ", because: ";
+    if (strcmp(kind, "bootstrap") == 0) {
+        add_line(lines, "%s: %s makes the database, since none was there", kind, to);
+    } else if (strcmp(from, to) == 0 || from[0] == '\0') {
+        add_line(lines, "%s: %s goes on with its own directory%s%s", kind, to, because, reason);
+    } else {
+        add_line(lines, "%s: %s takes over from %s%s%s", kind, to, from, because, reason);
+    }
+}
+
+/* One member as it was seen. Nobody votes for the first holder, so no verdict is told then. */
+static void add_input(struct arb_why_lines *lines, json_t *entry, json_t *item)
+{
+    const char *member = arb_entry_text(item, "member");
+    json_t *position = json_object_get(item, "position");
+    bool is_chosen = strcmp(member, arb_entry_text(entry, "to")) == 0;
+    bool is_first = strcmp(arb_entry_text(entry, "kind"), "bootstrap") == 0;
+    long long heard_us = (long long)arb_entry_number(item, "heard_ago_us");
+    char where[128] = "no data directory";
+    char heard[64] = "not heard of";
+    char verdict[256] = "";
+    if (arb_entry_lsn(position, "lsn") != 0) {
+        (void)snprintf(where, sizeof(where), "at %s of epoch %llu", arb_entry_text(position, "lsn"),
+                       (unsigned long long)arb_entry_number(position, "lineage"));
+    }
+    if (heard_us >= 0) {
+        (void)snprintf(heard, sizeof(heard), "heard %.0f ms before", (double)heard_us / 1000.0);
+    }
+    if (is_chosen) {
+        (void)snprintf(verdict, sizeof(verdict), "; it was chosen");
+    } else if (!is_first) {
+        (void)snprintf(verdict, sizeof(verdict), "; it %s", arb_entry_text(item, "why"));
+    }
+    add_line(lines, "%s: %s, %s%s", member, where, heard, verdict);
+}
+
+void arb_why_fill(struct arb_why_lines *lines, json_t *entry)
+{
+    size_t i = 0;
+    json_t *item = NULL;
+    add_headline(lines, entry);
+    json_array_foreach(json_object_get(entry, "notes"), i, item)
+    {
+        add_line(lines, "-%8.3f s  %s", (double)arb_entry_number(item, "before_us") / 1e6,
+                 arb_entry_text(item, "text"));
+    }
+    json_array_foreach(json_object_get(entry, "inputs"), i, item)
+    {
+        add_input(lines, entry, item);
+    }
+    add_times(lines, json_object_get(entry, "times_us"));
+}
+
+void arb_why_free(struct arb_why_lines *lines)
+{
+    for (size_t i = 0; i < lines->count; i++) {
+        free(lines->list[i]);
+    }
+    lines->count = 0;
+}
