@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ struct state_file {
     char directory[PATH_BYTES];
     char path[PATH_BYTES + 16];
     char temporary[PATH_BYTES + 24];
+    int lock_fd; /* held as long as this agent lives */
     bool is_saving;
     struct save_work {
         struct io_work work;
@@ -138,6 +140,40 @@ static int load(const struct state_file *file, struct agt_disk *ret_disk, struct
     return 0;
 }
 
+/* Two agents on one directory would break each other's promises, and share one guard. */
+static int lock_directory(struct state_file *file, struct io_why *why)
+{
+    char path[PATH_BYTES + 16];
+    (void)snprintf(path, sizeof(path), "%s/agent.lock", file->directory);
+    file->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file->lock_fd < 0) {
+        io_why_set(why, "cannot open %s: %s", path, strerror(errno));
+        return status_of_errno();
+    }
+    if (flock(file->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        io_why_set(why,
+                   "another agent runs with state_dir %s; stop it, or give each its own "
+                   "directories",
+                   file->directory);
+        (void)close(file->lock_fd);
+        return BASE_E_BUSY;
+    }
+    return 0;
+}
+
+static int make_directory(const char *directory, struct io_why *why)
+{
+    if (strlen(directory) >= PATH_BYTES) {
+        io_why_set(why, "state directory '%s': path is too long", directory);
+        return BASE_E_INVALID;
+    }
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
+        io_why_set(why, "cannot make state directory %s: %s", directory, strerror(errno));
+        return BASE_E_IO;
+    }
+    return 0;
+}
+
 int state_file_open(struct io_loop *loop, const char *directory,
                     void (*saved)(void *ctx, int status), void *ctx, struct state_file **ret,
                     struct agt_disk *ret_disk, struct io_why *why)
@@ -148,20 +184,22 @@ int state_file_open(struct io_loop *loop, const char *directory,
     }
     file->saved = saved;
     file->ctx = ctx;
-    int len = snprintf(file->directory, sizeof(file->directory), "%s", directory);
-    (void)snprintf(file->path, sizeof(file->path), "%s/agent.state", file->directory);
-    (void)snprintf(file->temporary, sizeof(file->temporary), "%s/agent.state.new", file->directory);
-    int rc = 0;
-    if (len < 0 || (size_t)len >= sizeof(file->directory)) {
-        io_why_set(why, "state directory '%s': path is too long", directory);
-        rc = BASE_E_INVALID;
-    } else if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
-        io_why_set(why, "cannot make state directory %s: %s", directory, strerror(errno));
-        rc = BASE_E_IO;
+    int rc = make_directory(directory, why);
+    if (rc == 0) {
+        (void)snprintf(file->directory, sizeof(file->directory), "%s", directory);
+        (void)snprintf(file->path, sizeof(file->path), "%s/agent.state", file->directory);
+        (void)snprintf(file->temporary, sizeof(file->temporary), "%s/agent.state.new",
+                       file->directory);
+        rc = lock_directory(file, why);
     }
-    rc = rc != 0 ? rc : load(file, ret_disk, why);
+    if (rc != 0) {
+        free(file);
+        return rc;
+    }
+    rc = load(file, ret_disk, why);
     rc = rc != 0 ? rc : io_workers_new(loop, 1, &file->workers);
     if (rc != 0) {
+        (void)close(file->lock_fd);
         free(file);
         return rc;
     }
@@ -178,6 +216,7 @@ struct state_file *state_file_close(struct state_file *file)
 {
     if (file != NULL) {
         file->workers = io_workers_free(file->workers, false);
+        (void)close(file->lock_fd);
         free(file);
     }
     return NULL;

@@ -15,7 +15,8 @@
 struct state_file;
 
 /* Makes the directory (mode 0700) when it is not there and reads DIRECTORY/agent.state; a missing
- * file is zeros. CORRUPT, IO, DENIED with why. saved: loop thread, once per save. */
+ * file is zeros. CORRUPT, IO, DENIED with why; BUSY when another agent lives on the directory.
+ * saved: loop thread, once per save. */
 MUST_CHECK int state_file_open(struct io_loop *loop, const char *directory,
                                void (*saved)(void *ctx, int status), void *ctx,
                                struct state_file **ret, struct agt_disk *ret_disk,
