@@ -15,11 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 
+#define FULL_DISK_BYTES ((uint64_t)256 << 10)
 #define BATCH_JOBS_MAX 512u               /* jobs in one commit */
 #define BATCH_BYTES_MAX ((size_t)4 << 20) /* bytes written in one commit, about */
 
@@ -103,9 +105,19 @@ static int code_of(int native)
     }
 }
 
+/* LMDB calls a short write EIO, and that is mostly a full disk. */
+static int full_disk_of(const struct env_lmdb *env, int native)
+{
+    struct statvfs fs;
+    bool is_full = native == EIO && fstatvfs(env->directory_fd, &fs) == 0 &&
+                   fs.f_bavail * fs.f_frsize < FULL_DISK_BYTES;
+    return is_full ? ENOSPC : native;
+}
+
 /* Notes where the first error came from, for the text of `fatal`. */
 static int native_failure(struct env_lmdb *env, const char *where, int native)
 {
+    native = full_disk_of(env, native);
     int code = code_of(native);
     if (code != 0 && code != BASE_E_NOTFOUND && env->failed_at == NULL) {
         env->native = native;
