@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/support/report.sh
 DIR=$(mktemp -d "${TMPDIR:-/var/tmp}/quorate-demo-check.XXXXXX")
+chmod 711 "$DIR" # the daemons run as another user
 trap 'rm -rf "$DIR"' EXIT
 export DEMO_STOP=1 BIN=build/release/bin
 
