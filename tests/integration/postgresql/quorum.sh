@@ -48,7 +48,7 @@ leader_disk_hangs() {
     fi
     begin_quorum "leader's disk hangs for 5 s"
     AT=$(now_us)
-    nsenter -t "$(pid_of "$LEADER")" -m bash -c 'fsfreeze -f "$1" && sleep 5; fsfreeze -u "$1"' - "$DIR/$LEADER" &
+    in_disk_of "$LEADER" bash -c 'fsfreeze -f "$1" && sleep 5; fsfreeze -u "$1"' - "$DIR/$LEADER" &
     local thaw=$!
     # Something to write to that disk: puts, which only a leader with a working disk of a majority acknowledges.
     local puts=0
@@ -69,7 +69,11 @@ calm() {
     [ -n "${LONG:-}" ] && seconds=60
     wait_until 60 is_settled
     wait_until 20 quorum_is_whole
-    sleep 3
+    if [ -z "$(written_of "${QUORUM[0]}" 2>/dev/null)" ]; then
+        skip "calm" "what a process writes cannot be read"
+        return
+    fi
+    sleep 3 # what the scenario before has left to do
     for node in "${QUORUM[@]}"; do total_before=$((total_before + $(written_of "$node"))); done
     sleep "$seconds"
     for node in "${QUORUM[@]}"; do total_after=$((total_after + $(written_of "$node"))); done

@@ -23,30 +23,6 @@ make_cluster() {
     load_prepare || die "no table to write to"
 }
 
-# As root each node gets a small file system in a mount namespace of its own, so that its disk can be made to hang.
-HAS_MOUNTS=""
-quorum_mounts() { # MB
-    [ "$(id -u)" -eq 0 ] && [ -e /dev/loop-control ] && command -v mkfs.ext4 fsfreeze nsenter >/dev/null || return 1
-    local node
-    for node in "${QUORUM[@]}"; do
-        truncate -s "$1M" "$DIR/$node.img"
-        mkfs.ext4 -q -F -E root_owner="$(id -u postgres):$(id -g postgres)" "$DIR/$node.img" || return 1
-    done
-    unshare -m bash -c "mount -o loop '$DIR/q1.img' '$DIR/q1'" 2>/dev/null || return 1
-    HAS_MOUNTS=1
-}
-quorum_start_here() { # NAME
-    if [ -z "$HAS_MOUNTS" ]; then
-        quorum_start "$1"
-    else
-        (exec unshare -m bash -c 'mount -o loop "$1" "$2" && shift 2 && exec setsid setpriv --reuid '"$RUN_AS"' \
-            --regid '"$RUN_AS"' --init-groups -- "$@"' - "$DIR/$1.img" "$DIR/$1" "$DIR/bin/quorated" \
-            --config "$DIR/$1.yml") >>"$DIR/log/$1" 2>&1 </dev/null &
-        remember "$1" $!
-        disown
-    fi
-}
-
 record() { "${KV[@]}" get "/quorate/v1/clusters/$MEMBERS_CLUSTER/record" --timeout 2s 2>/dev/null | tail -n 1; }
 epoch() { record | jq -r .epoch; }
 epoch_is() { [ "$(epoch)" = "$1" ]; }
@@ -61,7 +37,11 @@ postgres_log() { cat "$DIR/$1/state/postgresql.log"; }
 # After log_mark MEMBER: does its PostgreSQL log hold a new line with TEXT?
 log_mark() { MARK=$(postgres_log "$1" | wc -l); }
 log_has() { postgres_log "$1" | tail -n +$((MARK + 1)) | grep -q -- "$2"; }
-is_settled() { cluster_is healthy; }
+# All of the first members up and in their places, whoever else was seen.
+is_settled() {
+    cluster_json | jq -e '.primary != "" and .r == 1 and (.voters | length) == 2 and (.sync_names | length) == 2 and
+        ([.members[] | select(.up and (.state == "running" or .state == "streaming"))] | length) == 3' >/dev/null
+}
 acks_after() { # FILE T_US
     [ "$(tail -n 1 "$1" | cut -d' ' -f1)" -gt "$2" ]
 }
