@@ -137,7 +137,9 @@ else
     for name in "${MEMBERS[@]}"; do
         printf '  agent    %-4s %6d kB   guard and twin' "$name" "$(private_kb "$(pid_of "$name")")"
         for pid in $(guard_of "$name"); do
-            kb=$(private_kb "$pid") && printf ' %5d kB' "$kb" || printf ' (root may look)'
+            # A guard is not dumpable: others than root see its anonymous memory alone.
+            kb=$(private_kb "$pid") || kb=$(awk '/^RssAnon/ { print $2 }' "/proc/$pid/status")
+            printf ' %5d kB' "$kb"
         done
         printf '\n'
     done

@@ -132,6 +132,31 @@ static void show(struct arb_api *api, struct io_grpc_call *call, struct slice me
     protobuf_c_message_free_unpacked(m, NULL);
 }
 
+/* A wish that needs no arbiter to be refused; answers the call then. */
+static bool check_candidate(struct io_grpc_call *call, const struct arb_cluster *cluster,
+                            const struct arb_request *request)
+{
+    const struct base_name *candidate = &request->candidate;
+    char text[ANSWER_MAX];
+    if (candidate->text[0] == '\0') {
+        return true;
+    }
+    if (arb_view_find(cluster, candidate) == ARB_NOBODY) {
+        (void)snprintf(text, sizeof(text), "%s has no member '%s'; kv db show %s lists them",
+                       cluster->name.text, candidate->text, cluster->name.text);
+        refuse(call, IO_GRPC_NOT_FOUND, text);
+        return false;
+    }
+    if (request->kind == ARB_REQUEST_SWITCHOVER &&
+        base_name_equal(&cluster->record.holder, candidate)) {
+        (void)snprintf(text, sizeof(text), "%s is the primary of %s already", candidate->text,
+                       cluster->name.text);
+        refuse(call, IO_GRPC_FAILED_PRECONDITION, text);
+        return false;
+    }
+    return true;
+}
+
 static void order(struct arb_api *api, struct io_grpc_call *call, const char *name,
                   struct arb_request *request, const char *candidate)
 {
@@ -143,6 +168,9 @@ static void order(struct arb_api *api, struct io_grpc_call *call, const char *na
     }
     if (candidate[0] != '\0' && base_name_from_text(candidate, &request->candidate) != 0) {
         refuse(call, IO_GRPC_INVALID_ARGUMENT, "--to: no member has such a name");
+        return;
+    }
+    if (!check_candidate(call, cluster, request)) {
         return;
     }
     uint64_t epoch = cluster->record.epoch;
@@ -433,7 +461,8 @@ static void unary(void *ctx, struct io_grpc_call *call, struct slice message)
                method->is_read ? "needs a viewer's or an admin's certificate"
                                : "needs an admin's certificate");
     } else if (method->needs_leader && !arb_driver_is_leader(api->options.driver)) {
-        refuse(call, IO_GRPC_UNAVAILABLE, "not the leader; another quorum node answers this");
+        refuse(call, IO_GRPC_UNAVAILABLE,
+               "this node does not lead; give kv all quorum nodes with --endpoints");
     } else {
         method->run(api, call, message);
     }

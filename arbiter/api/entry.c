@@ -90,13 +90,17 @@ static void add_headline(struct arb_why_lines *lines, json_t *entry)
     }
 }
 
-/* One member as it was seen. Nobody votes for the first holder, so no verdict is told then. */
+/* One member as it was seen. */
 static void add_input(struct arb_why_lines *lines, json_t *entry, json_t *item)
 {
     const char *member = arb_entry_text(item, "member");
     json_t *position = json_object_get(item, "position");
     bool is_chosen = strcmp(member, arb_entry_text(entry, "to")) == 0;
-    bool is_first = strcmp(arb_entry_text(entry, "kind"), "bootstrap") == 0;
+    const char *kind = arb_entry_text(entry, "kind");
+    /* Nobody votes on the first holder, nor after an orderly stop. */
+    bool is_silent =
+        strcmp(kind, "bootstrap") == 0 || (strcmp(kind, "switchover") == 0 &&
+                                           strcmp(arb_entry_text(item, "verdict"), "no-vote") == 0);
     long long heard_us = (long long)arb_entry_number(item, "heard_ago_us");
     char where[128] = "no data directory";
     char heard[64] = "not heard of";
@@ -110,10 +114,32 @@ static void add_input(struct arb_why_lines *lines, json_t *entry, json_t *item)
     }
     if (is_chosen) {
         (void)snprintf(verdict, sizeof(verdict), "; it was chosen");
-    } else if (!is_first) {
+    } else if (!is_silent) {
         (void)snprintf(verdict, sizeof(verdict), "; it %s", arb_entry_text(item, "why"));
     }
     add_line(lines, "%s: %s, %s%s", member, where, heard, verdict);
+}
+
+/* The notes of a leadership go back to its beginning; what led to this decision begins after the
+ * database was last open. */
+static size_t first_note(json_t *notes)
+{
+    size_t count = json_array_size(notes);
+    for (size_t i = count; i-- > 1;) {
+        if (strcmp(arb_entry_text(json_array_get(notes, i - 1), "event"), "opened") == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+static void add_notes(struct arb_why_lines *lines, json_t *notes)
+{
+    for (size_t i = first_note(notes); i < json_array_size(notes); i++) {
+        json_t *note = json_array_get(notes, i);
+        double before = (double)arb_entry_number(note, "before_us") / 1e6;
+        add_line(lines, "%9.3f s  %s", before > 0 ? -before : 0.0, arb_entry_text(note, "text"));
+    }
 }
 
 void arb_why_fill(struct arb_why_lines *lines, json_t *entry)
@@ -121,11 +147,7 @@ void arb_why_fill(struct arb_why_lines *lines, json_t *entry)
     size_t i = 0;
     json_t *item = NULL;
     add_headline(lines, entry);
-    json_array_foreach(json_object_get(entry, "notes"), i, item)
-    {
-        add_line(lines, "-%8.3f s  %s", (double)arb_entry_number(item, "before_us") / 1e6,
-                 arb_entry_text(item, "text"));
-    }
+    add_notes(lines, json_object_get(entry, "notes"));
     json_array_foreach(json_object_get(entry, "inputs"), i, item)
     {
         add_input(lines, entry, item);

@@ -156,6 +156,13 @@ struct io_grpc_client *cli_client(struct cli *cli)
         .key_file = text_or_null(cli, KEY_KEY),
         .token = text_or_null(cli, KEY_TOKEN),
     };
+    bool has_tls = strstr(endpoints, "https://") != NULL || options.cert_file != NULL ||
+                   options.key_file != NULL;
+    if (has_tls && options.ca_file == NULL) {
+        (void)cli_fail(IO_EXIT_USAGE, "--cacert (QUORATE_CACERT) is not set: with TLS it names the "
+                                      "authority that signed the quorum's certificates");
+        return NULL;
+    }
     struct io_why why = {""};
     if (io_grpc_client_new(&options, &cli->client, &why) != 0) {
         (void)cli_fail(IO_EXIT_USAGE, "%s", why.text);
@@ -188,12 +195,46 @@ static int exit_of_status(enum io_grpc_status status)
     }
 }
 
-static int unpack_answer(const struct io_grpc_answer *answer,
+const char *cli_hint(const struct cli *cli, int code)
+{
+    if (code != BASE_E_UNREACHABLE && code != BASE_E_CLOSED && code != BASE_E_TIMEOUT) {
+        return "";
+    }
+    if (!io_config_is_set(cli->config, KEY_ENDPOINTS)) {
+        return "; name the quorum nodes with --endpoints or QUORATE_ENDPOINTS";
+    }
+    if (code == BASE_E_CLOSED && text_or_null(cli, KEY_CACERT) == NULL) {
+        return "; it may want TLS: give --cacert, --cert and --key";
+    }
+    return "; is quorated running there?";
+}
+
+const char *cli_denied_hint(const struct cli *cli, enum io_grpc_status status)
+{
+    if (status != IO_GRPC_PERMISSION_DENIED) {
+        return "";
+    }
+    return text_or_null(cli, KEY_CERT) == NULL
+               ? "; no certificate was shown: give --cert and --key"
+               : "; the certificate shown may not do this, and keys under /quorate/ are written "
+                 "by the arbiter alone";
+}
+
+/* The node is named where it matters which one it was. */
+static int refused(const struct cli *cli, const struct io_grpc_answer *answer)
+{
+    int code = exit_of_status(answer->status);
+    if (code == IO_EXIT_UNAVAILABLE || code == IO_EXIT_INTERNAL) {
+        return cli_fail(code, "%s (%s)", answer->message.text, answer->endpoint);
+    }
+    return cli_fail(code, "%s%s", answer->message.text, cli_denied_hint(cli, answer->status));
+}
+
+static int unpack_answer(const struct cli *cli, const struct io_grpc_answer *answer,
                          const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret)
 {
     if (answer->status != IO_GRPC_OK) {
-        return cli_fail(exit_of_status(answer->status), "%s (%s)", answer->message.text,
-                        answer->endpoint);
+        return refused(cli, answer);
     }
     *ret = protobuf_c_message_unpack(type, NULL, answer->len, answer->data);
     return *ret != NULL ? 0
@@ -248,9 +289,9 @@ int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
     int rc = call_any(client, path, slice_from(bytes, len), cli->timeout_ms, &answer, &why);
     free(bytes);
     if (rc != 0) {
-        return cli_fail(io_exit_of(rc), "%s", why.text);
+        return cli_fail(io_exit_of(rc), "%s%s", why.text, cli_hint(cli, rc));
     }
-    rc = unpack_answer(&answer, descriptor, ret);
+    rc = unpack_answer(cli, &answer, descriptor, ret);
     io_grpc_answer_free(&answer);
     return rc;
 }
@@ -338,6 +379,13 @@ static int take_option(int argc, char **argv, int *at, struct cli_option *option
     return 0;
 }
 
+/* "-x"; but "-" and "-5" are operands. */
+static bool is_short_option(const char *argument)
+{
+    return argument[0] == '-' && ((argument[1] >= 'a' && argument[1] <= 'z') ||
+                                  (argument[1] >= 'A' && argument[1] <= 'Z'));
+}
+
 int cli_options(int *argc, char **argv, struct cli_option *options, size_t count)
 {
     int kept = 1;
@@ -345,6 +393,11 @@ int cli_options(int *argc, char **argv, struct cli_option *options, size_t count
     for (int i = 1; i < *argc; i++) {
         if (!is_literal && strcmp(argv[i], "--") == 0) {
             is_literal = true;
+        } else if (!is_literal && is_short_option(argv[i])) {
+            return cli_fail(IO_EXIT_USAGE,
+                            "unknown option %s; see --help; what begins with '-' and "
+                            "is no option goes behind --",
+                            argv[i]);
         } else if (is_literal || strncmp(argv[i], "--", 2) != 0) {
             argv[kept++] = argv[i];
         } else {

@@ -40,6 +40,11 @@ struct io_grpc_client *cli_client(struct cli *cli);
 int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
              const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
 
+/* What to try after a call that did not get through, to be put behind its message; or "". */
+const char *cli_hint(const struct cli *cli, int code);
+/* The same after an answer: why a call may have been denied. */
+const char *cli_denied_hint(const struct cli *cli, enum io_grpc_status status);
+
 /* "kv: ..." on stderr; returns code. */
 __attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format, ...);
 

@@ -42,8 +42,8 @@ static int parse_days(const char *text, int *ret)
     }
     int rc = cli_number("--days", text, &days);
     if (rc == 0 && (days == 0 || days < -3650 || days > 36500)) {
-        rc = cli_fail(IO_EXIT_USAGE, "--days: %s; allowed: 1 to 36500 (negative: expired already)",
-                      text);
+        rc = cli_fail(IO_EXIT_USAGE,
+                      "--days: '%s'; allowed: 1 to 36500 (negative: expired already)", text);
     }
     if (rc == 0) {
         *ret = (int)days;
@@ -120,7 +120,7 @@ int cmd_cert_issue(void *ctx, int argc, char **argv)
         rc = cli_fail(IO_EXIT_USAGE, "'%s' is too much; see kv cert issue --help", argv[1]);
     }
     if (rc == 0 && (options[1].value == NULL || options[2].value == NULL)) {
-        rc = cli_fail(IO_EXIT_USAGE, "kv cert issue needs --role and --name; see --help");
+        rc = cli_fail(IO_EXIT_USAGE, "cert issue needs --role and --name; see --help");
     }
     if (rc == 0 && !cert_role_from_text(options[1].value, &spec.role)) {
         rc = cli_fail(IO_EXIT_USAGE, "role '%s'; allowed: node, agent, member, admin, viewer",

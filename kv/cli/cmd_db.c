@@ -127,7 +127,9 @@ static int print_list(const struct cli *cli, const Quorate__V1__DatabaseListResp
                           c->primary[0] == '\0' ? "-" : c->primary, number_text(c->epoch, epoch),
                           c->sync, members);
     }
-    if (rc == 0) {
+    if (rc == 0 && answer->n_clusters == 0) {
+        (void)puts("no database cluster yet; one appears when its first agent reports");
+    } else if (rc == 0) {
         io_table_print(table, stdout, true);
     }
     (void)io_table_free(table);
@@ -379,7 +381,8 @@ static int print_history(const struct cli *cli, const Quorate__V1__DatabaseHisto
         (void)json_array_append_new(array, entry == NULL ? json_string(e->json) : entry);
         rc = IO_TABLE_ADD(table, number_text(e->epoch, epoch), wall_text(e->wall_us, wall), e->kind,
                           e->holder, e->former[0] == '\0' ? "-" : e->former,
-                          number_text(e->timeline, timeline), e->reason);
+                          number_text(e->timeline, timeline),
+                          e->reason[0] == '\0' ? "-" : e->reason);
     }
     if (rc == 0 && cli->output == CLI_JSON) {
         (void)cli_print_json(json_incref(array));

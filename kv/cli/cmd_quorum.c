@@ -27,6 +27,7 @@ static const char *hex_text(uint64_t value, char memory[static CELL_MAX])
 struct seen {
     const char *endpoint;
     Etcdserverpb__StatusResponse *status; /* NULL: down, with why */
+    bool has_answer;                      /* down: it answered, but with a refusal */
     struct io_why why;
 };
 
@@ -43,7 +44,8 @@ static void ask_endpoint(struct cli *cli, size_t n, struct seen *ret)
         ret->status = etcdserverpb__status_response__unpack(NULL, answer.len, answer.data);
         io_why_set(&ret->why, "its answer cannot be read");
     } else {
-        io_why_set(&ret->why, "%s", answer.message.text);
+        ret->has_answer = true;
+        io_why_set(&ret->why, "%s%s", answer.message.text, cli_denied_hint(cli, answer.status));
     }
     io_grpc_answer_free(&answer);
 }
@@ -91,7 +93,7 @@ static const char *name_of(const Etcdserverpb__MemberListResponse *members, cons
             return m->name;
         }
     }
-    return "-";
+    return "";
 }
 
 static int add_up(struct io_table *table, json_t *array, const struct seen *seen, const char *name)
@@ -114,10 +116,11 @@ static int add_up(struct io_table *table, json_t *array, const struct seen *seen
                          (json_int_t)s->raftindex, "raft_applied_index",
                          (json_int_t)s->raftappliedindex, "revision", (json_int_t)at));
     (void)snprintf(size, sizeof(size), "%" PRId64 " kB", s->dbsize / 1024);
-    return IO_TABLE_ADD(table, name, seen->endpoint, is_leader ? "leader" : "follower", size,
-                        u64_text(s->raftterm, term), u64_text(s->raftindex, index),
-                        u64_text(s->raftappliedindex, applied), u64_text((uint64_t)at, revision),
-                        hex_text(member_id, id), s->n_errors > 0 ? s->errors[0] : "");
+    return IO_TABLE_ADD(table, name[0] == '\0' ? "-" : name, seen->endpoint,
+                        is_leader ? "leader" : "follower", size, u64_text(s->raftterm, term),
+                        u64_text(s->raftindex, index), u64_text(s->raftappliedindex, applied),
+                        u64_text((uint64_t)at, revision), hex_text(member_id, id),
+                        s->n_errors > 0 ? s->errors[0] : "");
 }
 
 static int add_down(struct io_table *table, json_t *array, const struct seen *seen,
@@ -125,7 +128,8 @@ static int add_down(struct io_table *table, json_t *array, const struct seen *se
 {
     (void)json_array_append_new(array, json_pack("{s:s, s:s, s:b, s:s}", "endpoint", seen->endpoint,
                                                  "name", name, "up", 0, "error", seen->why.text));
-    return IO_TABLE_ADD(table, name, seen->endpoint, "down", "-", "-", "-", "-", "-", "-",
+    return IO_TABLE_ADD(table, name[0] == '\0' ? "-" : name, seen->endpoint,
+                        seen->has_answer ? "refuses" : "down", "-", "-", "-", "-", "-", "-",
                         seen->why.text);
 }
 

@@ -64,11 +64,17 @@ static const struct io_command commands[] = {
 int cmd_version(void *ctx, int argc, char **argv)
 {
     char memory[256];
-    (void)ctx;
-    (void)argc;
-    (void)argv;
-    (void)puts(io_daemon_version("kv", memory, sizeof(memory)));
-    return IO_EXIT_OK;
+    const struct cli *cli = ctx;
+    int rc = cli_options(&argc, argv, NULL, 0);
+    rc = rc != 0 ? rc : cli_no_operands(argc, argv, "version");
+    const char *text = io_daemon_version("kv", memory, sizeof(memory));
+    if (rc == 0 && cli->output == CLI_JSON) {
+        return cli_print_json(json_pack("{s:s, s:s}", "version", QUORATE_VERSION, "text", text));
+    }
+    if (rc == 0) {
+        (void)puts(text);
+    }
+    return rc;
 }
 
 static void print_global_help(void)
@@ -84,9 +90,23 @@ static void print_global_help(void)
         "exit codes: 0 ok, 1 not found or no, 2 usage, 3 unavailable, 4 refused, 5 internal");
 }
 
+/* `kv help db why` is `kv db why --help`: takes the word away and puts the flag behind. */
+static int help_on(int argc, char **argv)
+{
+    static char flag[] = "--help";
+    for (int i = 1; i + 1 < argc; i++) {
+        argv[i] = argv[i + 1];
+    }
+    argv[argc - 1] = flag;
+    return io_command_run("kv", commands, BASE_COUNT_OF(commands), NULL, argc, argv);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli;
+    if (argc > 2 && strcmp(argv[1], "help") == 0) {
+        return help_on(argc, argv);
+    }
     if (argc == 1 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-h") == 0) {
         io_command_help("kv", commands, BASE_COUNT_OF(commands), stdout);
@@ -94,7 +114,9 @@ int main(int argc, char **argv)
         return argc == 1 ? IO_EXIT_USAGE : IO_EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        return cmd_version(NULL, 0, NULL);
+        char memory[256];
+        (void)puts(io_daemon_version("kv", memory, sizeof(memory)));
+        return IO_EXIT_OK;
     }
     int rc = cli_open(&cli, &argc, argv);
     if (rc < 0) {

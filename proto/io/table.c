@@ -247,6 +247,36 @@ static bool asks_help(int argc, char **argv)
     return false;
 }
 
+/* Whether the command's name begins with the word, and goes on after it. */
+static bool is_below(const struct io_command *command, const char *word)
+{
+    size_t len = strlen(word);
+    return len > 0 && strncmp(command->name, word, len) == 0 && command->name[len] == ' ';
+}
+
+/* "kv db": the first word of several commands. Lists them; -1 when it is none such. */
+static int partial_command(const char *program, const struct io_command *commands, size_t count,
+                           int argc, char **argv)
+{
+    bool is_alone = argc == 2;
+    if (!is_alone && !asks_help(argc - 1, argv + 1)) {
+        return -1;
+    }
+    FILE *out = is_alone ? stderr : stdout;
+    bool is_found = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!is_below(&commands[i], argv[1])) {
+            continue;
+        }
+        if (!is_found) {
+            (void)fprintf(out, "usage: %s %s COMMAND; which one?\n\n", program, argv[1]);
+        }
+        is_found = true;
+        (void)fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].help);
+    }
+    return !is_found ? -1 : is_alone ? IO_EXIT_USAGE : IO_EXIT_OK;
+}
+
 static int unknown_command(const char *program, const struct io_command *commands, size_t count,
                            char **argv)
 {
@@ -289,7 +319,8 @@ int io_command_run(const char *program, const struct io_command *commands, size_
         return IO_EXIT_USAGE;
     }
     if (found == NULL) {
-        return unknown_command(program, commands, count, argv);
+        int rc = partial_command(program, commands, count, argc, argv);
+        return rc >= 0 ? rc : unknown_command(program, commands, count, argv);
     }
     if (asks_help(argc - words, argv + words)) {
         print_command_help(program, found, stdout);
