@@ -110,10 +110,10 @@ sabotage() {
     local p pids
     p=$(primary)
     pids=$(pgrep -P "$(postmaster_of "$p")" -f walsender)
-    say "the replication of $p is cut (its WAL senders stand still), writes go on for a second, then its host is lost"
+    say "the replication of $p is cut (its WAL senders stand still), writes go on for a moment, then its host is lost"
     # shellcheck disable=SC2086
     kill -STOP $pids
-    sleep 1
+    sleep 0.3 # the arbiter waits for a person when more than 1 MiB would be lost
     host_loss
 }
 
