@@ -26,6 +26,7 @@ static const char defaults[] = "max_wal_senders = 16\n"
                                "wal_receiver_timeout = '5s'\n"
                                "wal_sender_timeout = '5s'\n"
                                "wal_receiver_status_interval = '1s'\n"
+                               "recovery_init_sync_method = 'syncfs'\n"
                                "synchronous_commit = 'on'\n"
                                "password_encryption = 'scram-sha-256'\n";
 

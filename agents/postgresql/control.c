@@ -215,16 +215,34 @@ uint64_t pg_record_end(uint64_t start, uint32_t total_bytes, uint32_t segment_by
     }
 }
 
-int pg_record_end_read(const char *dir, uint32_t timeline, uint64_t lsn, uint32_t segment_bytes,
-                       uint64_t *ret_lsn)
+static int segment_path(const char *dir, uint32_t timeline, uint64_t lsn, uint32_t segment_bytes,
+                        struct pg_path *ret)
 {
     uint64_t segment = lsn / segment_bytes;
     uint64_t per_id = (UINT64_C(1) << 32) / segment_bytes;
     char name[64];
-    struct pg_path path;
     (void)snprintf(name, sizeof(name), "pg_wal/%08X%08X%08X", timeline,
                    (unsigned)(segment / per_id), (unsigned)(segment % per_id));
-    int status = pg_path_join(dir, name, &path);
+    return pg_path_join(dir, name, ret);
+}
+
+uint64_t pg_wal_missing_from(const char *dir, uint32_t timeline, uint64_t lsn,
+                             uint32_t segment_bytes)
+{
+    struct pg_path path;
+    uint64_t at = lsn - lsn % segment_bytes;
+    while (segment_path(dir, timeline, at, segment_bytes, &path) == 0 &&
+           pg_file_exists(path.text)) {
+        at += segment_bytes;
+    }
+    return at;
+}
+
+int pg_record_end_read(const char *dir, uint32_t timeline, uint64_t lsn, uint32_t segment_bytes,
+                       uint64_t *ret_lsn)
+{
+    struct pg_path path;
+    int status = segment_path(dir, timeline, lsn, segment_bytes, &path);
     if (status != 0) {
         return status;
     }

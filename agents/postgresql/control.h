@@ -53,6 +53,9 @@ uint64_t pg_record_end(uint64_t start, uint32_t total_bytes, uint32_t segment_by
  */
 MUST_CHECK int pg_record_end_read(const char *dir, uint32_t timeline, uint64_t lsn,
                                   uint32_t segment_bytes, uint64_t *ret_lsn);
+/* Where the first segment begins that is not there, from the one of `lsn` on. */
+uint64_t pg_wal_missing_from(const char *dir, uint32_t timeline, uint64_t lsn,
+                             uint32_t segment_bytes);
 /* End of the latest checkpoint record, read from its segment. */
 MUST_CHECK int pg_control_checkpoint_end(const char *dir, const struct pg_control *control,
                                          uint64_t *ret_lsn);

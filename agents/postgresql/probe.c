@@ -150,6 +150,20 @@ static bool last_record_of(const char *complaint, uint64_t *ret_lsn)
     return pg_lsn_parse(slice_from(at, strspn(at, "0123456789ABCDEFabcdef/")), ret_lsn) == 0;
 }
 
+/* "WAL statistics between 0/2000060 and 0/3000000:": all was good up to the end asked for, and the
+ * last record ends at the second. */
+static bool end_of_statistics(const char *output, uint64_t *ret_lsn)
+{
+    static const char key[] = " and ";
+    const char *line = strstr(output, "WAL statistics between ");
+    const char *at = line == NULL ? NULL : strstr(line, key);
+    if (at == NULL) {
+        return false;
+    }
+    at += sizeof(key) - 1;
+    return pg_lsn_parse(slice_from(at, strspn(at, "0123456789ABCDEFabcdef/")), ret_lsn) == 0;
+}
+
 /* A standby holds more than its control file says, and so does a primary that crashed: reads on to
  * the last good record. 0: not known, for want of time; a position that is too low must never be
  * told, since a vote would be taken before all of it is replayed. */
@@ -170,15 +184,21 @@ static uint64_t end_of_wal(struct probe *p, const struct pg_control *control, ui
     }
     (void)snprintf(timeline_text, sizeof(timeline_text), "%u", timeline);
     struct pg_lsn_text from_text = pg_lsn_format(from);
-    const char *argv[] = {program.text,  "-q", "-p",           wal.text, "-t",
-                          timeline_text, "-s", from_text.text, NULL};
+    /* The tool waits 5 s for a segment that is not there: it is not sent beyond the last one. */
+    struct pg_lsn_text to_text =
+        pg_lsn_format(pg_wal_missing_from(dir, timeline, from, control->segment_bytes));
+    const char *argv[] = {program.text, "-z",           "-p", wal.text,     "-t", timeline_text,
+                          "-s",         from_text.text, "-e", to_text.text, NULL};
     struct pg_child child = {.argv = argv,
                              .deadline = base_mono_add_us(pg_now(), limit_us),
                              .cancel_fd = -1,
                              .lock_fd = -1};
     struct pg_child_result result;
-    if (pg_child_run(&child, &result) != BASE_E_STATE ||
-        !last_record_of(result.error_line, &last) ||
+    int status = pg_child_run(&child, &result);
+    if (status == 0 && end_of_statistics(result.head, &end)) {
+        return end > known ? end : known;
+    }
+    if (status != BASE_E_STATE || !last_record_of(result.error_line, &last) ||
         pg_record_end_read(dir, timeline, last, control->segment_bytes, &end) != 0) {
         return 0;
     }
