@@ -265,6 +265,32 @@ static bool is_worth_waiting(const struct arb_turn *t)
            !is_attempt_older_than(t, 2 * arb_heartbeat_us(t->c));
 }
 
+/* Nobody is within the limit, or nobody has voted: says how far the best one is behind, or whom it
+ * waits for. */
+static void say_missing_async(struct arb_turn *t)
+{
+    const struct arb_cluster *c = t->c;
+    struct arb_note note = {.kind = ARB_NOTE_WAITS_NO_SYNC, .member = c->record.holder};
+    const struct msg_position *best = NULL;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        enum arb_refusal why = arb_vote_check(c, view);
+        bool is_lagging = why == ARB_REFUSE_LAG;
+        if (is_lagging &&
+            (best == NULL || arb_position_compare(&view->report.position, best) > 0)) {
+            best = &view->report.position;
+            note = (struct arb_note){.kind = ARB_NOTE_WAITS_LAG,
+                                     .member = view->member,
+                                     .a = arb_loss_bound(c, best),
+                                     .b = c->record.maximum_lag_bytes};
+        } else if (!is_lagging && why != ARB_REFUSE_HOLDER && note.kind == ARB_NOTE_WAITS_NO_SYNC) {
+            note = (struct arb_note){
+                .kind = ARB_NOTE_WAITS_FOR_VOTES, .member = view->member, .b = 1, .why = why};
+        }
+    }
+    arb_say_waiting(t, &note);
+}
+
 static void decide_async(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
@@ -288,7 +314,7 @@ static void decide_async(struct arb_turn *t)
         return;
     }
     if (!elect(t, ARB_DECIDE_FAILOVER) && arb_vote_count(c) == 0) {
-        say_missing(t, 0, 1);
+        say_missing_async(t);
     }
 }
 

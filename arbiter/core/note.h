@@ -68,6 +68,9 @@ enum arb_refusal {
     X(WAITS_CANDIDATE, "waits-candidate", "failover waits: {m} is ahead of all others but {w}") \
     X(WAITS_POSITION, "waits-position", \
       "failover waits: no position of this epoch is known, an operator must choose") \
+    X(WAITS_LAG, "waits-lag", \
+      "failover waits: {m} is the most advanced and lacks {a} bytes of what is known, more than the " \
+      "limit of {b}; an operator may force it") \
     X(FAILOVER, "failover", "{n} takes over from {m} in epoch {a}, with {A}") \
     X(HANDOVER, "handover", \
       "{n} takes over from {m} in epoch {a} after an orderly stop, with {A}") \

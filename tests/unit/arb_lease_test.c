@@ -2,6 +2,8 @@
 /* The arbiter's core against sections 1, 2 and 4 of the safety contract: record, lease, failover.
  * Each test is named after the rule that it holds fast; planted bugs must turn the same scenes
  * wrong. */
+#include <string.h>
+
 #include "tests/unit/arb_scene.h"
 
 /* --- section 1 --- */
@@ -500,6 +502,29 @@ static void test_s4_async_takes_the_best_within_the_lag_limit(void **state)
     assert_int_equal(w.c.decision.loss_bound_bytes, 1000);
 }
 
+static void test_s4_async_beyond_the_lag_limit_says_who_lacks_what(void **state)
+{
+    uint8_t memory[256];
+    struct buf text = buf_over(memory, sizeof(memory));
+    (void)state;
+    make_async();
+    all_speak(); /* the holder was at 5000, and the limit is 1000 */
+    wait_us(3 * S);
+    send(report_of("pg2"));
+    send(report_of("pg3"));
+    send(vote_of("pg2", 3, 3000));
+    send(vote_of("pg3", 3, 3500));
+    wait_us(S);
+    send(vote_of("pg2", 3, 3000));
+    assert_true(is_holder("pg1"));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_LAG);
+    assert_string_equal(w.c.waiting.member.text, "pg3");
+    assert_int_equal(w.c.waiting.a, 1500);
+    arb_note_put(&w.c.waiting, &text);
+    assert_true(buf_terminate(&text));
+    assert_non_null(strstr((const char *)memory, "pg3 is the most advanced and lacks 1500 bytes"));
+}
+
 static void test_s4_async_without_a_known_position_waits(void **state)
 {
     (void)state;
@@ -647,6 +672,7 @@ int main(void)
         TEST(test_s4_with_r_0_nobody_is_promoted),
         TEST(test_s4_members_outside_v_do_not_count),
         TEST(test_s4_async_takes_the_best_within_the_lag_limit),
+        TEST(test_s4_async_beyond_the_lag_limit_says_who_lacks_what),
         TEST(test_s4_async_without_a_known_position_waits),
         TEST(test_s4_a_forced_failover_shows_its_loss),
         TEST(test_s4_the_story_says_where_the_time_went),
