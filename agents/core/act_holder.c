@@ -39,7 +39,8 @@ static struct db_order prepare_for_holder(const struct agt *a)
         agt_order_make(a, is_opened_here ? DB_ORDER_PREPARE_PRIMARY : DB_ORDER_PREPARE_STANDBY);
     if (is_opened_here) {
         sync_wanted(a, &order);
-        order.is_gated = a->exit_epoch == order.epoch; /* section 6: closed until k of S have all */
+        /* Section 6: closed until k of S have all. The agent that saw the crash may be gone. */
+        order.is_gated = a->exit_epoch == order.epoch || a->want.opened_epoch == order.epoch;
     }
     return order;
 }
@@ -110,21 +111,35 @@ void agt_do_promote(struct agt_run *run)
     agt_want_order(run, &order);
 }
 
+/* Where this epoch opens, from the first view that answers. Standbys are confirmed by it, so it is
+ * taken also while a crash restart keeps clients out: the barrier may wait for a standby that comes
+ * in. */
+static bool opening_taken(struct agt *a)
+{
+    uint64_t epoch = a->order.record.epoch;
+    if (a->opened_epoch == epoch) {
+        return true;
+    }
+    if (!a->view.is_answering) {
+        return false;
+    }
+    bool is_known = a->want.opened_epoch == epoch;
+    a->opened_lsn = is_known ? a->want.opened_lsn : a->view.lsn;
+    a->opened_epoch = epoch;
+    return true;
+}
+
 static void opened(struct agt_run *run)
 {
     struct agt *a = run->a;
     uint64_t epoch = a->order.record.epoch;
-    if (a->opened_epoch != epoch && !a->view.is_answering) {
+    if (!opening_taken(a)) {
         return; /* its position is not known: the next view that answers opens */
     }
     if (!a->is_open_ready) {
         agt_fx_log(run, "open for writes", a->order.record.cluster.text);
     }
     a->is_open_ready = true;
-    if (a->opened_epoch != epoch) {
-        a->opened_epoch = epoch;
-        a->opened_lsn = a->view.lsn;
-    }
     a->want.opened_epoch = epoch;
     a->want.opened_lsn = a->opened_lsn;
     a->want.opened_root_pid = a->guard.root_pid;
@@ -173,6 +188,8 @@ void agt_do_open(struct agt_run *run)
     }
     if (sync_step(run) && agt_has_right(a, run->now)) {
         opened(run);
+    } else if (a->is_sync_in_force) {
+        (void)opening_taken(a);
     }
 }
 

@@ -529,6 +529,28 @@ static void test_crash_without_voters_restarts_in_place_behind_the_gate(void **s
     good();
 }
 
+/* The agent that saw the crash is not the one that starts the database again. */
+static void test_crash_while_the_agent_is_away_restarts_behind_the_gate(void **state)
+{
+    (void)state;
+    primary();
+    w.is_barrier_held = true;
+    world_crash(&w);
+    world_stall_ms(&w, 50);
+    world_agent_start(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 400);
+    assert_int_equal(w.starts, 2);
+    assert_int_equal(w.orders[DB_ORDER_PREPARE_PRIMARY], 1);
+    assert_true(w.db.is_gated);
+    assert_false(w.report.is_open);
+    w.is_barrier_held = false;
+    w.has_sync = true; /* the arbiter lowers k */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_true(w.report.is_open);
+    assert_false(w.db.is_gated);
+    good();
+}
+
 static void test_crash_restart_needs_a_deadline_ahead(void **state)
 {
     (void)state;
@@ -794,6 +816,7 @@ int main(void)
         cmocka_unit_test(test_old_word_of_the_guard_is_dropped),
         cmocka_unit_test(test_crash_with_enough_voters_hands_back_at_once),
         cmocka_unit_test(test_crash_without_voters_restarts_in_place_behind_the_gate),
+        cmocka_unit_test(test_crash_while_the_agent_is_away_restarts_behind_the_gate),
         cmocka_unit_test(test_crash_restart_needs_a_deadline_ahead),
         cmocka_unit_test(test_three_crashes_in_a_minute_hand_the_role_on),
         cmocka_unit_test(test_holder_that_does_not_answer_has_its_time),
