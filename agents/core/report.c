@@ -123,7 +123,7 @@ static void fill_holder(const struct agt *a, struct base_mono now, struct msg_re
     if (!a->has_view || agt_state_of(a, now) != AGT_STATE_PRIMARY) {
         return;
     }
-    if (a->is_open_ready && a->opened_epoch == a->guard.epoch) {
+    if (a->opened_epoch == a->guard.epoch) {
         r->opened_lsn = a->opened_lsn;
     }
     if (a->is_sync_in_force) {
@@ -147,6 +147,8 @@ static void fill_note(const struct agt *a, struct msg_report *r)
                      "crashed three times in a minute: stays down until the agent is restarted");
     } else if (a->has_order && a->order.goal == MSG_GOAL_REFUSED) {
         buf_put(&b, base_text_slice(&a->order.reason));
+    } else if (agt_vote_is_final(a)) {
+        buf_put_text(&b, "has voted with all it has, waits for the decision");
     } else {
         buf_put_text(&b, row->sentence);
     }

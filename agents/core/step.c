@@ -172,6 +172,16 @@ static uint8_t count_streaming_voters(const struct agt *a)
     return count;
 }
 
+/* A receiver that is there after all was started with the old setting: it is taken away again. */
+static void receiver_watch(struct agt *a)
+{
+    a->detach_views++;
+    bool is_fresh = a->view.orders_done >= a->detach_id || a->detach_views >= 2;
+    if (is_fresh && a->view.has_receiver) {
+        a->is_detached = false;
+    }
+}
+
 static void view_of_running(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -190,7 +200,7 @@ static void view_of_running(struct agt_run *run)
         a->received_at = run->now;
     }
     if (a->is_detached) {
-        a->detach_views++;
+        receiver_watch(a);
     }
     if (v->is_in_recovery) {
         return;
@@ -474,7 +484,9 @@ static void act(struct agt_run *run)
     enum agt_goal goal = agt_goal_of(a);
     const struct agt_row *row = agt_table_row(state, goal);
     if (state != a->state || goal != a->goal) {
-        agt_fx_log(run, agt_state_text(state), row->sentence);
+        bool is_refused = goal == AGT_GOAL_REFUSED; /* then the arbiter's reason is what matters */
+        agt_fx_log(run, is_refused ? row->sentence : agt_state_text(state),
+                   is_refused ? a->order.reason.text : row->sentence);
     }
     a->state = state;
     a->goal = goal;

@@ -187,6 +187,24 @@ static void test_vote_needs_promise_on_disk_and_receiver_gone(void **state)
     good();
 }
 
+/* Started with the old setting in the moment of the change, or by a server that was never told. */
+static void test_receiver_that_comes_back_is_taken_away_again(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 500);
+    assert_true(w.report.is_vote_valid);
+    assert_non_null(strstr(w.report.note.text, "has voted"));
+    uint32_t before = w.orders[DB_ORDER_DETACH];
+    w.db.is_receiving = true;
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 1000);
+    assert_true(w.orders[DB_ORDER_DETACH] > before);
+    assert_false(w.db.is_receiving);
+    assert_true(w.report.is_vote_valid);
+    good();
+}
+
 static void test_vote_waits_for_the_detach_even_without_a_receiver(void **state)
 {
     (void)state;
@@ -432,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_silent_receiver_reconnects),
         cmocka_unit_test(test_other_system_identifier_is_left_alone),
         cmocka_unit_test(test_vote_needs_promise_on_disk_and_receiver_gone),
+        cmocka_unit_test(test_receiver_that_comes_back_is_taken_away_again),
         cmocka_unit_test(test_vote_waits_for_the_detach_even_without_a_receiver),
         cmocka_unit_test(test_promise_survives_a_restart_and_ends_as_told),
         cmocka_unit_test(test_promise_ends_with_a_higher_epoch),
