@@ -208,8 +208,8 @@ static int check_sums(const struct sums *s)
         is_enough = is_enough && s->bit[i] >= s->seeds / 20;
     }
     if (!is_enough) {
-        printf(
-            "FAILED enough-happened: too few operations, failovers or faults of some kind, or too many unknown\n");
+        printf("FAILED enough-happened: too few operations, failovers or faults of some kind, or "
+               "too many unknown\n");
     }
     return is_enough ? 0 : 1;
 }

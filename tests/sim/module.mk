@@ -3,6 +3,11 @@ SIM_SRC += tests/sim/agent.c tests/sim/disk.c tests/sim/faults.c tests/sim/fault
   tests/sim/pg_commit.c tests/sim/pg_order.c tests/sim/pg_stream.c tests/sim/pg_wal.c tests/sim/sql_load.c \
   tests/sim/trace.c tests/sim/truth_db.c tests/sim/truth_raft.c tests/sim/world.c
 
+TESTS += sim_world_test
+TEST_sim_world_test := tests/unit/sim_world_test.c tests/sim/world.c tests/sim/trace.c tests/sim/disk.c \
+  tests/sim/net.c tests/support/panic.c
+TLIBS_sim_world_test := base
+
 CHECK_STEPS += sim-check sim-determinism
 CHECK_SEEDS ?= 200
 .PHONY: sim-check sim-determinism canaries canaries-check

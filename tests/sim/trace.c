@@ -68,10 +68,10 @@ void trace_print_last(const struct world *w, size_t count)
 
 void trace_legend(void)
 {
-    printf(
-        "one line per step: true time, what, and its numbers; addresses: quorum nodes from %d, agents from %d,\n"
-        "database hosts from %d, key-value clients from %d, SQL clients from %d\n",
-        ADDRESS_NODE, ADDRESS_AGENT, ADDRESS_DB, ADDRESS_KV_CLIENT, ADDRESS_SQL_CLIENT);
+    printf("one line per step: true time, what, and its numbers; addresses: quorum nodes from %d,\n"
+           "agents from %d, "
+           "database hosts from %d, key-value clients from %d, SQL clients from %d\n",
+           ADDRESS_NODE, ADDRESS_AGENT, ADDRESS_DB, ADDRESS_KV_CLIENT, ADDRESS_SQL_CLIENT);
 }
 
 void trace_text(const struct world *w, unsigned address, const char *text)

@@ -92,7 +92,8 @@ static void candidate_is_best(struct world *w, const struct msg_record *old,
     if (have < needed) {
         world_fail(
             w, INVARIANT_BEST_CANDIDATE,
-            "epoch %lu begins at lineage %lu lsn %lu, and only %u of the %u votes needed are not beyond that",
+            "epoch %lu begins at lineage %lu lsn %lu, and only %u of the %u votes needed are "
+            "not beyond that",
             (unsigned long)new->epoch, (unsigned long)new->floor.lineage,
             (unsigned long)new->floor.lsn, have, needed);
     }
@@ -240,12 +241,12 @@ static void trace_report(struct world *w, const struct member *m, const struct m
         int member = member_by_name(w, &r->standbys[i].member);
         confirmed |= r->standbys[i].is_confirmed && member >= 0 ? 1u << member : 0;
     }
-    (void)snprintf(
-        text, sizeof(text),
-        "reports lineage %lu lsn %lu open %d opened %lu vote %d S %s %x k %u barrier %d confirmed %x",
-        (unsigned long)r->position.lineage, (unsigned long)r->position.lsn, r->is_open,
-        (unsigned long)r->opened_lsn, r->is_vote_valid, r->is_sync_known ? "=" : "?",
-        set_of(w, &r->sync_names), r->sync_count, r->is_sync_barrier_passed, confirmed);
+    (void)snprintf(text, sizeof(text),
+                   "reports lineage %lu lsn %lu open %d opened %lu vote %d S %s %x k %u barrier %d "
+                   "confirmed %x",
+                   (unsigned long)r->position.lineage, (unsigned long)r->position.lsn, r->is_open,
+                   (unsigned long)r->opened_lsn, r->is_vote_valid, r->is_sync_known ? "=" : "?",
+                   set_of(w, &r->sync_names), r->sync_count, r->is_sync_barrier_passed, confirmed);
     trace_text(w, ADDRESS_AGENT + m->index, text);
 }
 

@@ -86,16 +86,14 @@ static const struct sample corpus[] = {
     {"swap lost for no reason", OK(1, 0, 1, 2, PUT(a, 5)) CAS(2, 2, 3, 2, 5, 0, PUT(a, 6)), BAD,
      BAD},
     {"swap lost, and saw why",
-     OK(1, 0, 1, 2,
-        PUT(a,
-            5)) "{\"process\":2,\"type\":\"ok\",\"call\":2,\"return\":3,\"rev\":2,\"if\":\"a\",\"is\":4,"
-                "\"applied\":0,\"saw\":5,\"saw-rev\":2,\"parts\":[" PUT(a, 6) "]}\n",
+     OK(1, 0, 1, 2, PUT(a, 5)) "{\"process\":2,\"type\":\"ok\",\"call\":2,\"return\":3,\"rev\":2,"
+                               "\"if\":\"a\",\"is\":4,"
+                               "\"applied\":0,\"saw\":5,\"saw-rev\":2,\"parts\":[" PUT(a, 6) "]}\n",
      GOOD, GOOD},
     {"swap lost, and saw what was not there",
-     OK(1, 0, 1, 2,
-        PUT(a,
-            5)) "{\"process\":2,\"type\":\"ok\",\"call\":2,\"return\":3,\"rev\":2,\"if\":\"a\",\"is\":4,"
-                "\"applied\":0,\"saw\":7,\"saw-rev\":2,\"parts\":[" PUT(a, 6) "]}\n",
+     OK(1, 0, 1, 2, PUT(a, 5)) "{\"process\":2,\"type\":\"ok\",\"call\":2,\"return\":3,\"rev\":2,"
+                               "\"if\":\"a\",\"is\":4,"
+                               "\"applied\":0,\"saw\":7,\"saw-rev\":2,\"parts\":[" PUT(a, 6) "]}\n",
      BAD, BAD},
     {"swap lost to an unknown write",
      OK(1, 0, 1, 2, PUT(a, 5)) INFO(3, 0, PUT(a, 9)) CAS(2, 2, 3, 3, 5, 0, PUT(a, 6)), GOOD, GOOD},
