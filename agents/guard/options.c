@@ -157,6 +157,7 @@ int guard_options_parse(int argc, char *const *argv, struct guard_options *ret)
                               .margin_us = 200000,
                               .argv = argv};
     int id = 0;
+    opterr = 0; /* the one message below says it */
     while ((id = getopt_long(argc, argv, "+", option_rows, NULL)) != -1) {
         if (id == OPT_HELP || id == OPT_VERSION) {
             (void)printf("%s",
@@ -165,7 +166,8 @@ int guard_options_parse(int argc, char *const *argv, struct guard_options *ret)
             return BASE_E_CANCELED;
         }
         if (id == '?' || !option_take(&o, (enum option_id)id)) {
-            (void)fprintf(stderr, "quorate-guard: bad option or value: %s\n", argv[optind - 1]);
+            (void)fprintf(stderr, "quorate-guard: bad option or value: %s; see --help\n",
+                          argv[optind - 1]);
             return BASE_E_INVALID;
         }
     }

@@ -423,6 +423,8 @@ void io_config_why(const struct io_config *config, size_t key, struct io_why *wh
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    io_why_set(why, "%s: key '%s': %s", config->values[key].origin, config->spec->keys[key].name,
-               text);
+    bool is_default = config->values[key].source == CONFIG_DEFAULT;
+    const char *origin = is_default ? config->file : config->values[key].origin;
+    io_why_set(why, "%s%skey '%s': %s", origin, origin[0] == '\0' ? "" : ": ",
+               config->spec->keys[key].name, text);
 }

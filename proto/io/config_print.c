@@ -115,7 +115,9 @@ void io_config_sample(const struct io_config_spec *spec, FILE *out)
                   spec->summary);
     for (size_t i = 0; i < spec->keys_count; i++) {
         const struct io_config_key *key = &spec->keys[i];
+        bool was_inside = section[0] != '\0';
         const char *last = enter(key->name, section, out, "\n");
+        (void)fputs(was_inside && section[0] == '\0' ? "\n" : "", out);
         const char *indent = section[0] == '\0' ? "" : "  ";
         (void)fprintf(out, "%s# %s", indent, key->help);
         put_range(key, out);
