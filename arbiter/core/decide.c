@@ -291,6 +291,19 @@ static void say_missing_async(struct arb_turn *t)
     arb_say_waiting(t, &note);
 }
 
+/* By force the most advanced of all who can still be asked, unless one was named: what it costs was
+ * shown for that one. */
+static void decide_forced(struct arb_turn *t)
+{
+    const struct arb_cluster *c = t->c;
+    bool is_named = !base_name_is_empty(&c->forced_candidate);
+    bool may_come = voters_within_reach(c, t->event->now) > arb_vote_count(c) &&
+                    !is_attempt_older_than(t, arb_ttl_us(c));
+    if (is_named || !may_come) {
+        (void)elect(t, ARB_DECIDE_FORCED);
+    }
+}
+
 static void decide_async(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
@@ -367,7 +380,7 @@ static void right_is_over(struct arb_turn *t, enum arb_over over)
         attempt_begin(t);
     }
     if (c->is_forced) {
-        (void)elect(t, ARB_DECIDE_FORCED);
+        decide_forced(t);
     } else if (c->record.sync_mode == MSG_SYNC_ASYNC) {
         decide_async(t);
     } else {

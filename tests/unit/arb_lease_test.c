@@ -571,6 +571,45 @@ static void test_s4_a_forced_failover_shows_its_loss(void **state)
     assert_int_equal(w.c.decision.loss_bound_bytes, 400);
 }
 
+static void test_s4_force_without_a_name_takes_the_most_advanced(void **state)
+{
+    struct msg_record r = base_record();
+    struct arb_request force = {.kind = ARB_REQUEST_FAILOVER, .is_forced = true};
+    (void)state;
+    r.votes_needed_r = 0;
+    r.voters = names(NULL, NULL);
+    r.revision++;
+    load(r);
+    all_speak();
+    wait_us(3 * S);
+    send(report_of("pg2"));
+    send(report_of("pg3"));
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &force});
+    assert_int_equal(w.fx.answer, 0);
+    send(vote_of("pg2", 3, 4600));
+    assert_true(is_holder("pg1")); /* pg3 can still be asked, and has more */
+    send(vote_of("pg3", 3, 4900));
+    assert_true(is_holder("pg3"));
+    assert_int_equal(w.c.decision.loss_bound_bytes, 100);
+}
+
+static void test_s4_force_does_not_wait_for_a_silent_member(void **state)
+{
+    struct msg_record r = base_record();
+    struct arb_request force = {.kind = ARB_REQUEST_FAILOVER, .is_forced = true};
+    (void)state;
+    r.votes_needed_r = 0;
+    r.voters = names(NULL, NULL);
+    r.revision++;
+    load(r);
+    all_speak();
+    wait_us(3 * S);
+    send(report_of("pg2"));
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &force});
+    send(vote_of("pg2", 3, 4600));
+    assert_true(is_holder("pg2"));
+}
+
 static void test_s4_the_story_says_where_the_time_went(void **state)
 {
     (void)state;
@@ -675,6 +714,8 @@ int main(void)
         TEST(test_s4_async_beyond_the_lag_limit_says_who_lacks_what),
         TEST(test_s4_async_without_a_known_position_waits),
         TEST(test_s4_a_forced_failover_shows_its_loss),
+        TEST(test_s4_force_without_a_name_takes_the_most_advanced),
+        TEST(test_s4_force_does_not_wait_for_a_silent_member),
         TEST(test_s4_the_story_says_where_the_time_went),
 #ifdef QUORATE_CANARIES
         TEST(test_canary_grant_while_cas),
