@@ -29,6 +29,8 @@ cleanup() {
         fi
         cluster_stop
         rm -rf "$where"
+    else
+        ports_release # they are listened on now
     fi
     exit "$code"
 }

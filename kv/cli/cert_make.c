@@ -304,6 +304,12 @@ static int read_key(const char *path, EVP_PKEY **ret, char error[CERT_ERROR_MAX]
     return *ret != NULL ? 0 : fail(error, BASE_E_INVALID, "%s: no PEM key in it", path);
 }
 
+static bool is_address(const char *host)
+{
+    unsigned char bytes[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
+}
+
 /* "URI:quorate://...,DNS:...,IP:..." for X509V3_EXT_conf_nid; hosts were checked before. */
 static bool alternative_names(const struct cert_spec *spec, char *ret, size_t size)
 {
@@ -312,21 +318,20 @@ static bool alternative_names(const struct cert_spec *spec, char *ret, size_t si
     len = snprintf(ret, size, "URI:quorate://%s/%s%s%s", role_names[spec->role],
                    has_cluster ? spec->cluster : "", has_cluster ? "/" : "", spec->name);
     for (size_t i = 0; i < spec->hosts_count && len > 0 && (size_t)len < size; i++) {
-        unsigned char address[sizeof(struct in6_addr)];
-        bool is_address = inet_pton(AF_INET, spec->hosts[i], address) == 1 ||
-                          inet_pton(AF_INET6, spec->hosts[i], address) == 1;
-        len += snprintf(ret + len, size - (size_t)len, ",%s:%s", is_address ? "IP" : "DNS",
-                        spec->hosts[i]);
+        len += snprintf(ret + len, size - (size_t)len, ",%s:%s",
+                        is_address(spec->hosts[i]) ? "IP" : "DNS", spec->hosts[i]);
     }
     return len > 0 && (size_t)len < size;
 }
 
+/* An address, or a name; what has a comma or a colon in it could bring a second identity along. */
 static bool is_host(const char *host)
 {
     size_t len = strlen(host);
-    return len > 0 && len <= 253 &&
-           strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:") ==
-               len;
+    return is_address(host) ||
+           (len > 0 && len <= 253 &&
+            strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_*") ==
+                len);
 }
 
 static int check_spec(const struct cert_spec *spec, char error[CERT_ERROR_MAX])
@@ -405,7 +410,11 @@ static int read_authority(const char *directory, X509 **ret_certificate, EVP_PKE
         return rc;
     }
     (void)make_path(path, sizeof(path), directory, "ca.key");
-    return read_key(path, ret_key, error);
+    rc = read_key(path, ret_key, error);
+    if (rc == 0 && X509_check_private_key(*ret_certificate, *ret_key) != 1) {
+        rc = fail(error, BASE_E_INVALID, "%s does not belong to ca.crt beside it", path);
+    }
+    return rc;
 }
 
 int cert_issue(const struct cert_spec *spec, struct cert_info *ret, char error[CERT_ERROR_MAX])

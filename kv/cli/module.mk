@@ -3,3 +3,7 @@ BIN_kv := kv/cli/main_kv.c kv/cli/cli.c kv/cli/cmd_keys.c kv/cli/cmd_txn.c kv/cl
   kv/cli/cmd_cert.c kv/cli/cert_make.c
 LIBS_kv := io wire cores base
 PKG_kv := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
+TESTS += cert_make_test
+TEST_cert_make_test := tests/unit/cert_make_test.c kv/cli/cert_make.c tests/support/panic.c
+TLIBS_cert_make_test := base
+TPKG_cert_make_test := openssl
