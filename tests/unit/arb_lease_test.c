@@ -118,6 +118,41 @@ static void test_s1_no_return_while_somebody_is_ahead_or_the_tree_lives(void **s
     assert_int_equal(w.c.record.epoch, 4);
 }
 
+/* pg2 held epoch 2 and opened a history of its own, then epoch 3 was decided from the history
+ * before: what pg2 has is lost, and it is not ahead of anybody. */
+static void test_s1_a_lost_history_does_not_bar_a_return(void **state)
+{
+    (void)state;
+    struct msg_record r = base_record();
+    r.voters = names(NULL, NULL);
+    r.votes_needed_r = 1;
+    r.floor = (struct msg_position){1, 1, 5000};
+    r.floor_epoch = 3;
+    r.is_opened = false;
+    r.revision++;
+    load(r);
+    wait_us(3 * S);
+    struct msg_report lost = report_of("pg2");
+    lost.position = (struct msg_position){2, 2, 5100};
+    send(lost);
+    struct msg_report behind = report_of("pg3");
+    behind.position = (struct msg_position){1, 1, 4000};
+    send(behind);
+    struct msg_report back = handback_of("pg1");
+    back.position = (struct msg_position){1, 1, 5000};
+    send(back);
+    wait_us(S);
+    lost = report_of("pg2");
+    lost.position = (struct msg_position){2, 2, 5100};
+    send(lost);
+    back = handback_of("pg1");
+    back.position = (struct msg_position){1, 1, 5000};
+    send(back);
+    assert_int_equal(w.c.record.epoch, 4);
+    assert_true(is_holder("pg1"));
+    assert_int_equal(w.c.decision.kind, ARB_DECIDE_RETURN);
+}
+
 /* --- section 2 --- */
 
 static void test_s2_a_grant_needs_a_confirmation_behind_the_report(void **state)
@@ -687,6 +722,7 @@ int main(void)
         TEST(test_s1_an_epoch_above_the_record_blocks_everything),
         TEST(test_s1_the_holder_returns_when_no_vote_is_possible),
         TEST(test_s1_no_return_while_somebody_is_ahead_or_the_tree_lives),
+        TEST(test_s1_a_lost_history_does_not_bar_a_return),
         TEST(test_s2_a_grant_needs_a_confirmation_behind_the_report),
         TEST(test_s2_a_confirmation_for_a_former_agent_process_is_void),
         TEST(test_s2_no_grant_before_the_first_entry_of_the_term),
