@@ -181,7 +181,7 @@ asan-check: ## Unit tests under ASan and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan unit
 
 demo: all ## The main job on loopback [DEMO_STOP=1] [SABOTAGE=async]
-	@$(MAKE) --no-print-directory $(B)/bin/pgload
+	@$(MAKE) --no-print-directory -s $(B)/bin/pgload
 	@BIN=$(B)/bin bash packaging/demo.sh
 
 demo-stop: ## Stop a demo that was left running, and clean up

@@ -150,6 +150,7 @@ fi
 finished=yes
 if [ -z "${DEMO_STOP:-}" ]; then
     title "It goes on running; to play on"
+    holder=$(primary) || holder=pg1
     cat <<TEXT
   export QUORATE_ENDPOINTS=$ENDPOINTS
   export QUORATE_CACERT=$where/tls/ca.crt QUORATE_CERT=$where/tls/admin-admin.crt QUORATE_KEY=$where/tls/admin-admin.key
@@ -161,7 +162,7 @@ if [ -z "${DEMO_STOP:-}" ]; then
   kv db why pg-main
   kv db switchover pg-main --wait
   psql "\$(kv db dsn pg-main | sed 's|//|//app@|')&passfile=$where/pgpass" -c 'SELECT count(*) FROM quorate_load'
-  curl -i http://127.0.0.1:${HTTP_PORT[$(primary)]}/primary
+  curl -i http://127.0.0.1:${HTTP_PORT[$holder]}/primary
 
   logs: $where/log      stop and clean up: make demo-stop${DEMO_DIR:+ DEMO_DIR=$DEMO_DIR}
 TEXT

@@ -306,11 +306,13 @@ cluster_stop() {
 # --- load and loss -----------------------------------------------------------------------------------------------
 # A table and a role for pgload; the password goes through a file, never over a command line.
 load_prepare() {
+    local member
+    member=$(primary) || return 1
     (umask 077 && echo "*:*:*:app:$(head -c 18 /dev/urandom | base64 | tr -d '/+=')" >"$DIR/pgpass")
     [ "$(id -u)" -ne 0 ] || chown "$RUN_AS" "$DIR/pgpass"
     local secret
     secret=$(cut -d: -f5 "$DIR/pgpass")
-    as_user psql -X -q -h "$DIR/$(primary)/run" -p "${SQL_PORT[$(primary)]}" -U postgres -d postgres <<SQL
+    as_user psql -X -q -h "$DIR/$member/run" -p "${SQL_PORT[$member]}" -U postgres -d postgres <<SQL
 SET client_min_messages = warning;
 CREATE ROLE app LOGIN PASSWORD '$secret';
 CREATE TABLE quorate_load (writer int, n bigint, at timestamptz DEFAULT clock_timestamp(), PRIMARY KEY (writer, n));
