@@ -115,7 +115,7 @@ sabotage() {
     say "the replication of $p is cut (its WAL senders stand still), writes go on for a moment, then its host is lost"
     # shellcheck disable=SC2086
     kill -STOP $pids
-    sleep 0.3 # the arbiter waits for a person when more than 1 MiB would be lost
+    sleep 0.15 # the arbiter waits for a person when more than 1 MiB would be lost
     host_loss
 }
 
