@@ -186,7 +186,8 @@ void agt_driver_shutdown(struct agt_driver *driver)
 
 bool agt_driver_is_finished(const struct agt_driver *driver)
 {
-    return agt_is_finished(&driver->agent);
+    const struct agt_ports *ports = &driver->ports;
+    return agt_is_finished(&driver->agent, ports->clock.now(ports->clock.ctx));
 }
 
 const struct agt *agt_driver_agent(const struct agt_driver *driver)

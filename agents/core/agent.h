@@ -246,8 +246,9 @@ void agt_report_peek(const struct agt *agent, struct base_mono now, struct msg_r
 bool agt_has_right(const struct agt *agent, struct base_mono now);
 /* Has that right, and the database accepts writes. The only ground for a 200 on /primary. */
 bool agt_is_open(const struct agt *agent, struct base_mono now);
-/* After AGT_EVENT_SHUTDOWN: nothing runs and nothing is held any more. */
-bool agt_is_finished(const struct agt *agent);
+/* After AGT_EVENT_SHUTDOWN: nothing runs, nothing is held any more, and that is known to the
+ * arbiter (or it did not hear of it for one ttl). */
+bool agt_is_finished(const struct agt *agent, struct base_mono now);
 /* True when the invariants hold; asserted after each step in slow builds. */
 bool agt_check(const struct agt *agent);
 

@@ -314,7 +314,13 @@ bool agt_names_equal(const struct msg_names *a, const struct msg_names *b)
     return true;
 }
 
-bool agt_is_finished(const struct agt *a)
+/* A handback is repeated until a higher epoch is seen; without anybody to hear it, for one ttl,
+ * after which the lease has run out anyway. */
+bool agt_is_finished(const struct agt *a, struct base_mono now)
 {
-    return a->is_shutdown && a->has_guard && a->guard.tree == GUARD_TREE_GONE && !agt_holds(a);
+    if (!a->is_shutdown || !a->has_guard || a->guard.tree != GUARD_TREE_GONE || agt_holds(a)) {
+        return false;
+    }
+    bool is_known = !agt_is_holder(a) || a->order.record.epoch > a->guard.epoch_handed_back;
+    return is_known || !base_mono_before(now, base_mono_add_us(a->gone_at, agt_ttl_us(a)));
 }

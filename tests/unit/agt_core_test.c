@@ -777,9 +777,26 @@ static void test_shutdown_hands_over_first(void **state)
     agt_driver_shutdown(&w.driver);
     assert_false(agt_driver_is_finished(&w.driver));
     world_hold_ms(&w, MSG_GOAL_HOLD, true, 200);
-    assert_true(agt_driver_is_finished(&w.driver));
     assert_true(w.report.is_handback_clean);
+    assert_false(agt_driver_is_finished(&w.driver)); /* nobody may have heard of the handback */
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    world_order(&w, MSG_GOAL_FOLLOW, false);
+    assert_true(agt_driver_is_finished(&w.driver));
     assert_int_equal(w.starts, 1);
+    good();
+}
+
+static void test_shutdown_ends_also_when_nobody_hears_of_it(void **state)
+{
+    (void)state;
+    primary();
+    agt_driver_shutdown(&w.driver);
+    world_run_ms(&w, 500);
+    assert_true(w.report.epoch_handed_back > 0);
+    assert_false(agt_driver_is_finished(&w.driver));
+    world_run_ms(&w, 2500);
+    assert_true(agt_driver_is_finished(&w.driver));
     good();
 }
 
@@ -830,6 +847,7 @@ int main(void)
         cmocka_unit_test(test_hand_over_called_off_before_the_stop_changes_nothing),
         cmocka_unit_test(test_hand_over_called_off_after_the_stop_restarts_in_place),
         cmocka_unit_test(test_shutdown_hands_over_first),
+        cmocka_unit_test(test_shutdown_ends_also_when_nobody_hears_of_it),
         cmocka_unit_test(test_agent_fits_into_its_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
