@@ -11,9 +11,12 @@
 #include <string.h>
 
 #include "agents/postgresql/db_internal.h"
+#include "base/crc32c.h"
 #include "base/name.h"
 
 #define CALM_US (3 * BASE_US_PER_S) /* after the change of upstream */
+#define APART_US (700 * BASE_US_PER_MS)
+#define TURNS 8
 #define RETRY_US (10 * BASE_US_PER_S)
 #define LIMIT_US (1 * BASE_US_PER_S)
 
@@ -28,11 +31,17 @@ bool pg_slot_recognise(struct pg_run *run, struct pg_conf *conf)
     return pg_conf_is(run->settings, run->data_dir, conf);
 }
 
+/* Commits would wait if all standbys connected once more at the same moment: each has its turn. */
+static int64_t turn_us(const struct pg_settings *settings)
+{
+    return base_crc32c(0, base_name_slice(&settings->member)) % TURNS * APART_US;
+}
+
 void pg_slot_following(struct pg_db *db, const struct pg_conf *conf)
 {
     db->following = *conf;
     db->is_conf_detached = base_name_is_empty(&conf->upstream);
-    db->slot_at = base_mono_add_us(pg_now(), CALM_US);
+    db->slot_at = base_mono_add_us(pg_now(), CALM_US + turn_us(db->settings));
 }
 
 /* Due when the slot is missing and all is calm, or when it ought to be there and nothing streams: a
