@@ -17,9 +17,11 @@ demo_needs_tools
 demo_is_ours "$where" || die "$where is there and was not made by the demo; choose another DEMO_DIR, or remove it"
 
 finished=""
+exec 9>&1 # what cleaning up says is heard also when it interrupts something with its output thrown away
 cleanup() {
     local code=$?
     trap '' INT TERM
+    exec 1>&9
     if [ -z "$finished" ] || [ -n "${DEMO_STOP:-}" ]; then
         [ -n "$finished" ] || say "stopping and cleaning up $where"
         if [ -z "$finished" ] && [ -d "$where/log" ]; then

@@ -121,7 +121,7 @@ spawn() {
         else
             exec setsid "$@"
         fi
-    ) >>"$DIR/log/$name" 2>&1 </dev/null &
+    ) >>"$DIR/log/$name" 2>&1 </dev/null 9>&- &
     remember "$name" $!
     disown
 }
@@ -331,7 +331,7 @@ load_start() {
             --conninfo "user=app dbname=postgres passfile=$DIR/pgpass" "$@"
         [ "$(id -u)" -ne 0 ] || set -- setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- "$@"
         exec "$@"
-    ) >"$file.summary" 2>&1 &
+    ) >"$file.summary" 2>&1 9>&- &
     LOAD=$!
 }
 load_stop() {
