@@ -198,6 +198,8 @@ struct agt {
     bool is_handback_wanted; /* decided for the epoch held; from then on it is armed no more */
     uint64_t handback_asked; /* highest epoch whose handback was asked for */
     struct base_mono handback_asked_at;
+    bool is_arm_asked; /* and no word of the guard has come since */
+    struct base_mono arm_asked_at;
     struct base_mono exit_at;
     struct base_mono crashes[3];
     bool is_retired; /* crashed too often: stays down until the agent is restarted */

@@ -11,6 +11,12 @@ bool agt_holds(const struct agt *a)
     return a->has_guard && a->guard.epoch > a->guard.epoch_handed_back;
 }
 
+bool agt_is_guard_deaf(const struct agt *a, struct base_mono now)
+{
+    return a->has_guard && a->is_arm_asked &&
+           base_mono_diff_us(now, a->arm_asked_at) > agt_ttl_us(a);
+}
+
 uint64_t agt_epoch_known(const struct agt *a)
 {
     return a->want.epoch_seen;

@@ -28,7 +28,9 @@ struct agt_run {
 };
 
 /* facts.c: what follows from what is known; no effects. */
-bool agt_holds(const struct agt *a);           /* the guard has an epoch that was not handed back */
+bool agt_holds(const struct agt *a); /* the guard has an epoch that was not handed back */
+/* Asked to arm, and silent for a ttl: stopped, or not there. */
+bool agt_is_guard_deaf(const struct agt *a, struct base_mono now);
 uint64_t agt_epoch_known(const struct agt *a); /* highest, durable or not */
 bool agt_is_lease_ahead(const struct agt *a, struct base_mono now);
 bool agt_order_is_in_force(const struct agt *a); /* its epoch is the one on disk */

@@ -161,6 +161,19 @@ static void fill_note(const struct agt *a, struct msg_report *r)
     }
 }
 
+/* A guard that has not answered for a ttl was not armed either: its lease is over, and whoever
+ * grants on would keep the role at a member that cannot serve. */
+static void disown(struct msg_report *r)
+{
+    r->instance = 0;
+    r->epoch_held = 0;
+    r->lease_left_us = 0;
+    r->is_tree_gone = false;
+    r->is_open = false;
+    r->is_vote_valid = false;
+    r->note = base_text_from(slice_from_text("the guard does not answer"));
+}
+
 void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_report *ret)
 {
     memset(ret, 0, sizeof(*ret));
@@ -173,6 +186,9 @@ void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_repor
     ret->promised = a->disk.promised;
     ret->number = a->lease.number;
     fill_note(a, ret);
+    if (agt_is_guard_deaf(a, now)) {
+        disown(ret);
+    }
 }
 
 void agt_report_make(struct agt *a, struct base_mono t_send, struct msg_report *ret)

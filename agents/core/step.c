@@ -121,6 +121,7 @@ static bool status_is_old(const struct agt *a, const struct guard_status *status
 static void on_guard(struct agt_run *run, const struct guard_status *status)
 {
     struct agt *a = run->a;
+    a->is_arm_asked = false;
     if (status_is_old(a, status)) {
         return;
     }
@@ -360,6 +361,10 @@ void agt_grant_apply(struct agt_run *run)
         return; /* a late answer to an old report thaws nothing */
     }
     uint32_t freeze_ms = a->order.record.freeze_max_ms;
+    if (!a->is_arm_asked) {
+        a->is_arm_asked = true;
+        a->arm_asked_at = run->now;
+    }
     struct agt_effect *fx = agt_fx_add(run, AGT_FX_GUARD_ARM);
     fx->epoch = a->grant_epoch;
     fx->deadline = a->grant_deadline;

@@ -800,6 +800,26 @@ static void test_shutdown_ends_also_when_nobody_hears_of_it(void **state)
     good();
 }
 
+static void test_guard_that_does_not_answer_is_no_ground_for_a_lease(void **state)
+{
+    (void)state;
+    primary();
+    uint64_t instance = w.report.instance;
+    assert_true(instance != 0);
+    w.is_guard_silent = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1900);
+    assert_int_equal(w.report.instance, instance);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 800);
+    assert_int_equal(w.report.instance, 0);
+    assert_int_equal(w.report.epoch_held, 0);
+    assert_false(w.report.is_open);
+    assert_false(w.report.is_tree_gone);
+    w.is_guard_silent = false;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 800);
+    assert_int_equal(w.report.instance, instance);
+    good();
+}
+
 static void test_agent_fits_into_its_memory(void **state)
 {
     (void)state;
@@ -848,6 +868,7 @@ int main(void)
         cmocka_unit_test(test_hand_over_called_off_after_the_stop_restarts_in_place),
         cmocka_unit_test(test_shutdown_hands_over_first),
         cmocka_unit_test(test_shutdown_ends_also_when_nobody_hears_of_it),
+        cmocka_unit_test(test_guard_that_does_not_answer_is_no_ground_for_a_lease),
         cmocka_unit_test(test_agent_fits_into_its_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

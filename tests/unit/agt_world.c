@@ -150,6 +150,9 @@ static void port_arm(void *ctx, uint64_t epoch, struct base_mono deadline, int64
     }
     w->armed_highest = epoch > w->armed_highest ? epoch : w->armed_highest;
     w->armed_deadline = deadline;
+    if (w->is_guard_silent) {
+        return;
+    }
     guard_do(w, &(struct guard_event){.kind = GUARD_EV_ARM,
                                       .now = w->now,
                                       .epoch = epoch,
@@ -492,6 +495,9 @@ static void handle(struct world *w, const struct world_pending *p)
     struct db_view view;
     switch (p->kind) {
     case WORLD_GUARD_STATUS:
+        if (w->is_guard_silent) {
+            break;
+        }
         if (w->has_agent) {
             agt_driver_guard_status(&w->driver, &w->guard.status);
         }
