@@ -22,6 +22,7 @@ struct member {
     struct db_done done;
     bool has_done;
     uint64_t ids;
+    bool loses_signals; /* the guard does not hear us */
 };
 
 /* Makes directories below `base` and opens the port on a free TCP port. */

@@ -190,6 +190,48 @@ static void test_set_sync_with_a_stopped_receiver(void **state)
     order_ok(&pg1, DB_ORDER_SET_SYNC, &order);
 }
 
+/* Whether commits wait is the checkpointer's word: until it has read the setting they do not. */
+static void test_set_sync_waits_for_the_checkpointer(void **state)
+{
+    (void)state;
+    struct db_order none = order_sync(NULL, NULL, 0);
+    struct db_order order = order_sync("pg2", "pg3", 1);
+    order_ok(&pg1, DB_ORDER_SET_SYNC, &none);
+    int checkpointer = (int)strtol(
+        member_sql(&pg1, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"),
+        NULL, 10);
+    assert_true(checkpointer > 0);
+    assert_int_equal(kill(checkpointer, SIGSTOP), 0);
+    member_send(&pg1, DB_ORDER_SET_SYNC, &order);
+    wait_views(&pg1, pg1.views + 5);
+    bool is_early = pg1.has_done;
+    assert_int_equal(kill(checkpointer, SIGCONT), 0);
+    assert_false(is_early);
+    assert_true(member_wait_done(&pg1, 10 * BASE_US_PER_S));
+    assert_int_equal(pg1.done.status, 0);
+}
+
+/* No receiver at this moment is no proof: a server that was not told starts the next one. */
+static void test_detach_waits_until_the_server_knows(void **state)
+{
+    (void)state;
+    struct db_order nowhere = order_upstream(&other); /* nobody listens there */
+    struct db_order order = order_upstream(&pg1);
+    order_ok(&pg2, DB_ORDER_FOLLOW, &nowhere);
+    assert_true(members_run(has_lost_its_receiver, &pg2, 10 * BASE_US_PER_S));
+    pg2.loses_signals = true;
+    member_send(&pg2, DB_ORDER_DETACH, NULL);
+    wait_views(&pg2, pg2.views + 5);
+    bool is_early = pg2.has_done;
+    pg2.loses_signals = false;
+    print_message("DBG early %d status %d %s conninfo=%s\n", is_early, pg2.done.status, pg2.done.text.text, member_sql(&pg2, "SHOW primary_conninfo"));
+    assert_false(is_early);
+    assert_true(member_wait_done(&pg2, 10 * BASE_US_PER_S));
+    assert_int_equal(pg2.done.status, 0);
+    order_ok(&pg2, DB_ORDER_FOLLOW, &order);
+    wait_following(&pg2, "pg1");
+}
+
 static void test_detach(void **state)
 {
     (void)state;
@@ -352,13 +394,41 @@ static void test_crash_restart_gated(void **state)
                      BASE_E_DENIED);
     assert_non_null(strstr(why.text, "rejects"));
     wait_following(&pg1, "pg2");
-    order_ok(&pg2, DB_ORDER_BARRIER, &order);
+    pg2.loses_signals = true;
+    member_send(&pg2, DB_ORDER_BARRIER, &order);
+    wait_views(&pg2, pg2.views + 3);
+    bool is_early = pg2.has_done;
+    pg2.loses_signals = false;
+    assert_false(is_early); /* the server has not heard that it may open */
+    assert_true(member_wait_done(&pg2, 10 * BASE_US_PER_S));
+    assert_int_equal(pg2.done.status, 0);
     deadline = base_mono_add_us(pg_now(), 5 * BASE_US_PER_S);
     do { /* peer authentication refuses it still, but no rule does */
         assert_int_equal(pg_sql_open_local(&sql, &pg2.settings, "app", "test", deadline, &why),
                          BASE_E_DENIED);
     } while (strstr(why.text, "rejects") != NULL && base_mono_before(pg_now(), deadline));
     assert_null(strstr(why.text, "rejects"));
+}
+
+/* The look at a tree that was just ending must not pass for one at the stopped directory. */
+static void test_view_of_before_is_dropped(void **state)
+{
+    (void)state;
+    member_stop(&pg1, SIGINT);
+    assert_true(members_run(is_stopped_seen, &pg1, 5 * BASE_US_PER_S));
+    pg1.guard.tree = GUARD_TREE_ROOT_EXITED;
+    pg_db_guard_changed(pg1.db, &pg1.guard);
+    usleep(300000); /* a view of it is ready and not handed out yet */
+    uint64_t views = pg1.views;
+    pg1.guard.tree = GUARD_TREE_GONE;
+    pg_db_guard_changed(pg1.db, &pg1.guard);
+    pg_db_poll(pg1.db);
+    assert_true(pg1.views == views || pg1.view.timeline != 0);
+    assert_true(members_run(is_stopped_seen, &pg1, 5 * BASE_US_PER_S));
+    struct db_order order = order_upstream(&pg2);
+    order_ok(&pg1, DB_ORDER_PREPARE_STANDBY, &order);
+    start_standby(&pg1);
+    wait_following(&pg1, "pg2");
 }
 
 static void test_another_system(void **state)
@@ -474,6 +544,8 @@ int main(void)
         cmocka_unit_test(test_set_sync),
         cmocka_unit_test(test_reopen_and_cancel),
         cmocka_unit_test(test_set_sync_with_a_stopped_receiver),
+        cmocka_unit_test(test_set_sync_waits_for_the_checkpointer),
+        cmocka_unit_test(test_detach_waits_until_the_server_knows),
         cmocka_unit_test(test_detach),
         cmocka_unit_test(test_promote_on_reserved_timeline),
         cmocka_unit_test(test_follow),
@@ -481,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_switchover),
         cmocka_unit_test(test_same_timeline_needs_a_clone),
         cmocka_unit_test(test_crash_restart_gated),
+        cmocka_unit_test(test_view_of_before_is_dropped),
         cmocka_unit_test(test_another_system),
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_started_by_hand),

@@ -30,6 +30,49 @@ agent_replaced() {
     replace_agent KILL
 }
 
+# SIGTERM, as a service manager sends it: the role is handed over in order.
+agent_ended() {
+    begin "agent ended"
+    AT=$(now_us)
+    kill -TERM "$(pid_of "$P")"
+    check "$NAME: it ends" wait_until 15 eval "! is_running $P"
+    check "$NAME: and its database, guard and twin" wait_until 5 eval 'tree_is_gone "$P" && [ -z "$(guard_of "$P")" ]'
+    check "$NAME: another one is primary" wait_until 15 has_primary
+    member_start "$P"
+    check "$NAME: the member comes back as a replica" wait_until 60 member_is "$P" /replica
+    finish
+    check "$NAME: shut down in order" log_has "$P" "database system is shut down"
+}
+
+# The primary's WAL runs ahead of its standbys when it dies: it must be rewound, and nothing of it was acknowledged.
+diverged() {
+    local mark senders
+    begin "diverged"
+    mark=$(wc -l <"$DIR/log/$P")
+    senders=$(pgrep -P "$ROOT" -f walsender)
+    # shellcheck disable=SC2086
+    kill -STOP $senders
+    sql "$P" "SET synchronous_commit = local; CREATE TABLE ahead AS SELECT generate_series(1, 20000) n" >/dev/null
+    AT=$(now_us)
+    kill -KILL "$ROOT"
+    check "$NAME: another one is promoted" wait_until 20 eval '[ "$(primary)" != "$P" ] && has_primary'
+    check "$NAME: the old one comes back as a replica" wait_until 60 member_is "$P" /replica
+    finish
+    wait_until 30 is_settled
+    check_output "$NAME: what nobody acknowledged is gone everywhere" "" sql "$P" \
+        "SELECT relname FROM pg_class WHERE relname = 'ahead'"
+    came_back_by "$mark"
+    check_output "$NAME: by a rewind, not a clone" rewind echo "$CAME_BACK"
+}
+came_back_by() { # MARK: of the agent's log; pg_rewind and pg_basebackup leave their files behind
+    local how="plain start"
+    [ -n "$(find "$DIR/$P/data/backup_label.old" -newer "$work/begun" 2>/dev/null)" ] && how="rewind or clone"
+    tail -n +$(($1 + 1)) "$DIR/log/$P" | grep -q '"[^"]*: clones the holder"' && how="clone"
+    [ "$how" = "rewind or clone" ] && how="rewind"
+    CAME_BACK=$how
+    note "the old one came back by: $how"
+}
+
 postmaster_killed() {
     local mark
     begin "postmaster killed"
@@ -41,6 +84,5 @@ postmaster_killed() {
     wait_until 30 is_settled
     finish
     check "postmaster killed: the epoch grew" test "$(epoch)" -gt "$EPOCH"
-    note "the old one came back by: $(tail -n +$((mark + 1)) "$DIR/log/$P" | grep -o 'text="[^"]*"' |
-        grep -io 'rewind[^"]*\|clone[^"]*\|follow[^"]*' | head -n 3 | paste -sd';')"
+    came_back_by "$mark"
 }

@@ -56,6 +56,54 @@ guard_killed() {
     finish
 }
 
+# The guard stands still, so nobody can freeze: the twin kills half of the margin past the deadline.
+guard_stopped() {
+    local guard old
+    begin "guard stopped"
+    old=$P guard=$(guard_root_of "$ROOT")
+    probe_start "$work/probe.guard"
+    wait_until 10 eval '[ "$(wc -l <"$PROBED")" -gt 100 ]' || bad "$NAME: the prober gets nothing through"
+    AT=$(now_us)
+    kill -STOP "$guard"
+    check "$NAME: the twin kills the tree at the deadline" wait_until 4 tree_is_gone "$old"
+    note "tree gone after $((($(now_us) - AT) / 1000)) ms"
+    check "$NAME: another one is promoted" wait_until 15 other_acknowledged "$old" "$AT"
+    kill -CONT "$guard" 2>/dev/null
+    check "$NAME: the member comes back as a replica" wait_until 60 member_is "$old" /replica
+    probe_stop
+    check_output "$NAME: dual acknowledged" 0 dual_acknowledged "$old" "$AT"
+    cat "$PROBED" >>"$ACKED"
+    finish
+}
+
+# The whole host stands still and wakes up, its database first and its guard last: the moment that no guard covers.
+# Synchronous mode still loses nothing; only what its standbys had before the pause can still be answered.
+host_paused() {
+    local old tree keepers dual
+    begin "host paused"
+    old=$P keepers="$(pid_of "$P") $(guard_of "$P")"
+    probe_start "$work/probe.paused"
+    wait_until 10 eval '[ "$(wc -l <"$PROBED")" -gt 100 ]' || bad "$NAME: the prober gets nothing through"
+    AT=$(now_us)
+    # shellcheck disable=SC2086
+    kill -STOP $keepers
+    tree=$(tree_of "$old")
+    # shellcheck disable=SC2086
+    kill -STOP $tree
+    check "$NAME: another one is promoted" wait_until 15 other_acknowledged "$old" "$AT"
+    # shellcheck disable=SC2086
+    kill -CONT $tree
+    sleep 0.5
+    # shellcheck disable=SC2086
+    kill -CONT $keepers
+    check "$NAME: the old primary comes back as a replica" wait_until 60 member_is "$old" /replica
+    probe_stop
+    dual=$(dual_acknowledged "$old" "$AT")
+    check "$NAME: answered late, replicated before the pause: $dual, at most 1 a writer" test "$dual" -le 1
+    cat "$PROBED" >>"$ACKED"
+    finish
+}
+
 stop_two_nodes() {
     local node leader
     leader=$(quorum_leader)

@@ -11,8 +11,9 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/report.sh
 for part in setup guard agents quorum input; do . "tests/integration/postgresql/$part.sh"; done
 
-all=(agent_stopped guard_killed quorum_away quorum_away_long agent_replaced postmaster_killed leader_killed
-    leader_stopped leader_disk_hangs calm memory bad_start bad_identity duplicate_member foreign_directory started_by_hand)
+all=(agent_stopped guard_killed guard_stopped host_paused quorum_away quorum_away_long
+    agent_replaced agent_ended postmaster_killed diverged leader_killed leader_stopped
+    leader_disk_hangs calm memory bad_start bad_identity duplicate_member foreign_directory started_by_hand)
 [ $# -gt 0 ] || set -- "${all[@]}"
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-pg.XXXXXX")
 trap 'probe_stop; load_stop; cluster_stop; keep_logs postgresql; rm -rf "$work"' EXIT

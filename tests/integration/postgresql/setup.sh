@@ -48,6 +48,7 @@ acks_after() { # FILE T_US
 
 begin() { # NAME
     NAME=$1
+    touch "$work/begun"
     wait_until 60 is_settled || bad "$NAME: the cluster is not healthy before" "$("${KV[@]}" db show "$MEMBERS_CLUSTER")"
     ACKED=$work/acked.$NAME
     load_start "$ACKED" --clients 3 --pause-us 3000
