@@ -391,4 +391,13 @@ void truth_db_end(struct world *w)
                    (long)((w->setup.end_us - w->setup.faults_end_us) / SECOND));
     }
     has_all_acked(w, pg_of(w, (unsigned)holder), "is left");
+    for (unsigned i = 0; i < w->setup.members; i++) {
+        const struct pg *pg = pg_of(w, i);
+        bool is_standby = pg->phase == PG_STANDBY && pg->is_receiving && pg->dir.upstream == holder;
+        if ((int)i != holder && !is_standby) {
+            world_fail(w, INVARIANT_LIVENESS,
+                       "member %u does not stream from %d %ld s after the last fault", i, holder,
+                       (long)((w->setup.end_us - w->setup.faults_end_us) / SECOND));
+        }
+    }
 }
