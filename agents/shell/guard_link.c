@@ -164,6 +164,9 @@ static void port_start(void *ctx)
 static void port_arm(void *ctx, uint64_t epoch, struct base_mono deadline, int64_t freeze_max_us)
 {
     struct guard_link *link = ctx;
+    if (link->options.arming != NULL) {
+        link->options.arming(link->options.ctx);
+    }
     send_command(link, &(struct guard_command){.type = GUARD_FRAME_ARM,
                                                .epoch = epoch,
                                                .deadline = deadline,

@@ -20,6 +20,8 @@ struct guard_link_options {
     void *ctx;
     /* Every status that came. */
     void (*status)(void *ctx, const struct guard_status *status);
+    /* Before each arm is sent: the margin may still be set. NULL: nothing to do. */
+    void (*arming)(void *ctx);
     /* No guard can be started; one line has been printed by it. The agent should stop. */
     void (*failed)(void *ctx, int status);
 };

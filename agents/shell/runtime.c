@@ -126,6 +126,12 @@ static void follow_record(struct agent_runtime *r)
     }
 }
 
+/* A grant is armed with the margin of the record that came with it, not of the one before. */
+static void guard_arming(void *ctx)
+{
+    follow_record(ctx);
+}
+
 static void link_received(void *ctx, uint64_t link, const struct net_identity *from,
                           struct slice payload)
 {
@@ -231,8 +237,11 @@ static int start_links(struct agent_runtime *r)
 static int open_guard(struct agent_runtime *r)
 {
     struct io_why why = {""};
-    const struct guard_link_options options = {
-        .spawn = r->options->guard, .ctx = r, .status = guard_status, .failed = guard_failed};
+    const struct guard_link_options options = {.spawn = r->options->guard,
+                                               .ctx = r,
+                                               .status = guard_status,
+                                               .arming = guard_arming,
+                                               .failed = guard_failed};
     if (guard_link_new(r->loop, &options, &r->guard) != 0) {
         io_why_set(&why, "not enough memory or threads");
         return fail(r, "guard", &why);
