@@ -413,6 +413,7 @@ void pg_db_guard_changed(struct pg_db *db, const struct guard_status *status)
     bool is_news = status->tree != db->guard.tree || status->root_pid != db->guard.root_pid;
     db->guard = *status;
     if (is_news) {
+        db->has_view = false; /* of before: it must not pass for a look at what is now */
         db->is_answering = false;
         db->wants_probe = true;
         pthread_cond_signal(&db->probe_changed);

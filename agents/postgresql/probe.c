@@ -16,6 +16,7 @@
 #define END_OF_WAL_US (60 * BASE_US_PER_S)        /* of a standby's WAL */
 #define END_OF_WAL_CRASHED_US (2 * BASE_US_PER_S) /* of a primary that may restart in place */
 #define HISTORY_BYTES_MAX 8192u
+#define SETTLED_S 2
 
 /* What is remembered between probes; everything in it can be found again. */
 struct probe {
@@ -85,6 +86,15 @@ static uint32_t larger(uint32_t a, uint32_t b)
 
 /* --- files: history, marks --- */
 
+/* A change right after our look may carry the same time: a directory changed just now is looked at
+ * again. A timeline that was missed would rank a vote too low. */
+static bool is_settled(struct timespec changed)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec - changed.tv_sec > SETTLED_S;
+}
+
 static void look_at_wal(struct probe *p)
 {
     struct pg_path path;
@@ -97,7 +107,7 @@ static void look_at_wal(struct probe *p)
     }
     if (!same_stamp(st.st_mtim, p->wal_stamp) &&
         pg_wal_list(p->settings->data_dir.text, &p->wal) == 0) {
-        p->wal_stamp = st.st_mtim;
+        p->wal_stamp = is_settled(st.st_mtim) ? st.st_mtim : (struct timespec){0};
         p->fork_timeline = 0;
     }
 }
