@@ -58,6 +58,8 @@ struct pg_db {
     bool is_idle_busy; /* the worker does something that an order may interrupt */
 
     /* worker thread only, without the lock */
+    int32_t waits_root_pid;   /* commits are known to wait for standbys under this root */
+    int32_t gate_root_pid;    /* pg_hba.conf is open, this root is not known to have read it */
     bool is_conf_detached;    /* quorate.conf names no upstream, as last written by us */
     struct pg_conf following; /* as in quorate.conf; upstream empty: detached, primary or unknown */
     struct base_mono slot_at; /* not before then */
@@ -108,6 +110,11 @@ MUST_CHECK int pg_run_make_slot(struct pg_run *run, int64_t limit_us, struct pg_
 /* Standby configuration into a stopped directory. */
 MUST_CHECK int pg_run_configure_standby(struct pg_run *run, const char *dir,
                                         const struct pg_conf *conf);
+
+/* One value as a session sees it that is opened for it: forked by a postmaster that has read the
+ * files, or has not yet. */
+MUST_CHECK int pg_run_new_session_value(struct pg_run *run, const char *text, char *memory,
+                                        size_t cap);
 
 /* Order functions: 0 or an error, text set. */
 int pg_order_init(struct pg_run *run);

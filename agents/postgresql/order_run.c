@@ -14,6 +14,7 @@
 
 #define POLL_US 1500
 #define RESIGNAL_US (250 * BASE_US_PER_MS)
+#define BEGUN_LIMIT_US (5 * BASE_US_PER_S)
 
 static bool has_upstream(const struct pg_run *run)
 {
@@ -131,8 +132,20 @@ int pg_order_follow(struct pg_run *run)
     return status;
 }
 
-/* Until no receiver is left and replay waits for WAL that is not there: the position is then final.
- */
+/* The startup process hears of it with everybody else. A session that is open already would read
+ * the file by itself, and prove nothing. */
+static int look_whether_told(struct pg_run *run, bool *ret_is_told)
+{
+    char value[16];
+    int status = pg_run_new_session_value(
+        run, "SELECT left(current_setting('primary_conninfo'), 9)", value, sizeof(value));
+    *ret_is_told = status == 0 && value[0] == '\0';
+    return status;
+}
+
+/* Until the server has read that there is no upstream, no receiver is left, and replay waits for
+ * WAL that is not there: the position is then final. Without the first a receiver that is just
+ * between two connections would pass for one that is gone. */
 static int wait_detached(struct pg_run *run)
 {
     static const char text[] =
@@ -142,10 +155,14 @@ static int wait_detached(struct pg_run *run)
         " NOT pg_is_in_recovery(), pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn(),"
         " pg_last_wal_receive_lsn() IS NOT NULL FROM pg_stat_get_activity(NULL)";
     struct base_mono resignal = base_mono_add_us(pg_now(), RESIGNAL_US);
+    bool is_told = false;
     for (;;) {
         struct pg_sql_rows rows;
-        int status = pg_run_query(run, text, &rows);
-        if (status == 0) {
+        int status = is_told ? 0 : look_whether_told(run, &is_told);
+        if (status == 0 && is_told) {
+            status = pg_run_query(run, text, &rows);
+        }
+        if (status == 0 && is_told) {
             const PGresult *r = rows.results[0];
             bool is_gone = pg_sql_bool(r, 0, 0);
             /* What was received in this life counts without being replayed; after a restart it must
@@ -290,6 +307,27 @@ static bool is_under_way(struct pg_run *run)
     return is_same;
 }
 
+/* An agent that is no more asked for it: the server writes the history before it leaves recovery.
+ */
+static bool has_begun(const struct pg_run *run)
+{
+    struct pg_wal_seen seen;
+    return pg_wal_list(run->data_dir, &seen) == 0 &&
+           seen.history_highest_real == run->order.timeline;
+}
+
+/* The number may be another's all the same: then recovery just goes on. */
+static int wait_begun(struct pg_run *run)
+{
+    run->deadline = base_mono_min(run->deadline, base_mono_add_us(pg_now(), BEGUN_LIMIT_US));
+    int status = wait_promoted(run);
+    return status != BASE_E_TIMEOUT
+               ? status
+               : pg_run_fail(run, BASE_E_CONFLICT,
+                             "timeline %u cannot be taken: its history file is there",
+                             run->order.timeline);
+}
+
 static void set_under_way(struct pg_run *run)
 {
     pthread_mutex_lock(&run->db->lock);
@@ -328,6 +366,10 @@ int pg_order_promote(struct pg_run *run)
     }
     if (is_under_way(run)) {
         return wait_promoted(run);
+    }
+    run->db->waits_root_pid = pg_run_guard(run).root_pid; /* as every standby does */
+    if (has_begun(run)) {
+        return wait_begun(run);
     }
     if (before.has_target) {
         return pg_run_fail(

@@ -4,9 +4,14 @@
  *
  * "In force" is what section 5 of the safety rules asks for: a session that was opened after the
  * reload shows the setting, and each WAL sender that is older has handled two replies since (one
- * reply may have been read before the sender came round to its configuration), or is gone. A sender
- * whose standby does not answer is ended: it can acknowledge nothing for a dead standby, and a
- * living one comes back with the new setting. */
+ * reply may have been read before the sender came round to its configuration), or is gone. Replies
+ * that had piled up are read in one go, so the sender must also have been seen to send twice: it
+ * comes by its configuration in between. A sender whose standby does not answer is ended: it can
+ * acknowledge nothing for a dead standby, and a living one comes back with the new setting.
+ *
+ * Whether commits wait at all is kept in shared memory by the checkpointer, which reads the setting
+ * when it gets round to it: after a time without synchronous standbys a checkpoint that was asked
+ * for after the reload is the proof that it has. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,13 +23,16 @@
 #define RESIGNAL_US (200 * BASE_US_PER_MS)
 #define SILENT_US (500 * BASE_US_PER_MS)
 #define SENDERS_MAX 32
-#define REPLIES_NEEDED 2
+#define SYNC_BYTES_MAX 2048
+#define ROUNDS_NEEDED 2
 
 struct sender {
     uint64_t pid;
     uint64_t start_us; /* a pid may be used again */
     uint64_t reply_us; /* the standby's clock: only whether it changed counts */
+    uint64_t sent_lsn;
     unsigned replies;
+    unsigned sends;
     bool is_present;
 };
 
@@ -35,26 +43,32 @@ struct senders {
 
 static const char senders_statement[] =
     "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::bigint,"
-    " coalesce((extract(epoch FROM reply_time) * 1000000)::bigint, 0)"
+    " coalesce((extract(epoch FROM reply_time) * 1000000)::bigint, 0), sent_lsn"
     " FROM pg_stat_replication WHERE state <> 'backup'";
 
-/* A new session each time: it is forked by a postmaster that has read the file, or it is not yet.
- */
-static int new_session_shows(struct pg_run *run, const char *wanted, bool *ret_shows)
+int pg_run_new_session_value(struct pg_run *run, const char *text, char *memory, size_t cap)
 {
     struct pg_sql sql = {.cancel_fd = run->db->cancel_fd};
     struct pg_sql_rows rows;
     int status = pg_sql_open_local(&sql, run->settings, PG_ROLE_MONITOR, "quorate_agent",
                                    run->deadline, &run->text);
     if (status == 0) {
-        status = pg_sql_run(&sql, "SELECT current_setting('synchronous_standby_names')",
-                            run->deadline, &rows, &run->text);
+        status = pg_sql_run(&sql, text, run->deadline, &rows, &run->text);
     }
     if (status == 0) {
-        *ret_shows = strcmp(pg_sql_text(rows.results[0], 0, 0), wanted) == 0;
+        (void)snprintf(memory, cap, "%s", pg_sql_text(rows.results[0], 0, 0));
         pg_sql_free(&rows);
     }
     pg_sql_close(&sql);
+    return status;
+}
+
+static int new_session_shows(struct pg_run *run, const char *wanted, bool *ret_shows)
+{
+    char shown[SYNC_BYTES_MAX];
+    int status = pg_run_new_session_value(
+        run, "SELECT current_setting('synchronous_standby_names')", shown, sizeof(shown));
+    *ret_shows = status == 0 && strcmp(shown, wanted) == 0;
     return status;
 }
 
@@ -97,6 +111,7 @@ static int list_senders(struct pg_run *run, struct senders *ret)
         ret->list[ret->count++] = (struct sender){.pid = pg_sql_u64(r, row, 0),
                                                   .start_us = pg_sql_u64(r, row, 1),
                                                   .reply_us = pg_sql_u64(r, row, 2),
+                                                  .sent_lsn = pg_sql_lsn(r, row, 3),
                                                   .is_present = true};
     }
     bool is_cut = PQntuples(rows.results[0]) > SENDERS_MAX;
@@ -104,31 +119,38 @@ static int list_senders(struct pg_run *run, struct senders *ret)
     return is_cut ? pg_run_fail(run, BASE_E_TOOBIG, "more than %d WAL senders", SENDERS_MAX) : 0;
 }
 
-/* The same session's last reply; false when it is gone. */
-static bool find_reply(const struct senders *list, const struct sender *one, uint64_t *ret_reply_us)
+/* The same session as it is now; NULL when it is gone. */
+static const struct sender *find_same(const struct senders *list, const struct sender *one)
 {
     for (unsigned i = 0; i < list->count; i++) {
         if (list->list[i].pid == one->pid && list->list[i].start_us == one->start_us) {
-            *ret_reply_us = list->list[i].reply_us;
-            return true;
+            return &list->list[i];
         }
     }
-    return false;
+    return NULL;
 }
 
-/* Counts replies of the marked senders; returns how many are still to be waited for. */
-static unsigned count_replies(struct senders *marked, const struct senders *now)
+static bool is_up_to_date(const struct sender *s)
+{
+    return s->replies >= ROUNDS_NEEDED && s->sends >= ROUNDS_NEEDED;
+}
+
+/* Counts replies and sends of the marked senders; returns how many are still to be waited for. */
+static unsigned count_rounds(struct senders *marked, const struct senders *now)
 {
     unsigned waiting = 0;
     for (unsigned i = 0; i < marked->count; i++) {
         struct sender *s = &marked->list[i];
-        uint64_t reply_us = s->reply_us;
-        s->is_present = find_reply(now, s, &reply_us);
-        if (reply_us != s->reply_us) {
-            s->replies++;
-            s->reply_us = reply_us;
+        const struct sender *same = find_same(now, s);
+        s->is_present = same != NULL;
+        if (same == NULL) {
+            continue;
         }
-        waiting += s->is_present && s->replies < REPLIES_NEEDED ? 1 : 0;
+        s->replies += same->reply_us != s->reply_us ? 1 : 0;
+        s->sends += same->sent_lsn != s->sent_lsn ? 1 : 0;
+        s->reply_us = same->reply_us;
+        s->sent_lsn = same->sent_lsn;
+        waiting += is_up_to_date(s) ? 0 : 1;
     }
     return waiting;
 }
@@ -150,7 +172,7 @@ static int end_silent(struct pg_run *run, const struct senders *marked)
         const struct sender *s = &marked->list[i];
         char text[96];
         struct pg_sql_rows rows;
-        if (!s->is_present || s->replies >= REPLIES_NEEDED) {
+        if (!s->is_present || is_up_to_date(s)) {
             continue;
         }
         (void)snprintf(text, sizeof(text), "SELECT pg_terminate_backend(%llu)",
@@ -175,7 +197,7 @@ static int wait_senders(struct pg_run *run)
         if (status == 0) {
             status = list_senders(run, &now);
         }
-        if (status == 0 && count_replies(&marked, &now) == 0) {
+        if (status == 0 && count_rounds(&marked, &now) == 0) {
             return 0;
         }
         if (status == 0 && base_mono_before(silent, pg_now())) {
@@ -200,9 +222,23 @@ static void set_known(struct pg_run *run, bool is_known)
     pthread_mutex_unlock(&db->lock);
 }
 
+/* Only when they may have been off under this root: a checkpoint costs. */
+static int make_commits_wait(struct pg_run *run)
+{
+    int32_t root_pid = pg_run_guard(run).root_pid;
+    if (run->order.sync_count == 0 || run->db->waits_root_pid == root_pid) {
+        return 0;
+    }
+    int status = pg_order_checkpoint(run);
+    if (status == 0) {
+        run->db->waits_root_pid = root_pid;
+    }
+    return status;
+}
+
 int pg_order_set_sync(struct pg_run *run)
 {
-    char memory[2048];
+    char memory[SYNC_BYTES_MAX];
     struct buf wanted = buf_over(memory, sizeof(memory));
     struct pg_conf conf;
     memset(&conf, 0, sizeof(conf));
@@ -214,6 +250,9 @@ int pg_order_set_sync(struct pg_run *run)
         return BASE_E_TOOBIG;
     }
     set_known(run, false);
+    if (conf.sync_count == 0) {
+        run->db->waits_root_pid = 0;
+    }
     int status = pg_conf_write(run->settings, run->data_dir, &conf);
     if (status != 0) {
         return pg_run_fail(run, status, "cannot write quorate.conf in %s: %s", run->data_dir,
@@ -222,6 +261,9 @@ int pg_order_set_sync(struct pg_run *run)
     pg_slot_following(run->db, &conf);
     pg_run_signal(run, SIGHUP);
     status = wait_shown(run, memory);
+    if (status == 0) {
+        status = make_commits_wait(run);
+    }
     if (status == 0) {
         status = wait_senders(run);
     }
@@ -273,18 +315,51 @@ static int count_flushed(struct pg_run *run, uint64_t lsn, unsigned *ret_count)
     return 0;
 }
 
+static int load_time(struct pg_run *run, char *memory, size_t cap)
+{
+    return pg_run_new_session_value(run, "SELECT extract(epoch FROM pg_conf_load_time())", memory,
+                                    cap);
+}
+
+/* A signal may get lost on its way: until the server has read its files again. */
+static int reload_surely(struct pg_run *run)
+{
+    char before[64];
+    char now[64];
+    struct base_mono signal_at = pg_now();
+    int status = load_time(run, before, sizeof(before));
+    while (status == 0) {
+        if (!base_mono_before(pg_now(), signal_at)) {
+            pg_run_signal(run, SIGHUP);
+            signal_at = base_mono_add_us(pg_now(), RESIGNAL_US);
+        }
+        status = pg_run_sleep_us(run, POLL_US);
+        if (status == 0) {
+            status = load_time(run, now, sizeof(now));
+        }
+        if (status == 0 && strcmp(now, before) != 0) {
+            return 0;
+        }
+    }
+    return status;
+}
+
 /* What a crash made visible is safe now: clients may come. */
 static int lift_gate(struct pg_run *run)
 {
     bool is_changed = false;
+    int32_t root_pid = pg_run_guard(run).root_pid;
     int status = pg_conf_set_gate(run->settings, run->data_dir, false, &is_changed);
     if (status != 0) {
         return pg_run_fail(run, status, "cannot write pg_hba.conf: %s", base_error_text(status));
     }
-    if (is_changed) {
-        pg_run_signal(run, SIGHUP);
+    if (!is_changed && run->db->gate_root_pid != root_pid) {
+        return 0;
     }
-    return 0;
+    run->db->gate_root_pid = root_pid;
+    status = reload_surely(run);
+    run->db->gate_root_pid = status == 0 ? 0 : root_pid;
+    return status;
 }
 
 int pg_order_barrier(struct pg_run *run)

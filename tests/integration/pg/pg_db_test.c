@@ -224,7 +224,6 @@ static void test_detach_waits_until_the_server_knows(void **state)
     wait_views(&pg2, pg2.views + 5);
     bool is_early = pg2.has_done;
     pg2.loses_signals = false;
-    print_message("DBG early %d status %d %s conninfo=%s\n", is_early, pg2.done.status, pg2.done.text.text, member_sql(&pg2, "SHOW primary_conninfo"));
     assert_false(is_early);
     assert_true(member_wait_done(&pg2, 10 * BASE_US_PER_S));
     assert_int_equal(pg2.done.status, 0);
