@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kv.pb-c.h"
+
 /* clang-format off */
 #define CLI_KEYS(X) \
     X(ENDPOINTS, "endpoints", LIST, "127.0.0.1:2379", 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -136,19 +138,9 @@ static const char *text_or_null(const struct cli *cli, size_t key)
     return text[0] == '\0' ? NULL : text;
 }
 
-struct io_grpc_client *cli_client(struct cli *cli)
+static int new_client(const struct cli *cli, const char *endpoints, struct io_grpc_client **ret,
+                      struct io_why *why)
 {
-    if (cli->client != NULL) {
-        return cli->client;
-    }
-    char endpoints[FLAG_MAX] = "";
-    size_t count = 0;
-    const char *const *list = io_config_list(cli->config, KEY_ENDPOINTS, &count);
-    for (size_t i = 0; i < count; i++) {
-        size_t used = strlen(endpoints);
-        (void)snprintf(endpoints + used, sizeof(endpoints) - used, "%s%s", i == 0 ? "" : ",",
-                       list[i]);
-    }
     const struct io_grpc_client_options options = {
         .endpoints = endpoints,
         .ca_file = text_or_null(cli, KEY_CACERT),
@@ -159,12 +151,33 @@ struct io_grpc_client *cli_client(struct cli *cli)
     bool has_tls = strstr(endpoints, "https://") != NULL || options.cert_file != NULL ||
                    options.key_file != NULL;
     if (has_tls && options.ca_file == NULL) {
-        (void)cli_fail(IO_EXIT_USAGE, "--cacert (QUORATE_CACERT) is not set: with TLS it names the "
-                                      "authority that signed the quorum's certificates");
-        return NULL;
+        io_why_set(why,
+                   "--cacert (QUORATE_CACERT) is not set: with TLS it names the authority that "
+                   "signed the quorum's certificates");
+        return BASE_E_INVALID;
+    }
+    return io_grpc_client_new(&options, ret, why);
+}
+
+static void add_endpoint(char endpoints[static FLAG_MAX], const char *endpoint)
+{
+    size_t used = strlen(endpoints);
+    (void)snprintf(endpoints + used, FLAG_MAX - used, "%s%s", used == 0 ? "" : ",", endpoint);
+}
+
+struct io_grpc_client *cli_client(struct cli *cli)
+{
+    if (cli->client != NULL) {
+        return cli->client;
+    }
+    char endpoints[FLAG_MAX] = "";
+    size_t count = 0;
+    const char *const *list = io_config_list(cli->config, KEY_ENDPOINTS, &count);
+    for (size_t i = 0; i < count; i++) {
+        add_endpoint(endpoints, list[i]);
     }
     struct io_why why = {""};
-    if (io_grpc_client_new(&options, &cli->client, &why) != 0) {
+    if (new_client(cli, endpoints, &cli->client, &why) != 0) {
         (void)cli_fail(IO_EXIT_USAGE, "%s", why.text);
         return NULL;
     }
@@ -242,33 +255,93 @@ static int unpack_answer(const struct cli *cli, const struct io_grpc_answer *ans
                                    answer->endpoint);
 }
 
-/* Asks one endpoint after the other while the answer is "somebody else knows" (UNAVAILABLE). */
+/* Calls that change something: never sent to a second node when the first may have done it. */
+static bool is_write(const char *path)
+{
+    static const char *const paths[] = {"/etcdserverpb.KV/Put", "/etcdserverpb.KV/DeleteRange",
+                                        "/etcdserverpb.KV/Txn", "/quorate.v1.Databases/Switchover",
+                                        "/quorate.v1.Databases/Failover"};
+    for (size_t i = 0; i < BASE_COUNT_OF(paths); i++) {
+        if (strcmp(path, paths[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_elsewhere(const struct io_grpc_answer *answer)
+{
+    return answer->status == IO_GRPC_UNAVAILABLE &&
+           (strncmp(answer->message.text, "this node does not lead", 23) == 0 ||
+            strcmp(answer->message.text, "etcdserver: no leader") == 0);
+}
+
+/* Whether another node may be asked after this outcome: nothing was done, or nothing can be. */
+static bool may_ask_next(const char *path, int rc, const struct io_grpc_answer *answer)
+{
+    if (rc != 0) {
+        return rc == BASE_E_UNREACHABLE || rc == BASE_E_TLS || !is_write(path);
+    }
+    return is_elsewhere(answer) || (answer->status == IO_GRPC_UNAVAILABLE && !is_write(path));
+}
+
+/* Asks one endpoint after the other until one has an answer of its own. */
 static int call_any(struct io_grpc_client *client, const char *path, struct slice request,
                     uint32_t timeout_ms, struct io_grpc_answer *ret, struct io_why *why)
 {
     size_t count = io_grpc_client_endpoints(client);
     int rc = BASE_E_UNREACHABLE;
     bool has_answer = false;
-    for (size_t i = 0; i < count; i++) {
+    bool is_over = false;
+    for (size_t i = 0; i < count && !is_over; i++) {
         struct io_grpc_answer answer = {0};
         io_grpc_client_pin(client, i);
         int this_rc = io_grpc_call(client, path, request, timeout_ms, &answer, why);
-        if (this_rc != 0) {
-            rc = has_answer ? 0 : this_rc;
-            continue;
-        }
-        if (has_answer) {
+        is_over = !may_ask_next(path, this_rc, &answer);
+        if (has_answer && (this_rc == 0 || is_over)) {
             io_grpc_answer_free(ret);
+            has_answer = false;
         }
-        *ret = answer;
-        has_answer = true;
-        rc = 0;
-        if (answer.status != IO_GRPC_UNAVAILABLE) {
-            break;
+        if (this_rc == 0) {
+            *ret = answer;
+            has_answer = true;
         }
+        rc = has_answer ? 0 : this_rc;
     }
     io_grpc_client_pin(client, SIZE_MAX);
     return rc;
+}
+
+/* Takes all nodes that the quorum names as endpoints, once: the leader may be one that was not
+ * given. False when there is nothing new to try. */
+static bool find_all_nodes(struct cli *cli)
+{
+    struct io_grpc_answer answer = {0};
+    struct io_why why = {""};
+    char endpoints[FLAG_MAX] = "";
+    struct io_grpc_client *client = NULL;
+    if (cli->has_all_nodes || call_any(cli->client, "/etcdserverpb.Cluster/MemberList", SLICE_EMPTY,
+                                       cli->timeout_ms, &answer, &why) != 0) {
+        return false;
+    }
+    cli->has_all_nodes = true;
+    Etcdserverpb__MemberListResponse *members =
+        answer.status != IO_GRPC_OK
+            ? NULL
+            : etcdserverpb__member_list_response__unpack(NULL, answer.len, answer.data);
+    for (size_t i = 0; members != NULL && i < members->n_members; i++) {
+        if (members->members[i]->n_clienturls > 0) {
+            add_endpoint(endpoints, members->members[i]->clienturls[0]);
+        }
+    }
+    etcdserverpb__member_list_response__free_unpacked(members, NULL);
+    io_grpc_answer_free(&answer);
+    if (endpoints[0] == '\0' || new_client(cli, endpoints, &client, &why) != 0) {
+        return false;
+    }
+    (void)io_grpc_client_free(cli->client);
+    cli->client = client;
+    return true;
 }
 
 int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
@@ -286,10 +359,19 @@ int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
     (void)protobuf_c_message_pack(request, bytes);
     struct io_grpc_answer answer = {0};
     struct io_why why = {""};
-    int rc = call_any(client, path, slice_from(bytes, len), cli->timeout_ms, &answer, &why);
+    struct slice packed = slice_from(bytes, len);
+    int rc = call_any(client, path, packed, cli->timeout_ms, &answer, &why);
+    if (rc == 0 && is_elsewhere(&answer) && find_all_nodes(cli)) {
+        io_grpc_answer_free(&answer);
+        answer = (struct io_grpc_answer){0};
+        rc = call_any(cli->client, path, packed, cli->timeout_ms, &answer, &why);
+    }
     free(bytes);
     if (rc != 0) {
-        return cli_fail(io_exit_of(rc), "%s%s", why.text, cli_hint(cli, rc));
+        return cli_fail(io_exit_of(rc), "%s%s", why.text,
+                        rc != BASE_E_UNREACHABLE && rc != BASE_E_TLS && is_write(path)
+                            ? "; it may have been done: look before trying again"
+                            : cli_hint(cli, rc));
     }
     rc = unpack_answer(cli, &answer, descriptor, ret);
     io_grpc_answer_free(&answer);

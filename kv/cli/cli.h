@@ -21,6 +21,7 @@ enum cli_output { CLI_TABLE, CLI_WIDE, CLI_JSON };
 struct cli {
     struct io_config *config;
     struct io_grpc_client *client; /* made by cli_client when first needed */
+    bool has_all_nodes;            /* its endpoints are all nodes that the quorum names */
     enum cli_output output;
     bool is_output_set; /* by -o: plain text is the default of get, as of etcdctl */
     uint32_t timeout_ms;
