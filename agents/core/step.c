@@ -482,6 +482,14 @@ static void dispatch(struct agt_run *run, enum agt_action action)
     }
 }
 
+/* The agent may see it before the arbiter does. */
+static const char *refusal_of(const struct agt *a)
+{
+    return agt_has_foreign_system(a)
+               ? "the data directory belongs to another cluster (system identifier)"
+               : a->order.reason.text;
+}
+
 static void act(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -489,9 +497,9 @@ static void act(struct agt_run *run)
     enum agt_goal goal = agt_goal_of(a);
     const struct agt_row *row = agt_table_row(state, goal);
     if (state != a->state || goal != a->goal) {
-        bool is_refused = goal == AGT_GOAL_REFUSED; /* then the arbiter's reason is what matters */
+        bool is_refused = goal == AGT_GOAL_REFUSED; /* then the reason is what matters */
         agt_fx_log(run, is_refused ? row->sentence : agt_state_text(state),
-                   is_refused ? a->order.reason.text : row->sentence);
+                   is_refused ? refusal_of(a) : row->sentence);
     }
     a->state = state;
     a->goal = goal;
