@@ -31,8 +31,9 @@
       "Further settings of the server: name: value") \
     X(HBA, "postgresql.hba", LIST, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Lines of pg_hba.conf for clients; behind our own ones") \
-    X(WAL_SEGMENT, "postgresql.wal_segment_mb", INT, "0", 0, 1024, NULL, IO_CONFIG_PLAIN, \
-      "Size of WAL segments at initdb, a power of two; 0: the server's default") \
+    X(WAL_SEGMENT, "postgresql.wal_segment_mb", INT, "4", 0, 1024, NULL, IO_CONFIG_PLAIN, \
+      "Size of WAL segments at initdb, a power of two: a failover sends and copies up to one; " \
+      "0: the server's default") \
     X(PG_TLS, "postgresql.tls", TEXT, "auto", 0, 0, "auto|off|verify-ca|verify-full", \
       IO_CONFIG_PLAIN, \
       "TLS between members; auto: off when everything is on loopback, else verify-ca") \

@@ -6,6 +6,7 @@
  * mark state_dir/making. A rewind works in place under a mark in the directory. No order here
  * touches the directory of another database system, and none runs while a server does. */
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -274,6 +275,22 @@ static int run_initdb(struct pg_run *run, const char *dir)
     return pg_run_helper(run, argv, SLICE_EMPTY, &result);
 }
 
+/* initdb derives them from the size of a segment: they stay what they are with 16 MB. */
+static int put_wal_sizes(struct pg_run *run, const char *dir)
+{
+    static const char text[] = "max_wal_size = '1GB'\nmin_wal_size = '80MB'\n";
+    struct pg_path path;
+    int status = pg_path_join(dir, "postgresql.conf", &path);
+    int fd = status == 0 ? open(path.text, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+    if (fd < 0 || write(fd, text, sizeof(text) - 1) != (ssize_t)sizeof(text) - 1) {
+        status = pg_run_fail(run, BASE_E_IO, "cannot write to postgresql.conf in %s", dir);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return status;
+}
+
 int pg_order_init(struct pg_run *run)
 {
     struct place place;
@@ -292,6 +309,9 @@ int pg_order_init(struct pg_run *run)
         return status;
     }
     status = run_initdb(run, place.path.text);
+    if (status == 0) {
+        status = put_wal_sizes(run, place.path.text);
+    }
     if (status == 0) {
         status = make_roles(run, place.path.text);
     }
