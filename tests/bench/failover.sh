@@ -111,12 +111,42 @@ writes_go_on() { # T_US
 # --- faults ------------------------------------------------------------------------------------------------------
 holder() { cluster_json | jq -r .primary; }
 epoch() { cluster_json | jq -r .epoch; }
+# Three crashes of a member within a minute would take it out for good: the role goes where there were fewer.
+CRASHES=() # "SECONDS MEMBER"
+crashes_of() {
+    local n=0 line
+    for line in "${CRASHES[@]}"; do
+        [ "${line#* }" = "$1" ] && [ $((SECONDS - ${line% *})) -lt 62 ] && n=$((n + 1))
+    done
+    echo $n
+}
+crash_place() {
+    local p name
+    p=$(holder)
+    while [ "$(crashes_of "$p")" -ge 2 ]; do
+        for name in "${MEMBERS[@]}"; do
+            [ "$(crashes_of "$name")" -lt 2 ] && move_to "$name" && p=$name && break
+        done
+        sleep 0.5
+    done
+    CRASHES+=("$SECONDS $p")
+}
+move_to() { # MEMBER
+    "${KV[@]}" db switchover $CLUSTER --to "$1" --wait --timeout 30s >/dev/null 2>&1
+    wait_until 60 cluster_is healthy
+    sleep 1
+    [ "$(holder)" = "$1" ]
+}
 # A class wants the Raft leader on the primary's host, or not there.
 place() { # CLASS
     local p leader other
     p=$(holder)
     leader=$(quorum_leader)
     case $1 in
+    crash)
+        crash_place
+        return 0
+        ;;
     host-loss-leader)
         [ "$leader" = "q${p#pg}" ] && return 0
         other=pg${leader#q}
@@ -127,10 +157,7 @@ place() { # CLASS
         ;;
     *) return 0 ;;
     esac
-    "${KV[@]}" db switchover $CLUSTER --to "$other" --wait --timeout 30s >/dev/null 2>&1
-    wait_until 60 cluster_is healthy
-    sleep 1
-    [ "$(holder)" = "$other" ] && [ "$(quorum_leader)" = "$leader" ]
+    move_to "$other" && [ "$(quorum_leader)" = "$leader" ]
 }
 fault() { # CLASS MEMBER
     case $1 in

@@ -120,6 +120,7 @@ postgresql:
   bin_dir: $POSTGRES_BIN
   data_dir: $DIR/$1/data
   password_file: $DIR/passwords
+${BENCH_PG_LINES:-}
   tls: verify-ca
   tls_cert: $DIR/tls/member-$2-$1.crt
   tls_key: $DIR/tls/member-$2-$1.key
