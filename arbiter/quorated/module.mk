@@ -8,3 +8,7 @@ TESTS += quorated_settings_test
 TEST_quorated_settings_test := tests/unit/quorated_settings_test.c arbiter/quorated/settings.c tests/support/panic.c
 TLIBS_quorated_settings_test := io base
 TPKG_quorated_settings_test := libuv openssl libnghttp2 yaml-0.1
+TESTS += arb_entry_test
+TEST_arb_entry_test := tests/unit/arb_entry_test.c arbiter/api/entry.c tests/support/panic.c
+TLIBS_arb_entry_test := base
+TPKG_arb_entry_test := jansson

@@ -344,6 +344,20 @@ static bool find_all_nodes(struct cli *cli)
     return true;
 }
 
+static int unanswered(const struct cli *cli, const char *path, int rc, const struct io_why *why)
+{
+    size_t count = io_grpc_client_endpoints(cli->client);
+    if (rc != BASE_E_UNREACHABLE && rc != BASE_E_TLS && is_write(path)) {
+        return cli_fail(io_exit_of(rc), "%s; it may have been done: look before trying again",
+                        why->text);
+    }
+    if (rc == BASE_E_UNREACHABLE && count > 1) {
+        return cli_fail(io_exit_of(rc), "none of %zu endpoints can be reached; the last: %s", count,
+                        why->text);
+    }
+    return cli_fail(io_exit_of(rc), "%s%s", why->text, cli_hint(cli, rc));
+}
+
 int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
              const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret)
 {
@@ -368,10 +382,7 @@ int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
     }
     free(bytes);
     if (rc != 0) {
-        return cli_fail(io_exit_of(rc), "%s%s", why.text,
-                        rc != BASE_E_UNREACHABLE && rc != BASE_E_TLS && is_write(path)
-                            ? "; it may have been done: look before trying again"
-                            : cli_hint(cli, rc));
+        return unanswered(cli, path, rc, &why);
     }
     rc = unpack_answer(cli, &answer, descriptor, ret);
     io_grpc_answer_free(&answer);
