@@ -17,6 +17,8 @@
 #define CALM_US (3 * BASE_US_PER_S) /* after the change of upstream */
 #define APART_US (700 * BASE_US_PER_MS)
 #define TURNS 8
+#define HEARTBEAT_US_MIN \
+    (50 * BASE_US_PER_MS) /* probes are more frequent during a hand-over only */
 #define RETRY_US (10 * BASE_US_PER_S)
 #define LIMIT_US (1 * BASE_US_PER_S)
 
@@ -52,7 +54,9 @@ static bool is_due(struct pg_db *db)
         return false;
     }
     pthread_mutex_lock(&db->lock);
-    bool is_standby = db->is_answering && db->guard.tree == GUARD_TREE_RUNNING && db->is_standby;
+    bool is_hand_over = db->interval_us < HEARTBEAT_US_MIN; /* the shutdown checkpoint is to come */
+    bool is_standby =
+        !is_hand_over && db->is_answering && db->guard.tree == GUARD_TREE_RUNNING && db->is_standby;
     bool is_receiving = db->is_receiving;
     pthread_mutex_unlock(&db->lock);
     return is_standby && is_receiving != db->following.has_slot;

@@ -9,6 +9,8 @@
 #include "base/assert.h"
 #include "base/name.h"
 
+#define HAND_OVER_LOOK_US (INT64_C(200) * BASE_US_PER_MS)
+
 /* --- the first record --- */
 
 /* Settings of a seed; what lies outside the bounds takes the default. */
@@ -331,6 +333,25 @@ static void decide_async(struct arb_turn *t)
     }
 }
 
+/* The former holder's tree is gone: what a member without a receiver lacks by now never comes. Its
+ * report may tell of a look that was a little earlier. */
+static bool may_still_arrive(const struct arb_cluster *c, const struct arb_view *view,
+                             struct base_mono now)
+{
+    bool is_news = base_mono_diff_us(view->heard, c->handed_at) > HAND_OVER_LOOK_US;
+    return arb_view_is_live(c, view, now) && !base_name_equal(&view->member, &c->record.holder) &&
+           (view->report.is_receiving || !is_news);
+}
+
+static bool may_arrive_anywhere(const struct arb_cluster *c, struct base_mono now)
+{
+    bool may = false;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        may = may || may_still_arrive(c, &c->views[i], now);
+    }
+    return may && voters_within_reach(c, now) > 0;
+}
+
 /* True when proposed, or when it is worth waiting for somebody to get the shutdown checkpoint. */
 static bool decide_handover(struct arb_turn *t)
 {
@@ -339,12 +360,12 @@ static bool decide_handover(struct arb_turn *t)
     uint8_t best = arb_handover_choose(c, t->event->now);
     uint8_t target = arb_view_find(c, &c->record.target);
     bool is_other = target != ARB_NOBODY && best != target &&
-                    arb_view_is_live(c, &c->views[target], t->event->now);
+                    may_still_arrive(c, &c->views[target], t->event->now);
     if (best != ARB_NOBODY && !(is_other && is_early)) {
         fail_over(t, best, ARB_DECIDE_HANDOVER);
         return true;
     }
-    return is_early && !c->is_attempt && voters_within_reach(c, t->event->now) > 0;
+    return is_early && !c->is_attempt && may_arrive_anywhere(c, t->event->now);
 }
 
 static void found_again(struct arb_turn *t)
