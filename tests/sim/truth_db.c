@@ -330,10 +330,42 @@ void truth_open_writes(struct world *w, struct pg *pg)
     has_all_acked(w, pg, "opens");
 }
 
+/* A host whose clock stood still may tell a client late of a commit that the new holder has, too.
+ */
+static bool is_late_and_kept(struct world *w, const struct pg *pg, const struct truth_acked *late)
+{
+    if (!w->setup.is_standstill || pg->epoch >= w->truth->ack_epoch) {
+        return false;
+    }
+    for (unsigned i = 0; i < w->setup.members; i++) {
+        const struct pg *newer = pg_of(w, i);
+        if (newer->epoch == w->truth->ack_epoch && has_record(newer, late)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keeps the order by epoch: a late one goes in front of the newest. */
+static void remember_acked(struct truth *t, struct truth_acked acked, bool is_late)
+{
+    t->acked = must_grow(t->acked, &t->acked_cap, t->acked_count + 1, sizeof(*t->acked));
+    t->acked[t->acked_count++] = acked;
+    if (is_late) {
+        t->acked[t->acked_count - 1] = t->acked[t->acked_count - 2];
+        t->acked[t->acked_count - 2] = acked;
+    }
+}
+
 void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t position)
 {
     struct truth *t = w->truth;
     trace(w, TRACE_ACK, pg->member, pg->epoch, pg_record_of(w, record)->value, position);
+    struct truth_acked acked = {record, position, pg->epoch};
+    if (is_late_and_kept(w, pg, &acked)) {
+        remember_acked(t, acked, true);
+        return;
+    }
     if (pg->epoch < t->ack_epoch) {
         world_fail(w, INVARIANT_ONE_WRITER,
                    "member %u acknowledges in epoch %lu after epoch %lu did", pg->member,
@@ -352,8 +384,7 @@ void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t positio
     }
     t->ack_epoch = pg->epoch;
     t->last_ack_us = w->now_us;
-    t->acked = must_grow(t->acked, &t->acked_cap, t->acked_count + 1, sizeof(*t->acked));
-    t->acked[t->acked_count++] = (struct truth_acked){record, position, pg->epoch};
+    remember_acked(t, acked, false);
 }
 
 /* --- A8 and the reserved timeline --- */
