@@ -14,7 +14,7 @@ replace_agent() { # SIGNAL
     AT=$(now_us)
     kill -"$1" "$agent"
     wait_until 5 eval "! kill -0 $agent" || bad "$NAME: the agent did not end"
-    member_start "$P"
+    member_start_here "$P"
     check "$NAME: /primary answers 200 again" wait_until 5 member_is "$P" /primary
     note "/primary back after $((($(now_us) - AT) / 1000)) ms"
     wait_until 5 acks_after "$ACKED" $((AT + 4000000))
@@ -38,7 +38,7 @@ agent_ended() {
     check "$NAME: it ends" wait_until 15 eval "! is_running $P"
     check "$NAME: and its database, guard and twin" wait_until 5 eval 'tree_is_gone "$P" && [ -z "$(guard_of "$P")" ]'
     check "$NAME: another one is primary" wait_until 15 has_primary
-    member_start "$P"
+    member_start_here "$P"
     check "$NAME: the member comes back as a replica" wait_until 60 member_is "$P" /replica
     finish
     check "$NAME: shut down in order" log_has "$P" "database system is shut down"

@@ -12,7 +12,7 @@ agent_stopped() {
     wait_until 10 eval '[ "$(wc -l <"$PROBED")" -gt 100 ]' || bad "the prober inside $old gets nothing through"
     AT=$(now_us)
     kill -STOP "$agent"
-    check "agent stopped: the guard freezes the tree at the deadline" wait_until 4 state_is "$ROOT" T
+    check "agent stopped: the guard freezes the tree at the deadline" wait_until 4 is_frozen "$ROOT"
     frozen_us=$(now_us)
     check "agent stopped: at the freeze nobody else is promoted yet" eval '! other_acknowledged "$old" "$AT"'
     check "agent stopped: another one is promoted" wait_until 15 other_acknowledged "$old" "$AT"
@@ -51,7 +51,7 @@ guard_killed() {
     check "guard killed: no process of the tree ($(wc -w <<<"$tree")) is left after 1 s" test -z "$left"
     wait "$query" 2>/dev/null
     check "guard killed: another one is promoted" wait_until 20 eval '[ "$(primary)" != "$P" ] && has_primary'
-    member_start "$P"
+    member_start_here "$P"
     check "guard killed: the member comes back as a replica" wait_until 60 member_is "$P" /replica
     finish
 }
@@ -120,12 +120,12 @@ quorum_away() {
     begin "quorum away"
     AT=$(now_us)
     stop_two_nodes
-    check "quorum away: the primary is frozen at the deadline" wait_until 4 state_is "$ROOT" T
+    check "quorum away: the primary is frozen at the deadline" wait_until 4 is_frozen "$ROOT"
     local frozen=$(($(now_us) - AT)) frozen_at thawed
     frozen_at=$(now_us)
     check "quorum away: /primary answers 503 meanwhile" eval '[ "$(http_code "$P" /primary)" = 503 ]'
     cont_nodes
-    check "quorum away: thawed when the quorum is back" wait_until 3 eval '! state_is "$ROOT" T'
+    check "quorum away: thawed when the quorum is back" wait_until 3 eval '! is_frozen "$ROOT"'
     thawed=$(($(now_us) - frozen_at))
     finish
     check "quorum away: same postmaster" root_is "$ROOT"
@@ -139,7 +139,7 @@ quorum_away_long() {
     begin "quorum away for long"
     AT=$(now_us)
     stop_two_nodes
-    check "quorum away for long: frozen" wait_until 4 state_is "$ROOT" T
+    check "quorum away for long: frozen" wait_until 4 is_frozen "$ROOT"
     check "quorum away for long: killed after freeze_max" wait_until 6 tree_is_gone "$P"
     note "tree gone $((($(now_us) - AT) / 1000)) ms after the quorum's loss"
     check "quorum away for long: nobody is primary" eval '! has_primary'
@@ -147,4 +147,30 @@ quorum_away_long() {
     check "quorum away for long: a primary again" wait_until 40 has_primary
     check "quorum away for long: healthy again" wait_until 60 is_settled
     finish
+}
+
+# The same once more with every member in a delegated cgroup, so that the kernel's freezer does it.
+by_cgroup() {
+    local member holder
+    if ! cgroups_make; then
+        skip "freeze by cgroup" "needs root and cgroup v2 with cgroup.kill"
+        CGROUP=""
+        return
+    fi
+    holder=$(primary)
+    for member in "${MEMBERS[@]}"; do [ "$member" != "$holder" ] && move_to_cgroup "$member"; done
+    move_to_cgroup "$holder"
+    wait_until 60 is_settled
+    check "by cgroup: every postmaster is in its own" eval \
+        'for m in "${MEMBERS[@]}"; do grep -q "quorate-test-$$/$m/quorate-" "/proc/$(postmaster_of "$m")/cgroup" || exit 1; done'
+    agent_stopped
+    quorum_away
+    quorum_away_long
+    guard_killed
+}
+move_to_cgroup() { # MEMBER
+    kill -TERM "$(pid_of "$1")"
+    wait_until 15 eval "! is_running $1" || bad "by cgroup: $1 does not end"
+    member_start_here "$1"
+    wait_until 30 is_settled
 }

@@ -141,7 +141,7 @@ started_by_hand() {
     check "$NAME: it is not touched" kill -0 "$pid"
     kill -INT "$pid"
     wait_until 10 eval "! is_running byhand" || bad "$NAME: it does not end"
-    member_start "$standby"
+    member_start_here "$standby"
     check "$NAME: the member comes back once it has ended" wait_until 60 member_is "$standby" /replica
     finish
     check "$NAME: same epoch" epoch_is "$EPOCH"

@@ -13,10 +13,10 @@ for part in setup guard agents quorum input; do . "tests/integration/postgresql/
 
 all=(agent_stopped guard_killed guard_stopped host_paused quorum_away quorum_away_long
     agent_replaced agent_ended postmaster_killed diverged leader_killed leader_stopped
-    leader_disk_hangs calm memory bad_start bad_identity duplicate_member foreign_directory started_by_hand)
+    leader_disk_hangs calm memory bad_start bad_identity duplicate_member foreign_directory started_by_hand by_cgroup)
 [ $# -gt 0 ] || set -- "${all[@]}"
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-pg.XXXXXX")
-trap 'probe_stop; load_stop; cluster_stop; keep_logs postgresql; rm -rf "$work"' EXIT
+trap 'probe_stop; load_stop; cluster_stop; cgroups_remove; keep_logs postgresql; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 make_cluster
 for scenario in "$@"; do

@@ -28,6 +28,29 @@ epoch() { record | jq -r .epoch; }
 epoch_is() { [ "$(epoch)" = "$1" ]; }
 root_is() { [ "$(postmaster_of "$P")" = "$1" ] && kill -0 "$1"; }
 state_is() { [ "$(sed 's/.*) //' "/proc/$1/stat" | cut -c1)" = "$2" ]; }
+# By SIGSTOP or by the freezer of its cgroup.
+is_frozen() { # PID
+    state_is "$1" T || grep -q "frozen 1" "$CGROUP_MOUNT$(sed -n 's/^0:://p' "/proc/$1/cgroup")/cgroup.events"
+}
+# As root, where there is cgroup v2: further starts of members happen in a delegated cgroup of their own.
+CGROUP_MOUNT=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+CGROUP=""
+cgroups_make() {
+    local member
+    [ "$(id -u)" -eq 0 ] && [ -n "$CGROUP_MOUNT" ] && mkdir "$CGROUP_MOUNT/quorate-test-$$" 2>/dev/null || return 1
+    CGROUP=$CGROUP_MOUNT/quorate-test-$$
+    for member in "${MEMBERS[@]}"; do
+        mkdir "$CGROUP/$member" && [ -e "$CGROUP/$member/cgroup.kill" ] && chown -R "$RUN_AS" "$CGROUP/$member" || return 1
+    done
+}
+cgroups_remove() { [ -z "$CGROUP" ] || find "$CGROUP" -depth -type d -exec rmdir {} + 2>/dev/null; }
+member_start_here() { # NAME
+    if [ -z "$CGROUP" ]; then
+        member_start "$1"
+    else
+        (echo "$BASHPID" >"$CGROUP/$1/cgroup.procs" && member_start "$1")
+    fi
+}
 # Every process that stands in the member's data directory, zombies aside.
 tree_of() { # MEMBER
     find /proc -maxdepth 2 -name cwd -lname "$DIR/$1/data" 2>/dev/null | cut -d/ -f3
