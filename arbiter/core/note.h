@@ -69,7 +69,8 @@ enum arb_refusal {
     X(WAITS_POSITION, "waits-position", \
       "failover waits: no position of this epoch is known, an operator must choose") \
     X(WAITS_LAG, "waits-lag", \
-      "failover waits: {m} is the most advanced and lacks {a} bytes of what is known, more than the " \
+      "failover waits: {m} is the most advanced and lacks {a} bytes of what " \
+      "is known, more than the " \
       "limit of {b}; an operator may force it") \
     X(FAILOVER, "failover", "{n} takes over from {m} in epoch {a}, with {A}") \
     X(HANDOVER, "handover", \
