@@ -203,7 +203,7 @@ static int check_sums(const struct sums *s)
     const struct tally *t = &s->tally;
     uint64_t unknown_percent = t->kv_unknown * 100 / (t->kv_ok + t->kv_fail + t->kv_unknown + 1);
     bool is_enough = t->kv_ok >= 500 * s->seeds && t->sql_acked >= 200 * s->seeds &&
-                     t->failovers >= s->seeds && unknown_percent <= 5;
+                     t->failovers >= s->seeds && unknown_percent < 2;
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         is_enough = is_enough && s->bit[i] >= s->seeds / 20;
     }

@@ -8,7 +8,7 @@ TEST_sim_world_test := tests/unit/sim_world_test.c tests/sim/world.c tests/sim/t
   tests/sim/net.c tests/support/panic.c
 TLIBS_sim_world_test := base
 
-CHECK_STEPS += sim-check sim-determinism
+CHECK_STEPS += sim-check sim-determinism canaries-check
 CHECK_SEEDS ?= 200
 .PHONY: sim-check sim-determinism canaries canaries-check
 sim-check: $(B)/bin/sim ## Simulated systems, 200 seeds, with a floor of what must have happened
