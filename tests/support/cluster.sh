@@ -335,8 +335,10 @@ load_start() {
     LOAD=$!
 }
 load_stop() {
+    [ "${LOAD:-0}" -gt 0 ] || return 0 # never "kill 0": that is everybody around us
     kill -TERM "$LOAD" 2>/dev/null
     wait "$LOAD" 2>/dev/null
+    LOAD=0
 }
 # How many values of the file the primary does not have.
 lost_of() { # FILE
