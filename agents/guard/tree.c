@@ -101,7 +101,32 @@ static bool pass_look(struct guard_processes *tree, uint32_t i, struct proc_look
     return true;
 }
 
-/* One pass: stops what runs. True when everything was seen stopped. */
+/* The set of processes that a pass has seen, in any order. */
+static uint64_t pass_digest(const struct guard_processes *tree)
+{
+    uint64_t sum = tree->count;
+    for (uint32_t i = 0; i < tree->count; i++) {
+        uint64_t z = (uint64_t)(uint32_t)tree->entries[i].pid * UINT64_C(0x9e3779b97f4a7c15) +
+                     tree->entries[i].start;
+        z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+        sum += z ^ z >> 31;
+    }
+    return sum;
+}
+
+/* One pass proves nothing alone: a process that was listed may have forked another one and ended
+ * before it was looked at, and counts as stopped then. Who hides so is a new process for the next
+ * pass. So two passes in a row must have seen the same processes, all of them stopped. */
+static bool pass_confirms(struct guard_processes *tree, bool is_all_stopped)
+{
+    uint64_t digest = pass_digest(tree);
+    bool is_confirmed = is_all_stopped && tree->was_stopped && tree->digest == digest;
+    tree->was_stopped = is_all_stopped;
+    tree->digest = digest;
+    return is_confirmed;
+}
+
+/* One pass: stops what runs. True when everything was seen stopped, twice. */
 static bool stop_pass(struct guard_processes *tree)
 {
     bool is_all_stopped = true;
@@ -117,7 +142,7 @@ static bool stop_pass(struct guard_processes *tree)
             (void)signal_entry(tree, &tree->entries[i], SIGSTOP);
         }
     }
-    return is_all_stopped && !tree->has_overflown;
+    return pass_confirms(tree, is_all_stopped && !tree->has_overflown);
 }
 
 void tree_init(struct guard_processes *tree, int32_t base, struct guard_cgroup *cgroup)
@@ -130,6 +155,7 @@ void tree_init(struct guard_processes *tree, int32_t base, struct guard_cgroup *
 void tree_freeze_begin(struct guard_processes *tree)
 {
     tree->passes = 0;
+    tree->was_stopped = false;
     if (tree->use_cgroup) {
         (void)guard_cgroup_freeze(tree->cgroup, true); /* a failure shows: never seen frozen */
         return;
@@ -170,6 +196,7 @@ void tree_thaw(struct guard_processes *tree)
 void tree_kill_begin(struct guard_processes *tree)
 {
     tree->passes = 0;
+    tree->was_stopped = false;
     tree->is_kill_ordered = false;
     if (tree->use_cgroup) {
         (void)guard_cgroup_kill(tree->cgroup);

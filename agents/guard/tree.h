@@ -32,6 +32,8 @@ struct guard_processes {
     bool is_kill_ordered; /* adopted: the whole list was stopped and killed, now waiting for its end
                            */
     bool has_overflown;
+    bool was_stopped; /* the pass before saw everything stopped ... */
+    uint64_t digest;  /* ... and these processes */
     uint32_t count;
     struct tree_entry entries[GUARD_TREE_MAX];
 };
