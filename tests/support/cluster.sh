@@ -212,6 +212,10 @@ members_setup() { # CLUSTER N
         free_port "HTTP_PORT[$name]" $((8008 + i - 1))
         "$DIR/bin/kv" cert issue --role agent --cluster "$cluster" --name "$name" --dir "$DIR/tls" >/dev/null ||
             die "no certificate for $name"
+        if [ -n "${MEMBER_TLS:-}" ]; then
+            "$DIR/bin/kv" cert issue --role member --cluster "$cluster" --name "$name" --host 127.0.0.1,localhost \
+                --dir "$DIR/tls" >/dev/null || die "no member certificate for $name"
+        fi
         mkdir -p "$DIR/$name"
         member_config "$name" "$cluster" "$nodes" >"$DIR/$name.yml"
     done
@@ -219,7 +223,8 @@ members_setup() { # CLUSTER N
     own
 }
 
-# One member's file. SEED_LINES, if set, are further lines of its cluster: section.
+# One member's file. SEED_LINES, if set, are further lines of its cluster: section; MEMBER_TLS (verify-full ...) is
+# the mode of TLS between the members.
 member_config() { # NAME CLUSTER NODES
     cat <<YML
 cluster:
@@ -245,6 +250,8 @@ postgresql:
   listen: 127.0.0.1
   port: ${SQL_PORT[$1]}
   password_file: $DIR/passwords
+$([ -z "${MEMBER_TLS:-}" ] || printf '  tls: %s\n  tls_cert: %s\n  tls_key: %s\n' "$MEMBER_TLS" \
+    "$DIR/tls/member-$2-$1.crt" "$DIR/tls/member-$2-$1.key")
   hba:
     - "host all all 127.0.0.1/32 scram-sha-256"
   parameters:

@@ -13,6 +13,7 @@ variant() { # NAME [MEMBER]
         -e "s/\b${SQL_PORT[pg1]}\b/${SQL_PORT[$name]}/" -e "s/\b${HTTP_PORT[pg1]}\b/${HTTP_PORT[$name]}/" \
         "$DIR/pg1.yml" >"$DIR/$name.yml"
     sed -i "s/agent-pg-main-$name\b/agent-pg-main-$member/; s/^member: .*/member: $member/" "$DIR/$name.yml"
+    sed -i "s/member-pg-main-$name\./member-pg-main-pg1./" "$DIR/$name.yml" # any member's will do for the server
     own_paths "$DIR/$name" "$DIR/$name.yml"
 }
 own_paths() { [ "$(id -u)" -ne 0 ] || chown -R "$RUN_AS" "$@"; }

@@ -14,6 +14,7 @@ make_cluster() {
     if quorum_mounts 64; then note "quorum nodes on file systems of their own"; fi
     for node in "${QUORUM[@]}"; do quorum_start_here "$node"; done
     wait_until 15 quorum_has_leader || die "the quorum has no leader"
+    MEMBER_TLS=verify-full # though all is on loopback: the way it is between real servers
     members_setup pg-main 3
     for member in "${MEMBERS[@]}"; do
         sed -i '/- "host all all/a\    - "local all app scram-sha-256"' "$DIR/$member.yml"
@@ -21,6 +22,8 @@ make_cluster() {
     done
     wait_until 90 cluster_is healthy || die "the cluster did not become healthy"
     load_prepare || die "no table to write to"
+    check_output "standbys stream over TLS with verified certificates" "2 t" sql "$(primary)" \
+        "SELECT count(*) || ' ' || left(bool_and(s.ssl)::text, 1) FROM pg_stat_replication r JOIN pg_stat_ssl s USING (pid)"
 }
 
 record() { "${KV[@]}" get "/quorate/v1/clusters/$MEMBERS_CLUSTER/record" --timeout 2s 2>/dev/null | tail -n 1; }
