@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "raft/job_list.h"
 
 #define FULL_DISK_BYTES ((uint64_t)256 << 10)
 #define BATCH_JOBS_MAX 512u               /* jobs in one commit */
@@ -29,12 +30,6 @@ static const char *const table_names[STORE_TABLE_COUNT] = {
     [STORE_META] = "meta",       [STORE_LOG] = "log",           [STORE_KV_CURRENT] = "kv_current",
     [STORE_KV_REVS] = "kv_revs", [STORE_KV_INDEX] = "kv_index", [STORE_KV_LEASES] = "kv_leases",
     [STORE_ARBITER] = "arbiter",
-};
-
-struct job_list {
-    struct store_job *head;
-    struct store_job *tail;
-    size_t count;
 };
 
 struct env_lmdb {
@@ -298,30 +293,6 @@ static const struct store_txn_ops lmdb_ops = {
 
 /* --- lists --- */
 
-static void list_push(struct job_list *list, struct store_job *job)
-{
-    job->next = NULL;
-    if (list->tail == NULL) {
-        list->head = job;
-    } else {
-        list->tail->next = job;
-    }
-    list->tail = job;
-    list->count++;
-}
-
-static struct store_job *list_pop(struct job_list *list)
-{
-    struct store_job *job = list->head;
-    if (job != NULL) {
-        list->head = job->next;
-        list->tail = list->head == NULL ? NULL : list->tail;
-        list->count--;
-        job->next = NULL;
-    }
-    return job;
-}
-
 static struct job_list list_take(struct job_list *list)
 {
     struct job_list all = *list;
@@ -347,8 +318,8 @@ static void publish(struct env_lmdb *env, struct job_list *jobs, int status)
         env->outgoing_ok += jobs->count;
     }
     env->stats.jobs += jobs->count;
-    for (struct store_job *job = list_pop(jobs); job != NULL; job = list_pop(jobs)) {
-        list_push(&env->outgoing, job);
+    for (struct store_job *job = job_list_pop(jobs); job != NULL; job = job_list_pop(jobs)) {
+        job_list_push(&env->outgoing, job);
     }
     notify = !env->is_notified;
     env->is_notified = true;
@@ -424,9 +395,9 @@ static int run_jobs(struct env_lmdb *env, struct job_list *jobs, struct job_list
         if (rc < 0) {
             return rc;
         }
-        struct store_job *job = list_pop(jobs);
+        struct store_job *job = job_list_pop(jobs);
         env->batch_jobs++;
-        list_push(job->wants_durable ? &env->waiting : ended, job);
+        job_list_push(job->wants_durable ? &env->waiting : ended, job);
     }
     return 0;
 }
@@ -649,9 +620,9 @@ static void lmdb_submit(void *ctx, struct store_job *job)
     (void)pthread_mutex_lock(&env->lock);
     if (env->is_stopped) {
         env->failed = env->failed != 0 ? env->failed : BASE_E_CANCELED;
-        list_push(&env->outgoing, job);
+        job_list_push(&env->outgoing, job);
     } else {
-        list_push(&env->incoming, job);
+        job_list_push(&env->incoming, job);
         (void)pthread_cond_signal(&env->wake);
     }
     (void)pthread_mutex_unlock(&env->lock);
@@ -687,7 +658,7 @@ size_t env_lmdb_complete(struct env_lmdb *env)
     env->is_notified = false;
     (void)pthread_mutex_unlock(&env->lock);
     size_t count = jobs.count;
-    for (struct store_job *job = list_pop(&jobs); job != NULL; job = list_pop(&jobs)) {
+    for (struct store_job *job = job_list_pop(&jobs); job != NULL; job = job_list_pop(&jobs)) {
         bool is_ok = good > 0;
         good -= is_ok;
         job->done(job, is_ok ? 0 : failed);

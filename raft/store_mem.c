@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/rand.h"
+#include "raft/job_list.h"
 
 #define LEVELS 16u
 
@@ -41,12 +42,6 @@ struct undo {
     bool was_there;
     struct value old; /* when it was there */
     struct value key;
-};
-
-struct job_list {
-    struct store_job *head;
-    struct store_job *tail;
-    size_t count;
 };
 
 struct store_mem {
@@ -368,41 +363,17 @@ static const struct store_txn_ops mem_ops = {
 
 /* --- jobs --- */
 
-static void list_push(struct job_list *list, struct store_job *job)
-{
-    job->next = NULL;
-    if (list->tail == NULL) {
-        list->head = job;
-    } else {
-        list->tail->next = job;
-    }
-    list->tail = job;
-    list->count++;
-}
-
-static struct store_job *list_pop(struct job_list *list)
-{
-    struct store_job *job = list->head;
-    if (job != NULL) {
-        list->head = job->next;
-        list->tail = list->head == NULL ? NULL : list->tail;
-        list->count--;
-        job->next = NULL;
-    }
-    return job;
-}
-
 static void list_move(struct job_list *to, struct job_list *from)
 {
-    for (struct store_job *job = list_pop(from); job != NULL; job = list_pop(from)) {
-        list_push(to, job);
+    for (struct store_job *job = job_list_pop(from); job != NULL; job = job_list_pop(from)) {
+        job_list_push(to, job);
     }
 }
 
 static void mem_submit(void *ctx, struct store_job *job)
 {
     struct store_mem *mem = ctx;
-    list_push(&mem->queue, job);
+    job_list_push(&mem->queue, job);
 }
 
 /* The store is broken: nothing of the open batch is kept, and every job that is not done fails. */
@@ -415,13 +386,13 @@ static void fail(struct store_mem *mem, int error)
 
 static void complete_ok(struct store_mem *mem, struct store_job *job)
 {
-    list_push(&mem->ready, job);
+    job_list_push(&mem->ready, job);
     mem->ready_ok++;
 }
 
 bool store_mem_run_one(struct store_mem *mem)
 {
-    struct store_job *job = list_pop(&mem->queue);
+    struct store_job *job = job_list_pop(&mem->queue);
     if (job == NULL) {
         return false;
     }
@@ -432,12 +403,12 @@ bool store_mem_run_one(struct store_mem *mem)
         }
     }
     if (mem->failed != 0) {
-        list_push(&mem->ready, job);
+        job_list_push(&mem->ready, job);
         return true;
     }
     mem->uncommitted += !job->is_read_only;
     if (job->wants_durable) {
-        list_push(&mem->waiting, job);
+        job_list_push(&mem->waiting, job);
     } else {
         complete_ok(mem, job);
     }
@@ -453,8 +424,8 @@ void store_mem_commit(struct store_mem *mem)
     }
     undo_forget(mem);
     mem->uncommitted = 0;
-    for (struct store_job *job = list_pop(&mem->waiting); job != NULL;
-         job = list_pop(&mem->waiting)) {
+    for (struct store_job *job = job_list_pop(&mem->waiting); job != NULL;
+         job = job_list_pop(&mem->waiting)) {
         complete_ok(mem, job);
     }
 }
@@ -463,7 +434,7 @@ size_t store_mem_complete(struct store_mem *mem)
 {
     size_t count = mem->ready.count; /* what completions make ready is for the next call */
     for (size_t i = 0; i < count; i++) {
-        struct store_job *job = list_pop(&mem->ready);
+        struct store_job *job = job_list_pop(&mem->ready);
         if (job == NULL) {
             return i; /* a completion crashed the store */
         }

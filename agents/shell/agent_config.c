@@ -6,32 +6,11 @@
 
 #include "base/lease_math.h"
 #include "base/name.h"
-#include "proto/io/node_id.h"
+#include "proto/io/config_quorum.h"
 
-#define PEER_PORT 2380
 #define HTTP_PORT 8008
 #define FAST_TTL_MS 600
 #define FAST_HEARTBEAT_MS 100
-
-/* "name=host:port" */
-static int read_node(const struct io_config *config, const struct agent_settings *s,
-                     const char *entry, struct io_link_node *ret, struct io_why *why)
-{
-    const char *equals = strchr(entry, '=');
-    struct io_why inner = {""};
-    if (equals == NULL ||
-        base_name_from(slice_from(entry, (size_t)(equals - entry)), &ret->name) != 0) {
-        io_config_why(config, AGENT_KEY_NODES, why,
-                      "'%s' is not name=host:port; names are a-z 0-9 - _", entry);
-        return BASE_E_INVALID;
-    }
-    int rc = io_address_parse(slice_from_text(equals + 1), PEER_PORT, &ret->address, &inner);
-    if (rc != 0) {
-        io_config_why(config, AGENT_KEY_NODES, why, "%s", inner.text);
-    }
-    ret->node_id = io_node_id(s->token.text, ret->name.text);
-    return rc;
-}
 
 static int read_nodes(const struct io_config *config, struct agent_settings *s, struct io_why *why)
 {
@@ -43,7 +22,8 @@ static int read_nodes(const struct io_config *config, struct agent_settings *s, 
         return BASE_E_INVALID;
     }
     for (size_t i = 0; i < count; i++) {
-        int rc = read_node(config, s, list[i], &s->nodes[i], why);
+        int rc = io_config_quorum_node(config, AGENT_KEY_NODES, s->token.text, list[i],
+                                       &s->nodes[i], why);
         if (rc != 0) {
             return rc;
         }
@@ -99,11 +79,9 @@ static int read_tls(const struct io_config *config, struct agent_settings *s, st
     s->cert_file = io_config_text(config, AGENT_KEY_TLS_CERT);
     s->key_file = io_config_text(config, AGENT_KEY_TLS_KEY);
     for (size_t i = 0; i < BASE_COUNT_OF(keys) && !s->is_insecure; i++) {
-        if (io_config_text(config, keys[i])[0] == '\0') {
-            io_config_why(config, keys[i], why,
-                          "not set; make certificates with 'kv cert', or for a try on loopback say "
-                          "'insecure: yes'");
-            return BASE_E_INVALID;
+        int rc = io_config_tls_named(config, keys[i], why);
+        if (rc != 0) {
+            return rc;
         }
     }
     return 0;

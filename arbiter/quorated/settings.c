@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/name.h"
+#include "proto/io/config_quorum.h"
 #include "proto/io/node_id.h"
 
 /* clang-format off */
@@ -113,26 +114,6 @@ static int compare_nodes(const void *a, const void *b)
     return base_name_compare(&left->name, &right->name);
 }
 
-/* "name=host:port" */
-static int parse_node(const struct io_config *config, const char *entry, struct io_link_node *ret,
-                      struct io_why *why)
-{
-    const char *equals = strchr(entry, '=');
-    struct io_why inner = {""};
-    if (equals == NULL ||
-        base_name_from(slice_from(entry, (size_t)(equals - entry)), &ret->name) != 0) {
-        io_config_why(config, KEY_NODES, why, "'%s' is not name=host:port; names are a-z 0-9 - _",
-                      entry);
-        return BASE_E_INVALID;
-    }
-    int rc =
-        io_address_parse(slice_from_text(equals + 1), QUORATED_PEER_PORT, &ret->address, &inner);
-    if (rc != 0) {
-        io_config_why(config, KEY_NODES, why, "%s", inner.text);
-    }
-    return rc;
-}
-
 static int read_nodes(const struct io_config *config, struct quorated_settings *s,
                       struct io_why *why)
 {
@@ -143,7 +124,8 @@ static int read_nodes(const struct io_config *config, struct quorated_settings *
         return BASE_E_INVALID;
     }
     for (size_t i = 0; i < count; i++) {
-        int rc = parse_node(config, list[i], &s->nodes[i], why);
+        int rc =
+            io_config_quorum_node(config, KEY_NODES, s->token.text, list[i], &s->nodes[i], why);
         if (rc != 0) {
             return rc;
         }
@@ -157,7 +139,6 @@ static int read_nodes(const struct io_config *config, struct quorated_settings *
             return BASE_E_INVALID;
         }
         names[i] = s->nodes[i].name.text;
-        s->nodes[i].node_id = io_node_id(s->token.text, names[i]);
     }
     s->cluster_id = io_quorum_id(s->token.text, names, count);
     return 0;
@@ -215,7 +196,7 @@ static int check_advertised(const struct io_config *config, const struct quorate
     if (wanted[0] == '\0') {
         return 0;
     }
-    if (io_address_parse(slice_from_text(wanted), QUORATED_PEER_PORT, &said, &inner) != 0) {
+    if (io_address_parse(slice_from_text(wanted), IO_QUORUM_PEER_PORT, &said, &inner) != 0) {
         io_config_why(config, KEY_PEER_ADVERTISE, why, "%s", inner.text);
         return BASE_E_INVALID;
     }
@@ -291,7 +272,7 @@ static int read_addresses(const struct io_config *config, struct quorated_settin
     int rc = read_address(config, KEY_CLIENT_LISTEN, QUORATED_CLIENT_PORT, &s->client_listen, why);
     rc = rc != 0 ? rc : check_scheme(config, KEY_CLIENT_LISTEN, s->client_listen.scheme, why);
     if (rc == 0 && io_config_text(config, KEY_PEER_LISTEN)[0] != '\0') {
-        rc = read_address(config, KEY_PEER_LISTEN, QUORATED_PEER_PORT, &s->peer_listen, why);
+        rc = read_address(config, KEY_PEER_LISTEN, IO_QUORUM_PEER_PORT, &s->peer_listen, why);
         rc = rc != 0 ? rc : check_scheme(config, KEY_PEER_LISTEN, s->peer_listen.scheme, why);
     }
     s->has_metrics = strcmp(io_config_text(config, KEY_METRICS_LISTEN), "off") != 0;
@@ -331,11 +312,9 @@ static int check_security(const struct io_config *config, const struct quorated_
     }
     static const size_t keys[] = {KEY_TLS_CA, KEY_TLS_CERT, KEY_TLS_KEY};
     for (size_t i = 0; i < BASE_COUNT_OF(keys); i++) {
-        if (io_config_text(config, keys[i])[0] == '\0') {
-            io_config_why(config, keys[i], why,
-                          "not set; make certificates with 'kv cert', or for a try on loopback say "
-                          "'insecure: yes'");
-            return BASE_E_INVALID;
+        int rc = io_config_tls_named(config, keys[i], why);
+        if (rc != 0) {
+            return rc;
         }
         if (access(io_config_text(config, keys[i]), R_OK) != 0) {
             io_config_why(config, keys[i], why, "cannot read '%s': %s",

@@ -13,7 +13,6 @@
 #include "proto/io/log.h"
 
 #define QUORATED_CLIENT_PORT 2379
-#define QUORATED_PEER_PORT 2380
 #define QUORATED_METRICS_PORT 2381
 
 struct quorated_settings {

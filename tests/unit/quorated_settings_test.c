@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "arbiter/quorated/settings.h"
+#include "proto/io/config_quorum.h"
 
 #define ARGS_MAX 16
 #define LOCAL_NODES \
@@ -122,7 +123,7 @@ static void test_defaults_and_ids(void **state)
     struct quorated_settings other;
     expect_good(FLAGS("--name=a", LOCAL_NODES, "--insecure"), &a);
     assert_int_equal(a.client_listen.port, QUORATED_CLIENT_PORT);
-    assert_int_equal(a.peer_listen.port, QUORATED_PEER_PORT);
+    assert_int_equal(a.peer_listen.port, IO_QUORUM_PEER_PORT);
     assert_int_equal(a.metrics_listen.port, QUORATED_METRICS_PORT);
     assert_int_equal(a.heartbeat_ms, 50);
     assert_int_equal(a.election_min_ms, 250);
