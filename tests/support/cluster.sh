@@ -54,7 +54,8 @@ demo_needs_tools() {
 
 as_user() {
     if [ "$(id -u)" -eq 0 ]; then
-        setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- "$@"
+        # From a directory that this user may enter: the checkout may be closed to others.
+        (cd / && exec setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- "$@")
     else
         "$@"
     fi
