@@ -261,6 +261,44 @@ static int lmdb_scan_back(struct store_txn *txn, enum store_table table, struct 
     return rc;
 }
 
+/* Deletes at the cursor until a key is not below `before`. */
+static int del_run(struct env_lmdb *env, MDB_cursor *cursor, MDB_val *key, struct slice before,
+                   uint64_t rows_max, uint64_t *rows)
+{
+    MDB_val value;
+    int native = mdb_cursor_get(cursor, key, &value, key->mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE);
+    while (native == 0 && (rows_max == 0 || *rows < rows_max)) {
+        if (before.len > 0 && slice_compare(slice_from(key->mv_data, key->mv_size), before) >= 0) {
+            return 0;
+        }
+        native = mdb_cursor_del(cursor, 0);
+        if (native == 0) {
+            ++*rows;
+            native = mdb_cursor_get(cursor, key, &value, MDB_NEXT);
+        }
+    }
+    return native == 0 || native == MDB_NOTFOUND ? 0 : native_failure(env, "delete", native);
+}
+
+static int lmdb_del_range(struct store_txn *txn, enum store_table table, struct slice from,
+                          struct slice before, uint64_t rows_max, uint64_t *ret_rows)
+{
+    struct env_lmdb *env = env_of(txn);
+    MDB_val key = val_of(from);
+    MDB_cursor *cursor = NULL;
+    uint64_t rows = 0;
+    int native = mdb_cursor_open(env->open, env->tables[table], &cursor);
+    if (native != 0) {
+        return native_failure(env, "delete", native);
+    }
+    int rc = del_run(env, cursor, &key, before, rows_max, &rows);
+    mdb_cursor_close(cursor);
+    if (rc == 0 && ret_rows != NULL) {
+        *ret_rows = rows;
+    }
+    return rc;
+}
+
 static int lmdb_size(struct store_txn *txn, uint64_t *ret_bytes, uint64_t *ret_bytes_used)
 {
     struct env_lmdb *env = env_of(txn);
@@ -288,6 +326,7 @@ static const struct store_txn_ops lmdb_ops = {
     .del = lmdb_del,
     .scan = lmdb_scan,
     .scan_back = lmdb_scan_back,
+    .del_range = lmdb_del_range,
     .size = lmdb_size,
 };
 

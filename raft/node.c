@@ -136,6 +136,9 @@ int raft_node_create(const struct raft_node_config *config, const struct raft_no
     node->config = filled;
     memcpy(node->members, config->members, config->member_count * sizeof(node->members[0]));
     node->config.members = node->members;
+    node->configuration.count = (uint32_t)config->member_count;
+    memcpy(node->configuration.members, config->members,
+           config->member_count * sizeof(config->members[0]));
     node->ports = *ports;
     node->machine = *machine;
     int rc = init_core(node);
@@ -366,10 +369,26 @@ void raft_node_status(const struct raft_node *node, struct raft_node_status *ret
     };
 }
 
-const struct raft_member *raft_node_members(const struct raft_node *node, size_t *ret_count)
+const struct raft_configuration *raft_node_configuration(const struct raft_node *node)
 {
-    *ret_count = node->config.member_count;
-    return node->members;
+    return &node->configuration;
+}
+
+bool raft_node_member_status(const struct raft_node *node, uint64_t id,
+                             struct raft_member_status *ret)
+{
+    const struct raft_core *core = &node->core;
+    for (size_t i = 0; core->role == RAFT_LEADER && i < node->configuration.count; i++) {
+        const struct raft_peer *peer = &core->peers[i];
+        if (peer->id == id) {
+            bool is_self = id == node->config.id;
+            *ret =
+                (struct raft_member_status){.match_index = is_self ? core->persisted : peer->match,
+                                            .heard_at = {is_self ? core->now_us : peer->heard_us}};
+            return true;
+        }
+    }
+    return false;
 }
 
 uint64_t raft_node_cluster_id(const struct raft_node *node)
@@ -377,19 +396,19 @@ uint64_t raft_node_cluster_id(const struct raft_node *node)
     return node->config.cluster_id;
 }
 
-int raft_node_transfer(struct raft_node *node, uint64_t to_id)
+int raft_node_transfer(struct raft_node *node, uint64_t to_id, uint64_t cookie)
 {
-    (void)to_id;
-    struct raft_event event = {.type = RAFT_EVENT_TRANSFER, .now = node_now(node)};
+    (void)cookie;
+    struct raft_event event = {.type = RAFT_EVENT_TRANSFER, .now = node_now(node), .peer = to_id};
     return node_is_running(node) ? node_step(node, &event) : BASE_E_STATE;
 }
 
-int raft_node_change_members(struct raft_node *node, const struct raft_member *member,
-                             bool is_removed)
+int raft_node_change_members(struct raft_node *node, const struct raft_configuration *next,
+                             uint64_t cookie)
 {
-    (void)member;
-    (void)is_removed;
-    struct raft_event event = {.type = RAFT_EVENT_CHANGE_MEMBERS, .now = node_now(node)};
+    (void)cookie;
+    struct raft_event event = {
+        .type = RAFT_EVENT_CHANGE_MEMBERS, .now = node_now(node), .configuration = next};
     return node_is_running(node) ? node_step(node, &event) : BASE_E_STATE;
 }
 

@@ -8,6 +8,10 @@
  * _tick or a store completion. A callback may call propose, read, confirm and status, but not
  * receive, tick or destroy.
  *
+ * Two stores: `log` is written and flushed before anything is acknowledged; an entry is applied to
+ * `store` only after it is durable in `log` here. Applied state that is not durable at a crash is
+ * applied again from the log.
+ *
  * It allocates at creation only. It never logs; what a person should hear comes as a status.
  */
 #ifndef QUORATE_RAFT_NODE_H
@@ -19,6 +23,7 @@
 #include "proto/port_clock.h"
 #include "proto/port_net.h"
 #include "raft/core/types.h"
+#include "raft/port_snapshot.h"
 #include "raft/port_store.h"
 
 struct raft_node;
@@ -56,6 +61,15 @@ struct raft_machine {
      * BASE_E_CONFLICT (the store belongs to another node or cluster), or the store's error. May be
      * NULL. */
     void (*started)(void *ctx, int status);
+    /* Who belongs to the quorum has changed (raft_node_configuration). May be NULL. */
+    void (*members_changed)(void *ctx);
+    /* The state store holds another state than apply made: an image was installed (or, before
+     * `started`, loaded). Everything that was derived from it must be read again. `applied` goes on
+     * from the index after it. May be NULL. */
+    void (*restored)(void *ctx, uint64_t index);
+    /* The end of raft_node_transfer and raft_node_change_members: 0 when the other node leads, or
+     * the configuration is committed. May be NULL when neither is used. */
+    void (*changed)(void *ctx, uint64_t cookie, int status);
     /* The store has failed; the node neither votes, nor acknowledges, nor leads any more. The
      * process should stop with a clear word. Called once. May be NULL. */
     void (*halted)(void *ctx, int status);
@@ -65,8 +79,13 @@ struct raft_machine {
 struct raft_node_config {
     uint64_t cluster_id; /* same on all nodes, not 0; another cluster's frames are ignored */
     uint64_t id;         /* own id, one of members */
-    const struct raft_member *members; /* 1, 3 or 5; copied */
+    /* Members at the very first start (copied); later the store knows better. 0 of them: a node
+     * that joins: it waits for entries or an image from a leader, and never stands for election
+     * before it knows a configuration that has it as a voter. */
+    const struct raft_member *members;
     size_t member_count;
+    uint64_t log_keep_entries; /* 5000: kept behind what is durably applied, for slow peers */
+    uint64_t log_keep_bytes;   /* 16 MiB: and never more than this */
     uint32_t heartbeat_ms;     /* 50 */
     uint32_t election_min_ms;  /* 250; at least 3 heartbeats */
     uint32_t election_max_ms;  /* 500 */
@@ -82,8 +101,10 @@ struct raft_node_config {
 };
 
 struct raft_node_ports {
-    struct store_port store;
-    struct net_port net; /* links are node ids */
+    struct store_port log;         /* STORE_META (ids, hard state) and STORE_LOG */
+    struct store_port store;       /* the state: everything else */
+    struct snapshot_port snapshot; /* of the state store */
+    struct net_port net;           /* links are node ids */
     struct clock_port clock;
 };
 
@@ -93,7 +114,7 @@ struct raft_node_status {
     enum raft_role role;
     uint64_t term;
     uint64_t leader_id;   /* 0: unknown */
-    uint64_t first_index; /* of the log; 1 as long as it is never compacted */
+    uint64_t first_index; /* of the log */
     uint64_t last_index;
     uint64_t persisted_index; /* durable here */
     uint64_t commit_index;
@@ -155,15 +176,26 @@ MUST_CHECK int raft_node_confirm(struct raft_node *node, struct raft_confirm *co
 
 /* Before the node is started everything but is_started and is_halted is empty. */
 void raft_node_status(const struct raft_node *node, struct raft_node_status *ret);
-/* Present configuration: static for now; later the newest one in the log. Valid until the next call
- * into the node. */
-const struct raft_member *raft_node_members(const struct raft_node *node, size_t *ret_count);
+/* Present configuration: the newest in the log. Valid until the next call into the node. */
+const struct raft_configuration *raft_node_configuration(const struct raft_node *node);
+/* What the leader knows of one member. False when this node does not lead or does not know it. */
+struct raft_member_status {
+    uint64_t match_index;      /* durable there */
+    struct base_mono heard_at; /* last message from it; now for ourselves */
+    bool is_snapshot_under_way;
+};
+bool raft_node_member_status(const struct raft_node *node, uint64_t id,
+                             struct raft_member_status *ret);
 uint64_t raft_node_cluster_id(const struct raft_node *node);
 
-/* Seats of the next steps; BASE_E_UNSUPPORTED now. */
-MUST_CHECK int raft_node_transfer(struct raft_node *node, uint64_t to_id);
-MUST_CHECK int raft_node_change_members(struct raft_node *node, const struct raft_member *member,
-                                        bool is_removed);
+/* Hands leadership to a voter; machine->changed follows with the cookie. Errors of
+ * RAFT_EVENT_TRANSFER, BASE_E_STATE. */
+MUST_CHECK int raft_node_transfer(struct raft_node *node, uint64_t to_id, uint64_t cookie);
+/* Proposes a configuration one step away from the present one (one member added, removed, promoted,
+ * or with other addresses); machine->changed follows. Errors of RAFT_EVENT_CHANGE_MEMBERS. Whether
+ * the step is wise (who is up, who has caught up) is the caller's to check. */
+MUST_CHECK int raft_node_change_members(struct raft_node *node,
+                                        const struct raft_configuration *next, uint64_t cookie);
 
 /* For the simulator and for tests: the core behind it (raft/core/core.h), read only, once the node
  * is started. */

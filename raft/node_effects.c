@@ -132,6 +132,14 @@ static void carry_out(struct raft_node *node, struct raft_effect *effect)
     case RAFT_EFFECT_HALT:
         carry_halt(node, effect->status);
         break;
+    case RAFT_EFFECT_MEMBERS:
+    case RAFT_EFFECT_TRIM:
+    case RAFT_EFFECT_TRANSFER_ENDED:
+    case RAFT_EFFECT_SNAPSHOT:
+    case RAFT_EFFECT_CHUNK:
+    case RAFT_EFFECT_INSTALL:
+    case RAFT_EFFECT_DISCARD:
+        break;
     }
 }
 

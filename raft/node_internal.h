@@ -112,6 +112,7 @@ struct raft_node {
     uint32_t magic;
     struct raft_node_config config; /* with defaults filled in; members points into `members` */
     struct raft_member members[RAFT_MEMBERS_MAX];
+    struct raft_configuration configuration;
     struct raft_node_ports ports;
     struct raft_machine machine;
     bool is_start_asked;

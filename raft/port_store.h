@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Port: ordered byte tables with one write transaction per batch, run by one storage thread.
  *
- * Everything that a quorum node keeps (log, hard state, applied index, revisions, records) lives in
- * named tables of one store and is changed by jobs. The storage thread takes jobs in the order of
+ * Everything that a quorum node keeps lives in named tables and is changed by jobs. There are two
+ * stores behind this port: the log store (STORE_META with ids and hard state, STORE_LOG), whose
+ * every batch is one flush of an append-only file (raft/wal_store.c), and the state store (all
+ * other tables, and a STORE_META of its own with ids, applied index and configuration), which
+ * commits when somebody waits for it or some time has passed (raft/env_lmdb.c). An entry is applied
+ * only after it is durable in the log store, so the state never runs ahead of the log but by an
+ * installed snapshot. The storage thread takes jobs in the order of
  * submission, runs each inside one open write transaction, and commits when the queue is empty or
  * the batch is large (group commit); a crash leaves either all jobs of a batch or none of them, and
- * never a later batch without an earlier one. Implementations: raft/env_lmdb.c (LMDB),
- * raft/store_mem.c (memory; also the simulated disk).
+ * never a later batch without an earlier one. Implementations: raft/wal_store.c (append-only
+ * files), raft/env_lmdb.c (LMDB), raft/store_mem.c (memory; also the simulated disk).
  *
  * A job sees the effects of all jobs before it, committed or not.
  */
@@ -25,7 +30,9 @@ enum store_table {
     STORE_KV_REVS = 3, /* big-endian (main, sub) -> key, value, create, version, lease, tombstone */
     STORE_KV_INDEX = 4, /* (key, revision) -> nothing: history of one key in order */
     STORE_KV_LEASES = 5,
-    STORE_ARBITER = 6, /* cluster name -> epoch, revision, binary record (guarded swap) */
+    STORE_ARBITER = 6,       /* cluster name -> epoch, revision, binary record (guarded swap) */
+    STORE_KV_LEASE_KEYS = 7, /* (big-endian lease, key) -> nothing: what is attached to a lease */
+    STORE_AUTH = 8,          /* users, roles, whether enabled, auth revision */
     STORE_TABLE_COUNT
 };
 #define STORE_KEY_MAX 511 /* bytes, LMDB's compile-time limit */
@@ -44,6 +51,8 @@ struct store_txn_ops {
                 store_visit_fn *visit, void *ctx);
     int (*scan_back)(struct store_txn *txn, enum store_table table, struct slice before,
                      store_visit_fn *visit, void *ctx);
+    int (*del_range)(struct store_txn *txn, enum store_table table, struct slice from,
+                     struct slice before, uint64_t rows_max, uint64_t *ret_rows);
     int (*size)(struct store_txn *txn, uint64_t *ret_bytes, uint64_t *ret_bytes_used);
 };
 
@@ -82,6 +91,14 @@ static inline int store_scan_back(struct store_txn *txn, enum store_table table,
                                   struct slice before, store_visit_fn *visit, void *ctx)
 {
     return txn->ops->scan_back(txn, table, before, visit, ctx);
+}
+
+/* Removes rows with from <= key < before (empty `before`: to the last), at most rows_max of them
+ * (0: all), in ascending order; ret_rows (may be NULL): how many. */
+static inline int store_del_range(struct store_txn *txn, enum store_table table, struct slice from,
+                                  struct slice before, uint64_t rows_max, uint64_t *ret_rows)
+{
+    return txn->ops->del_range(txn, table, from, before, rows_max, ret_rows);
 }
 
 /* Size of the store as it stands on disk, and the part of it that is in use. */

@@ -341,6 +341,29 @@ static int mem_scan_back(struct store_txn *txn, enum store_table table_id, struc
     return rc > 0 ? 0 : rc;
 }
 
+static int mem_del_range(struct store_txn *txn, enum store_table table_id, struct slice from,
+                         struct slice before, uint64_t rows_max, uint64_t *ret_rows)
+{
+    struct table *table = &mem_of(txn)->tables[table_id];
+    uint64_t rows = 0;
+    int rc = 0;
+    while (rc == 0 && (rows_max == 0 || rows < rows_max)) {
+        struct node **links[LEVELS];
+        (void)seek(table, from, links);
+        const struct node *node = *links[0];
+        if (node == NULL ||
+            (before.len > 0 && slice_compare(value_slice(node->key), before) >= 0)) {
+            break;
+        }
+        rc = mem_del(txn, table_id, value_slice(node->key));
+        rows += rc == 0;
+    }
+    if (rc == 0 && ret_rows != NULL) {
+        *ret_rows = rows;
+    }
+    return rc;
+}
+
 static int mem_size(struct store_txn *txn, uint64_t *ret_bytes, uint64_t *ret_bytes_used)
 {
     uint64_t bytes = 0;
@@ -358,6 +381,7 @@ static const struct store_txn_ops mem_ops = {
     .del = mem_del,
     .scan = mem_scan,
     .scan_back = mem_scan_back,
+    .del_range = mem_del_range,
     .size = mem_size,
 };
 

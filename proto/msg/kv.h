@@ -11,7 +11,9 @@
 
 #include "base/slice.h"
 #include "base/types.h"
+#include "proto/msg/etcd.h"
 #include "proto/msg/kv_errors.h"
+#include "proto/msg/kv_pair.h"
 
 #define KV_REQUEST_MAX 1572864u /* bytes of one encoded write, 1.5 MiB; larger is refused */
 #define KV_TXN_OPS_MAX \
@@ -20,29 +22,6 @@
 #define KV_TXN_DEPTH_MAX 8u /* transactions inside each other */
 #define KV_KEY_MAX 480u     /* bytes; longer keys are refused with REQUEST_TOO_LARGE */
 #define KV_RESERVED_PREFIX "/quorate/" /* written by the arbiter alone, readable by all */
-
-/* mvccpb.KeyValue */
-struct kv_pair {
-    struct slice key;
-    int64_t create_revision;
-    int64_t mod_revision;
-    int64_t version;
-    struct slice value;
-    int64_t lease;
-};
-
-struct kv_pairs {
-    struct kv_pair *items;
-    size_t count;
-};
-
-/* etcdserverpb.ResponseHeader */
-struct kv_header {
-    uint64_t cluster_id;
-    uint64_t member_id;
-    int64_t revision;
-    uint64_t raft_term;
-};
 
 enum kv_sort_order { KV_SORT_NONE = 0, KV_SORT_ASCEND = 1, KV_SORT_DESCEND = 2 };
 enum kv_sort_target {
@@ -185,25 +164,6 @@ struct kv_op_response {
     };
 };
 
-struct kv_texts {
-    struct slice *items;
-    size_t count;
-};
-
-/* etcdserverpb.Member */
-struct kv_member {
-    uint64_t id;
-    struct slice name;
-    struct kv_texts peer_urls;
-    struct kv_texts client_urls;
-    bool is_learner;
-};
-
-struct kv_members {
-    struct kv_member *items;
-    size_t count;
-};
-
 struct kv_member_list {
     bool is_linearizable;
 };
@@ -266,49 +226,138 @@ struct kv_swap {
 #define KV_SWAP_BLOB_MAX 65536u
 #define KV_SWAP_PUTS_MAX 64u
 
-/* Kinds of requests; the values are the numbers of the union in the log entry
- * (proto/schema/command.proto). */
+/* Kinds of requests, one table: name, number, member and struct in struct kv_request, member and
+ * struct in struct kv_response. Numbers below 64 are those of the union in the log entry
+ * (proto/schema/command.proto; 20 to 22, 27 to 31 are other fields there) and never reused; kinds
+ * from 64 on never stand in the log. */
+#define KV_KINDS(X) \
+    X(RANGE, 1, range, kv_range, range, kv_range_response) \
+    X(PUT, 2, put, kv_put, put, kv_put_response) \
+    X(DELETE, 3, delete_range, kv_delete, delete_range, kv_delete_response) \
+    X(TXN, 4, txn, kv_txn, txn, kv_txn_response) \
+    X(SWAP, 5, swap, kv_swap, header_only, kv_header_response) \
+    X(COMPACT, 6, compact, kv_compact, header_only, kv_header_response) \
+    X(LEASE_GRANT, 7, lease_grant, kv_lease_grant, lease_grant, kv_lease_grant_response) \
+    X(LEASE_REVOKE, 8, lease_id, kv_lease_id, header_only, kv_header_response) \
+    X(LEASE_CHECKPOINT, 9, checkpoints, kv_lease_checkpoints, header_only, kv_header_response) \
+    X(ALARM, 10, alarm, kv_alarm, alarm, kv_alarm_response) \
+    X(AUTH_ENABLE, 11, empty, kv_empty, header_only, kv_header_response) \
+    X(AUTH_DISABLE, 12, empty, kv_empty, header_only, kv_header_response) \
+    X(AUTHENTICATE, 13, authenticate, kv_authenticate, authenticate, kv_authenticate_response) \
+    X(USER_ADD, 14, user_add, kv_user_add, header_only, kv_header_response) \
+    X(USER_DELETE, 15, name, kv_auth_name, header_only, kv_header_response) \
+    X(USER_PASSWORD, 16, user_password, kv_user_password, header_only, kv_header_response) \
+    X(USER_GRANT, 17, user_role, kv_user_role, header_only, kv_header_response) \
+    X(USER_REVOKE, 18, user_role, kv_user_role, header_only, kv_header_response) \
+    X(ROLE_ADD, 19, name, kv_auth_name, header_only, kv_header_response) \
+    X(ROLE_DELETE, 23, name, kv_auth_name, header_only, kv_header_response) \
+    X(ROLE_GRANT, 24, role_grant, kv_role_grant, header_only, kv_header_response) \
+    X(ROLE_REVOKE, 25, role_revoke, kv_role_revoke, header_only, kv_header_response) \
+    X(STATUS, 64, empty, kv_empty, status, kv_status_response) \
+    X(MEMBER_LIST, 65, member_list, kv_member_list, member_list, kv_member_list_response) \
+    X(LEASE_KEEP_ALIVE, 66, lease_id, kv_lease_id, keep_alive, kv_lease_keep_alive_response) \
+    X(LEASE_TTL, 67, lease_ttl, kv_lease_ttl, lease_ttl, kv_lease_ttl_response) \
+    X(LEASE_LEASES, 68, empty, kv_empty, leases, kv_lease_leases_response) \
+    X(HASH, 69, empty, kv_empty, hash, kv_hash_response) \
+    X(HASH_KV, 70, hash_kv, kv_hash_kv, hash_kv, kv_hash_kv_response) \
+    X(DEFRAGMENT, 71, empty, kv_empty, header_only, kv_header_response) \
+    X(MOVE_LEADER, 72, move_leader, kv_move_leader, header_only, kv_header_response) \
+    X(MEMBER_ADD, 73, member_add, kv_member_add, member_add, kv_member_add_response) \
+    X(MEMBER_REMOVE, 74, member_id, kv_member_id, member_list, kv_member_list_response) \
+    X(MEMBER_UPDATE, 75, member_update, kv_member_update, member_list, kv_member_list_response) \
+    X(MEMBER_PROMOTE, 76, member_id, kv_member_id, member_list, kv_member_list_response) \
+    X(AUTH_STATUS, 77, empty, kv_empty, auth_status, kv_auth_status_response) \
+    X(USER_GET, 78, name, kv_auth_name, names, kv_names_response) \
+    X(USER_LIST, 79, empty, kv_empty, names, kv_names_response) \
+    X(ROLE_GET, 80, name, kv_auth_name, role_get, kv_role_get_response) \
+    X(ROLE_LIST, 81, empty, kv_empty, names, kv_names_response)
+
+#define KV_KIND_FIRST_UNLOGGED 64u
+
 enum kv_kind {
     KV_KIND_NONE = 0,
-    KV_KIND_RANGE = 1,
-    KV_KIND_PUT = 2,
-    KV_KIND_DELETE = 3,
-    KV_KIND_TXN = 4,
-    KV_KIND_SWAP = 5,
-    KV_KIND_STATUS = 16, /* never in the log, here and below */
-    KV_KIND_MEMBER_LIST = 17,
+#define KV_KIND_ENUM(name, number, m, s, rm, rs) KV_KIND_##name = number,
+    KV_KINDS(KV_KIND_ENUM)
+#undef KV_KIND_ENUM
 };
 
 struct kv_request {
-    uint32_t kind; /* enum kv_kind; STATUS has no fields */
+    uint32_t kind; /* enum kv_kind */
     union {
+        struct kv_empty empty;
         struct kv_range range;
         struct kv_put put;
         struct kv_delete delete_range;
         struct kv_txn txn;
         struct kv_swap swap;
+        struct kv_compact compact;
+        struct kv_lease_grant lease_grant;
+        struct kv_lease_id lease_id;
+        struct kv_lease_ttl lease_ttl;
+        struct kv_lease_checkpoints checkpoints;
+        struct kv_alarm alarm;
+        struct kv_authenticate authenticate;
+        struct kv_user_add user_add;
+        struct kv_user_password user_password;
+        struct kv_user_role user_role;
+        struct kv_auth_name name;
+        struct kv_role_grant role_grant;
+        struct kv_role_revoke role_revoke;
+        struct kv_hash_kv hash_kv;
+        struct kv_move_leader move_leader;
         struct kv_member_list member_list;
+        struct kv_member_add member_add;
+        struct kv_member_id member_id;
+        struct kv_member_update member_update;
     };
 };
 
 struct kv_response {
-    uint32_t kind; /* enum kv_kind */
+    uint32_t kind; /* enum kv_kind, of the request */
     union {
         struct kv_range_response range;
         struct kv_put_response put;
         struct kv_delete_response delete_range;
         struct kv_txn_response txn;
+        struct kv_header_response header_only;
+        struct kv_lease_grant_response lease_grant;
+        struct kv_lease_keep_alive_response keep_alive;
+        struct kv_lease_ttl_response lease_ttl;
+        struct kv_lease_leases_response leases;
+        struct kv_alarm_response alarm;
+        struct kv_hash_response hash;
+        struct kv_hash_kv_response hash_kv;
+        struct kv_authenticate_response authenticate;
+        struct kv_auth_status_response auth_status;
+        struct kv_names_response names;
+        struct kv_role_get_response role_get;
         struct kv_status_response status;
         struct kv_member_list_response member_list;
+        struct kv_member_add_response member_add;
     };
+};
+
+/* Who asks, for etcd's own authentication; all zero when it is not enabled or the certificate's
+ * role alone decides. The walker has allowed the request against `auth_revision`: if that is not
+ * the store's any more the request is refused with AUTH_OLD_REVISION and decided anew. */
+struct kv_asker {
+    struct slice user; /* name, empty: none */
+    uint64_t auth_revision;
 };
 
 /* Body of a log entry: who asked (to be answered by that node in that life alone) and what for. */
 struct kv_command {
     uint64_t origin_node;
-    uint64_t origin_life;      /* random per start of a node, never 0 */
-    uint64_t request_id;       /* unique within (node, life) */
-    struct kv_request request; /* PUT, DELETE, TXN or SWAP */
+    uint64_t origin_life; /* random per start of a node, never 0 */
+    uint64_t request_id;  /* unique within (node, life) */
+    struct kv_asker asker;
+    /* 0, or the entry is void (answer LEADER_CHANGED, no effect) unless its own term is this one:
+     * what a leader decided by time or by leadership (an expiry, a checkpoint, a compaction). */
+    uint64_t guard_term;
+    /* Set by the leader that grants a lease or makes an id: the number to use when the request left
+     * it open. */
+    uint64_t chosen_id;
+    struct kv_request request; /* of a kind below KV_KIND_FIRST_UNLOGGED, not RANGE */
 };
 
 #endif

@@ -21,23 +21,56 @@
     X(REQUEST_TOO_LARGE, 3, "etcdserver: request is too large") \
     X(INVALID_COMPARE, 3, "quorate: unknown comparison in txn request") \
     X(MALFORMED, 3, "quorate: malformed request") \
+    X(BAD_MEMBER_URLS, 3, "etcdserver: given member URLs are invalid") \
+    X(USER_EMPTY, 3, "etcdserver: user name is empty") \
+    X(ROLE_EMPTY, 3, "etcdserver: role name is empty") \
+    X(AUTH_FAILED, 3, "etcdserver: authentication failed, invalid user ID or password") \
+    X(PERMISSION_NOT_GIVEN, 3, "etcdserver: permission not given") \
+    X(INVALID_AUTH_MANAGEMENT, 3, "etcdserver: invalid auth management") \
+    X(AUTH_OLD_REVISION, 3, "etcdserver: revision of auth store is old") \
     X(NEGATIVE_REVISION, 3, "quorate: revision is negative") \
     X(LEASE_NOT_FOUND, 5, "etcdserver: requested lease not found") \
+    X(MEMBER_NOT_FOUND, 5, "etcdserver: member not found") \
     X(PERMISSION_DENIED, 7, "etcdserver: permission denied") \
     X(NO_SPACE, 8, "etcdserver: mvcc: database space exceeded") \
     X(TOO_MANY_REQUESTS, 8, "etcdserver: too many requests") \
     /* For a write, the write itself has taken effect; only its answer cannot be shown. */ \
     X(RESPONSE_TOO_LARGE, 8, "quorate: response is too large, ask for less with a limit") \
     X(SWAP_VOID, 9, "quorate: the record has moved on, the swap is void") \
+    X(LEASE_EXISTS, 9, "etcdserver: lease already exists") \
+    X(MEMBER_EXISTS, 9, "etcdserver: member ID already exist") \
+    X(PEER_URL_EXISTS, 9, "etcdserver: Peer URLs already exists") \
+    X(UNSAFE_RECONFIGURATION, 9, \
+      "etcdserver: re-configuration failed due to not enough started members") \
+    X(NOT_LEARNER, 9, "etcdserver: can only promote a learner member") \
+    X(LEARNER_NOT_READY, 9, \
+      "etcdserver: can only promote a learner member which is in sync with leader") \
+    X(TOO_MANY_LEARNERS, 9, "etcdserver: too many learner members in cluster") \
+    X(ROOT_USER_MISSING, 9, "etcdserver: root user does not exist") \
+    X(ROOT_ROLE_MISSING, 9, "etcdserver: root user does not have root role") \
+    X(USER_EXISTS, 9, "etcdserver: user name already exists") \
+    X(USER_NOT_FOUND, 9, "etcdserver: user name not found") \
+    X(ROLE_EXISTS, 9, "etcdserver: role name already exists") \
+    X(ROLE_NOT_FOUND, 9, "etcdserver: role name not found") \
+    X(ROLE_NOT_GRANTED, 9, "etcdserver: role is not granted to the user") \
+    X(PERMISSION_NOT_GRANTED, 9, "etcdserver: permission is not granted to the role") \
+    X(AUTH_NOT_ENABLED, 9, "etcdserver: authentication is not enabled") \
+    X(LEARNER_UNSUPPORTED, 9, "etcdserver: rpc not supported for learner") \
+    X(BAD_TRANSFEREE, 9, "etcdserver: bad leader transferee") \
     X(NOT_LEADER, 9, "etcdserver: not leader") \
     X(COMPACTED, 11, "etcdserver: mvcc: required revision has been compacted") \
     X(FUTURE_REVISION, 11, "etcdserver: mvcc: required revision is a future revision") \
+    X(TTL_TOO_LARGE, 11, "etcdserver: too large lease TTL") \
     X(UNIMPLEMENTED, 12, "quorate: not implemented") \
     X(NO_LEADER, 14, "etcdserver: no leader") \
     X(LEADER_CHANGED, 14, "etcdserver: leader changed") \
     X(STOPPED, 14, "etcdserver: server stopped") \
     X(TIMEOUT, 14, "etcdserver: request timed out") \
-    X(TIMEOUT_LEADER, 14, "etcdserver: request timed out, possibly due to previous leader failure")
+    X(TIMEOUT_LEADER, 14, \
+      "etcdserver: request timed out, possibly due to previous leader failure") \
+    X(UNHEALTHY, 14, "etcdserver: unhealthy cluster") \
+    X(CORRUPT_CLUSTER, 15, "etcdserver: corrupt cluster") \
+    X(INVALID_TOKEN, 16, "etcdserver: invalid auth token")
 
 enum kv_error {
     KV_OK = 0,

@@ -13,13 +13,12 @@
 
 #define MSG_RAFT_ENTRIES_MAX 256 /* entries in one message */
 
-/* Numbers are never reused. 20 to 23 are kept for snapshot chunk and reply, timeout-now, and
- * metadata. */
+/* Numbers are never reused. */
 enum msg_raft_type {
     MSG_RAFT_NONE = 0,
     MSG_RAFT_PREVOTE = 1,       /* proposed_term, index and log_term of the last entry */
     MSG_RAFT_PREVOTE_REPLY = 2, /* proposed_term as asked, is_rejected */
-    MSG_RAFT_VOTE = 3,          /* index and log_term of the last entry */
+    MSG_RAFT_VOTE = 3,          /* index and log_term of the last entry; is_transfer */
     MSG_RAFT_VOTE_REPLY = 4,    /* is_rejected */
     MSG_RAFT_APPEND = 5,        /* index and log_term of the entry before, commit, entries */
     MSG_RAFT_APPEND_REPLY =
@@ -29,13 +28,20 @@ enum msg_raft_type {
     MSG_RAFT_COMMIT = 9,          /* commit; no reply */
     MSG_RAFT_READ = 10,           /* round: id of the question */
     MSG_RAFT_READ_REPLY = 11,     /* round as asked, index to wait for */
+    /* index and log_term of the state in the image; round: id of this transfer; offset; data;
+     * is_last. Handled by the glue, the core looks at the term and at who leads. */
+    MSG_RAFT_SNAPSHOT = 20,
+    /* round and index as sent; offset: of the byte wanted next; is_rejected: give this transfer up.
+     * After the last chunk it comes when the image is installed. */
+    MSG_RAFT_SNAPSHOT_REPLY = 21,
+    MSG_RAFT_TIMEOUT_NOW = 22, /* stand for election at once, without a pre-vote (T 3.10) */
     MSG_RAFT_TYPE_COUNT
 };
 
 enum msg_raft_entry_type {
     MSG_RAFT_ENTRY_DATA = 1,    /* of the state machine */
     MSG_RAFT_ENTRY_NOOP = 2,    /* first entry of a term, empty */
-    MSG_RAFT_ENTRY_MEMBERS = 3, /* seat: a configuration; refused for now */
+    MSG_RAFT_ENTRY_MEMBERS = 3, /* a whole configuration, raft/core/members.h */
 };
 
 struct msg_raft_entry {
@@ -47,6 +53,8 @@ struct msg_raft_entry {
 struct msg_raft {
     enum msg_raft_type type;
     bool is_rejected;
+    bool is_transfer; /* VOTE: asked for by the leader, who knows that it is replaced */
+    bool is_last;
     uint64_t cluster;
     uint64_t from;
     uint64_t to;
@@ -59,6 +67,8 @@ struct msg_raft {
     uint64_t received;
     uint64_t hint_index;
     uint64_t hint_term;
+    uint64_t offset;
+    struct slice data;
     uint32_t entry_count;
     const struct msg_raft_entry *entries; /* entry_count of them; the first has index + 1 */
 };

@@ -4,35 +4,7 @@
  * ascending numbers. */
 #include "proto/wire/kv.h"
 
-#include "proto/wire/pb.h"
-
-#define FIELD(number, kind, type, member) \
-    { \
-        number, WIRE_PB_##kind, WIRE_PB_IMPLICIT, offsetof(struct type, member), 0, NULL \
-    }
-#define ONEOF(number, kind, type, member, which) \
-    { \
-        number, WIRE_PB_##kind, WIRE_PB_ONEOF, offsetof(struct type, member), \
-            offsetof(struct type, which), NULL \
-    }
-#define NESTED(number, type, member, has, table) \
-    { \
-        number, WIRE_PB_MESSAGE, WIRE_PB_HAS, offsetof(struct type, member), \
-            offsetof(struct type, has), table \
-    }
-#define CHOICE(number, type, member, which, table) \
-    { \
-        number, WIRE_PB_MESSAGE, WIRE_PB_ONEOF, offsetof(struct type, member), \
-            offsetof(struct type, which), table \
-    }
-#define LIST(number, type, member, table) \
-    { \
-        number, WIRE_PB_MESSAGE_LIST, WIRE_PB_IMPLICIT, offsetof(struct type, member), 0, table \
-    }
-#define TABLE(type, fields) \
-    { \
-        sizeof(struct type), fields, BASE_COUNT_OF(fields) \
-    }
+#include "proto/wire/kv_tables.h"
 
 /* --- mvccpb and the common header --- */
 
@@ -41,7 +13,7 @@ static const struct wire_pb_field pair_fields[] = {
     FIELD(3, INT64, kv_pair, mod_revision), FIELD(4, INT64, kv_pair, version),
     FIELD(5, BYTES, kv_pair, value),        FIELD(6, INT64, kv_pair, lease),
 };
-static const struct wire_pb_message pair_table = TABLE(kv_pair, pair_fields);
+const struct wire_pb_message wire_kv_pair_table = TABLE(kv_pair, pair_fields);
 
 static const struct wire_pb_field header_fields[] = {
     FIELD(1, INT64, kv_header, cluster_id),
@@ -49,7 +21,7 @@ static const struct wire_pb_field header_fields[] = {
     FIELD(3, INT64, kv_header, revision),
     FIELD(4, INT64, kv_header, raft_term),
 };
-static const struct wire_pb_message header_table = TABLE(kv_header, header_fields);
+const struct wire_pb_message wire_kv_header_table = TABLE(kv_header, header_fields);
 
 /* --- KV --- */
 
@@ -68,15 +40,15 @@ static const struct wire_pb_field range_fields[] = {
     FIELD(12, INT64, kv_range, min_create_revision),
     FIELD(13, INT64, kv_range, max_create_revision),
 };
-static const struct wire_pb_message range_table = TABLE(kv_range, range_fields);
+const struct wire_pb_message wire_kv_range_table = TABLE(kv_range, range_fields);
 
 static const struct wire_pb_field range_response_fields[] = {
-    NESTED(1, kv_range_response, header, has_header, &header_table),
-    LIST(2, kv_range_response, kvs, &pair_table),
+    NESTED(1, kv_range_response, header, has_header, &wire_kv_header_table),
+    LIST(2, kv_range_response, kvs, &wire_kv_pair_table),
     FIELD(3, BOOL, kv_range_response, has_more),
     FIELD(4, INT64, kv_range_response, count),
 };
-static const struct wire_pb_message range_response_table =
+const struct wire_pb_message wire_kv_range_response_table =
     TABLE(kv_range_response, range_response_fields);
 
 static const struct wire_pb_field put_fields[] = {
@@ -87,13 +59,13 @@ static const struct wire_pb_field put_fields[] = {
     FIELD(5, BOOL, kv_put, is_ignore_value),
     FIELD(6, BOOL, kv_put, is_ignore_lease),
 };
-static const struct wire_pb_message put_table = TABLE(kv_put, put_fields);
+const struct wire_pb_message wire_kv_put_table = TABLE(kv_put, put_fields);
 
 static const struct wire_pb_field put_response_fields[] = {
-    NESTED(1, kv_put_response, header, has_header, &header_table),
-    NESTED(2, kv_put_response, prev_kv, has_prev_kv, &pair_table),
+    NESTED(1, kv_put_response, header, has_header, &wire_kv_header_table),
+    NESTED(2, kv_put_response, prev_kv, has_prev_kv, &wire_kv_pair_table),
 };
-static const struct wire_pb_message put_response_table =
+const struct wire_pb_message wire_kv_put_response_table =
     TABLE(kv_put_response, put_response_fields);
 
 static const struct wire_pb_field delete_fields[] = {
@@ -101,14 +73,14 @@ static const struct wire_pb_field delete_fields[] = {
     FIELD(2, BYTES, kv_delete, range_end),
     FIELD(3, BOOL, kv_delete, is_prev_kv),
 };
-static const struct wire_pb_message delete_table = TABLE(kv_delete, delete_fields);
+const struct wire_pb_message wire_kv_delete_table = TABLE(kv_delete, delete_fields);
 
 static const struct wire_pb_field delete_response_fields[] = {
-    NESTED(1, kv_delete_response, header, has_header, &header_table),
+    NESTED(1, kv_delete_response, header, has_header, &wire_kv_header_table),
     FIELD(2, INT64, kv_delete_response, deleted),
-    LIST(3, kv_delete_response, prev_kvs, &pair_table),
+    LIST(3, kv_delete_response, prev_kvs, &wire_kv_pair_table),
 };
-static const struct wire_pb_message delete_response_table =
+const struct wire_pb_message wire_kv_delete_response_table =
     TABLE(kv_delete_response, delete_response_fields);
 
 static const struct wire_pb_field compare_fields[] = {
@@ -126,30 +98,30 @@ static const struct wire_pb_field txn_fields[] = {
     LIST(2, kv_txn, then_ops, &op_table),
     LIST(3, kv_txn, else_ops, &op_table),
 };
-static const struct wire_pb_message txn_table = TABLE(kv_txn, txn_fields);
+const struct wire_pb_message wire_kv_txn_table = TABLE(kv_txn, txn_fields);
 
 static const struct wire_pb_field op_fields[] = {
-    CHOICE(KV_OP_RANGE, kv_op, range, kind, &range_table),
-    CHOICE(KV_OP_PUT, kv_op, put, kind, &put_table),
-    CHOICE(KV_OP_DELETE, kv_op, delete_range, kind, &delete_table),
-    CHOICE(KV_OP_TXN, kv_op, txn, kind, &txn_table),
+    CHOICE(KV_OP_RANGE, kv_op, range, kind, &wire_kv_range_table),
+    CHOICE(KV_OP_PUT, kv_op, put, kind, &wire_kv_put_table),
+    CHOICE(KV_OP_DELETE, kv_op, delete_range, kind, &wire_kv_delete_table),
+    CHOICE(KV_OP_TXN, kv_op, txn, kind, &wire_kv_txn_table),
 };
 static const struct wire_pb_message op_table = TABLE(kv_op, op_fields);
 
 static const struct wire_pb_message op_response_table;
 static const struct wire_pb_field txn_response_fields[] = {
-    NESTED(1, kv_txn_response, header, has_header, &header_table),
+    NESTED(1, kv_txn_response, header, has_header, &wire_kv_header_table),
     FIELD(2, BOOL, kv_txn_response, is_succeeded),
     LIST(3, kv_txn_response, responses, &op_response_table),
 };
-static const struct wire_pb_message txn_response_table =
+const struct wire_pb_message wire_kv_txn_response_table =
     TABLE(kv_txn_response, txn_response_fields);
 
 static const struct wire_pb_field op_response_fields[] = {
-    CHOICE(KV_OP_RANGE, kv_op_response, range, kind, &range_response_table),
-    CHOICE(KV_OP_PUT, kv_op_response, put, kind, &put_response_table),
-    CHOICE(KV_OP_DELETE, kv_op_response, delete_range, kind, &delete_response_table),
-    CHOICE(KV_OP_TXN, kv_op_response, txn, kind, &txn_response_table),
+    CHOICE(KV_OP_RANGE, kv_op_response, range, kind, &wire_kv_range_response_table),
+    CHOICE(KV_OP_PUT, kv_op_response, put, kind, &wire_kv_put_response_table),
+    CHOICE(KV_OP_DELETE, kv_op_response, delete_range, kind, &wire_kv_delete_response_table),
+    CHOICE(KV_OP_TXN, kv_op_response, txn, kind, &wire_kv_txn_response_table),
 };
 static const struct wire_pb_message op_response_table = TABLE(kv_op_response, op_response_fields);
 
@@ -162,22 +134,22 @@ static const struct wire_pb_field member_fields[] = {
     FIELD(4, BYTES_LIST, kv_member, client_urls),
     FIELD(5, BOOL, kv_member, is_learner),
 };
-static const struct wire_pb_message member_table = TABLE(kv_member, member_fields);
+const struct wire_pb_message wire_kv_member_table = TABLE(kv_member, member_fields);
 
 static const struct wire_pb_field member_list_fields[] = {
     FIELD(1, BOOL, kv_member_list, is_linearizable),
 };
-static const struct wire_pb_message member_list_table = TABLE(kv_member_list, member_list_fields);
+const struct wire_pb_message wire_kv_member_list_table = TABLE(kv_member_list, member_list_fields);
 
 static const struct wire_pb_field member_list_response_fields[] = {
-    NESTED(1, kv_member_list_response, header, has_header, &header_table),
-    LIST(2, kv_member_list_response, members, &member_table),
+    NESTED(1, kv_member_list_response, header, has_header, &wire_kv_header_table),
+    LIST(2, kv_member_list_response, members, &wire_kv_member_table),
 };
-static const struct wire_pb_message member_list_response_table =
+const struct wire_pb_message wire_kv_member_list_response_table =
     TABLE(kv_member_list_response, member_list_response_fields);
 
 static const struct wire_pb_field status_response_fields[] = {
-    NESTED(1, kv_status_response, header, has_header, &header_table),
+    NESTED(1, kv_status_response, header, has_header, &wire_kv_header_table),
     FIELD(2, BYTES, kv_status_response, version),
     FIELD(3, INT64, kv_status_response, db_size),
     FIELD(4, INT64, kv_status_response, leader),
@@ -188,7 +160,7 @@ static const struct wire_pb_field status_response_fields[] = {
     FIELD(9, INT64, kv_status_response, db_size_in_use),
     FIELD(10, BOOL, kv_status_response, is_learner),
 };
-static const struct wire_pb_message status_response_table =
+const struct wire_pb_message wire_kv_status_response_table =
     TABLE(kv_status_response, status_response_fields);
 
 /* --- grpc.health.v1 --- */
@@ -223,20 +195,48 @@ static const struct wire_pb_field swap_fields[] = {
     FIELD(7, BYTES, kv_swap, blob),
     LIST(8, kv_swap, puts, &swap_put_table),
 };
-static const struct wire_pb_message swap_table = TABLE(kv_swap, swap_fields);
+const struct wire_pb_message wire_kv_swap_table = TABLE(kv_swap, swap_fields);
 
 static const struct wire_pb_field command_fields[] = {
-    CHOICE(KV_KIND_PUT, kv_command, request.put, request.kind, &put_table),
-    CHOICE(KV_KIND_DELETE, kv_command, request.delete_range, request.kind, &delete_table),
-    CHOICE(KV_KIND_TXN, kv_command, request.txn, request.kind, &txn_table),
-    CHOICE(KV_KIND_SWAP, kv_command, request.swap, request.kind, &swap_table),
+    CHOICE(KV_KIND_PUT, kv_command, request.put, request.kind, &wire_kv_put_table),
+    CHOICE(KV_KIND_DELETE, kv_command, request.delete_range, request.kind, &wire_kv_delete_table),
+    CHOICE(KV_KIND_TXN, kv_command, request.txn, request.kind, &wire_kv_txn_table),
+    CHOICE(KV_KIND_SWAP, kv_command, request.swap, request.kind, &wire_kv_swap_table),
+    CHOICE(KV_KIND_COMPACT, kv_command, request.compact, request.kind, &wire_kv_compact_table),
+    CHOICE(KV_KIND_LEASE_GRANT, kv_command, request.lease_grant, request.kind,
+           &wire_kv_lease_grant_table),
+    CHOICE(KV_KIND_LEASE_REVOKE, kv_command, request.lease_id, request.kind,
+           &wire_kv_lease_id_table),
+    CHOICE(KV_KIND_LEASE_CHECKPOINT, kv_command, request.checkpoints, request.kind,
+           &wire_kv_lease_checkpoints_table),
+    CHOICE(KV_KIND_ALARM, kv_command, request.alarm, request.kind, &wire_kv_alarm_table),
+    CHOICE(KV_KIND_AUTH_ENABLE, kv_command, request.empty, request.kind, &wire_kv_empty_table),
+    CHOICE(KV_KIND_AUTH_DISABLE, kv_command, request.empty, request.kind, &wire_kv_empty_table),
+    CHOICE(KV_KIND_AUTHENTICATE, kv_command, request.authenticate, request.kind,
+           &wire_kv_authenticate_table),
+    CHOICE(KV_KIND_USER_ADD, kv_command, request.user_add, request.kind, &wire_kv_user_add_table),
+    CHOICE(KV_KIND_USER_DELETE, kv_command, request.name, request.kind, &wire_kv_auth_name_table),
+    CHOICE(KV_KIND_USER_PASSWORD, kv_command, request.user_password, request.kind,
+           &wire_kv_user_password_table),
+    CHOICE(KV_KIND_USER_GRANT, kv_command, request.user_role, request.kind,
+           &wire_kv_user_role_table),
+    CHOICE(KV_KIND_USER_REVOKE, kv_command, request.user_role, request.kind,
+           &wire_kv_user_role_table),
+    CHOICE(KV_KIND_ROLE_ADD, kv_command, request.name, request.kind, &wire_kv_auth_name_table),
     FIELD(20, INT64, kv_command, origin_node),
     FIELD(21, INT64, kv_command, origin_life),
     FIELD(22, INT64, kv_command, request_id),
+    CHOICE(KV_KIND_ROLE_DELETE, kv_command, request.name, request.kind, &wire_kv_auth_name_table),
+    CHOICE(KV_KIND_ROLE_GRANT, kv_command, request.role_grant, request.kind,
+           &wire_kv_role_grant_table),
+    CHOICE(KV_KIND_ROLE_REVOKE, kv_command, request.role_revoke, request.kind,
+           &wire_kv_role_revoke_table),
+    FIELD(27, BYTES, kv_command, asker.user),
+    FIELD(28, INT64, kv_command, asker.auth_revision),
+    FIELD(29, INT64, kv_command, guard_term),
+    FIELD(30, INT64, kv_command, chosen_id),
 };
 static const struct wire_pb_message command_table = TABLE(kv_command, command_fields);
-
-static const struct wire_pb_message empty_table = {0, NULL, 0};
 
 /* A message and where it stands in struct kv_request or kv_response. */
 struct kind_row {
@@ -247,20 +247,11 @@ struct kind_row {
     size_t response_offset;
 };
 
-static const struct kind_row kind_rows[] = {
-    {KV_KIND_RANGE, &range_table, offsetof(struct kv_request, range), &range_response_table,
-     offsetof(struct kv_response, range)},
-    {KV_KIND_PUT, &put_table, offsetof(struct kv_request, put), &put_response_table,
-     offsetof(struct kv_response, put)},
-    {KV_KIND_DELETE, &delete_table, offsetof(struct kv_request, delete_range),
-     &delete_response_table, offsetof(struct kv_response, delete_range)},
-    {KV_KIND_TXN, &txn_table, offsetof(struct kv_request, txn), &txn_response_table,
-     offsetof(struct kv_response, txn)},
-    {KV_KIND_STATUS, &empty_table, offsetof(struct kv_request, range), &status_response_table,
-     offsetof(struct kv_response, status)},
-    {KV_KIND_MEMBER_LIST, &member_list_table, offsetof(struct kv_request, member_list),
-     &member_list_response_table, offsetof(struct kv_response, member_list)},
-};
+#define KIND_ROW(name, number, member, type, response_member, response_type) \
+    {KV_KIND_##name, &wire_##type##_table, offsetof(struct kv_request, member), \
+     &wire_##response_type##_table, offsetof(struct kv_response, response_member)},
+static const struct kind_row kind_rows[] = {KV_KINDS(KIND_ROW)};
+#undef KIND_ROW
 
 static const struct kind_row *kind_find(uint32_t kind)
 {
@@ -336,7 +327,7 @@ int kv_wire_decode_command(struct slice bytes, struct base_arena *arena, struct 
 
 int kv_wire_encode_command(const struct kv_command *command, struct buf *out)
 {
-    if (command->request.kind < KV_KIND_PUT || command->request.kind > KV_KIND_SWAP) {
+    if (command->request.kind < KV_KIND_PUT || command->request.kind >= KV_KIND_FIRST_UNLOGGED) {
         return BASE_E_UNSUPPORTED;
     }
     return wire_pb_encode(&command_table, command, out);

@@ -209,6 +209,9 @@ static void dispatch(struct raft_core *core, struct raft_effects *effects, const
     case MSG_RAFT_READ_REPLY:
         raft_on_read_reply(core, effects, m);
         break;
+    case MSG_RAFT_SNAPSHOT:
+    case MSG_RAFT_SNAPSHOT_REPLY:
+    case MSG_RAFT_TIMEOUT_NOW:
     case MSG_RAFT_NONE:
     case MSG_RAFT_TYPE_COUNT:
         break;
@@ -314,6 +317,10 @@ static int step_by_type(struct raft_core *core, const struct raft_event *event,
         return 0;
     case RAFT_EVENT_TRANSFER:
     case RAFT_EVENT_CHANGE_MEMBERS:
+    case RAFT_EVENT_COMPACT:
+    case RAFT_EVENT_SNAPSHOT_ENDED:
+    case RAFT_EVENT_SNAPSHOT_RECEIVED:
+    case RAFT_EVENT_INSTALLED:
         return BASE_E_UNSUPPORTED;
     }
     return BASE_E_INVALID;

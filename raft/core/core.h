@@ -159,18 +159,32 @@ enum raft_event_type {
     RAFT_EVENT_PERSISTED,    /* id: this WRITE is durable */
     RAFT_EVENT_UNREACHABLE,  /* peer: a message to it could not be sent */
     RAFT_EVENT_STORE_FAILED, /* status */
-    RAFT_EVENT_TRANSFER,     /* seats: BASE_E_UNSUPPORTED */
+    /* peer: hand leadership to this voter (T 3.10). Ends with TRANSFER_ENDED. BASE_E_NOTLEADER,
+     * BASE_E_INVALID (no voter, or ourselves), BASE_E_BUSY (another transfer is under way). */
+    RAFT_EVENT_TRANSFER,
+    /* configuration, bytes: propose it as a MEMBERS entry. BASE_E_NOTLEADER; BASE_E_STATE: no entry
+     * of the own term is committed yet (the erratum of T 4.1); BASE_E_BUSY: the last change is not
+     * committed yet, or a transfer is under way; BASE_E_INVALID: more than one step away, no voter
+     * left. */
     RAFT_EVENT_CHANGE_MEMBERS,
+    /* index: everything up to it is applied, durably so in the state store, and the log may forget
+     * it. Answered by TRIM; never beyond `applied` that the caller knows to be durable. */
+    RAFT_EVENT_COMPACT,
+    RAFT_EVENT_SNAPSHOT_ENDED,    /* peer, index, status: the transfer that SNAPSHOT asked for */
+    RAFT_EVENT_SNAPSHOT_RECEIVED, /* index, term: a whole image from this term's leader is here */
+    RAFT_EVENT_INSTALLED, /* index, term, configuration: durable in both stores; or status */
 };
 
 struct raft_event {
     enum raft_event_type type;
     struct base_mono now;
     const struct msg_raft *message;
+    const struct raft_configuration *configuration;
     size_t bytes;
     uint64_t term;
     uint64_t vote;
     uint64_t id;
+    uint64_t index;
     uint64_t peer;
     int status;
 };
@@ -190,7 +204,16 @@ enum raft_effect_type {
     RAFT_EFFECT_READ_READY, /* id: reads up to this ticket may be served at `index` */
     RAFT_EFFECT_READ_LOST,  /* all reads and confirmations not yet answered */
     RAFT_EFFECT_ROLE,       /* role, term or leader changed */
-    RAFT_EFFECT_HALT,       /* status */
+    RAFT_EFFECT_MEMBERS,    /* core->configuration changed: by an entry, its removal, or an image */
+    RAFT_EFFECT_TRIM,       /* index: stored entries up to it may be removed */
+    RAFT_EFFECT_TRANSFER_ENDED, /* status: 0, the peer leads; else it did not come about */
+    /* id: this peer lacks entries that the log no longer has: send it an image. Asked once; the
+     * caller serves one peer after the other and reports SNAPSHOT_ENDED for each. */
+    RAFT_EFFECT_SNAPSHOT,
+    RAFT_EFFECT_CHUNK,   /* the SNAPSHOT message in hand is of this term's leader: take it in */
+    RAFT_EFFECT_INSTALL, /* index, term: install the image, then report INSTALLED */
+    RAFT_EFFECT_DISCARD, /* the image is not wanted (any more) */
+    RAFT_EFFECT_HALT,    /* status */
 };
 
 struct raft_effect {

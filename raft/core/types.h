@@ -20,11 +20,19 @@ enum raft_role {
 /* One quorum node as everybody knows it. */
 struct raft_member {
     uint64_t id;     /* never 0; below 2^63, so that tools which print it as signed are right */
-    bool is_learner; /* receives entries, does not count; always false for now */
-    struct base_name name;
+    bool is_learner; /* receives entries, does not count */
+    struct base_name name; /* empty until the member has started for the first time */
     struct base_text peer_url;
     uint8_t client_url_count;
     struct base_text client_urls[RAFT_CLIENT_URLS_MAX];
+};
+
+/* Who belongs to the quorum, from log index `index` on (0: given at the first start). In force as
+ * soon as the entry stands in the log, committed or not (T 4.1). Ids are unique. */
+struct raft_configuration {
+    uint64_t index;
+    uint32_t count; /* 1 to RAFT_MEMBERS_MAX, one voter at least */
+    struct raft_member members[RAFT_MEMBERS_MAX];
 };
 
 #endif

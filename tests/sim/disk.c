@@ -190,6 +190,24 @@ static int txn_scan_back(struct store_txn *txn, enum store_table table, struct s
     return 0;
 }
 
+static int txn_del_range(struct store_txn *txn, enum store_table table, struct slice from,
+                         struct slice before, uint64_t rows_max, uint64_t *ret_rows)
+{
+    struct disk *d = disk_of(txn);
+    struct table *t = &d->tables[table];
+    size_t at = from.len == 0 ? 0 : lower_bound(t, from);
+    uint64_t rows = 0;
+    while (at < t->count && (rows_max == 0 || rows < rows_max) &&
+           (before.len == 0 || slice_compare(row_key(&t->rows[at]), before) < 0)) {
+        remember(d, table, true, remove_at(t, at));
+        rows++;
+    }
+    if (ret_rows != NULL) {
+        *ret_rows = rows;
+    }
+    return 0;
+}
+
 static int txn_size(struct store_txn *txn, uint64_t *ret_bytes, uint64_t *ret_bytes_used)
 {
     uint64_t rows = 0;
@@ -200,8 +218,8 @@ static int txn_size(struct store_txn *txn, uint64_t *ret_bytes, uint64_t *ret_by
     return 0;
 }
 
-static const struct store_txn_ops ops = {txn_get,  txn_put,       txn_del,
-                                         txn_scan, txn_scan_back, txn_size};
+static const struct store_txn_ops ops = {txn_get,       txn_put,       txn_del, txn_scan,
+                                         txn_scan_back, txn_del_range, txn_size};
 
 static void commit(struct disk *d)
 {

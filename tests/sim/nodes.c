@@ -408,7 +408,8 @@ static void open_raft(struct node *n)
         .election_max_ms = s->election_max_ms,
         .seed = base_rand_next(&n->rand),
     };
-    struct raft_node_ports ports = {disk_port(n->disk), {n, port_send}, clock_port_of(&n->clock)};
+    struct raft_node_ports ports = {
+        .store = disk_port(n->disk), .net = {n, port_send}, .clock = clock_port_of(&n->clock)};
     struct raft_machine machine = {
         .ctx = n,
         .apply = machine_apply,

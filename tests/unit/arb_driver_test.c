@@ -107,7 +107,7 @@ static void node_up(void)
                                     .role_changed = on_role};
     struct raft_node_config rc = {
         .cluster_id = 9, .id = NODE, .members = members, .member_count = 1, .seed = w.life};
-    struct raft_node_ports ports = {ko.store, net, clock};
+    struct raft_node_ports ports = {.store = ko.store, .net = net, .clock = clock};
     struct raft_machine machine;
     assert_int_equal(kv_service_open(&ko, &w.service), 0);
     kv_service_machine(w.service, &machine);

@@ -21,7 +21,7 @@ static uint8_t second[BYTES];
 
 static const ProtobufCMessageDescriptor *descriptor_of(enum kv_kind kind, bool is_response)
 {
-    switch (kind) {
+    switch ((uint32_t)kind) {
     case KV_KIND_RANGE:
         return is_response ? &etcdserverpb__range_response__descriptor
                            : &etcdserverpb__range_request__descriptor;
@@ -40,8 +40,7 @@ static const ProtobufCMessageDescriptor *descriptor_of(enum kv_kind kind, bool i
     case KV_KIND_MEMBER_LIST:
         return is_response ? &etcdserverpb__member_list_response__descriptor
                            : &etcdserverpb__member_list_request__descriptor;
-    case KV_KIND_NONE:
-    case KV_KIND_SWAP:
+    default:
         break;
     }
     return &quorate__log__command__descriptor;
