@@ -27,9 +27,15 @@
 #define BATCH_BYTES_MAX ((size_t)4 << 20) /* bytes written in one commit, about */
 
 static const char *const table_names[STORE_TABLE_COUNT] = {
-    [STORE_META] = "meta",       [STORE_LOG] = "log",           [STORE_KV_CURRENT] = "kv_current",
-    [STORE_KV_REVS] = "kv_revs", [STORE_KV_INDEX] = "kv_index", [STORE_KV_LEASES] = "kv_leases",
+    [STORE_META] = "meta",
+    [STORE_LOG] = "log",
+    [STORE_KV_CURRENT] = "kv_current",
+    [STORE_KV_REVS] = "kv_revs",
+    [STORE_KV_INDEX] = "kv_index",
+    [STORE_KV_LEASES] = "kv_leases",
     [STORE_ARBITER] = "arbiter",
+    [STORE_KV_LEASE_KEYS] = "kv_lease_keys",
+    [STORE_AUTH] = "auth",
 };
 
 struct env_lmdb {
