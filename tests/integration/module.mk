@@ -1,7 +1,7 @@
 # Scenarios against real processes of the release programs.
 CHECK_STEPS += quorum-check postgresql-check
 SCENARIO_PROGRAMS := quorated quorate-agent-postgresql quorate-guard kv pgload kvload
-.PHONY: quorum-check postgresql-check scenario-programs
+.PHONY: patroni-check quorum-check postgresql-check scenario-programs
 scenario-programs:
 	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(SCENARIO_PROGRAMS),build/release/bin/$(p))
 
@@ -12,3 +12,6 @@ quorum-check: scenario-programs ## Three real quorum nodes: kill -9 under load [
 SCENARIOS ?=
 postgresql-check: scenario-programs ## A real cluster broken in many ways [SCENARIOS="name ..."] [LONG=1]
 	@BIN=build/release/bin LONG=$(LONG) bash tests/integration/postgresql/run.sh $(SCENARIOS)
+
+patroni-check: scenario-programs ## Debian's Patroni with its etcd3 section pointed at three quorum nodes [PEER=etcd]
+	@BIN=build/release/bin PEER=$(PEER) bash tests/integration/patroni/run.sh
