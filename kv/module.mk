@@ -1,4 +1,4 @@
-KV_GLUE := kv/service.c kv/service_apply.c kv/service_read.c
+KV_GLUE := kv/service.c kv/service_apply.c kv/service_members.c kv/service_read.c
 LIB_glue += $(KV_GLUE) raft/store_mem.c
 LIB_store += raft/env_lmdb.c
 KV_TEST_SUPPORT := tests/unit/kv_support.c tests/support/panic.c

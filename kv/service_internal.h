@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "kv/core/apply.h"
 #include "kv/service.h"
+#include "kv/service_members.h"
 #include "raft/node.h"
 
 #define SERVICE_MAGIC UINT32_C(0x6b767376)
@@ -88,6 +89,8 @@ struct kv_service {
     /* The storage thread's own. */
     struct kv_scratch scratch;
     struct base_arena decode;
+
+    struct service_members members;
 
     void *memory;
 };
