@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store port over LMDB: one environment, one storage thread.
+/* The state store: the store port over LMDB, one environment, one storage thread; and images of it.
  *
- * The thread runs jobs in the order of submission inside one open write transaction and commits
- * when the queue is empty or the batch is large. Completions go back to the loop thread: `notify`
+ * The thread runs jobs in the order of submission inside one open write transaction. It commits as
+ * soon as a job that wants to be durable has run and the queue is empty; without such a job, when
+ * commit_lazy_ms have passed since the first change, or the changes are large, or at the end. While
+ * nothing has changed nothing wakes up. Completions go back to the loop thread: `notify`
  * is called from the storage thread (uv_async_send or a write to an eventfd), and the loop thread
  * then calls env_lmdb_complete. Every commit is flushed; MDB_NOSYNC, MDB_WRITEMAP and DUPSORT are
  * never used. After the first error every job fails with it, and `fatal` is called once: the
@@ -14,12 +16,17 @@
 #ifndef QUORATE_RAFT_ENV_LMDB_H
 #define QUORATE_RAFT_ENV_LMDB_H
 
+#include "raft/port_snapshot.h"
 #include "raft/port_store.h"
 
 #define ENV_LMDB_MAP_DEFAULT (UINT64_C(1) << 30) /* bytes: what the file may grow to */
 #define ENV_LMDB_QUOTA_DEFAULT \
     (UINT64_C(512) << 20) /* bytes in use above which client writes are refused */
 #define ENV_LMDB_MAP_MIN (UINT64_C(1) << 20)
+#define ENV_LMDB_COMMIT_LAZY_MS 100u /* for a state store whose log is elsewhere */
+#define ENV_LMDB_COMMIT_BYTES_DEFAULT (UINT64_C(4) << 20)
+#define ENV_LMDB_COMMIT_PAGES_DEFAULT 1024u
+#define ENV_LMDB_IMAGE_RATE_DEFAULT (UINT64_C(64) << 20)
 #define ENV_LMDB_ERROR_MAX 256
 
 struct env_lmdb;
@@ -27,6 +34,14 @@ struct env_lmdb;
 struct env_lmdb_options {
     const char *directory; /* exists, writable; copied */
     uint64_t map_bytes;    /* 0: default */
+    /* How long a change may wait for its commit while nobody asks for it. 0: not at all. */
+    uint32_t commit_lazy_ms;
+    /* Bytes changed, and pages that LMDB keeps in memory for them, at which it commits all the
+     * same; 0: defaults. */
+    uint64_t commit_bytes;
+    uint32_t commit_pages;
+    /* Bytes a second that making and reading images may take from the disk; 0: default. */
+    uint64_t image_bytes_per_s;
     void *ctx;
     /* Storage thread: completions wait. Called at most once until env_lmdb_complete was called. */
     void (*notify)(void *ctx);
@@ -42,6 +57,9 @@ struct env_lmdb_options {
 MUST_CHECK int env_lmdb_open(const struct env_lmdb_options *options, struct env_lmdb **ret,
                              char *ret_text);
 struct store_port env_lmdb_port(struct env_lmdb *env);
+/* Images of this store, made by a worker thread that is started with the first of them; its
+ * completions come from env_lmdb_complete too. Files: image-out.tmp, image-in.tmp, store.new. */
+struct snapshot_port env_lmdb_snapshot_port(struct env_lmdb *env);
 
 /* Calls `done` of the jobs whose work has ended; returns how many. */
 size_t env_lmdb_complete(struct env_lmdb *env);

@@ -9,6 +9,7 @@
 #ifndef QUORATE_RAFT_STORE_MEM_H
 #define QUORATE_RAFT_STORE_MEM_H
 
+#include "raft/port_snapshot.h"
 #include "raft/port_store.h"
 
 struct store_mem;
@@ -20,6 +21,16 @@ struct store_mem *store_mem_destroy(struct store_mem *mem);
 /* The port to hand to raft/node.c and kv/service.c; valid as long as the store, also across
  * crashes. */
 struct store_port store_mem_port(struct store_mem *mem);
+
+/* Images of the store, in memory. Nothing happens by itself here either: each call waits until
+ * store_mem_snapshot_step; its `done` comes with the next store_mem_complete. A crash forgets
+ * images being made or received, and an installation that was not finished. */
+struct snapshot_port store_mem_snapshot_port(struct store_mem *mem);
+/* One step of the oldest call: an installation takes two, with the change of the store in the
+ * second, and waits until all jobs submitted before it have run. False when there was none. */
+bool store_mem_snapshot_step(struct store_mem *mem);
+/* Calls not yet finished. */
+size_t store_mem_snapshot_pending(const struct store_mem *mem);
 
 /* Called once, from store_mem_complete, when the store has failed. */
 void store_mem_on_fatal(struct store_mem *mem, void (*fatal)(void *ctx, int status), void *ctx);
