@@ -4,10 +4,12 @@
 
 #include "base/assert.h"
 #include "base/crc32c.h"
+#include "raft/core/members.h"
 
 #define KEY_IDS SLICE_LIT("raft.ids")
 #define KEY_STATE SLICE_LIT("raft.state")
 #define KEY_APPLIED SLICE_LIT("raft.applied")
+#define KEY_MEMBERS SLICE_LIT("raft.members")
 
 static struct slice key_of(uint64_t index, uint8_t memory[8])
 {
@@ -139,6 +141,38 @@ int log_store_load_state(struct store_txn *txn, struct log_store_state *ret)
         *ret = state;
     }
     return rc;
+}
+
+int log_store_save_members(struct store_txn *txn, const struct raft_configuration *configuration)
+{
+    uint8_t memory[12 + RAFT_MEMBERS_BYTES_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    buf_put_u64_be(&b, configuration->index);
+    int rc = raft_members_encode(configuration, &b);
+    buf_put_u32_be(&b, base_crc32c(0, buf_slice(&b)));
+    return rc != 0 ? rc : store_put(txn, STORE_META, KEY_MEMBERS, buf_slice(&b));
+}
+
+int log_store_load_members(struct store_txn *txn, struct raft_configuration *ret)
+{
+    struct slice value = SLICE_EMPTY;
+    int rc = store_get(txn, STORE_META, KEY_MEMBERS, &value);
+    if (rc != 0) {
+        return rc;
+    }
+    struct slice rest = value;
+    struct slice bytes = SLICE_EMPTY;
+    uint64_t index = 0;
+    uint32_t checksum = 0;
+    if (value.len < 12 || slice_take_u64_be(&rest, &index) != 0 ||
+        slice_take_bytes(&rest, value.len - 12, &bytes) != 0 ||
+        slice_take_u32_be(&rest, &checksum) != 0 ||
+        checksum != base_crc32c(0, slice_from(value.data, value.len - 4))) {
+        return BASE_E_CORRUPT;
+    }
+    rc = raft_members_decode(bytes, ret);
+    ret->index = index;
+    return rc == BASE_E_PROTO ? BASE_E_CORRUPT : rc;
 }
 
 int log_store_check_ids(struct store_txn *txn, uint64_t cluster, uint64_t node)

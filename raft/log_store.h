@@ -11,6 +11,7 @@
 #define QUORATE_RAFT_LOG_STORE_H
 
 #include "proto/msg/raft.h"
+#include "raft/core/types.h"
 #include "raft/port_store.h"
 
 #define LOG_STORE_FORMAT 1u
@@ -38,6 +39,12 @@ MUST_CHECK int log_store_save_state(struct store_txn *txn, uint64_t term, uint64
 MUST_CHECK int log_store_save_applied(struct store_txn *txn, uint64_t index, uint64_t term);
 /* What is not there reads as 0. BASE_E_CORRUPT. */
 MUST_CHECK int log_store_load_state(struct store_txn *txn, struct log_store_state *ret);
+/* The configuration of the applied state, with its index, in the state store: "raft.members" (index
+ * u64, bytes of raft/core/members.h, crc32c). BASE_E_NOTFOUND: none yet; BASE_E_CORRUPT,
+ * BASE_E_UNSUPPORTED. */
+MUST_CHECK int log_store_save_members(struct store_txn *txn,
+                                      const struct raft_configuration *configuration);
+MUST_CHECK int log_store_load_members(struct store_txn *txn, struct raft_configuration *ret);
 /* Writes the ids into a new store, or compares. BASE_E_CONFLICT: another cluster's or node's;
  * BASE_E_UNSUPPORTED: another format. */
 MUST_CHECK int log_store_check_ids(struct store_txn *txn, uint64_t cluster, uint64_t node);

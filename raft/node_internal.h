@@ -5,6 +5,7 @@
  * node_effects.c  carries out the core's effects, sends frames
  * node_jobs.c     store jobs: load, hard state, writes, apply, entries for a peer far behind
  * node_queue.c    proposals, reads and confirmations that wait, and the callbacks of their ends
+ * node_snapshot.c images: sending them to a peer, taking one in
  */
 #ifndef QUORATE_RAFT_NODE_INTERNAL_H
 #define QUORATE_RAFT_NODE_INTERNAL_H
@@ -14,6 +15,7 @@
 #include "raft/entry_ring.h"
 #include "raft/log_store.h"
 #include "raft/node.h"
+#include "raft/node_snapshot.h"
 
 #define NODE_MAGIC 0x71726e31u
 #define NODE_BATCH_MAX MSG_RAFT_ENTRIES_MAX /* entries in one write, apply or message */
@@ -139,6 +141,7 @@ struct raft_node {
     struct node_apply_job apply;
     struct node_fetch_job fetches[RAFT_MEMBERS_MAX];
     struct node_poke_job poke;
+    struct node_snapshot snapshot;
 
     struct node_fifo proposals;
     struct node_proposal *proposal_list;
@@ -186,6 +189,35 @@ void node_submit_write(struct raft_node *node, const struct raft_effect *effect)
 void node_submit_apply(struct raft_node *node);
 void node_submit_fetch(struct raft_node *node, const struct msg_raft *message);
 void node_submit_poke(struct raft_node *node);
+
+/* node_snapshot.c. The first six are called from inside a step: they may begin jobs of the port and
+ * send (node_send), but must not call node_step, which is for the ends of those jobs.
+ *
+ * Leader: `peer` lacks entries that the log no longer has (asked once until SNAPSHOT_ENDED). */
+void node_snapshot_wanted(struct raft_node *node, uint64_t peer);
+/* Follower: a SNAPSHOT message of this term's leader. message->data is valid until node_send. When
+ * the whole image is here: RAFT_EVENT_SNAPSHOT_RECEIVED. */
+void node_snapshot_chunk(struct raft_node *node, const struct msg_raft *message);
+/* Follower: install what was received (import_install), then call node_installed. Nothing is
+ * applied meanwhile. */
+void node_snapshot_install(struct raft_node *node, uint64_t index, uint64_t term);
+/* Follower: what was received, or is being received, is not wanted. */
+void node_snapshot_discard(struct raft_node *node);
+/* Role, term, leader or configuration changed: transfers of another term, to members that are gone,
+ * or from another leader end. */
+void node_snapshot_role_changed(struct raft_node *node);
+/* The node has halted, or is freed: nothing will be told it any more. */
+void node_snapshot_end(struct raft_node *node);
+/* Follower, after node_installed: the log begins behind the image now (0), or why not. Time for the
+ * answer to the leader. From inside no step. */
+void node_snapshot_installed(struct raft_node *node, uint64_t index, int status);
+/* Leader: a SNAPSHOT_REPLY of this term from a member. From inside no step. */
+void node_snapshot_reply(struct raft_node *node, const struct msg_raft *message);
+/* The log keeps what comes behind this index for a transfer under way; UINT64_MAX: none. */
+uint64_t node_snapshot_keeps(const struct raft_node *node);
+/* node_image.c, called by node_snapshot.c: the end of import_install. With 0 `info` tells what the
+ * state store holds now; the log is reset to it, durably, and the core told. */
+void node_installed(struct raft_node *node, const struct snapshot_info *info, int status);
 
 /* node_queue.c */
 void node_proposal_add(struct raft_node *node, uint64_t index, uint64_t cookie);
