@@ -98,6 +98,8 @@ struct raft_node_config {
     size_t result_bytes_max;   /* 2 MiB: one result of apply */
     uint32_t proposals_max;    /* 4096: not yet applied */
     uint32_t reads_max;        /* 4096: raft_node_read not yet answered */
+    uint32_t snapshot_chunk_bytes; /* 256 KiB, and at most that: of an image, in one message */
+    uint64_t snapshot_bytes_per_s; /* 32 MiB: how fast images are sent, all together */
 };
 
 struct raft_node_ports {

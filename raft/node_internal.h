@@ -215,6 +215,9 @@ void node_snapshot_installed(struct raft_node *node, uint64_t index, int status)
 void node_snapshot_reply(struct raft_node *node, const struct msg_raft *message);
 /* The log keeps what comes behind this index for a transfer under way; UINT64_MAX: none. */
 uint64_t node_snapshot_keeps(const struct raft_node *node);
+/* Retries, timeouts and throttle: from inside no step; and when that is wanted. */
+void node_snapshot_tick(struct raft_node *node);
+struct base_mono node_snapshot_deadline(const struct raft_node *node);
 /* node_image.c, called by node_snapshot.c: the end of import_install. With 0 `info` tells what the
  * state store holds now; the log is reset to it, durably, and the core told. */
 void node_installed(struct raft_node *node, const struct snapshot_info *info, int status);
