@@ -1,6 +1,6 @@
 BINARIES += quorated
 BIN_quorated := arbiter/main_quorated.c arbiter/quorated/node.c arbiter/quorated/pages.c arbiter/quorated/settings.c \
-  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/show.c kv/api/etcd_grpc.c
+  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/show.c
 LIBS_quorated := store glue io wire cores base
 PKG_quorated := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
 LDL_quorated := -lpthread

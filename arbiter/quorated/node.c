@@ -17,7 +17,7 @@
 #include "arbiter/api/databases.h"
 #include "arbiter/driver.h"
 #include "arbiter/quorated/pages.h"
-#include "kv/api/etcd_grpc.h"
+#include "kv/api/api.h"
 #include "proto/io/daemon.h"
 #include "raft/env_lmdb.h"
 
@@ -39,7 +39,7 @@ struct quorated {
     struct raft_node *node;
     struct arb_driver *arbiter;
     struct arb_api *databases;
-    struct kv_api *api;
+    struct api *api;
     struct quorated_pages pages;
     struct io_server *server;
     struct io_server *metrics;
@@ -407,28 +407,30 @@ static int open_servers(struct quorated *q)
 {
     struct io_why why = {""};
     const struct quorated_settings *s = q->settings;
-    const struct kv_api_options api = {
-        .service = q->service,
-        .is_insecure = s->is_insecure,
-        .is_healthy = is_healthy,
-        .ctx = q,
-        .next = arb_api_handler(q->databases),
-    };
-    if (kv_api_new(&api, &q->api) != 0) {
-        return -1;
-    }
     q->pages.node = q->node;
     q->pages.service = q->service;
     q->pages.links = q->links;
     q->pages.name = s->name;
     const struct io_http_handler pages = quorated_pages_handler(&q->pages);
-    const struct io_grpc_handler grpc = kv_api_handler(q->api);
+    const struct api_options api = {
+        .service = q->service,
+        .is_insecure = s->is_insecure,
+        .cluster_id = s->cluster_id,
+        .member_id = s->node_id,
+        .ctx = q,
+        .is_healthy = is_healthy,
+        .next = arb_api_handler(q->databases),
+        .pages = pages,
+    };
+    if (api_open(&api, &q->api) != 0) {
+        return -1;
+    }
+    const struct io_grpc_handler grpc = api_grpc(q->api);
     struct io_server_options options = {
         .address = s->client_listen, .tls = q->api_tls, .http = &pages, .grpc = &grpc};
     if (io_server_new(q->loop, &options, &q->server, &why) != 0) {
         return fail("cannot serve the public API", &why);
     }
-    kv_api_set_server(q->api, q->server);
     arb_api_set_server(q->databases, q->server);
     if (!s->has_metrics) {
         return 0;
@@ -452,6 +454,7 @@ static void service_time(void *ctx)
 {
     struct quorated *q = ctx;
     kv_service_tick(q->service, io_now());
+    api_tick(q->api, io_now());
     io_timer_start_in_us(&q->service_timer, SERVICE_TICK_US);
 }
 
@@ -561,16 +564,13 @@ static void close_all(struct quorated *q)
     stop_time(q);
     q->server = io_server_free(q->server);
     q->metrics = io_server_free(q->metrics);
-    if (q->api != NULL) {
-        kv_api_set_server(q->api, NULL);
-    }
     q->store = env_lmdb_close(q->store);
     q->databases = arb_api_free(q->databases);
     q->arbiter = arb_driver_close(q->arbiter);
     if (q->service != NULL) {
         kv_service_close(q->service);
     }
-    q->api = kv_api_free(q->api);
+    q->api = api_close(q->api);
     q->node = raft_node_destroy(q->node);
     q->links = io_links_free(q->links);
     q->store_wake = io_wake_free(q->store_wake);

@@ -36,6 +36,9 @@ struct rpc_transport {
     int (*send)(struct rpc_call *call, struct slice message);
     size_t (*queued)(const struct rpc_call *call);
     void (*finish)(struct rpc_call *call, enum io_grpc_status status, const char *text);
+    /* The call exists now: transport_call may be given to it by id or pointer. Before any of the
+     * above. */
+    void (*bind)(struct rpc_call *call);
 };
 
 struct rpc_method {
@@ -47,7 +50,8 @@ struct rpc_method {
     const char *gateway;   /* "/v3/kv/range"; NULL: not on the gateway */
     const char *gateway_2; /* an alias, or NULL */
     /* Handlers; ctx is what the methods were registered with. NULL `unary` with a kv_kind: the
-     * registry submits the request to the service. */
+     * registry submits the request to the service. The message is valid until the call is answered
+     * (unary) or during the call (streams). Those of streams may be NULL: nothing is done then. */
     void (*unary)(void *ctx, struct rpc_call *call, struct slice message);
     void (*opened)(void *ctx, struct rpc_call *call);
     void (*message)(void *ctx, struct rpc_call *call, struct slice message);
@@ -56,8 +60,17 @@ struct rpc_method {
     void (*canceled)(void *ctx, struct rpc_call *call);
 };
 
+/* A method and whom it was registered by. */
+struct rpc_route {
+    const struct rpc_method *method;
+    void *ctx;
+    uint64_t started;
+    uint64_t handled[17]; /* by status */
+};
+
 struct rpc_call {
     uint64_t id; /* never used again in this process */
+    struct rpc_route *route;
     const struct rpc_method *method;
     void *ctx; /* of the methods */
     struct rpc_registry *registry;
@@ -69,7 +82,7 @@ struct rpc_call {
     bool wants_leader;         /* metadata `hasleader: true` */
     struct base_mono deadline; /* the client's, or ours */
     struct kv_asker asker;     /* filled in by admission when etcd's auth is enabled */
-    uint8_t asker_memory[64];  /* room for the name */
+    uint8_t asker_memory[256]; /* room for the name */
     void *user;                /* the handler's */
     struct rpc_call *next;     /* the registry's */
 };
@@ -78,7 +91,9 @@ struct rpc_registry_options {
     struct kv_service *service;
     bool is_insecure; /* no TLS: no roles */
     void *ctx;
+    /* Is there a leader, and does this node apply? NULL: always. */
     bool (*is_healthy)(void *ctx);
+    /* NULL: never. */
     bool (*is_learner)(void *ctx);
 };
 
@@ -90,11 +105,47 @@ struct rpc_registry *rpc_registry_free(struct rpc_registry *registry);
 #define RPC_METHODS_MAX 96u
 MUST_CHECK int rpc_register(struct rpc_registry *registry, const struct rpc_method *methods,
                             size_t count, void *ctx);
-const struct rpc_method *rpc_find_method(const struct rpc_registry *registry, struct slice path);
-const struct rpc_method *rpc_find_gateway(const struct rpc_registry *registry, struct slice path);
+/* NULL: no such method. */
+struct rpc_route *rpc_find_method(const struct rpc_registry *registry, struct slice path);
+struct rpc_route *rpc_find_gateway(const struct rpc_registry *registry, struct slice path);
+/* The routes in order of registration; NULL behind the last. */
+const struct rpc_route *rpc_route_at(const struct rpc_registry *registry, size_t index);
+uint32_t rpc_streams(const struct rpc_registry *registry); /* open ones */
+
+/* --- for transports --- */
+
+/* What a transport knows of a call. */
+struct rpc_open {
+    const struct rpc_transport *transport;
+    void *transport_call;
+    const struct io_identity *who;
+    struct slice token; /* valid as long as the transport's call */
+    bool is_gateway;
+    bool wants_leader;
+    struct base_mono deadline; /* the client's; BASE_MONO_NEVER: none */
+};
+
+/* Admits and runs a unary call: it is answered at once or later, or `rpc_gone` ends it. */
+void rpc_unary(struct rpc_registry *registry, struct rpc_route *route, const struct rpc_open *open,
+               struct slice message);
+/* Opens a stream; refused ones are finished at once. */
+void rpc_stream(struct rpc_registry *registry, struct rpc_route *route,
+                const struct rpc_open *open);
+void rpc_message(struct rpc_call *call, struct slice message);
+void rpc_half_closed(struct rpc_call *call);
+void rpc_writable(struct rpc_call *call);
+/* The client is gone, or was told by the transport: the handler hears `canceled`. */
+void rpc_gone(struct rpc_call *call, enum io_grpc_status status);
+/* Ends streams that want a leader when there has been none for KV_NO_LEADER_AFTER_US. Some times a
+ * second. */
+void rpc_tick(struct rpc_registry *registry, struct base_mono now);
+/* Token out of the values of `token` and `authorization` ("Bearer " is left away). */
+struct slice rpc_token(struct slice token, struct slice authorization);
+
+/* --- for handlers --- */
 
 struct rpc_call *rpc_find(struct rpc_registry *registry, uint64_t id);
-/* Ends a unary call. The call is dead afterwards. */
+/* Ends a unary call. The call is dead afterwards. The message is copied. */
 void rpc_reply(struct rpc_call *call, struct slice message);
 void rpc_reply_error(struct rpc_call *call, enum kv_error error);
 /* The same for a status and text that are in no table (grpc 2 of the election service). */
@@ -102,14 +153,19 @@ void rpc_reply_status(struct rpc_call *call, enum io_grpc_status status, const c
 MUST_CHECK int rpc_send(struct rpc_call *call, struct slice message);
 size_t rpc_queued(const struct rpc_call *call);
 void rpc_finish(struct rpc_call *call, enum kv_error error); /* KV_OK: status 0 */
+void rpc_finish_status(struct rpc_call *call, enum io_grpc_status status, const char *text);
 
 /* Walker of permissions, set by kv/auth.h: KV_OK, or why this request of this call may not be made.
  * Called once for each request of each call (also for watches and the requests that Lock and
  * Election make), after the method's access was admitted. request NULL: the method as a whole. NULL
- * walker: etcd's auth does not exist here (tests). */
+ * walker: etcd's auth does not exist here (tests). KV_E_AUTH_OLD_REVISION: permissions are being
+ * read again, rpc_walk_again will follow (never for request NULL). */
 typedef enum kv_error rpc_walk_fn(void *ctx, struct rpc_call *call,
                                   const struct kv_request *request);
 void rpc_set_walker(struct rpc_registry *registry, rpc_walk_fn *walk, void *ctx);
+/* Permissions have been read again: requests that the walker put off (KV_E_AUTH_OLD_REVISION) are
+ * decided anew. */
+void rpc_walk_again(struct rpc_registry *registry);
 /* Asks the walker; fills in call->asker. For handlers that make requests of their own. */
 enum kv_error rpc_allow(struct rpc_call *call, const struct kv_request *request);
 
