@@ -7,7 +7,7 @@ set -eu
 packages="gcc libc6-dev make pkg-config libuv1-dev liblmdb-dev libssl-dev libprotobuf-c-dev protobuf-c-compiler
 libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libcmocka-dev postgresql-15
 postgresql-client-15 etcd-client openssl clang clang-format clang-tidy libclang-rt-14-dev iproute2 iputils-ping nftables
-procps psmisc curl jq xfsprogs e2fsprogs util-linux"
+procps psmisc curl jq xfsprogs e2fsprogs util-linux etcd-server nghttp2-client patroni strace"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
@@ -54,3 +54,11 @@ $as_root apt-get update -qq
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $missing >/dev/null
+
+# Units that the packages just installed have enabled; one that was there before keeps its state.
+for unit in etcd-server:etcd patroni:patroni; do
+    case " $missing " in *" ${unit%%:*} "*) ;; *) continue ;; esac
+    $as_root deb-systemd-helper disable "${unit#*:}.service" >/dev/null 2>&1 || true
+    $as_root deb-systemd-helper update-state "${unit#*:}.service" >/dev/null 2>&1 || true
+    $as_root update-rc.d "${unit#*:}" disable >/dev/null 2>&1 || true
+done

@@ -10,3 +10,21 @@ LDL_kvload := -lpthread
 .PHONY: bench-failover
 bench-failover: all ## Write gaps of failovers [TRIALS=10] [CLASSES="switchover crash host-loss host-loss-leader"]
 	@BIN=$(B)/bin TRIALS='$(or $(TRIALS),10)' CLASSES='$(CLASSES)' bash tests/bench/failover.sh
+BINARIES += dcsprobe
+BIN_dcsprobe := tests/bench/dcsprobe.c
+LIBS_dcsprobe := io wire cores base
+PKG_dcsprobe := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
+LDL_dcsprobe := -lpthread
+BINARIES += agentload
+BIN_agentload := tests/bench/agentload.c
+LIBS_agentload := io wire cores base
+PKG_agentload := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
+BINARIES += grpcfloor
+BIN_grpcfloor := tests/bench/grpcfloor.c
+LIBS_grpcfloor := io wire cores base
+PKG_grpcfloor := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
+.PHONY: bench-dcs
+bench-dcs: all ## etcd-server and quorated side by side [QUICK=1] [ROUNDS=3] [TRIALS=20] [PARTS="load flushes gap ..."]
+	@$(MAKE) --no-print-directory -s $(foreach b,kv dcsprobe agentload grpcfloor $(filter storeload watchload,$(BINARIES)),$(B)/bin/$(b))
+	@BIN=$(B)/bin QUICK='$(QUICK)' $(if $(ROUNDS),ROUNDS='$(ROUNDS)') $(if $(TRIALS),TRIALS='$(TRIALS)') $(if $(PARTS),PARTS='$(PARTS)') \
+	  bash tests/bench/dcs.sh

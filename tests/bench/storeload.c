@@ -77,7 +77,7 @@ static int put_run(struct store_job *store_job, struct store_txn *txn)
     struct kv_request request = {
         .kind = KV_KIND_PUT, .put = {.key = slice_from_text(job->key), .value = job->load->value}};
     base_arena_reset(&job->load->scratch.arena);
-    return kv_core_apply(txn, &job->load->scratch, &request, 1, &outcome);
+    return kv_core_apply(txn, &job->load->scratch, &(struct kv_command){.request = request}, 1, &outcome);
 }
 
 static void put_send(struct put_job *job)
