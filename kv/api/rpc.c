@@ -41,6 +41,7 @@ struct rpc_registry {
     uint64_t last_id;
     uint32_t streams_count;
     struct block *waiting;
+    size_t waiting_count;
     struct base_mono leader_seen;
     struct rpc_call *calls[CALL_BUCKETS];
 };
@@ -202,6 +203,30 @@ static void block_open(struct block *block)
     block->call.transport->bind(&block->call);
 }
 
+/* Requests that wait for the walker, in order. */
+static void wait_for_walker(struct block *block)
+{
+    struct block **link = &block->call.registry->waiting;
+    while (*link != NULL) {
+        link = &(*link)->waiting_next;
+    }
+    block->is_waiting = true;
+    block->waiting_next = NULL;
+    *link = block;
+    block->call.registry->waiting_count++;
+}
+
+static void wait_end(struct block *block)
+{
+    struct block **link = &block->call.registry->waiting;
+    while (*link != block) {
+        link = &(*link)->waiting_next;
+    }
+    *link = block->waiting_next;
+    block->is_waiting = false;
+    block->call.registry->waiting_count--;
+}
+
 /* The transport is done with the call; frees it unless the service still has it. */
 static void block_close(struct block *block, enum io_grpc_status status)
 {
@@ -324,24 +349,6 @@ static enum kv_error rpc_admit(struct rpc_call *call)
 
 /* --- unary calls --- */
 
-static void wait_for_walker(struct block *block)
-{
-    struct rpc_registry *registry = block->call.registry;
-    block->is_waiting = true;
-    block->waiting_next = registry->waiting;
-    registry->waiting = block;
-}
-
-static void wait_end(struct block *block)
-{
-    struct block **link = &block->call.registry->waiting;
-    while (*link != block) {
-        link = &(*link)->waiting_next;
-    }
-    *link = block->waiting_next;
-    block->is_waiting = false;
-}
-
 /* KV_OK: the service has it, or it waits to be decided anew. */
 static enum kv_error submit(struct block *block)
 {
@@ -383,12 +390,10 @@ static void service_done(struct kv_call *kv, enum kv_error error, struct slice r
 
 void rpc_walk_again(struct rpc_registry *registry)
 {
-    struct block *block = registry->waiting;
-    registry->waiting = NULL;
-    for (struct block *next = NULL; block != NULL; block = next) {
-        next = block->waiting_next;
-        block->is_waiting = false;
-        enum kv_error error = submit(block);
+    for (size_t left = registry->waiting_count; left > 0 && registry->waiting != NULL; left--) {
+        struct block *block = registry->waiting;
+        wait_end(block);
+        enum kv_error error = submit(block); /* may wait again, at the end */
         if (error != KV_OK) {
             rpc_reply_error(&block->call, error);
         }
