@@ -16,6 +16,16 @@
       "a vote is sent before it is durable") \
     X(ACK_BEFORE_FLUSH, "ack-before-flush", \
       "an append is acknowledged before it is durable") \
+    X(COMMIT_OLDER_TERM, "commit-older-term", \
+      "an entry of an older term is committed by counting") \
+    X(SKIP_LOG_MATCHING, "skip-log-matching", \
+      "a follower appends behind an entry that differs from the leader's") \
+    X(READ_INDEX_OVER_LEADER_CHANGE, "read-index-over-leader-change", \
+      "a read index of a deposed leader is taken") \
+    X(NO_PRE_VOTE, "no-pre-vote", \
+      "a node stands for election without asking first") \
+    X(QUORUM_OF_OLD_CONFIGURATION, "quorum-of-old-configuration", \
+      "a majority of the configuration before is enough") \
     X(READ_WITHOUT_CONFIRMATION, "read-without-confirmation", \
       "a leader serves reads without a quorum round") \
     X(PROMOTE_WITHOUT_WAITING, "promote-without-waiting", \
@@ -33,7 +43,15 @@
     X(HANDBACK_AT_EXIT, "handback-at-exit", \
       "the lease is handed back when only the root is gone") \
     X(SYNC_SET_NO_BARRIER, "sync-set-no-barrier", \
-      "the record is narrowed without the position barrier")
+      "the record is narrowed without the position barrier") \
+    X(RETRY_APPLIED_TWICE, "retry-applied-twice", \
+      "a write whose leader is gone is sent again") \
+    X(COMPARE_AT_PROPOSE, "compare-at-propose", \
+      "compares are decided as the store stood when the request came") \
+    X(EARLY_TOMBSTONE_DROP, "early-tombstone-drop", \
+      "compaction drops a tombstone at the compact revision itself") \
+    X(EXPIRE_ON_WAKING, "expire-on-waking", \
+      "leases are expired without asking whether this node still leads")
 /* clang-format on */
 
 enum base_canary {

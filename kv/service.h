@@ -4,8 +4,10 @@
  *
  * A write is checked, encoded and proposed; a follower passes it on to the leader. It is answered
  * when this node itself has applied the entry. A linearizable read waits for a read barrier that
- * began after it came, then runs in a store job; a serializable one runs at once. Everything is
- * bounded: what does not fit is refused with TOO_MANY_REQUESTS. All functions are for the loop
+ * began after it came, then runs in a store job; a serializable one runs at once. What only the
+ * leader knows (a lease's remaining time, who has caught up) is asked of the leader: the whole
+ * request goes there and the encoded answer comes back. Everything is bounded: what does not fit is
+ * refused with TOO_MANY_REQUESTS. All functions are for the loop
  * thread, except where said. `done` is called exactly once per accepted call and never from inside
  * the function that accepted it, so the caller keeps call and request until then; there is no
  * cancel, an answer nobody waits for is thrown away.
@@ -20,28 +22,32 @@
 #include "base/slice.h"
 #include "base/types.h"
 #include "proto/msg/kv.h"
+#include "proto/port_clock.h"
 #include "proto/port_net.h"
 #include "raft/port_store.h"
 
-#define KV_CALLS_MAX 1024u         /* calls accepted and not yet answered */
-#define KV_RESPONSE_MAX (8u << 20) /* bytes of one encoded response */
 #define KV_TIMEOUT_DEFAULT_US INT64_C(7000000)
 #define KV_NO_LEADER_AFTER_US INT64_C(1500000) /* without a leader for so long: NO_LEADER */
 
+struct kv_auth_event; /* kv/core/auth.h */
 struct kv_service;
 struct raft_machine; /* raft/node.h */
 struct raft_node;
 
-/* One request on its way. Owned by the caller, who sets the first four fields. */
+/* One request on its way. Owned by the caller, who sets the fields up to `done`. */
 struct kv_call {
     const struct kv_request *request; /* kept by the caller, with all its bytes, until done */
     struct base_mono deadline;        /* TIMEOUT after that; a write's outcome is then unknown */
     void *user;
+    /* Who asks (bytes kept by the caller). When the store's auth revision is another one the answer
+     * is AUTH_OLD_REVISION, without effect: decide anew and submit again. */
+    struct kv_asker asker;
     /* error KV_OK: `response` is the encoded protobuf message (kv_wire_decode_response reads it),
      * header filled in; valid during the call only. Else `response` is empty. */
     void (*done)(struct kv_call *call, enum kv_error error, struct slice response);
     /* the service's own */
     struct kv_call *next;
+    uint64_t guard_term; /* not 0: proposed by this node in this term or not at all */
     enum kv_error error;
     bool is_postponed;
     size_t response_at;
@@ -77,10 +83,17 @@ struct kv_service_options {
     struct raft_node *node; /* or NULL and kv_service_set_node before the first call */
     struct store_port store;
     struct net_port net; /* for passing writes on to the leader; links are node ids */
+    /* Time of leases; goes on while the machine sleeps. Without `now` the time of the last tick. */
+    struct clock_port clock;
     uint64_t cluster_id;
-    uint64_t member_id;        /* this node's id in Raft */
-    uint64_t life;             /* random, new at each start, not 0 */
-    uint64_t quota_bytes;      /* of the store; writes that add are refused above */
+    uint64_t member_id;       /* this node's id in Raft */
+    uint64_t life;            /* random, new at each start, not 0 */
+    uint64_t quota_bytes;     /* of the store; writes that add are refused above */
+    uint32_t election_max_ms; /* of the Raft node, for the least TTL of a lease; 0: 1000 */
+    /* The leader compacts: to what was the newest revision so long ago, or all but the newest so
+     * many. 0: not. */
+    int64_t compaction_period_us;
+    int64_t compaction_revisions;
     struct slice version;      /* for Maintenance.Status, "3.4.23" */
     struct kv_members members; /* for MemberList; kept by the caller */
     void *user;
@@ -93,6 +106,14 @@ struct kv_service_options {
     void (*halted)(void *user, int status);
     /* An applied entry changed the store to this revision (seat of the watch). May be NULL. */
     void (*revised)(void *user, int64_t revision);
+    /* What is read at revisions below this one is refused from now on. May be NULL. */
+    void (*compacted)(void *user, int64_t revision);
+    /* Every applied and not refused entry of the kinds AUTH_ENABLE to ROLE_REVOKE, in log order.
+     * May be NULL. */
+    void (*auth_changed)(void *user, const struct kv_auth_event *event);
+    /* The store holds another state (an image): whatever was derived from it must be read again,
+     * the arbiter's records too. The service has done so for its own part. May be NULL. */
+    void (*restored)(void *user, int64_t revision);
 };
 
 /* Allocates all memory of the service (some 36 MiB of address space; pages are touched as they are
@@ -105,9 +126,9 @@ void kv_service_set_node(struct kv_service *service, struct raft_node *node);
 /* Fills in what the Raft node shall drive. Valid as long as the service. */
 void kv_service_machine(struct kv_service *service, struct raft_machine *ret);
 
-/* Requests of clients: RANGE, PUT, DELETE, TXN, STATUS, MEMBER_LIST. 0: accepted, `done` will
- * follow. Else the error for the client, and `done` is not called. A SWAP, and a write under
- * KV_RESERVED_PREFIX, is refused with PERMISSION_DENIED. */
+/* Requests of clients, of every kind in proto/msg/kv.h. 0: accepted, `done` will follow. Else the
+ * error for the client, and `done` is not called. A SWAP, and a write under KV_RESERVED_PREFIX, is
+ * refused with PERMISSION_DENIED; LEASE_CHECKPOINT is the leader's own (MALFORMED). */
 MUST_CHECK enum kv_error kv_service_submit(struct kv_service *service, struct kv_call *call);
 
 /* The arbiter's swap; request kind KV_KIND_SWAP. Leader only, never passed on (NOT_LEADER). `done`
@@ -136,5 +157,27 @@ size_t kv_service_open_calls(const struct kv_service *service);
 /* Newest revision that this node has applied, and bytes in use of the store as last seen. */
 int64_t kv_service_revision(const struct kv_service *service);
 uint64_t kv_service_bytes_used(const struct kv_service *service);
+/* What is older than this revision is compacted; 0: nothing is. */
+int64_t kv_service_compact_revision(const struct kv_service *service);
+/* False once no leader is known for KV_NO_LEADER_AFTER_US. */
+bool kv_service_has_leader(const struct kv_service *service);
+/* Header of a response made now: ids, term and newest revision. */
+void kv_service_header(const struct kv_service *service, struct kv_header *ret);
+
+/* Figures for /metrics. */
+struct kv_service_stats {
+    int64_t revision;
+    int64_t compact_revision; /* as decided */
+    int64_t compact_finished; /* rows up to here are gone on this node */
+    uint64_t bytes_used;
+    uint64_t quota_bytes;
+    uint32_t open_calls;
+    uint32_t leases; /* the leader's; 0 elsewhere */
+    uint64_t leases_expired;
+    uint64_t leases_renewed;
+    bool has_no_space; /* the alarm is raised */
+    bool is_corrupt;
+};
+void kv_service_stats(const struct kv_service *service, struct kv_service_stats *ret);
 
 #endif

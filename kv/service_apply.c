@@ -131,7 +131,7 @@ int service_apply(void *ctx, struct store_txn *txn, const struct raft_applied *e
     if (rc != 0) {
         return BASE_E_CORRUPT;
     }
-    rc = kv_core_apply(txn, &service->scratch, &command.request, entry->term, &outcome);
+    rc = kv_core_apply(txn, &service->scratch, &command, entry->term, &outcome);
     if (rc != 0) {
         return rc;
     }

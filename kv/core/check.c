@@ -2,6 +2,7 @@
 /* Checks of requests that need no store; see check.h. */
 #include "kv/core/check.h"
 
+#include "kv/core/alarm.h"
 #include "kv/core/rows.h"
 #include "kv/core/view.h"
 
@@ -255,6 +256,25 @@ static enum kv_error check_txn(const struct kv_txn *txn)
     return error == KV_OK ? check_overlaps(&tree) : error;
 }
 
+static enum kv_error check_alarm(const struct kv_alarm *alarm)
+{
+    bool is_known = alarm->action >= KV_ALARM_GET && alarm->action <= KV_ALARM_DEACTIVATE &&
+                    alarm->alarm >= KV_ALARM_NONE && alarm->alarm <= KV_ALARM_CORRUPT;
+    return is_known ? KV_OK : KV_E_MALFORMED;
+}
+
+static bool is_known(uint32_t kind)
+{
+    switch (kind) {
+#define IS_KNOWN(name, number, m, s, rm, rs) case KV_KIND_##name:
+        KV_KINDS(IS_KNOWN)
+#undef IS_KNOWN
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum kv_error kv_check_request(const struct kv_request *request)
 {
     switch (request->kind) {
@@ -266,11 +286,17 @@ enum kv_error kv_check_request(const struct kv_request *request)
         return check_delete(&request->delete_range);
     case KV_KIND_TXN:
         return check_txn(&request->txn);
-    case KV_KIND_STATUS:
-    case KV_KIND_MEMBER_LIST:
-        return KV_OK;
-    default:
+    case KV_KIND_LEASE_GRANT:
+        return request->lease_grant.ttl > KV_LEASE_TTL_MAX ? KV_E_TTL_TOO_LARGE : KV_OK;
+    case KV_KIND_ALARM:
+        return check_alarm(&request->alarm);
+    case KV_KIND_HASH_KV:
+        return request->hash_kv.revision < 0 ? KV_E_NEGATIVE_REVISION : KV_OK;
+    case KV_KIND_NONE:
+    case KV_KIND_SWAP:
         return KV_E_MALFORMED;
+    default:
+        return is_known(request->kind) ? KV_OK : KV_E_MALFORMED;
     }
 }
 
@@ -310,7 +336,8 @@ bool kv_request_is_read(const struct kv_request *request)
     if (request->kind == KV_KIND_TXN) {
         return !has_op(&request->txn.then_ops, true) && !has_op(&request->txn.else_ops, true);
     }
-    return request->kind == KV_KIND_RANGE;
+    return request->kind == KV_KIND_RANGE ||
+           (request->kind == KV_KIND_ALARM && request->alarm.action == KV_ALARM_GET);
 }
 
 bool kv_request_is_serializable(const struct kv_request *request)
@@ -320,14 +347,14 @@ bool kv_request_is_serializable(const struct kv_request *request)
         return request->txn.then_ops.count + request->txn.else_ops.count > 0 &&
                !has_op(&request->txn.then_ops, false) && !has_op(&request->txn.else_ops, false);
     }
-    return request->range.is_serializable;
+    return request->kind == KV_KIND_RANGE && request->range.is_serializable;
 }
 
 bool kv_request_has_put(const struct kv_request *request)
 {
     /* A transaction with a nested one counts as putting: it is not worth a walk. */
     if (request->kind != KV_KIND_TXN) {
-        return request->kind == KV_KIND_PUT;
+        return request->kind == KV_KIND_PUT || request->kind == KV_KIND_LEASE_GRANT;
     }
     const struct kv_ops *branches[] = {&request->txn.then_ops, &request->txn.else_ops};
     for (size_t b = 0; b < BASE_COUNT_OF(branches); b++) {

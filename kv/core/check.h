@@ -6,18 +6,18 @@
 
 #include "proto/msg/kv.h"
 
-#define KV_TXN_TOTAL_MAX 1024u /* operations of all levels and branches of one transaction */
-
 /* A request of a client: keys given and not too long, sort options known, flags that fit,
  * operations within their number, no key changed twice in one transaction, nothing written under
- * KV_RESERVED_PREFIX. STATUS and MEMBER_LIST pass; SWAP and unknown kinds are MALFORMED. */
+ * KV_RESERVED_PREFIX; a TTL within its limit; a known alarm. Kinds that are checked elsewhere
+ * (users and roles, members) pass; SWAP and unknown kinds are MALFORMED. */
 enum kv_error kv_check_request(const struct kv_request *request);
 
 /* The arbiter's swap: a name, an epoch and revision above the expected ones, all puts under
  * KV_RESERVED_PREFIX, sizes within their limits. MALFORMED or REQUEST_TOO_LARGE. */
 enum kv_error kv_check_swap(const struct kv_swap *swap);
 
-/* Whether a checked request changes nothing: RANGE, or TXN with ranges only. */
+/* Whether a checked request of a kind that may stand in the log changes nothing: RANGE, TXN with
+ * ranges only, ALARM that only asks. */
 bool kv_request_is_read(const struct kv_request *request);
 /* Whether a reading request may be answered from local state alone: every range in it is
  * serializable. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "kv/core/lease.h"
 
 /* --- one version of one key --- */
 
@@ -41,11 +42,22 @@ static int write_living(struct kv_view *view, const struct kv_row *row)
     return rc != 0 ? rc : store_put(view->txn, STORE_KV_CURRENT, row->key, buf_slice(&out));
 }
 
-static int write_tombstone(struct kv_view *view, struct slice key)
+static int write_tombstone(struct kv_view *view, struct slice key, uint64_t lease)
 {
     struct kv_row row = {.is_tombstone = true, .key = key};
     int rc = write_version(view, next_rev(view), &row);
-    return rc != 0 ? rc : store_del(view->txn, STORE_KV_CURRENT, key);
+    rc = rc != 0 ? rc : store_del(view->txn, STORE_KV_CURRENT, key);
+    return rc != 0 ? rc : kv_lease_detach(view, lease, key);
+}
+
+/* The key hangs on another lease from now on. */
+static int move_lease(struct kv_view *view, struct slice key, uint64_t from, uint64_t to)
+{
+    if (from == to) {
+        return 0;
+    }
+    int rc = kv_lease_detach(view, from, key);
+    return rc != 0 ? rc : kv_lease_attach(view, to, key);
 }
 
 /* --- put --- */
@@ -55,7 +67,12 @@ int kv_put_precheck(struct kv_view *view, const struct kv_put *put, enum kv_erro
     struct kv_stamp stamp;
     enum kv_error error = KV_OK;
     if (put->lease != 0) {
-        error = KV_E_LEASE_NOT_FOUND; /* none can be granted yet */
+        struct kv_lease_row lease;
+        int rc = kv_lease_get(view->txn, put->lease, &lease);
+        if (rc != 0 && rc != BASE_E_NOTFOUND) {
+            return rc;
+        }
+        error = rc == 0 ? KV_OK : KV_E_LEASE_NOT_FOUND;
     }
     if (error == KV_OK && (put->is_ignore_value || put->is_ignore_lease)) {
         int rc = kv_view_stamp(view, put->key, &stamp);
@@ -97,6 +114,7 @@ int kv_put_apply(struct kv_view *view, const struct kv_put *put, struct kv_put_r
                          /* encoded into the row's own memory before anything is written */
                          .value = put->is_ignore_value ? old.value : put->value};
     rc = write_living(view, &row);
+    rc = rc != 0 ? rc : move_lease(view, put->key, is_old ? stamp.lease : 0, row.lease);
     if (rc == 0) {
         response.header.revision = kv_view_revision(view);
         *ret = response;
@@ -110,6 +128,7 @@ int kv_put_apply(struct kv_view *view, const struct kv_put *put, struct kv_put_r
 
 struct doomed {
     struct kv_rev rev;
+    uint64_t lease;
     struct kv_bytes key;
 };
 
@@ -124,6 +143,7 @@ static int gather_cell(void *ctx, const struct kv_cell *cell)
     struct doomed *doomed = &gather->keys[gather->count++];
     BASE_ASSERT(cell->key.len <= sizeof(doomed->key.data));
     doomed->rev = cell->rev;
+    doomed->lease = cell->lease;
     doomed->key.len = cell->key.len;
     memcpy(doomed->key.data, cell->key.data, cell->key.len);
     return gather->count == DELETE_STEP;
@@ -172,7 +192,7 @@ static int delete_gathered(struct kv_view *view, const struct gather *gather,
             rc = keep_previous(view, doomed->rev, &previous->items[previous->count++]);
         }
         if (rc == 0) {
-            rc = write_tombstone(view, kv_bytes_slice(&doomed->key));
+            rc = write_tombstone(view, kv_bytes_slice(&doomed->key), doomed->lease);
         }
         if (rc != 0) {
             return rc;

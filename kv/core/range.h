@@ -7,9 +7,11 @@
 #include "kv/core/view.h"
 #include "proto/msg/kv.h"
 
-/* Whether the revision asked for can be read by a request that found the store at `base`: KV_OK or
- * FUTURE_REVISION. */
-enum kv_error kv_range_revision_check(const struct kv_range *range, int64_t base);
+/* Whether the revision asked for can be read by a request that found the store at view->base:
+ * KV_OK, FUTURE_REVISION or COMPACTED, by the compact revision alone and not by what is still
+ * there. */
+MUST_CHECK int kv_range_revision_check(struct kv_view *view, const struct kv_range *range,
+                                       enum kv_error *ret_error);
 
 /* The checked range (kv/core/check.h). Fills in kvs, count, has_more and a header with the revision
  * alone. When the arena is too small view->is_cut is set. */

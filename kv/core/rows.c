@@ -47,11 +47,27 @@ static void put_rev(struct buf *out, struct kv_rev rev)
     buf_put_u32_be(out, rev.sub);
 }
 
+static int take_rev(struct slice *s, struct kv_rev *ret)
+{
+    struct kv_rev rev;
+    if (slice_take_u64_be(s, &rev.main) != 0 || slice_take_u32_be(s, &rev.sub) != 0 ||
+        rev.main > INT64_MAX) {
+        return BASE_E_CORRUPT;
+    }
+    *ret = rev;
+    return 0;
+}
+
 void kv_rev_encode(struct kv_rev rev, struct kv_bytes *ret)
 {
     struct buf out = buf_over(ret->data, sizeof(ret->data));
     put_rev(&out, rev);
     ret->len = out.len;
+}
+
+int kv_rev_decode(struct slice bytes, struct kv_rev *ret)
+{
+    return take_rev(&bytes, ret) != 0 || bytes.len != 0 ? BASE_E_CORRUPT : 0;
 }
 
 void kv_index_encode(struct slice key, struct kv_rev rev, struct kv_bytes *ret)
@@ -63,17 +79,6 @@ void kv_index_encode(struct slice key, struct kv_rev rev, struct kv_bytes *ret)
     buf_put_u8(&out, 0);
     put_rev(&out, rev);
     ret->len = out.len;
-}
-
-static int take_rev(struct slice *s, struct kv_rev *ret)
-{
-    struct kv_rev rev;
-    if (slice_take_u64_be(s, &rev.main) != 0 || slice_take_u32_be(s, &rev.sub) != 0 ||
-        rev.main > INT64_MAX) {
-        return BASE_E_CORRUPT;
-    }
-    *ret = rev;
-    return 0;
 }
 
 int kv_index_decode(struct slice row, struct slice *ret_escaped, struct kv_rev *ret_rev)
@@ -106,6 +111,28 @@ int kv_stamp_decode(struct slice bytes, struct kv_stamp *ret)
     }
     *ret = stamp;
     return 0;
+}
+
+int kv_meta_get(struct store_txn *txn, struct slice name, uint64_t *ret)
+{
+    struct slice bytes;
+    uint64_t value = 0;
+    int rc = store_get(txn, STORE_META, name, &bytes);
+    if (rc == 0 && (slice_take_u64_be(&bytes, &value) != 0 || bytes.len != 0)) {
+        rc = BASE_E_CORRUPT;
+    }
+    if (rc == 0) {
+        *ret = value;
+    }
+    return rc;
+}
+
+int kv_meta_put(struct store_txn *txn, struct slice name, uint64_t value)
+{
+    uint8_t bytes[8];
+    struct buf out = buf_over(bytes, sizeof(bytes));
+    buf_put_u64_be(&out, value);
+    return store_put(txn, STORE_META, name, buf_slice(&out));
 }
 
 void kv_row_encode(const struct kv_row *row, struct buf *out)

@@ -7,6 +7,7 @@
  *   STORE_ARBITER     name                     -> epoch, revision, blob
  *   STORE_META        "kv.revision"            -> newest main revision; absent means 1, a fresh
  * store
+ *   leases, compaction, alarms: see lease.h, compact.h, alarm.h
  *
  * An escaped key has each 0x00 written as 0x00 0xff and ends with one 0x00. As a revision never
  * begins with 0xff, rows sort by key first and by revision second. Pure; used by kv/core alone.
@@ -23,6 +24,7 @@
 #define KV_ROW_MAX (KV_REQUEST_MAX + KV_KEY_MAX + KV_ROW_OVERHEAD)
 #define KV_REV_BYTES 12u
 #define KV_META_REVISION "kv.revision"
+#define KV_META_COMPACT "kv.compact" /* see compact.h */
 #define KV_FRESH_REVISION INT64_C(1)
 
 /* One change: the number of the request that made it and the place within that request. */
@@ -63,6 +65,8 @@ bool kv_key_fits(struct slice key);
 void kv_key_escape(struct slice key, struct kv_bytes *ret);
 
 void kv_rev_encode(struct kv_rev rev, struct kv_bytes *ret);
+/* BASE_E_CORRUPT. */
+MUST_CHECK int kv_rev_decode(struct slice bytes, struct kv_rev *ret);
 void kv_index_encode(struct slice key, struct kv_rev rev, struct kv_bytes *ret);
 /* Splits an index row: the escaped key with its end mark, and the revision. BASE_E_CORRUPT. */
 MUST_CHECK int kv_index_decode(struct slice row, struct slice *ret_escaped, struct kv_rev *ret_rev);
@@ -74,5 +78,9 @@ MUST_CHECK int kv_stamp_decode(struct slice bytes, struct kv_stamp *ret);
 void kv_row_encode(const struct kv_row *row, struct buf *out);
 /* Checks the checksum; key and value point into `bytes`. BASE_E_CORRUPT. */
 MUST_CHECK int kv_row_decode(struct slice bytes, struct kv_row *ret);
+
+/* A number in STORE_META. BASE_E_NOTFOUND, BASE_E_CORRUPT. */
+MUST_CHECK int kv_meta_get(struct store_txn *txn, struct slice name, uint64_t *ret);
+MUST_CHECK int kv_meta_put(struct store_txn *txn, struct slice name, uint64_t value);
 
 #endif

@@ -7,6 +7,7 @@
 #include "kv/core/txn.h"
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "kv/core/check.h"
 #include "kv/core/mvcc.h"
 #include "kv/core/range.h"
@@ -80,7 +81,11 @@ static int compare_one(struct kv_view *view, const struct kv_compare *compare, b
     static const struct kv_pair missing;
     struct comparing comparing = {view, compare, false, true};
     struct kv_interval interval = {compare->key, compare->range_end};
-    int rc = kv_view_each(view, interval, 0, compare_cell, &comparing);
+    int64_t revision = 0; /* as the store stands when the entry is applied */
+    if (CANARY(COMPARE_AT_PROPOSE) && view->chosen_id != 0) {
+        revision = (int64_t)view->chosen_id; /* as it stood when the request came */
+    }
+    int rc = kv_view_each(view, interval, revision, compare_cell, &comparing);
     if (rc != 0) {
         return rc;
     }
@@ -163,7 +168,7 @@ static int decide(struct way *way, const struct kv_txn *txn, enum kv_error *ret_
         if (op->kind == KV_OP_TXN) {
             rc = decide_txn(way, &op->txn);
         } else if (op->kind == KV_OP_RANGE) {
-            error = kv_range_revision_check(&op->range, way->view->base);
+            rc = kv_range_revision_check(way->view, &op->range, &error);
         } else if (op->kind == KV_OP_PUT) {
             rc = kv_put_precheck(way->view, &op->put, &error);
         }

@@ -132,7 +132,7 @@ static int walk_current_row(void *ctx, struct slice key, struct slice value)
         return 1;
     }
     int rc = kv_stamp_decode(value, &stamp);
-    return rc != 0 ? rc : walk->visit(walk->ctx, &(struct kv_cell){key, stamp.rev});
+    return rc != 0 ? rc : walk->visit(walk->ctx, &(struct kv_cell){key, stamp.rev, stamp.lease});
 }
 
 static struct slice cut_key(struct slice key)
@@ -149,7 +149,7 @@ static int each_current(struct kv_view *view, struct walk *walk)
     struct kv_stamp stamp;
     int rc = kv_view_stamp(view, walk->interval.key, &stamp);
     if (rc == 0) {
-        rc = walk->visit(walk->ctx, &(struct kv_cell){walk->interval.key, stamp.rev});
+        rc = walk->visit(walk->ctx, &(struct kv_cell){walk->interval.key, stamp.rev, stamp.lease});
     }
     return rc == BASE_E_NOTFOUND || rc > 0 ? 0 : rc;
 }
@@ -172,7 +172,7 @@ static int flush_candidate(struct walk *walk)
     }
     unescape(kv_bytes_slice(&walk->candidate), &key);
     walk->candidate.len = 0;
-    int rc = walk->visit(walk->ctx, &(struct kv_cell){kv_bytes_slice(&key), walk->rev});
+    int rc = walk->visit(walk->ctx, &(struct kv_cell){kv_bytes_slice(&key), walk->rev, 0});
     walk->is_stopped = rc == 1;
     return rc;
 }

@@ -21,10 +21,11 @@ struct kv_scratch {
 struct kv_view {
     struct store_txn *txn;
     struct kv_scratch *scratch;
-    int64_t base;     /* revision before this request */
-    uint32_t changes; /* made by it so far; the next one's sub number */
-    bool is_copying;  /* what goes into a response is copied, as writes follow that may move it */
-    bool is_cut;      /* the arena is full: the response is not complete */
+    int64_t base;       /* revision before this request */
+    uint64_t chosen_id; /* of the entry */
+    uint32_t changes;   /* made by it so far; the next one's sub number */
+    bool is_copying;    /* what goes into a response is copied, as writes follow that may move it */
+    bool is_cut;        /* the arena is full: the response is not complete */
 };
 
 /* BASE_E_CORRUPT when the stored revision is damaged. */
@@ -45,6 +46,7 @@ bool kv_interval_overlaps(struct kv_interval a, struct kv_interval b);
 struct kv_cell {
     struct slice key;
     struct kv_rev rev;
+    uint64_t lease; /* walks over the present only */
 };
 /* 0: go on, 1: stop, negative: error. Must not write. */
 typedef int kv_cell_fn(void *ctx, const struct kv_cell *cell);

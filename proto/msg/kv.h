@@ -15,13 +15,22 @@
 #include "proto/msg/kv_errors.h"
 #include "proto/msg/kv_pair.h"
 
-#define KV_REQUEST_MAX 1572864u /* bytes of one encoded write, 1.5 MiB; larger is refused */
-#define KV_TXN_OPS_MAX \
-    128u                    /* compares, then and else operations each, nested ones counted with \
-                             */
-#define KV_TXN_DEPTH_MAX 8u /* transactions inside each other */
-#define KV_KEY_MAX 480u     /* bytes; longer keys are refused with REQUEST_TOO_LARGE */
-#define KV_RESERVED_PREFIX "/quorate/" /* written by the arbiter alone, readable by all */
+/* Limits of the key-value API, all of them; kv/README.md repeats them. Requests of clients beyond a
+ * limit are refused with the error named and leave no trace. */
+#define KV_REQUEST_MAX 1572864u    /* bytes of one encoded write, 1.5 MiB: REQUEST_TOO_LARGE */
+#define KV_RESPONSE_MAX (8u << 20) /* bytes of one encoded response: RESPONSE_TOO_LARGE */
+#define KV_KEY_MAX 480u            /* bytes of a key: REQUEST_TOO_LARGE */
+#define KV_TXN_OPS_MAX 128u    /* compares, then and else operations, down one way: TOO_MANY_OPS */
+#define KV_TXN_TOTAL_MAX 1024u /* operations of all levels and branches; compares likewise */
+#define KV_TXN_DEPTH_MAX 8u    /* transactions inside each other: TOO_MANY_OPS */
+#define KV_CALLS_MAX 4096u     /* requests of a node accepted and not answered: TOO_MANY_REQUESTS */
+#define KV_ASKS_MAX 1024u      /* those that other nodes ask of a leader: TOO_MANY_REQUESTS */
+#define KV_ASK_MAX 65536u      /* bytes of one request that is asked of the leader */
+#define KV_BEHIND_MAX 5000u    /* committed and not applied, above: TOO_MANY_REQUESTS */
+#define KV_LEASES_MAX 1000000u /* leases at a time: TOO_MANY_REQUESTS */
+#define KV_LEASE_TTL_MAX INT64_C(9000000000) /* seconds: TTL_TOO_LARGE */
+#define KV_LEASE_TTL_MIN INT64_C(2)          /* seconds; less is raised to it */
+#define KV_RESERVED_PREFIX "/quorate/"       /* written by the arbiter alone, readable by all */
 
 enum kv_sort_order { KV_SORT_NONE = 0, KV_SORT_ASCEND = 1, KV_SORT_DESCEND = 2 };
 enum kv_sort_target {
@@ -344,6 +353,7 @@ struct kv_asker {
     struct slice user; /* name, empty: none */
     uint64_t auth_revision;
 };
+#define KV_ASKER_INTERNAL UINT64_MAX /* auth_revision of the node's own requests: never refused */
 
 /* Body of a log entry: who asked (to be answered by that node in that life alone) and what for. */
 struct kv_command {
@@ -354,8 +364,8 @@ struct kv_command {
     /* 0, or the entry is void (answer LEADER_CHANGED, no effect) unless its own term is this one:
      * what a leader decided by time or by leadership (an expiry, a checkpoint, a compaction). */
     uint64_t guard_term;
-    /* Set by the leader that grants a lease or makes an id: the number to use when the request left
-     * it open. */
+    /* Set by the node that proposes a grant of a lease: the id to use when the request left it
+     * open. */
     uint64_t chosen_id;
     struct kv_request request; /* of a kind below KV_KIND_FIRST_UNLOGGED, not RANGE */
 };

@@ -744,7 +744,8 @@ static void too_little_memory_cuts_the_answer_only(void **state)
         assert_int_equal(kv_core_read(store_mem_txn(store.mem), scratch, &range, &outcome), 0);
         assert_int_equal(outcome.is_cut, cap < 100 * sizeof(struct kv_pair));
         base_arena_reset(&scratch->arena);
-        assert_int_equal(kv_core_apply(store_mem_txn(store.mem), scratch, &request, 1, &outcome),
+        assert_int_equal(kv_core_apply(store_mem_txn(store.mem), scratch,
+                                       &(struct kv_command){.request = request}, 1, &outcome),
                          0);
         assert_int_equal(outcome.error, KV_OK);
         assert_int_equal(outcome.response.delete_range.deleted, 100);

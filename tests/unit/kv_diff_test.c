@@ -29,8 +29,10 @@ static int step_run(void *ctx, struct store_txn *txn)
 {
     struct step *step = ctx;
     bool is_read = kv_check_request(step->request) == KV_OK && kv_request_is_read(step->request);
-    int rc = is_read ? kv_core_read(txn, test_scratch(), step->request, &step->outcome)
-                     : kv_core_apply(txn, test_scratch(), step->request, 1, &step->outcome);
+    int rc =
+        is_read ? kv_core_read(txn, test_scratch(), step->request, &step->outcome)
+                : kv_core_apply(txn, test_scratch(),
+                                &(struct kv_command){.request = *step->request}, 1, &step->outcome);
     /* a malformed range is a read as well, but apply refuses it for another reason */
     if (rc == 0 && !is_read && step->request->kind == KV_KIND_RANGE) {
         rc = kv_core_read(txn, test_scratch(), step->request, &step->outcome);

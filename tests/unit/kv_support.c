@@ -201,7 +201,8 @@ struct core_call {
 static int core_apply(void *ctx, struct store_txn *txn)
 {
     struct core_call *call = ctx;
-    return kv_core_apply(txn, test_scratch(), call->request, call->term, call->ret);
+    struct kv_command command = {.request = *call->request};
+    return kv_core_apply(txn, test_scratch(), &command, call->term, call->ret);
 }
 
 static int core_read(void *ctx, struct store_txn *txn)
