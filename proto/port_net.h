@@ -21,6 +21,8 @@ enum net_frame {
     NET_FRAME_REPORT = 2, /* proto/msg/agent.h struct msg_report, agent to quorum node */
     NET_FRAME_ORDER = 3,  /* proto/msg/agent.h struct msg_order, quorum node to agent */
     NET_FRAME_KV = 4,     /* kv/service.c, peer to peer: a write passed on to the leader */
+    NET_FRAME_MEMBER =
+        5, /* arbiter/quorated/member_frame.h: joining, and what a member is called */
 };
 
 enum net_role {

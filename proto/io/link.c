@@ -26,6 +26,7 @@
 #define BACKOFF_FIRST_US (50 * BASE_US_PER_MS)
 #define BACKOFF_LAST_US (1000 * BASE_US_PER_MS)
 #define STRANGERS_MAX 64 /* accepted connections that have not said hello */
+#define GUESTS_MAX 16    /* quorum nodes that are not in our table */
 #define SLOT_BITS 16
 
 struct peer;
@@ -38,6 +39,7 @@ struct link {
     bool is_up;      /* both hellos are good */
     bool has_sent;   /* since the last tick */
     bool is_refused; /* by us, and logged */
+    bool is_guest;   /* a node that is not in the table */
     uint64_t number;
     struct net_identity identity;
     struct link_reader reader;
@@ -67,6 +69,7 @@ struct io_links {
     struct link *all;
     uint64_t generation;
     unsigned strangers;
+    unsigned guests;
     struct base_rand rand; /* spreads retries */
     struct io_links_stats stats;
 };
@@ -307,6 +310,7 @@ static void link_closed(void *ctx, struct io_stream *stream, int status, const c
     unlist(link);
     bool was_up = link->is_up;
     link->is_up = false;
+    links->guests -= link->is_guest;
     if (link->peer != NULL) {
         peer_lost(link->peer, link);
     } else if (was_up) {
@@ -364,12 +368,15 @@ static bool is_of_ours(const struct link *link, const struct link_hello *hello, 
     return is_proven(link, hello, why);
 }
 
+/* A member of the quorum knows its peers' ids, and may know names only later; an agent, and a node
+ * that has no id yet, goes by names, since the id of a node that was replaced is another one. */
 static bool is_expected(const struct peer *peer, const struct link_hello *hello, struct io_why *why)
 {
-    if (base_name_is_empty(&peer->node.name)) {
-        return true;
-    }
-    if (!base_name_equal(&peer->node.name, &hello->name) || peer->node.node_id != hello->node_id) {
+    const struct io_links_options *options = &peer->links->options;
+    bool has_ids = options->self.role == NET_ROLE_NODE && options->self.node_id != 0;
+    bool is_named =
+        base_name_is_empty(&peer->node.name) || base_name_equal(&peer->node.name, &hello->name);
+    if (!is_named || (has_ids && peer->node.node_id != hello->node_id)) {
         io_why_set(why, "it is node '%s' (id %llx), expected '%s' (id %llx); check the member list",
                    hello->name.text, (unsigned long long)hello->node_id, peer->node.name.text,
                    (unsigned long long)peer->node.node_id);
@@ -394,15 +401,39 @@ static bool take_slot(struct link *link, struct io_why *why)
     return false;
 }
 
+/* A node of this quorum's certificates and token that is no member: it wants to join, or was
+ * removed and does not know. It gets a link like an agent's; what is said there is the owner's. */
+static bool take_guest(struct link *link, const struct link_hello *hello, struct io_why *why)
+{
+    struct io_links *links = link->links;
+    if (hello->node_id != 0 && hello->node_id == links->options.self.node_id) {
+        io_why_set(why, "node '%s' claims our own id %llx", hello->name.text,
+                   (unsigned long long)hello->node_id);
+        return false;
+    }
+    if (links->guests >= GUESTS_MAX) {
+        io_why_set(why, "more than %d nodes that are not in our member list", GUESTS_MAX);
+        return false;
+    }
+    if (!take_slot(link, why)) {
+        return false;
+    }
+    link->is_guest = true;
+    links->guests++;
+    return true;
+}
+
 /* A node has connected to us. A new connection replaces an old one: its process has started anew.
  */
 static bool take_peer(struct link *link, const struct link_hello *hello, struct io_why *why)
 {
     struct peer *peer = find_peer(link->links, hello->node_id);
-    if (link->links->options.self.role != NET_ROLE_NODE || peer == NULL) {
-        io_why_set(why, "node '%s' (id %llx) is not in our member list", hello->name.text,
-                   (unsigned long long)hello->node_id);
+    if (link->links->options.self.role != NET_ROLE_NODE) {
+        io_why_set(why, "an agent takes no connections of nodes");
         return false;
+    }
+    if (peer == NULL) {
+        return take_guest(link, hello, why);
     }
     if (!is_expected(peer, hello, why)) {
         return false;
@@ -428,7 +459,7 @@ static bool accept_hello(struct link *link, const struct link_hello *hello, stru
     }
     link->identity = (struct net_identity){.role = hello->role, .node_id = hello->node_id};
     link->identity.cluster = hello->cluster;
-    link->identity.member = hello->member;
+    link->identity.member = hello->role == NET_ROLE_NODE ? hello->name : hello->member;
     if (link->is_dialled) {
         if (hello->role != NET_ROLE_NODE) {
             io_why_set(why, "a quorum node is expected there, not %s", io_role_name(hello->role));

@@ -11,9 +11,10 @@
  * Each side dials: a node every other node, an agent every node. A node sends to a peer over the
  * link that it dialled and receives over the one that the peer dialled (both carry both ways until
  * the other is up). Link numbers: a node's id (below IO_LINK_FIRST_AGENT) for nodes, a fresh number
- * for each accepted agent connection. Two live connections with one agent name are both delivered:
- * the arbiter decides by the session in the reports. Loop thread only. Broken links are dialled
- * again after 50 ms to 1 s.
+ * for each accepted connection of an agent, and of a node that is not in the table (it wants to
+ * join, or was removed): its identity has role NODE, and says what it claims to be. Two live
+ * connections with one agent name are both delivered: the arbiter decides by the session in the
+ * reports. Loop thread only. Broken links are dialled again after 50 ms to 1 s.
  */
 #ifndef QUORATE_PROTO_IO_LINK_H
 #define QUORATE_PROTO_IO_LINK_H
@@ -28,9 +29,10 @@
 
 struct io_link_node {
     uint64_t node_id; /* 1 and up, below IO_LINK_FIRST_AGENT */
-    /* Expected at the other end, with this id. Empty (agents that know only addresses): any node
-     * will do, node_id is then a number of the caller's choice; the real one is in the identity of
-     * `up` and `received`. */
+    /* Expected at the other end, with this id. Empty (a member that has not started yet): any name
+     * will do. Agents, and nodes without an id of their own, look at the name alone: node_id is
+     * then a number of the caller's choice, the real one is in the identity of `up` and `received`.
+     */
     struct base_name name;
     struct io_address address;
 };
@@ -44,8 +46,10 @@ struct io_link_events {
 };
 
 struct io_links_options {
-    struct net_identity self; /* NODE with node_id, or AGENT with cluster and member */
-    struct base_name name;    /* our node name (NODE) */
+    /* NODE with node_id (0: not known yet, a node that asks to join), or AGENT with cluster and
+     * member. In what `up`, `down` and `received` are told a NODE's name stands in `member`. */
+    struct net_identity self;
+    struct base_name name; /* our node name (NODE) */
     struct base_text
         token;          /* name of this quorum; both ends must have the same. "" on an agent: any */
     struct io_tls *tls; /* NULL: insecure; only loopback addresses are then dialled and accepted */

@@ -363,13 +363,42 @@ static void wrong_ones_are_refused(void **state)
     add_node(&places[2], 1, "n9", port);
     run_until_logged("it says it is node n2, but its certificate is for node n1");
     places[2].links = io_links_free(places[2].links);
-    open_place(&places[2], &node_2, "n1", tls_1);
-    add_node(&places[2], 1, "n1", port);
-    run_until_logged("node 'n1' (id 2) is not in our member list");
     assert_int_equal(places[0].ups, 0);
     io_log_set_sink(NULL, NULL);
     tls_1 = io_tls_free(tls_1);
     tls_agent = io_tls_free(tls_agent);
+}
+
+/* A node that is no member gets a link of its own, so that it can be told; one without an id finds
+ * others by their names alone. What it claims must not be our own id. */
+static void strangers_are_guests(void **state)
+{
+    (void)state;
+    log_text[0] = '\0';
+    io_log_set_sink(collect_log, NULL);
+    static const struct net_identity joiner = {.role = NET_ROLE_NODE};
+    open_place(&places[0], &node_1, "n1", NULL);
+    listen_place(&places[0], 0);
+    uint16_t port = io_links_port(places[0].links);
+    open_place(&places[2], &joiner, "n4", NULL);
+    add_node(&places[2], 77, "n1", port);
+    run_until(loop, &places[2].is_up);
+    run_until(loop, &places[0].is_up);
+    assert_true(send_text(&places[2], 77, "who"));
+    run_until(loop, &places[0].has_frame);
+    assert_true(places[0].last_link >= IO_LINK_FIRST_AGENT);
+    assert_true(send_text(&places[0], places[0].last_link, "you"));
+    run_until(loop, &places[2].has_frame);
+    assert_string_equal(places[2].last, "you");
+    places[2].links = io_links_free(places[2].links);
+    open_place(&places[2], &joiner, "n4", NULL);
+    add_node(&places[2], 77, "n9", port);
+    run_until_logged("expected 'n9'");
+    places[2].links = io_links_free(places[2].links);
+    open_place(&places[1], &node_1, "n5", NULL);
+    add_node(&places[1], 9, "n1", port);
+    run_until_logged("claims our own id 1");
+    io_log_set_sink(NULL, NULL);
 }
 
 /* Two live agents of one name: both are heard, on numbers of their own; the arbiter decides. */
@@ -521,6 +550,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(plain_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(tls_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_ones_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(strangers_are_guests, setup, teardown),
         cmocka_unit_test_setup_teardown(doubled_agents_are_both_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(insecure_is_for_loopback, setup, teardown),
         cmocka_unit_test_setup_teardown(raw_garbage, setup, teardown),
