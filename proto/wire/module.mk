@@ -3,7 +3,8 @@ LIB_wire += proto/wire/agent.c
 PROTOS += proto/schema/agent.proto
 LIB_wire += proto/wire/etcd.c proto/wire/kv.c proto/wire/pb.c
 LIB_cores += proto/msg/kv_errors.c
-PROTOS += proto/schema/command.proto proto/schema/health.proto proto/schema/kv.proto proto/schema/mvccpb.proto
+PROTOS += proto/schema/authpb.proto proto/schema/command.proto proto/schema/election.proto proto/schema/health.proto \
+  proto/schema/kv.proto proto/schema/lock.proto proto/schema/mvccpb.proto
 LIB_wire += proto/wire/raft.c
 PROTOS += proto/schema/raft.proto
 PROTOS += proto/schema/databases.proto
