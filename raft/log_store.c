@@ -9,6 +9,7 @@
 #define KEY_IDS SLICE_LIT("raft.ids")
 #define KEY_STATE SLICE_LIT("raft.state")
 #define KEY_APPLIED SLICE_LIT("raft.applied")
+#define KEY_IMAGE SLICE_LIT("raft.image")
 #define KEY_MEMBERS SLICE_LIT("raft.members")
 
 static struct slice key_of(uint64_t index, uint8_t memory[8])
@@ -175,37 +176,77 @@ int log_store_load_members(struct store_txn *txn, struct raft_configuration *ret
     return rc == BASE_E_PROTO ? BASE_E_CORRUPT : rc;
 }
 
-int log_store_check_ids(struct store_txn *txn, uint64_t cluster, uint64_t node)
+int log_store_save_image(struct store_txn *txn, uint64_t index, uint64_t term)
 {
-    uint8_t memory[24];
-    struct buf b = buf_over(memory, sizeof(memory));
-    buf_put_u32_be(&b, LOG_STORE_FORMAT);
-    buf_put_u64_be(&b, cluster);
-    buf_put_u64_be(&b, node);
-    buf_put_u32_be(&b, base_crc32c(0, buf_slice(&b)));
+    return put_pair(txn, KEY_IMAGE, index, term);
+}
+
+int log_store_load_image(struct store_txn *txn, uint64_t *ret_index, uint64_t *ret_term)
+{
+    return get_pair(txn, KEY_IMAGE, ret_index, ret_term);
+}
+
+int log_store_reset(struct store_txn *txn)
+{
+    return store_del_range(txn, STORE_LOG, SLICE_EMPTY, SLICE_EMPTY, 0, NULL);
+}
+
+int log_store_trim(struct store_txn *txn, uint64_t index)
+{
+    uint8_t memory[8];
+    return store_del_range(txn, STORE_LOG, SLICE_EMPTY, key_of(index + 1, memory), 0, NULL);
+}
+
+int log_store_has_ids(struct store_txn *txn, bool *ret)
+{
     struct slice stored = SLICE_EMPTY;
     int rc = store_get(txn, STORE_META, KEY_IDS, &stored);
-    if (rc == BASE_E_NOTFOUND) {
-        return store_put(txn, STORE_META, KEY_IDS, buf_slice(&b));
-    }
-    if (rc != 0 || slice_equal(stored, buf_slice(&b))) {
+    *ret = rc == 0;
+    return rc == BASE_E_NOTFOUND ? 0 : rc;
+}
+
+int log_store_load_ids(struct store_txn *txn, uint64_t *ret_cluster, uint64_t *ret_node)
+{
+    struct slice stored = SLICE_EMPTY;
+    uint32_t format = 0;
+    uint32_t checksum = 0;
+    int rc = store_get(txn, STORE_META, KEY_IDS, &stored);
+    if (rc != 0) {
         return rc;
     }
     struct slice rest = stored;
-    uint32_t format = 0;
-    uint32_t checksum = 0;
-    struct slice numbers = SLICE_EMPTY;
     if (slice_take_u32_be(&rest, &format) != 0) {
         return BASE_E_CORRUPT;
     }
     if (format != LOG_STORE_FORMAT) {
         return BASE_E_UNSUPPORTED;
     }
-    if (slice_take_bytes(&rest, 16, &numbers) != 0 || slice_take_u32_be(&rest, &checksum) != 0 ||
-        checksum != base_crc32c(0, slice_from(stored.data, 20))) {
+    if (slice_take_u64_be(&rest, ret_cluster) != 0 || slice_take_u64_be(&rest, ret_node) != 0 ||
+        slice_take_u32_be(&rest, &checksum) != 0 || rest.len != 0 ||
+        checksum != base_crc32c(0, slice_from(stored.data, stored.len - 4))) {
         return BASE_E_CORRUPT;
     }
-    return BASE_E_CONFLICT;
+    return 0;
+}
+
+int log_store_check_ids(struct store_txn *txn, uint64_t cluster, uint64_t node)
+{
+    uint64_t stored_cluster = 0;
+    uint64_t stored_node = 0;
+    int rc = log_store_load_ids(txn, &stored_cluster, &stored_node);
+    if (rc == 0) {
+        return stored_cluster == cluster && stored_node == node ? 0 : BASE_E_CONFLICT;
+    }
+    if (rc != BASE_E_NOTFOUND) {
+        return rc;
+    }
+    uint8_t memory[24];
+    struct buf b = buf_over(memory, sizeof(memory));
+    buf_put_u32_be(&b, LOG_STORE_FORMAT);
+    buf_put_u64_be(&b, cluster);
+    buf_put_u64_be(&b, node);
+    buf_put_u32_be(&b, base_crc32c(0, buf_slice(&b)));
+    return store_put(txn, STORE_META, KEY_IDS, buf_slice(&b));
 }
 
 struct walk {

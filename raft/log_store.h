@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How log, hard state and applied index lie in the store's tables. Functions that take a
+/* How log, hard state, applied index and configuration lie in the tables of the two stores. Functions that take a
  * transaction run on the storage thread.
  *
  * STORE_LOG: big-endian index -> [term u64][crc32c u32][type u8][body], numbers big-endian; the
  * checksum covers index, term, type and body. STORE_META: "raft.ids" (format u32, cluster u64, node
- * u64), "raft.state" (term u64, vote u64), "raft.applied" (index u64, term u64), each with a crc32c
- * behind it. Damage is BASE_E_CORRUPT, never skipped.
+ * u64), "raft.state" (term u64, vote u64), "raft.applied" (index u64, term u64), "raft.image" (the same),
+ * each with a crc32c behind it, and "raft.members". Ids are in both stores, log, state and image in
+ * the log's, applied and members in the state store. Damage is BASE_E_CORRUPT, never skipped.
  */
 #ifndef QUORATE_RAFT_LOG_STORE_H
 #define QUORATE_RAFT_LOG_STORE_H
@@ -35,9 +36,10 @@ struct log_store_state {
     uint64_t applied_index;
     uint64_t applied_term;
 };
+/* What of it is in this store; the rest is 0. */
 MUST_CHECK int log_store_save_state(struct store_txn *txn, uint64_t term, uint64_t vote);
 MUST_CHECK int log_store_save_applied(struct store_txn *txn, uint64_t index, uint64_t term);
-/* What is not there reads as 0. BASE_E_CORRUPT. */
+/* BASE_E_CORRUPT. */
 MUST_CHECK int log_store_load_state(struct store_txn *txn, struct log_store_state *ret);
 /* The configuration of the applied state, with its index, in the state store: "raft.members" (index
  * u64, bytes of raft/core/members.h, crc32c). BASE_E_NOTFOUND: none yet; BASE_E_CORRUPT,
@@ -45,6 +47,18 @@ MUST_CHECK int log_store_load_state(struct store_txn *txn, struct log_store_stat
 MUST_CHECK int log_store_save_members(struct store_txn *txn,
                                       const struct raft_configuration *configuration);
 MUST_CHECK int log_store_load_members(struct store_txn *txn, struct raft_configuration *ret);
+/* In the log's store: the image (index, term) that is about to be installed, "raft.image". */
+MUST_CHECK int log_store_save_image(struct store_txn *txn, uint64_t index, uint64_t term);
+MUST_CHECK int log_store_load_image(struct store_txn *txn, uint64_t *ret_index, uint64_t *ret_term);
+/* Removes the whole log; the next entry may have any index. */
+MUST_CHECK int log_store_reset(struct store_txn *txn);
+/* Removes entries up to `index`. */
+MUST_CHECK int log_store_trim(struct store_txn *txn, uint64_t index);
+/* Whether ids have been written. */
+MUST_CHECK int log_store_has_ids(struct store_txn *txn, bool *ret);
+/* The ids that a store was made with. BASE_E_NOTFOUND: a new store; BASE_E_CORRUPT,
+ * BASE_E_UNSUPPORTED. */
+MUST_CHECK int log_store_load_ids(struct store_txn *txn, uint64_t *ret_cluster, uint64_t *ret_node);
 /* Writes the ids into a new store, or compares. BASE_E_CONFLICT: another cluster's or node's;
  * BASE_E_UNSUPPORTED: another format. */
 MUST_CHECK int log_store_check_ids(struct store_txn *txn, uint64_t cluster, uint64_t node);
