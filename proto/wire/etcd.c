@@ -19,7 +19,7 @@ static const struct wire_pb_field watch_create_fields[] = {
     FIELD(2, BYTES, kv_watch_create, range_end),
     FIELD(3, INT64, kv_watch_create, start_revision),
     FIELD(4, BOOL, kv_watch_create, is_progress_notify),
-    FIELD(5, BYTES, kv_watch_create, filters),
+    FIELD(5, ENUM_LIST, kv_watch_create, filters),
     FIELD(6, BOOL, kv_watch_create, is_prev_kv),
     FIELD(7, INT64, kv_watch_create, watch_id),
     FIELD(8, BOOL, kv_watch_create, is_fragment),
@@ -187,7 +187,7 @@ const struct wire_pb_message wire_kv_alarm_response_table =
 
 static const struct wire_pb_field hash_response_fields[] = {
     NESTED(1, kv_hash_response, header, has_header, &wire_kv_header_table),
-    FIELD(2, INT32, kv_hash_response, hash),
+    FIELD(2, UINT32, kv_hash_response, hash),
 };
 const struct wire_pb_message wire_kv_hash_response_table =
     TABLE(kv_hash_response, hash_response_fields);
@@ -199,7 +199,7 @@ const struct wire_pb_message wire_kv_hash_kv_table = TABLE(kv_hash_kv, hash_kv_f
 
 static const struct wire_pb_field hash_kv_response_fields[] = {
     NESTED(1, kv_hash_kv_response, header, has_header, &wire_kv_header_table),
-    FIELD(2, INT32, kv_hash_kv_response, hash),
+    FIELD(2, UINT32, kv_hash_kv_response, hash),
     FIELD(3, INT64, kv_hash_kv_response, compact_revision),
 };
 const struct wire_pb_message wire_kv_hash_kv_response_table =

@@ -10,8 +10,6 @@
 
 #include "base/assert.h"
 
-enum { KEY_VARINT = 0, KEY_FIXED64 = 1, KEY_BYTES = 2, KEY_FIXED32 = 5 };
-
 /* Both list structs look like this; a struct pointer is stored through memcpy only. */
 struct list {
     void *items;
@@ -44,26 +42,18 @@ static int take_varint(struct slice *s, uint64_t *ret)
     return BASE_E_PROTO;
 }
 
-/* One field as it stands on the wire. */
-struct token {
-    uint32_t number;
-    unsigned type;
-    uint64_t value;     /* KEY_VARINT */
-    struct slice bytes; /* KEY_BYTES */
-};
-
-static int take_payload(struct slice *s, struct token *token)
+static int take_payload(struct slice *s, struct wire_pb_token *token)
 {
     uint64_t len = 0;
     int rc = 0;
     switch (token->type) {
-    case KEY_VARINT:
+    case WIRE_PB_VARINT:
         return take_varint(s, &token->value);
-    case KEY_FIXED64:
+    case WIRE_PB_FIXED64:
         return slice_take_bytes(s, 8, &token->bytes);
-    case KEY_FIXED32:
+    case WIRE_PB_FIXED32:
         return slice_take_bytes(s, 4, &token->bytes);
-    case KEY_BYTES:
+    case WIRE_PB_LEN:
         rc = take_varint(s, &len);
         if (rc == 0 && len > s->len) {
             rc = BASE_E_PROTO;
@@ -74,9 +64,9 @@ static int take_payload(struct slice *s, struct token *token)
     }
 }
 
-static int take_token(struct slice *s, struct token *ret)
+int wire_pb_take(struct slice *s, struct wire_pb_token *ret)
 {
-    struct token token = {0};
+    struct wire_pb_token token = {0};
     struct slice rest = *s;
     uint64_t key = 0;
     int rc = take_varint(&rest, &key);
@@ -119,9 +109,9 @@ static const struct wire_pb_field *field_find(const struct wire_pb_message *mess
 /* How often `number` occurs in bytes that are well formed as far as they are looked at. */
 static size_t count_field(struct slice rest, uint32_t number)
 {
-    struct token token;
+    struct wire_pb_token token;
     size_t count = 0;
-    while (rest.len > 0 && take_token(&rest, &token) == 0) {
+    while (rest.len > 0 && wire_pb_take(&rest, &token) == 0) {
         count += token.number == number;
     }
     return count;
@@ -156,6 +146,36 @@ static int list_next(struct decoder *decoder, const struct decode_frame *frame,
     return 0;
 }
 
+/* Adds values to a list of enumerations, in memory of its own: parts of it may come from anywhere.
+ */
+static int enums_add(struct decoder *decoder, uint8_t *at, struct slice more)
+{
+    struct slice old;
+    memcpy(&old, at, sizeof(old));
+    if (old.len == 0) {
+        memcpy(at, &more, sizeof(more));
+        return 0;
+    }
+    uint8_t *all = base_arena_take(decoder->arena, old.len + more.len, 1);
+    if (all == NULL) {
+        return BASE_E_TOOBIG;
+    }
+    memcpy(all, old.data, old.len);
+    if (more.len > 0) {
+        memcpy(all + old.len, more.data, more.len);
+    }
+    old = slice_from(all, old.len + more.len);
+    memcpy(at, &old, sizeof(old));
+    return 0;
+}
+
+static int enums_add_one(struct decoder *decoder, uint8_t *at, uint64_t value)
+{
+    static const uint8_t values[] = {0, 1, 2, 3, 4, 5, 6, 7}; /* 7: none that we know */
+    size_t index = value < sizeof(values) - 1 ? (size_t)value : sizeof(values) - 1;
+    return enums_add(decoder, at, slice_from(&values[index], 1));
+}
+
 static int store_bytes(struct decoder *decoder, struct decode_frame *frame,
                        const struct wire_pb_field *field, struct slice bytes)
 {
@@ -165,6 +185,8 @@ static int store_bytes(struct decoder *decoder, struct decode_frame *frame,
     case WIRE_PB_BYTES:
         memcpy(at, &bytes, sizeof(bytes));
         return 0;
+    case WIRE_PB_ENUM_LIST:
+        return enums_add(decoder, at, bytes);
     case WIRE_PB_MESSAGE:
         memset(at, 0, field->message->size);
         return push(decoder, field->message, at, bytes);
@@ -179,14 +201,15 @@ static int store_bytes(struct decoder *decoder, struct decode_frame *frame,
         return rc != 0 ? rc : push(decoder, field->message, at, bytes);
     case WIRE_PB_INT64:
     case WIRE_PB_INT32:
+    case WIRE_PB_UINT32:
     case WIRE_PB_BOOL:
         break;
     }
     return BASE_E_PROTO;
 }
 
-static int store_number(const struct decode_frame *frame, const struct wire_pb_field *field,
-                        uint64_t value)
+static int store_number(struct decoder *decoder, const struct decode_frame *frame,
+                        const struct wire_pb_field *field, uint64_t value)
 {
     uint8_t *at = frame->object + field->offset;
     uint32_t low = (uint32_t)value;
@@ -196,11 +219,14 @@ static int store_number(const struct decode_frame *frame, const struct wire_pb_f
         memcpy(at, &value, sizeof(value));
         return 0;
     case WIRE_PB_INT32:
+    case WIRE_PB_UINT32:
         memcpy(at, &low, sizeof(low));
         return 0;
     case WIRE_PB_BOOL:
         memcpy(at, &flag, sizeof(flag));
         return 0;
+    case WIRE_PB_ENUM_LIST:
+        return enums_add_one(decoder, at, value);
     case WIRE_PB_BYTES:
     case WIRE_PB_MESSAGE:
     case WIRE_PB_BYTES_LIST:
@@ -223,8 +249,8 @@ static void mark_present(const struct decode_frame *frame, const struct wire_pb_
 static int decode_one(struct decoder *decoder)
 {
     struct decode_frame *frame = &decoder->frames[decoder->depth - 1];
-    struct token token;
-    int rc = take_token(&frame->rest, &token);
+    struct wire_pb_token token;
+    int rc = wire_pb_take(&frame->rest, &token);
     if (rc != 0) {
         return rc;
     }
@@ -232,12 +258,12 @@ static int decode_one(struct decoder *decoder)
     if (field == NULL) {
         return 0;
     }
-    if (token.type != KEY_VARINT && token.type != KEY_BYTES) {
+    if (token.type != WIRE_PB_VARINT && token.type != WIRE_PB_LEN) {
         return BASE_E_PROTO;
     }
     mark_present(frame, field);
-    return token.type == KEY_VARINT ? store_number(frame, field, token.value)
-                                    : store_bytes(decoder, frame, field, token.bytes);
+    return token.type == WIRE_PB_VARINT ? store_number(decoder, frame, field, token.value)
+                                        : store_bytes(decoder, frame, field, token.bytes);
 }
 
 int wire_pb_decode(const struct wire_pb_message *message, struct slice bytes,
@@ -310,7 +336,7 @@ static void prepend_bytes_field(struct encoder *encoder, uint32_t number, struct
 {
     prepend(encoder, bytes.data, bytes.len);
     prepend_varint(encoder, bytes.len);
-    prepend_key(encoder, number, KEY_BYTES);
+    prepend_key(encoder, number, WIRE_PB_LEN);
 }
 
 static bool is_present(const struct encode_frame *frame, const struct wire_pb_field *field)
@@ -334,9 +360,13 @@ static uint64_t load_number(const uint8_t *at, enum wire_pb_type type)
 {
     uint64_t wide = 0;
     int32_t narrow = 0;
+    uint32_t unsigned_narrow = 0;
     bool flag = false;
     if (type == WIRE_PB_INT64) {
         memcpy(&wide, at, sizeof(wide));
+    } else if (type == WIRE_PB_UINT32) {
+        memcpy(&unsigned_narrow, at, sizeof(unsigned_narrow));
+        wide = unsigned_narrow;
     } else if (type == WIRE_PB_INT32) {
         memcpy(&narrow, at, sizeof(narrow));
         wide = (uint64_t)(int64_t)
@@ -352,7 +382,7 @@ static void encode_scalar(struct encoder *encoder, const struct encode_frame *fr
                           const struct wire_pb_field *field)
 {
     const uint8_t *at = frame->object + field->offset;
-    if (field->type == WIRE_PB_BYTES) {
+    if (field->type == WIRE_PB_BYTES || field->type == WIRE_PB_ENUM_LIST) {
         struct slice bytes;
         memcpy(&bytes, at, sizeof(bytes));
         if (bytes.len > 0 || field->presence != WIRE_PB_IMPLICIT) {
@@ -363,7 +393,7 @@ static void encode_scalar(struct encoder *encoder, const struct encode_frame *fr
     uint64_t value = load_number(at, field->type);
     if (value != 0 || field->presence != WIRE_PB_IMPLICIT) {
         prepend_varint(encoder, value);
-        prepend_key(encoder, field->number, KEY_VARINT);
+        prepend_key(encoder, field->number, WIRE_PB_VARINT);
     }
 }
 
@@ -415,7 +445,7 @@ static void encode_end(struct encoder *encoder)
     if (encoder->depth > 0) {
         const struct encode_frame *parent = &encoder->frames[encoder->depth - 1];
         prepend_varint(encoder, len);
-        prepend_key(encoder, parent->message->fields[parent->fields_left - 1].number, KEY_BYTES);
+        prepend_key(encoder, parent->message->fields[parent->fields_left - 1].number, WIRE_PB_LEN);
     }
 }
 

@@ -22,9 +22,11 @@
 
 enum wire_pb_type {
     WIRE_PB_INT64,        /* int64_t or uint64_t */
-    WIRE_PB_INT32,        /* int32_t, uint32_t, enumerations */
+    WIRE_PB_INT32,        /* int32_t, enumerations */
+    WIRE_PB_UINT32,       /* uint32_t */
     WIRE_PB_BOOL,         /* bool */
     WIRE_PB_BYTES,        /* struct slice: bytes and string alike */
+    WIRE_PB_ENUM_LIST,    /* struct slice of small enumerations, one byte each: packed, or not */
     WIRE_PB_MESSAGE,      /* a struct in place */
     WIRE_PB_BYTES_LIST,   /* struct {struct slice *items; size_t count;} */
     WIRE_PB_MESSAGE_LIST, /* struct {struct X *items; size_t count;} */
@@ -52,6 +54,17 @@ struct wire_pb_message {
     const struct wire_pb_field *fields; /* ascending numbers */
     size_t count;
 };
+
+/* One field as it stands on the wire. */
+enum wire_pb_key { WIRE_PB_VARINT = 0, WIRE_PB_FIXED64 = 1, WIRE_PB_LEN = 2, WIRE_PB_FIXED32 = 5 };
+struct wire_pb_token {
+    uint32_t number;
+    unsigned type;      /* enum wire_pb_key */
+    uint64_t value;     /* VARINT */
+    struct slice bytes; /* the others */
+};
+/* Takes the next field from the front of *s. BASE_E_PROTO. */
+MUST_CHECK int wire_pb_take(struct slice *s, struct wire_pb_token *ret);
 
 /* Zeroes *ret_object (message->size bytes) and fills it. BASE_E_PROTO: malformed or too deep;
  * BASE_E_TOOBIG: the arena is full. On failure the object is in no useful state. */
