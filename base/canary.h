@@ -12,6 +12,10 @@
 /* clang-format off */
 /*   id, name, what is left out */
 #define BASE_CANARIES(X) \
+    X(CONTINUE_AFTER_FAILED_SYNC, "continue-after-failed-sync", \
+      "a batch counts as durable though its flush failed") \
+    X(SNAPSHOT_OMITS_TABLE, "snapshot-omits-table", \
+      "images lack the table of leases") \
     X(VOTE_NOT_PERSISTED, "vote-not-persisted", \
       "a vote is sent before it is durable") \
     X(ACK_BEFORE_FLUSH, "ack-before-flush", \
@@ -51,7 +55,9 @@
     X(EARLY_TOMBSTONE_DROP, "early-tombstone-drop", \
       "compaction drops a tombstone at the compact revision itself") \
     X(EXPIRE_ON_WAKING, "expire-on-waking", \
-      "leases are expired without asking whether this node still leads")
+      "leases are expired without asking whether this node still leads") \
+    X(RESTORED_RECORD_TRUSTED, "restored-record-trusted", \
+      "records of a restored quorum are acted upon before an operator confirms them")
 /* clang-format on */
 
 enum base_canary {

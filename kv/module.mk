@@ -1,14 +1,16 @@
 KV_GLUE := kv/service.c kv/service_apply.c kv/service_members.c kv/service_read.c
 LIB_glue += $(KV_GLUE) raft/store_mem.c
-LIB_store += raft/env_lmdb.c
+STORE_DISK_SRC := raft/env_lmdb.c raft/store_thread.c raft/wal_format.c raft/wal_io.c raft/wal_log.c raft/wal_recover.c \
+  raft/wal_rows.c raft/wal_segment.c raft/wal_store.c raft/wal_txn.c
+LIB_store += $(STORE_DISK_SRC)
 KV_TEST_SUPPORT := tests/unit/kv_support.c tests/support/panic.c
 TESTS += kv_core_test
-TEST_kv_core_test := tests/unit/kv_core_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/env_lmdb.c
+TEST_kv_core_test := tests/unit/kv_core_test.c $(KV_TEST_SUPPORT) raft/store_mem.c $(STORE_DISK_SRC)
 TLIBS_kv_core_test := cores base
 TPKG_kv_core_test := lmdb
 TESTS += kv_diff_test
 TEST_kv_diff_test := tests/unit/kv_diff_test.c tests/unit/kv_model.c tests/unit/kv_random.c $(KV_TEST_SUPPORT) \
-  raft/store_mem.c raft/env_lmdb.c
+  raft/store_mem.c $(STORE_DISK_SRC)
 TLIBS_kv_diff_test := wire cores base
 TPKG_kv_diff_test := lmdb libprotobuf-c
 TESTS += kv_wire_test
@@ -16,7 +18,7 @@ TEST_kv_wire_test := tests/unit/kv_wire_test.c tests/unit/kv_model.c tests/unit/
 TLIBS_kv_wire_test := wire cores base
 TPKG_kv_wire_test := libprotobuf-c
 TESTS += store_test
-TEST_store_test := tests/unit/store_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/env_lmdb.c
+TEST_store_test := tests/unit/store_test.c $(KV_TEST_SUPPORT) raft/store_mem.c $(STORE_DISK_SRC)
 TLIBS_store_test := cores base
 TPKG_store_test := lmdb
 TESTS += kv_service_test
@@ -24,7 +26,7 @@ TEST_kv_service_test = tests/unit/kv_service_test.c tests/support/panic.c $(KV_G
 TLIBS_kv_service_test := wire cores base
 TPKG_kv_service_test := libprotobuf-c
 BINARIES += storeload
-BIN_storeload := tests/bench/storeload.c raft/env_lmdb.c
+BIN_storeload := tests/bench/storeload.c $(STORE_DISK_SRC)
 LIBS_storeload := cores base
 PKG_storeload := lmdb
 LDL_storeload := -lpthread

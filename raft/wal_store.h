@@ -20,7 +20,7 @@
 
 #define WAL_SEGMENT_BYTES_DEFAULT (UINT64_C(8) << 20)
 #define WAL_SEGMENT_BYTES_MIN (UINT64_C(64) << 10)
-#define WAL_STORE_ERROR_MAX 512
+#define WAL_STORE_ERROR_MAX 768
 
 struct wal_store;
 

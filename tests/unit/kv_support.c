@@ -2,6 +2,7 @@
 /* See kv_support.h. */
 #include "tests/unit/kv_support.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,12 +74,27 @@ int test_store_open_at(struct test_store *store, const char *directory, uint64_t
     return env_lmdb_open(&options, &store->env, store->fatal_text);
 }
 
+int test_store_open_wal(struct test_store *store, const char *directory, uint64_t segment_bytes)
+{
+    struct wal_store_options options = {.directory = directory,
+                                        .segment_bytes = segment_bytes,
+                                        .ctx = store,
+                                        .notify = notify,
+                                        .fatal = fatal_lmdb};
+    *store = (struct test_store){.kind = TEST_STORE_WAL};
+    (void)pthread_mutex_init(&store->lock, NULL);
+    (void)pthread_cond_init(&store->wake, NULL);
+    return wal_store_open(&options, &store->wal, store->fatal_text);
+}
+
 void test_store_open(struct test_store *store, enum test_store_kind kind, uint64_t map_bytes)
 {
-    if (kind == TEST_STORE_LMDB) {
+    if (kind != TEST_STORE_MEM) {
         char directory[64];
         test_make_directory(directory, sizeof(directory));
-        assert_int_equal(test_store_open_at(store, directory, map_bytes), 0);
+        assert_int_equal(kind == TEST_STORE_LMDB ? test_store_open_at(store, directory, map_bytes)
+                                                 : test_store_open_wal(store, directory, map_bytes),
+                         0);
         memcpy(store->directory, directory, sizeof(directory));
         return;
     }
@@ -89,11 +105,15 @@ void test_store_open(struct test_store *store, enum test_store_kind kind, uint64
 
 void test_remove_directory(const char *directory)
 {
-    static const char *const names[] = {"store.mdb", "store.mdb-lock", "lock"};
     char path[512];
-    for (size_t i = 0; i < BASE_COUNT_OF(names); i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+    DIR *files = opendir(directory);
+    for (const struct dirent *file = files == NULL ? NULL : readdir(files); file != NULL;
+         file = readdir(files)) {
+        (void)snprintf(path, sizeof(path), "%s/%.200s", directory, file->d_name);
         (void)unlink(path);
+    }
+    if (files != NULL) {
+        (void)closedir(files);
     }
     (void)rmdir(directory);
 }
@@ -102,6 +122,7 @@ void test_store_close(struct test_store *store)
 {
     store->mem = store_mem_destroy(store->mem);
     store->env = env_lmdb_close(store->env);
+    store->wal = wal_store_close(store->wal);
     if (store->directory[0] != 0) {
         test_remove_directory(store->directory);
     }
@@ -109,6 +130,9 @@ void test_store_close(struct test_store *store)
 
 struct store_port test_store_port(struct test_store *store)
 {
+    if (store->kind == TEST_STORE_WAL) {
+        return wal_store_port(store->wal);
+    }
     return store->kind == TEST_STORE_MEM ? store_mem_port(store->mem) : env_lmdb_port(store->env);
 }
 
@@ -129,7 +153,8 @@ void test_store_wait(struct test_store *store)
     store->is_notified = false;
     (void)pthread_mutex_unlock(&store->lock);
     assert_int_equal(rc, 0);
-    (void)env_lmdb_complete(store->env);
+    (void)(store->kind == TEST_STORE_WAL ? wal_store_complete(store->wal)
+                                         : env_lmdb_complete(store->env));
 }
 
 struct fn_job {

@@ -9,26 +9,31 @@
 #include "kv/core/apply.h"
 #include "raft/env_lmdb.h"
 #include "raft/store_mem.h"
+#include "raft/wal_store.h"
 
-enum test_store_kind { TEST_STORE_MEM, TEST_STORE_LMDB };
+enum test_store_kind { TEST_STORE_MEM, TEST_STORE_LMDB, TEST_STORE_WAL };
 
 struct test_store {
     enum test_store_kind kind;
     struct store_mem *mem;
     struct env_lmdb *env;
+    struct wal_store *wal;
     char directory[128];
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool is_notified;
     int fatal_calls;
     int fatal_status;
-    char fatal_text[ENV_LMDB_ERROR_MAX];
+    char fatal_text[WAL_STORE_ERROR_MAX];
 };
 
-/* Opens an empty store; the directory of an LMDB one is made and belongs to the test. */
+/* Opens an empty store; the directory of one on disk is made and belongs to the test.
+ * `map_bytes` is the size of a file for TEST_STORE_WAL. */
 void test_store_open(struct test_store *store, enum test_store_kind kind, uint64_t map_bytes);
 /* Opens an LMDB store in a directory that is there. Returns what env_lmdb_open returned. */
 int test_store_open_at(struct test_store *store, const char *directory, uint64_t map_bytes);
+/* Opens a log store in a directory that is there. Returns what wal_store_open returned. */
+int test_store_open_wal(struct test_store *store, const char *directory, uint64_t segment_bytes);
 /* Closes and removes what test_store_open has made. */
 void test_store_close(struct test_store *store);
 struct store_port test_store_port(struct test_store *store);

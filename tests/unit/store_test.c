@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store port, in memory and over LMDB: operations, order of completions, failures, crashes. */
+/* The store port, in memory, over LMDB and over log files: operations, order of completions,
+ * failures, crashes. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "tests/support/cm.h"
 #include "tests/unit/kv_support.h"
 
-/* --- operations: both stores answer alike --- */
+/* --- operations: all stores answer alike --- */
 
 struct rows_hash {
     uint64_t sum;
@@ -37,6 +38,7 @@ static int hash_visit(void *ctx, struct slice key, struct slice value)
 struct script {
     struct base_rand rand;
     uint64_t digest;
+    bool is_log; /* only what a log store takes: two tables, and indexes as keys of one */
 };
 
 static uint64_t below(struct script *script, uint64_t bound)
@@ -59,11 +61,44 @@ static void mix(struct script *script, uint64_t value)
     script->digest = script->digest * UINT64_C(6364136223846793005) + value;
 }
 
+/* A bound of a scan or a range; for a log also one that is no index. */
+static struct slice script_bound(struct script *script, enum store_table table, uint8_t *memory)
+{
+    if (!script->is_log || table != STORE_LOG) {
+        struct slice key = script_key(script, memory);
+        return key.len > STORE_KEY_MAX ? slice_from(memory, STORE_KEY_MAX) : key;
+    }
+    memset(memory, 0, 9);
+    memory[7] = (uint8_t)below(script, 50);
+    memory[6] = below(script, 10) == 0;
+    return slice_from(memory, below(script, 3) == 0 ? below(script, 10) : 8);
+}
+
+static struct slice script_row_key(struct script *script, enum store_table table, uint8_t *memory)
+{
+    if (!script->is_log || table != STORE_LOG) {
+        return script_key(script, memory);
+    }
+    memset(memory, 0, 8);
+    memory[7] = (uint8_t)(1 + below(script, 40));
+    return slice_from(memory, 8);
+}
+
+static void script_range(struct script *script, struct store_txn *txn, enum store_table table)
+{
+    uint8_t memory[2][STORE_KEY_MAX + 1];
+    struct slice from = script_bound(script, table, memory[0]);
+    struct slice before = script_bound(script, table, memory[1]);
+    uint64_t rows = 0;
+    assert_int_equal(store_del_range(txn, table, from, before, below(script, 4), &rows), 0);
+    mix(script, rows);
+}
+
 static void script_scan(struct script *script, struct store_txn *txn, enum store_table table)
 {
     uint8_t memory[STORE_KEY_MAX + 1];
     struct rows_hash hash = {.stop_after = below(script, 2) == 0 ? 0 : 1 + below(script, 5)};
-    struct slice at = script_key(script, memory);
+    struct slice at = script_bound(script, table, memory);
     int rc = below(script, 2) == 0 ? store_scan(txn, table, at, hash_visit, &hash)
                                    : store_scan_back(txn, table, at, hash_visit, &hash);
     assert_int_equal(rc, 0);
@@ -76,11 +111,12 @@ static int script_run(void *ctx, struct store_txn *txn)
     struct script *script = ctx;
     uint8_t memory[STORE_KEY_MAX + 1];
     for (int i = 0; i < 300; i++) {
-        enum store_table table = (enum store_table)below(script, STORE_TABLE_COUNT);
-        struct slice key = script_key(script, memory);
+        enum store_table table =
+            (enum store_table)below(script, script->is_log ? 2 : STORE_TABLE_COUNT);
+        struct slice key = script_row_key(script, table, memory);
         struct slice found = SLICE_EMPTY;
         int rc = 0;
-        switch (below(script, 5)) {
+        switch (below(script, 6)) {
         case 0:
         case 1:
             memset(value, (int)below(script, 200), sizeof(value));
@@ -95,6 +131,9 @@ static int script_run(void *ctx, struct store_txn *txn)
         case 3:
             rc = store_get(txn, table, key, &found);
             break;
+        case 4:
+            script_range(script, txn, table);
+            break;
         default:
             script_scan(script, txn, table);
             break;
@@ -105,21 +144,27 @@ static int script_run(void *ctx, struct store_txn *txn)
     return 0;
 }
 
-static void both_stores_answer_alike(void **state)
+static uint64_t script_digest(enum test_store_kind kind, uint64_t seed, bool is_log)
+{
+    struct test_store store;
+    struct script script = {.rand = base_rand_make(seed, 0), .is_log = is_log};
+    test_store_open(&store, kind, 0);
+    for (int batch = 0; batch < 12; batch++) {
+        assert_int_equal(test_store_run(&store, script_run, &script, false), 0);
+    }
+    test_store_close(&store);
+    return script.digest;
+}
+
+static void all_stores_answer_alike(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 3; seed++) {
-        struct script scripts[2];
-        for (size_t kind = 0; kind < 2; kind++) {
-            struct test_store store;
-            scripts[kind] = (struct script){.rand = base_rand_make(seed, 0)};
-            test_store_open(&store, (enum test_store_kind)kind, 0);
-            for (int batch = 0; batch < 12; batch++) {
-                assert_int_equal(test_store_run(&store, script_run, &scripts[kind], false), 0);
-            }
-            test_store_close(&store);
-        }
-        assert_true(scripts[0].digest == scripts[1].digest);
+        assert_true(script_digest(TEST_STORE_MEM, seed, false) ==
+                    script_digest(TEST_STORE_LMDB, seed, false));
+        uint64_t digest = script_digest(TEST_STORE_MEM, seed, true);
+        assert_true(digest == script_digest(TEST_STORE_LMDB, seed, true));
+        assert_true(digest == script_digest(TEST_STORE_WAL, seed, true));
     }
 }
 
@@ -144,28 +189,28 @@ struct numbered_log {
 
 static void number_key(uint32_t number, uint8_t *bytes)
 {
-    struct buf out = buf_over(bytes, 4);
-    buf_put_u32_be(&out, number);
+    struct buf out = buf_over(bytes, 8);
+    buf_put_u64_be(&out, number + UINT64_C(1));
 }
 
 /* Writes its own row after having seen the row of the job before it. */
 static int numbered_run(struct store_job *job, struct store_txn *txn)
 {
     struct numbered *self = (struct numbered *)job;
-    uint8_t key[4];
+    uint8_t key[8];
     struct slice found;
     if (self->fail_with != 0) {
         return self->fail_with;
     }
     if (self->number > 0) {
         number_key(self->number - 1, key);
-        int rc = store_get(txn, STORE_LOG, slice_from(key, 4), &found);
+        int rc = store_get(txn, STORE_LOG, slice_from(key, 8), &found);
         if (rc != 0) {
             return rc;
         }
     }
     number_key(self->number, key);
-    return store_put(txn, STORE_LOG, slice_from(key, 4), SLICE_LIT("row"));
+    return store_put(txn, STORE_LOG, slice_from(key, 8), SLICE_LIT("row"));
 }
 
 static void numbered_done(struct store_job *job, int status)
@@ -212,6 +257,12 @@ static void completions_come_in_order(enum test_store_kind kind)
         env_lmdb_stats(store.env, &stats);
         assert_in_range(stats.commits, 1, JOBS / 100); /* many jobs share a flush */
     }
+    if (kind == TEST_STORE_WAL) {
+        struct wal_store_stats stats;
+        wal_store_stats(store.wal, &stats);
+        assert_in_range(stats.batches, 1, JOBS / 100);
+        assert_int_equal(stats.jobs, JOBS);
+    }
     test_store_close(&store);
 }
 
@@ -225,6 +276,12 @@ static void completions_of_lmdb(void **state)
 {
     (void)state;
     completions_come_in_order(TEST_STORE_LMDB);
+}
+
+static void completions_of_wal(void **state)
+{
+    (void)state;
+    completions_come_in_order(TEST_STORE_WAL);
 }
 
 static void failed_job_fails_all_that_follow(enum test_store_kind kind)
@@ -267,15 +324,21 @@ static void failed_job_of_lmdb(void **state)
     failed_job_fails_all_that_follow(TEST_STORE_LMDB);
 }
 
+static void failed_job_of_wal(void **state)
+{
+    (void)state;
+    failed_job_fails_all_that_follow(TEST_STORE_WAL);
+}
+
 /* --- LMDB alone --- */
 
 static int put_megabyte(void *ctx, struct store_txn *txn)
 {
     static uint8_t value[1 << 20];
-    uint8_t key[4];
+    uint8_t key[8];
     uint32_t *number = ctx;
     number_key((*number)++, key);
-    return store_put(txn, STORE_KV_REVS, slice_from(key, 4), slice_from(value, sizeof(value)));
+    return store_put(txn, STORE_KV_REVS, slice_from(key, 8), slice_from(value, sizeof(value)));
 }
 
 static int count_rows(void *ctx, struct store_txn *txn)
@@ -369,12 +432,19 @@ static void closing_delivers_what_was_submitted(void **state)
 /* --- kill -9 in the middle of batches --- */
 
 /* Child: writes numbered rows, several jobs at a time, and reports each that became durable. */
-_Noreturn static void child_main(const char *directory, uint32_t first, int report_fd)
+static int open_kind(struct test_store *store, enum test_store_kind kind, const char *directory)
+{
+    return kind == TEST_STORE_WAL ? test_store_open_wal(store, directory, UINT64_C(64) << 10)
+                                  : test_store_open_at(store, directory, 0);
+}
+
+_Noreturn static void child_main(const char *directory, enum test_store_kind kind, uint32_t first,
+                                 int report_fd)
 {
     static struct numbered jobs[64];
     struct test_store store;
     struct numbered_log log = {0};
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || test_store_open_at(&store, directory, 0) != 0) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || open_kind(&store, kind, directory) != 0) {
         _exit(3);
     }
     struct store_port port = test_store_port(&store);
@@ -407,10 +477,10 @@ struct sequence {
 static int sequence_visit(void *ctx, struct slice key, struct slice value)
 {
     struct sequence *sequence = ctx;
-    uint32_t number = 0;
+    uint64_t number = 0;
     (void)value;
-    sequence->has_gap |= slice_take_u32_be(&key, &number) != 0 || number != sequence->next;
     sequence->next++;
+    sequence->has_gap |= slice_take_u64_be(&key, &number) != 0 || number != sequence->next;
     return 0;
 }
 
@@ -421,7 +491,8 @@ static int sequence_run(void *ctx, struct store_txn *txn)
 
 /* One life: kills the child after about `reports` reports; returns the number after the last one
  * that was told. */
-static uint32_t kill_round(const char *directory, uint32_t first, uint32_t reports)
+static uint32_t kill_round(const char *directory, enum test_store_kind kind, uint32_t first,
+                           uint32_t reports)
 {
     int fds[2];
     uint32_t told = first;
@@ -432,7 +503,7 @@ static uint32_t kill_round(const char *directory, uint32_t first, uint32_t repor
     assert_true(child >= 0);
     if (child == 0) {
         (void)close(fds[0]);
-        child_main(directory, first, fds[1]);
+        child_main(directory, kind, first, fds[1]);
     }
     (void)close(fds[1]);
     for (uint32_t i = 0; i < reports; i++) {
@@ -451,9 +522,8 @@ static uint32_t kill_round(const char *directory, uint32_t first, uint32_t repor
     return told;
 }
 
-static void killed_processes_lose_nothing_durable(void **state)
+static void killed_processes_lose_nothing_durable(enum test_store_kind kind)
 {
-    (void)state;
     struct base_rand rand = base_rand_make(77, 0);
     char directory[64];
     uint32_t next = 0;
@@ -461,8 +531,9 @@ static void killed_processes_lose_nothing_durable(void **state)
     for (int round = 0; round < 15; round++) {
         struct test_store store;
         struct sequence sequence = {0};
-        uint32_t told = kill_round(directory, next, (uint32_t)base_rand_between(&rand, 1, 500));
-        assert_int_equal(test_store_open_at(&store, directory, 0), 0);
+        uint32_t told =
+            kill_round(directory, kind, next, (uint32_t)base_rand_between(&rand, 1, 500));
+        assert_int_equal(open_kind(&store, kind, directory), 0);
         assert_int_equal(test_store_run(&store, sequence_run, &sequence, true), 0);
         assert_false(sequence.has_gap);
         assert_true(sequence.next >= told);
@@ -470,6 +541,18 @@ static void killed_processes_lose_nothing_durable(void **state)
         test_store_close(&store);
     }
     test_remove_directory(directory);
+}
+
+static void killed_lmdb_loses_nothing_durable(void **state)
+{
+    (void)state;
+    killed_processes_lose_nothing_durable(TEST_STORE_LMDB);
+}
+
+static void killed_wal_loses_nothing_durable(void **state)
+{
+    (void)state;
+    killed_processes_lose_nothing_durable(TEST_STORE_WAL);
 }
 
 /* --- memory alone: crashes and failures where they are wanted --- */
@@ -519,18 +602,18 @@ struct commits {
 static int many_changes(void *ctx, struct store_txn *txn)
 {
     struct commits *commits = ctx;
-    uint8_t key[4];
+    uint8_t key[8];
     int rc = 0;
     for (uint32_t i = 0; i < 5 && rc == 0; i++) {
         number_key(i, key);
         uint8_t value = (uint8_t)commits->number;
-        rc = store_put(txn, STORE_LOG, slice_from(key, 4), slice_from(&value, 1));
+        rc = store_put(txn, STORE_LOG, slice_from(key, 8), slice_from(&value, 1));
     }
     number_key(100, key);
     if (rc == 0) {
         rc = commits->number % 2 == 0
-                 ? store_put(txn, STORE_META, slice_from(key, 4), SLICE_LIT("x"))
-                 : store_del(txn, STORE_META, slice_from(key, 4));
+                 ? store_put(txn, STORE_META, slice_from(key, 8), SLICE_LIT("x"))
+                 : store_del(txn, STORE_META, slice_from(key, 8));
     }
     return rc;
 }
@@ -553,18 +636,18 @@ static void every_failure_rolls_back(void **state)
         assert_int_equal(store.fatal_calls, 1);
         store_mem_crash(store.mem);
         struct slice value = SLICE_EMPTY;
-        uint8_t key[4];
+        uint8_t key[8];
         uint32_t kept = commits.number - 1; /* runs that were committed */
         assert_int_equal(rows_in(store.mem), kept == 0 ? 0 : 5);
         number_key(4, key);
         if (kept > 0) {
             assert_int_equal(
-                store_get(store_mem_txn(store.mem), STORE_LOG, slice_from(key, 4), &value), 0);
+                store_get(store_mem_txn(store.mem), STORE_LOG, slice_from(key, 8), &value), 0);
             assert_int_equal(value.data[0], kept - 1);
         }
         number_key(100, key);
         assert_int_equal(
-            store_get(store_mem_txn(store.mem), STORE_META, slice_from(key, 4), &value),
+            store_get(store_mem_txn(store.mem), STORE_META, slice_from(key, 8), &value),
             kept % 2 == 1 ? 0 : BASE_E_NOTFOUND);
         test_store_close(&store);
     }
@@ -573,16 +656,19 @@ static void every_failure_rolls_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_stores_answer_alike),
+        cmocka_unit_test(all_stores_answer_alike),
         cmocka_unit_test(completions_in_memory),
         cmocka_unit_test(completions_of_lmdb),
+        cmocka_unit_test(completions_of_wal),
         cmocka_unit_test(failed_job_in_memory),
         cmocka_unit_test(failed_job_of_lmdb),
+        cmocka_unit_test(failed_job_of_wal),
         cmocka_unit_test(full_map_is_fatal_and_keeps_what_was_committed),
         cmocka_unit_test(readers_do_not_commit),
         cmocka_unit_test(opening_what_cannot_be_opened),
         cmocka_unit_test(closing_delivers_what_was_submitted),
-        cmocka_unit_test(killed_processes_lose_nothing_durable),
+        cmocka_unit_test(killed_lmdb_loses_nothing_durable),
+        cmocka_unit_test(killed_wal_loses_nothing_durable),
         cmocka_unit_test(crash_drops_what_was_not_committed),
         cmocka_unit_test(every_failure_rolls_back),
     };
