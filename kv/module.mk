@@ -1,5 +1,6 @@
 KV_GLUE := kv/service.c kv/service_apply.c kv/service_members.c kv/service_read.c
-LIB_glue += $(KV_GLUE) raft/store_mem.c
+KV_AUTH := kv/auth.c kv/auth_cache.c kv/auth_token.c
+LIB_glue += $(KV_AUTH) $(KV_GLUE) raft/store_mem.c
 STORE_DISK_SRC := raft/env_lmdb.c raft/store_thread.c raft/wal_format.c raft/wal_io.c raft/wal_log.c raft/wal_recover.c \
   raft/wal_rows.c raft/wal_segment.c raft/wal_store.c raft/wal_txn.c
 LIB_store += $(STORE_DISK_SRC)
