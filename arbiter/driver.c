@@ -59,6 +59,7 @@ struct arb_driver {
     bool is_leader, is_ready;
     uint64_t term;
     struct base_mono elected;
+    uint64_t restore_id;
     size_t slots_count, slots_max;
     struct slot *slots[ARB_CLUSTERS_MAX];
     struct confirm_slot confirms[CONFIRMS];
@@ -155,6 +156,7 @@ static struct slot *slot_for(struct arb_driver *d, const struct base_name *name)
     for (size_t i = 0; i < SWAP_SLOTS; i++) {
         s->swaps[i].owner = s;
     }
+    s->cluster.restore_id = d->restore_id;
     tell_leadership(s);
     return s;
 }
@@ -406,6 +408,16 @@ int arb_driver_receive(struct arb_driver *driver, uint64_t link, const struct ne
     struct arb_event event = {.kind = ARB_EVENT_REPORT, .report = &report, .link = link};
     take(s, &event, &fx);
     return 0;
+}
+
+void arb_driver_set_restore(struct arb_driver *driver, uint64_t restore_id)
+{
+    driver->restore_id = restore_id;
+    for (size_t i = 0; i < driver->slots_count; i++) {
+        struct arb_effects fx;
+        struct arb_event event = {.kind = ARB_EVENT_RESTORE, .restore_id = restore_id};
+        take(driver->slots[i], &event, &fx);
+    }
 }
 
 static bool is_ours(const struct slot *s, const struct kv_swapped *swapped)

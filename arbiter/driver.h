@@ -45,6 +45,9 @@ void arb_driver_set_node(struct arb_driver *driver, struct raft_node *node);
  * when there are too many clusters. */
 int arb_driver_receive(struct arb_driver *driver, uint64_t link, const struct net_identity *from,
                        struct slice payload);
+/* kv_service_options.restore_known: the store's restore id, told before its records. A record with
+ * another one is unconfirmed. 0 until then. */
+void arb_driver_set_restore(struct arb_driver *driver, uint64_t restore_id);
 /* kv_service_options.swapped: applied swaps and loaded records. */
 void arb_driver_swapped(struct arb_driver *driver, const struct kv_swapped *swapped);
 /* kv_service_options.role_changed. */

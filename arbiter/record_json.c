@@ -8,9 +8,10 @@
 const char *arb_decision_name(enum arb_decision_kind kind)
 {
     static const char *const names[] = {
-        "none",       "bootstrap",  "created", "opened",           "failover",
-        "switchover", "restart",    "forced",  "switchover-asked", "switchover-ended",
-        "sync-widen", "sync-narrow"};
+        "none",       "bootstrap",        "created",          "opened",
+        "failover",   "switchover",       "restart",          "forced",
+        "confirmed",  "switchover-asked", "switchover-ended", "sync-widen",
+        "sync-narrow"};
     BASE_ASSERT((size_t)kind < BASE_COUNT_OF(names));
     return names[kind];
 }
@@ -163,6 +164,7 @@ void arb_json_record(struct buf *out, const struct msg_record *r)
     put_number(out, "sync_count", r->sync_count);
     put_bool(out, "is_sync_strict", r->is_sync_strict);
     put_number(out, "maximum_lag_bytes", r->maximum_lag_bytes);
+    put_id(out, "restore_id", r->restore_id, true);
     buf_put_u8(out, '}');
 }
 

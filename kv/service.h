@@ -100,6 +100,9 @@ struct kv_service_options {
     /* On every node, in log order, for every swap applied (won or void) and every record loaded.
      * Slices are valid during the call. May be NULL. */
     void (*swapped)(void *user, const struct kv_swapped *swapped);
+    /* The store's restore id (kv/core/restore.h), 0 when it was never restored; told before the
+     * records of each load. May be NULL. */
+    void (*restore_known)(void *user, uint64_t restore_id);
     /* What the Raft node tells its machine, passed on (raft/node.h). Each may be NULL. */
     void (*role_changed)(void *user);
     void (*started)(void *user, int status);

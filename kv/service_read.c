@@ -7,6 +7,7 @@
  * one job can run while the other's answers are handed out.
  */
 #include "base/assert.h"
+#include "kv/core/restore.h"
 #include "kv/service_internal.h"
 #include "proto/wire/kv.h"
 
@@ -216,6 +217,14 @@ static int load_record(void *ctx, struct slice name, const struct kv_record *rec
     return out->is_full; /* stop; told when it is done */
 }
 
+static int put_restore_id(struct store_txn *txn, struct buf *out)
+{
+    uint64_t id = 0;
+    int rc = kv_core_restore_id(txn, &id);
+    buf_put_u64_be(out, id);
+    return rc;
+}
+
 static int job_run(struct store_job *store_job, struct store_txn *txn)
 {
     struct read_job *job = (struct read_job *)store_job; /* its first member */
@@ -225,6 +234,9 @@ static int job_run(struct store_job *store_job, struct store_txn *txn)
     int rc = kv_core_revision(txn, &job->revision);
     if (rc == 0) {
         rc = store_size(txn, &bytes, &job->bytes_used);
+    }
+    if (rc == 0 && job->is_load) {
+        rc = put_restore_id(txn, &job->out);
     }
     if (rc == 0 && job->is_load) {
         rc = kv_core_records(txn, load_record, &job->out);
@@ -244,8 +256,12 @@ static int load_tell(const struct read_job *job)
 {
     const struct kv_service_options *options = &job->service->options;
     struct slice rest = buf_slice(&job->out);
-    if (job->out.is_full) {
+    uint64_t restore_id = 0;
+    if (job->out.is_full || slice_take_u64_be(&rest, &restore_id) != 0) {
         return BASE_E_TOOBIG;
+    }
+    if (options->restore_known != NULL) {
+        options->restore_known(options->user, restore_id);
     }
     while (rest.len > 0) {
         struct kv_swapped record = {.is_loaded = true, .is_won = true};

@@ -167,7 +167,7 @@ static void order(struct arb_api *api, struct io_grpc_call *call, const char *na
         return;
     }
     if (candidate[0] != '\0' && base_name_from_text(candidate, &request->candidate) != 0) {
-        refuse(call, IO_GRPC_INVALID_ARGUMENT, "--to: no member has such a name");
+        refuse(call, IO_GRPC_INVALID_ARGUMENT, "no member can have such a name");
         return;
     }
     if (!check_candidate(call, cluster, request)) {
@@ -209,6 +209,17 @@ static void failover(struct arb_api *api, struct io_grpc_call *call, struct slic
         struct arb_request wanted = {.kind = ARB_REQUEST_FAILOVER,
                                      .is_forced = request->force != 0};
         order(api, call, request->cluster, &wanted, request->to);
+        protobuf_c_message_free_unpacked(m, NULL);
+    }
+}
+
+static void confirm(struct arb_api *api, struct io_grpc_call *call, struct slice message)
+{
+    ProtobufCMessage *m = unpack(call, &quorate__v1__database_confirm_request__descriptor, message);
+    if (m != NULL) {
+        const Quorate__V1__DatabaseConfirmRequest *request = (const void *)m;
+        struct arb_request wanted = {.kind = ARB_REQUEST_CONFIRM, .is_forced = request->force != 0};
+        order(api, call, request->cluster, &wanted, request->primary);
         protobuf_c_message_free_unpacked(m, NULL);
     }
 }
@@ -424,6 +435,7 @@ static const struct method methods[] = {
     {"/quorate.v1.Databases/Show", true, true, show},
     {"/quorate.v1.Databases/Switchover", false, true, switchover},
     {"/quorate.v1.Databases/Failover", false, true, failover},
+    {"/quorate.v1.Databases/Confirm", false, true, confirm},
     {"/quorate.v1.Databases/History", true, false, history},
     {"/quorate.v1.Databases/Why", true, false, why},
 };

@@ -83,6 +83,8 @@ static void add_headline(struct arb_why_lines *lines, json_t *entry)
     const char *because = reason[0] == '\0' ? "" : ", because: ";
     if (strcmp(kind, "bootstrap") == 0) {
         add_line(lines, "%s: %s makes the database, since none was there", kind, to);
+    } else if (strcmp(kind, "confirmed") == 0) {
+        add_line(lines, "%s: an operator confirmed %s after a restore of the quorum", kind, to);
     } else if (strcmp(from, to) == 0 || from[0] == '\0') {
         add_line(lines, "%s: %s goes on with its own directory%s%s", kind, to, because, reason);
     } else {

@@ -132,6 +132,9 @@ static void fill_member(struct arb_show *show, size_t i, const struct arb_cluste
     m->is_up = is_up;
     m->seen_ago_us = view->has_report ? base_mono_diff_us(now, view->heard) : -1;
     m->pause_worst_us = view->report.pause_worst_us;
+    m->epoch_seen = view->report.epoch_seen;
+    m->epoch_held =
+        view->report.epoch_held != 0 ? view->report.epoch_held : view->report.epoch_handed_back;
     m->lease_left_us = is_holder(c, view) && is_up ? view->report.lease_left_us : 0;
     if (is_holder(c, view)) {
         m->since_wall_us = c->record.since_wall_us;
@@ -147,6 +150,9 @@ static bool has_primary(const struct arb_cluster *c, struct base_mono now)
 
 static const char *cluster_state(const struct arb_cluster *c, struct base_mono now)
 {
+    if (arb_is_unconfirmed(c)) {
+        return "unconfirmed";
+    }
     if (c->record.epoch == 0 || c->record.state == MSG_RECORD_BOOTSTRAP) {
         return "bootstrapping";
     }
@@ -238,4 +244,5 @@ void arb_show_fill(struct arb_show *show, const struct arb_cluster *c, struct ba
     m->n_members = c->views_count;
     m->members = show->member_list;
     m->waiting_for = show->waiting;
+    m->is_unconfirmed = arb_is_unconfirmed(c);
 }

@@ -59,6 +59,7 @@ enum arb_decision_kind {
     ARB_DECIDE_HANDOVER,   /* after an orderly stop, no vote */
     ARB_DECIDE_RETURN,     /* the holder's own, new epoch */
     ARB_DECIDE_FORCED,     /* by an operator, loss accepted */
+    ARB_DECIDE_CONFIRMED,  /* by an operator, after a restore of the quorum */
     ARB_DECIDE_SWITCHOVER, /* the holder is asked to hand over */
     ARB_DECIDE_ABANDON,    /* of a switchover */
     ARB_DECIDE_WIDEN,
@@ -96,6 +97,7 @@ struct arb_cluster {
     uint32_t magic;
     struct base_name name;
     struct msg_record record; /* as applied on this node; epoch 0: none */
+    uint64_t restore_id;      /* of the store; a record with another one is unconfirmed */
 
     /* leadership */
     bool is_leader, is_ready;
@@ -163,14 +165,16 @@ enum arb_event_kind {
                          here */
     ARB_EVENT_SWAP_ENDED, /* own swap is void, or never came into the log */
     ARB_EVENT_REQUEST,    /* request */
+    ARB_EVENT_RESTORE,    /* restore_id: of the store, told before its records */
 };
 
-enum arb_request_kind { ARB_REQUEST_SWITCHOVER, ARB_REQUEST_FAILOVER };
+enum arb_request_kind { ARB_REQUEST_SWITCHOVER, ARB_REQUEST_FAILOVER, ARB_REQUEST_CONFIRM };
 
 struct arb_request {
     enum arb_request_kind kind;
     struct base_name candidate; /* empty: the best one */
-    bool is_forced;             /* FAILOVER: accept the loss that is shown */
+    bool is_forced;             /* FAILOVER: accept the loss that is shown; CONFIRM: members of the
+                                   record that are not heard do not count */
 };
 
 struct arb_event {
@@ -185,6 +189,7 @@ struct arb_event {
     const struct msg_record *record;
     bool is_own;
     const struct arb_request *request;
+    uint64_t restore_id;
 };
 
 struct arb_effects {
@@ -222,6 +227,10 @@ void arb_order_make(struct arb_cluster *cluster, uint8_t index, struct base_mono
 
 /* Invariants of the state; asserted after every step in slow builds. */
 void arb_cluster_check(const struct arb_cluster *cluster);
+
+/* The quorum was restored from an image, or made anew by force, and nobody has confirmed the record
+ * since: nothing is granted, elected or changed for it (section 1). */
+bool arb_is_unconfirmed(const struct arb_cluster *cluster);
 
 /* Index of a member's view, ARB_NOBODY when there is none. */
 uint8_t arb_view_find(const struct arb_cluster *cluster, const struct base_name *member);

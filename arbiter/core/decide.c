@@ -105,7 +105,7 @@ static void bootstrap(struct arb_turn *t)
     if (base_mono_diff_us(t->event->now, c->boot_began) < ARB_BOOTSTRAP_WAIT_US) {
         return;
     }
-    struct msg_record next = {.cluster = c->name};
+    struct msg_record next = {.cluster = c->name, .restore_id = c->restore_id};
     take_seed(&c->views[founder].report, &next);
     propose_founder(t, founder, &next);
 }
@@ -509,12 +509,7 @@ void arb_decide(struct arb_turn *t)
         bootstrap(t);
         return;
     }
-    const struct arb_view *ahead = arb_view_ahead(c);
-    if (ahead != NULL) {
-        arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_BLOCKED,
-                                              .member = ahead->member,
-                                              .a = ahead->report.epoch_seen,
-                                              .b = c->record.epoch});
+    if (arb_is_blocked(t)) {
         return;
     }
     enum arb_over over = arb_lease_over(c, t->event->now);

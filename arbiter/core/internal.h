@@ -88,6 +88,15 @@ void arb_attempt_end(struct arb_cluster *c);
 /* --- request.c: operators --- */
 void arb_request(struct arb_turn *t);
 
+/* --- confirm.c: section 1, after a restore --- */
+void arb_confirm(struct arb_turn *t);
+/* Is `next` what an operator may confirm in place of `old`? */
+bool arb_record_confirms(const struct msg_record *old, const struct msg_record *next);
+/* Says that the record is unconfirmed, or that a member has seen a higher epoch; true when nothing
+ * may be decided for that. */
+bool arb_is_blocked(struct arb_turn *t);
+void arb_answer(struct arb_turn *t, int status, const char *text);
+
 /* --- sync.c: section 5 --- */
 void arb_sync(struct arb_turn *t);
 struct arb_set arb_sync_target(const struct arb_cluster *c, struct base_mono now);

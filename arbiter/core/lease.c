@@ -38,7 +38,8 @@ static bool may_hand_back(const struct arb_cluster *c, const struct arb_view *vi
 bool arb_lease_handback(struct arb_turn *t, const struct arb_view *view)
 {
     struct arb_cluster *c = t->c;
-    if (c->record.epoch == 0 || c->handed != ARB_OVER_NO || !may_hand_back(c, view)) {
+    if (c->record.epoch == 0 || c->handed != ARB_OVER_NO || arb_is_unconfirmed(c) ||
+        !may_hand_back(c, view)) {
         return false;
     }
     bool is_clean = view->report.is_handback_clean && view->report.handback_lsn != 0 &&
@@ -81,7 +82,7 @@ enum arb_over arb_lease_over(const struct arb_cluster *c, struct base_mono now)
 
 bool arb_lease_may_grant(const struct arb_cluster *c, const struct arb_view *view)
 {
-    if (!c->is_leader || !c->is_ready || c->record.epoch == 0) {
+    if (!c->is_leader || !c->is_ready || c->record.epoch == 0 || arb_is_unconfirmed(c)) {
         return false;
     }
     if (c->is_swapping && c->is_swap_epoch && !CANARY(GRANT_WHILE_CAS)) {

@@ -31,7 +31,7 @@ static enum msg_goal goal_of(const struct arb_cluster *c, const struct arb_view 
     if (view->refused != ARB_REFUSE_NONE) {
         return MSG_GOAL_REFUSED;
     }
-    if (c->record.epoch == 0) {
+    if (c->record.epoch == 0 || arb_is_unconfirmed(c)) {
         return MSG_GOAL_NONE;
     }
     if (base_name_equal(&view->member, &c->record.holder)) {

@@ -7,6 +7,7 @@
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 #define TIMELINE_STEP_MAX 1000000u
@@ -37,6 +38,9 @@ bool arb_record_follows(const struct msg_record *old, const struct msg_record *n
         !base_name_equal(&old->cluster, &next->cluster)) {
         return false;
     }
+    if (old->epoch != 0 && next->restore_id != old->restore_id) {
+        return false; /* only an operator's confirmation changes it */
+    }
     if (next->epoch == old->epoch) {
         return base_name_equal(&old->holder, &next->holder) && next->timeline == old->timeline &&
                old->holder_instance == next->holder_instance &&
@@ -55,7 +59,9 @@ void arb_propose(struct arb_turn *t, enum arb_decision_kind kind, struct msg_rec
     struct arb_cluster *c = t->c;
     BASE_ASSERT(c->is_leader && c->is_ready && !c->is_swapping && !t->fx->has_swap);
     next->revision = c->record.revision + 1;
-    BASE_ASSERT(arb_record_follows(&c->record, next));
+    BASE_ASSERT(next->restore_id == c->restore_id || CANARY(RESTORED_RECORD_TRUSTED));
+    BASE_ASSERT(kind == ARB_DECIDE_CONFIRMED ? arb_record_confirms(&c->record, next)
+                                             : arb_record_follows(&c->record, next));
     c->is_swapping = true;
     c->is_swap_epoch = next->epoch != c->record.epoch;
     c->swap_record = *next;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What operators ask for: switchover and forced failover. Answered in the same step, with the
- * reason when it is refused; what was accepted takes the same way as every other decision.
+/* What operators ask for: switchover and forced failover (confirmations are in confirm.c). Answered
+ * in the same step, with the reason when it is refused; what was accepted takes the same way as
+ * every other decision.
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
 #include "base/name.h"
 
-static void answer(struct arb_turn *t, int status, const char *text)
+void arb_answer(struct arb_turn *t, int status, const char *text)
 {
     t->fx->has_answer = true;
     t->fx->answer = status;
@@ -19,19 +20,20 @@ static void request_switchover(struct arb_turn *t)
     const struct arb_request *request = t->event->request;
     const struct arb_view *holder = arb_view_holder(c);
     if (c->record.state != MSG_RECORD_RUNNING || arb_lease_over(c, t->event->now) != ARB_OVER_NO) {
-        answer(t, BASE_E_STATE, "the cluster is not in its normal state; see kv db why");
+        arb_answer(t, BASE_E_STATE, "the cluster is not in its normal state; see kv db why");
         return;
     }
     if (holder == NULL || !arb_view_is_holder(c, holder) || !holder->report.is_open ||
         !arb_view_is_live(c, holder, t->event->now)) {
-        answer(t, BASE_E_STATE, "the primary is not open for writes, nothing can be handed over");
+        arb_answer(t, BASE_E_STATE,
+                   "the primary is not open for writes, nothing can be handed over");
         return;
     }
     uint8_t target = base_name_is_empty(&request->candidate)
                          ? arb_target_choose(c, t->event->now)
                          : arb_view_find(c, &request->candidate);
     if (target == ARB_NOBODY) {
-        answer(t, BASE_E_NOTFOUND, "there is no member that could take over");
+        arb_answer(t, BASE_E_NOTFOUND, "there is no member that could take over");
         return;
     }
     enum arb_refusal why = arb_target_check(c, &c->views[target], t->event->now);
@@ -41,7 +43,7 @@ static void request_switchover(struct arb_turn *t)
         buf_put(&text, base_name_slice(&c->views[target].member));
         buf_put_text(&text, " cannot take over: it ");
         buf_put_text(&text, arb_refusal_text(why));
-        answer(t, BASE_E_STATE, "");
+        arb_answer(t, BASE_E_STATE, "");
         t->fx->answer_text = base_text_from(buf_slice(&text));
         return;
     }
@@ -52,7 +54,7 @@ static void request_switchover(struct arb_turn *t)
     note->member = c->record.holder;
     note->other = next.target;
     arb_propose(t, ARB_DECIDE_SWITCHOVER, &next);
-    answer(t, 0, "the primary is asked to hand over");
+    arb_answer(t, 0, "the primary is asked to hand over");
 }
 
 /* Who would take over by force: the one asked for, or the most advanced that is alive. */
@@ -99,7 +101,7 @@ static void answer_cost(struct arb_turn *t)
             buf_put_text(&text, " bytes and what came after the last report");
         }
     }
-    answer(t, BASE_E_STATE, "");
+    arb_answer(t, BASE_E_STATE, "");
     t->fx->answer_text = base_text_from(buf_slice(&text));
 }
 
@@ -108,7 +110,8 @@ static void request_failover(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     const struct arb_request *request = t->event->request;
     if (arb_lease_over(c, t->event->now) == ARB_OVER_NO) {
-        answer(t, BASE_E_STATE, "the primary holds its lease; a switchover is what hands it over");
+        arb_answer(t, BASE_E_STATE,
+                   "the primary holds its lease; a switchover is what hands it over");
         return;
     }
     if (!request->is_forced) {
@@ -117,13 +120,13 @@ static void request_failover(struct arb_turn *t)
     }
     if (!base_name_is_empty(&request->candidate) &&
         arb_view_find(c, &request->candidate) == ARB_NOBODY) {
-        answer(t, BASE_E_NOTFOUND, "there is no such member");
+        arb_answer(t, BASE_E_NOTFOUND, "there is no such member");
         return;
     }
     c->is_forced = true;
     c->forced_candidate = request->candidate;
     arb_attempt_end(c); /* all members are asked now: a new attempt */
-    answer(t, 0, "the failover is forced as soon as the members have reported their positions");
+    arb_answer(t, 0, "the failover is forced as soon as the members have reported their positions");
     arb_decide(t);
 }
 
@@ -131,13 +134,19 @@ void arb_request(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
     if (!c->is_leader || !c->is_ready) {
-        answer(t, BASE_E_NOTLEADER, "this node does not lead");
+        arb_answer(t, BASE_E_NOTLEADER, "this node does not lead");
     } else if (c->is_swapping) {
-        answer(t, BASE_E_BUSY, "another change is on its way, try again");
+        arb_answer(t, BASE_E_BUSY, "another change is on its way, try again");
     } else if (c->record.epoch == 0) {
-        answer(t, BASE_E_NOTFOUND, "there is no such cluster");
+        arb_answer(t, BASE_E_NOTFOUND, "there is no such cluster");
+    } else if (t->event->request->kind == ARB_REQUEST_CONFIRM) {
+        arb_confirm(t);
+    } else if (arb_is_unconfirmed(c)) {
+        arb_answer(t, BASE_E_STATE,
+                   "unconfirmed after a restore of the quorum; kv db confirm comes first");
     } else if (arb_view_ahead(c) != NULL) {
-        answer(t, BASE_E_STATE, "a member has seen a higher epoch than the record's");
+        arb_answer(t, BASE_E_STATE,
+                   "a member has seen a higher epoch than the record's; kv db confirm lifts it");
     } else if (t->event->request->kind == ARB_REQUEST_SWITCHOVER) {
         request_switchover(t);
     } else {

@@ -216,6 +216,18 @@ static void on_swap_ended(struct arb_turn *t)
     note->b = c->record.revision;
 }
 
+/* An image with another id brings its own records: what was known of a right ends here. */
+static void on_restore(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    if (c->restore_id != t->event->restore_id) {
+        c->restore_id = t->event->restore_id;
+        arb_lease_reset(c);
+        arb_attempt_end(c);
+        arb_decide(t);
+    }
+}
+
 static void dispatch(struct arb_turn *t)
 {
     switch (t->event->kind) {
@@ -247,6 +259,9 @@ static void dispatch(struct arb_turn *t)
         return;
     case ARB_EVENT_REQUEST:
         arb_request(t);
+        return;
+    case ARB_EVENT_RESTORE:
+        on_restore(t);
         return;
     }
     BASE_UNREACHABLE();

@@ -228,6 +228,12 @@ static int start_links(struct quorated *q)
 
 /* --- Raft, key-value service, arbiter --- */
 
+static void service_restore_known(void *user, uint64_t restore_id)
+{
+    const struct quorated *q = user;
+    arb_driver_set_restore(q->arbiter, restore_id);
+}
+
 static void service_swapped(void *user, const struct kv_swapped *swapped)
 {
     const struct quorated *q = user;
@@ -354,6 +360,7 @@ static int open_service(struct quorated *q)
         .members = {q->kv_members, s->nodes_count},
         .user = q,
         .swapped = service_swapped,
+        .restore_known = service_restore_known,
         .role_changed = service_role_changed,
     };
     return kv_service_open(&options, &q->service);

@@ -73,6 +73,9 @@ struct msg_record {
     uint8_t sync_count; /* t, default 1 */
     bool is_sync_strict;
     uint64_t maximum_lag_bytes; /* asynchronous failover */
+    /* Restore id of the store under which this record was made or last confirmed; 0: of a store
+     * that was never restored. Another one than the store's: unconfirmed. */
+    uint64_t restore_id;
 };
 
 /* What the database process is doing, as the agent knows it. */

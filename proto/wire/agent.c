@@ -167,6 +167,7 @@ static void put_record_settings(const struct msg_record *in, Quorate__Agent__Rec
     out->sync_count = in->sync_count;
     out->is_sync_strict = in->is_sync_strict;
     out->maximum_lag_bytes = in->maximum_lag_bytes;
+    out->restore_id = in->restore_id;
 }
 
 static void put_record(const struct msg_record *in, struct record_parts *parts)
@@ -206,6 +207,7 @@ static bool get_record_settings(const Quorate__Agent__Record *in, struct msg_rec
     out->sync_mode = (enum msg_sync_mode)in->sync_mode;
     out->is_sync_strict = in->is_sync_strict != 0;
     out->maximum_lag_bytes = in->maximum_lag_bytes;
+    out->restore_id = in->restore_id;
     return get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count);
 }
 

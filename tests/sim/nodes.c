@@ -334,6 +334,12 @@ static bool port_send(void *ctx, uint64_t link, struct slice payload)
 
 /* --- life --- */
 
+static void restore_known(void *user, uint64_t restore_id)
+{
+    const struct node *n = user;
+    arb_driver_set_restore(n->driver, restore_id);
+}
+
 static void swapped(void *user, const struct kv_swapped *what)
 {
     struct node *n = user;
@@ -388,6 +394,7 @@ static void open_service(struct node *n)
         .version = SLICE_LIT("3.4.23"),
         .user = n,
         .swapped = swapped,
+        .restore_known = restore_known,
         .role_changed = service_role_changed,
     };
     if (kv_service_open(&options, &n->service) != 0) {

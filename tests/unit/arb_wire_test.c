@@ -64,7 +64,8 @@ static struct msg_record full_record(void)
                            .sync_mode = MSG_SYNC_ASYNC,
                            .sync_count = 2,
                            .is_sync_strict = true,
-                           .maximum_lag_bytes = UINT64_MAX};
+                           .maximum_lag_bytes = UINT64_MAX,
+                           .restore_id = UINT64_C(0xfedcba9876543210)};
     fill_names(&r.voters);
     return r;
 }
@@ -159,6 +160,7 @@ static void test_full_record_round_trip(void **state)
     assert_true(slice_equal(buf_slice(&b), buf_slice(&again)));
     assert_true(out.epoch == in.epoch && out.floor.lsn == in.floor.lsn);
     assert_true(out.floor_epoch == in.floor_epoch && out.maximum_lag_bytes == in.maximum_lag_bytes);
+    assert_true(out.restore_id == in.restore_id);
     assert_int_equal(out.voters.count, MSG_MEMBERS_MAX);
     assert_true(base_name_equal(&out.target, &in.target));
 }

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Section 1 after a restore: a record that the quorum has from an image may be older than what the
+ * agents have seen. Until an operator confirms it nothing is granted, elected or changed for it;
+ * whoever still has a lease of the quorum that was lost keeps it until it runs out.
+ *
+ * A confirmation is one swap to an epoch above every one in the record and in the reports, with a
+ * holder that has everything: the member that held the highest epoch reported, or the one that the
+ * operator names. V is empty and r is 0 in it, with which no number of votes suffices, until the
+ * holder has proven a synchronous set of its own (section 5). The same serves for a record that a
+ * member is ahead of.
+ */
+#include "arbiter/core/internal.h"
+#include "base/assert.h"
+#include "base/canary.h"
+#include "base/name.h"
+
+bool arb_is_unconfirmed(const struct arb_cluster *c)
+{
+    return c->record.epoch != 0 && c->record.restore_id != c->restore_id &&
+           !CANARY(RESTORED_RECORD_TRUSTED);
+}
+
+bool arb_is_blocked(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *ahead = arb_view_ahead(c);
+    if (arb_is_unconfirmed(c)) {
+        arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_UNCONFIRMED, .member = c->name});
+        return true;
+    }
+    if (ahead != NULL) {
+        arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_BLOCKED,
+                                              .member = ahead->member,
+                                              .a = ahead->report.epoch_seen,
+                                              .b = c->record.epoch});
+        return true;
+    }
+    return false;
+}
+
+bool arb_record_confirms(const struct msg_record *old, const struct msg_record *next)
+{
+    return arb_record_check(next) && next->revision == old->revision + 1 &&
+           base_name_equal(&old->cluster, &next->cluster) && next->epoch > old->epoch &&
+           next->state == MSG_RECORD_RUNNING && !next->is_opened && next->voters.count == 0 &&
+           next->votes_needed_r == 0 && next->timeline > old->timeline_highest &&
+           next->timeline_highest == next->timeline && next->floor_epoch == next->epoch &&
+           BASE_IMPLIES(old->system_id != 0, next->system_id == old->system_id);
+}
+
+static uint64_t highest(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Highest epoch that the member is known to have held. */
+static uint64_t held(const struct msg_report *r)
+{
+    return highest(r->epoch_held, r->epoch_handed_back);
+}
+
+static uint64_t highest_epoch(const struct arb_cluster *c)
+{
+    uint64_t epoch = c->record.epoch;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct msg_report *r = &c->views[i].report;
+        if (c->views[i].has_report) {
+            epoch = highest(highest(epoch, r->epoch_seen), highest(held(r), r->position.lineage));
+        }
+    }
+    return epoch;
+}
+
+/* "pg2 ..." as the reason. */
+static void answer_member(struct arb_turn *t, const struct base_name *member, const char *text)
+{
+    uint8_t memory[BASE_TEXT_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    buf_put(&b, base_name_slice(member));
+    buf_put_u8(&b, ' ');
+    buf_put_text(&b, text);
+    arb_answer(t, BASE_E_STATE, "");
+    t->fx->answer_text = base_text_from(buf_slice(&b));
+}
+
+static bool is_live(const struct arb_turn *t, const struct base_name *member)
+{
+    uint8_t i = arb_view_find(t->c, member);
+    return i != ARB_NOBODY && arb_view_is_live(t->c, &t->c->views[i], t->event->now);
+}
+
+/* A member of the record, or one that was heard before, that is silent: its epoch might be higher.
+ */
+static const struct base_name *silent_member(const struct arb_turn *t)
+{
+    const struct arb_cluster *c = t->c;
+    if (!is_live(t, &c->record.holder)) {
+        return &c->record.holder;
+    }
+    for (uint8_t i = 0; i < c->record.voters.count; i++) {
+        if (!is_live(t, &c->record.voters.names[i])) {
+            return &c->record.voters.names[i];
+        }
+    }
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        if (!is_live(t, &c->views[i].member)) {
+            return &c->views[i].member;
+        }
+    }
+    return NULL;
+}
+
+/* A member whose database may still serve under a lease of the quorum that was lost. */
+static const struct arb_view *serving_member(const struct arb_turn *t)
+{
+    for (uint8_t i = 0; i < t->c->views_count; i++) {
+        const struct arb_view *view = &t->c->views[i];
+        const struct msg_report *r = &view->report;
+        if (view->has_report && r->epoch_held > r->epoch_handed_back && !r->is_tree_gone) {
+            return view;
+        }
+    }
+    return NULL;
+}
+
+/* Leases that others than the members heard may hold have run out: the quorum that was lost had
+ * granted its last one before this leader was elected. How long they were is known from the record
+ * where every member agrees that it is of the last epoch; else the longest that can be set counts.
+ */
+static bool is_waited(const struct arb_turn *t)
+{
+    const struct arb_cluster *c = t->c;
+    bool is_last = highest_epoch(c) == c->record.epoch && !t->event->request->is_forced;
+    int64_t ttl_us = (int64_t)LEASE_TTL_MAX_MS * BASE_US_PER_MS;
+    if (is_last) {
+        ttl_us = (int64_t)c->ttl_longest_ms * BASE_US_PER_MS;
+    }
+    return base_mono_diff_us(t->event->now, c->elected) >= lease_wait_us(ttl_us);
+}
+
+static bool is_usable(const struct arb_turn *t, const struct arb_view *view)
+{
+    return arb_view_is_live(t->c, view, t->event->now) && view->refused == ARB_REFUSE_NONE &&
+           view->report.instance != 0 && view->report.system_id != 0 && arb_has_database(view);
+}
+
+/* Has a live member more than `view`? */
+static const struct arb_view *better_member(const struct arb_turn *t, const struct arb_view *view)
+{
+    for (uint8_t i = 0; i < t->c->views_count; i++) {
+        const struct arb_view *other = &t->c->views[i];
+        if (other != view && is_usable(t, other) &&
+            arb_position_compare(&other->report.position, &view->report.position) > 0) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+/* The one member that held the highest epoch of all, when the reports show it; else NULL. */
+static const struct arb_view *last_primary(const struct arb_turn *t)
+{
+    const struct arb_cluster *c = t->c;
+    uint64_t epoch = highest_epoch(c);
+    const struct arb_view *found = NULL;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        if (!view->has_report || held(&view->report) != epoch) {
+            continue;
+        }
+        if (found != NULL) {
+            return NULL;
+        }
+        found = view;
+    }
+    bool is_fit = found != NULL && is_usable(t, found) && better_member(t, found) == NULL;
+    return is_fit ? found : NULL;
+}
+
+static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
+{
+    struct arb_cluster *c = t->c;
+    uint64_t epoch = highest_epoch(c) + 1;
+    struct msg_record next = arb_record_next(c, view, t->event->wall);
+    next.epoch = epoch;
+    next.system_id = view->report.system_id;
+    next.floor = view->report.position;
+    next.floor_epoch = epoch;
+    next.voters = (struct msg_names){0};
+    next.votes_needed_r = 0;
+    next.restore_id = c->restore_id;
+    arb_decision_begin(t, ARB_DECIDE_CONFIRMED, &view->member);
+    c->decision.epoch = epoch;
+    c->decision.is_loss_possible = t->event->request->is_forced;
+    struct arb_note *note = arb_say(t, ARB_NOTE_CONFIRMED);
+    note->member = c->record.holder;
+    note->other = view->member;
+    note->a = epoch;
+    note->b = c->record.epoch;
+    note->c = next.floor.lsn;
+    arb_propose(t, ARB_DECIDE_CONFIRMED, &next);
+    arb_answer(t, 0, "confirmed: the primary's right begins anew in a higher epoch");
+}
+
+/* The operator's choice, or the last primary; NULL after an answer. */
+static const struct arb_view *choose(struct arb_turn *t)
+{
+    const struct arb_request *request = t->event->request;
+    const struct arb_view *view = NULL;
+    if (base_name_is_empty(&request->candidate)) {
+        view = last_primary(t);
+        if (view == NULL) {
+            arb_answer(t, BASE_E_STATE,
+                       "the reports do not show who was the last primary; name the member with "
+                       "the highest position with --primary");
+        }
+        return view;
+    }
+    uint8_t i = arb_view_find(t->c, &request->candidate);
+    if (i == ARB_NOBODY || !is_usable(t, &t->c->views[i])) {
+        answer_member(t, &request->candidate, "is not heard, or has no database to go on with");
+        return NULL;
+    }
+    const struct arb_view *better = better_member(t, &t->c->views[i]);
+    if (better != NULL && !request->is_forced) {
+        answer_member(t, &better->member,
+                      "has a higher position than the member named, which would be lost; --force "
+                      "accepts that");
+        return NULL;
+    }
+    return &t->c->views[i];
+}
+
+void arb_confirm(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct base_name *silent = silent_member(t);
+    const struct arb_view *serving = serving_member(t);
+    BASE_ASSERT(c->is_leader && c->is_ready && !c->is_swapping && c->record.epoch != 0);
+    if (!arb_is_unconfirmed(c) && arb_view_ahead(c) == NULL) {
+        arb_answer(t, BASE_E_STATE, "nothing is to be confirmed: the record is in force");
+    } else if (silent != NULL && !t->event->request->is_forced) {
+        answer_member(t, silent,
+                      "is not heard and may have seen a higher epoch; start its agent, or leave "
+                      "it out with --force if it can never come back");
+    } else if (serving != NULL) {
+        answer_member(t, &serving->member,
+                      "still has a database process under its old lease; try again when that has "
+                      "run out");
+    } else if (!is_waited(t)) {
+        arb_answer(t, BASE_E_BUSY,
+                   "leases of the former quorum may still run; they are over a minute after this "
+                   "leader's election, try again then");
+    } else {
+        const struct arb_view *view = choose(t);
+        if (view != NULL) {
+            propose_confirmed(t, view);
+        }
+    }
+}

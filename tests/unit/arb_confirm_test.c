@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Section 1 after a restore: unconfirmed records, and what an operator confirms. The quorum was
+ * restored from an image in which pg1 holds epoch 3; pg2 has held epochs up to 5 since. */
+#include "tests/unit/arb_scene.h"
+
+#include <string.h>
+
+#define IMAGE_RESTORE_ID UINT64_C(0x77)
+
+static void restore(void)
+{
+    run((struct arb_event){.kind = ARB_EVENT_RESTORE, .restore_id = IMAGE_RESTORE_ID});
+    lead(6);
+}
+
+/* A lease that has run out: the tree is gone, the epoch is handed back. */
+static struct msg_report former_holder(const char *member, uint64_t epoch)
+{
+    struct msg_report r = report_of(member);
+    r.epoch_seen = epoch;
+    r.epoch_handed_back = epoch;
+    r.is_tree_gone = true;
+    r.db_state = MSG_DB_STOPPED;
+    r.is_receiving = false;
+    r.position = (struct msg_position){epoch, (uint32_t)epoch, 9000};
+    r.timeline_highest = (uint32_t)epoch;
+    return r;
+}
+
+static struct msg_report standby_of(const char *member, uint64_t epoch, uint64_t lsn)
+{
+    struct msg_report r = report_of(member);
+    r.epoch_seen = epoch;
+    r.position = (struct msg_position){epoch, (uint32_t)epoch, lsn};
+    r.timeline_highest = (uint32_t)epoch;
+    return r;
+}
+
+static void all_report(void)
+{
+    send(former_holder("pg2", 5));
+    send(standby_of("pg1", 5, 8000));
+    send(standby_of("pg3", 5, 9000));
+}
+
+static void ask(const char *member, bool is_forced)
+{
+    struct arb_request request = {.kind = ARB_REQUEST_CONFIRM, .is_forced = is_forced};
+    if (member != NULL) {
+        request.candidate = name_of(member);
+    }
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &request});
+}
+
+static void assert_refused(const char *words)
+{
+    assert_true(w.fx.has_answer);
+    assert_int_not_equal(w.fx.answer, 0);
+    if (strstr(w.fx.answer_text.text, words) == NULL) {
+        fail_msg("said: %s", w.fx.answer_text.text);
+    }
+    assert_false(w.fx.has_swap);
+}
+
+static void test_a_record_of_an_image_grants_nothing(void **state)
+{
+    (void)state;
+    restore();
+    send(report_of("pg2"));
+    send(report_of("pg3"));
+    send(primary_of("pg1")); /* the very holder of the record, in its very epoch */
+    assert_int_equal(w.fx.ticket, 0);
+    confirm();
+    assert_false(w.order[1].is_granted);
+    assert_int_equal(w.order[1].goal, MSG_GOAL_NONE);
+    send(report_of("pg2"));
+    assert_int_equal(w.order[2].goal, MSG_GOAL_NONE);
+    assert_string_equal(w.order[2].reason.text,
+                        "unconfirmed after a restore of the quorum: nothing is granted or changed; "
+                        "run kv db confirm main");
+}
+
+static void test_a_record_of_an_image_elects_nobody(void **state)
+{
+    (void)state;
+    restore();
+    send(report_of("pg2"));
+    send(report_of("pg3"));
+    for (int i = 0; i < 100; i++) {
+        wait_us(S);
+        send(report_of("pg2"));
+        send(vote_of("pg3", 3, 5000));
+        tick();
+        assert_false(w.c.is_attempt);
+        assert_false(w.fx.has_swap);
+    }
+    send(handback_of("pg1"));
+    tick();
+    assert_int_equal(w.c.handed, ARB_OVER_NO);
+    assert_int_equal(w.c.record.epoch, 3);
+    assert_int_equal(w.c.record.revision, 9);
+}
+
+static void test_operators_are_told_to_confirm_first(void **state)
+{
+    struct arb_request request = {.kind = ARB_REQUEST_FAILOVER, .is_forced = true};
+    (void)state;
+    restore();
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &request});
+    assert_refused("kv db confirm");
+    request = (struct arb_request){.kind = ARB_REQUEST_SWITCHOVER};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &request});
+    assert_refused("kv db confirm");
+}
+
+static void test_the_last_primary_goes_on_above_every_epoch(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    all_report();
+    ask(NULL, false);
+    assert_int_equal(w.fx.answer, 0);
+    assert_true(is_holder("pg2"));
+    assert_int_equal(w.c.record.epoch, 6);
+    assert_int_equal(w.c.record.revision, 10);
+    assert_int_equal(w.c.record.restore_id, IMAGE_RESTORE_ID);
+    assert_int_equal(w.c.record.holder_instance, 102);
+    assert_int_equal(w.c.record.voters.count, 0);
+    assert_int_equal(w.c.record.votes_needed_r, 0);
+    assert_true(w.c.record.timeline > 5);
+    assert_int_equal(w.c.record.floor.lsn, 9000);
+    struct msg_report r = former_holder("pg2", 5);
+    r.epoch_seen = 6;
+    send(r);
+    confirm();
+    assert_true(w.order[2].is_granted);
+    assert_int_equal(w.order[2].granted_epoch, 6);
+    assert_int_equal(w.order[2].goal, MSG_GOAL_HOLD);
+    send(standby_of("pg3", 6, 9000));
+    assert_int_equal(w.order[3].goal, MSG_GOAL_FOLLOW);
+}
+
+static void test_a_silent_member_stops_a_confirmation(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    send(former_holder("pg2", 5));
+    send(standby_of("pg1", 5, 8000));
+    ask(NULL, false);
+    assert_refused("pg3 is not heard");
+    ask(NULL, true);
+    assert_int_equal(w.fx.answer, 0);
+    assert_int_equal(w.c.record.epoch, 6);
+}
+
+/* It comes back with a higher epoch than the forced one: nothing is granted, and confirming helps
+ * again. */
+static void test_a_member_left_out_by_force_may_be_ahead(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    send(former_holder("pg2", 5));
+    send(standby_of("pg1", 5, 8000));
+    ask(NULL, true);
+    send(former_holder("pg3", 8));
+    struct msg_report r = former_holder("pg2", 5);
+    r.epoch_seen = 6;
+    send(r);
+    confirm();
+    assert_false(w.order[2].is_granted);
+    send(standby_of("pg1", 6, 8000));
+    ask(NULL, false);
+    assert_int_equal(w.fx.answer, 0);
+    assert_true(is_holder("pg3"));
+    assert_int_equal(w.c.record.epoch, 9);
+}
+
+static void test_a_database_under_an_old_lease_stops_it(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    all_report();
+    struct msg_report r = former_holder("pg2", 5);
+    r.epoch_handed_back = 0;
+    r.epoch_held = 5;
+    r.is_tree_gone = false;
+    r.db_state = MSG_DB_PRIMARY;
+    send(r);
+    ask(NULL, false);
+    assert_refused("pg2 still has a database process");
+    ask(NULL, true);
+    assert_refused("pg2 still has a database process");
+}
+
+static void test_leases_of_the_former_quorum_are_waited_for(void **state)
+{
+    (void)state;
+    restore();
+    all_report();
+    wait_us(S);
+    all_report();
+    ask(NULL, false);
+    assert_refused("may still run");
+    for (int i = 0; i < 62; i++) {
+        wait_us(S);
+        all_report();
+    }
+    ask(NULL, false);
+    assert_int_equal(w.fx.answer, 0);
+}
+
+static void test_who_was_primary_must_be_shown_or_named(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    send(standby_of("pg1", 5, 8000)); /* all hosts were started anew: nobody remembers holding */
+    send(standby_of("pg2", 5, 9000));
+    send(standby_of("pg3", 5, 9500));
+    ask(NULL, false);
+    assert_refused("--primary");
+    ask("pg2", false);
+    assert_refused("pg3 has a higher position");
+    ask("pg4", false);
+    assert_refused("pg4 is not heard");
+    ask("pg3", false);
+    assert_int_equal(w.fx.answer, 0);
+    assert_true(is_holder("pg3"));
+    assert_int_equal(w.c.record.epoch, 6);
+}
+
+static void test_a_holder_behind_others_is_not_taken_by_itself(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    send(former_holder("pg2", 5)); /* held 5, but its directory is behind pg3's */
+    send(standby_of("pg1", 5, 8000));
+    send(standby_of("pg3", 5, 9900));
+    ask(NULL, false);
+    assert_refused("--primary");
+}
+
+static void test_nothing_to_confirm(void **state)
+{
+    (void)state;
+    all_speak();
+    ask(NULL, false);
+    assert_refused("nothing is to be confirmed");
+    ask(NULL, true);
+    assert_refused("nothing is to be confirmed");
+}
+
+static void test_a_confirmed_record_stays_confirmed(void **state)
+{
+    (void)state;
+    struct msg_record r = base_record();
+    r.restore_id = IMAGE_RESTORE_ID;
+    r.revision++;
+    load(r);
+    restore();
+    assert_false(arb_is_unconfirmed(&w.c));
+    all_speak();
+    assert_true(w.order[1].is_granted);
+}
+
+/* What any other decision does to the restore id is refused by the rule of lawful successors. */
+static void test_only_a_confirmation_changes_the_restore_id(void **state)
+{
+    (void)state;
+    struct msg_record old = base_record();
+    struct msg_record next = old;
+    next.revision++;
+    assert_true(arb_record_follows(&old, &next));
+    next.restore_id = 1;
+    assert_false(arb_record_follows(&old, &next));
+    next = old;
+    next.revision++;
+    next.epoch = 9;
+    assert_false(arb_record_follows(&old, &next));
+    assert_false(arb_record_confirms(&old, &next)); /* voters of old say nothing any more */
+    next.voters.count = 0;
+    next.votes_needed_r = 0;
+    next.is_opened = false;
+    next.timeline = next.timeline_highest = 4;
+    next.floor_epoch = 9;
+    assert_true(arb_record_confirms(&old, &next));
+    next.epoch = old.epoch;
+    next.floor_epoch = old.epoch;
+    assert_false(arb_record_confirms(&old, &next));
+}
+
+#ifdef QUORATE_CANARIES
+/* Trusting the record of a day-old image: its holder is granted an epoch that is over. */
+static void test_canary_restored_record_trusted(void **state)
+{
+    (void)state;
+    assert_true(base_canary_select("restored-record-trusted"));
+    restore();
+    all_speak();
+    assert_true(w.order[1].is_granted);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_record_of_an_image_grants_nothing),
+        TEST(test_a_record_of_an_image_elects_nobody),
+        TEST(test_operators_are_told_to_confirm_first),
+        TEST(test_the_last_primary_goes_on_above_every_epoch),
+        TEST(test_a_silent_member_stops_a_confirmation),
+        TEST(test_a_member_left_out_by_force_may_be_ahead),
+        TEST(test_a_database_under_an_old_lease_stops_it),
+        TEST(test_leases_of_the_former_quorum_are_waited_for),
+        TEST(test_who_was_primary_must_be_shown_or_named),
+        TEST(test_a_holder_behind_others_is_not_taken_by_itself),
+        TEST(test_nothing_to_confirm),
+        TEST(test_a_confirmed_record_stays_confirmed),
+        TEST(test_only_a_confirmation_changes_the_restore_id),
+#ifdef QUORATE_CANARIES
+        TEST(test_canary_restored_record_trusted),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
