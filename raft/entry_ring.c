@@ -28,13 +28,14 @@ static struct ring_record *record_at(const struct entry_ring *ring, size_t offse
     return at;
 }
 
-static bool evict_oldest(struct entry_ring *ring)
+/* An entry up to `limit`. */
+static bool evict_oldest(struct entry_ring *ring, uint64_t limit)
 {
     if (ring->count == 0) {
         return false;
     }
     struct ring_record *record = record_at(ring, ring->head);
-    if (record->pins > 0 || (!record->is_dead && record->index > ring->durable)) {
+    if (record->pins > 0 || (!record->is_dead && record->index > limit)) {
         return false;
     }
     struct ring_record **slot = &ring->slots[record->index % ENTRY_RING_SLOTS];
@@ -75,9 +76,11 @@ static bool fits(const struct entry_ring *ring, size_t total, size_t largest)
 
 bool entry_ring_make_room(struct entry_ring *ring, size_t total, size_t largest)
 {
+    /* What is not applied yet would have to be read back, so it goes last. */
+    uint64_t limit = ring->applied < ring->durable ? ring->applied : ring->durable;
     for (;;) {
         if (!ring->is_wrapped && ring->tail > ring->usual) {
-            while (ring->head < total && !ring->is_wrapped && evict_oldest(ring)) {
+            while (ring->head < total && !ring->is_wrapped && evict_oldest(ring, limit)) {
             }
             if (ring->count > 0 && !ring->is_wrapped && ring->head >= total) {
                 wrap_now(ring);
@@ -86,8 +89,11 @@ bool entry_ring_make_room(struct entry_ring *ring, size_t total, size_t largest)
         if (fits(ring, total, largest)) {
             return true;
         }
-        if (!evict_oldest(ring)) {
-            return false;
+        if (!evict_oldest(ring, limit)) {
+            if (limit == ring->durable) {
+                return false;
+            }
+            limit = ring->durable;
         }
     }
 }
@@ -135,6 +141,12 @@ void entry_ring_truncate(struct entry_ring *ring, uint64_t from, uint64_t last)
     if (ring->first_live > from) {
         ring->first_live = from;
     }
+}
+
+void entry_ring_restart(struct entry_ring *ring, uint64_t first, uint64_t last)
+{
+    entry_ring_truncate(ring, ring->first_live, last);
+    ring->first_live = first;
 }
 
 struct slice entry_ring_body(const struct ring_record *record)

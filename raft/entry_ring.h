@@ -19,7 +19,7 @@ struct ring_record {
     uint64_t term;
     uint32_t size;      /* of the record, a multiple of 16 */
     uint32_t value_len; /* stored form: log_store header and body */
-    uint32_t pins;      /* writes in flight that read it */
+    uint32_t pins;      /* jobs in flight that read it */
     uint8_t type;
     bool is_dead;
     uint8_t value[];
@@ -36,6 +36,7 @@ struct entry_ring {
     bool is_wrapped;
     size_t count;
     uint64_t durable;           /* entries up to here may be given up */
+    uint64_t applied;           /* and up to here nobody misses them */
     uint64_t first_live;        /* entries from here to the end of the log are all in the ring */
     struct ring_record **slots; /* by index modulo ENTRY_RING_SLOTS */
 };
@@ -45,6 +46,8 @@ void entry_ring_init(struct entry_ring *ring, void *memory, size_t cap, size_t u
                      struct ring_record **slots);
 /* Bytes that an entry with such a body takes. */
 size_t entry_ring_size_of(size_t body_len);
+/* Everything is gone; the next entry is `first`. No record is pinned. */
+void entry_ring_restart(struct entry_ring *ring, uint64_t first, uint64_t last);
 /* Gives up old entries until `total` bytes in records of at most `largest` fit. False when too much
  * is not durable yet. */
 bool entry_ring_make_room(struct entry_ring *ring, size_t total, size_t largest);

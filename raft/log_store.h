@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How log, hard state, applied index and configuration lie in the tables of the two stores. Functions that take a
- * transaction run on the storage thread.
+/* How log, hard state, applied index and configuration lie in the tables of the two stores.
+ * Functions that take a transaction run on the storage thread.
  *
  * STORE_LOG: big-endian index -> [term u64][crc32c u32][type u8][body], numbers big-endian; the
  * checksum covers index, term, type and body. STORE_META: "raft.ids" (format u32, cluster u64, node
- * u64), "raft.state" (term u64, vote u64), "raft.applied" (index u64, term u64), "raft.image" (the same),
- * each with a crc32c behind it, and "raft.members". Ids are in both stores, log, state and image in
- * the log's, applied and members in the state store. Damage is BASE_E_CORRUPT, never skipped.
+ * u64), "raft.state" (term u64, vote u64), "raft.applied" (index u64, term u64), "raft.image" (the
+ * same), each with a crc32c behind it, and "raft.members". Ids are in both stores, log, state and
+ * image in the log's, applied and members in the state store. Damage is BASE_E_CORRUPT, never
+ * skipped.
  */
 #ifndef QUORATE_RAFT_LOG_STORE_H
 #define QUORATE_RAFT_LOG_STORE_H

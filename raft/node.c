@@ -17,6 +17,8 @@
 #define PROPOSALS_DEFAULT 4096u
 #define READS_DEFAULT 4096u
 #define MEMORY_RESERVE 4096u /* proposals leave this much for entries that open a term */
+#define LOG_KEEP_ENTRIES_DEFAULT 5000u
+#define LOG_KEEP_BYTES_DEFAULT (16u << 20)
 #define UNDURABLE_MAX (ENTRY_RING_SLOTS / 2)
 
 struct base_mono node_now(const struct raft_node *node)
@@ -35,6 +37,11 @@ static void set_default_u32(uint32_t *value, uint32_t usual)
     *value = *value == 0 ? usual : *value;
 }
 
+static void set_default_u64(uint64_t *value, uint64_t usual)
+{
+    *value = *value == 0 ? usual : *value;
+}
+
 static void set_default_size(size_t *value, size_t usual)
 {
     *value = *value == 0 ? usual : *value;
@@ -47,6 +54,8 @@ static void fill_defaults(struct raft_node_config *config)
     set_default_u32(&config->election_max_ms, 500);
     set_default_u32(&config->proposals_max, PROPOSALS_DEFAULT);
     set_default_u32(&config->reads_max, READS_DEFAULT);
+    set_default_u64(&config->log_keep_entries, LOG_KEEP_ENTRIES_DEFAULT);
+    set_default_u64(&config->log_keep_bytes, LOG_KEEP_BYTES_DEFAULT);
     set_default_size(&config->entry_bytes_max, ENTRY_BYTES_DEFAULT);
     set_default_size(&config->memory_bytes_max, MEMORY_BYTES_DEFAULT);
     set_default_size(&config->memory_bytes_usual, MEMORY_USUAL_DEFAULT);
@@ -65,18 +74,12 @@ static int init_core(struct raft_node *node)
     struct raft_core_config config = {
         .cluster_id = node->config.cluster_id,
         .id = node->config.id,
-        .member_count = node->config.member_count,
+        .configuration = &node->initial,
         .heartbeat_us = node->config.heartbeat_ms * BASE_US_PER_MS,
         .election_min_us = node->config.election_min_ms * BASE_US_PER_MS,
         .election_max_us = node->config.election_max_ms * BASE_US_PER_MS,
         .seed = node->config.seed,
     };
-    for (size_t i = 0; i < node->config.member_count; i++) {
-        config.member_ids[i] = node->members[i].id;
-        if (node->members[i].is_learner) {
-            return BASE_E_UNSUPPORTED;
-        }
-    }
     return raft_core_init(&node->core, &config);
 }
 
@@ -99,14 +102,13 @@ static bool take_all(struct raft_node *node)
     struct ring_record **slots = take(node, ENTRY_RING_SLOTS * sizeof(*slots));
     node->frame = buf_over(take(node, frame_bytes), frame_bytes);
     void *arena = take(node, arena_bytes);
-    node->apply.body = take(node, config->entry_bytes_max);
+    node->apply.bodies = buf_over(take(node, fetch_bytes), fetch_bytes);
     node->apply.results =
         buf_over(take(node, 2 * config->result_bytes_max), 2 * config->result_bytes_max);
     node->proposal_list = take(node, config->proposals_max * sizeof(*node->proposal_list));
     node->read_list = take(node, config->reads_max * sizeof(*node->read_list));
-    for (size_t i = 0; i < config->member_count; i++) {
-        bool is_other = node->members[i].id != config->id;
-        node->fetches[i].bodies = buf_over(is_other ? take(node, fetch_bytes) : NULL, fetch_bytes);
+    for (size_t i = 0; i < NODE_FETCHES; i++) {
+        node->fetches[i].bodies = buf_over(take(node, fetch_bytes), fetch_bytes);
     }
     for (size_t i = 0; i < node->allocation_count; i++) {
         if (node->allocations[i] == NULL) {
@@ -134,12 +136,16 @@ int raft_node_create(const struct raft_node_config *config, const struct raft_no
     }
     node->magic = NODE_MAGIC;
     node->config = filled;
-    memcpy(node->members, config->members, config->member_count * sizeof(node->members[0]));
-    node->config.members = node->members;
-    node->configuration.count = (uint32_t)config->member_count;
-    memcpy(node->configuration.members, config->members,
-           config->member_count * sizeof(config->members[0]));
+    node->initial.count = (uint32_t)config->member_count;
+    if (config->member_count > 0) {
+        memcpy(node->initial.members, config->members,
+               config->member_count * sizeof(config->members[0]));
+    }
+    node->config.members = node->initial.members;
     node->ports = *ports;
+    if (node->ports.log.submit == NULL) {
+        node->ports.log = node->ports.store;
+    }
     node->machine = *machine;
     int rc = init_core(node);
     if (rc == 0 && !take_all(node)) {
@@ -160,6 +166,7 @@ struct raft_node *raft_node_destroy(struct raft_node *node)
         return NULL;
     }
     BASE_ASSERT(node->magic == NODE_MAGIC);
+    node_snapshot_end(node);
     for (size_t i = 0; i < node->allocation_count; i++) {
         free(node->allocations[i]);
     }
@@ -211,12 +218,25 @@ static void drop_entries_without_room(struct raft_node *node, struct msg_raft *m
 static bool are_entries_usable(const struct raft_node *node, const struct msg_raft *message)
 {
     for (uint32_t i = 0; i < message->entry_count; i++) {
-        if (message->entries[i].type == MSG_RAFT_ENTRY_MEMBERS ||
-            message->entries[i].body.len > node->config.entry_bytes_max) {
+        const struct msg_raft_entry *entry = &message->entries[i];
+        struct raft_configuration configuration;
+        if (entry->body.len > node->config.entry_bytes_max ||
+            (entry->type == MSG_RAFT_ENTRY_MEMBERS &&
+             raft_members_decode(entry->body, &configuration) != 0)) {
             return false;
         }
     }
     return true;
+}
+
+/* What the core leaves to the transfer of images. */
+static void pass_on(struct raft_node *node, const struct msg_raft *message)
+{
+    bool is_known = raft_members_find(&node->core.configuration, message->from) != NULL;
+    if (message->type == MSG_RAFT_SNAPSHOT_REPLY && is_known && node_is_running(node) &&
+        node->core.role == RAFT_LEADER && message->term == node->core.term) {
+        node_snapshot_reply(node, message);
+    }
 }
 
 int raft_node_receive(struct raft_node *node, uint64_t from, struct slice payload)
@@ -248,8 +268,21 @@ int raft_node_receive(struct raft_node *node, uint64_t from, struct slice payloa
     node->message = &message;
     rc = node_step(node, &event);
     node->message = NULL;
+    if (rc == 0) {
+        pass_on(node, &message);
+    }
     node_drain(node);
     return rc;
+}
+
+/* Whether one more entry may be proposed: bounded in count and bytes, also while a majority that
+ * answers does not write. */
+static bool has_room_for(struct raft_node *node, size_t size)
+{
+    return !node->are_proposals_lost && node->proposals.count < node->proposals.cap &&
+           node->proposal_bytes + size <= node->config.memory_bytes_max &&
+           node->core.log.last_index - node->core.persisted < UNDURABLE_MAX &&
+           entry_ring_make_room(&node->ring, size + MEMORY_RESERVE, size);
 }
 
 int raft_node_propose(struct raft_node *node, struct slice data, uint64_t cookie,
@@ -268,9 +301,7 @@ int raft_node_propose(struct raft_node *node, struct slice data, uint64_t cookie
         return BASE_E_NOTLEADER;
     }
     size_t size = entry_ring_size_of(data.len);
-    if (node->are_proposals_lost || node->proposals.count == node->proposals.cap ||
-        node->core.log.last_index - node->core.persisted >= UNDURABLE_MAX ||
-        !entry_ring_make_room(&node->ring, size + MEMORY_RESERVE, size)) {
+    if (!has_room_for(node, size)) {
         return BASE_E_BUSY;
     }
     struct raft_event event = {
@@ -281,7 +312,7 @@ int raft_node_propose(struct raft_node *node, struct slice data, uint64_t cookie
     if (rc != 0) {
         return rc;
     }
-    node_proposal_add(node, node->core.log.last_index, cookie);
+    node_proposal_add(node, node->core.log.last_index, cookie, size);
     if (ret_index != NULL) {
         *ret_index = node->core.log.last_index;
     }
@@ -358,7 +389,7 @@ void raft_node_status(const struct raft_node *node, struct raft_node_status *ret
         .role = core->role,
         .term = core->term,
         .leader_id = core->leader,
-        .first_index = 1, /* until the log is compacted; core->log may know less of the terms */
+        .first_index = core->log.first_index,
         .last_index = core->log.last_index,
         .persisted_index = core->persisted,
         .commit_index = core->commit,
@@ -371,20 +402,22 @@ void raft_node_status(const struct raft_node *node, struct raft_node_status *ret
 
 const struct raft_configuration *raft_node_configuration(const struct raft_node *node)
 {
-    return &node->configuration;
+    return node->is_started ? &node->core.configuration : &node->initial;
 }
 
 bool raft_node_member_status(const struct raft_node *node, uint64_t id,
                              struct raft_member_status *ret)
 {
     const struct raft_core *core = &node->core;
-    for (size_t i = 0; core->role == RAFT_LEADER && i < node->configuration.count; i++) {
+    for (size_t i = 0; node_is_running(node) && core->role == RAFT_LEADER && i < core->peer_count;
+         i++) {
         const struct raft_peer *peer = &core->peers[i];
         if (peer->id == id) {
             bool is_self = id == node->config.id;
-            *ret =
-                (struct raft_member_status){.match_index = is_self ? core->persisted : peer->match,
-                                            .heard_at = {is_self ? core->now_us : peer->heard_us}};
+            *ret = (struct raft_member_status){
+                .match_index = is_self ? core->persisted : peer->match,
+                .heard_at = {is_self ? core->now_us : peer->heard_us},
+                .is_snapshot_under_way = !is_self && peer->state == RAFT_PEER_SNAPSHOT};
             return true;
         }
     }
@@ -398,18 +431,57 @@ uint64_t raft_node_cluster_id(const struct raft_node *node)
 
 int raft_node_transfer(struct raft_node *node, uint64_t to_id, uint64_t cookie)
 {
-    (void)cookie;
+    if (!node_is_running(node)) {
+        return BASE_E_STATE;
+    }
+    if (node->transfer.cookie != 0) {
+        return BASE_E_BUSY;
+    }
     struct raft_event event = {.type = RAFT_EVENT_TRANSFER, .now = node_now(node), .peer = to_id};
-    return node_is_running(node) ? node_step(node, &event) : BASE_E_STATE;
+    int rc = node_step(node, &event);
+    if (rc == 0) {
+        node->transfer.cookie = cookie;
+        node_drain_later(node);
+    }
+    return rc;
 }
 
 int raft_node_change_members(struct raft_node *node, const struct raft_configuration *next,
                              uint64_t cookie)
 {
-    (void)cookie;
-    struct raft_event event = {
-        .type = RAFT_EVENT_CHANGE_MEMBERS, .now = node_now(node), .configuration = next};
-    return node_is_running(node) ? node_step(node, &event) : BASE_E_STATE;
+    if (!node_is_running(node)) {
+        return BASE_E_STATE;
+    }
+    if (cookie == 0) {
+        return BASE_E_INVALID;
+    }
+    struct buf bytes = buf_over(node->members_bytes, sizeof(node->members_bytes));
+    int rc = raft_members_encode(next, &bytes);
+    if (rc != 0) {
+        return rc;
+    }
+    size_t size = entry_ring_size_of(bytes.len);
+    if (bytes.len > node->config.entry_bytes_max) {
+        return BASE_E_TOOBIG;
+    }
+    if (node->change.cookie != 0 ||
+        !entry_ring_make_room(&node->ring, size + MEMORY_RESERVE, size)) {
+        return BASE_E_BUSY;
+    }
+    struct raft_event event = {.type = RAFT_EVENT_CHANGE_MEMBERS,
+                               .now = node_now(node),
+                               .configuration = next,
+                               .bytes = bytes.len};
+    node->proposal = buf_slice(&bytes);
+    node->change = (struct node_change){
+        .cookie = cookie, .index = node->core.log.last_index + 1, .term = node->core.term};
+    rc = node_step(node, &event);
+    node->proposal = SLICE_EMPTY;
+    if (rc != 0) {
+        node->change = (struct node_change){0};
+    }
+    node_drain_later(node);
+    return rc;
 }
 
 const struct raft_core *raft_node_core(const struct raft_node *node)

@@ -28,8 +28,8 @@ static bool are_in_ring(const struct raft_node *node, const struct msg_raft *mes
 
 static void mark_unreachable(struct raft_node *node, uint64_t id)
 {
-    for (size_t i = 0; i < node->config.member_count; i++) {
-        if (node->members[i].id == id) {
+    for (size_t i = 0; i < node->core.peer_count; i++) {
+        if (node->core.peers[i].id == id) {
             node->unreachable |= 1u << i;
         }
     }
@@ -57,8 +57,8 @@ static void carry_entry(struct raft_node *node, const struct raft_effect *effect
 {
     struct msg_raft_entry entry = {.term = effect->term, .type = effect->entry_type};
     size_t size = entry_ring_size_of(0);
-    if (effect->entry_type == MSG_RAFT_ENTRY_DATA) {
-        entry.body = node->proposal; /* raft_node_propose has made room */
+    if (effect->entry_type != MSG_RAFT_ENTRY_NOOP) {
+        entry.body = node->proposal; /* raft_node_propose or _change_members has made room */
     } else if (!entry_ring_make_room(&node->ring, size, size)) {
         node->failure = BASE_E_NOSPACE;
         return;
@@ -86,6 +86,19 @@ static void carry_role(struct raft_node *node)
     if (node->proposals.count > 0) {
         node->are_proposals_lost = true; /* its leadership, or that of its term, is over */
     }
+    if (node->change.cookie != 0) {
+        bool is_committed = node->core.commit >= node->change.index &&
+                            raft_core_log_term(&node->core, node->change.index) ==
+                                node->change.term; /* it has removed itself */
+        node_change_end(&node->change, is_committed ? 0 : BASE_E_CANCELED);
+    }
+    node_snapshot_role_changed(node);
+}
+
+static void carry_members(struct raft_node *node)
+{
+    node->are_members_due = true;
+    node_snapshot_role_changed(node);
 }
 
 static void carry_halt(struct raft_node *node, int status)
@@ -95,6 +108,25 @@ static void carry_halt(struct raft_node *node, int status)
     node->is_role_due = true;
     node->are_proposals_lost = node->proposals.count > 0;
     node_reads_lost(node);
+    node_change_end(&node->change, BASE_E_CANCELED);
+    node_change_end(&node->transfer, BASE_E_CANCELED);
+    node_snapshot_end(node);
+}
+
+/* Images, and the log behind them. */
+static void carry_out_image(struct raft_node *node, const struct raft_effect *effect)
+{
+    if (effect->type == RAFT_EFFECT_TRIM) {
+        node_submit_trim(node, effect->index);
+    } else if (effect->type == RAFT_EFFECT_SNAPSHOT) {
+        node_snapshot_wanted(node, effect->id);
+    } else if (effect->type == RAFT_EFFECT_CHUNK) {
+        node_snapshot_chunk(node, node->message);
+    } else if (effect->type == RAFT_EFFECT_INSTALL) {
+        node_image_wanted(node, effect->index, effect->term);
+    } else {
+        node_snapshot_discard(node);
+    }
 }
 
 static void carry_out(struct raft_node *node, struct raft_effect *effect)
@@ -133,23 +165,28 @@ static void carry_out(struct raft_node *node, struct raft_effect *effect)
         carry_halt(node, effect->status);
         break;
     case RAFT_EFFECT_MEMBERS:
-    case RAFT_EFFECT_TRIM:
+        carry_members(node);
+        break;
     case RAFT_EFFECT_TRANSFER_ENDED:
+        node_change_end(&node->transfer, effect->status);
+        break;
+    case RAFT_EFFECT_TRIM:
     case RAFT_EFFECT_SNAPSHOT:
     case RAFT_EFFECT_CHUNK:
     case RAFT_EFFECT_INSTALL:
     case RAFT_EFFECT_DISCARD:
+        carry_out_image(node, effect);
         break;
     }
 }
 
 static void tell_unreachable(struct raft_node *node)
 {
-    for (size_t i = 0; i < node->config.member_count; i++) {
+    for (size_t i = 0; i < node->core.peer_count && node->unreachable != 0; i++) {
         if ((node->unreachable & 1u << i) != 0) {
             struct raft_event event = {.type = RAFT_EVENT_UNREACHABLE,
                                        .now = {node->core.now_us},
-                                       .peer = node->members[i].id};
+                                       .peer = node->core.peers[i].id};
             int rc = raft_core_step(&node->core, &event, &node->effects);
             BASE_ASSERT(rc == 0 || rc == BASE_E_STATE);
             BASE_ASSERT(node->effects.count == 0);

@@ -3,7 +3,10 @@
  *
  * node.c        making, starting, the public calls
  * node_effects.c  carries out the core's effects, sends frames
- * node_jobs.c     store jobs: load, hard state, writes, apply, entries for a peer far behind
+ * node_load.c     start: ids, state and log from the two stores
+ * node_jobs.c     jobs of the log's store: hard state, writes, entries for a peer far behind
+ * node_apply.c    jobs of the state store: apply, and what of it is durable; forgetting the log
+ * node_image.c    the node's part in installing an image
  * node_queue.c    proposals, reads and confirmations that wait, and the callbacks of their ends
  * node_snapshot.c images: sending them to a peer, taking one in
  */
@@ -12,6 +15,7 @@
 
 #include "proto/wire/raft.h"
 #include "raft/core/core.h"
+#include "raft/core/members.h"
 #include "raft/entry_ring.h"
 #include "raft/log_store.h"
 #include "raft/node.h"
@@ -20,10 +24,20 @@
 #define NODE_MAGIC 0x71726e31u
 #define NODE_BATCH_MAX MSG_RAFT_ENTRIES_MAX /* entries in one write, apply or message */
 
+#define NODE_FETCHES 3u /* peers far behind that are served at a time */
+#define NODE_MARKS 8u   /* see struct node_mark_job */
+
+/* Three jobs in turn: ids and hard state (log's store), what is applied (state store), the log. */
 struct node_load_job {
     struct store_job job;
     struct raft_node *node;
-    struct log_store_state state;
+    bool is_log_new; /* no ids in the log's store */
+    bool is_reset;   /* an image was installed and the log not yet reset */
+    uint64_t term, vote;
+    uint64_t image_index, image_term;
+    struct log_store_state state; /* of it, what is applied */
+    struct raft_configuration base;
+    uint64_t rows;
 };
 
 struct node_state_job {
@@ -47,21 +61,10 @@ struct node_write_job {
 };
 
 struct node_result {
+    enum msg_raft_entry_type type;
     uint64_t term;
-    bool is_data;
     size_t offset;
     size_t len;
-};
-
-struct node_apply_job {
-    struct store_job job;
-    struct raft_node *node;
-    bool is_busy;
-    uint64_t from;
-    uint64_t to;   /* run may end earlier and lower it */
-    uint8_t *body; /* copy of the entry being applied: entry_bytes_max */
-    struct buf results;
-    struct node_result list[NODE_BATCH_MAX];
 };
 
 struct node_stored_entry {
@@ -69,6 +72,59 @@ struct node_stored_entry {
     enum msg_raft_entry_type type;
     size_t offset;
     size_t len;
+};
+
+/* Entries from memory, pinned; or those that memory no longer holds, read by a job of the log's
+ * store before. */
+struct node_apply_job {
+    struct store_job job;   /* of the state store */
+    struct store_job fetch; /* of the log's store */
+    struct raft_node *node;
+    bool is_busy;
+    bool is_fetched;
+    uint64_t from;
+    uint64_t to; /* run may end earlier and lower it */
+    uint64_t pinned_to;
+    struct ring_record *records[NODE_BATCH_MAX];
+    struct buf bodies;
+    struct node_stored_entry stored[NODE_BATCH_MAX];
+    struct buf results;
+    struct node_result list[NODE_BATCH_MAX];
+    struct raft_configuration configuration; /* run's */
+};
+
+/* The state store commits when it likes; this job waits for it, and then the log may forget. */
+struct node_mark {
+    uint64_t index;
+    uint64_t bytes; /* applied in this life up to it */
+};
+struct node_mark_job {
+    struct store_job job;
+    struct raft_node *node;
+    bool is_busy;
+    struct node_mark asked;
+    uint64_t durable; /* applied and durable */
+    uint32_t count;   /* of done; ring */
+    struct node_mark done[NODE_MARKS];
+};
+
+struct node_trim_job {
+    struct store_job job;
+    struct raft_node *node;
+    bool is_busy;
+    uint64_t index;
+    uint64_t wanted;
+};
+
+/* First the intent, then (after the port has installed the image) the new beginning of the log. */
+struct node_image_job {
+    struct store_job job;
+    struct raft_node *node;
+    bool is_wanted; /* when nothing is being applied */
+    bool is_installed;
+    uint64_t index;
+    uint64_t term;
+    struct raft_configuration configuration;
 };
 
 /* Entries for one peer that is behind what memory holds. */
@@ -92,6 +148,16 @@ struct node_proposal {
     uint64_t index;
     uint64_t term;
     uint64_t cookie;
+    size_t bytes;
+};
+
+/* A change of members or a transfer under way. */
+struct node_change {
+    uint64_t cookie; /* 0: none */
+    uint64_t index;
+    uint64_t term;
+    bool is_due;
+    int status;
 };
 
 enum node_read_state { NODE_READ_ASKED, NODE_READ_READY, NODE_READ_LOST };
@@ -112,9 +178,8 @@ struct node_fifo {
 
 struct raft_node {
     uint32_t magic;
-    struct raft_node_config config; /* with defaults filled in; members points into `members` */
-    struct raft_member members[RAFT_MEMBERS_MAX];
-    struct raft_configuration configuration;
+    struct raft_node_config config;    /* with defaults filled in; members points into `initial` */
+    struct raft_configuration initial; /* at the very first start */
     struct raft_node_ports ports;
     struct raft_machine machine;
     bool is_start_asked;
@@ -125,7 +190,7 @@ struct raft_node {
     struct raft_effects effects;
     const struct msg_raft *message; /* in hand during a step */
     struct slice proposal;          /* in hand during a step */
-    uint32_t unreachable;           /* bit per member: a send failed in this step */
+    uint32_t unreachable;           /* bit per peer of the core: a send failed in this step */
     uint64_t last_before;           /* last index before this step */
     int failure;                    /* to be reported to the core after this step */
 
@@ -133,13 +198,18 @@ struct raft_node {
     uint64_t stored_last; /* last index of the stored log, after all writes handed in */
     uint64_t applied;
     uint64_t applied_term;
+    uint64_t applied_bytes;
+    size_t proposal_bytes; /* proposed here and not yet applied */
     struct base_mono elected_at;
 
     struct node_load_job load;
     struct node_state_job state;
     struct node_write_job writes[RAFT_WRITES_MAX];
     struct node_apply_job apply;
-    struct node_fetch_job fetches[RAFT_MEMBERS_MAX];
+    struct node_mark_job mark;
+    struct node_trim_job trim;
+    struct node_image_job image;
+    struct node_fetch_job fetches[NODE_FETCHES];
     struct node_poke_job poke;
     struct node_snapshot snapshot;
 
@@ -151,7 +221,12 @@ struct raft_node {
     struct raft_confirm *confirms_ready; /* to be told */
     struct raft_confirm *confirms_lost;
 
+    struct node_change change;
+    struct node_change transfer;
+
     /* Callbacks that are due. */
+    bool is_restored_due;
+    bool are_members_due;
     bool is_role_due;
     bool is_started_due;
     bool is_halted_due;
@@ -162,7 +237,8 @@ struct raft_node {
     struct wire_arena arena;
     struct buf frame;
     struct msg_raft_entry entries[NODE_BATCH_MAX];
-    void *allocations[16];
+    uint8_t members_bytes[RAFT_MEMBERS_BYTES_MAX];
+    void *allocations[24];
     size_t allocation_count;
 };
 
@@ -181,14 +257,36 @@ void node_fail(struct raft_node *node, int status);
 bool node_send(struct raft_node *node, struct msg_raft *message,
                const struct msg_raft_entry *entries);
 
+/* node_load.c */
+void node_submit_load(struct raft_node *node);
+
 /* node_jobs.c */
 void node_jobs_init(struct raft_node *node);
-void node_submit_load(struct raft_node *node);
+void node_submit_log(struct raft_node *node, struct store_job *job);
+void node_submit_store(struct raft_node *node, struct store_job *job);
+/* Common end of a job: a failed store stops the node. True: go on. */
+bool node_is_done_well(struct raft_node *node, int status);
+/* Reads entries from `from` on out of the log, at most `count` and about RAFT_MESSAGE_BYTES. */
+MUST_CHECK int node_read_entries(struct store_txn *txn, uint64_t from, uint32_t count,
+                                 struct node_stored_entry *list, struct buf *bodies,
+                                 uint32_t *ret_count);
 void node_submit_state(struct raft_node *node, uint64_t term, uint64_t vote);
 void node_submit_write(struct raft_node *node, const struct raft_effect *effect);
-void node_submit_apply(struct raft_node *node);
 void node_submit_fetch(struct raft_node *node, const struct msg_raft *message);
 void node_submit_poke(struct raft_node *node);
+
+/* node_apply.c */
+void node_apply_init(struct raft_node *node);
+void node_submit_apply(struct raft_node *node);
+void node_submit_trim(struct raft_node *node, uint64_t index);
+/* What is applied is durable up to here, at the start or after an image. */
+void node_mark_reset(struct raft_node *node, uint64_t index);
+
+/* node_image.c */
+void node_image_init(struct raft_node *node);
+/* The core's INSTALL: when nothing is being applied any more. */
+void node_image_wanted(struct raft_node *node, uint64_t index, uint64_t term);
+void node_image_continue(struct raft_node *node);
 
 /* node_snapshot.c. The first six are called from inside a step: they may begin jobs of the port and
  * send (node_send), but must not call node_step, which is for the ends of those jobs.
@@ -223,7 +321,9 @@ struct base_mono node_snapshot_deadline(const struct raft_node *node);
 void node_installed(struct raft_node *node, const struct snapshot_info *info, int status);
 
 /* node_queue.c */
-void node_proposal_add(struct raft_node *node, uint64_t index, uint64_t cookie);
+void node_proposal_add(struct raft_node *node, uint64_t index, uint64_t cookie, size_t bytes);
+/* The end of a change of members or a transfer; told by node_drain. */
+void node_change_end(struct node_change *change, int status);
 /* The cookie of the proposal that has become entry (index, term), 0 if it was not ours. */
 uint64_t node_proposal_take(struct raft_node *node, uint64_t index, uint64_t term);
 void node_reads_ready(struct raft_node *node, uint64_t ticket, uint64_t index);

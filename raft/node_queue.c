@@ -4,12 +4,19 @@
 #include "base/assert.h"
 #include "raft/node_internal.h"
 
-void node_proposal_add(struct raft_node *node, uint64_t index, uint64_t cookie)
+void node_proposal_add(struct raft_node *node, uint64_t index, uint64_t cookie, size_t bytes)
 {
     BASE_ASSERT(node->proposals.count < node->proposals.cap);
     uint32_t at = node_fifo_at(&node->proposals, node->proposals.count++);
-    node->proposal_list[at] =
-        (struct node_proposal){.index = index, .term = node->core.term, .cookie = cookie};
+    node->proposal_list[at] = (struct node_proposal){
+        .index = index, .term = node->core.term, .cookie = cookie, .bytes = bytes};
+    node->proposal_bytes += bytes;
+}
+
+static void pop_proposal(struct raft_node *node)
+{
+    node->proposal_bytes -= node->proposal_list[node->proposals.begin].bytes;
+    node_fifo_pop(&node->proposals);
 }
 
 uint64_t node_proposal_take(struct raft_node *node, uint64_t index, uint64_t term)
@@ -21,7 +28,7 @@ uint64_t node_proposal_take(struct raft_node *node, uint64_t index, uint64_t ter
     if (first->index != index || first->term != term) {
         return 0;
     }
-    node_fifo_pop(&node->proposals);
+    pop_proposal(node);
     return first->cookie;
 }
 
@@ -111,9 +118,50 @@ static bool drain_dropped(struct raft_node *node)
         return false;
     }
     uint64_t cookie = node->proposal_list[node->proposals.begin].cookie;
-    node_fifo_pop(&node->proposals);
+    pop_proposal(node);
     node->machine.dropped(node->machine.ctx, cookie, BASE_E_CANCELED);
     return true;
+}
+
+void node_change_end(struct node_change *change, int status)
+{
+    if (change->cookie != 0 && !change->is_due) {
+        change->is_due = true;
+        change->status = status;
+    }
+}
+
+static bool drain_change(struct raft_node *node, struct node_change *change)
+{
+    struct node_change ended = *change;
+    if (!ended.is_due) {
+        return false;
+    }
+    *change = (struct node_change){0};
+    if (node->machine.changed != NULL) {
+        node->machine.changed(node->machine.ctx, ended.cookie, ended.status);
+    }
+    return true;
+}
+
+static bool drain_state_flags(struct raft_node *node)
+{
+    const struct raft_machine *machine = &node->machine;
+    if (node->is_restored_due) {
+        node->is_restored_due = false;
+        if (machine->restored != NULL) {
+            machine->restored(machine->ctx, node->applied);
+        }
+        return true;
+    }
+    if (node->are_members_due && node->is_started && !node->is_started_due) {
+        node->are_members_due = false;
+        if (machine->members_changed != NULL) {
+            machine->members_changed(machine->ctx);
+        }
+        return true;
+    }
+    return false;
 }
 
 static bool drain_flags(struct raft_node *node)
@@ -149,7 +197,9 @@ void node_drain(struct raft_node *node)
         return;
     }
     node->is_draining = true;
-    while (drain_dropped(node) || drain_flags(node) || drain_confirms(&node->confirms_ready, 0) ||
+    while (drain_dropped(node) || drain_state_flags(node) || drain_flags(node) ||
+           drain_change(node, &node->change) || drain_change(node, &node->transfer) ||
+           drain_confirms(&node->confirms_ready, 0) ||
            drain_confirms(&node->confirms_lost, BASE_E_NOTLEADER) || drain_read(node)) {
     }
     node->is_draining = false;
@@ -158,8 +208,10 @@ void node_drain(struct raft_node *node)
 static bool is_anything_due(const struct raft_node *node)
 {
     const struct node_read *read = &node->read_list[node->reads.begin];
-    return node->is_role_due || node->is_halted_due || node->are_proposals_lost ||
-           node->confirms_lost != NULL || node->confirms_ready != NULL ||
+    return node->is_restored_due || node->are_members_due || node->change.is_due ||
+           node->transfer.is_due || node->is_role_due || node->is_halted_due ||
+           node->are_proposals_lost || node->confirms_lost != NULL ||
+           node->confirms_ready != NULL ||
            (node->reads.count > 0 && read->state != NODE_READ_ASKED);
 }
 

@@ -53,6 +53,11 @@ int wire_raft_encode(const struct msg_raft *msg, struct wire_arena *arena, struc
     packed.received = msg->received;
     packed.hint_index = msg->hint_index;
     packed.hint_term = msg->hint_term;
+    packed.is_transfer = msg->is_transfer;
+    packed.is_last = msg->is_last;
+    packed.offset = msg->offset;
+    packed.data.data = unconst(msg->data.data);
+    packed.data.len = msg->data.len;
     if (msg->entry_count > 0) {
         packed.n_entries = msg->entry_count;
         packed.entries = pack_entries(msg, arena);
@@ -69,7 +74,14 @@ int wire_raft_encode(const struct msg_raft *msg, struct wire_arena *arena, struc
 
 static bool are_numbers_sound(const Quorate__Raft__Message *packed)
 {
-    if (packed->type == MSG_RAFT_NONE || packed->type >= MSG_RAFT_TYPE_COUNT) {
+    bool is_known = (packed->type >= MSG_RAFT_PREVOTE && packed->type <= MSG_RAFT_READ_REPLY) ||
+                    (packed->type >= MSG_RAFT_SNAPSHOT && packed->type < MSG_RAFT_TYPE_COUNT);
+    if (!is_known || packed->offset > INDEX_MAX ||
+        (packed->data.len > 0 && packed->type != MSG_RAFT_SNAPSHOT)) {
+        return false;
+    }
+    if (packed->type == MSG_RAFT_SNAPSHOT &&
+        (packed->index == 0 || packed->log_term == 0 || packed->log_term > packed->term)) {
         return false;
     }
     if (packed->from == 0 || packed->to == 0 || packed->term > INDEX_MAX ||
@@ -150,6 +162,10 @@ int wire_raft_decode(struct slice bytes, struct wire_arena *arena, struct msg_ra
         .received = packed->received,
         .hint_index = packed->hint_index,
         .hint_term = packed->hint_term,
+        .is_transfer = packed->is_transfer != 0,
+        .is_last = packed->is_last != 0,
+        .offset = packed->offset,
+        .data = slice_from(packed->data.data, packed->data.len),
     };
     int rc = take_entries(packed, arena, &msg);
     if (rc == 0) {

@@ -34,7 +34,7 @@ static const char *check_leader(const struct raft_core *core)
         core->round_confirmed > core->round_started) {
         return "rounds out of order";
     }
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         const char *broken = i == core->self ? NULL : check_peer(core, &core->peers[i]);
         if (broken != NULL) {
             return broken;
@@ -56,6 +56,23 @@ static const char *check_writes(const struct raft_core *core)
     }
     if (core->persisted > core->log.last_index || core->persisted >= core->unwritten_from) {
         return "something is durable that was never written";
+    }
+    return NULL;
+}
+
+static const char *check_members(const struct raft_core *core)
+{
+    if (core->peer_count != core->configuration.count) {
+        return "the peers are not those of the configuration";
+    }
+    if (core->configuration.index > core->log.last_index) {
+        return "the configuration in force is not in the log";
+    }
+    if (core->has_previous && core->previous.index >= core->configuration.index) {
+        return "configurations are out of order";
+    }
+    if (core->role == RAFT_CANDIDATE && !raft_core_is_voter(core)) {
+        return "a candidate that does not count";
     }
     return NULL;
 }
@@ -82,6 +99,9 @@ const char *raft_core_check(const struct raft_core *core)
         return "an answer waits for a vote that was not given";
     }
     broken = check_writes(core);
+    if (broken == NULL) {
+        broken = check_members(core);
+    }
     if (broken == NULL && core->role == RAFT_LEADER) {
         broken = check_leader(core);
     }

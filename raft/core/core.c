@@ -5,29 +5,19 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "raft/core/internal.h"
-#include "raft/core/quorum.h"
+#include "raft/core/members.h"
 
 #define RAND_STREAM_RAFT 1
 
 static bool is_config_sound(const struct raft_core_config *config)
 {
-    bool has_self = false;
-    if (config->member_count < 1 || config->member_count > RAFT_MEMBERS_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < config->member_count; i++) {
-        if (config->member_ids[i] == 0) {
-            return false;
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (config->member_ids[i] == config->member_ids[j]) {
-                return false;
-            }
-        }
-        has_self = has_self || config->member_ids[i] == config->id;
-    }
-    return has_self && config->cluster_id != 0 && config->heartbeat_us > 0 &&
+    const struct raft_configuration *members = config->configuration;
+    bool is_joining = members->count == 0;
+    return (is_joining ||
+            (raft_members_are_sound(members) && raft_members_find(members, config->id) != NULL)) &&
+           config->id != 0 && config->cluster_id != 0 && config->heartbeat_us > 0 &&
            config->election_min_us >= 3 * config->heartbeat_us &&
            config->election_max_us >= config->election_min_us;
 }
@@ -39,15 +29,10 @@ int raft_core_init(struct raft_core *core, const struct raft_core_config *config
     }
     memset(core, 0, sizeof(*core));
     core->config = *config;
+    core->config.configuration = NULL;
     core->rand = base_rand_make(config->seed, RAND_STREAM_RAFT);
-    core->voter_count = config->member_count;
-    for (size_t i = 0; i < config->member_count; i++) {
-        core->peers[i].id = config->member_ids[i];
-        if (config->member_ids[i] == config->id) {
-            core->self = i;
-        }
-    }
     raft_log_init(&core->log, 0, 0);
+    raft_members_set(core, config->configuration, true);
     return 0;
 }
 
@@ -72,7 +57,7 @@ int raft_core_start(struct raft_core *core, const struct raft_core_restored *res
     core->leader_heard_us = BASE_MONO_LONG_AGO.us;
     core->told_term = core->term;
     raft_reset_election(core, core->config.election_max_us);
-    if (core->voter_count == 1) {
+    if (core->voter_count == 1 && raft_core_is_voter(core)) {
         core->election_at_us = core->now_us; /* nobody else to wait for */
     }
     return 0;
@@ -110,7 +95,7 @@ void raft_halt(struct raft_core *core, struct raft_effects *effects, int status)
 
 struct raft_peer *raft_peer_of(struct raft_core *core, uint64_t id)
 {
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         if (core->peers[i].id == id) {
             return &core->peers[i];
         }
@@ -122,7 +107,8 @@ struct raft_peer *raft_peer_of(struct raft_core *core, uint64_t id)
 static void answer_old_term(struct raft_core *core, struct raft_effects *effects,
                             const struct msg_raft *m)
 {
-    if (m->type == MSG_RAFT_APPEND || m->type == MSG_RAFT_HEARTBEAT) {
+    if (m->type == MSG_RAFT_APPEND || m->type == MSG_RAFT_HEARTBEAT ||
+        m->type == MSG_RAFT_SNAPSHOT) {
         (void)raft_send(core, effects, m->from, MSG_RAFT_HEARTBEAT_REPLY);
     } else if (m->type == MSG_RAFT_VOTE) {
         raft_send(core, effects, m->from, MSG_RAFT_VOTE_REPLY)->is_rejected = true;
@@ -131,7 +117,15 @@ static void answer_old_term(struct raft_core *core, struct raft_effects *effects
 
 static bool is_from_leader(enum msg_raft_type type)
 {
-    return type == MSG_RAFT_APPEND || type == MSG_RAFT_HEARTBEAT || type == MSG_RAFT_COMMIT;
+    return type == MSG_RAFT_APPEND || type == MSG_RAFT_HEARTBEAT || type == MSG_RAFT_COMMIT ||
+           type == MSG_RAFT_SNAPSHOT || type == MSG_RAFT_TIMEOUT_NOW;
+}
+
+/* What a node that we do not know as a member may say: it may lead by, or stand in, a later
+ * configuration than ours (T 4.2.2). */
+static bool may_stranger_say(enum msg_raft_type type)
+{
+    return is_from_leader(type) || type == MSG_RAFT_VOTE || type == MSG_RAFT_PREVOTE;
 }
 
 /* Brings our term and role into line with the sender's (T 3.3). False: the message means nothing to
@@ -142,11 +136,15 @@ static bool settle_term(struct raft_core *core, struct raft_effects *effects,
     if (m->type == MSG_RAFT_PREVOTE) {
         return true; /* asks only; its term moves nobody (T 9.6) */
     }
+    if (CANARY(READ_INDEX_OVER_LEADER_CHANGE) && m->type == MSG_RAFT_READ_REPLY) {
+        return m->term <= core->term;
+    }
     if (m->term < core->term) {
         answer_old_term(core, effects, m);
         return false;
     }
-    if (m->type == MSG_RAFT_VOTE && m->term > core->term && raft_has_live_leader(core)) {
+    if (m->type == MSG_RAFT_VOTE && m->term > core->term && raft_has_live_leader(core) &&
+        !m->is_transfer) {
         return false; /* T 4.2.3: a healthy group is not disturbed */
     }
     if (is_from_leader(m->type)) {
@@ -170,12 +168,18 @@ static void on_leader_message(struct raft_core *core, struct raft_effects *effec
 {
     core->leader_heard_us = core->now_us;
     raft_reset_election(core, core->config.election_max_us);
-    if (m->type == MSG_RAFT_APPEND) {
-        raft_on_append(core, effects, m);
-    } else if (m->type == MSG_RAFT_HEARTBEAT) {
+    if (m->type == MSG_RAFT_HEARTBEAT) {
         raft_on_heartbeat(core, effects, m);
-    } else {
+    } else if (core->is_installing) {
+        return; /* the log is about to begin anew */
+    } else if (m->type == MSG_RAFT_APPEND) {
+        raft_on_append(core, effects, m);
+    } else if (m->type == MSG_RAFT_COMMIT) {
         raft_on_commit(core, effects, m);
+    } else if (m->type == MSG_RAFT_SNAPSHOT) {
+        (void)raft_effect_add(effects, RAFT_EFFECT_CHUNK);
+    } else {
+        raft_on_timeout_now(core, effects);
     }
 }
 
@@ -195,6 +199,8 @@ static void dispatch(struct raft_core *core, struct raft_effects *effects, const
     case MSG_RAFT_APPEND:
     case MSG_RAFT_HEARTBEAT:
     case MSG_RAFT_COMMIT:
+    case MSG_RAFT_SNAPSHOT:
+    case MSG_RAFT_TIMEOUT_NOW:
         on_leader_message(core, effects, m);
         break;
     case MSG_RAFT_APPEND_REPLY:
@@ -209,9 +215,7 @@ static void dispatch(struct raft_core *core, struct raft_effects *effects, const
     case MSG_RAFT_READ_REPLY:
         raft_on_read_reply(core, effects, m);
         break;
-    case MSG_RAFT_SNAPSHOT:
-    case MSG_RAFT_SNAPSHOT_REPLY:
-    case MSG_RAFT_TIMEOUT_NOW:
+    case MSG_RAFT_SNAPSHOT_REPLY: /* the caller's, who sends images */
     case MSG_RAFT_NONE:
     case MSG_RAFT_TYPE_COUNT:
         break;
@@ -222,13 +226,17 @@ static int on_message(struct raft_core *core, struct raft_effects *effects,
                       const struct msg_raft *m)
 {
     struct raft_peer *peer = raft_peer_of(core, m->from);
-    if (peer == NULL || m->from == core->config.id || m->to != core->config.id ||
+    if (m->from == core->config.id || m->to != core->config.id ||
         m->cluster != core->config.cluster_id) {
         return BASE_E_DENIED;
     }
+    if (peer == NULL && !may_stranger_say(m->type)) {
+        return 0; /* of one that was a member a moment ago */
+    }
     if (settle_term(core, effects, m)) {
         /* A peer that asks for votes does not hear us: only answers count for check-quorum. */
-        if (m->type == MSG_RAFT_APPEND_REPLY || m->type == MSG_RAFT_HEARTBEAT_REPLY) {
+        if (m->type == MSG_RAFT_APPEND_REPLY || m->type == MSG_RAFT_HEARTBEAT_REPLY ||
+            m->type == MSG_RAFT_SNAPSHOT_REPLY) {
             peer->heard_us = core->now_us;
         }
         dispatch(core, effects, m);
@@ -280,6 +288,7 @@ static void finish(struct raft_core *core, struct raft_effects *effects)
         effect->term = core->saving_term = core->term;
         effect->vote = core->saving_vote = core->vote;
     }
+    raft_transfer_settle(core, effects);
     if (core->told_role != core->role || core->told_term != core->term ||
         core->told_leader != core->leader) {
         core->told_role = core->role;
@@ -316,12 +325,20 @@ static int step_by_type(struct raft_core *core, const struct raft_event *event,
         raft_halt(core, effects, event->status);
         return 0;
     case RAFT_EVENT_TRANSFER:
+        return raft_transfer(core, effects, event->peer);
     case RAFT_EVENT_CHANGE_MEMBERS:
+        return raft_change_members(core, effects, event->configuration, event->bytes);
     case RAFT_EVENT_COMPACT:
+        return raft_compact(core, effects, event->index);
     case RAFT_EVENT_SNAPSHOT_ENDED:
+        raft_on_snapshot_ended(core, effects, event);
+        return 0;
     case RAFT_EVENT_SNAPSHOT_RECEIVED:
+        raft_on_snapshot_received(core, effects, event);
+        return 0;
     case RAFT_EVENT_INSTALLED:
-        return BASE_E_UNSUPPORTED;
+        raft_on_installed(core, effects, event);
+        return 0;
     }
     return BASE_E_INVALID;
 }
@@ -350,13 +367,13 @@ struct base_mono raft_core_deadline(const struct raft_core *core)
     if (core->is_halted) {
         return BASE_MONO_NEVER;
     }
-    if (core->role == RAFT_LEADER) {
-        return (struct base_mono){core->heartbeat_at_us};
-    }
-    int64_t at_us = core->election_at_us;
+    int64_t at_us = core->role == RAFT_LEADER ? core->heartbeat_at_us : core->election_at_us;
     int64_t resend_us = core->forward_sent_us + 2 * core->config.heartbeat_us;
-    if (core->is_forward_sent && resend_us < at_us) {
+    if (core->role != RAFT_LEADER && core->is_forward_sent && resend_us < at_us) {
         at_us = resend_us;
+    }
+    if (core->transfer_to != 0 && core->transfer_until_us < at_us) {
+        at_us = core->transfer_until_us;
     }
     return (struct base_mono){at_us};
 }

@@ -36,11 +36,12 @@
 #define RAFT_WRITES_MAX 4u /* WRITEs in flight; further entries wait for the next one */
 #define RAFT_ROUNDS_MAX 4u /* read rounds in flight; further reads share the next one */
 #define RAFT_EFFECTS_MAX 64u
+#define RAFT_SELF_NONE SIZE_MAX
 
 enum raft_peer_state {
     RAFT_PEER_PROBE,     /* one append in flight; where the logs agree is not known */
     RAFT_PEER_REPLICATE, /* pipelined */
-    RAFT_PEER_SNAPSHOT,  /* seat: lacks entries that the log no longer has; paused */
+    RAFT_PEER_SNAPSHOT,  /* lacks entries that the log no longer has: an image is on its way */
 };
 
 enum raft_peer_vote { RAFT_VOTE_NONE, RAFT_VOTE_GRANTED, RAFT_VOTE_REFUSED };
@@ -50,8 +51,8 @@ struct raft_inflight {
     uint32_t bytes;
 };
 
-/* A leader's view of one member. The node itself has one too; of it only `vote` and the names are
- * used. */
+/* A leader's view of one member of the configuration in force. The node itself has one too, if it
+ * belongs to it; of that only `vote` and the names are used. */
 struct raft_peer {
     uint64_t id;
     bool is_learner;
@@ -81,8 +82,9 @@ struct raft_write {
 struct raft_core_config {
     uint64_t cluster_id;
     uint64_t id;
-    size_t member_count; /* in [1, RAFT_MEMBERS_MAX], own id included */
-    uint64_t member_ids[RAFT_MEMBERS_MAX];
+    /* At the first start (copied by raft_core_init, NULL afterwards): sound and with our own id in
+     * it, or with count 0: we join, and wait for a leader. */
+    const struct raft_configuration *configuration;
     int64_t heartbeat_us;
     int64_t election_min_us;
     int64_t election_max_us;
@@ -98,12 +100,20 @@ struct raft_core_restored {
 
 struct raft_core {
     struct raft_core_config config;
-    size_t self; /* position in peers */
+    size_t self; /* position in peers; RAFT_SELF_NONE: not a member */
+    size_t peer_count;
     size_t voter_count;
+    /* In force, and the one before it, which comes back when the entry is cut off. No log holds two
+     * that may be cut off: a leader proposes one only when an entry of its own term, and with it
+     * all before, is committed. */
+    struct raft_configuration configuration;
+    struct raft_configuration previous;
+    bool has_previous;
     struct base_rand rand;
     int64_t now_us; /* of the last event */
     bool is_halted;
-    bool has_grace; /* the last tick came so late that it decided nothing */
+    bool has_grace;     /* the last tick came so late that it decided nothing */
+    bool is_installing; /* an image takes the place of state and log; no entries meanwhile */
 
     enum raft_role role;
     uint64_t term;
@@ -123,6 +133,8 @@ struct raft_core {
     uint32_t write_count;
     struct raft_write writes[RAFT_WRITES_MAX]; /* in flight, oldest first */
 
+    bool is_transfer_vote; /* Candidate: our leader asked us to stand */
+
     /* Follower: */
     uint64_t leader_match; /* the log agrees with the leader of this term up to here */
     uint64_t leader_acked; /* what was last told it */
@@ -141,6 +153,10 @@ struct raft_core {
     uint64_t round_confirmed;
     uint64_t round_released; /* reads up to here were told READ_READY */
     bool is_round_wanted;
+
+    /* Leader, and whoever was it until the other one leads: */
+    uint64_t transfer_to; /* 0: none */
+    int64_t transfer_until_us;
 
     struct raft_peer peers[RAFT_MEMBERS_MAX];
 
@@ -168,7 +184,7 @@ enum raft_event_type {
      * left. */
     RAFT_EVENT_CHANGE_MEMBERS,
     /* index: everything up to it is applied, durably so in the state store, and the log may forget
-     * it. Answered by TRIM; never beyond `applied` that the caller knows to be durable. */
+     * it. Answered by TRIM (not when there is nothing to forget). */
     RAFT_EVENT_COMPACT,
     RAFT_EVENT_SNAPSHOT_ENDED,    /* peer, index, status: the transfer that SNAPSHOT asked for */
     RAFT_EVENT_SNAPSHOT_RECEIVED, /* index, term: a whole image from this term's leader is here */
@@ -238,16 +254,23 @@ struct raft_effects {
 };
 
 /* BASE_E_INVALID for an impossible configuration. The log is empty afterwards; the caller puts what
- * the store holds into core->log with raft_log_init and raft_log_append, and then calls
- * raft_core_start. */
+ * the store holds into core->log with raft_log_init and raft_log_append, configurations with
+ * raft_core_load_members, and then calls raft_core_start. */
 MUST_CHECK int raft_core_init(struct raft_core *core, const struct raft_core_config *config);
+/* Before the start: the stored configuration of the applied state (is_base), then those of MEMBERS
+ * entries, in order of their index; those not newer than the present one are passed over. */
+void raft_core_load_members(struct raft_core *core, const struct raft_configuration *configuration,
+                            bool is_base);
 /* Begins as follower. BASE_E_CORRUPT when what was restored contradicts itself. */
 MUST_CHECK int raft_core_start(struct raft_core *core, const struct raft_core_restored *restored,
                                struct base_mono now);
 
 /* One step. `effects` is overwritten. 0; BASE_E_NOTLEADER (PROPOSE; READ without a known leader),
- * BASE_E_UNSUPPORTED, BASE_E_STATE (halted), BASE_E_DENIED (message of a stranger): effects is then
- * empty and nothing has changed but the time. */
+ * BASE_E_BUSY (PROPOSE while leadership is being handed over), BASE_E_STATE (halted), BASE_E_DENIED
+ * (message of another cluster, or to somebody else), and what stands at the event: effects is then
+ * empty and nothing has changed but the time. Answers of nodes that are not members are passed
+ * over; their questions are answered, and a leader of this cluster is heard whoever it is, since it
+ * may know a later configuration than we do (T 4.2.2). */
 MUST_CHECK int raft_core_step(struct raft_core *core, const struct raft_event *event,
                               struct raft_effects *effects);
 
@@ -258,6 +281,8 @@ void raft_core_forget_memory(struct raft_core *core, uint64_t index);
 
 /* Invariants that hold after every step: NULL, or the one that is broken. */
 const char *raft_core_check(const struct raft_core *core);
+/* Counts: a member of the configuration in force, and no learner. */
+bool raft_core_is_voter(const struct raft_core *core);
 /* Leader: an entry of its own term is committed, so that its commit index is the newest (T 6.4). */
 bool raft_core_has_committed_own_term(const struct raft_core *core);
 

@@ -4,7 +4,6 @@
 #include "base/assert.h"
 #include "base/canary.h"
 #include "raft/core/internal.h"
-#include "raft/core/quorum.h"
 
 /* Next election: after a random time in [min, max], or within `longest_us` if that is shorter than
  * min. */
@@ -57,7 +56,7 @@ void raft_become_follower(struct raft_core *core, struct raft_effects *effects, 
 
 static void clear_votes(struct raft_core *core)
 {
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         core->peers[i].vote = RAFT_VOTE_NONE;
     }
 }
@@ -65,20 +64,21 @@ static void clear_votes(struct raft_core *core)
 static bool has_won(const struct raft_core *core)
 {
     size_t granted = 0;
-    for (size_t i = 0; i < core->config.member_count; i++) {
-        granted += core->peers[i].vote == RAFT_VOTE_GRANTED;
+    for (size_t i = 0; i < core->peer_count; i++) {
+        granted += core->peers[i].vote == RAFT_VOTE_GRANTED && !core->peers[i].is_learner;
     }
-    return granted >= raft_quorum_size(core->voter_count);
+    return granted >= raft_majority(core);
 }
 
 static void ask_for_votes(struct raft_core *core, struct raft_effects *effects,
                           enum msg_raft_type type)
 {
-    for (size_t i = 0; i < core->config.member_count; i++) {
-        if (i == core->self) {
+    for (size_t i = 0; i < core->peer_count; i++) {
+        if (i == core->self || core->peers[i].is_learner) {
             continue;
         }
         struct msg_raft *message = raft_send(core, effects, core->peers[i].id, type);
+        message->is_transfer = type == MSG_RAFT_VOTE && core->is_transfer_vote;
         message->index = core->log.last_index;
         message->log_term = raft_log_last_term(&core->log);
         message->proposed_term = type == MSG_RAFT_PREVOTE ? core->term + 1 : 0;
@@ -93,10 +93,17 @@ static void become_candidate(struct raft_core *core, struct raft_effects *effect
     set_term(core, core->term + 1, core->config.id);
     core->role = RAFT_CANDIDATE;
     core->leader = 0;
+    core->is_transfer_vote = false;
     raft_reset_election(core, core->config.election_max_us);
     if (CANARY(VOTE_NOT_PERSISTED)) {
         raft_on_vote_saved(core, effects);
     }
+}
+
+void raft_stand(struct raft_core *core, struct raft_effects *effects)
+{
+    become_candidate(core, effects);
+    core->is_transfer_vote = true;
 }
 
 static void become_pre_candidate(struct raft_core *core, struct raft_effects *effects)
@@ -119,13 +126,17 @@ void raft_election_tick(struct raft_core *core, struct raft_effects *effects)
     if (core->now_us < core->election_at_us) {
         return;
     }
-    if (core->peers[core->self].is_learner) {
+    if (!raft_core_is_voter(core) || core->is_installing) {
         raft_reset_election(core, core->config.election_max_us);
         return;
     }
     if (core->role == RAFT_CANDIDATE && core->peers[core->self].vote == RAFT_VOTE_NONE) {
         /* Our disk has not taken our own vote yet: another term would not make it faster. */
         raft_reset_election(core, core->config.election_max_us);
+        return;
+    }
+    if (CANARY(NO_PRE_VOTE)) {
+        become_candidate(core, effects);
         return;
     }
     become_pre_candidate(core, effects);
@@ -175,10 +186,10 @@ void raft_on_vote_saved(struct raft_core *core, struct raft_effects *effects)
         core->vote_reply_to = 0;
         return;
     }
-    struct raft_peer *self = &core->peers[core->self];
-    if (core->role != RAFT_CANDIDATE || self->vote != RAFT_VOTE_NONE) {
+    if (core->role != RAFT_CANDIDATE || core->peers[core->self].vote != RAFT_VOTE_NONE) {
         return;
     }
+    struct raft_peer *self = &core->peers[core->self];
     BASE_ASSERT(core->vote == core->config.id);
     self->vote = RAFT_VOTE_GRANTED;
     raft_reset_election(core,

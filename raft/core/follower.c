@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/canary.h"
 #include "raft/core/internal.h"
+#include "raft/core/members.h"
 
 static uint64_t acknowledgeable(const struct raft_core *core)
 {
@@ -11,7 +12,7 @@ static uint64_t acknowledgeable(const struct raft_core *core)
     return core->leader_match < durable ? core->leader_match : durable;
 }
 
-static void send_taken(struct raft_core *core, struct raft_effects *effects)
+void raft_send_taken(struct raft_core *core, struct raft_effects *effects)
 {
     core->leader_acked = acknowledgeable(core);
     struct msg_raft *reply = raft_send(core, effects, core->leader, MSG_RAFT_APPEND_REPLY);
@@ -23,7 +24,7 @@ void raft_acknowledge(struct raft_core *core, struct raft_effects *effects)
 {
     if (core->role == RAFT_FOLLOWER && core->leader != 0 &&
         acknowledgeable(core) > core->leader_acked) {
-        send_taken(core, effects);
+        raft_send_taken(core, effects);
     }
 }
 
@@ -40,6 +41,17 @@ static void reject(struct raft_core *core, struct raft_effects *effects, const s
     reply->hint_term = hint_term;
 }
 
+static int take_members(struct raft_core *core, const struct msg_raft_entry *entry)
+{
+    struct raft_configuration configuration;
+    if (raft_members_decode(entry->body, &configuration) != 0) {
+        return BASE_E_CORRUPT; /* the caller has looked at it before */
+    }
+    configuration.index = core->log.last_index;
+    raft_members_set(core, &configuration, false);
+    return 0;
+}
+
 /* Puts entries [skip..] behind the log, cutting off what contradicts them. */
 static int take_entries(struct raft_core *core, struct raft_effects *effects,
                         const struct msg_raft *m, uint32_t skip)
@@ -49,21 +61,39 @@ static int take_entries(struct raft_core *core, struct raft_effects *effects,
         return BASE_E_CORRUPT; /* a leader that contradicts what is committed: somebody lost his
                                   disk */
     }
+    uint64_t members_index = core->configuration.index;
+    int rc = raft_members_truncate(core, index);
     raft_log_truncate(&core->log, index);
     core->persisted = core->persisted < index ? core->persisted : index - 1;
     core->unwritten_from = core->unwritten_from < index ? core->unwritten_from : index;
-    for (uint32_t i = skip; i < m->entry_count; i++) {
-        int rc =
-            raft_log_append(&core->log, m->entries[i].term, m->entries[i].body.len, core->commit);
-        if (rc != 0) {
-            return rc;
+    for (uint32_t i = skip; i < m->entry_count && rc == 0; i++) {
+        const struct msg_raft_entry *entry = &m->entries[i];
+        rc = raft_log_append(&core->log, entry->term, entry->body.len, raft_settled(core));
+        if (rc == 0 && entry->type == MSG_RAFT_ENTRY_MEMBERS) {
+            rc = take_members(core, entry);
         }
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (members_index != core->configuration.index) {
+        (void)raft_effect_add(effects, RAFT_EFFECT_MEMBERS);
     }
     struct raft_effect *effect = raft_effect_add(effects, RAFT_EFFECT_ENTRIES);
     effect->index = index;
     effect->skip = skip;
     raft_start_writes(core, effects);
     return 0;
+}
+
+/* Terms that begin in entries [skip..]. */
+static uint32_t count_terms(const struct msg_raft *m, uint32_t skip)
+{
+    uint32_t terms = 1;
+    for (uint32_t i = skip + 1; i < m->entry_count; i++) {
+        terms += m->entries[i].term != m->entries[i - 1].term;
+    }
+    return terms;
 }
 
 /* How many of the message's entries we hold already. */
@@ -93,12 +123,20 @@ void raft_on_append(struct raft_core *core, struct raft_effects *effects, const 
         return;
     }
     /* What the log no longer holds is committed, and the same everywhere. */
-    if (is_known ? prev_term != m->log_term : m->index >= core->log.first_index) {
+    bool is_matching = is_known ? prev_term == m->log_term : m->index < core->log.first_index;
+    if (CANARY(SKIP_LOG_MATCHING) && is_known && prev_term < m->log_term) {
+        is_matching = true;
+    }
+    if (!is_matching) {
         reject(core, effects, m);
         return;
     }
     uint32_t held = count_held(core, m);
     uint64_t upto = m->index + m->entry_count;
+    if (held < m->entry_count &&
+        !raft_log_make_room(&core->log, count_terms(m, held), raft_settled(core))) {
+        return; /* when more is committed */
+    }
     if (held < m->entry_count) {
         int rc = take_entries(core, effects, m, held);
         if (rc != 0) {
@@ -111,7 +149,7 @@ void raft_on_append(struct raft_core *core, struct raft_effects *effects, const 
     }
     raft_set_commit(core, effects, m->commit < core->leader_match ? m->commit : core->leader_match);
     if (m->entry_count == 0 || acknowledgeable(core) >= upto) {
-        send_taken(core, effects); /* else when it is durable */
+        raft_send_taken(core, effects); /* else when it is durable */
     }
 }
 

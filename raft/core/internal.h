@@ -13,11 +13,43 @@ struct msg_raft *raft_send(const struct raft_core *core, struct raft_effects *ef
 void raft_halt(struct raft_core *core, struct raft_effects *effects, int status);
 struct raft_peer *raft_peer_of(struct raft_core *core, uint64_t id);
 
+/* change.c: the configuration in force */
+/* How many make a majority of the voters in force. At least one voter. */
+size_t raft_majority(const struct raft_core *core);
+/* A configuration is in force: by a new entry, from the store, or of an image. */
+void raft_members_set(struct raft_core *core, const struct raft_configuration *configuration,
+                      bool is_first);
+/* The log is cut off at `from`: a configuration that stood there gives way to the one before. */
+MUST_CHECK int raft_members_truncate(struct raft_core *core, uint64_t from);
+int raft_change_members(struct raft_core *core, struct raft_effects *effects,
+                        const struct raft_configuration *next, size_t bytes);
+
+/* transfer.c: handing over leadership */
+int raft_transfer(struct raft_core *core, struct raft_effects *effects, uint64_t to);
+/* Leader: the other one has caught up, or hears it once more. */
+void raft_transfer_advance(struct raft_core *core, struct raft_effects *effects);
+/* Ends it when it is over, one way or the other. After every step. */
+void raft_transfer_settle(struct raft_core *core, struct raft_effects *effects);
+void raft_on_timeout_now(struct raft_core *core, struct raft_effects *effects);
+/* A leader that counts no more, once that is committed. */
+void raft_resign(struct raft_core *core, struct raft_effects *effects);
+
+/* image.c: the log behind images */
+int raft_compact(struct raft_core *core, struct raft_effects *effects, uint64_t index);
+void raft_on_snapshot_ended(struct raft_core *core, struct raft_effects *effects,
+                            const struct raft_event *event);
+void raft_on_snapshot_received(struct raft_core *core, struct raft_effects *effects,
+                               const struct raft_event *event);
+void raft_on_installed(struct raft_core *core, struct raft_effects *effects,
+                       const struct raft_event *event);
+
 /* election.c */
 void raft_reset_election(struct raft_core *core, int64_t longest_us);
 /* leader 0: unknown. A higher term forgets the vote. */
 void raft_become_follower(struct raft_core *core, struct raft_effects *effects, uint64_t term,
                           uint64_t leader);
+/* Asked by the leader: stands at once, without a pre-vote. */
+void raft_stand(struct raft_core *core, struct raft_effects *effects);
 void raft_election_tick(struct raft_core *core, struct raft_effects *effects);
 void raft_on_prevote(struct raft_core *core, struct raft_effects *effects,
                      const struct msg_raft *m);
@@ -32,6 +64,10 @@ bool raft_has_live_leader(const struct raft_core *core);
 /* leader.c */
 void raft_lead(struct raft_core *core, struct raft_effects *effects);
 int raft_propose(struct raft_core *core, struct raft_effects *effects, size_t bytes);
+/* Everything the windows allow, to everybody. */
+void raft_send_to_all(struct raft_core *core, struct raft_effects *effects);
+int raft_append_own(struct raft_core *core, struct raft_effects *effects,
+                    enum msg_raft_entry_type type, size_t bytes);
 void raft_leader_tick(struct raft_core *core, struct raft_effects *effects);
 void raft_broadcast_heartbeat(struct raft_core *core, struct raft_effects *effects);
 void raft_on_append_reply(struct raft_core *core, struct raft_effects *effects,
@@ -45,9 +81,8 @@ void raft_advance_commit(struct raft_core *core, struct raft_effects *effects);
 /* Sends what the window allows; in probe state at most one message. */
 void raft_peer_send(struct raft_core *core, struct raft_effects *effects, struct raft_peer *peer);
 /* An append without entries behind `prev`: the answer tells how far the peer is. */
-void raft_peer_ask(struct raft_core *core, struct raft_effects *effects,
-                   const struct raft_peer *peer);
-void raft_peer_reset(struct raft_core *core, struct raft_peer *peer);
+void raft_peer_ask(struct raft_core *core, struct raft_effects *effects, struct raft_peer *peer);
+void raft_peer_reset(const struct raft_core *core, struct raft_peer *peer);
 void raft_peer_taken(struct raft_core *core, struct raft_peer *peer, uint64_t durable,
                      uint64_t received);
 /* False: the rejection is stale. */
@@ -59,10 +94,14 @@ void raft_on_append(struct raft_core *core, struct raft_effects *effects, const 
 void raft_on_heartbeat(struct raft_core *core, struct raft_effects *effects,
                        const struct msg_raft *m);
 void raft_on_commit(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m);
-/* Tells the leader what is durable, if that is news. */
+/* Tells the leader what is durable. */
+void raft_send_taken(struct raft_core *core, struct raft_effects *effects);
+/* The same, if it is news. */
 void raft_acknowledge(struct raft_core *core, struct raft_effects *effects);
 
 /* write.c */
+/* Committed and durable here: what the log need not tell apart any more. */
+uint64_t raft_settled(const struct raft_core *core);
 void raft_start_writes(struct raft_core *core, struct raft_effects *effects);
 void raft_on_persisted(struct raft_core *core, struct raft_effects *effects, uint64_t write_id);
 void raft_set_commit(struct raft_core *core, struct raft_effects *effects, uint64_t commit);

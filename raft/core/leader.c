@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The leader: its term's first entry, proposals, heartbeats, check-quorum, and the commit rule. */
 #include "base/assert.h"
+#include "base/canary.h"
 #include "raft/core/internal.h"
 #include "raft/core/quorum.h"
 
@@ -9,19 +10,19 @@ static bool is_other(const struct raft_core *core, size_t i)
     return i != core->self;
 }
 
-static void send_to_all(struct raft_core *core, struct raft_effects *effects)
+void raft_send_to_all(struct raft_core *core, struct raft_effects *effects)
 {
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         if (is_other(core, i)) {
             raft_peer_send(core, effects, &core->peers[i]);
         }
     }
 }
 
-static int append_own(struct raft_core *core, struct raft_effects *effects,
-                      enum msg_raft_entry_type type, size_t bytes)
+int raft_append_own(struct raft_core *core, struct raft_effects *effects,
+                    enum msg_raft_entry_type type, size_t bytes)
 {
-    int rc = raft_log_append(&core->log, core->term, bytes, core->commit);
+    int rc = raft_log_append(&core->log, core->term, bytes, raft_settled(core));
     if (rc != 0) {
         return rc;
     }
@@ -30,13 +31,17 @@ static int append_own(struct raft_core *core, struct raft_effects *effects,
     effect->term = core->term;
     effect->entry_type = type;
     raft_start_writes(core, effects);
-    send_to_all(core, effects); /* T 10.2.1: not after our own flush, beside it */
+    raft_send_to_all(core, effects); /* T 10.2.1: not after our own flush, beside it */
     return 0;
 }
 
 void raft_lead(struct raft_core *core, struct raft_effects *effects)
 {
     BASE_ASSERT(core->vote == core->config.id);
+    if (!raft_log_make_room(&core->log, 1, raft_settled(core))) {
+        raft_become_follower(core, effects, core->term, 0); /* thousands of terms, none committed */
+        return;
+    }
     core->role = RAFT_LEADER;
     core->leader = core->config.id;
     core->term_start = core->log.last_index + 1;
@@ -46,10 +51,11 @@ void raft_lead(struct raft_core *core, struct raft_effects *effects)
     core->is_round_wanted = false;
     core->heartbeat_at_us = core->now_us + core->config.heartbeat_us;
     core->quorum_check_from_us = core->now_us;
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         raft_peer_reset(core, &core->peers[i]);
     }
-    int rc = append_own(core, effects, MSG_RAFT_ENTRY_NOOP, 0); /* T 6.4: so that it can commit */
+    int rc =
+        raft_append_own(core, effects, MSG_RAFT_ENTRY_NOOP, 0); /* T 6.4: so that it can commit */
     if (rc != 0) {
         raft_halt(core, effects, rc);
     }
@@ -60,13 +66,16 @@ int raft_propose(struct raft_core *core, struct raft_effects *effects, size_t by
     if (core->role != RAFT_LEADER) {
         return BASE_E_NOTLEADER;
     }
-    return append_own(core, effects, MSG_RAFT_ENTRY_DATA, bytes);
+    if (core->transfer_to != 0) {
+        return BASE_E_BUSY; /* T 3.10 */
+    }
+    return raft_append_own(core, effects, MSG_RAFT_ENTRY_DATA, bytes);
 }
 
 void raft_broadcast_heartbeat(struct raft_core *core, struct raft_effects *effects)
 {
     core->heartbeat_at_us = core->now_us + core->config.heartbeat_us;
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         if (!is_other(core, i)) {
             continue;
         }
@@ -82,12 +91,13 @@ void raft_broadcast_heartbeat(struct raft_core *core, struct raft_effects *effec
 static bool has_quorum(const struct raft_core *core)
 {
     size_t heard = 0;
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         const struct raft_peer *peer = &core->peers[i];
-        heard += !is_other(core, i) || (!peer->is_learner && core->now_us - peer->heard_us <=
-                                                                 core->config.election_max_us);
+        bool is_heard =
+            !is_other(core, i) || core->now_us - peer->heard_us <= core->config.election_max_us;
+        heard += is_heard && !peer->is_learner;
     }
-    return heard >= raft_quorum_size(core->voter_count);
+    return heard >= raft_majority(core);
 }
 
 void raft_leader_tick(struct raft_core *core, struct raft_effects *effects)
@@ -99,6 +109,7 @@ void raft_leader_tick(struct raft_core *core, struct raft_effects *effects)
     }
     if (core->now_us >= core->heartbeat_at_us) {
         raft_broadcast_heartbeat(core, effects);
+        raft_transfer_advance(core, effects);
     }
 }
 
@@ -117,26 +128,30 @@ void raft_advance_commit(struct raft_core *core, struct raft_effects *effects)
 {
     uint64_t reached[RAFT_MEMBERS_MAX];
     size_t count = 0;
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         if (!core->peers[i].is_learner) {
             reached[count++] = is_other(core, i) ? core->peers[i].match : core->persisted;
         }
     }
-    uint64_t index = raft_quorum_reached(reached, count);
+    uint64_t index = raft_quorum_reached_by(reached, count, raft_majority(core));
     uint64_t before = core->commit;
     uint64_t term = 0;
     /* T 3.6.2: only entries of the leader's own term are committed by counting. */
-    if (index <= before || !raft_log_term(&core->log, index, &term) || term != core->term) {
+    if (index <= before || !raft_log_term(&core->log, index, &term) ||
+        (term != core->term && !CANARY(COMMIT_OLDER_TERM))) {
         return;
     }
     raft_set_commit(core, effects, index);
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         if (is_other(core, i)) {
             tell_commit(core, effects, &core->peers[i], before);
         }
     }
     if (before < core->term_start) {
         raft_rounds_advance(core, effects);
+    }
+    if (!raft_core_is_voter(core) && core->configuration.index <= core->commit) {
+        raft_resign(core, effects); /* T 4.2.2: it led until its removal was committed */
     }
 }
 
@@ -157,7 +172,13 @@ void raft_on_append_reply(struct raft_core *core, struct raft_effects *effects,
     uint64_t commit = core->commit;
     raft_peer_taken(core, peer, m->index, m->received);
     raft_advance_commit(core, effects);
+    if (core->role != RAFT_LEADER) {
+        return;
+    }
     raft_peer_send(core, effects, peer);
+    if (peer->id == core->transfer_to && peer->match == core->log.last_index) {
+        raft_transfer_advance(core, effects);
+    }
     if (commit == core->commit) {
         tell_commit(core, effects, peer, known);
     }

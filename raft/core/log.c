@@ -46,21 +46,48 @@ uint64_t raft_log_last_term(const struct raft_log *log)
     return log->run_count == 0 ? log->prev_term : log->runs[log->run_count - 1].term;
 }
 
-/* Drops the oldest quarter of the runs, if none of it is needed. */
-static int forget_oldest(struct raft_log *log, uint64_t keep_from)
+void raft_log_compact(struct raft_log *log, uint64_t index)
 {
-    uint32_t drop = RAFT_RUNS_MAX / 4;
-    if (log->runs[drop].start > keep_from) {
-        return BASE_E_NOSPACE;
-    }
-    log->first_index = log->runs[drop].start;
-    log->prev_term = log->runs[drop - 1].term;
-    memmove(log->runs, log->runs + drop, (RAFT_RUNS_MAX - drop) * sizeof(log->runs[0]));
+    BASE_ASSERT(index >= log->first_index);
+    BASE_ASSERT(index <= log->last_index);
+    uint32_t drop = run_of(log, index);
+    log->prev_term = log->runs[drop].term;
+    log->first_index = index + 1;
+    bool is_run_gone = index == log->last_index ||
+                       (drop + 1 < log->run_count && log->runs[drop + 1].start == index + 1);
+    drop += is_run_gone;
     log->run_count -= drop;
+    memmove(log->runs, log->runs + drop, log->run_count * sizeof(log->runs[0]));
+    if (log->run_count > 0) {
+        log->runs[0].start = log->first_index;
+    }
     if (log->memory_from < log->first_index) {
         log->memory_from = log->first_index;
     }
+}
+
+/* Drops the oldest quarter of the runs, or as many as are not needed. */
+static int forget_oldest(struct raft_log *log, uint64_t keep_from)
+{
+    uint32_t drop = RAFT_RUNS_MAX / 4;
+    while (drop > 0 && log->runs[drop].start > keep_from) {
+        drop--;
+    }
+    if (drop == 0) {
+        return BASE_E_NOSPACE;
+    }
+    raft_log_compact(log, log->runs[drop].start - 1);
     return 0;
+}
+
+bool raft_log_make_room(struct raft_log *log, uint32_t runs, uint64_t keep_from)
+{
+    while (log->run_count + runs > RAFT_RUNS_MAX) {
+        if (forget_oldest(log, keep_from) != 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 int raft_log_append(struct raft_log *log, uint64_t term, size_t bytes, uint64_t keep_from)

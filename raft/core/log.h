@@ -4,7 +4,7 @@
  *
  * Invariants: runs are in order of index and of term, both strictly growing; the first run starts
  * at first_index; an empty log has no runs and last_index + 1 = first_index. When the table of runs
- * is full the oldest are forgotten, as a compaction of the log would: first_index moves up.
+ * is full the oldest are forgotten, as a compaction does: first_index moves up.
  */
 #ifndef QUORATE_RAFT_CORE_LOG_H
 #define QUORATE_RAFT_CORE_LOG_H
@@ -36,6 +36,11 @@ void raft_log_init(struct raft_log *log, uint64_t index, uint64_t term);
  * of runs is full and nothing before `keep_from` can be forgotten. */
 MUST_CHECK int raft_log_append(struct raft_log *log, uint64_t term, size_t bytes,
                                uint64_t keep_from);
+/* Room for `runs` more terms, if need be by forgetting old ones before `keep_from`. False: too many
+ * terms come after it. */
+MUST_CHECK bool raft_log_make_room(struct raft_log *log, uint32_t runs, uint64_t keep_from);
+/* Forgets everything up to `index`: first_index <= index <= last_index. */
+void raft_log_compact(struct raft_log *log, uint64_t index);
 /* Takes off everything from `from` on; first_index <= from. */
 void raft_log_truncate(struct raft_log *log, uint64_t from);
 /* True and the term when the log knows it: first_index - 1 <= index <= last_index. */

@@ -13,7 +13,7 @@ static void clear_inflight(struct raft_peer *peer)
     peer->inflight_bytes = 0;
 }
 
-void raft_peer_reset(struct raft_core *core, struct raft_peer *peer)
+void raft_peer_reset(const struct raft_core *core, struct raft_peer *peer)
 {
     clear_inflight(peer);
     peer->state = RAFT_PEER_PROBE;
@@ -109,11 +109,24 @@ static void send_probe(struct raft_core *core, struct raft_effects *effects, str
     peer->progress_us = core->now_us;
 }
 
+/* The log no longer has what this peer needs next: asks for an image, once. True: nothing else is
+ * to be sent. */
+static bool needs_image(const struct raft_core *core, struct raft_effects *effects,
+                        struct raft_peer *peer)
+{
+    if (peer->state != RAFT_PEER_SNAPSHOT && peer->next < core->log.first_index) {
+        raft_peer_probe(peer);
+        peer->state = RAFT_PEER_SNAPSHOT;
+        raft_effect_add(effects, RAFT_EFFECT_SNAPSHOT)->id = peer->id;
+    }
+    return peer->state == RAFT_PEER_SNAPSHOT;
+}
+
 void raft_peer_send(struct raft_core *core, struct raft_effects *effects, struct raft_peer *peer)
 {
     BASE_ASSERT(peer->next > peer->match);
-    if (peer->next < core->log.first_index) {
-        peer->state = RAFT_PEER_SNAPSHOT;
+    if (needs_image(core, effects, peer)) {
+        return;
     }
     for (uint32_t i = 0; i < RAFT_SENDS_PER_STEP && peer->state == RAFT_PEER_REPLICATE; i++) {
         if (peer->next > core->log.last_index || is_window_full(peer)) {
@@ -137,10 +150,9 @@ void raft_peer_send(struct raft_core *core, struct raft_effects *effects, struct
     }
 }
 
-void raft_peer_ask(struct raft_core *core, struct raft_effects *effects,
-                   const struct raft_peer *peer)
+void raft_peer_ask(struct raft_core *core, struct raft_effects *effects, struct raft_peer *peer)
 {
-    if (peer->state != RAFT_PEER_SNAPSHOT) {
+    if (!needs_image(core, effects, peer)) {
         (void)send_append(core, effects, peer, 0);
     }
 }
@@ -155,7 +167,11 @@ void raft_peer_taken(struct raft_core *core, struct raft_peer *peer, uint64_t du
         peer->match = durable;
         peer->progress_us = core->now_us;
     }
-    if (peer->state == RAFT_PEER_PROBE) {
+    if (peer->state == RAFT_PEER_SNAPSHOT && peer->match + 1 < core->log.first_index) {
+        return;
+    }
+    /* Whatever brought it here: a peer whose log reaches ours again gets entries. */
+    if (peer->state != RAFT_PEER_REPLICATE) {
         peer->state = RAFT_PEER_REPLICATE;
         peer->is_probe_sent = false;
         peer->next = (received > peer->match ? received : peer->match) + 1;
@@ -174,7 +190,9 @@ bool raft_peer_rejected(struct raft_core *core, struct raft_peer *peer, const st
         return false;
     }
     uint64_t hint = m->hint_index < m->index ? m->hint_index : m->index - 1;
-    uint64_t agreed = raft_log_seek(&core->log, hint, m->hint_term);
+    uint64_t agreed = hint + 1 < core->log.first_index
+                          ? hint /* it needs what is forgotten here */
+                          : raft_log_seek(&core->log, hint, m->hint_term);
     raft_peer_probe(peer);
     peer->next = (agreed > peer->match ? agreed : peer->match) + 1;
     return true;

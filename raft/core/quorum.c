@@ -10,9 +10,8 @@ size_t raft_quorum_size(size_t voters)
     return voters / 2 + 1;
 }
 
-uint64_t raft_quorum_reached(const uint64_t *values, size_t count)
+uint64_t raft_quorum_reached_by(const uint64_t *values, size_t count, size_t needed)
 {
-    BASE_ASSERT(count >= 1);
     BASE_ASSERT(count <= RAFT_MEMBERS_MAX);
     uint64_t best = 0;
     for (size_t i = 0; i < count; i++) {
@@ -20,9 +19,15 @@ uint64_t raft_quorum_reached(const uint64_t *values, size_t count)
         for (size_t j = 0; j < count; j++) {
             reached_by += values[j] >= values[i];
         }
-        if (reached_by >= raft_quorum_size(count) && values[i] > best) {
+        if (reached_by >= needed && values[i] > best) {
             best = values[i];
         }
     }
     return best;
+}
+
+uint64_t raft_quorum_reached(const uint64_t *values, size_t count)
+{
+    BASE_ASSERT(count >= 1);
+    return raft_quorum_reached_by(values, count, raft_quorum_size(count));
 }

@@ -54,7 +54,7 @@ static void release_ready(struct raft_core *core, struct raft_effects *effects)
         effect->id = core->round_released;
         effect->index = core->commit;
     }
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         struct raft_peer *peer = &core->peers[i];
         if (peer->has_read && peer->read_round <= core->round_confirmed) {
             peer->has_read = false;
@@ -69,12 +69,12 @@ void raft_rounds_advance(struct raft_core *core, struct raft_effects *effects)
 {
     uint64_t acked[RAFT_MEMBERS_MAX];
     size_t count = 0;
-    for (size_t i = 0; i < core->config.member_count; i++) {
+    for (size_t i = 0; i < core->peer_count; i++) {
         if (!core->peers[i].is_learner) {
             acked[count++] = i == core->self ? core->round_started : core->peers[i].round_acked;
         }
     }
-    uint64_t confirmed = raft_quorum_reached(acked, count);
+    uint64_t confirmed = raft_quorum_reached_by(acked, count, raft_majority(core));
     BASE_ASSERT(confirmed <= core->round_started);
     if (confirmed > core->round_confirmed) {
         core->round_confirmed = confirmed;
@@ -152,8 +152,11 @@ void raft_on_read(struct raft_core *core, struct raft_effects *effects, const st
 void raft_on_read_reply(struct raft_core *core, struct raft_effects *effects,
                         const struct msg_raft *m)
 {
-    if (core->role != RAFT_FOLLOWER || m->from != core->leader || !core->is_forward_sent ||
-        m->round != core->forward_id) {
+    bool is_answer = m->from == core->leader && m->round == core->forward_id;
+    if (CANARY(READ_INDEX_OVER_LEADER_CHANGE)) {
+        is_answer = true;
+    }
+    if (core->role != RAFT_FOLLOWER || !core->is_forward_sent || !is_answer) {
         return;
     }
     raft_set_commit(core, effects, m->index < core->leader_match ? m->index : core->leader_match);

@@ -4,9 +4,15 @@
 #include "base/assert.h"
 #include "raft/core/internal.h"
 
+uint64_t raft_settled(const struct raft_core *core)
+{
+    return core->commit < core->persisted ? core->commit : core->persisted;
+}
+
 void raft_start_writes(struct raft_core *core, struct raft_effects *effects)
 {
-    while (core->write_count < RAFT_WRITES_MAX && core->unwritten_from <= core->log.last_index) {
+    while (!core->is_installing && core->write_count < RAFT_WRITES_MAX &&
+           core->unwritten_from <= core->log.last_index) {
         struct raft_write *write = &core->writes[core->write_count++];
         uint64_t to = core->unwritten_from + MSG_RAFT_ENTRIES_MAX - 1;
         write->id = core->next_write_id++;
