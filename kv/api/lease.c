@@ -117,6 +117,7 @@ static enum kv_error ask_for(struct alive *alive, struct rpc_call *call, struct 
     enum kv_error error = KV_E_MALFORMED;
     if (wire_pb_decode(&wire_kv_lease_id_table, message, &none, &ask->request.lease_id) == 0) {
         error = rpc_allow(call, &ask->request);
+        ask->call.asker.auth_revision = call->asker.auth_revision; /* the name may not outlive it */
     }
     if (error == KV_OK) {
         error = kv_service_submit(alive->lease->service, &ask->call);

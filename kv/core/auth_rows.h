@@ -16,11 +16,7 @@
 #include "kv/core/view.h"
 #include "proto/msg/kv.h"
 
-#define KV_AUTH_NAME_MAX 256u    /* bytes of a user's or role's name */
-#define KV_AUTH_HASH_MAX 128u    /* bytes of a password's hash */
-#define KV_AUTH_ROLES_MAX 64u    /* of one user */
-#define KV_AUTH_GRANTS_MAX 1024u /* permissions of one role */
-#define KV_AUTH_ROOT "root"      /* name of the user and of the role that may do everything */
+#define KV_AUTH_ROOT "root" /* name of the user and of the role that may do everything */
 
 struct kv_auth_config {
     bool is_enabled;

@@ -30,7 +30,11 @@
 #define KV_LEASES_MAX 1000000u /* leases at a time: TOO_MANY_REQUESTS */
 #define KV_LEASE_TTL_MAX INT64_C(9000000000) /* seconds: TTL_TOO_LARGE */
 #define KV_LEASE_TTL_MIN INT64_C(2)          /* seconds; less is raised to it */
-#define KV_RESERVED_PREFIX "/quorate/"       /* written by the arbiter alone, readable by all */
+#define KV_AUTH_NAME_MAX 256u          /* bytes of a user's or role's name: REQUEST_TOO_LARGE */
+#define KV_AUTH_HASH_MAX 128u          /* bytes of the hash of a password */
+#define KV_AUTH_ROLES_MAX 64u          /* of one user: REQUEST_TOO_LARGE */
+#define KV_AUTH_GRANTS_MAX 1024u       /* permissions of one role: REQUEST_TOO_LARGE */
+#define KV_RESERVED_PREFIX "/quorate/" /* written by the arbiter alone, readable by all */
 
 enum kv_sort_order { KV_SORT_NONE = 0, KV_SORT_ASCEND = 1, KV_SORT_DESCEND = 2 };
 enum kv_sort_target {
