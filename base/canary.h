@@ -57,7 +57,9 @@
     X(EXPIRE_ON_WAKING, "expire-on-waking", \
       "leases are expired without asking whether this node still leads") \
     X(RESTORED_RECORD_TRUSTED, "restored-record-trusted", \
-      "records of a restored quorum are acted upon before an operator confirms them")
+      "records of a restored quorum are acted upon before an operator confirms them") \
+    X(WATCH_SKIPS_REVISION, "watch-skips-revision", \
+      "a watcher that fell behind goes on one revision too late")
 /* clang-format on */
 
 enum base_canary {

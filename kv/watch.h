@@ -9,47 +9,69 @@
  * client costs its watchers' few bytes and nobody's time.
  *
  * Promises (per watcher): every event of its interval from start_revision on, in order, once, those
- * of one revision together; no event below start_revision; header.revision and progress never run
- * ahead of events still owed. Loop thread only, but for the jobs' own work.
+ * of one revision together; no event below start_revision; header.revision of events and of
+ * progress never runs ahead of events still owed (that of created and cancelled answers is the
+ * store's, as etcd's). Loop thread only, but for the jobs' own work. Deterministic: the same calls
+ * in the same order send the same bytes.
  */
 #ifndef QUORATE_KV_WATCH_H
 #define QUORATE_KV_WATCH_H
 
-#include "kv/service.h"
+#include "base/types.h"
+#include "proto/msg/kv.h"
+#include "raft/port_store.h"
 
 #define KV_WATCHERS_MAX 65536u     /* per node */
 #define KV_WATCH_STREAMS_MAX 8192u /* per node */
+#define KV_WATCH_KEY_MAX 1024u     /* bytes of key and of range_end of a watch */
+/* A response of several revisions ends when it is as large as this; fragments likewise. */
+#define KV_WATCH_RESPONSE_BYTES (1u << 20)
+#define KV_WATCH_FRAGMENT_BYTES (KV_REQUEST_MAX + (512u << 10))
+/* The events of one revision for one watcher; above, the watcher is cancelled. */
+#define KV_WATCH_REVISION_BYTES (64u << 20)
+/* Answers to creates, cancels and progress requests that a client did not take; above, its stream
+ * ends. */
+#define KV_WATCH_ANSWERS_BYTES (256u << 10)
+#define KV_WATCH_PROGRESS_US INT64_C(600000000)
 
 struct kv_watch_hub;
 struct kv_watch_stream;
 
 struct kv_watch_options {
-    struct kv_service *service; /* for header and revision */
     struct store_port store;
-    uint64_t cluster_id;
-    uint64_t member_id;
-    int64_t progress_us; /* 0: 10 min; notifications of progress on request of the watcher */
+    void *ctx;
+    /* Ids and term of a response made now; its revision is not used. */
+    void (*header)(void *ctx, struct kv_header *ret);
+    int64_t progress_us; /* 0: KV_WATCH_PROGRESS_US */
+    uint64_t seed;       /* random: against keys chosen to fall on one heap; and for jitter */
 };
 
-/* Where the responses of one stream go. */
+/* Where the responses of one stream go. Neither may call the hub, but that `end` closes the stream.
+ */
 struct kv_watch_sink {
     void *ctx;
-    /* An encoded WatchResponse. BASE_E_BUSY: not now, kv_watch_writable follows; anything else
-     * negative: the stream is gone. */
+    /* An encoded WatchResponse, valid during the call. 0; BASE_E_BUSY: not now, kv_watch_writable
+     * follows; anything else negative: the stream is gone. */
     int (*send)(void *ctx, struct slice message);
+    /* The hub gives up on the stream (memory, a client that takes no answers): nothing is sent any
+     * more. At most once, and never after kv_watch_stream_close. */
+    void (*end)(void *ctx, enum kv_error error);
 };
 
 MUST_CHECK int kv_watch_open(const struct kv_watch_options *options, struct kv_watch_hub **ret);
-/* Streams must be closed; the store must hold no job of it. */
+/* Closes streams that are still open, telling nobody. The store must hold no job of it. NULL is
+ * fine. */
 void kv_watch_close(struct kv_watch_hub *hub);
 
 /* The state store is at this revision now: call from kv_service_options.revised. */
 void kv_watch_revised(struct kv_watch_hub *hub, int64_t revision);
-/* An image was installed: what was read before is void, what is owed is not. */
+/* An image was installed: the store's revision may have leapt. What is owed is still owed: it is
+ * read from the new state's history, or the watcher is cancelled. */
 void kv_watch_restored(struct kv_watch_hub *hub);
-/* Time passes: progress notifications, catching up. At least every 100 ms. */
+/* Time passes: notifications of progress. At least every 100 ms. */
 void kv_watch_tick(struct kv_watch_hub *hub, struct base_mono now);
 
+/* BASE_E_BUSY: too many streams, or the store's revision is not known yet. BASE_E_NOMEM. */
 MUST_CHECK int kv_watch_stream_open(struct kv_watch_hub *hub, const struct kv_watch_sink *sink,
                                     struct kv_watch_stream **ret);
 /* No send afterwards. */
@@ -65,7 +87,11 @@ struct kv_watch_stats {
     uint32_t streams;
     uint32_t watchers;
     uint32_t behind; /* watchers that are owed older revisions */
-    uint64_t events;
+    uint64_t events; /* sent */
+    uint64_t responses;
+    uint64_t canceled_compacted;
+    uint64_t reads;          /* of all watchers that are at the newest revision, together */
+    uint64_t catch_up_reads; /* of some that were behind */
 };
 struct kv_watch_stats kv_watch_stats(const struct kv_watch_hub *hub);
 

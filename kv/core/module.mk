@@ -1,1 +1,1 @@
-LIB_cores += kv/core/alarm.c kv/core/apply.c kv/core/auth.c kv/core/auth_admit.c kv/core/auth_rows.c kv/core/auth_walk.c kv/core/check.c kv/core/compact.c kv/core/hash.c kv/core/lease.c kv/core/mvcc.c kv/core/range.c kv/core/restore.c kv/core/rows.c kv/core/txn.c kv/core/view.c
+LIB_cores += kv/core/alarm.c kv/core/apply.c kv/core/auth.c kv/core/auth_admit.c kv/core/auth_rows.c kv/core/auth_walk.c kv/core/check.c kv/core/compact.c kv/core/hash.c kv/core/history.c kv/core/lease.c kv/core/mvcc.c kv/core/range.c kv/core/restore.c kv/core/rows.c kv/core/txn.c kv/core/view.c
