@@ -11,6 +11,10 @@
 #include "base/name.h"
 #include "proto/io/config_quorum.h"
 #include "proto/io/node_id.h"
+#include "raft/core/types.h"
+
+#define COMPACTION_REVISIONS 10000u /* kept by revision when no number is given */
+#define COMPACTION_HOURS_MAX 87600u
 
 /* clang-format off */
 #define QUORATED_KEYS(X) \
@@ -19,9 +23,13 @@
     X(DATA_DIR, "data_dir", TEXT, "/var/lib/quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Directory of the store; made when it is not there") \
     X(NODES, "quorum.nodes", MAP, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
-      "Every quorum node's peer address: name=host:port; 1, 3 or 5 of them") \
+      "Peer addresses, name=host:port: of all of a new quorum (1, 3 or 5), or of some to join") \
     X(STATE, "quorum.state", TEXT, "new", 0, 0, "new|existing", IO_CONFIG_PLAIN, \
-      "As etcd's --initial-cluster-state; a node cannot join an existing quorum yet") \
+      "existing: an empty node joins a quorum that is at work, after 'kv member add'") \
+    X(FORCE_NEW, "quorum.force_new", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Once, after a majority is lost: go on alone with what this node has") \
+    X(SNAPSHOT_COUNT, "quorum.snapshot_count", INT, "5000", 10, 10000000, NULL, IO_CONFIG_PLAIN, \
+      "Log entries kept for nodes that are behind; one further behind gets an image") \
     X(TOKEN, "quorum.token", TEXT, "quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Name of this quorum; nodes and agents of another one are refused") \
     X(CLIENTS, "quorum.clients", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -54,6 +62,12 @@
       "Address space of the store; the file grows up to it") \
     X(QUOTA, "store.quota", SIZE, "512MiB", 524288, INT64_C(1099511627776), NULL, IO_CONFIG_PLAIN, \
       "Writes that add data are refused above this size") \
+    X(COMPACTION_MODE, "store.compaction_mode", TEXT, "periodic", 0, 0, "periodic|revision|off", \
+      IO_CONFIG_PLAIN, "Whether history is compacted by its age or by the number of revisions") \
+    X(COMPACTION_KEEP, "store.compaction_retention", TEXT, "1h", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "What history is kept: a duration (a bare number is hours), or a number of revisions; 0: all") \
+    X(REQUEST_MAX, "client.request_max", SIZE, "1536KiB", 1024, 1572864, NULL, IO_CONFIG_PLAIN, \
+      "Largest write that is accepted") \
     X(LOG_LEVEL, "log.level", TEXT, "info", 0, 0, "error|warn|notice|info|debug", \
       IO_CONFIG_RELOADABLE, \
       "Least important lines that are still written")
@@ -71,6 +85,11 @@ static const struct io_config_alias quorated_aliases[] = {
     {"initial-cluster", "quorum.nodes", NULL},
     {"initial-cluster-token", "quorum.token", NULL},
     {"initial-cluster-state", "quorum.state", NULL},
+    {"force-new-cluster", "quorum.force_new", NULL},
+    {"snapshot-count", "quorum.snapshot_count", NULL},
+    {"auto-compaction-mode", "store.compaction_mode", NULL},
+    {"auto-compaction-retention", "store.compaction_retention", NULL},
+    {"max-request-bytes", "client.request_max", NULL},
     {"initial-advertise-peer-urls", "peer.advertise", NULL},
     {"listen-metrics-urls", "metrics.listen", NULL},
     {"cert-file", "tls.cert", NULL},
@@ -87,14 +106,6 @@ static const struct io_config_alias quorated_aliases[] = {
     {"log-level", "log.level", NULL},
 };
 
-static const struct io_config_absent quorated_absent[] = {
-    {"snapshot-count", "the log is not compacted yet"},
-    {"auto-compaction-mode", "the history of keys is not compacted yet"},
-    {"auto-compaction-retention", "the history of keys is not compacted yet"},
-    {"max-request-bytes", "the limits of requests are fixed"},
-    {"force-new-cluster", "the members of a quorum cannot be changed yet"},
-};
-
 static const struct io_config_spec quorated_spec = {
     .program = "quorated",
     .summary = "Quorum node of Quorate: a consensus store and the arbiter of database clusters",
@@ -103,8 +114,6 @@ static const struct io_config_spec quorated_spec = {
     .keys_count = KEY_COUNT,
     .aliases = quorated_aliases,
     .aliases_count = BASE_COUNT_OF(quorated_aliases),
-    .absent = quorated_absent,
-    .absent_count = BASE_COUNT_OF(quorated_absent),
 };
 
 static int compare_nodes(const void *a, const void *b)
@@ -119,8 +128,11 @@ static int read_nodes(const struct io_config *config, struct quorated_settings *
 {
     size_t count = 0;
     const char *const *list = io_config_list(config, KEY_NODES, &count);
-    if (count != 1 && count != 3 && count != 5) {
-        io_config_why(config, KEY_NODES, why, "%zu nodes; allowed: 1, 3 or 5", count);
+    s->is_joining = strcmp(io_config_text(config, KEY_STATE), "existing") == 0;
+    if (count == 0 || count > RAFT_MEMBERS_MAX ||
+        (!s->is_joining && count != 1 && count != 3 && count != 5)) {
+        io_config_why(config, KEY_NODES, why, "%zu nodes; allowed: %s", count,
+                      s->is_joining ? "1 to 7" : "1, 3 or 5");
         return BASE_E_INVALID;
     }
     for (size_t i = 0; i < count; i++) {
@@ -325,6 +337,40 @@ static int check_security(const struct io_config *config, const struct quorated_
     return 0;
 }
 
+/* etcd's --auto-compaction-retention: by age "1h30m", or hours as a bare number; by revisions a
+ * number. */
+static int read_compaction(const struct io_config *config, struct quorated_settings *s,
+                           struct io_why *why)
+{
+    const char *mode = io_config_text(config, KEY_COMPACTION_MODE);
+    const char *keep = io_config_text(config, KEY_COMPACTION_KEEP);
+    uint64_t number = 0;
+    bool is_number = slice_to_u64(slice_from_text(keep), &number) == 0;
+    if (strcmp(mode, "off") == 0 || (is_number && number == 0)) {
+        return 0;
+    }
+    if (strcmp(mode, "revision") == 0) {
+        /* The default of the other mode says nothing here. */
+        if (!io_config_is_set(config, KEY_COMPACTION_KEEP)) {
+            number = COMPACTION_REVISIONS;
+        } else if (!is_number || number > INT64_MAX / 2) {
+            io_config_why(config, KEY_COMPACTION_KEEP, why, "'%s' is not a number of revisions",
+                          keep);
+            return BASE_E_INVALID;
+        }
+        s->compaction_revisions = (int64_t)number;
+        return 0;
+    }
+    int64_t us = (int64_t)(number < COMPACTION_HOURS_MAX ? number : COMPACTION_HOURS_MAX) * 3600 *
+                 BASE_US_PER_S;
+    if (!is_number && io_parse_duration(slice_from_text(keep), &us) != 0) {
+        io_config_why(config, KEY_COMPACTION_KEEP, why, "'%s' is not a duration", keep);
+        return BASE_E_INVALID;
+    }
+    s->compaction_period_us = us;
+    return 0;
+}
+
 static int read_all(const struct io_config *config, struct quorated_settings *s, struct io_why *why)
 {
     s->name = io_config_name(config, KEY_NAME);
@@ -339,6 +385,9 @@ static int read_all(const struct io_config *config, struct quorated_settings *s,
     s->election_max_ms = 2 * s->election_min_ms;
     s->map_bytes = (uint64_t)io_config_int(config, KEY_MAP_SIZE);
     s->quota_bytes = (uint64_t)io_config_int(config, KEY_QUOTA);
+    s->is_forced_new = io_config_bool(config, KEY_FORCE_NEW);
+    s->log_entries = (uint64_t)io_config_int(config, KEY_SNAPSHOT_COUNT);
+    s->request_bytes_max = (uint32_t)io_config_int(config, KEY_REQUEST_MAX);
     if (s->election_min_ms < 3 * s->heartbeat_ms) {
         io_config_why(config, KEY_ELECTION, why, "must be at least three times raft.heartbeat");
         return BASE_E_INVALID;
@@ -353,13 +402,7 @@ static int read_all(const struct io_config *config, struct quorated_settings *s,
     rc = rc != 0 ? rc : find_self(config, s, why);
     rc = rc != 0 ? rc : check_clients(config, s, why);
     rc = rc != 0 ? rc : check_advertised(config, s, why);
-    if (rc == 0 && strcmp(io_config_text(config, KEY_STATE), "new") != 0) {
-        io_config_why(
-            config, KEY_STATE, why,
-            "a node cannot join an existing quorum yet; name all nodes in quorum.nodes and "
-            "leave it out");
-        rc = BASE_E_INVALID;
-    }
+    rc = rc != 0 ? rc : read_compaction(config, s, why);
     rc = rc != 0 ? rc : read_addresses(config, s, why);
     return rc != 0 ? rc : check_security(config, s, why);
 }

@@ -19,8 +19,17 @@ struct quorated_settings {
     struct base_name name;
     struct base_text token;
     const char *data_dir;
-    uint64_t node_id;    /* from token and name; below 2^63 */
-    uint64_t cluster_id; /* from token and the names of all nodes */
+    /* Of a quorum that starts for the first time; a store, or the quorum that a node joins, knows
+     * better. */
+    uint64_t node_id;     /* from token and name; below 2^63 */
+    uint64_t cluster_id;  /* from token and the names of all nodes */
+    bool is_joining;      /* quorum.state: existing */
+    bool is_forced_new;   /* go on alone with what the store holds */
+    uint64_t log_entries; /* kept for nodes that are behind */
+    /* Automatic compaction: one of them, or none. */
+    int64_t compaction_period_us;
+    int64_t compaction_revisions;
+    uint32_t request_bytes_max;
     struct io_address client_listen;
     struct io_address peer_listen;
     struct io_address metrics_listen;

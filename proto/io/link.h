@@ -23,7 +23,7 @@
 #include "proto/port_net.h"
 
 #define IO_LINK_NODES_MAX 9 /* nodes in a table, ourselves included */
-#define IO_LINK_AGENTS_MAX 512
+#define IO_LINK_AGENTS_MAX 2048
 #define IO_LINK_FIRST_AGENT \
     (UINT64_C(1) << 63) /* node ids are below, numbers of agent links from here on */
 

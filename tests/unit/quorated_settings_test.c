@@ -212,8 +212,50 @@ static void test_bad_nodes(void **state)
     expect_refused(FLAGS("--insecure", "--name=a", LOCAL_NODES,
                          "--initial-advertise-peer-urls=http://127.0.0.1:9"),
                    "quorum.nodes has 127.0.0.1:2380");
-    expect_refused(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--initial-cluster-state=existing"),
-                   "cannot join an existing quorum yet");
+}
+
+/* A node that joins may know any of the others; one that starts a quorum must know all of it. */
+static void test_joining(void **state)
+{
+    (void)state;
+    struct quorated_settings settings;
+    expect_good(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--initial-cluster-state=existing"),
+                &settings);
+    assert_true(settings.is_joining);
+    const char *two = "--initial-cluster=a=127.0.0.1:2380,b=127.0.0.1:2390";
+    expect_good(FLAGS("--insecure", "--name=a", two, "--initial-cluster-state=existing"),
+                &settings);
+    expect_refused(FLAGS("--insecure", "--name=a", two), "2 nodes; allowed: 1, 3 or 5");
+    expect_refused(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--initial-cluster-state=old"),
+                   "new|existing");
+}
+
+static void test_compaction_and_limits(void **state)
+{
+    (void)state;
+    struct quorated_settings s;
+    expect_good(FLAGS("--insecure", "--name=a", LOCAL_NODES), &s);
+    assert_int_equal(s.compaction_period_us, 3600 * BASE_US_PER_S);
+    assert_int_equal(s.log_entries, 5000);
+    assert_int_equal(s.request_bytes_max, 1536 << 10);
+    expect_good(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--auto-compaction-retention=0"), &s);
+    assert_int_equal(s.compaction_period_us, 0);
+    expect_good(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--auto-compaction-retention=2"), &s);
+    assert_int_equal(s.compaction_period_us, 7200 * BASE_US_PER_S);
+    expect_good(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--auto-compaction-mode=revision",
+                      "--auto-compaction-retention=77", "--snapshot-count=100",
+                      "--max-request-bytes=65536", "--force-new-cluster"),
+                &s);
+    assert_int_equal(s.compaction_revisions, 77);
+    assert_int_equal(s.compaction_period_us, 0);
+    assert_int_equal(s.log_entries, 100);
+    assert_int_equal(s.request_bytes_max, 65536);
+    assert_true(s.is_forced_new);
+    expect_refused(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--auto-compaction-retention=soon"),
+                   "is not a duration");
+    expect_refused(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--auto-compaction-mode=revision",
+                         "--auto-compaction-retention=1h"),
+                   "is not a number of revisions");
 }
 
 static void test_numbers_that_do_not_fit(void **state)
@@ -228,7 +270,7 @@ static void test_numbers_that_do_not_fit(void **state)
     expect_refused(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--log.level=loud"),
                    "allowed: error|warn|notice|info|debug");
     expect_refused(FLAGS("--insecure", "--name=a", LOCAL_NODES, "--snapshot-count=1"),
-                   "--snapshot-count: not supported");
+                   "quorum.snapshot_count");
     expect_refused(FLAGS("--config", "/not/there.yml"), "cannot read /not/there.yml");
 }
 
@@ -241,6 +283,8 @@ int main(void)
         cmocka_unit_test(test_tls),
         cmocka_unit_test(test_without_tls_on_loopback_only),
         cmocka_unit_test(test_bad_nodes),
+        cmocka_unit_test(test_joining),
+        cmocka_unit_test(test_compaction_and_limits),
         cmocka_unit_test(test_numbers_that_do_not_fit),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
