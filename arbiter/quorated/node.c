@@ -2,40 +2,49 @@
 /* Wiring of a quorum node; see node.h. Things are made in the order of struct quorated and freed in
  * reverse.
  *
- * The loop thread owns all of it but the storage thread inside env_lmdb. Raft's next deadline
+ * The loop thread owns all of it but the storage threads. A node whose directory is empty first
+ * asks the others who it is (join.c); the rest is made when that is known. Raft's next deadline
  * changes with every call into it, so its timer is set anew by a prepare handle, once per round of
  * the loop, right before it sleeps. */
 #include "arbiter/quorated/node.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 
 #include "arbiter/api/databases.h"
 #include "arbiter/driver.h"
+#include "arbiter/quorated/join.h"
+#include "arbiter/quorated/machine.h"
+#include "arbiter/quorated/members.h"
 #include "arbiter/quorated/pages.h"
+#include "arbiter/quorated/stores.h"
+#include "base/name.h"
 #include "kv/api/api.h"
 #include "proto/io/daemon.h"
-#include "raft/env_lmdb.h"
+#include "raft/core/members.h"
 
 #define SERVICE_TICK_US (50 * BASE_US_PER_MS)
+#define FILES_MAX 65536 /* descriptors */
 
 struct quorated {
     const struct quorated_settings *settings;
     int exit_status;
     bool is_stopping;
+    bool is_reload_wanted; /* of the arbiter's records */
     uint64_t life;
     struct io_loop *loop;
-    struct io_wake *store_wake;
-    struct env_lmdb *store;
+    struct quorated_stores stores;
+    struct quorated_ids ids; /* of this node, as stored, as learned, or as the settings have them */
+    struct quorated_join *join;
     struct io_tls *tls;     /* both directions of the links */
     struct io_tls *api_tls; /* public port: certificate optional, HTTP/2 offered */
     struct io_links *links;
     struct kv_service *service;
-    struct raft_machine machine; /* kv/service's */
+    struct quorated_machine machine;
+    struct quorated_members membership;
     struct raft_node *node;
     struct arb_driver *arbiter;
     struct arb_api *databases;
@@ -43,11 +52,7 @@ struct quorated {
     struct quorated_pages pages;
     struct io_server *server;
     struct io_server *metrics;
-    struct raft_member members[IO_LINK_NODES_MAX];
-    struct kv_member kv_members[IO_LINK_NODES_MAX];
-    struct slice peer_urls[IO_LINK_NODES_MAX];
-    struct slice client_urls[IO_LINK_NODES_MAX];
-    char client_url[IO_ADDRESS_TEXT_MAX + 8];
+    struct raft_member members[RAFT_MEMBERS_MAX]; /* of a new quorum */
     struct io_timer raft_timer;
     struct io_timer service_timer;
     struct io_timer arbiter_timer;
@@ -73,52 +78,17 @@ static int fail(const char *what, const struct io_why *why)
 
 /* --- storage --- */
 
-static void store_notify(void *ctx)
+static void store_failed(void *ctx)
 {
-    const struct quorated *q = ctx;
-    io_wake_send(q->store_wake);
+    stop(ctx, 1);
 }
 
-static void store_completions(void *ctx)
-{
-    const struct quorated *q = ctx;
-    (void)env_lmdb_complete(q->store);
-}
-
-static void store_failed(void *ctx, int status, const char *text)
-{
-    struct quorated *q = ctx;
-    IO_LOG_ERROR("store", "store_failed", io_err(status), io_text("text", text),
-                 io_text("next", "this node stops; mend the disk or make room, then start it"));
-    stop(q, 1);
-}
-
-static int make_directory(const char *path, struct io_why *why)
-{
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        io_why_set(why, "data directory %s: %s", path, strerror(errno));
-        return BASE_E_IO;
-    }
-    return 0;
-}
-
-static int open_store(struct quorated *q)
+static int open_stores(struct quorated *q)
 {
     struct io_why why = {""};
-    char text[ENV_LMDB_ERROR_MAX] = "";
-    const struct env_lmdb_options options = {
-        .directory = q->settings->data_dir,
-        .map_bytes = q->settings->map_bytes,
-        .ctx = q,
-        .notify = store_notify,
-        .fatal = store_failed,
-    };
-    if (make_directory(q->settings->data_dir, &why) != 0) {
-        return fail("cannot start", &why);
-    }
-    if (io_wake_new(q->loop, store_completions, q, &q->store_wake) != 0 ||
-        env_lmdb_open(&options, &q->store, text) != 0) {
-        io_why_set(&why, "%s", text[0] == '\0' ? "no wake-up for the storage thread" : text);
+    q->stores.failed = store_failed;
+    q->stores.ctx = q;
+    if (quorated_stores_open(&q->stores, q->loop, q->settings, &q->ids, &why) != 0) {
         return fail("cannot open the store", &why);
     }
     return 0;
@@ -133,23 +103,29 @@ static void link_received(void *ctx, uint64_t link, const struct net_identity *f
     if (payload.len == 0) {
         return;
     }
+    bool is_member = from->role == NET_ROLE_NODE && link < IO_LINK_FIRST_AGENT;
     if (from->role == NET_ROLE_AGENT && payload.data[0] == NET_FRAME_REPORT) {
         (void)arb_driver_receive(q->arbiter, link, from, payload);
-    } else if (from->role == NET_ROLE_NODE && payload.data[0] == NET_FRAME_KV) {
+    } else if (is_member && payload.data[0] == NET_FRAME_KV) {
         kv_service_receive(q->service, from->node_id, payload);
-    } else if (from->role == NET_ROLE_NODE && payload.data[0] == NET_FRAME_RAFT) {
+    } else if (is_member && payload.data[0] == NET_FRAME_RAFT) {
         int rc = raft_node_receive(q->node, from->node_id, payload);
         if (rc != 0) {
             IO_LOG_WARN("raft", "frame_refused", io_u64("from", from->node_id), io_err(rc));
         }
+    } else if (from->role == NET_ROLE_NODE && payload.data[0] == NET_FRAME_MEMBER) {
+        quorated_members_receive(&q->membership, link, from, payload);
     }
 }
 
 static void link_changed(void *ctx, uint64_t link, const struct net_identity *who)
 {
-    const struct quorated *q = ctx;
+    struct quorated *q = ctx;
     char text[IO_IDENTITY_TEXT_MAX];
     const struct io_identity identity = {.net = *who, .name = who->member};
+    if (io_links_is_up(q->links, link)) {
+        quorated_members_up(&q->membership, link, who);
+    }
     IO_LOG_INFO("link", io_links_is_up(q->links, link) ? "link_up" : "link_down",
                 io_text("who", io_identity_text(&identity, text, sizeof(text))),
                 io_hex("link", link));
@@ -197,7 +173,7 @@ static int open_links(struct quorated *q)
     struct io_why why = {""};
     const struct quorated_settings *s = q->settings;
     const struct io_links_options options = {
-        .self = {.role = NET_ROLE_NODE, .node_id = s->node_id},
+        .self = {.role = NET_ROLE_NODE, .node_id = q->ids.node_id},
         .name = s->name,
         .token = s->token,
         .tls = q->tls,
@@ -217,11 +193,6 @@ static int start_links(struct quorated *q)
     const struct quorated_settings *s = q->settings;
     if (io_links_listen(q->links, &s->peer_listen, &why) != 0) {
         return fail("cannot listen for peers and agents", &why);
-    }
-    for (size_t i = 0; i < s->nodes_count; i++) {
-        if (io_links_add(q->links, &s->nodes[i], &why) != 0) {
-            return fail("links", &why);
-        }
     }
     return 0;
 }
@@ -251,13 +222,35 @@ static void service_role_changed(void *user)
     arb_driver_role_changed(q->arbiter);
 }
 
+static void records_loaded(void *user, int status);
+
+/* One reading after the other: what changed during one is read again. */
+static void load_records(struct quorated *q)
+{
+    int rc = kv_service_load_records(q->service, records_loaded);
+    q->is_reload_wanted = rc == BASE_E_BUSY;
+    if (rc != 0 && rc != BASE_E_BUSY) {
+        stop(q, 1);
+    }
+}
+
 static void records_loaded(void *user, int status)
 {
     struct quorated *q = user;
     if (status != 0) {
         IO_LOG_ERROR("arbiter", "records_unreadable", io_err(status));
         stop(q, 1);
+    } else if (q->is_reload_wanted) {
+        load_records(q);
     }
+}
+
+/* Another state, another set of records. */
+static void service_restored(void *user, int64_t revision)
+{
+    struct quorated *q = user;
+    IO_LOG_NOTICE("store", "restored", io_i64("revision", revision));
+    load_records(q);
 }
 
 static void raft_started(void *ctx, int status)
@@ -272,12 +265,11 @@ static void raft_started(void *ctx, int status)
         stop(q, 1);
         return;
     }
-    if (kv_service_load_records(q->service, records_loaded) != 0) {
-        stop(q, 1);
-        return;
-    }
+    load_records(q);
+    quorated_members_changed(&q->membership);
     IO_LOG_NOTICE("quorated", "started", io_name("name", &q->settings->name),
-                  io_hex("id", q->settings->node_id), io_u64("nodes", q->settings->nodes_count));
+                  io_hex("id", q->ids.node_id), io_hex("cluster", q->ids.cluster_id),
+                  io_u64("members", raft_node_configuration(q->node)->count));
     io_daemon_notify("READY=1");
 }
 
@@ -288,80 +280,82 @@ static void raft_halted(void *ctx, int status)
     stop(q, 1);
 }
 
-/* Raft's callbacks: the key-value service's, but for the two that only a process can act on. */
-static int machine_apply(void *ctx, struct store_txn *txn, const struct raft_applied *entry,
-                         struct buf *result)
+static void raft_members_changed(void *ctx)
 {
-    const struct quorated *q = ctx;
-    return q->machine.apply(q->machine.ctx, txn, entry, result);
+    struct quorated *q = ctx;
+    quorated_members_changed(&q->membership);
 }
 
-static void machine_applied(void *ctx, uint64_t index, uint64_t term, uint64_t cookie,
-                            struct slice result)
+static void member_removed(void *ctx, const char *text)
 {
-    const struct quorated *q = ctx;
-    q->machine.applied(q->machine.ctx, index, term, cookie, result);
+    struct quorated *q = ctx;
+    (void)fprintf(stderr, "quorated: %s\n", text);
+    IO_LOG_NOTICE("members", "removed", io_text("why", text));
+    stop(q, 1);
 }
 
-static void machine_dropped(void *ctx, uint64_t cookie, int status)
+/* How a node of the settings shall stand in the configuration. */
+static struct raft_member member_of_settings(const struct quorated_settings *s, size_t i)
 {
-    const struct quorated *q = ctx;
-    q->machine.dropped(q->machine.ctx, cookie, status);
-}
-
-static void machine_read_ready(void *ctx, uint64_t cookie, int status)
-{
-    const struct quorated *q = ctx;
-    q->machine.read_ready(q->machine.ctx, cookie, status);
-}
-
-static void machine_role_changed(void *ctx)
-{
-    const struct quorated *q = ctx;
-    if (q->machine.role_changed != NULL) {
-        q->machine.role_changed(q->machine.ctx);
+    struct raft_member m = {.id = s->nodes[i].node_id, .name = s->nodes[i].name};
+    char text[IO_ADDRESS_TEXT_MAX];
+    char url[IO_ADDRESS_TEXT_MAX + 8];
+    const char *client = s->client_urls[i];
+    if (client == NULL && base_name_equal(&s->nodes[i].name, &s->name)) {
+        (void)snprintf(url, sizeof(url), "%s://%s", s->is_insecure ? "http" : "https",
+                       io_address_text(&s->client_listen, text, sizeof(text)));
+        client = url;
     }
+    m.peer_url = base_text_from(slice_from_text(s->node_urls[i]));
+    if (client != NULL) {
+        m.client_urls[0] = base_text_from(slice_from_text(client));
+        m.client_url_count = 1;
+    }
+    return m;
+}
+
+/* This node stands in a quorum that starts with exactly the nodes of the settings. */
+static bool is_founder(const struct quorated *q)
+{
+    return !q->settings->is_joining && q->ids.node_id == q->settings->node_id;
 }
 
 static void fill_members(struct quorated *q)
 {
     const struct quorated_settings *s = q->settings;
-    char text[IO_ADDRESS_TEXT_MAX];
-    (void)snprintf(q->client_url, sizeof(q->client_url), "%s://%s",
-                   s->is_insecure ? "http" : "https",
-                   io_address_text(&s->client_listen, text, sizeof(text)));
     for (size_t i = 0; i < s->nodes_count; i++) {
-        bool is_self = s->nodes[i].node_id == s->node_id;
-        const char *client =
-            s->client_urls[i] == NULL && is_self ? q->client_url : s->client_urls[i];
-        q->peer_urls[i] = slice_from_text(s->node_urls[i]);
-        q->client_urls[i] = slice_from_text(client);
-        q->members[i] = (struct raft_member){.id = s->nodes[i].node_id, .name = s->nodes[i].name};
-        q->kv_members[i] = (struct kv_member){
-            .id = s->nodes[i].node_id,
-            .name = slice_from_text(s->nodes[i].name.text),
-            .peer_urls = {&q->peer_urls[i], 1},
-            .client_urls = {&q->client_urls[i], client == NULL ? 0 : 1},
-        };
+        q->members[i] = member_of_settings(s, i);
+        if (base_name_equal(&s->nodes[i].name, &s->name)) {
+            q->membership.self = q->members[i];
+        }
     }
+    q->membership.self.id = q->ids.node_id;
+    q->membership.cluster_id = q->ids.cluster_id;
+    q->membership.links = q->links;
+    q->membership.removed = member_removed;
+    q->membership.ctx = q;
 }
 
 static int open_service(struct quorated *q)
 {
     const struct quorated_settings *s = q->settings;
     const struct kv_service_options options = {
-        .store = env_lmdb_port(q->store),
+        .store = quorated_stores_state(&q->stores),
         .net = io_links_port_of(q->links),
-        .cluster_id = s->cluster_id,
-        .member_id = s->node_id,
+        .clock = io_clock_port(),
+        .cluster_id = q->ids.cluster_id,
+        .member_id = q->ids.node_id,
         .life = q->life,
         .quota_bytes = s->quota_bytes,
+        .election_max_ms = s->election_max_ms,
+        .compaction_period_us = s->compaction_period_us,
+        .compaction_revisions = s->compaction_revisions,
         .version = SLICE_LIT("3.4.23"),
-        .members = {q->kv_members, s->nodes_count},
         .user = q,
         .swapped = service_swapped,
         .restore_known = service_restore_known,
         .role_changed = service_role_changed,
+        .restored = service_restored,
     };
     return kv_service_open(&options, &q->service);
 }
@@ -369,35 +363,34 @@ static int open_service(struct quorated *q)
 static int open_raft(struct quorated *q)
 {
     const struct quorated_settings *s = q->settings;
-    const struct raft_machine machine = {
-        .ctx = q,
-        .apply = machine_apply,
-        .applied = machine_applied,
-        .dropped = machine_dropped,
-        .read_ready = machine_read_ready,
-        .role_changed = machine_role_changed,
-        .started = raft_started,
-        .halted = raft_halted,
-    };
-    kv_service_machine(q->service, &q->machine);
+    kv_service_machine(q->service, &q->machine.inner);
+    q->machine.ctx = q;
+    q->machine.started = raft_started;
+    q->machine.halted = raft_halted;
+    q->machine.members_changed = raft_members_changed;
+    const struct raft_machine machine = quorated_machine_port(&q->machine);
     const struct raft_node_config config = {
-        .cluster_id = s->cluster_id,
-        .id = s->node_id,
+        .cluster_id = q->ids.cluster_id,
+        .id = q->ids.node_id,
         .members = q->members,
-        .member_count = s->nodes_count,
+        .member_count = is_founder(q) ? s->nodes_count : 0,
+        .log_keep_entries = s->log_entries,
         .heartbeat_ms = s->heartbeat_ms,
         .election_min_ms = s->election_min_ms,
         .election_max_ms = s->election_max_ms,
         .seed = q->life,
     };
     const struct raft_node_ports ports = {
-        .store = env_lmdb_port(q->store),
+        .log = quorated_stores_log(&q->stores),
+        .store = quorated_stores_state(&q->stores),
+        .snapshot = quorated_stores_snapshot(&q->stores),
         .net = io_links_port_of(q->links),
         .clock = io_clock_port(),
     };
     int rc = raft_node_create(&config, &ports, &machine, &q->node);
     if (rc == 0) {
         kv_service_set_node(q->service, q->node);
+        q->membership.node = q->node;
     }
     return rc;
 }
@@ -408,6 +401,14 @@ static bool is_healthy(void *ctx)
 {
     const struct quorated *q = ctx;
     return quorated_pages_is_ready(&q->pages);
+}
+
+static bool is_learner(void *ctx)
+{
+    const struct quorated *q = ctx;
+    const struct raft_member *own =
+        raft_members_find(raft_node_configuration(q->node), q->ids.node_id);
+    return own != NULL && own->is_learner;
 }
 
 static int open_servers(struct quorated *q)
@@ -422,10 +423,12 @@ static int open_servers(struct quorated *q)
     const struct api_options api = {
         .service = q->service,
         .is_insecure = s->is_insecure,
-        .cluster_id = s->cluster_id,
-        .member_id = s->node_id,
+        .cluster_id = q->ids.cluster_id,
+        .member_id = q->ids.node_id,
         .ctx = q,
         .is_healthy = is_healthy,
+        .is_learner = is_learner,
+        .snapshot = quorated_stores_snapshot(&q->stores),
         .next = arb_api_handler(q->databases),
         .pages = pages,
     };
@@ -433,8 +436,9 @@ static int open_servers(struct quorated *q)
         return -1;
     }
     const struct io_grpc_handler grpc = api_grpc(q->api);
+    const struct io_http_handler http = api_http(q->api);
     struct io_server_options options = {
-        .address = s->client_listen, .tls = q->api_tls, .http = &pages, .grpc = &grpc};
+        .address = s->client_listen, .tls = q->api_tls, .http = &http, .grpc = &grpc};
     if (io_server_new(q->loop, &options, &q->server, &why) != 0) {
         return fail("cannot serve the public API", &why);
     }
@@ -462,6 +466,7 @@ static void service_time(void *ctx)
     struct quorated *q = ctx;
     kv_service_tick(q->service, io_now());
     api_tick(q->api, io_now());
+    quorated_members_tick(&q->membership);
     io_timer_start_in_us(&q->service_timer, SERVICE_TICK_US);
 }
 
@@ -524,9 +529,71 @@ static int open_arbiter(struct quorated *q)
     return rc != 0 ? rc : arb_api_new(&api, &q->databases);
 }
 
+/* Everything that needs to know who this node is. */
+static int open_rest(struct quorated *q)
+{
+    struct io_why why = {""};
+    if (open_links(q) != 0) {
+        return -1;
+    }
+    fill_members(q);
+    if (open_service(q) != 0 || open_raft(q) != 0 || open_arbiter(q) != 0) {
+        io_why_set(&why, "not enough memory, or settings that do not fit the store");
+        return fail("cannot start", &why);
+    }
+    if (open_servers(q) != 0 || start_links(q) != 0) {
+        return -1;
+    }
+    start_time(q);
+    io_daemon_watchdog(q->loop);
+    raft_node_start(q->node);
+    return 0;
+}
+
+static void joined(void *ctx, int status, uint64_t cluster_id, uint64_t node_id, const char *text)
+{
+    struct quorated *q = ctx;
+    if (status != 0) {
+        (void)fprintf(stderr, "quorated: cannot start: %s\n", text);
+        stop(q, 1);
+        return;
+    }
+    q->join = quorated_join_free(q->join);
+    q->ids = (struct quorated_ids){.cluster_id = cluster_id, .node_id = node_id};
+    if (open_rest(q) != 0) {
+        stop(q, 1);
+    }
+}
+
+/* With an empty directory: who are we? */
+static int ask_who(struct quorated *q)
+{
+    struct io_why why = {""};
+    const struct quorated_settings *s = q->settings;
+    if (!s->is_joining && s->nodes_count == 1) {
+        q->ids = (struct quorated_ids){.cluster_id = s->cluster_id, .node_id = s->node_id};
+        return open_rest(q);
+    }
+    const struct quorated_join_options options = {
+        .settings = s, .tls = q->tls, .ctx = q, .done = joined};
+    return quorated_join_start(q->loop, &options, &q->join, &why) == 0 ? 0 : fail("links", &why);
+}
+
+/* A thousand agents and as many clients need as many descriptors. */
+static void raise_limits(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+        (void)setrlimit(RLIMIT_NOFILE,
+                        &limit); /* what cannot be had is refused when it is needed */
+    }
+}
+
 static int open_all(struct quorated *q)
 {
     struct io_why why = {""};
+    raise_limits();
     if (getrandom(&q->life, sizeof(q->life), 0) != (ssize_t)sizeof(q->life) ||
         io_loop_new(&q->loop) != 0) {
         io_why_set(&why, "no random numbers or no event loop");
@@ -538,21 +605,10 @@ static int open_all(struct quorated *q)
         io_why_set(&why, "signals cannot be watched");
         return fail("cannot start", &why);
     }
-    fill_members(q);
-    if (open_tls(q) != 0 || open_store(q) != 0 || open_links(q) != 0) {
+    if (open_tls(q) != 0 || open_stores(q) != 0) {
         return -1;
     }
-    if (open_service(q) != 0 || open_raft(q) != 0 || open_arbiter(q) != 0) {
-        io_why_set(&why, "not enough memory");
-        return fail("cannot start", &why);
-    }
-    if (open_servers(q) != 0 || start_links(q) != 0) {
-        return -1;
-    }
-    start_time(q);
-    io_daemon_watchdog(q->loop);
-    raft_node_start(q->node);
-    return 0;
+    return q->ids.are_known ? open_rest(q) : ask_who(q);
 }
 
 static void stop_time(struct quorated *q)
@@ -571,7 +627,8 @@ static void close_all(struct quorated *q)
     stop_time(q);
     q->server = io_server_free(q->server);
     q->metrics = io_server_free(q->metrics);
-    q->store = env_lmdb_close(q->store);
+    q->join = quorated_join_free(q->join);
+    quorated_stores_close(&q->stores);
     q->databases = arb_api_free(q->databases);
     q->arbiter = arb_driver_close(q->arbiter);
     if (q->service != NULL) {
@@ -580,7 +637,7 @@ static void close_all(struct quorated *q)
     q->api = api_close(q->api);
     q->node = raft_node_destroy(q->node);
     q->links = io_links_free(q->links);
-    q->store_wake = io_wake_free(q->store_wake);
+    quorated_stores_free_wakes(&q->stores);
     q->api_tls = io_tls_free(q->api_tls);
     q->tls = io_tls_free(q->tls);
     q->loop = io_loop_free(q->loop);

@@ -4,12 +4,14 @@
 
 #include <stdlib.h>
 
+#include "kv/api/gateway.h"
 #include "kv/api/rpc_grpc.h"
 
 struct api {
     struct api_options options;
     struct rpc_registry *registry;
     struct rpc_grpc grpc;
+    struct gateway gateway;
     struct api_lease *lease;
     struct api_maintenance *maintenance;
     struct api_health *health;
@@ -71,6 +73,7 @@ int api_open(const struct api_options *options, struct api **ret)
         return rc;
     }
     api->grpc = (struct rpc_grpc){.registry = api->registry, .next = options->next};
+    api->gateway = (struct gateway){.registry = api->registry, .next = options->pages};
     *ret = api;
     return 0;
 }
@@ -83,6 +86,11 @@ struct rpc_registry *api_registry(struct api *api)
 struct io_grpc_handler api_grpc(struct api *api)
 {
     return rpc_grpc_handler(&api->grpc);
+}
+
+struct io_http_handler api_http(struct api *api)
+{
+    return gateway_handler(&api->gateway);
 }
 
 uint64_t api_snapshots(const struct api *api)

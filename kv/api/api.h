@@ -27,6 +27,7 @@ MUST_CHECK int api_open(const struct api_options *options, struct api **ret);
 struct rpc_registry *api_registry(struct api *api);
 /* Handlers for io_server_new. */
 struct io_grpc_handler api_grpc(struct api *api);
+struct io_http_handler api_http(struct api *api);
 /* Images served since the start. */
 uint64_t api_snapshots(const struct api *api);
 /* Time passes; some times a second. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A blocking gRPC client for unary calls: the `kv` command line and tests.
+/* A blocking gRPC client, for unary calls and streams: the `kv` command line and tests.
  *
  * Not for daemons: it blocks its thread up to the timeout. Endpoints are tried in order until one
  * takes the connection; the connection is kept for the next call. A client is used by one thread at
@@ -46,5 +46,26 @@ const char *io_grpc_client_endpoint(const struct io_grpc_client *client, size_t 
 MUST_CHECK int io_grpc_call(struct io_grpc_client *client, const char *path, struct slice request,
                             uint32_t timeout_ms, struct io_grpc_answer *ret, struct io_why *why);
 void io_grpc_answer_free(struct io_grpc_answer *answer);
+
+/* --- streams: one at a time, and no call while it is open --- */
+
+/* Connects (within connect_ms) and begins a stream without a deadline. Errors and why as
+ * io_grpc_call. */
+MUST_CHECK int io_grpc_stream_open(struct io_grpc_client *client, const char *path,
+                                   uint32_t connect_ms, struct io_why *why);
+/* Sends one message, blocking up to timeout_ms. TIMEOUT, CLOSED, NOMEM: the stream is lost. */
+MUST_CHECK int io_grpc_stream_send(struct io_grpc_client *client, struct slice message,
+                                   uint32_t timeout_ms, struct io_why *why);
+/* No more messages from here; the server goes on. */
+MUST_CHECK int io_grpc_stream_half_close(struct io_grpc_client *client, uint32_t timeout_ms,
+                                         struct io_why *why);
+/* The next message: 0 with ret->data (free it with io_grpc_answer_free). *ret_is_end: the server
+ * ended the stream and *ret has its status and no data. TIMEOUT: nothing came; the stream stands.
+ * Other errors: it is lost. */
+MUST_CHECK int io_grpc_stream_next(struct io_grpc_client *client, uint32_t timeout_ms,
+                                   struct io_grpc_answer *ret, bool *ret_is_end,
+                                   struct io_why *why);
+/* Drops the connection; harmless when no stream is open. */
+void io_grpc_stream_close(struct io_grpc_client *client);
 
 #endif

@@ -111,7 +111,12 @@ static void h2_end(struct io_http_exchange *exchange)
     h2_resume(call); /* the call may be gone now */
 }
 
-static const struct exchange_ops ops = {h2_header, h2_reply, h2_begin, h2_chunk, h2_end};
+static size_t h2_queued(const struct io_http_exchange *exchange)
+{
+    return io_grpc_queued(exchange->owner);
+}
+
+static const struct exchange_ops ops = {h2_header, h2_reply, h2_begin, h2_chunk, h2_end, h2_queued};
 
 void h2_http_request(struct io_grpc_call *call)
 {

@@ -197,7 +197,9 @@ static int http1_chunk(struct io_http_exchange *exchange, struct slice chunk)
     if (chunk.len == 0 || exchange->request.is_head) {
         return 0;
     }
-    if (io_stream_queued(http1->conn->stream) + chunk.len > SERVER_STREAM_QUEUE) {
+    size_t queued = io_stream_queued(http1->conn->stream);
+    if (queued > 0 && queued + chunk.len > SERVER_STREAM_QUEUE) {
+        io_stream_tell_drained(http1->conn->stream, SERVER_STREAM_QUEUE / 2);
         return BASE_E_BUSY;
     }
     (void)snprintf(size, sizeof(size), "%zx\r\n", chunk.len);
@@ -223,8 +225,14 @@ static struct slice http1_header(const struct io_http_exchange *exchange, struct
     return http1_field(http1->head.fields, name);
 }
 
-static const struct exchange_ops ops = {http1_header, http1_reply, http1_begin, http1_chunk,
-                                        http1_end};
+static size_t http1_queued(const struct io_http_exchange *exchange)
+{
+    const struct http1 *http1 = exchange->owner;
+    return io_stream_queued(http1->conn->stream);
+}
+
+static const struct exchange_ops ops = {http1_header, http1_reply, http1_begin,
+                                        http1_chunk,  http1_end,   http1_queued};
 
 static void refuse(struct http1 *http1, int status)
 {
@@ -284,6 +292,11 @@ void io_http_reply_end(struct io_http_exchange *exchange)
     BASE_ASSERT(exchange->is_begun);
     exchange->is_begun = false;
     exchange->ops->end(exchange);
+}
+
+size_t io_http_queued(const struct io_http_exchange *exchange)
+{
+    return exchange->ops->queued(exchange);
 }
 
 void io_http_set_user(struct io_http_exchange *exchange, void *user)

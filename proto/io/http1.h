@@ -53,6 +53,8 @@ void io_http_reply(struct io_http_exchange *exchange, int status, const char *co
 void io_http_reply_begin(struct io_http_exchange *exchange, int status, const char *content_type);
 MUST_CHECK int io_http_reply_chunk(struct io_http_exchange *exchange, struct slice chunk);
 void io_http_reply_end(struct io_http_exchange *exchange);
+/* Bytes of answers that wait for the client. */
+size_t io_http_queued(const struct io_http_exchange *exchange);
 /* A pointer of the handler's. */
 void io_http_set_user(struct io_http_exchange *exchange, void *user);
 void *io_http_user(const struct io_http_exchange *exchange);

@@ -61,6 +61,7 @@ struct exchange_ops {
     void (*begin)(struct io_http_exchange *exchange, int status, const char *type);
     int (*chunk)(struct io_http_exchange *exchange, struct slice chunk);
     void (*end)(struct io_http_exchange *exchange);
+    size_t (*queued)(const struct io_http_exchange *exchange);
 };
 
 struct io_http_exchange {

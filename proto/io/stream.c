@@ -42,6 +42,7 @@ struct io_stream *stream_new(struct io_loop *loop, const struct io_stream_option
     stream->events = options->events;
     stream->ctx = options->ctx;
     stream->queue_max = options->write_queue_max != 0 ? options->write_queue_max : QUEUE_DEFAULT;
+    stream->drained_level = stream->queue_max / 2;
     stream->user_timeout_ms =
         options->user_timeout_ms != 0 ? options->user_timeout_ms : USER_TIMEOUT_DEFAULT_MS;
     stream->deadline = base_mono_add_us(
@@ -203,8 +204,9 @@ static void write_done(uv_write_t *write, int status)
         shut_down(stream);
         return;
     }
-    if (stream->was_over_half && io_stream_queued(stream) < stream->queue_max / 2) {
+    if (stream->was_over_half && io_stream_queued(stream) < stream->drained_level) {
         stream->was_over_half = false;
+        stream->drained_level = stream->queue_max / 2;
         if (stream->state == STREAM_OPEN && stream->events->drained != NULL) {
             stream->events->drained(stream->ctx, stream);
         }
@@ -277,6 +279,12 @@ size_t io_stream_queue_free(const struct io_stream *stream)
 {
     size_t queued = io_stream_queued(stream);
     return queued < stream->queue_max ? stream->queue_max - queued : 0;
+}
+
+void io_stream_tell_drained(struct io_stream *stream, size_t level)
+{
+    stream->was_over_half = true;
+    stream->drained_level = level;
 }
 
 static int put(struct io_stream *stream, struct slice piece)

@@ -62,6 +62,8 @@ MUST_CHECK int io_stream_writev(struct io_stream *stream, const struct slice *pi
 /* Bytes queued and not yet taken by the kernel. */
 size_t io_stream_queued(const struct io_stream *stream);
 size_t io_stream_queue_free(const struct io_stream *stream);
+/* `drained` is to come, once, when fewer than `level` bytes are queued. */
+void io_stream_tell_drained(struct io_stream *stream, size_t level);
 /* Back-pressure: no `data` until resumed, but for what was read already (at most 64 KiB). */
 void io_stream_pause(struct io_stream *stream);
 void io_stream_resume(struct io_stream *stream);

@@ -47,6 +47,7 @@ struct io_stream {
     uv_write_t write;
     uv_shutdown_t shutdown;
     size_t queue_max;
+    size_t drained_level; /* `drained` is told below this many bytes, when was_over_half */
     struct io_stream *flush_next;
     /* connecting */
     uv_connect_t connect;
