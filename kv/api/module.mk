@@ -3,3 +3,8 @@ KV_API := kv/api/api.c kv/api/auth.c kv/api/cluster.c kv/api/gateway.c kv/api/he
   kv/api/kv.c kv/api/lease.c kv/api/maintenance.c kv/api/password.c kv/api/rpc.c kv/api/rpc_grpc.c kv/api/watch.c
 BIN_quorated += $(KV_API)
 LDL_quorated += -lcrypt
+TESTS += kv_gateway_test
+TEST_kv_gateway_test := tests/unit/kv_gateway_test.c kv/api/json_read.c kv/api/json_scan.c kv/api/json_write.c \
+  proto/io/bytes.c tests/support/panic.c
+TLIBS_kv_gateway_test := wire base
+TPKG_kv_gateway_test := libprotobuf-c
