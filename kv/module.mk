@@ -1,9 +1,10 @@
-KV_GLUE := kv/service.c kv/service_apply.c kv/service_members.c kv/service_read.c
+KV_GLUE := kv/lease.c kv/lease_renew.c kv/lease_table.c kv/service.c kv/service_apply.c kv/service_forward.c kv/service_members.c \
+  kv/service_read.c kv/service_submit.c kv/service_upkeep.c
 KV_AUTH := kv/auth.c kv/auth_cache.c kv/auth_token.c
 KV_WATCH := kv/watch.c kv/watch_index.c kv/watch_read.c kv/watch_send.c kv/watch_stream.c
 LIB_glue += $(KV_AUTH) $(KV_GLUE) $(KV_WATCH) raft/store_mem.c
-STORE_DISK_SRC := raft/env_lmdb.c raft/store_thread.c raft/wal_format.c raft/wal_io.c raft/wal_log.c raft/wal_recover.c \
-  raft/wal_rows.c raft/wal_segment.c raft/wal_store.c raft/wal_txn.c
+STORE_DISK_SRC := raft/env_lmdb.c raft/env_lmdb_image.c raft/env_lmdb_image_work.c raft/env_lmdb_txn.c raft/store_thread.c \
+  raft/wal_format.c raft/wal_io.c raft/wal_log.c raft/wal_recover.c raft/wal_rows.c raft/wal_segment.c raft/wal_store.c raft/wal_txn.c
 LIB_store += $(STORE_DISK_SRC)
 KV_TEST_SUPPORT := tests/unit/kv_support.c tests/support/panic.c
 TESTS += kv_core_test

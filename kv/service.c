@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The key-value service: opening, writes on their way to the log, passing on to the leader, time.
+/* The key-value service: opening, which way a request takes, writes on their way to the log, time.
  */
 #include "kv/service.h"
 
@@ -7,18 +7,12 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/rand.h"
 #include "kv/core/check.h"
 #include "kv/service_internal.h"
 #include "proto/wire/kv.h"
 
-/* Second byte of a frame NET_FRAME_KV. */
-enum frame_kind {
-    FRAME_WRITE = 1,   /* a command, to be proposed by the leader */
-    FRAME_REFUSED = 2, /* life, request id, reason: it was not proposed */
-};
-enum refusal { REFUSED_NOT_LEADER = 1, REFUSED_BUSY = 2, REFUSED_INVALID = 3 };
-
-#define FRAME_HEAD 2u
 #define MEMORY_BYTES \
     (ARENA_BYTES + DECODE_BYTES + KV_ROW_MAX + COMMAND_MAX + \
      READ_JOBS_MAX * (size_t)KV_RESPONSE_MAX)
@@ -55,6 +49,21 @@ void call_end(struct kv_service *service, struct kv_call *call, enum kv_error er
     call->done(call, error, error == KV_OK ? response : SLICE_EMPTY);
 }
 
+#define ANSWER_MAX 512u /* of a header and some numbers */
+
+void call_answer(struct kv_service *service, struct kv_call *call, struct kv_response *response)
+{
+    uint8_t bytes[ANSWER_MAX];
+    struct buf out = buf_over(bytes, sizeof(bytes));
+    struct kv_header *header = response_header(response);
+    header->cluster_id = service->options.cluster_id;
+    header->member_id = service->options.member_id;
+    header->raft_term = status_of(service).term;
+    int rc = kv_wire_encode_response(response, &out);
+    BASE_ASSERT(rc == 0);
+    call_end(service, call, KV_OK, buf_slice(&out));
+}
+
 void list_fail(struct kv_service *service, struct call_list *list, enum kv_error error)
 {
     struct call_list all = *list; /* what `done` submits stays out of it */
@@ -84,7 +93,7 @@ struct slot *slot_find(struct kv_service *service, uint64_t id)
 }
 
 /* A free slot with a new id; NULL when all are taken. Ids are never used twice in a life. */
-static struct slot *slot_take(struct kv_service *service)
+struct slot *slot_take(struct kv_service *service)
 {
     for (size_t i = 0; i < KV_CALLS_MAX; i++) {
         uint64_t id = ++service->last_number;
@@ -97,7 +106,7 @@ static struct slot *slot_take(struct kv_service *service)
     return NULL;
 }
 
-static struct kv_call *slot_release(struct slot *slot)
+struct kv_call *slot_release(struct slot *slot)
 {
     struct kv_call *call = slot->call;
     slot->call = NULL;
@@ -112,14 +121,20 @@ void slot_end(struct kv_service *service, struct slot *slot, enum kv_error error
 
 /* --- writes --- */
 
-static struct raft_node_status status_of(const struct kv_service *service)
+struct raft_node_status status_of(const struct kv_service *service)
 {
     struct raft_node_status status;
     raft_node_status(service->options.node, &status);
     return status;
 }
 
-static enum kv_error propose(struct kv_service *service, struct slot *slot)
+struct base_mono clock_of(const struct kv_service *service)
+{
+    const struct clock_port *clock = &service->options.clock;
+    return clock->now != NULL ? clock->now(clock->ctx) : service->now;
+}
+
+static enum kv_error propose(struct kv_service *service, const struct slot *slot)
 {
     struct slice data = slice_skip(buf_slice(&service->command), FRAME_HEAD);
     switch (raft_node_propose(service->options.node, data, slot->id, NULL, NULL)) {
@@ -136,13 +151,36 @@ static enum kv_error propose(struct kv_service *service, struct slot *slot)
     }
 }
 
+/* What a grant leaves open: an id that nobody else takes, and a TTL that is not below the time that
+ * a change of leaders takes. */
+static void complete_grant(struct kv_service *service, struct kv_command *command)
+{
+    struct kv_lease_grant *grant = &command->request.lease_grant;
+    uint32_t election_ms = service->options.election_max_ms;
+    int64_t least = ((election_ms == 0 ? 1000 : (int64_t)election_ms) * 3 / 2 + 999) / 1000;
+    least = least < KV_LEASE_TTL_MIN ? KV_LEASE_TTL_MIN : least;
+    grant->ttl = grant->ttl < least ? least : grant->ttl;
+    if (grant->id == 0) {
+        struct base_rand rand = base_rand_make(service->options.life, command->request_id);
+        command->chosen_id = (base_rand_next(&rand) >> 1) | 1; /* below 2^63 and not 0 */
+    }
+}
+
 /* Encodes the slot's request behind the two bytes of a frame. */
 static enum kv_error encode(struct kv_service *service, const struct slot *slot)
 {
-    const struct kv_command command = {.origin_node = service->options.member_id,
-                                       .origin_life = service->options.life,
-                                       .request_id = slot->id,
-                                       .request = *slot->call->request};
+    struct kv_command command = {.origin_node = service->options.member_id,
+                                 .origin_life = service->options.life,
+                                 .request_id = slot->id,
+                                 .asker = slot->call->asker,
+                                 .guard_term = slot->call->guard_term,
+                                 .request = *slot->call->request};
+    if (command.request.kind == KV_KIND_LEASE_GRANT) {
+        complete_grant(service, &command);
+    }
+    if (CANARY(COMPARE_AT_PROPOSE) && command.request.kind == KV_KIND_TXN) {
+        command.chosen_id = (uint64_t)service->revision;
+    }
     buf_reset(&service->command);
     buf_put_u8(&service->command, NET_FRAME_KV);
     buf_put_u8(&service->command, FRAME_WRITE);
@@ -152,13 +190,53 @@ static enum kv_error encode(struct kv_service *service, const struct slot *slot)
     return service->command.len - FRAME_HEAD > KV_REQUEST_MAX ? KV_E_REQUEST_TOO_LARGE : KV_OK;
 }
 
-/* Brings a write on its way. NO_LEADER: nobody to bring it to at present; nothing has been sent. */
-static enum kv_error dispatch(struct kv_service *service, struct kv_call *call)
+bool is_leader_kind(uint32_t kind)
+{
+    return kind == KV_KIND_LEASE_KEEP_ALIVE || kind == KV_KIND_LEASE_TTL ||
+           (service_members_is_kind(kind) && kind != KV_KIND_MOVE_LEADER);
+}
+
+enum kv_error leader_submit(struct kv_service *service, struct kv_call *call)
+{
+    switch (call->request->kind) {
+    case KV_KIND_LEASE_KEEP_ALIVE:
+        kv_leases_keep_alive(service->leases, call);
+        return KV_OK;
+    case KV_KIND_LEASE_TTL:
+        kv_leases_ttl(service->leases, call);
+        return KV_OK;
+    default:
+        return service_members_submit(service, call);
+    }
+}
+
+static enum kv_error slot_send(struct kv_service *service, const struct slot *slot, uint64_t leader)
+{
+    if (slot->is_ask) {
+        return ask_send(service, slot, leader);
+    }
+    enum kv_error error = encode(service, slot);
+    if (error != KV_OK) {
+        return error;
+    }
+    return slot->is_forwarded ? write_forward(service, leader) : propose(service, slot);
+}
+
+/* Brings a call on its way. NO_LEADER, NOT_LEADER: nobody to bring it to at present; nothing has
+ * been sent. */
+enum kv_error dispatch(struct kv_service *service, struct kv_call *call)
 {
     struct raft_node_status status = status_of(service);
     bool is_leader = status.role == RAFT_LEADER;
+    bool is_ask = is_leader_kind(call->request->kind);
     if (!is_leader && (status.leader_id == 0 || status.leader_id == service->options.member_id)) {
         return KV_E_NO_LEADER;
+    }
+    if (call->guard_term != 0 && (!is_leader || status.term != call->guard_term)) {
+        return KV_E_NOT_LEADER;
+    }
+    if (is_leader && is_ask) {
+        return leader_submit(service, call);
     }
     struct slot *slot = slot_take(service);
     if (slot == NULL) {
@@ -166,28 +244,35 @@ static enum kv_error dispatch(struct kv_service *service, struct kv_call *call)
     }
     slot->call = call;
     slot->is_forwarded = !is_leader;
-    enum kv_error error = encode(service, slot);
-    if (error == KV_OK && is_leader) {
-        error = propose(service, slot);
-    } else if (error == KV_OK) {
-        const struct net_port *net = &service->options.net;
-        if (!net->send(net->ctx, status.leader_id, buf_slice(&service->command))) {
-            error = KV_E_NO_LEADER;
-        }
-    }
+    slot->is_ask = is_ask;
+    enum kv_error error = slot_send(service, slot, status.leader_id);
     if (error != KV_OK) {
         (void)slot_release(slot);
     }
     return error;
 }
 
-static bool is_leaderless_long(const struct kv_service *service)
+bool is_leaderless_long(const struct kv_service *service)
 {
     return base_mono_diff_us(service->now, service->leaderless_since) > KV_NO_LEADER_AFTER_US &&
            service->leaderless_since.us != BASE_MONO_NEVER.us;
 }
 
-/* Writes that found no leader are tried again, in order, until one finds none. */
+bool kv_service_has_leader(const struct kv_service *service)
+{
+    return !is_leaderless_long(service);
+}
+
+void call_park(struct kv_service *service, struct kv_call *call)
+{
+    if (is_asked(call)) {
+        call_end(service, call, KV_E_NOT_LEADER, SLICE_EMPTY);
+        return;
+    }
+    list_push(&service->parked, call);
+}
+
+/* Calls that found no leader are tried again, in order. */
 static void parked_pump(struct kv_service *service)
 {
     struct call_list parked = service->parked;
@@ -202,75 +287,13 @@ static void parked_pump(struct kv_service *service)
     }
 }
 
-static enum kv_error write_accept(struct kv_service *service, struct kv_call *call)
-{
-    struct raft_node_status status = status_of(service);
-    if (service->bytes_used > service->options.quota_bytes && service->options.quota_bytes > 0 &&
-        kv_request_has_put(call->request)) {
-        return KV_E_NO_SPACE;
-    }
-    if (status.commit_index > status.applied_index + APPLY_BEHIND_MAX) {
-        return KV_E_TOO_MANY_REQUESTS;
-    }
-    enum kv_error error = service->parked.head != NULL ? KV_E_NO_LEADER : dispatch(service, call);
-    if (error == KV_E_NO_LEADER || error == KV_E_NOT_LEADER) {
-        list_push(&service->parked, call);
-        error = KV_OK;
-    }
-    return error;
-}
-
-static bool is_write(const struct kv_request *request)
-{
-    return request->kind != KV_KIND_STATUS && request->kind != KV_KIND_MEMBER_LIST &&
-           !kv_request_is_read(request);
-}
-
-/* Whether a read is answered from what this node has applied, without asking the leader. */
-static bool is_local_read(const struct kv_request *request)
-{
-    if (request->kind == KV_KIND_MEMBER_LIST) {
-        return !request->member_list.is_linearizable;
-    }
-    return request->kind == KV_KIND_STATUS || kv_request_is_serializable(request);
-}
-
-enum kv_error kv_service_submit(struct kv_service *service, struct kv_call *call)
-{
-    BASE_ASSERT(service->magic == SERVICE_MAGIC && service->options.node != NULL);
-    const struct kv_request *request = call->request;
-    enum kv_error error =
-        request->kind == KV_KIND_SWAP ? KV_E_PERMISSION_DENIED : kv_check_request(request);
-    if (error != KV_OK) {
-        return error;
-    }
-    if (service->is_halted) {
-        return KV_E_STOPPED;
-    }
-    if (service->open_calls >= KV_CALLS_MAX) {
-        return KV_E_TOO_MANY_REQUESTS;
-    }
-    bool is_read = !is_write(request);
-    bool is_local = is_read && is_local_read(request);
-    if (!is_local && is_leaderless_long(service)) {
-        return KV_E_NO_LEADER;
-    }
-    if (!is_read) {
-        error = write_accept(service, call);
-    }
-    service->open_calls += error == KV_OK;
-    if (is_read) {
-        reads_accept(service, call, is_local);
-    }
-    return error;
-}
-
 enum kv_error kv_service_swap(struct kv_service *service, struct kv_call *call)
 {
     BASE_ASSERT(service->magic == SERVICE_MAGIC && service->options.node != NULL);
     BASE_ASSERT(call->request->kind == KV_KIND_SWAP);
     struct raft_node_status status = status_of(service);
     enum kv_error error = kv_check_swap(&call->request->swap);
+    call->guard_term = 0; /* the swap has a term of its own */
     if (error == KV_OK && service->is_halted) {
         error = KV_E_STOPPED;
     }
@@ -284,79 +307,21 @@ enum kv_error kv_service_swap(struct kv_service *service, struct kv_call *call)
     return error == KV_E_NO_LEADER ? KV_E_NOT_LEADER : error;
 }
 
-/* --- writes passed on --- */
-
-static void refuse(struct kv_service *service, uint64_t to, const struct kv_command *command,
-                   enum refusal reason)
+enum kv_error own_submit(struct own_call *own, uint64_t guard_term, struct base_mono deadline)
 {
-    uint8_t bytes[FRAME_HEAD + 17];
-    struct buf out = buf_over(bytes, sizeof(bytes));
-    buf_put_u8(&out, NET_FRAME_KV);
-    buf_put_u8(&out, FRAME_REFUSED);
-    buf_put_u64_be(&out, command->origin_life);
-    buf_put_u64_be(&out, command->request_id);
-    buf_put_u8(&out, (uint8_t)reason);
-    /* when it is lost the asking node's own deadline ends the call */
-    (void)service->options.net.send(service->options.net.ctx, to, buf_slice(&out));
-}
-
-static void receive_write(struct kv_service *service, uint64_t from, struct slice body)
-{
-    uint8_t memory[4096];
-    struct base_arena arena = base_arena_over(memory, sizeof(memory));
-    struct kv_command command;
-    int rc = kv_wire_decode_command(body, &arena, &command);
-    if (rc == BASE_E_TOOBIG) { /* a large transaction; the command buffer is free between calls */
-        arena = base_arena_over(service->command.data, service->command.cap);
-        rc = kv_wire_decode_command(body, &arena, &command);
+    struct kv_service *service = own->service;
+    BASE_ASSERT(!own->is_busy);
+    own->call.request = &own->request;
+    own->call.deadline = deadline;
+    own->call.asker = (struct kv_asker){.auth_revision = KV_ASKER_INTERNAL};
+    own->call.guard_term = guard_term;
+    if (service->is_halted || service->open_calls >= KV_CALLS_MAX) {
+        return KV_E_TOO_MANY_REQUESTS;
     }
-    if (rc != 0 || command.origin_node != from) {
-        return;
-    }
-    if (kv_check_request(&command.request) != KV_OK || body.len > KV_REQUEST_MAX) {
-        refuse(service, from, &command, REFUSED_INVALID);
-        return;
-    }
-    rc = raft_node_propose(service->options.node, body, FORWARDED_COOKIE, NULL, NULL);
-    if (rc != 0) {
-        refuse(service, from, &command, rc == BASE_E_BUSY ? REFUSED_BUSY : REFUSED_NOT_LEADER);
-    }
-}
-
-static void receive_refusal(struct kv_service *service, struct slice body)
-{
-    uint64_t life = 0;
-    uint64_t id = 0;
-    uint8_t reason = 0;
-    if (slice_take_u64_be(&body, &life) != 0 || slice_take_u64_be(&body, &id) != 0 ||
-        slice_take_u8(&body, &reason) != 0 || life != service->options.life) {
-        return;
-    }
-    struct slot *slot = slot_find(service, id);
-    if (slot == NULL || !slot->is_forwarded) {
-        return;
-    }
-    if (reason == REFUSED_NOT_LEADER) { /* it was never proposed, so it may be tried again */
-        list_push(&service->parked, slot_release(slot));
-        return;
-    }
-    slot_end(service, slot, reason == REFUSED_BUSY ? KV_E_TOO_MANY_REQUESTS : KV_E_MALFORMED,
-             SLICE_EMPTY);
-}
-
-void kv_service_receive(struct kv_service *service, uint64_t from, struct slice payload)
-{
-    uint8_t type = 0;
-    uint8_t kind = 0;
-    if (service->is_halted || slice_take_u8(&payload, &type) != 0 || type != NET_FRAME_KV ||
-        slice_take_u8(&payload, &kind) != 0) {
-        return;
-    }
-    if (kind == FRAME_WRITE) {
-        receive_write(service, from, payload);
-    } else if (kind == FRAME_REFUSED) {
-        receive_refusal(service, payload);
-    }
+    enum kv_error error = dispatch(service, &own->call);
+    service->open_calls += error == KV_OK;
+    own->is_busy = error == KV_OK;
+    return error;
 }
 
 /* --- what the Raft node tells --- */
@@ -371,12 +336,24 @@ static void service_dropped(void *ctx, uint64_t cookie, int status)
     }
 }
 
-/* Writes that were passed on to a leader that is no more: their outcome is unknown. */
+/* Whether doing it twice is as good as once. */
+static bool is_repeatable(uint32_t kind)
+{
+    return kind == KV_KIND_LEASE_KEEP_ALIVE || kind == KV_KIND_LEASE_TTL;
+}
+
+/* Calls that were passed on to a leader that is no more: the outcome of a write is unknown. It is
+ * never sent again, as the entry may stand in the log all the same. */
 static void fail_forwarded(struct kv_service *service)
 {
-    for (size_t i = 0; i < KV_CALLS_MAX; i++) {
+    for (size_t i = 0; i < KV_CALLS_MAX && service->open_calls > 0; i++) {
         struct slot *slot = &service->slots[i];
-        if (slot->call != NULL && slot->is_forwarded) {
+        if (slot->call == NULL || !slot->is_forwarded) {
+            continue;
+        }
+        if (is_repeatable(slot->call->request->kind) || CANARY(RETRY_APPLIED_TWICE)) {
+            list_push(&service->parked, slot_release(slot));
+        } else {
             slot_end(service, slot, KV_E_TIMEOUT_LEADER, SLICE_EMPTY);
         }
     }
@@ -393,6 +370,8 @@ static void service_role_changed(void *ctx)
     if (is_other && had_leader) {
         fail_forwarded(service);
     }
+    kv_leases_role_changed(service->leases);
+    service_members_tick(service);
     parked_pump(service);
     reads_pump(service);
     if (service->options.role_changed != NULL) {
@@ -403,14 +382,29 @@ static void service_role_changed(void *ctx)
 static void service_started(void *ctx, int status)
 {
     struct kv_service *service = ctx;
+    if (status == 0) {
+        upkeep_derive(service, false);
+    }
     if (service->options.started != NULL) {
         service->options.started(service->options.user, status);
     }
 }
 
+/* An image was installed: nothing that was derived from the store holds any more. */
+static void service_restored(void *ctx, uint64_t index)
+{
+    struct kv_service *service = ctx;
+    (void)index;
+    kv_leases_restored(service->leases);
+    upkeep_derive(service, true);
+}
+
 static void fail_all(struct kv_service *service, enum kv_error error, int status)
 {
     list_fail(service, &service->parked, error);
+    kv_leases_fail(service->leases, error);
+    service_members_fail(service, error);
+    upkeep_fail(service, error);
     for (size_t i = 0; i < KV_CALLS_MAX; i++) {
         if (service->slots[i].call != NULL) {
             slot_end(service, &service->slots[i], error, SLICE_EMPTY);
@@ -438,6 +432,8 @@ void kv_service_machine(struct kv_service *service, struct raft_machine *ret)
                                  .read_ready = service_read_ready,
                                  .role_changed = service_role_changed,
                                  .started = service_started,
+                                 .restored = service_restored,
+                                 .changed = service_members_changed,
                                  .halted = service_halted};
 }
 
@@ -445,7 +441,7 @@ void kv_service_machine(struct kv_service *service, struct raft_machine *ret)
 
 static void slots_expire(struct kv_service *service)
 {
-    for (size_t i = 0; i < KV_CALLS_MAX; i++) {
+    for (size_t i = 0; i < KV_CALLS_MAX && service->open_calls > 0; i++) {
         struct slot *slot = &service->slots[i];
         if (slot->call != NULL && base_mono_before(slot->call->deadline, service->now)) {
             slot_end(service, slot, KV_E_TIMEOUT, SLICE_EMPTY);
@@ -475,6 +471,9 @@ void kv_service_tick(struct kv_service *service, struct base_mono now)
         list_fail(service, &service->parked, KV_E_NO_LEADER);
     }
     parked_pump(service);
+    service_members_tick(service);
+    kv_leases_tick(service->leases);
+    upkeep_tick(service);
     reads_tick(service);
     if (is_leaderless_long(service)) {
         list_fail(service, &service->waiting, KV_E_NO_LEADER);
@@ -506,7 +505,8 @@ int kv_service_open(const struct kv_service_options *options, struct kv_service 
         return BASE_E_NOMEM;
     }
     service->memory = malloc(MEMORY_BYTES);
-    if (service->memory == NULL) {
+    if (service->memory == NULL || kv_leases_open(service, &service->leases) != 0) {
+        free(service->memory);
         free(service);
         return BASE_E_NOMEM;
     }
@@ -516,7 +516,9 @@ int kv_service_open(const struct kv_service_options *options, struct kv_service 
     service->last_number = KV_CALLS_MAX;
     service->revision = KV_FRESH_REVISION;
     service->is_size_stale = true;
+    service->compact_revision = -1;
     carve(service);
+    upkeep_open(service);
     *ret = service;
     return 0;
 }
@@ -529,8 +531,11 @@ void kv_service_close(struct kv_service *service)
     service->is_halted = true;
     fail_all(service, KV_E_STOPPED, BASE_E_CLOSED);
     reads_close(service);
+    upkeep_close(service);
+    asked_close(service);
     BASE_ASSERT(service->open_calls == 0);
     service->magic = 0;
+    kv_leases_close(service->leases);
     free(service->memory);
     free(service);
 }
@@ -553,4 +558,35 @@ int64_t kv_service_revision(const struct kv_service *service)
 uint64_t kv_service_bytes_used(const struct kv_service *service)
 {
     return service->bytes_used;
+}
+
+int64_t kv_service_compact_revision(const struct kv_service *service)
+{
+    return service->compact_revision > 0 ? service->compact_revision : 0;
+}
+
+void kv_service_header(const struct kv_service *service, struct kv_header *ret)
+{
+    *ret = (struct kv_header){.cluster_id = service->options.cluster_id,
+                              .member_id = service->options.member_id,
+                              .revision = service->revision,
+                              .raft_term = status_of(service).term};
+}
+
+void kv_service_stats(const struct kv_service *service, struct kv_service_stats *ret)
+{
+    struct kv_leases_stats leases = kv_leases_stats(service->leases);
+    *ret = (struct kv_service_stats){
+        .revision = service->revision,
+        .compact_revision = kv_service_compact_revision(service),
+        .compact_finished = service->upkeep.compact.progress.finished,
+        .bytes_used = service->bytes_used,
+        .quota_bytes = service->options.quota_bytes,
+        .open_calls = (uint32_t)service->open_calls,
+        .leases = leases.count,
+        .leases_expired = leases.expired,
+        .leases_renewed = leases.renewed,
+        .has_no_space = service->alarms.has_no_space,
+        .is_corrupt = service->alarms.is_corrupt,
+    };
 }

@@ -48,6 +48,7 @@ struct kv_call {
     /* the service's own */
     struct kv_call *next;
     uint64_t guard_term; /* not 0: proposed by this node in this term or not at all */
+    int64_t remaining;   /* LEASE_TTL */
     enum kv_error error;
     bool is_postponed;
     size_t response_at;
@@ -94,8 +95,7 @@ struct kv_service_options {
      * many. 0: not. */
     int64_t compaction_period_us;
     int64_t compaction_revisions;
-    struct slice version;      /* for Maintenance.Status, "3.4.23" */
-    struct kv_members members; /* for MemberList; kept by the caller */
+    struct slice version; /* for Maintenance.Status, "3.4.23" */
     void *user;
     /* On every node, in log order, for every swap applied (won or void) and every record loaded.
      * Slices are valid during the call. May be NULL. */

@@ -6,26 +6,64 @@
  * revision and swaps, on the node that asked also the answer.
  */
 #include "base/assert.h"
+#include "kv/core/auth.h"
+#include "kv/core/check.h"
 #include "kv/service_internal.h"
 #include "proto/wire/kv.h"
+
+enum result_part {
+    PART_SWAP = 1,
+    PART_LEASE = 2,
+    PART_COMPACT = 4,
+    PART_ALARMS = 8,
+    PART_AUTH = 16
+};
 
 struct result {
     int64_t revision;
     bool is_changed;
-    bool is_swap;
+    uint8_t parts;
     uint64_t request_id; /* 0: not asked for by this node in this life */
+    uint32_t kind;       /* enum kv_kind */
     enum kv_error error;
-    struct kv_swapped swapped; /* when is_swap */
-    struct slice response;     /* when request_id is not 0 */
+    struct kv_swapped swapped;
+    struct kv_lease_row lease;
+    int64_t compact_revision;
+    struct kv_alarms alarms;
+    struct kv_auth_event auth;
+    struct slice response; /* when request_id is not 0 */
 };
+
+static void result_encode_parts(const struct result *result, struct buf *out)
+{
+    if ((result->parts & PART_LEASE) != 0) {
+        buf_put_u64_be(out, (uint64_t)result->lease.id);
+        buf_put_u64_be(out, (uint64_t)result->lease.ttl);
+    }
+    if ((result->parts & PART_COMPACT) != 0) {
+        buf_put_u64_be(out, (uint64_t)result->compact_revision);
+    }
+    if ((result->parts & PART_ALARMS) != 0) {
+        buf_put_u8(out, result->alarms.has_no_space);
+        buf_put_u8(out, result->alarms.is_corrupt);
+    }
+    if ((result->parts & PART_AUTH) != 0) {
+        buf_put_u32_be(out, (uint32_t)result->auth.name.len);
+        buf_put(out, result->auth.name);
+        buf_put_u32_be(out, (uint32_t)result->auth.token.len);
+        buf_put(out, result->auth.token);
+    }
+}
 
 static void result_encode_head(const struct result *result, struct buf *out)
 {
     buf_put_u64_be(out, (uint64_t)result->revision);
     buf_put_u8(out, result->is_changed);
-    buf_put_u8(out, result->is_swap);
+    buf_put_u8(out, result->parts);
     buf_put_u64_be(out, result->request_id);
+    buf_put_u32_be(out, result->kind);
     buf_put_u32_be(out, (uint32_t)result->error);
+    result_encode_parts(result, out);
 }
 
 static void result_encode_swap(const struct kv_swapped *swapped, struct buf *out)
@@ -53,36 +91,71 @@ static int result_decode_swap(struct slice *rest, struct kv_swapped *ret)
     return 0;
 }
 
+static int take_text(struct slice *rest, struct slice *ret)
+{
+    uint32_t len = 0;
+    int rc = slice_take_u32_be(rest, &len);
+    return rc != 0 ? rc : slice_take_bytes(rest, len, ret);
+}
+
+static int result_decode_parts(struct slice *rest, struct result *ret)
+{
+    uint64_t number = 0;
+    uint8_t flags[2] = {0, 0};
+    int rc = 0;
+    if ((ret->parts & PART_LEASE) != 0) {
+        rc = slice_take_u64_be(rest, &number);
+        ret->lease.id = (int64_t)number;
+        rc = rc != 0 ? rc : slice_take_u64_be(rest, &number);
+        ret->lease.ttl = (int64_t)number;
+    }
+    if (rc == 0 && (ret->parts & PART_COMPACT) != 0) {
+        rc = slice_take_u64_be(rest, &number);
+        ret->compact_revision = (int64_t)number;
+    }
+    if (rc == 0 && (ret->parts & PART_ALARMS) != 0) {
+        rc = slice_take_u8(rest, &flags[0]);
+        rc = rc != 0 ? rc : slice_take_u8(rest, &flags[1]);
+        ret->alarms = (struct kv_alarms){flags[0] != 0, flags[1] != 0};
+    }
+    if (rc == 0 && (ret->parts & PART_AUTH) != 0) {
+        ret->auth.kind = ret->kind;
+        rc = take_text(rest, &ret->auth.name);
+        rc = rc != 0 ? rc : take_text(rest, &ret->auth.token);
+    }
+    return rc;
+}
+
 static int result_decode(struct slice rest, struct result *ret)
 {
     uint64_t revision = 0;
     uint8_t is_changed = 0;
-    uint8_t is_swap = 0;
     uint32_t error = 0;
     if (slice_take_u64_be(&rest, &revision) != 0 || slice_take_u8(&rest, &is_changed) != 0 ||
-        slice_take_u8(&rest, &is_swap) != 0 || slice_take_u64_be(&rest, &ret->request_id) != 0 ||
-        slice_take_u32_be(&rest, &error) != 0) {
+        slice_take_u8(&rest, &ret->parts) != 0 || slice_take_u64_be(&rest, &ret->request_id) != 0 ||
+        slice_take_u32_be(&rest, &ret->kind) != 0 || slice_take_u32_be(&rest, &error) != 0 ||
+        result_decode_parts(&rest, ret) != 0) {
         return BASE_E_PROTO;
     }
     ret->revision = (int64_t)revision;
     ret->is_changed = is_changed != 0;
-    ret->is_swap = is_swap != 0;
     ret->error = (enum kv_error)error;
     ret->response = rest;
-    return ret->is_swap ? result_decode_swap(&rest, &ret->swapped) : 0;
+    return (ret->parts & PART_SWAP) != 0 ? result_decode_swap(&rest, &ret->swapped) : 0;
 }
 
 /* --- storage thread --- */
 
-static struct kv_header *header_of(struct kv_response *response)
+struct kv_header *response_header(struct kv_response *response)
 {
     switch (response->kind) {
-    case KV_KIND_PUT:
-        return &response->put.header;
-    case KV_KIND_DELETE:
-        return &response->delete_range.header;
+#define HEADER_OF(name, number, m, s, member, rs) \
+    case KV_KIND_##name: \
+        return &response->member.header;
+        KV_KINDS(HEADER_OF)
+#undef HEADER_OF
     default:
-        return &response->txn.header;
+        return NULL;
     }
 }
 
@@ -91,7 +164,7 @@ static struct kv_header *header_of(struct kv_response *response)
 static void answer(const struct kv_service *service, struct kv_outcome *outcome, uint64_t term,
                    struct result *result, struct buf *out)
 {
-    struct kv_header *header = header_of(&outcome->response);
+    struct kv_header *header = response_header(&outcome->response);
     header->cluster_id = service->options.cluster_id;
     header->member_id = service->options.member_id;
     header->raft_term = term;
@@ -114,6 +187,67 @@ static void describe_swap(const struct kv_swap *swap, const struct kv_outcome *o
                                .blob = outcome->record.blob,
                                .expect_epoch = swap->expect_epoch,
                                .expect_revision = swap->expect_revision};
+}
+
+static void describe_auth(const struct kv_request *request, struct kv_auth_event *ret)
+{
+    switch (request->kind) {
+    case KV_KIND_AUTHENTICATE:
+        ret->name = request->authenticate.name;
+        ret->token = request->authenticate.token;
+        break;
+    case KV_KIND_USER_ADD:
+        ret->name = request->user_add.name;
+        break;
+    case KV_KIND_USER_PASSWORD:
+        ret->name = request->user_password.name;
+        break;
+    case KV_KIND_USER_GRANT:
+    case KV_KIND_USER_REVOKE:
+        ret->name = request->user_role.user;
+        break;
+    case KV_KIND_ROLE_GRANT:
+        ret->name = request->role_grant.name;
+        break;
+    case KV_KIND_ROLE_REVOKE:
+        ret->name = request->role_revoke.role;
+        break;
+    case KV_KIND_USER_DELETE:
+    case KV_KIND_ROLE_ADD:
+    case KV_KIND_ROLE_DELETE:
+        ret->name = request->name.name;
+        break;
+    default:
+        break;
+    }
+}
+
+/* What the loop threads of all nodes are told of an entry. */
+static int describe(struct store_txn *txn, const struct kv_request *request,
+                    const struct kv_outcome *outcome, struct result *result)
+{
+    if (request->kind == KV_KIND_SWAP) {
+        result->parts = PART_SWAP;
+        describe_swap(&request->swap, outcome, &result->swapped);
+        return 0;
+    }
+    if (outcome->error != KV_OK) {
+        return 0;
+    }
+    if (request->kind == KV_KIND_LEASE_GRANT || request->kind == KV_KIND_LEASE_REVOKE) {
+        result->parts = PART_LEASE;
+        result->lease = outcome->lease;
+    } else if (request->kind == KV_KIND_COMPACT) {
+        result->parts = PART_COMPACT;
+        result->compact_revision = outcome->compact_revision;
+    } else if (outcome->is_alarm_changed) {
+        result->parts = PART_ALARMS;
+        return kv_alarms_get(txn, &result->alarms);
+    } else if (kv_kind_changes_auth(request->kind)) {
+        result->parts = PART_AUTH;
+        describe_auth(request, &result->auth);
+    }
+    return 0;
 }
 
 int service_apply(void *ctx, struct store_txn *txn, const struct raft_applied *entry,
@@ -139,16 +273,19 @@ int service_apply(void *ctx, struct store_txn *txn, const struct raft_applied *e
                    command.origin_life == service->options.life;
     struct result result = {.revision = outcome.revision,
                             .is_changed = outcome.is_changed,
-                            .is_swap = command.request.kind == KV_KIND_SWAP,
                             .request_id = is_mine ? command.request_id : 0,
+                            .kind = command.request.kind,
                             .error = outcome.error};
+    rc = describe(txn, &command.request, &outcome, &result);
+    if (rc != 0) {
+        return rc;
+    }
     if (is_mine && outcome.response.kind != KV_KIND_NONE) {
         answer(service, &outcome, entry->term, &result, out);
     } else {
         result_encode_head(&result, out);
     }
-    if (result.is_swap) {
-        describe_swap(&command.request.swap, &outcome, &result.swapped);
+    if ((result.parts & PART_SWAP) != 0) {
         result_encode_swap(&result.swapped, out);
     }
     BASE_ASSERT(!out->is_full); /* raft_node_config.result_bytes_max holds any swap */
@@ -156,6 +293,51 @@ int service_apply(void *ctx, struct store_txn *txn, const struct raft_applied *e
 }
 
 /* --- loop thread --- */
+
+static void tell_swap(const struct kv_service *service, struct result *result, uint64_t index,
+                      uint64_t term)
+{
+    const struct kv_service_options *options = &service->options;
+    if (options->swapped == NULL) {
+        return;
+    }
+    result->swapped.is_won = result->error == KV_OK;
+    result->swapped.index = index;
+    result->swapped.term = term;
+    result->swapped.kv_revision = result->is_changed ? result->revision : 0;
+    options->swapped(options->user, &result->swapped);
+}
+
+static void tell_parts(struct kv_service *service, struct result *result, uint64_t index,
+                       uint64_t term)
+{
+    const struct kv_service_options *options = &service->options;
+    switch (result->parts) {
+    case PART_SWAP:
+        tell_swap(service, result, index, term);
+        break;
+    case PART_LEASE:
+        if (result->kind == KV_KIND_LEASE_GRANT) {
+            kv_leases_granted(service->leases, result->lease.id, result->lease.ttl);
+        } else {
+            kv_leases_revoked(service->leases, result->lease.id);
+        }
+        break;
+    case PART_COMPACT:
+        upkeep_compacted(service, result->compact_revision);
+        break;
+    case PART_ALARMS:
+        service->alarms = result->alarms;
+        break;
+    case PART_AUTH:
+        if (options->auth_changed != NULL) {
+            options->auth_changed(options->user, &result->auth);
+        }
+        break;
+    default:
+        break;
+    }
+}
 
 void service_applied(void *ctx, uint64_t index, uint64_t term, uint64_t cookie, struct slice bytes)
 {
@@ -167,18 +349,19 @@ void service_applied(void *ctx, uint64_t index, uint64_t term, uint64_t cookie, 
     BASE_ASSERT(rc == 0);
     service->revision = result.revision;
     service->is_size_stale = true;
-    if (result.is_swap && options->swapped != NULL) {
-        result.swapped.is_won = result.error == KV_OK;
-        result.swapped.index = index;
-        result.swapped.term = term;
-        result.swapped.kv_revision = result.is_changed ? result.revision : 0;
-        options->swapped(options->user, &result.swapped);
-    }
+    tell_parts(service, &result, index, term);
     if (result.is_changed && options->revised != NULL) {
         options->revised(options->user, result.revision);
     }
     struct slot *slot = result.request_id == 0 ? NULL : slot_find(service, result.request_id);
-    if (slot != NULL) {
-        slot_end(service, slot, result.error, result.is_swap ? SLICE_EMPTY : result.response);
+    if (slot == NULL) {
+        return;
     }
+    const struct kv_request *request = slot->call->request;
+    if (request->kind == KV_KIND_COMPACT && result.error == KV_OK && request->compact.is_physical) {
+        upkeep_wait_physical(service, slot_release(slot));
+        return;
+    }
+    bool is_swap = (result.parts & PART_SWAP) != 0;
+    slot_end(service, slot, result.error, is_swap ? SLICE_EMPTY : result.response);
 }

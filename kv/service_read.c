@@ -6,7 +6,10 @@
  * its buffer; a read that finds the buffer full goes first in the next job. Two buffers, so that
  * one job can run while the other's answers are handed out.
  */
+#include <stdio.h>
+
 #include "base/assert.h"
+#include "kv/core/auth.h"
 #include "kv/core/restore.h"
 #include "kv/service_internal.h"
 #include "proto/wire/kv.h"
@@ -137,6 +140,46 @@ static void fill_header(const struct read_job *job, struct kv_header *header)
     header->raft_term = job->status.term;
 }
 
+#define ERROR_TEXT_MAX 64u
+
+static size_t error_text(const struct kv_alarm_member *alarm, char *text)
+{
+    const char *name = alarm->alarm == KV_ALARM_NOSPACE ? "NOSPACE" : "CORRUPT";
+    int len = snprintf(text, ERROR_TEXT_MAX, "memberID:%llu alarm:%s ",
+                       (unsigned long long)alarm->member_id, name);
+    return len < 0 ? 0 : (size_t)len;
+}
+
+/* No leader, and the alarms, each in words. */
+static int status_errors(const struct read_job *job, struct store_txn *txn,
+                         struct kv_status_response *response)
+{
+    static const struct kv_request get = {.kind = KV_KIND_ALARM};
+    struct kv_scratch *scratch = &job->service->scratch;
+    struct kv_outcome alarms;
+    base_arena_reset(&scratch->arena);
+    int rc = kv_core_read(txn, scratch, &get, &alarms);
+    if (rc != 0) {
+        return rc;
+    }
+    size_t count = alarms.response.alarm.alarms.count;
+    struct slice *texts = base_arena_take(&scratch->arena, count + 1, sizeof(*texts));
+    char *bytes = base_arena_take(&scratch->arena, count + 1, ERROR_TEXT_MAX);
+    if (texts == NULL || bytes == NULL) {
+        return 0;
+    }
+    response->errors.items = texts;
+    if (job->status.leader_id == 0) {
+        texts[response->errors.count++] = slice_from_text("etcdserver: no leader");
+    }
+    for (size_t i = 0; i < count; i++) {
+        char *text = bytes + i * ERROR_TEXT_MAX;
+        size_t len = error_text(&alarms.response.alarm.alarms.items[i], text);
+        texts[response->errors.count++] = slice_from((const uint8_t *)text, len);
+    }
+    return 0;
+}
+
 static int status_read(const struct read_job *job, struct store_txn *txn,
                        struct kv_outcome *outcome)
 {
@@ -153,12 +196,9 @@ static int status_read(const struct read_job *job, struct store_txn *txn,
                                             .raft_term = job->status.term,
                                             .raft_applied_index = job->status.applied_index,
                                             .db_size_in_use = (int64_t)bytes_used};
-    static struct slice no_leader = {(const uint8_t *)"etcdserver: no leader", 21};
-    if (job->status.leader_id == 0) {
-        response->errors = (struct kv_texts){&no_leader, 1};
-    }
+    response->is_learner = job->is_learner;
     fill_header(job, &response->header);
-    return rc;
+    return rc != 0 ? rc : status_errors(job, txn, response);
 }
 
 static int call_read(struct read_job *job, struct store_txn *txn, const struct kv_call *call,
@@ -168,28 +208,43 @@ static int call_read(struct read_job *job, struct store_txn *txn, const struct k
     outcome->error = KV_OK;
     outcome->is_cut = false;
     outcome->response.kind = call->request->kind;
+    int rc = kv_auth_admit(txn, &service->scratch, &call->asker, call->request, &outcome->error);
+    if (rc != 0 || outcome->error != KV_OK) {
+        return rc;
+    }
     switch (call->request->kind) {
     case KV_KIND_STATUS:
         return status_read(job, txn, outcome);
     case KV_KIND_MEMBER_LIST:
-        outcome->response.member_list = (struct kv_member_list_response){
-            .has_header = true, .members = service->options.members};
-        fill_header(job, &outcome->response.member_list.header);
-        return 0;
+        outcome->response.member_list.has_header = true;
+        outcome->response.member_list.members = service_members_of(&job->members, &job->list);
+        break;
+    case KV_KIND_DEFRAGMENT: /* pages are reused as they get free, there is nothing to gain */
+        outcome->response.header_only.has_header = true;
+        break;
+    case KV_KIND_HASH:
+        outcome->response.hash.has_header = true;
+        outcome->response.hash.header.revision = job->revision;
+        rc = kv_core_hash(txn, &outcome->response.hash.hash);
+        break;
     default:
         base_arena_reset(&service->scratch.arena);
-        int rc = kv_core_read(txn, &service->scratch, call->request, outcome);
-        if (rc == 0 && outcome->error == KV_OK) {
-            fill_header(job, call->request->kind == KV_KIND_RANGE ? &outcome->response.range.header
-                                                                  : &outcome->response.txn.header);
-        }
-        return rc;
+        rc = kv_core_read(txn, &service->scratch, call->request, outcome);
+        break;
     }
+    if (rc == 0 && outcome->error == KV_OK) {
+        fill_header(job, response_header(&outcome->response));
+    }
+    if (rc == 0 && call->request->kind == KV_KIND_LEASE_TTL &&
+        outcome->response.lease_ttl.ttl >= 0) {
+        outcome->response.lease_ttl.ttl = call->remaining;
+    }
+    return rc;
 }
 
 /* Storage thread: answers one call into the buffer; is_postponed when the buffer is full of others.
  */
-static int call_answer(struct read_job *job, struct store_txn *txn, struct kv_call *call)
+static int job_answer(struct read_job *job, struct store_txn *txn, struct kv_call *call)
 {
     struct kv_outcome outcome = {0};
     int rc = call_read(job, txn, call, &outcome);
@@ -244,7 +299,7 @@ static int job_run(struct store_job *store_job, struct store_txn *txn)
     for (struct kv_call *call = job->calls.head; call != NULL && rc == 0; call = call->next) {
         call->is_postponed = is_postponed;
         if (!is_postponed) {
-            rc = call_answer(job, txn, call);
+            rc = job_answer(job, txn, call);
             is_postponed = call->is_postponed;
         }
     }
@@ -332,6 +387,22 @@ static struct read_job *job_free(struct kv_service *service)
     return NULL;
 }
 
+/* What the calls need that is not in the store. */
+static void job_prepare(struct read_job *job)
+{
+    const struct kv_service *service = job->service;
+    for (struct kv_call *call = job->calls.head; call != NULL; call = call->next) {
+        const struct kv_request *request = call->request;
+        if (request->kind == KV_KIND_MEMBER_LIST) {
+            job->members = *raft_node_configuration(service->options.node);
+        } else if (request->kind == KV_KIND_STATUS) {
+            job->is_learner = service_is_learner(service);
+        } else if (request->kind == KV_KIND_LEASE_TTL) {
+            call->remaining = kv_leases_remaining(service->leases, request->lease_ttl.id);
+        }
+    }
+}
+
 /* Sends a job off with all calls that are ready, and with the load when one is wanted. */
 static void job_start(struct kv_service *service, struct read_job *job)
 {
@@ -344,6 +415,7 @@ static void job_start(struct kv_service *service, struct read_job *job)
     }
     service->is_size_stale = false;
     raft_node_status(service->options.node, &job->status);
+    job_prepare(job);
     service->options.store.submit(service->options.store.ctx, &job->job);
 }
 

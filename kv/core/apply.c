@@ -180,12 +180,6 @@ static int apply_kind(struct kv_view *view, const struct kv_command *command,
     }
 }
 
-static bool is_auth_change(uint32_t kind)
-{
-    return (kind >= KV_KIND_AUTH_ENABLE && kind <= KV_KIND_ROLE_ADD) ||
-           (kind >= KV_KIND_ROLE_DELETE && kind <= KV_KIND_ROLE_REVOKE);
-}
-
 /* Whether an entry still stands: what a leader decided by time ends with its term, what was allowed
  * to somebody ends with the users and roles that it was decided by. */
 static int admit(struct kv_view *view, const struct kv_command *command, uint64_t entry_term,
@@ -210,7 +204,7 @@ static int apply_checked(struct kv_view *view, const struct kv_command *command,
     if (request->kind == KV_KIND_SWAP) {
         return swap_apply(view, &request->swap, entry_term, outcome);
     }
-    if (is_auth_change(request->kind)) {
+    if (kv_kind_changes_auth(request->kind)) {
         return kv_auth_apply(view->txn, view->scratch, request, outcome);
     }
     outcome->error = kv_check_request(request);

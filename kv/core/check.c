@@ -3,6 +3,7 @@
 #include "kv/core/check.h"
 
 #include "kv/core/alarm.h"
+#include "kv/core/auth.h"
 #include "kv/core/rows.h"
 #include "kv/core/view.h"
 
@@ -296,7 +297,7 @@ enum kv_error kv_check_request(const struct kv_request *request)
     case KV_KIND_SWAP:
         return KV_E_MALFORMED;
     default:
-        return is_known(request->kind) ? KV_OK : KV_E_MALFORMED;
+        return is_known(request->kind) ? kv_auth_check(request) : KV_E_MALFORMED;
     }
 }
 
@@ -318,6 +319,12 @@ enum kv_error kv_check_swap(const struct kv_swap *swap)
     bool is_large = swap->blob.len > KV_SWAP_BLOB_MAX || swap->puts.count > KV_SWAP_PUTS_MAX ||
                     bytes > KV_REQUEST_MAX;
     return is_large ? KV_E_REQUEST_TOO_LARGE : KV_OK;
+}
+
+bool kv_kind_changes_auth(uint32_t kind)
+{
+    return (kind >= KV_KIND_AUTH_ENABLE && kind <= KV_KIND_ROLE_ADD) ||
+           (kind >= KV_KIND_ROLE_DELETE && kind <= KV_KIND_ROLE_REVOKE);
 }
 
 static bool has_op(const struct kv_ops *ops, bool is_other_than_range)

@@ -22,6 +22,8 @@ bool kv_request_is_read(const struct kv_request *request);
 /* Whether a reading request may be answered from local state alone: every range in it is
  * serializable. */
 bool kv_request_is_serializable(const struct kv_request *request);
+/* AUTH_ENABLE to ROLE_REVOKE, with AUTHENTICATE. */
+bool kv_kind_changes_auth(uint32_t kind);
 /* Whether it puts something, so that it needs room. */
 bool kv_request_has_put(const struct kv_request *request);
 

@@ -183,6 +183,17 @@ static int pass_run(struct store_txn *txn, struct pass *pass, struct kv_rev *at)
     return rc;
 }
 
+int kv_compact_progress_get(struct store_txn *txn, struct kv_compact_progress *ret)
+{
+    struct progress progress;
+    int rc = kv_compact_get(txn, &ret->scheduled);
+    rc = rc != 0 ? rc : progress_get(txn, &progress);
+    if (rc == 0) {
+        ret->finished = progress.finished;
+    }
+    return rc;
+}
+
 int kv_compact_step(struct store_txn *txn, uint32_t rows_max, struct kv_compact_progress *ret)
 {
     struct progress progress;

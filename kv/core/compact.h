@@ -28,6 +28,7 @@ struct kv_compact_progress {
     int64_t scheduled; /* compact revision, -1: none */
     int64_t finished;  /* rows for it are gone, -1: never */
 };
+MUST_CHECK int kv_compact_progress_get(struct store_txn *txn, struct kv_compact_progress *ret);
 /* One step of removal: looks at about rows_max rows, and stores how far it came. Nothing is left to
  * do when finished is scheduled. */
 MUST_CHECK int kv_compact_step(struct store_txn *txn, uint32_t rows_max,
