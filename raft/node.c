@@ -185,7 +185,9 @@ void raft_node_start(struct raft_node *node)
 
 struct base_mono raft_node_deadline(const struct raft_node *node)
 {
-    return node_is_running(node) ? raft_core_deadline(&node->core) : BASE_MONO_NEVER;
+    return node_is_running(node)
+               ? base_mono_min(raft_core_deadline(&node->core), node_snapshot_deadline(node))
+               : BASE_MONO_NEVER;
 }
 
 void raft_node_tick(struct raft_node *node)
@@ -195,6 +197,7 @@ void raft_node_tick(struct raft_node *node)
     }
     struct raft_event event = {.type = RAFT_EVENT_TICK, .now = node_now(node)};
     node_step_sure(node, &event);
+    node_snapshot_tick(node);
     node_drain(node);
 }
 

@@ -29,13 +29,13 @@ static void rebuild_peers(struct raft_core *core)
     struct raft_peer old[RAFT_MEMBERS_MAX];
     size_t old_count = core->peer_count;
     memcpy(old, core->peers, sizeof(old));
+    memset(core->peers, 0, sizeof(core->peers));
     core->peer_count = core->configuration.count;
     core->voter_count = raft_members_voters(&core->configuration);
     core->self = RAFT_SELF_NONE;
     for (size_t i = 0; i < core->peer_count; i++) {
         const struct raft_member *member = &core->configuration.members[i];
         struct raft_peer *peer = &core->peers[i];
-        memset(peer, 0, sizeof(*peer));
         raft_peer_reset(core, peer);
         for (size_t j = 0; j < old_count; j++) {
             if (old[j].id == member->id) {

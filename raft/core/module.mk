@@ -7,3 +7,6 @@ TLIBS_raft_core_test := base
 TESTS += raft_replication_test
 TEST_raft_replication_test := tests/unit/raft_replication_test.c tests/support/panic.c $(RAFT_CORE)
 TLIBS_raft_replication_test := base
+TESTS += raft_change_test
+TEST_raft_change_test := tests/unit/raft_change_test.c tests/support/panic.c $(RAFT_CORE)
+TLIBS_raft_change_test := base

@@ -168,6 +168,7 @@ void raft_peer_taken(struct raft_core *core, struct raft_peer *peer, uint64_t du
         peer->progress_us = core->now_us;
     }
     if (peer->state == RAFT_PEER_SNAPSHOT && peer->match + 1 < core->log.first_index) {
+        peer->next = peer->next > peer->match ? peer->next : peer->match + 1;
         return;
     }
     /* Whatever brought it here: a peer whose log reaches ours again gets entries. */

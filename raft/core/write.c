@@ -67,7 +67,7 @@ void raft_set_commit(struct raft_core *core, struct raft_effects *effects, uint6
     if (commit > core->log.last_index) {
         commit = core->log.last_index;
     }
-    if (commit > core->commit) {
+    if (commit > core->commit && !core->is_installing) {
         core->commit = commit;
         raft_effect_add(effects, RAFT_EFFECT_COMMIT)->index = commit;
     }

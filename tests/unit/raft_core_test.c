@@ -445,6 +445,46 @@ static void test_refusals(void **state)
     assert_int_equal(raft_core_start(&rig.core, &restored, (struct base_mono){0}), BASE_E_CORRUPT);
 }
 
+static void random_change(struct base_rand *r, struct raft_event *event)
+{
+    static struct raft_configuration next;
+    event->type = RAFT_EVENT_TRANSFER;
+    event->peer = base_rand_between(r, 1, 4);
+    if (base_rand_chance_ppm(r, 300000)) {
+        return;
+    }
+    next = rig.core.configuration;
+    event->type = RAFT_EVENT_CHANGE_MEMBERS;
+    event->configuration = &next;
+    event->bytes = 60;
+    for (uint32_t i = 0; i < next.count; i++) {
+        if (next.members[i].id == event->peer) {
+            next.members[i] = next.members[--next.count];
+            return;
+        }
+    }
+    next.members[next.count++] =
+        (struct raft_member){.id = event->peer, .is_learner = base_rand_chance_ppm(r, 500000)};
+}
+
+static void random_image(struct base_rand *r, struct raft_event *event)
+{
+    static struct raft_configuration of_image;
+    event->index = base_rand_between(r, 1, rig.core.log.last_index + 3);
+    event->term = rig.core.term;
+    event->peer = base_rand_between(r, 2, 4);
+    event->status = base_rand_chance_ppm(r, 500000) ? BASE_E_TIMEOUT : 0;
+    event->type =
+        base_rand_chance_ppm(r, 300000) ? RAFT_EVENT_SNAPSHOT_RECEIVED : RAFT_EVENT_SNAPSHOT_ENDED;
+    if (rig.core.is_installing && rig.core.write_count == 0) {
+        event->type = RAFT_EVENT_INSTALLED;
+        event->index = rig.core.commit + base_rand_between(r, 1, 5);
+        of_image = rig.core.configuration;
+        of_image.index = 0;
+        event->configuration = &of_image;
+    }
+}
+
 /* Any events in any order: no assertion fails and the invariants hold. Messages are those a decoder
  * lets through. */
 static void random_event(struct base_rand *r)
@@ -476,7 +516,7 @@ static void random_event(struct base_rand *r)
         }
     }
     struct raft_event event = {.type = RAFT_EVENT_MESSAGE, .message = &m};
-    switch (base_rand_between(r, 0, 9)) {
+    switch (base_rand_between(r, 0, 14)) {
     case 0:
         event.type = RAFT_EVENT_TICK;
         rig.now_us += (int64_t)base_rand_between(r, 0, 400) * MS;
@@ -500,6 +540,16 @@ static void random_event(struct base_rand *r)
     case 5:
         event.type = RAFT_EVENT_UNREACHABLE;
         event.peer = base_rand_between(r, 2, 3);
+        break;
+    case 6:
+        random_change(r, &event);
+        break;
+    case 7:
+        event.type = RAFT_EVENT_COMPACT;
+        event.index = base_rand_between(r, 0, near);
+        break;
+    case 8:
+        random_image(r, &event);
         break;
     default:
         break;
