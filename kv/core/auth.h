@@ -38,10 +38,5 @@ MUST_CHECK int kv_auth_admit(struct store_txn *txn, struct kv_scratch *scratch,
 /* What kv_asker.auth_revision is compared with: 0 while authentication is not enabled, else a
  * counter that grows with every change. */
 MUST_CHECK int kv_auth_revision(struct store_txn *txn, uint64_t *ret);
-/* Whether a request that was allowed to `asker` still is, by what the store holds now; at apply and
- * in every read. */
-MUST_CHECK int kv_auth_admit(struct store_txn *txn, struct kv_scratch *scratch,
-                             const struct kv_asker *asker, const struct kv_request *request,
-                             enum kv_error *ret_error);
 
 #endif
