@@ -46,6 +46,7 @@ struct snapshot_writer {
     uint64_t rows;
     uint64_t row_bytes;
     bool is_begun;
+    bool is_out; /* the block was handed out; the next call begins another */
 };
 
 /* `memory`: SNAPSHOT_BLOCK_MAX bytes. */
