@@ -24,7 +24,10 @@ struct cli {
     bool has_all_nodes;            /* its endpoints are all nodes that the quorum names */
     enum cli_output output;
     bool is_output_set; /* by -o: plain text is the default of get, as of etcdctl */
+    bool is_hex;        /* --hex: bytes of keys and values as \xNN */
     uint32_t timeout_ms;
+    uint32_t dial_ms;
+    char *token; /* from --user, malloc'ed; NULL before or without */
 };
 
 /* Takes the global options out of argv (in place, *argc shrinks) and reads all settings.
@@ -40,6 +43,29 @@ struct io_grpc_client *cli_client(struct cli *cli);
  */
 int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
              const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
+
+/* The same, on the node that leads: for what no other node does. */
+int cli_call_leader(struct cli *cli, const char *path, const ProtobufCMessage *request,
+                    const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
+/* The same on endpoint number n of cli_client alone. */
+int cli_call_endpoint(struct cli *cli, size_t n, const char *path, const ProtobufCMessage *request,
+                      const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
+/* A further connection with the same settings, for another thread; NULL after an error was printed.
+ */
+struct io_grpc_client *cli_new_client(struct cli *cli);
+
+/* --- streams (one at a time, of cli_client) --- */
+int cli_stream_open(struct cli *cli, const char *path);
+int cli_stream_send(struct cli *cli, const ProtobufCMessage *message);
+/* The next message. 0; -1: nothing came within timeout_ms; else an exit code, printed, with the
+ * server's end of the stream as IO_EXIT_OK when its status was OK (*ret is NULL then). */
+int cli_stream_next(struct cli *cli, uint32_t timeout_ms,
+                    const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
+
+/* Bytes on a line of standard output, by --hex. */
+void cli_print_bytes(const struct cli *cli, const uint8_t *data, size_t len);
+/* Hexadecimal id; prints and returns IO_EXIT_USAGE when it is none. */
+int cli_hex_id(const char *what, const char *text, uint64_t *ret);
 
 /* What to try after a call that did not get through, to be put behind its message; or "". */
 const char *cli_hint(const struct cli *cli, int code);

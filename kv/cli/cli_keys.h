@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "kv.pb-c.h"
+#include "kv/cli/cli.h"
 
 #define CLI_KEY_MAX 4096
 #define CLI_VALUE_MAX 1572864
@@ -39,6 +40,7 @@ int cli_key_range(struct cli_key_range *range, char *key, char *end, bool is_pre
 ProtobufCBinaryData cli_bytes(char *text);
 json_t *cli_json_pair(const Mvccpb__KeyValue *pair);
 json_t *cli_json_pairs(size_t count, Mvccpb__KeyValue *const *pairs);
-void cli_print_pair(const Mvccpb__KeyValue *pair, bool has_key, bool has_value);
+void cli_print_pair(const struct cli *cli, const Mvccpb__KeyValue *pair, bool has_key,
+                    bool has_value);
 
 #endif

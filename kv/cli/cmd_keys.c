@@ -78,19 +78,14 @@ json_t *cli_json_pairs(size_t count, Mvccpb__KeyValue *const *pairs)
     return array;
 }
 
-static void print_line(ProtobufCBinaryData bytes)
-{
-    (void)fwrite(bytes.data, 1, bytes.len, stdout);
-    (void)putchar('\n');
-}
-
-void cli_print_pair(const Mvccpb__KeyValue *pair, bool has_key, bool has_value)
+void cli_print_pair(const struct cli *cli, const Mvccpb__KeyValue *pair, bool has_key,
+                    bool has_value)
 {
     if (has_key) {
-        print_line(pair->key);
+        cli_print_bytes(cli, pair->key.data, pair->key.len);
     }
     if (has_value) {
-        print_line(pair->value);
+        cli_print_bytes(cli, pair->value.data, pair->value.len);
     }
 }
 
@@ -208,7 +203,7 @@ static int print_range(const struct cli *cli, const struct cli_get *get,
         return code;
     }
     for (size_t i = 0; i < answer->n_kvs; i++) {
-        cli_print_pair(answer->kvs[i], !get->is_value_only, !get->request.keys_only);
+        cli_print_pair(cli, answer->kvs[i], !get->is_value_only, !get->request.keys_only);
     }
     return code;
 }
@@ -293,7 +288,7 @@ static int print_put(const struct cli *cli, const Etcdserverpb__PutResponse *ans
     }
     (void)puts("OK");
     if (answer->prev_kv != NULL) {
-        cli_print_pair(answer->prev_kv, true, true);
+        cli_print_pair(cli, answer->prev_kv, true, true);
     }
     return IO_EXIT_OK;
 }
@@ -348,7 +343,7 @@ static int print_delete(const struct cli *cli, const Etcdserverpb__DeleteRangeRe
     }
     (void)printf("%" PRId64 "\n", answer->deleted);
     for (size_t i = 0; i < answer->n_prev_kvs; i++) {
-        cli_print_pair(answer->prev_kvs[i], true, true);
+        cli_print_pair(cli, answer->prev_kvs[i], true, true);
     }
     return IO_EXIT_OK;
 }

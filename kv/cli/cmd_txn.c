@@ -225,12 +225,12 @@ static json_t *json_of_response(const Etcdserverpb__ResponseOp *op)
     }
 }
 
-static void print_response(const Etcdserverpb__ResponseOp *op)
+static void print_response(const struct cli *cli, const Etcdserverpb__ResponseOp *op)
 {
     (void)putchar('\n');
     if (op->response_case == ETCDSERVERPB__RESPONSE_OP__RESPONSE_RESPONSE_RANGE) {
         for (size_t i = 0; i < op->response_range->n_kvs; i++) {
-            cli_print_pair(op->response_range->kvs[i], true, true);
+            cli_print_pair(cli, op->response_range->kvs[i], true, true);
         }
     } else if (op->response_case == ETCDSERVERPB__RESPONSE_OP__RESPONSE_RESPONSE_DELETE_RANGE) {
         (void)printf("%" PRId64 "\n", op->response_delete_range->deleted);
@@ -253,7 +253,7 @@ static int print_txn(const struct cli *cli, const Etcdserverpb__TxnResponse *ans
     }
     (void)puts(answer->succeeded ? "SUCCESS" : "FAILURE");
     for (size_t i = 0; i < answer->n_responses; i++) {
-        print_response(answer->responses[i]);
+        print_response(cli, answer->responses[i]);
     }
     return IO_EXIT_OK;
 }

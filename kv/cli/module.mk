@@ -1,5 +1,5 @@
 BINARIES += kv
-BIN_kv := kv/cli/main_kv.c kv/cli/cli.c kv/cli/cmd_keys.c kv/cli/cmd_txn.c kv/cli/cmd_quorum.c kv/cli/cmd_db.c \
+BIN_kv := kv/cli/main_kv.c kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c kv/cli/cmd_keys.c kv/cli/cmd_txn.c kv/cli/cmd_quorum.c kv/cli/cmd_db.c \
   kv/cli/cmd_cert.c kv/cli/cert_make.c
 LIBS_kv := io wire cores base
 PKG_kv := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c

@@ -311,6 +311,7 @@ int io_grpc_call(struct io_grpc_client *client, const char *path, struct slice r
     uint8_t prefix[GRPC_PREFIX];
     struct buf b = buf_over(prefix, sizeof(prefix));
     int status = 0;
+    io_grpc_stream_close(client);
     client->deadline = base_mono_add_us(io_now(), timeout_ms * BASE_US_PER_MS);
     if (!grpc_is_alive(client)) {
         status = grpc_connect(client, client->deadline, why);
