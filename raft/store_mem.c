@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/rand.h"
 #include "raft/job_list.h"
+#include "raft/store_mem_image.h"
 
 #define LEVELS 16u
 
@@ -62,6 +64,7 @@ struct store_mem {
     bool is_fatal_told;
     void (*fatal)(void *ctx, int status);
     void *fatal_ctx;
+    struct store_mem_images *images;
 };
 
 /* --- skip list --- */
@@ -442,12 +445,14 @@ bool store_mem_run_one(struct store_mem *mem)
 void store_mem_commit(struct store_mem *mem)
 {
     int rc = mem->uncommitted > 0 && mem->failed == 0 ? may_fail(mem) : 0;
-    if (rc != 0) {
+    if (rc != 0 && !CANARY(CONTINUE_AFTER_FAILED_SYNC)) {
         fail(mem, rc);
         return;
     }
-    undo_forget(mem);
-    mem->uncommitted = 0;
+    if (rc == 0) {
+        undo_forget(mem); /* else a crash still takes it back */
+        mem->uncommitted = 0;
+    }
     for (struct store_job *job = job_list_pop(&mem->waiting); job != NULL;
          job = job_list_pop(&mem->waiting)) {
         complete_ok(mem, job);
@@ -466,6 +471,7 @@ size_t store_mem_complete(struct store_mem *mem)
         mem->ready_ok -= is_ok;
         job->done(job, is_ok ? 0 : mem->failed);
     }
+    count += store_mem_images_complete(mem->images);
     if (mem->failed != 0 && !mem->is_fatal_told && mem->fatal != NULL) {
         mem->is_fatal_told = true;
         mem->fatal(mem->fatal_ctx, mem->failed);
@@ -479,6 +485,8 @@ void store_mem_step(struct store_mem *mem)
         while (store_mem_run_one(mem)) {
         }
         store_mem_commit(mem);
+        while (store_mem_snapshot_step(mem)) {
+        }
     } while (store_mem_complete(mem) > 0 || mem->queue.count > 0);
 }
 
@@ -492,6 +500,22 @@ void store_mem_crash(struct store_mem *mem)
     mem->fail_in = 0;
     mem->failed = 0;
     mem->is_fatal_told = false;
+    store_mem_images_crash(mem->images);
+}
+
+struct store_mem_images *store_mem_images_of(struct store_mem *mem)
+{
+    return mem->images;
+}
+
+int store_mem_failed(const struct store_mem *mem)
+{
+    return mem->failed;
+}
+
+void store_mem_break(struct store_mem *mem, int error)
+{
+    fail(mem, error);
 }
 
 void store_mem_fail_at(struct store_mem *mem, uint64_t n, int error)
@@ -537,6 +561,10 @@ struct store_mem *store_mem_create(void)
     if (mem != NULL) {
         mem->txn.ops = &mem_ops;
         mem->rand = base_rand_make(1, 0);
+        mem->images = store_mem_images_create(mem);
+        if (mem->images == NULL) {
+            return store_mem_destroy(mem);
+        }
     }
     return mem;
 }
@@ -546,6 +574,7 @@ struct store_mem *store_mem_destroy(struct store_mem *mem)
     if (mem == NULL) {
         return NULL;
     }
+    mem->images = store_mem_images_destroy(mem->images);
     undo_forget(mem);
     free(mem->undos);
     for (size_t i = 0; i < STORE_TABLE_COUNT; i++) {
