@@ -213,7 +213,7 @@ enum kv_error leader_submit(struct kv_service *service, struct kv_call *call)
 static enum kv_error slot_send(struct kv_service *service, const struct slot *slot, uint64_t leader)
 {
     if (slot->is_ask) {
-        return ask_send(service, slot, leader);
+        return ask_forward(service, slot, leader);
     }
     enum kv_error error = encode(service, slot);
     if (error != KV_OK) {

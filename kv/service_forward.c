@@ -93,7 +93,7 @@ static void receive_refusal(struct kv_service *service, struct slice body)
 
 /* --- asking the leader --- */
 
-enum kv_error ask_send(struct kv_service *service, const struct slot *slot, uint64_t leader)
+enum kv_error ask_forward(struct kv_service *service, const struct slot *slot, uint64_t leader)
 {
     struct buf *out = &service->command;
     const struct kv_request *request = slot->call->request;
