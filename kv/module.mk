@@ -24,6 +24,11 @@ TESTS += store_test
 TEST_store_test := tests/unit/store_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
 TLIBS_store_test := cores base
 TPKG_store_test := lmdb
+TESTS += kv_lease_test
+TEST_kv_lease_test = tests/unit/kv_lease_test.c tests/unit/kv_world.c tests/support/panic.c $(KV_GLUE) $(RAFT_GLUE) \
+  raft/store_mem.c raft/store_mem_image.c
+TLIBS_kv_lease_test := wire cores base
+TPKG_kv_lease_test := libprotobuf-c
 TESTS += kv_service_test
 TEST_kv_service_test = tests/unit/kv_service_test.c tests/unit/kv_world.c tests/support/panic.c $(KV_GLUE) $(RAFT_GLUE) raft/store_mem.c raft/store_mem_image.c
 TLIBS_kv_service_test := wire cores base

@@ -356,3 +356,11 @@ void assert_equal_states(struct world *world)
         assert_int_equal(hash, first);
     }
 }
+
+int propose_command(struct host *host, const struct kv_command *command)
+{
+    uint8_t bytes[4096];
+    struct buf out = buf_over(bytes, sizeof(bytes));
+    assert_int_equal(kv_wire_encode_command(command, &out), 0);
+    return raft_node_propose(host->node, buf_slice(&out), 1, NULL, NULL);
+}

@@ -86,6 +86,8 @@ void ask_wait(struct world *world, struct ask *ask);
 enum kv_error ask_now(struct host *host, struct ask *ask, struct kv_request request);
 struct kv_request put_of(const char *key, const char *value);
 struct kv_request get_of(const char *key);
+/* An entry as some node would propose it, on the leader: what raft_node_propose says. */
+int propose_command(struct host *host, const struct kv_command *command);
 void assert_equal_states(struct world *world);
 void on_loaded(void *user, int status);
 
