@@ -63,6 +63,20 @@ static enum io_grpc_kind lookup(void *ctx, struct slice path)
     return grpc->next.lookup == NULL ? IO_GRPC_NONE : grpc->next.lookup(grpc->next.ctx, path);
 }
 
+static bool has_service(void *ctx, struct slice service)
+{
+    const struct rpc_grpc *grpc = ctx;
+    const struct rpc_route *route = NULL;
+    for (size_t i = 0; (route = rpc_route_at(grpc->registry, i)) != NULL; i++) {
+        struct slice path = slice_skip(slice_from_text(route->method->path), 1);
+        if (slice_has_prefix(path, service) && path.len > service.len &&
+            path.data[service.len] == '/') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void unary(void *ctx, struct io_grpc_call *call, struct slice message)
 {
     struct rpc_grpc *grpc = ctx;
@@ -132,6 +146,7 @@ struct io_grpc_handler rpc_grpc_handler(struct rpc_grpc *grpc)
     return (struct io_grpc_handler){
         .ctx = grpc,
         .lookup = lookup,
+        .has_service = has_service,
         .unary = unary,
         .opened = opened,
         .message = message,

@@ -90,11 +90,8 @@ static int put_message(struct io_grpc_call *call, struct slice message)
     struct buf b = buf_over(prefix, sizeof(prefix));
     buf_put_u8(&b, 0);
     buf_put_u32_be(&b, (uint32_t)message.len);
-    if (io_bytes_reserve(&call->out, message.len + sizeof(prefix)) != 0) {
-        return BASE_E_NOMEM;
-    }
-    (void)!io_bytes_append(&call->out, buf_slice(&b));
-    return io_bytes_append(&call->out, message);
+    const struct slice pieces[2] = {buf_slice(&b), message};
+    return h2_append(call, pieces, 2);
 }
 
 void io_grpc_reply(struct io_grpc_call *call, enum io_grpc_status status, const char *message,
@@ -103,7 +100,7 @@ void io_grpc_reply(struct io_grpc_call *call, enum io_grpc_status status, const 
     BASE_ASSERT(call->magic == CALL_MAGIC && call->is_told && call->kind == CALL_UNARY);
     if (status == IO_GRPC_OK && put_message(call, response) != 0) {
         status = IO_GRPC_RESOURCE_EXHAUSTED;
-        message = "out of memory";
+        message = "quorate: too many answers wait for this client";
     }
     end_call(call, status, message);
 }
@@ -112,7 +109,7 @@ int io_grpc_send(struct io_grpc_call *call, struct slice message)
 {
     BASE_ASSERT(call->magic == CALL_MAGIC && call->is_told && call->kind == CALL_STREAM);
     size_t queued = io_grpc_queued(call);
-    if (queued > 0 && queued + message.len > SERVER_STREAM_QUEUE) {
+    if (queued > 0 && queued + message.len > IO_STREAM_QUEUE) {
         call->was_over_half = true;
         return BASE_E_BUSY;
     }
@@ -294,6 +291,32 @@ static void open_stream(struct io_grpc_call *call)
     handler->opened(handler->ctx, call);
 }
 
+/* In the words of Go's server, which etcd's clients know. */
+static void refuse_path(struct io_grpc_call *call)
+{
+    const struct io_grpc_handler *handler = handler_of(call);
+    struct slice path = slice_skip(io_grpc_path(call), 1);
+    struct io_why why;
+    size_t len = path.len < 200 ? path.len : 200;
+    size_t slash = len;
+    while (slash > 0 && path.data[slash - 1] != '/') {
+        slash--;
+    }
+    struct slice service = slice_from(path.data, slash > 0 ? slash - 1 : 0);
+    if (slash == 0) {
+        io_why_set(&why, "malformed method name: \"/%.*s\"", (int)len, (const char *)path.data);
+        refuse_call(call, IO_GRPC_RESOURCE_EXHAUSTED, why.text);
+        return;
+    }
+    if (handler->has_service != NULL && handler->has_service(handler->ctx, service)) {
+        io_why_set(&why, "unknown method %.*s for service %.*s", (int)(len - slash),
+                   (const char *)path.data + slash, (int)service.len, (const char *)service.data);
+    } else {
+        io_why_set(&why, "unknown service %.*s", (int)service.len, (const char *)service.data);
+    }
+    refuse_call(call, IO_GRPC_UNIMPLEMENTED, why.text);
+}
+
 static void open_grpc(struct io_grpc_call *call)
 {
     const struct io_server *server = call->h2->conn->server;
@@ -306,11 +329,7 @@ static void open_grpc(struct io_grpc_call *call)
         kind = server->grpc.lookup(server->grpc.ctx, io_grpc_path(call));
     }
     if (kind == IO_GRPC_NONE) {
-        struct io_why why;
-        struct slice path = io_grpc_path(call);
-        io_why_set(&why, "unknown method %.*s", path.len < 200 ? (int)path.len : 200,
-                   (const char *)path.data);
-        refuse_call(call, IO_GRPC_UNIMPLEMENTED, why.text);
+        refuse_path(call);
         return;
     }
     if (!take_timeout(call)) {
@@ -341,9 +360,15 @@ void grpc_headers_done(struct io_grpc_call *call)
     }
 }
 
+static void count_partial(const struct io_grpc_call *call, size_t gone)
+{
+    call->h2->partial_bytes -= gone;
+    call->h2->conn->server->partial_bytes -= gone;
+}
+
 void grpc_message_free(struct io_grpc_call *call)
 {
-    call->h2->conn->server->partial_bytes -= call->message.len;
+    count_partial(call, call->message.len);
     io_bytes_free(&call->message);
 }
 
@@ -351,12 +376,14 @@ void grpc_message_free(struct io_grpc_call *call)
 static bool keep(struct io_grpc_call *call, struct slice bytes)
 {
     struct io_server *server = call->h2->conn->server;
-    if (server->partial_bytes + bytes.len > SERVER_PARTIAL_MAX ||
+    if (server->partial_bytes + bytes.len > IO_SERVER_PARTIAL ||
+        call->h2->partial_bytes + bytes.len > IO_CONNECTION_PARTIAL ||
         io_bytes_append(&call->message, bytes) != 0) {
         refuse_call(call, IO_GRPC_RESOURCE_EXHAUSTED, "too many requests under way");
         return false;
     }
     server->partial_bytes += bytes.len;
+    call->h2->partial_bytes += bytes.len;
     return true;
 }
 
@@ -379,7 +406,7 @@ static bool check_prefix(struct io_grpc_call *call)
     }
     if (message_length(call) > IO_GRPC_MESSAGE_MAX) {
         struct io_why why;
-        io_why_set(&why, "message of %u bytes is larger than max (%u bytes)", message_length(call),
+        io_why_set(&why, "grpc: received message larger than max (%u vs. %u)", message_length(call),
                    IO_GRPC_MESSAGE_MAX);
         refuse_call(call, IO_GRPC_RESOURCE_EXHAUSTED, why.text);
         return false;
@@ -399,7 +426,7 @@ static void message_complete(struct io_grpc_call *call)
     if (call->kind == CALL_STREAM && call->is_told) {
         struct io_bytes message = call->message; /* the handler may end the call */
         call->message = (struct io_bytes){0};
-        call->h2->conn->server->partial_bytes -= message.len;
+        count_partial(call, message.len);
         handler->message(handler->ctx, call, slice_from(message.data, message.len));
         io_bytes_free(&message);
     }

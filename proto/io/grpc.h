@@ -10,10 +10,8 @@
 #ifndef QUORATE_PROTO_IO_GRPC_H
 #define QUORATE_PROTO_IO_GRPC_H
 
+#include "proto/io/limits.h"
 #include "proto/io/stream.h"
-
-#define IO_GRPC_MESSAGE_MAX \
-    (2u << 20) /* bytes of one message in; longer ones get RESOURCE_EXHAUSTED */
 
 /* https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
 enum io_grpc_status {
@@ -49,6 +47,9 @@ struct io_grpc_handler {
     void *ctx;
     /* What "/etcdserverpb.KV/Range" is. */
     enum io_grpc_kind (*lookup)(void *ctx, struct slice path);
+    /* Is this the name of a service with other methods? Only for the words of UNIMPLEMENTED. May be
+     * NULL. */
+    bool (*has_service)(void *ctx, struct slice service);
     /* message is valid until the call is answered (unary), or during the call (streams). */
     void (*unary)(void *ctx, struct io_grpc_call *call, struct slice message);
     /* Streams; may be NULL when lookup never answers STREAM. The response headers are out already.

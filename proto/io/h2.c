@@ -10,11 +10,10 @@
 
 #include "proto/io/h2_internal.h"
 
-#define STREAMS_MAX 1024
-#define STREAM_WINDOW (1 << 20)
-#define SESSION_WINDOW (8 << 20)
 #define GATHER ((size_t)16 << 10)
-#define QUEUE_LEAVE ((size_t)64 << 10) /* no more is taken from nghttp2 when less is free */
+#define STARVED_US \
+    (100 * BASE_US_PER_MS)             /* until a call without room for its answers tries again */
+#define QUEUE_TAKE ((size_t)256 << 10) /* no more is taken from nghttp2 when so much is queued */
 
 nghttp2_nv h2_field(struct slice name, struct slice value)
 {
@@ -52,6 +51,13 @@ static struct io_grpc_call *call_new(struct h2 *h2, int32_t stream_id)
     return call;
 }
 
+/* Bytes have left the call's `out`. */
+static void count_answer(const struct io_grpc_call *call, size_t bytes)
+{
+    call->h2->answer_bytes -= bytes;
+    call->h2->conn->server->answer_bytes -= bytes;
+}
+
 void h2_call_free(struct io_grpc_call *call)
 {
     struct h2 *h2 = call->h2;
@@ -69,6 +75,7 @@ void h2_call_free(struct io_grpc_call *call)
         call->next->prev = call->prev;
     }
     io_timer_stop(&call->timer);
+    count_answer(call, call->out.len - call->out_at);
     grpc_message_free(call);
     io_headers_free(&call->headers);
     io_headers_free(&call->exchange.extra);
@@ -81,6 +88,30 @@ void h2_call_free(struct io_grpc_call *call)
 static struct io_grpc_call *call_of(nghttp2_session *session, int32_t stream_id)
 {
     return nghttp2_session_get_stream_user_data(session, stream_id);
+}
+
+int h2_append(struct io_grpc_call *call, const struct slice *pieces, size_t count)
+{
+    struct h2 *h2 = call->h2;
+    struct io_server *server = h2->conn->server;
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        total += pieces[i].len;
+    }
+    if (h2->answer_bytes + total > IO_CONNECTION_ANSWERS ||
+        server->answer_bytes + total > IO_SERVER_ANSWERS ||
+        io_bytes_reserve(&call->out, total) != 0) {
+        call->was_over_half = true; /* told writable by what it has queued, or by `ask` */
+        h2->is_starved = true;
+        io_timer_start_in_us(&h2->conn->timer, STARVED_US);
+        return BASE_E_BUSY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)!io_bytes_append(&call->out, pieces[i]);
+    }
+    h2->answer_bytes += total;
+    server->answer_bytes += total;
+    return 0;
 }
 
 /* --- sending
@@ -97,12 +128,13 @@ static ssize_t read_out(nghttp2_session *session, int32_t stream_id, uint8_t *da
         memcpy(data, call->out.data + call->out_at, taken);
         call->out_at += taken;
         left -= taken;
+        count_answer(call, taken);
     }
     if (left == 0) {
         io_bytes_free(&call->out);
         call->out_at = 0;
     }
-    if (call->was_over_half && left < SERVER_STREAM_QUEUE / 2) {
+    if (call->was_over_half && left < IO_STREAM_QUEUE / 2) {
         call->h2->has_writable = true;
     }
     if (left == 0 && call->is_done) {
@@ -152,7 +184,7 @@ static void tell_writable(struct h2 *h2)
     h2->has_writable = false;
     for (struct io_grpc_call *call = h2->calls; call != NULL;) {
         struct io_grpc_call *next = call->next;
-        if (call->was_over_half && call->out.len - call->out_at < SERVER_STREAM_QUEUE / 2) {
+        if (call->was_over_half && call->out.len - call->out_at < IO_STREAM_QUEUE / 2) {
             call->was_over_half = false;
             grpc_writable(call);
         }
@@ -168,7 +200,7 @@ static void send_all(struct h2 *h2)
     struct buf b = buf_over(gathered, sizeof(gathered));
     const uint8_t *data = NULL;
     ssize_t len = 1;
-    while (len > 0 && io_stream_queue_free(stream) > QUEUE_LEAVE + b.len) {
+    while (len > 0 && io_stream_queued(stream) + b.len < QUEUE_TAKE) {
         len = nghttp2_session_mem_send(h2->session, &data);
         if (len <= 0) {
             break;
@@ -186,6 +218,9 @@ static void send_all(struct h2 *h2)
     }
     if (b.len > 0) {
         (void)!io_stream_write(stream, buf_slice(&b));
+    }
+    if (len > 0) {
+        io_stream_tell_drained(stream, QUEUE_TAKE / 2);
     }
     if (len < 0) {
         io_stream_abort(stream, nghttp2_strerror((int)len));
@@ -256,9 +291,29 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+/* Counts frames that their sender gets for nothing; false: too many. */
+static bool count_frame(struct h2 *h2, const nghttp2_frame *frame)
+{
+    if (frame->hd.type != NGHTTP2_PING && frame->hd.type != NGHTTP2_SETTINGS &&
+        frame->hd.type != NGHTTP2_PRIORITY) {
+        return true;
+    }
+    int64_t second = h2->heard.us / BASE_US_PER_S;
+    if (h2->idle_second != second) {
+        h2->idle_second = second;
+        h2->idle_frames = 0;
+    }
+    return ++h2->idle_frames <= IO_H2_IDLE_FRAMES;
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
-    (void)user;
+    struct h2 *h2 = user;
+    if (!count_frame(h2, frame)) {
+        (void)nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
+        h2->is_hostile = true;
+        return 0;
+    }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) {
         return 0;
     }
@@ -351,6 +406,7 @@ static nghttp2_session *session_new(struct h2 *h2)
         nghttp2_option_set_no_auto_window_update(option, 1);
         nghttp2_option_set_no_http_messaging(option, 1);
         nghttp2_option_set_no_closed_streams(option, 1);
+        nghttp2_option_set_stream_reset_rate_limit(option, IO_H2_RESETS, IO_H2_RESETS_PER_S);
         if (nghttp2_session_server_new2(&session, callbacks, h2, option) != 0) {
             session = NULL;
         }
@@ -360,11 +416,34 @@ static nghttp2_session *session_new(struct h2 *h2)
     return session;
 }
 
+/* A silent client is asked whether it is there, and dropped when it does not answer. */
+static void ask(void *ctx)
+{
+    struct h2 *h2 = ctx;
+    struct base_mono now = io_now();
+    struct base_mono dead = base_mono_add_us(h2->heard, IO_H2_DEAD_US);
+    struct base_mono quiet = base_mono_add_us(h2->heard, IO_H2_ASK_US);
+    h2->has_writable = h2->has_writable || h2->is_starved;
+    h2->is_starved = false;
+    if (!base_mono_before(now, dead)) {
+        io_stream_abort(h2->conn->stream, "no answer to pings");
+        return;
+    }
+    if (base_mono_before(now, quiet)) {
+        io_timer_start(&h2->conn->timer, quiet);
+        h2_flush(h2);
+        return;
+    }
+    (void)nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
+    io_timer_start(&h2->conn->timer, dead);
+    h2_flush(h2);
+}
+
 struct h2 *h2_new(struct conn *conn)
 {
     static const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, STREAMS_MAX},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, IO_H2_STREAMS},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, IO_H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)IO_HEADERS_MAX},
     };
     struct h2 *h2 = calloc(1, sizeof(*h2));
@@ -379,7 +458,11 @@ struct h2 *h2_new(struct conn *conn)
     }
     (void)nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings,
                                   BASE_COUNT_OF(settings));
-    (void)nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, SESSION_WINDOW);
+    h2->heard = io_now();
+    io_timer_init(&conn->timer, conn->server->loop, ask, h2);
+    io_timer_start_in_us(&conn->timer, IO_H2_ASK_US);
+    (void)nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0,
+                                                IO_H2_SESSION_WINDOW);
     h2_flush(h2);
     return h2;
 }
@@ -387,6 +470,7 @@ struct h2 *h2_new(struct conn *conn)
 void h2_data(struct h2 *h2, struct slice bytes)
 {
     struct io_stream *stream = h2->conn->stream;
+    h2->heard = io_now();
     h2->is_receiving = true;
     ssize_t used = nghttp2_session_mem_recv(h2->session, bytes.data, bytes.len);
     h2->is_receiving = false;
@@ -395,7 +479,12 @@ void h2_data(struct h2 *h2, struct slice bytes)
         return;
     }
     h2_flush(h2);
-    if (io_stream_queue_free(stream) <= QUEUE_LEAVE) {
+    if (h2->is_hostile) {
+        io_stream_close(stream); /* behind the GOAWAY that says why */
+        return;
+    }
+    if (io_stream_queued(stream) >= QUEUE_TAKE) {
+        io_stream_tell_drained(stream, QUEUE_TAKE / 2);
         io_stream_pause(stream); /* a client that asks but does not read the answers */
     }
 }
@@ -412,6 +501,7 @@ struct h2 *h2_free(struct h2 *h2, bool is_told)
         return NULL;
     }
     h2->is_receiving = true; /* nothing is sent any more */
+    io_timer_stop(&h2->conn->timer);
     while (h2->calls != NULL) {
         struct io_grpc_call *call = h2->calls;
         if (is_told) {

@@ -69,7 +69,7 @@ static void h2_reply(struct io_http_exchange *exchange, int status, const char *
 {
     struct io_grpc_call *call = exchange->owner;
     bool has_body = body.len > 0 && !exchange->request.is_head;
-    if (has_body && io_bytes_append(&call->out, body) != 0) {
+    if (has_body && h2_append(call, &body, 1) != 0) {
         status = 503;
         has_body = false;
         body = SLICE_EMPTY;
@@ -91,11 +91,11 @@ static int h2_chunk(struct io_http_exchange *exchange, struct slice chunk)
     if (exchange->request.is_head) {
         return 0;
     }
-    if (io_grpc_queued(call) > 0 && io_grpc_queued(call) + chunk.len > SERVER_STREAM_QUEUE) {
+    if (io_grpc_queued(call) > 0 && io_grpc_queued(call) + chunk.len > IO_STREAM_QUEUE) {
         call->was_over_half = true;
         return BASE_E_BUSY;
     }
-    if (io_bytes_append(&call->out, chunk) != 0) {
+    if (h2_append(call, &chunk, 1) != 0) {
         return BASE_E_BUSY;
     }
     h2_resume(call);

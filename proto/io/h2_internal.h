@@ -58,6 +58,13 @@ struct h2 {
     bool is_receiving, is_sending;
     bool is_stopping;
     bool has_writable; /* some call's queue has fallen below half */
+    bool is_hostile;   /* to be closed */
+    bool is_starved;   /* some call waits for room that others take */
+    struct base_mono heard;
+    int64_t idle_second; /* idle_frames came in this one */
+    uint32_t idle_frames;
+    size_t answer_bytes;  /* of all calls' `out`; see IO_CONNECTION_ANSWERS */
+    size_t partial_bytes; /* see IO_CONNECTION_PARTIAL */
 };
 
 /* h2.c */
@@ -72,6 +79,8 @@ void h2_submit(struct io_grpc_call *call, const nghttp2_nv *fields, size_t count
 void h2_resume(struct io_grpc_call *call);
 void h2_reset(struct io_grpc_call *call, uint32_t error_code);
 void h2_call_free(struct io_grpc_call *call);
+/* Adds to `out`, all or nothing. BASE_E_BUSY: above the bounds of connection or server. */
+MUST_CHECK int h2_append(struct io_grpc_call *call, const struct slice *pieces, size_t count);
 /* The client may send as much again. */
 void h2_consume(struct io_grpc_call *call, size_t len);
 nghttp2_nv h2_field(struct slice name, struct slice value);

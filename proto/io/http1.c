@@ -15,12 +15,6 @@
 #include "proto/io/http1_parse.h"
 #include "proto/io/server_internal.h"
 
-#define HEAD_MAX ((size_t)16 << 10)
-#define REST_MAX ((size_t)64 << 10)
-#define HEAD_US (10 * BASE_US_PER_S)
-#define BODY_US (30 * BASE_US_PER_S)
-#define IDLE_US (60 * BASE_US_PER_S)
-
 enum http1_state { HTTP1_IDLE, HTTP1_HEAD, HTTP1_BODY, HTTP1_ANSWER, HTTP1_CLOSED };
 
 struct http1 {
@@ -151,7 +145,7 @@ static void finish(struct http1 *http1)
         io_bytes_free(in);
     }
     http1->state = HTTP1_IDLE;
-    io_timer_start_in_us(&http1->conn->timer, IDLE_US);
+    io_timer_start_in_us(&http1->conn->timer, IO_HTTP_IDLE_US);
     io_stream_resume(http1->conn->stream);
     if (!http1->is_looping) {
         process(http1);
@@ -198,8 +192,8 @@ static int http1_chunk(struct io_http_exchange *exchange, struct slice chunk)
         return 0;
     }
     size_t queued = io_stream_queued(http1->conn->stream);
-    if (queued > 0 && queued + chunk.len > SERVER_STREAM_QUEUE) {
-        io_stream_tell_drained(http1->conn->stream, SERVER_STREAM_QUEUE / 2);
+    if (queued > 0 && queued + chunk.len > IO_STREAM_QUEUE) {
+        io_stream_tell_drained(http1->conn->stream, IO_STREAM_QUEUE / 2);
         return BASE_E_BUSY;
     }
     (void)snprintf(size, sizeof(size), "%zx\r\n", chunk.len);
@@ -349,8 +343,8 @@ static bool read_head(struct http1 *http1)
     }
     struct slice text = slice_from(http1->in.data + skip, http1->in.len - skip);
     size_t len = http1_head_end(text);
-    if (len == 0 || len > HEAD_MAX) {
-        if (text.len > HEAD_MAX) {
+    if (len == 0 || len > IO_HTTP_HEAD) {
+        if (text.len > IO_HTTP_HEAD) {
             refuse(http1, 431);
         }
         return false;
@@ -369,7 +363,7 @@ static bool read_head(struct http1 *http1)
     http1->chunk_at = 0;
     http1->is_continue_sent = false;
     http1->state = HTTP1_BODY;
-    io_timer_start_in_us(&http1->conn->timer, BODY_US);
+    io_timer_start_in_us(&http1->conn->timer, IO_HTTP_BODY_US);
     return true;
 }
 
@@ -387,7 +381,7 @@ static bool read_chunked(struct http1 *http1, struct slice text)
         refuse(http1, 400);
         return false;
     }
-    if (body.len > body_max || text.len > 2 * body_max + HEAD_MAX) {
+    if (body.len > body_max || text.len > 2 * body_max + IO_HTTP_HEAD) {
         refuse(http1, 413);
         return false;
     }
@@ -428,7 +422,7 @@ static void process(struct http1 *http1)
     while (goes_on && http1->state != HTTP1_CLOSED && http1->state != HTTP1_ANSWER) {
         if (http1->state == HTTP1_IDLE && http1->in.len > 0) {
             http1->state = HTTP1_HEAD;
-            io_timer_start_in_us(&http1->conn->timer, HEAD_US);
+            io_timer_start_in_us(&http1->conn->timer, IO_HTTP_HEAD_US);
         }
         if (http1->state == HTTP1_HEAD) {
             goes_on = read_head(http1);
@@ -452,7 +446,7 @@ void http1_data(struct http1 *http1, struct slice bytes)
         return;
     }
     if (http1->state == HTTP1_ANSWER) {
-        if (http1->rest.len > REST_MAX) {
+        if (http1->rest.len > IO_HTTP_AHEAD) {
             io_stream_pause(http1->conn->stream);
         }
         return;
@@ -487,7 +481,7 @@ struct http1 *http1_new(struct conn *conn)
         http1->exchange.owner = http1;
         io_timer_stop(&conn->timer);
         io_timer_init(&conn->timer, conn->server->loop, late, http1);
-        io_timer_start_in_us(&conn->timer, HEAD_US);
+        io_timer_start_in_us(&conn->timer, IO_HTTP_HEAD_US);
     }
     return http1;
 }

@@ -11,10 +11,6 @@
 
 #include "proto/io/server_internal.h"
 
-#define SNIFF_US (10 * BASE_US_PER_S)
-#define STOP_US (5 * BASE_US_PER_S)
-#define CONNECTIONS_DEFAULT 1024
-
 static const char preface[] = "PRI"; /* no HTTP/1 method begins so (RFC 9113 3.4) */
 
 static void speak_http1(struct conn *conn)
@@ -182,7 +178,7 @@ static void accepted(void *ctx, struct io_stream *stream)
     server->conns = conn;
     server->conns_count++;
     io_timer_init(&conn->timer, server->loop, sniff_late, conn);
-    io_timer_start_in_us(&conn->timer, SNIFF_US);
+    io_timer_start_in_us(&conn->timer, IO_SNIFF_US);
     io_stream_set(stream, &events, conn);
 }
 
@@ -205,16 +201,16 @@ int io_server_new(struct io_loop *loop, const struct io_server_options *options,
         server->grpc = *options->grpc;
     }
     if (server->options.body_max == 0) {
-        server->options.body_max = SERVER_BODY_DEFAULT;
+        server->options.body_max = IO_HTTP_BODY;
     }
     if (server->options.connections_max == 0) {
-        server->options.connections_max = CONNECTIONS_DEFAULT;
+        server->options.connections_max = IO_CONNECTIONS_MAX;
     }
     const struct io_stream_options stream_options = {
         .tls = options->tls,
-        .write_queue_max = SERVER_QUEUE_MAX,
-        .user_timeout_ms = 30000,
-        .connect_timeout_ms = 10000,
+        .write_queue_max = IO_CONNECTION_QUEUE,
+        .user_timeout_ms = IO_USER_TIMEOUT_MS,
+        .connect_timeout_ms = IO_HANDSHAKE_MS,
     };
     int status = io_listen(loop, &options->address, &stream_options, accepted, server,
                            &server->listener, why);
@@ -251,7 +247,7 @@ void io_server_shutdown(struct io_server *server, void (*done)(void *ctx), void 
     server->stopped_ctx = ctx;
     server->listener = io_listener_free(server->listener);
     io_timer_init(&server->stop_timer, server->loop, stop_late, server);
-    io_timer_start_in_us(&server->stop_timer, STOP_US);
+    io_timer_start_in_us(&server->stop_timer, IO_STOP_US);
     for (struct conn *conn = server->conns; conn != NULL; conn = conn->next) {
         if (conn->http1 != NULL) {
             http1_stop(conn->http1);

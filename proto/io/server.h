@@ -16,8 +16,8 @@ struct io_server_options {
     struct io_tls *tls;                 /* NULL: plain */
     const struct io_http_handler *http; /* NULL: every HTTP/1.1 request is answered 404 */
     const struct io_grpc_handler *grpc; /* NULL: HTTP/1.1 only */
-    size_t body_max;                    /* bytes of an HTTP/1.1 body; 0: 2 MiB */
-    uint32_t connections_max;           /* 0: 1024; above, new ones are closed */
+    size_t body_max;                    /* bytes of an HTTP/1.1 body; 0: IO_HTTP_BODY */
+    uint32_t connections_max;           /* 0: IO_CONNECTIONS_MAX; above, new ones are closed */
 };
 
 /* Listens. Handlers are copied. Errors and why as io_listen. */

@@ -10,16 +10,10 @@
 
 #include "base/assert.h"
 #include "proto/io/headers.h"
+#include "proto/io/limits.h"
 #include "proto/io/server.h"
 
-#define SERVER_BODY_DEFAULT ((size_t)2 << 20)
-#define SERVER_QUEUE_MAX ((size_t)16 << 20) /* bytes waiting for one connection */
-#define SERVER_STREAM_QUEUE \
-    ((size_t)1 << 20) /* bytes waiting for one stream or streamed answer \
-                       */
-#define SERVER_PARTIAL_MAX \
-    ((size_t)64 << 20) /* bytes of requests that are not complete, all together */
-#define SERVER_CALL_BUCKETS 256
+#define SERVER_CALL_BUCKETS 1024
 
 struct http1;
 struct h2;
@@ -46,7 +40,8 @@ struct io_server {
     struct conn *conns;
     uint32_t conns_count;
     uint64_t last_call_id;
-    size_t partial_bytes; /* see SERVER_PARTIAL_MAX */
+    size_t partial_bytes; /* see IO_SERVER_PARTIAL */
+    size_t answer_bytes;  /* see IO_SERVER_ANSWERS */
     struct io_grpc_call *buckets[SERVER_CALL_BUCKETS];
     void (*stopped)(void *ctx);
     void *stopped_ctx;

@@ -626,7 +626,7 @@ static void rules_of_grpc(void **state)
     assert_int_equal(place.deadlines, 1);
     raw_expect("/test/Echo", "grpc-timeout", "soon", one, "grpc-status=13");
     raw_expect("/test/Never", "grpc-timeout", "1n", one, "grpc-status=4");
-    raw_expect("/nobody/Knows", "te", "trailers", one, "grpc-message=unknown method /nobody/Knows");
+    raw_expect("/nobody/Knows", "te", "trailers", one, "grpc-message=unknown service nobody");
     raw_expect("/test/Fail", "te", "trailers", one, "grpc-message=no such thing: 50%25 %C3%A9%0A");
     raw_expect("/stream/Echo", "te", "trailers", SLICE_LIT("\0\0\0\0\1a\0\0\0\0\2bb"),
                "grpc-status=0");
