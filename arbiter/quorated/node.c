@@ -16,6 +16,7 @@
 
 #include "arbiter/api/databases.h"
 #include "arbiter/driver.h"
+#include "arbiter/quorated/clients.h"
 #include "arbiter/quorated/join.h"
 #include "arbiter/quorated/machine.h"
 #include "arbiter/quorated/members.h"
@@ -49,6 +50,7 @@ struct quorated {
     struct arb_driver *arbiter;
     struct arb_api *databases;
     struct api *api;
+    struct quorated_clients clients;
     struct quorated_pages pages;
     struct io_server *server;
     struct io_server *metrics;
@@ -250,7 +252,20 @@ static void service_restored(void *user, int64_t revision)
 {
     struct quorated *q = user;
     IO_LOG_NOTICE("store", "restored", io_i64("revision", revision));
+    quorated_clients_restored(&q->clients);
     load_records(q);
+}
+
+static void service_revised(void *user, int64_t revision)
+{
+    struct quorated *q = user;
+    quorated_clients_revised(&q->clients, revision);
+}
+
+static void service_auth_changed(void *user, const struct kv_auth_event *event)
+{
+    struct quorated *q = user;
+    quorated_clients_auth_changed(&q->clients, event);
 }
 
 static void raft_started(void *ctx, int status)
@@ -266,6 +281,7 @@ static void raft_started(void *ctx, int status)
         return;
     }
     load_records(q);
+    quorated_clients_restored(&q->clients);
     quorated_members_changed(&q->membership);
     IO_LOG_NOTICE("quorated", "started", io_name("name", &q->settings->name),
                   io_hex("id", q->ids.node_id), io_hex("cluster", q->ids.cluster_id),
@@ -356,6 +372,8 @@ static int open_service(struct quorated *q)
         .restore_known = service_restore_known,
         .role_changed = service_role_changed,
         .restored = service_restored,
+        .revised = service_revised,
+        .auth_changed = service_auth_changed,
     };
     return kv_service_open(&options, &q->service);
 }
@@ -435,6 +453,14 @@ static int open_servers(struct quorated *q)
     if (api_open(&api, &q->api) != 0) {
         return -1;
     }
+    const struct quorated_clients_options clients = {.service = q->service,
+                                                     .registry = api_registry(q->api),
+                                                     .store = quorated_stores_state(&q->stores),
+                                                     .loop = q->loop,
+                                                     .seed = q->life};
+    if (quorated_clients_open(&q->clients, &clients) != 0) {
+        return -1;
+    }
     const struct io_grpc_handler grpc = api_grpc(q->api);
     const struct io_http_handler http = api_http(q->api);
     struct io_server_options options = {
@@ -466,6 +492,7 @@ static void service_time(void *ctx)
     struct quorated *q = ctx;
     kv_service_tick(q->service, io_now());
     api_tick(q->api, io_now());
+    quorated_clients_tick(&q->clients, io_now());
     quorated_members_tick(&q->membership);
     io_timer_start_in_us(&q->service_timer, SERVICE_TICK_US);
 }
@@ -634,6 +661,7 @@ static void close_all(struct quorated *q)
     if (q->service != NULL) {
         kv_service_close(q->service);
     }
+    quorated_clients_close(&q->clients);
     q->api = api_close(q->api);
     q->node = raft_node_destroy(q->node);
     q->links = io_links_free(q->links);
