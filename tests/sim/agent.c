@@ -205,7 +205,7 @@ static void config_of(struct member *m, struct agt_config *config)
 void agent_start(struct member *m)
 {
     struct world *w = m->world;
-    struct agt_driver_options options = {.nodes_count = (uint8_t)w->setup.nodes};
+    struct agt_driver_options options = {.nodes_count = (uint8_t)w->setup.slots};
     config_of(m, &options.config);
     options.ports = (struct agt_ports){
         .net = {m, net_port_send},
@@ -218,7 +218,7 @@ void agent_start(struct member *m)
         .wake = port_wake,
         .log = port_log,
     };
-    for (unsigned i = 0; i < w->setup.nodes; i++) {
+    for (unsigned i = 0; i < w->setup.slots; i++) {
         options.nodes[i] = i + 1;
     }
     if (m->saved_len > 0) {

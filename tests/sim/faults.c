@@ -35,7 +35,7 @@ static unsigned draw_node(struct world *w)
     struct base_rand *r = &w->faults->rand;
     int leader = nodes_leader(w);
     bool is_leader = chance(r, 550000);
-    unsigned node = (unsigned)draw(r, 0, w->setup.nodes - 1);
+    unsigned node = (unsigned)draw(r, 0, w->setup.slots - 1);
     return is_leader && leader >= 0 ? (unsigned)leader : node;
 }
 
@@ -84,10 +84,10 @@ static void isolate_node(struct world *w, unsigned node, int64_t for_us, bool is
 
 static void quorum_lost(struct world *w, int64_t for_us)
 {
-    unsigned from = draw_node(w), count = w->setup.nodes / 2 + 1;
+    unsigned from = draw_node(w), count = w->setup.slots / 2 + 1;
     fault_bit(w, FAULT_QUORUM_LOST, from, count, for_us);
     for (unsigned i = 0; i < count; i++) {
-        unsigned node = (from + i) % w->setup.nodes;
+        unsigned node = (from + i) % w->setup.slots;
         if (chance(&w->faults->rand, 500000)) {
             isolate_node(w, node, for_us, false);
         } else if (node_process(w, node)->is_up) {
@@ -118,6 +118,18 @@ static void slow_links(struct world *w, int64_t for_us)
     }
 }
 
+/* One of a node's disks, or both. */
+static void hang_disks(struct world *w, unsigned node, int64_t for_us)
+{
+    int64_t which = draw(&w->faults->rand, 0, 3);
+    if (which != 1) {
+        disk_hang_until(node_log(w, node), w->now_us + for_us);
+    }
+    if (which != 2) {
+        disk_hang_until(node_state(w, node), w->now_us + for_us);
+    }
+}
+
 /* Leadership goes away and comes back while the others' disks stall: what lies in a log is then
  * uncertain. */
 static void leader_flip(struct world *w)
@@ -128,9 +140,9 @@ static void leader_flip(struct world *w)
         return;
     }
     fault_bit(w, FAULT_LEADER_FLIP, (unsigned)leader, 0, 0);
-    for (unsigned i = 0; i < w->setup.nodes; i++) {
+    for (unsigned i = 0; i < w->setup.slots; i++) {
         if (i != (unsigned)leader) {
-            disk_hang_until(node_disk(w, i), w->now_us + draw(r, 40 * MS, 300 * MS));
+            hang_disks(w, i, draw(r, 40 * MS, 300 * MS));
         }
     }
     process_pause(w, node_process(w, (unsigned)leader), draw(r, 100 * MS, 900 * MS));
@@ -139,7 +151,7 @@ static void leader_flip(struct world *w)
 static void strike_quorum(struct world *w, enum fault_kind kind)
 {
     struct base_rand *r = &w->faults->rand;
-    unsigned node = draw_node(w), other = (unsigned)draw(r, 0, w->setup.nodes - 1);
+    unsigned node = draw_node(w), other = (unsigned)draw(r, 0, w->setup.slots - 1);
     int64_t for_us =
         chance(r, 700000) ? draw(r, 100 * MS, 2 * SECOND) : draw(r, SECOND, 9 * SECOND);
     bool is_held = chance(r, 500000);
@@ -167,11 +179,11 @@ static void strike_quorum(struct world *w, enum fault_kind kind)
         break;
     case FAULT_DISK_HANG:
         fault_bit(w, kind, node, 0, for_us);
-        disk_hang_until(node_disk(w, node), w->now_us + for_us);
+        hang_disks(w, node, for_us);
         break;
     case FAULT_DISK_FAIL:
         fault_bit(w, kind, node, 0, 0);
-        disk_fail_next_sync(node_disk(w, node));
+        disk_fail_next_sync(chance(r, 500000) ? node_log(w, node) : node_state(w, node));
         break;
     case FAULT_RESET:
         reset_links(w);
@@ -183,7 +195,7 @@ static void strike_quorum(struct world *w, enum fault_kind kind)
         leader_flip(w);
         break;
     case FAULT_ROLLING:
-        for (unsigned i = 0; i < w->setup.nodes; i++) {
+        for (unsigned i = 0; i < w->setup.slots; i++) {
             crash_node(w, kind, i, draw(r, 50 * MS, SECOND));
         }
         break;
@@ -201,9 +213,10 @@ static void heal(void *ctx, uint64_t number, struct slice bytes)
     net_heal_all(w);
     w->setup.is_vote_crash = false;
     w->setup.loss_ppm = w->setup.double_ppm = w->setup.late_ppm = 0;
-    for (unsigned i = 0; i < w->setup.nodes; i++) {
+    for (unsigned i = 0; i < w->setup.slots; i++) {
         process_thaw(w, node_process(w, i), STOPPED_BY_FAULT);
-        disk_hang_until(node_disk(w, i), 0);
+        disk_hang_until(node_log(w, i), 0);
+        disk_hang_until(node_state(w, i), 0);
         start_node(w, i, SLICE_EMPTY);
     }
     faults_db_heal(w);

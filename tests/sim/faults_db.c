@@ -129,7 +129,7 @@ static void cut_agent(struct world *w, unsigned member, int64_t for_us, bool is_
     bool is_out = chance(rand_of(w), 500000), is_all = chance(rand_of(w), 700000);
     bool is_held = chance(rand_of(w), 500000);
     fault_bit(w, is_one_way ? FAULT_AGENT_CUT_ONE_WAY : FAULT_AGENT_CUT, member, is_out, for_us);
-    for (unsigned i = 0; i < w->setup.nodes; i++) {
+    for (unsigned i = 0; i < w->setup.slots; i++) {
         if (!is_all && chance(rand_of(w), 500000)) {
             continue;
         }
@@ -155,7 +155,7 @@ static void isolate(struct world *w, unsigned member, int64_t for_us)
 {
     fault_bit(w, FAULT_HOST_ISOLATE, member, 0, for_us);
     cut_replication(w, member, for_us, false);
-    for (unsigned i = 0; i < w->setup.nodes; i++) {
+    for (unsigned i = 0; i < w->setup.slots; i++) {
         fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, for_us, false);
     }
 }
@@ -163,11 +163,11 @@ static void isolate(struct world *w, unsigned member, int64_t for_us)
 /* One quorum node and one host are together, and away from all others. */
 static void split(struct world *w, unsigned member, int64_t for_us)
 {
-    unsigned node = (unsigned)draw(rand_of(w), 0, w->setup.nodes - 1);
+    unsigned node = (unsigned)draw(rand_of(w), 0, w->setup.slots - 1);
     int leader = nodes_leader(w);
     node = leader >= 0 && chance(rand_of(w), 700000) ? (unsigned)leader : node;
     fault_bit(w, FAULT_SPLIT, member, node, for_us);
-    for (unsigned i = 0; i < w->setup.nodes; i++) {
+    for (unsigned i = 0; i < w->setup.slots; i++) {
         if (i != node) {
             fault_cut_both(w, ADDRESS_NODE + node, ADDRESS_NODE + i, for_us, false);
             fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, for_us, false);

@@ -16,6 +16,7 @@
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/sql_load.h"
 #include "tests/sim/truth.h"
 
@@ -70,6 +71,8 @@ static void draw_setup(struct world *w, const struct options *o)
     s->election_max_ms = !s->is_calm && chance(&r, 300000) ? 265 : 500; /* narrow: split votes */
     s->is_vote_crash = !s->is_calm && chance(&r, 300000);
     s->is_standstill = !s->is_async && chance(&r, 150000);
+    s->is_changing = s->nodes > 1 && chance(&r, 400000);
+    s->slots = s->is_changing ? s->nodes + 2 : s->nodes;
 }
 
 static void check_logs(void *ctx, uint64_t number, struct slice bytes)
@@ -108,6 +111,7 @@ static void world_open(struct world *w, const struct options *o)
     kv_load_open(w);
     sql_load_open(w);
     faults_open(w);
+    operator_open(w);
     world_at(w, SECOND, NULL, check_logs, w);
 }
 
@@ -118,6 +122,7 @@ static void world_close(struct world *w)
     nodes_close(w);
     members_close(w);
     faults_close(w);
+    operator_close(w);
     truth_close(w);
     net_close(w);
     world_free_events(w);
@@ -188,6 +193,9 @@ static void print_sums(const struct sums *s)
     printf("database writes: %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64
            " unknown; %" PRIu64 " failovers, %" PRIu64 " hand-overs, %" PRIu64 " returns\n",
            t->sql_acked, t->sql_fail, t->sql_unknown, t->failovers, t->handovers, t->reopened);
+    printf("quorum: %" PRIu64 " changes of members, %" PRIu64 " images installed, %" PRIu64
+           " hand-overs of leadership\n",
+           t->changes, t->images, t->transfers);
     printf("faults that bit:");
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         if (s->bit[i] > 0) {
@@ -204,6 +212,8 @@ static int check_sums(const struct sums *s)
     uint64_t unknown_percent = t->kv_unknown * 100 / (t->kv_ok + t->kv_fail + t->kv_unknown + 1);
     bool is_enough = t->kv_ok >= 500 * s->seeds && t->sql_acked >= 200 * s->seeds &&
                      t->failovers >= s->seeds && unknown_percent < 2;
+    is_enough = is_enough && t->changes >= s->seeds && t->images >= s->seeds / 2 &&
+                t->transfers >= s->seeds / 10;
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         is_enough = is_enough && s->bit[i] >= s->seeds / 20;
     }

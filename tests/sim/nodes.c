@@ -34,7 +34,10 @@ struct node {
     struct process process;
     struct host_clock clock;
     struct base_rand rand;
-    struct disk *disk;
+    struct disk *log;
+    struct disk *state;
+    uint64_t id; /* 0: nobody has this place */
+    bool is_founder;
     struct raft_node *raft;
     struct kv_service *service;
     struct arb_driver *driver;
@@ -135,6 +138,34 @@ static void machine_role_changed(void *ctx)
     truth_role(n->world, n->index, &status);
     if (n->inner.role_changed != NULL) {
         n->inner.role_changed(n->inner.ctx);
+    }
+}
+
+static void machine_members_changed(void *ctx)
+{
+    struct node *n = ctx;
+    truth_members(n->world, n->index);
+    if (n->inner.members_changed != NULL) {
+        n->inner.members_changed(n->inner.ctx);
+    }
+}
+
+static void machine_restored(void *ctx, uint64_t index)
+{
+    struct node *n = ctx;
+    n->world->tally.images++;
+    trace(n->world, TRACE_IMAGE, n->index, index, 0, 0);
+    truth_restored(n->world, n->index, index);
+    if (n->inner.restored != NULL) {
+        n->inner.restored(n->inner.ctx, index);
+    }
+}
+
+static void machine_changed(void *ctx, uint64_t cookie, int status)
+{
+    struct node *n = ctx;
+    if (n->inner.changed != NULL) {
+        n->inner.changed(n->inner.ctx, cookie, status);
     }
 }
 
@@ -290,6 +321,37 @@ static void report(struct node *n, unsigned from, struct slice payload)
     }
 }
 
+uint64_t node_id(struct world *w, unsigned node)
+{
+    return get(w, node)->id;
+}
+
+unsigned node_of(struct world *w, uint64_t id)
+{
+    unsigned node = 0;
+    while (node < NODES_MAX && (id == 0 || get(w, node)->id != id)) {
+        node++;
+    }
+    return node;
+}
+
+const char *node_url(unsigned node)
+{
+    static const char *const urls[NODES_MAX] = {"http://n1:1", "http://n2:1", "http://n3:1",
+                                                "http://n4:1", "http://n5:1", "http://n6:1",
+                                                "http://n7:1"};
+    return urls[node];
+}
+
+enum kv_error node_ask(struct world *w, unsigned node, struct kv_call *call)
+{
+    struct node *n = get(w, node);
+    call->deadline = base_mono_add_us(clock_now(&n->clock), 3 * SECOND);
+    enum kv_error error = kv_service_submit(n->service, call);
+    rearm(n);
+    return error;
+}
+
 static void arrive(void *ctx, unsigned from, struct slice payload)
 {
     struct node *n = ctx;
@@ -298,13 +360,14 @@ static void arrive(void *ctx, unsigned from, struct slice payload)
         return;
     }
     if (type == NET_FRAME_RAFT) {
-        int rc = raft_node_receive(n->raft, from - ADDRESS_NODE + 1, payload);
-        if (rc == BASE_E_PROTO || rc == BASE_E_DENIED) {
+        int rc = raft_node_receive(n->raft, node_id(n->world, from - ADDRESS_NODE), payload);
+        bool is_strange = rc == BASE_E_DENIED && n->world->setup.is_changing;
+        if (rc == BASE_E_PROTO || (rc == BASE_E_DENIED && !is_strange)) {
             world_fail(n->world, INVARIANT_NO_CRASH, "node %u refuses a frame of node %u: %s",
                        n->index, from, base_error_text(rc));
         }
     } else if (type == NET_FRAME_KV) {
-        kv_service_receive(n->service, from - ADDRESS_NODE + 1, payload);
+        kv_service_receive(n->service, node_id(n->world, from - ADDRESS_NODE), payload);
     } else if (type == NET_FRAME_REPORT) {
         report(n, from, payload);
     } else if (type == FRAME_REQUEST) {
@@ -329,7 +392,9 @@ static bool port_send(void *ctx, uint64_t link, struct slice payload)
         world_at_with(n->world, n->world->now_us + draw(&n->rand, 0, 300), &n->process, die_of_vote,
                       n, 3, SLICE_EMPTY);
     }
-    return net_send(n->world, ADDRESS_NODE + n->index, (unsigned)link - 1 + ADDRESS_NODE, payload);
+    unsigned to = node_of(n->world, link);
+    return to < NODES_MAX &&
+           net_send(n->world, ADDRESS_NODE + n->index, ADDRESS_NODE + to, payload);
 }
 
 /* --- life --- */
@@ -385,10 +450,11 @@ static void open_driver(struct node *n)
 static void open_service(struct node *n)
 {
     struct kv_service_options options = {
-        .store = disk_port(n->disk),
+        .store = disk_port(n->state),
         .net = {n, port_send},
+        .clock = clock_port_of(&n->clock),
         .cluster_id = SIM_CLUSTER_ID,
-        .member_id = n->index + 1,
+        .member_id = n->id,
         .life = n->process.life + 1,
         .quota_bytes = UINT64_C(1) << 30,
         .version = SLICE_LIT("3.4.23"),
@@ -408,15 +474,20 @@ static void open_raft(struct node *n)
     const struct setup *s = &n->world->setup;
     struct raft_node_config config = {
         .cluster_id = SIM_CLUSTER_ID,
-        .id = n->index + 1,
+        .id = n->id,
         .members = n->world->nodes->members,
-        .member_count = s->nodes,
+        .member_count = n->is_founder ? s->nodes : 0,
+        .log_keep_entries = s->is_changing ? 40 : 0,
+        .snapshot_chunk_bytes = s->is_changing ? 4096 : 0,
         .election_min_ms = s->election_min_ms,
         .election_max_ms = s->election_max_ms,
         .seed = base_rand_next(&n->rand),
     };
-    struct raft_node_ports ports = {
-        .store = disk_port(n->disk), .net = {n, port_send}, .clock = clock_port_of(&n->clock)};
+    struct raft_node_ports ports = {.log = disk_port(n->log),
+                                    .store = disk_port(n->state),
+                                    .snapshot = disk_snapshot_port(n->state),
+                                    .net = {n, port_send},
+                                    .clock = clock_port_of(&n->clock)};
     struct raft_machine machine = {
         .ctx = n,
         .apply = machine_apply,
@@ -425,6 +496,9 @@ static void open_raft(struct node *n)
         .read_ready = machine_read_ready,
         .role_changed = machine_role_changed,
         .started = machine_started,
+        .members_changed = machine_members_changed,
+        .restored = machine_restored,
+        .changed = machine_changed,
         .halted = machine_halted,
     };
     if (raft_node_create(&config, &ports, &machine, &n->raft) != 0) {
@@ -435,6 +509,9 @@ static void open_raft(struct node *n)
 void node_start(struct world *w, unsigned node)
 {
     struct node *n = get(w, node);
+    if (n->id == 0) {
+        return;
+    }
     process_start(&n->process);
     n->is_started = n->is_dying = false;
     n->wake_at_us = INT64_MAX;
@@ -451,7 +528,8 @@ void node_start(struct world *w, unsigned node)
 
 static void drop(struct node *n)
 {
-    disk_crash(n->disk);
+    disk_crash(n->log);
+    disk_crash(n->state);
     kv_service_close(n->service);
     n->service = NULL;
     n->driver = arb_driver_close(n->driver);
@@ -470,23 +548,45 @@ void node_crash(struct world *w, unsigned node, unsigned why)
     drop(n);
 }
 
+/* One of those that the quorum begins with. */
+static void found(struct world *w, unsigned node)
+{
+    struct raft_member *member = &w->nodes->members[node];
+    char name[2] = {(char)('a' + node), 0};
+    get(w, node)->is_founder = true;
+    get(w, node)->id = member->id = node + 1;
+    member->peer_url = base_text_from(slice_from_text(node_url(node)));
+    BASE_ASSERT(base_name_from_text(name, &member->name) == 0);
+}
+
+void node_replace(struct world *w, unsigned node, uint64_t id)
+{
+    struct node *n = get(w, node);
+    BASE_ASSERT(!n->process.is_up);
+    disk_wipe(n->log);
+    disk_wipe(n->state);
+    n->id = id;
+    n->is_founder = false;
+    truth_wiped(w, node);
+}
+
 void nodes_open(struct world *w)
 {
     w->nodes = must_alloc(1, sizeof(*w->nodes));
-    for (unsigned i = 0; i < w->setup.nodes; i++) {
+    for (unsigned i = 0; i < w->setup.slots; i++) {
         struct node *n = get(w, i);
-        struct raft_member *member = &w->nodes->members[i];
         n->world = w;
         n->index = i;
         n->rand = world_stream(w, STREAM_NODE, i);
         n->clock = (struct host_clock){w, draw(&n->rand, 0, 1000000 * SECOND),
                                        draw(&n->rand, -9900, 9900), 0, 0};
         n->process.clock = &n->clock;
-        n->disk = disk_open(w, i, &n->process, after_disk, n);
-        member->id = i + 1;
-        char name[2] = {(char)('a' + i), 0};
-        BASE_ASSERT(base_name_from_text(name, &member->name) == 0);
+        n->log = disk_open(w, i, &n->process, after_disk, n, false);
+        n->state = disk_open(w, i, &n->process, after_disk, n, true);
         net_listen(w, ADDRESS_NODE + i, &n->process, arrive, n);
+        if (i < w->setup.nodes) {
+            found(w, i);
+        }
     }
     for (unsigned i = 0; i < w->setup.nodes; i++) {
         node_start(w, i);
@@ -495,13 +595,14 @@ void nodes_open(struct world *w)
 
 void nodes_close(struct world *w)
 {
-    for (unsigned i = 0; i < w->setup.nodes; i++) {
+    for (unsigned i = 0; i < w->setup.slots; i++) {
         struct node *n = get(w, i);
         if (n->process.is_up) {
             process_stop(&n->process);
             drop(n);
         }
-        disk_close(n->disk);
+        disk_close(n->log);
+        disk_close(n->state);
     }
     free(w->nodes);
     w->nodes = NULL;
@@ -512,9 +613,14 @@ struct process *node_process(struct world *w, unsigned node)
     return &get(w, node)->process;
 }
 
-struct disk *node_disk(struct world *w, unsigned node)
+struct disk *node_log(struct world *w, unsigned node)
 {
-    return get(w, node)->disk;
+    return get(w, node)->log;
+}
+
+struct disk *node_state(struct world *w, unsigned node)
+{
+    return get(w, node)->state;
 }
 
 struct raft_node *node_raft(struct world *w, unsigned node)
@@ -544,7 +650,7 @@ int nodes_leader(struct world *w)
 {
     int best = -1;
     uint64_t best_term = 0;
-    for (unsigned i = 0; i < w->setup.nodes; i++) {
+    for (unsigned i = 0; i < w->setup.slots; i++) {
         struct raft_node_status status;
         if (node_raft(w, i) == NULL) {
             continue;

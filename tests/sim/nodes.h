@@ -9,6 +9,7 @@
 #ifndef QUORATE_TESTS_SIM_NODES_H
 #define QUORATE_TESTS_SIM_NODES_H
 
+#include "kv/service.h"
 #include "raft/node.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/world.h"
@@ -25,7 +26,19 @@ void node_start(struct world *w, unsigned node);
 /* Dies at once: kill -9 or power loss. */
 void node_crash(struct world *w, unsigned node, unsigned why);
 struct process *node_process(struct world *w, unsigned node);
-struct disk *node_disk(struct world *w, unsigned node);
+struct disk *node_log(struct world *w, unsigned node);
+struct disk *node_state(struct world *w, unsigned node);
+/* Id of the node in this place; 0: none. And the place of an id, or NODES_MAX. */
+uint64_t node_id(struct world *w, unsigned node);
+unsigned node_of(struct world *w, uint64_t id);
+/* What stands in that place is gone for good, with its disks; `id` (0: nobody) has it from now on,
+ * with empty disks, and learns from the others who belongs to the quorum. The process must be down.
+ */
+void node_replace(struct world *w, unsigned node, uint64_t id);
+/* Peer URL of a place, as a text that stays. */
+const char *node_url(unsigned node);
+/* A request of an operator to the node in that place; KV_OK: done will be called. */
+enum kv_error node_ask(struct world *w, unsigned node, struct kv_call *call);
 struct raft_node *node_raft(struct world *w, unsigned node); /* NULL when down */
 /* An operator asks the leader for a switchover to anybody; BASE_E_* when refused. */
 int nodes_switchover(struct world *w);

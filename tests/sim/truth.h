@@ -18,6 +18,9 @@
 #define INVARIANT_ONE_VOTE "one-vote-a-term"
 #define INVARIANT_LOG_MATCHING "log-matching"
 #define INVARIANT_STATE_MACHINE "state-machine-equality"
+#define INVARIANT_QUORUM "quorum-of-the-configuration"
+#define INVARIANT_ONE_CHANGE "one-change-at-a-time"
+#define INVARIANT_IMAGE "image-equals-state"
 #define INVARIANT_LINEARIZABLE "linearizable-kv"
 #define INVARIANT_ONE_WRITER "one-writer"
 #define INVARIANT_EPOCH_AFTER_LEASE "epoch-after-lease"
@@ -43,6 +46,11 @@ bool truth_raft_frame(struct world *w, unsigned from, struct slice payload);
 void truth_started(struct world *w, unsigned node, uint64_t applied_index);
 void truth_apply(struct world *w, unsigned node, const struct raft_applied *entry);
 void truth_logs(struct world *w);
+/* The node's configuration, or its part, may have changed. */
+void truth_members(struct world *w, unsigned node);
+/* An image was installed; the disks of a place were taken away. */
+void truth_restored(struct world *w, unsigned node, uint64_t applied_index);
+void truth_wiped(struct world *w, unsigned node);
 
 /* Record and lease */
 void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swapped);

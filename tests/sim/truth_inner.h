@@ -5,6 +5,7 @@
 
 #include "proto/msg/agent.h"
 #include "proto/wire/arena.h"
+#include "raft/core/types.h"
 #include "tests/sim/world.h"
 
 /* A commit that some client was told is safe. */
@@ -28,8 +29,20 @@ struct truth_epoch {
     struct msg_record record;
 };
 
+#define TRUTH_IDS_MAX 200     /* of quorum nodes, over a whole run */
+#define TRUTH_STATE_EVERY 256 /* entries between two looks at the whole state */
+
 struct truth {
-    uint8_t *leaders; /* by term: node + 1 */
+    uint64_t ids[TRUTH_IDS_MAX];
+    size_t ids_count;
+    struct raft_configuration led[NODES_MAX]; /* the last one that this node had as a leader; index
+                                                 and count 0: it did not lead */
+    uint64_t led_term[NODES_MAX];
+    uint64_t
+        *states; /* by index / TRUTH_STATE_EVERY: hash of the state before that entry, 0 none */
+    size_t states_cap;
+    uint64_t committed; /* highest entry whose quorum was looked at */
+    uint8_t *leaders;   /* by term: node + 1 */
     size_t leaders_cap;
     uint8_t *votes; /* by (term, voter): candidate */
     size_t votes_cap;
@@ -50,5 +63,10 @@ struct truth {
     struct wire_arena arena;
     _Alignas(16) uint8_t arena_bytes[1 << 20];
 };
+
+/* truth_members.c, called by truth_raft.c. */
+struct raft_applied;
+void truth_committed(struct world *w, unsigned node, const struct raft_applied *entry);
+void truth_image(struct world *w, unsigned node, uint64_t index);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/crc32c.h"
 #include "proto/port_net.h"
 #include "proto/wire/raft.h"
@@ -26,6 +27,7 @@ void truth_close(struct world *w)
     free(w->truth->votes);
     free(w->truth->entries);
     free(w->truth->epochs);
+    free(w->truth->states);
     free(w->truth->acked);
     free(w->truth);
     w->truth = NULL;
@@ -37,6 +39,7 @@ void truth_role(struct world *w, unsigned node, const struct raft_node_status *s
 {
     struct truth *t = w->truth;
     trace(w, TRACE_ROLE, node, status->role, status->term, status->commit_index);
+    truth_members(w, node);
     if (status->role != RAFT_LEADER) {
         return;
     }
@@ -56,19 +59,34 @@ void truth_role(struct world *w, unsigned node, const struct raft_node_status *s
 
 /* --- R2 --- */
 
-static void vote_given(struct world *w, uint64_t voter, uint64_t term, uint64_t candidate)
+/* Small numbers for ids, from 1 on: those of members that were added are random. */
+static uint8_t number_of(struct world *w, uint64_t id)
 {
     struct truth *t = w->truth;
-    size_t index = (size_t)(term * (NODES_MAX + 1) + voter);
+    for (size_t i = 0; i < t->ids_count; i++) {
+        if (t->ids[i] == id) {
+            return (uint8_t)(i + 1);
+        }
+    }
+    BASE_ASSERT(t->ids_count < TRUTH_IDS_MAX);
+    t->ids[t->ids_count++] = id;
+    return (uint8_t)t->ids_count;
+}
+
+static void vote_given(struct world *w, uint64_t voter_id, uint64_t term, uint64_t candidate_id)
+{
+    struct truth *t = w->truth;
+    uint8_t voter = number_of(w, voter_id), candidate = number_of(w, candidate_id);
+    size_t index = (size_t)term * (TRUTH_IDS_MAX + 1) + voter;
     size_t had = t->votes_cap;
     t->votes = must_grow(t->votes, &t->votes_cap, index + 1, sizeof(*t->votes));
     memset(t->votes + had, 0, (t->votes_cap - had) * sizeof(*t->votes));
     if (t->votes[index] == 0) {
-        t->votes[index] = (uint8_t)candidate;
+        t->votes[index] = candidate;
     } else if (t->votes[index] != candidate) {
-        world_fail(w, INVARIANT_ONE_VOTE, "node %lu voted for %u and for %lu in term %lu",
-                   (unsigned long)voter, t->votes[index], (unsigned long)candidate,
-                   (unsigned long)term);
+        world_fail(w, INVARIANT_ONE_VOTE, "node %lx voted for %lx and for %lx in term %lu",
+                   (unsigned long)voter_id, (unsigned long)t->ids[t->votes[index] - 1],
+                   (unsigned long)candidate_id, (unsigned long)term);
     }
 }
 
@@ -91,30 +109,37 @@ bool truth_raft_frame(struct world *w, unsigned from, struct slice payload)
 
 /* --- R3 --- */
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What is compacted away on one side cannot be compared any more; it was before. */
 static void logs_match(struct world *w, unsigned a, unsigned b)
 {
     const struct raft_core *one = raft_node_core(node_raft(w, a)),
                            *two = raft_node_core(node_raft(w, b));
-    uint64_t last = raft_core_last_index(one) < raft_core_last_index(two)
-                        ? raft_core_last_index(one)
-                        : raft_core_last_index(two);
+    uint64_t last = least(raft_core_last_index(one), raft_core_last_index(two));
+    uint64_t first = raft_core_first_index(one) > raft_core_first_index(two)
+                         ? raft_core_first_index(one)
+                         : raft_core_first_index(two);
     uint64_t *seen = &w->truth->matched[a][b];
     if (last < *seen) {
         *seen = 0;
     }
-    while (last > 0 && raft_core_log_term(one, last) != raft_core_log_term(two, last)) {
+    while (last >= first && raft_core_log_term(one, last) != raft_core_log_term(two, last)) {
         last--;
     }
-    for (uint64_t i = last; i > *seen; i--) {
+    for (uint64_t i = last; i > *seen && i >= first; i--) {
         if (raft_core_log_term(one, i) != raft_core_log_term(two, i)) {
             world_fail(w, INVARIANT_LOG_MATCHING,
                        "logs of nodes %u and %u agree at %lu and differ at %lu", a, b,
                        (unsigned long)last, (unsigned long)i);
         }
     }
-    uint64_t safe = raft_core_commit(one) < raft_core_commit(two) ? raft_core_commit(one)
-                                                                  : raft_core_commit(two);
-    if (last < safe) {
+    uint64_t safe = least(raft_core_commit(one), raft_core_commit(two));
+    safe = least(safe, least(raft_core_last_index(one), raft_core_last_index(two)));
+    if (last < safe && safe >= first) {
         world_fail(w, INVARIANT_LOG_MATCHING,
                    "nodes %u and %u have both committed %lu and differ at %lu", a, b,
                    (unsigned long)safe, (unsigned long)last + 1);
@@ -124,7 +149,7 @@ static void logs_match(struct world *w, unsigned a, unsigned b)
 
 void truth_logs(struct world *w)
 {
-    for (unsigned a = 0; a < w->setup.nodes; a++) {
+    for (unsigned a = 0; a < w->setup.slots; a++) {
         for (unsigned b = 0; b < a; b++) {
             if (node_raft(w, a) != NULL && node_raft(w, b) != NULL) {
                 logs_match(w, a, b);
@@ -148,6 +173,17 @@ void truth_started(struct world *w, unsigned node, uint64_t applied_index)
     for (unsigned other = 0; other < NODES_MAX; other++) {
         w->truth->matched[node][other] = w->truth->matched[other][node] = 0;
     }
+}
+
+void truth_restored(struct world *w, unsigned node, uint64_t applied_index)
+{
+    truth_started(w, node, applied_index);
+    truth_image(w, node, applied_index);
+}
+
+void truth_wiped(struct world *w, unsigned node)
+{
+    truth_started(w, node, 0);
 }
 
 void truth_apply(struct world *w, unsigned node, const struct raft_applied *entry)
@@ -177,4 +213,5 @@ void truth_apply(struct world *w, unsigned node, const struct raft_applied *entr
                    (unsigned long)entry->index);
     }
     t->applied[node] = entry->index;
+    truth_committed(w, node, entry);
 }

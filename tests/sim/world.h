@@ -21,7 +21,7 @@
 #define MS BASE_US_PER_MS
 #define SECOND BASE_US_PER_S
 
-#define NODES_MAX 5
+#define NODES_MAX 7
 #define MEMBERS_MAX 5
 #define KV_CLIENTS_MAX 6
 #define SQL_CLIENTS_MAX 3
@@ -46,6 +46,7 @@ enum stream {
     STREAM_KV_CLIENT,
     STREAM_SQL_CLIENT,
     STREAM_ARBITER,
+    STREAM_OPERATOR,
 };
 
 /* One line per kind of trace record: name, and what its four numbers are. */
@@ -61,6 +62,8 @@ enum stream {
     X(ROLE, "role", "node", "role", "term", "commit") \
     X(APPLY, "apply", "node", "index", "term", "hash") \
     X(SYNC, "disk sync", "node", "jobs", "-", "-") \
+    X(IMAGE, "image", "node", "index", "-", "-") \
+    X(CHANGE, "members", "node", "index", "count", "voters") \
     X(KV_CALL, "kv call", "client", "op", "key", "node") \
     X(KV_END, "kv end", "client", "op", "status", "revision") \
     X(EPOCH, "EPOCH", "epoch", "holder", "revision", "voters") \
@@ -130,12 +133,17 @@ struct tally {
     uint64_t failovers;
     uint64_t handovers;
     uint64_t reopened;
+    uint64_t images;  /* installed */
+    uint64_t changes; /* of the quorum's members, committed */
+    uint64_t transfers;
     uint64_t simulated_us;
 };
 
 /* How the database cluster of this seed is set, and how wild the world is. */
 struct setup {
-    unsigned nodes;
+    unsigned nodes;   /* that the quorum begins with */
+    unsigned slots;   /* places for nodes, spare ones included */
+    bool is_changing; /* members come and go, logs are short, images are sent */
     unsigned members;
     unsigned kv_clients;
     unsigned sql_clients;
@@ -180,6 +188,7 @@ struct world {
     struct members *members;
     struct sql_load *sql_load;
     struct truth *truth;
+    struct operator* operator;
     jmp_buf failed;
     const char *failure_name;
     char failure_text[512];

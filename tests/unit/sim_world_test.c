@@ -158,7 +158,7 @@ static bool is_on_disk(struct disk *d, struct slice key)
 static void disk_keeps_what_is_durable_and_forgets_the_rest(void **state)
 {
     (void)state;
-    struct disk *d = disk_open(&world, 0, &process, nothing, NULL);
+    struct disk *d = disk_open(&world, 0, &process, nothing, NULL, false);
     struct put_job kept = {
         {.run = put_run, .done = put_done, .wants_durable = true}, SLICE_LIT("kept"), 1};
     struct put_job lost = {
@@ -180,7 +180,7 @@ static void disk_keeps_what_is_durable_and_forgets_the_rest(void **state)
 static void failed_sync_voids_and_stays_failed(void **state)
 {
     (void)state;
-    struct disk *d = disk_open(&world, 0, &process, nothing, NULL);
+    struct disk *d = disk_open(&world, 0, &process, nothing, NULL, false);
     struct put_job first = {
         {.run = put_run, .done = put_done, .wants_durable = true}, SLICE_LIT("a"), 1};
     struct put_job second = first;
