@@ -18,7 +18,7 @@ static bool to_bytes(const struct diff_method *method, const char *body, struct 
     if (rc == BASE_E_NOTFOUND) {
         return true; /* an empty body is an empty message */
     }
-    return rc == 0 && text.len == strspn((const char *)text.data, " \n");
+    return rc == 0 && (text.len == 0 || text.len == strspn((const char *)text.data, " \n"));
 }
 
 bool rpc_knows(const char *path, const char *body)
