@@ -443,8 +443,12 @@ static enum kv_error walk(void *ctx, struct rpc_call *call, const struct kv_requ
         .common_name = has_name ? base_text_slice(&call->who->common_name) : SLICE_EMPTY,
         .may_wait = request != NULL && call->method->kind == RPC_UNARY,
     };
+    static const struct kv_request defragment = {.kind = KV_KIND_DEFRAGMENT};
     if (request == NULL && call->method->access != RPC_ADMIN) {
         return KV_OK;
+    }
+    if (request == NULL && call->method->kv_kind == KV_KIND_DEFRAGMENT) {
+        request = &defragment; /* answered without the service, but told as that request is */
     }
     return kv_auth_decide(api->options.auth, &who, request, call->asker_memory, &call->asker);
 }

@@ -297,6 +297,7 @@ enum rule {
     RULE_OPEN,     /* who got this far, also without a user */
     RULE_USER,     /* any user */
     RULE_ROOT,     /* users with the role root */
+    RULE_ROOT_RAW, /* the same, with the words that etcd has for it */
     RULE_KEYS,     /* by keys */
     RULE_OWN_NAME, /* root, or who asks for himself */
     RULE_OWN_ROLE, /* root, or who has the role */
@@ -333,9 +334,9 @@ enum rule {
 #define RULE_LEASE_KEEP_ALIVE RULE_USER
 #define RULE_LEASE_TTL RULE_USER
 #define RULE_LEASE_LEASES RULE_USER
-#define RULE_HASH RULE_ROOT
+#define RULE_HASH RULE_ROOT_RAW
 #define RULE_HASH_KV RULE_ROOT
-#define RULE_DEFRAGMENT RULE_ROOT
+#define RULE_DEFRAGMENT RULE_ROOT_RAW
 #define RULE_MOVE_LEADER RULE_ROOT
 #define RULE_MEMBER_ADD RULE_ROOT
 #define RULE_MEMBER_REMOVE RULE_ROOT
@@ -393,6 +394,7 @@ static bool may(const struct kv_grants *grants, const struct kv_request *request
     case RULE_USER:
         return true;
     case RULE_ROOT:
+    case RULE_ROOT_RAW:
         return grants->is_root;
     case RULE_KEYS:
         return may_by_keys(grants, request);
@@ -409,10 +411,13 @@ static bool may(const struct kv_grants *grants, const struct kv_request *request
 enum kv_error kv_auth_walk(const struct kv_grants *grants, const struct kv_request *request)
 {
     enum rule rule = rule_of(request->kind);
-    if (grants == NULL) {
-        return rule == RULE_OPEN ? KV_OK : KV_E_USER_EMPTY;
+    if (grants == NULL && rule != RULE_OPEN) {
+        return rule == RULE_ROOT_RAW ? KV_E_MAINTENANCE_NO_USER : KV_E_USER_EMPTY;
     }
-    return may(grants, request, rule) ? KV_OK : KV_E_PERMISSION_DENIED;
+    if (grants == NULL || may(grants, request, rule)) {
+        return KV_OK;
+    }
+    return rule == RULE_ROOT_RAW ? KV_E_MAINTENANCE_DENIED : KV_E_PERMISSION_DENIED;
 }
 
 enum kv_error kv_auth_walk_watch(const struct kv_grants *grants,

@@ -11,6 +11,9 @@
 
 /*   name                  gRPC  text */
 #define KV_ERRORS(X) \
+    /* etcd does not translate what it refuses to who defragments or hashes. */ \
+    X(MAINTENANCE_DENIED, 2, "auth: permission denied") \
+    X(MAINTENANCE_NO_USER, 2, "auth: user name is empty") \
     X(KEY_NOT_PROVIDED, 3, "etcdserver: key is not provided") \
     X(KEY_NOT_FOUND, 3, "etcdserver: key not found") \
     X(VALUE_PROVIDED, 3, "etcdserver: value is provided") \
