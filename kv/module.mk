@@ -38,3 +38,7 @@ BIN_storeload := tests/bench/storeload.c $(STORE_DISK_SRC)
 LIBS_storeload := cores base
 PKG_storeload := lmdb
 LDL_storeload := -lpthread
+TESTS += kv_watch_test
+TEST_kv_watch_test = tests/unit/kv_watch_test.c tests/unit/kv_watch_rig.c $(KV_TEST_SUPPORT) $(KV_WATCH) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
+TLIBS_kv_watch_test := check wire cores base
+TPKG_kv_watch_test := lmdb libprotobuf-c

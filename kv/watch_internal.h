@@ -110,6 +110,7 @@ struct kv_watch_stream {
     int64_t progress_wanted; /* 0, or the revision up to which all must have been sent first */
     enum kv_error end_error; /* KV_OK: the sink knows already */
     struct base_mono progress_at;
+    struct watcher *turn; /* the first that got nothing when the sink became busy, or NULL */
     /* A revision that is on its way to a watcher in fragments: nothing comes in between. */
     struct watcher *fragmented;
     uint32_t fragment_sent; /* events of it */
@@ -239,6 +240,8 @@ void send_catch_up(struct kv_watch_hub *hub);
 /* watch_stream.c */
 /* Sends an encoded message; BASE_E_BUSY marks the stream blocked, anything else negative dead. */
 int stream_send(struct kv_watch_stream *stream, struct slice message);
+/* The sink was busy for this one: it comes first when messages are taken again. */
+void stream_set_turn(struct kv_watch_stream *stream, struct watcher *watcher);
 /* Whether events of this watcher may go out now. */
 bool stream_takes(const struct kv_watch_stream *stream, const struct watcher *watcher);
 /* An answer: sent, or kept until it can be. */

@@ -221,6 +221,7 @@ static bool send_events(struct watcher *watcher, uint32_t at, int64_t through)
             rc = send_message(watcher, part.first, part.end, part.bytes, revision, false);
         }
         if (rc != 0) {
+            stream_set_turn(stream, watcher);
             watcher_behind(watcher, stream->hub->read.records[part.first].revision);
             return false;
         }

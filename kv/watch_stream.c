@@ -125,6 +125,24 @@ static void flush_answers(struct kv_watch_stream *stream)
     stream->answers_len = rest.len;
 }
 
+void stream_set_turn(struct kv_watch_stream *stream, struct watcher *watcher)
+{
+    if (stream->turn == NULL) {
+        stream->turn = watcher;
+    }
+}
+
+/* Those from `first` to before `end` that were blocked wait for a read. */
+static void unblock(struct kv_watch_stream *stream, struct watcher *first,
+                    const struct watcher *end)
+{
+    for (struct watcher *w = first; w != end; w = w->stream_next) {
+        if (w->state == WATCHER_BLOCKED && stream_takes(stream, w)) {
+            watcher_move(w, WATCHER_WAITING);
+        }
+    }
+}
+
 /* The stream takes messages: first a revision under way in fragments, then answers, then the rest.
  */
 static void stream_resume(struct kv_watch_stream *stream)
@@ -132,11 +150,12 @@ static void stream_resume(struct kv_watch_stream *stream)
     if (stream->fragmented == NULL) {
         flush_answers(stream);
     }
-    for (struct watcher *w = stream->first; w != NULL; w = w->stream_next) {
-        if (w->state == WATCHER_BLOCKED && stream_takes(stream, w)) {
-            watcher_move(w, WATCHER_WAITING);
-        }
+    struct watcher *turn = stream->turn;
+    stream->turn = NULL;
+    if (turn != NULL) {
+        unblock(stream, turn, NULL);
     }
+    unblock(stream, stream->first, turn);
     stream_progress_due(stream);
 }
 
@@ -251,6 +270,9 @@ void watcher_free(struct watcher *watcher)
         watcher->stream_next;
     if (watcher->stream_next != NULL) {
         watcher->stream_next->stream_prev = watcher->stream_prev;
+    }
+    if (stream->turn == watcher) {
+        stream->turn = watcher->stream_next;
     }
     group->prev_kv -= watcher->is_prev_kv;
     hub->prev_kv -= watcher->is_prev_kv;
