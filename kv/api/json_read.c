@@ -334,6 +334,7 @@ static int read_bytes(const struct reader *r, const ProtobufCFieldDescriptor *fi
 {
     bool is_text = field->type == PROTOBUF_C_TYPE_STRING;
     enum json_kind kind = json_kind_of(value);
+    size_t begin = r->out->len;
     size_t at = 0;
     int rc = put_key(r->out, field, WIRE_BYTES);
     if (rc == 0) {
@@ -351,6 +352,12 @@ static int read_bytes(const struct reader *r, const ProtobufCFieldDescriptor *fi
         rc = read_numbers(r, value);
     } else if (kind != JSON_NULL) {
         rc = wrong_kind(r, field, value, NULL);
+    }
+    bool is_plain = (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) == 0 &&
+                    field->label != PROTOBUF_C_LABEL_REPEATED;
+    if (r->out->len == at + LENGTH_BYTES && is_plain) {
+        r->out->len = begin; /* nothing: left away, as every writer does */
+        return rc;
     }
     end_length(r->out, at);
     return rc;
