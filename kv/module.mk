@@ -11,6 +11,10 @@ TESTS += kv_core_test
 TEST_kv_core_test := tests/unit/kv_core_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
 TLIBS_kv_core_test := cores base
 TPKG_kv_core_test := lmdb
+TESTS += kv_core_state_test
+TEST_kv_core_state_test := tests/unit/kv_core_state_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
+TLIBS_kv_core_state_test := cores base
+TPKG_kv_core_state_test := lmdb
 TESTS += kv_diff_test
 TEST_kv_diff_test := tests/unit/kv_diff_test.c tests/unit/kv_model.c tests/unit/kv_random.c $(KV_TEST_SUPPORT) \
   raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)

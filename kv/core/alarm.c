@@ -66,7 +66,7 @@ int kv_alarms_get(struct store_txn *txn, struct kv_alarms *ret)
 static int respond(struct kv_view *view, const struct kv_alarm_member *items, size_t count,
                    struct kv_alarm_response *ret)
 {
-    *ret = (struct kv_alarm_response){.has_header = true, .header.revision = view->base};
+    *ret = (struct kv_alarm_response){.has_header = false}; /* as etcd: none */
     if (count == 0) {
         return 0;
     }

@@ -19,8 +19,7 @@ static enum kv_error check_range(const struct kv_range *range)
     if (range->key.len == 0) {
         return KV_E_KEY_NOT_PROVIDED;
     }
-    if (range->sort_order < KV_SORT_NONE || range->sort_order > KV_SORT_DESCEND ||
-        range->sort_target < KV_SORT_KEY || range->sort_target > KV_SORT_VALUE) {
+    if (range->sort_target < KV_SORT_KEY || range->sort_target > KV_SORT_VALUE) {
         return KV_E_INVALID_SORT;
     }
     return KV_OK;

@@ -35,9 +35,12 @@ static bool is_filtered(const struct kv_range *range)
            range->min_create_revision != 0 || range->max_create_revision != 0;
 }
 
+/* An order that nobody knows sorts nothing. */
 static bool is_sorted(const struct kv_range *range)
 {
-    return range->sort_target != KV_SORT_KEY || range->sort_order == KV_SORT_DESCEND;
+    return range->sort_order == KV_SORT_DESCEND ||
+           (range->sort_target != KV_SORT_KEY &&
+            (range->sort_order == KV_SORT_NONE || range->sort_order == KV_SORT_ASCEND));
 }
 
 static bool passes(const struct kv_range *range, const struct kv_pair *pair)
@@ -164,10 +167,11 @@ static void sort_pairs(const struct kv_range *range, struct kv_pairs pairs)
 int kv_range_read(struct kv_view *view, const struct kv_range *range, struct kv_range_response *ret)
 {
     struct collect collect = {.view = view, .range = range};
-    bool is_whole = is_filtered(range) || is_sorted(range);
-    bool has_limit = range->limit > 0;
+    /* Without an order only the first by key are sorted, and one more to know that there is. */
+    bool is_whole = is_filtered(range) || range->sort_order != KV_SORT_NONE;
+    bool has_limit = range->limit > 0 && range->limit < INT64_MAX;
     if (has_limit && !is_whole) {
-        collect.keep_max = range->limit;
+        collect.keep_max = range->limit + 1;
     }
     int rc = kv_view_each(view, (struct kv_interval){range->key, range->range_end}, range->revision,
                           collect_cell, &collect);
@@ -175,7 +179,7 @@ int kv_range_read(struct kv_view *view, const struct kv_range *range, struct kv_
         return rc;
     }
     struct kv_pairs pairs = collect.pairs;
-    bool has_more = collect.keep_max > 0 && !range->is_count_only && collect.count > range->limit;
+    bool has_more = false;
     if (is_sorted(range)) {
         sort_pairs(range, pairs);
     }

@@ -215,28 +215,6 @@ static int run_op(struct way *way, const struct kv_op *op, struct kv_op_response
     }
 }
 
-/* The headers of nested transactions show the revision at the end of the whole. */
-static void finish_headers(struct kv_txn_response *response, int64_t revision)
-{
-    struct kv_op_responses stack[KV_TXN_DEPTH_MAX] = {response->responses};
-    size_t depth = 1;
-    response->header.revision = revision;
-    while (depth > 0) {
-        struct kv_op_responses *rest = &stack[depth - 1];
-        if (rest->count == 0) {
-            depth--;
-            continue;
-        }
-        struct kv_op_response *item = rest->items;
-        rest->items++;
-        rest->count--;
-        if (item->kind == KV_OP_TXN) {
-            item->txn.header.revision = revision;
-            stack[depth++] = item->txn.responses;
-        }
-    }
-}
-
 static int run(struct way *way, const struct kv_txn *txn, struct kv_txn_response *ret)
 {
     struct kv_txn_response root;
@@ -255,7 +233,7 @@ static int run(struct way *way, const struct kv_txn *txn, struct kv_txn_response
         }
     }
     if (rc == 0) {
-        finish_headers(&root, kv_view_revision(way->view));
+        root.header.revision = kv_view_revision(way->view); /* nested ones stay empty */
         *ret = root;
     }
     return rc;

@@ -304,7 +304,7 @@ static const char *sorted(int32_t target, int32_t order, int64_t limit)
     request.range.limit = limit;
     struct kv_outcome outcome = read_it(request);
     assert_int_equal(outcome.error, KV_OK);
-    assert_int_equal(outcome.response.range.has_more, limit == 2);
+    assert_int_equal(outcome.response.range.has_more, limit > 0);
     return keys_of(&outcome.response.range);
 }
 
@@ -323,9 +323,8 @@ static void sorting(void **state)
     assert_string_equal(sorted(KV_SORT_MOD, KV_SORT_DESCEND, 2), "c,a");
     assert_string_equal(sorted(KV_SORT_VALUE, KV_SORT_ASCEND, 2), "c,a");
     struct kv_request request = range_request("a", NULL);
-    request.range.sort_order = 3;
-    assert_int_equal(read_it(request).error, KV_E_INVALID_SORT);
-    request.range.sort_order = 0;
+    assert_string_equal(sorted(KV_SORT_VALUE, 7, 2), "a,b"); /* an unknown order sorts nothing */
+    assert_string_equal(sorted(KV_SORT_VALUE, KV_SORT_NONE, 1), "a"); /* of the first two by key */
     request.range.sort_target = 5;
     assert_int_equal(read_it(request).error, KV_E_INVALID_SORT);
     assert_int_equal(read_it(range_request("", NULL)).error, KV_E_KEY_NOT_PROVIDED);
@@ -571,7 +570,7 @@ static void nested_compares_see_the_state_before(void **state)
     const struct kv_op_response *items = outcome.response.txn.responses.items;
     assert_int_equal(items[1].kind, KV_OP_TXN);
     assert_true(items[1].txn.is_succeeded);
-    assert_int_equal(items[1].txn.header.revision, 2);
+    assert_int_equal(items[1].txn.header.revision, 0); /* nested ones are empty, as with etcd */
     assert_string_equal(keys_of(&items[1].txn.responses.items[1].range), "a,b");
     outcome =
         apply(txn(COMPARES(missing), NO_OPS,

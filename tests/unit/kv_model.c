@@ -114,7 +114,7 @@ static enum kv_error check_range(const struct kv_range *range)
     if (range->key.len == 0) {
         return KV_E_KEY_NOT_PROVIDED;
     }
-    return range->sort_order > 2 || range->sort_target > 4 ? KV_E_INVALID_SORT : KV_OK;
+    return range->sort_target > 4 ? KV_E_INVALID_SORT : KV_OK;
 }
 
 static enum kv_error check_put(const struct kv_put *put)
@@ -282,8 +282,16 @@ static struct kv_range_response do_range(struct kv_model *model, const struct kv
             response.kvs.items[response.kvs.count++] = *pair;
         }
     }
+    bool is_filtered = range->min_mod_revision != 0 || range->max_mod_revision != 0 ||
+                       range->min_create_revision != 0 || range->max_create_revision != 0;
+    if (range->sort_order == 0 && !is_filtered && range->limit > 0 &&
+        (int64_t)response.kvs.count > range->limit) {
+        response.kvs.count = (size_t)range->limit + 1; /* the first by key are sorted */
+    }
     sort_by = range;
-    qsort(response.kvs.items, response.kvs.count, sizeof(struct kv_pair), compare_pairs);
+    if (range->sort_order <= 2) {
+        qsort(response.kvs.items, response.kvs.count, sizeof(struct kv_pair), compare_pairs);
+    }
     if (range->limit > 0 && (int64_t)response.kvs.count > range->limit) {
         response.kvs.count = (size_t)range->limit;
         response.has_more = true;
@@ -423,16 +431,6 @@ static struct kv_txn_response execute(struct kv_model *model, const struct kv_tx
     return response;
 }
 
-static void set_revisions(struct kv_txn_response *response, int64_t revision)
-{
-    response->header.revision = revision;
-    for (size_t i = 0; i < response->responses.count; i++) {
-        if (response->responses.items[i].kind == KV_OP_TXN) {
-            set_revisions(&response->responses.items[i].txn, revision);
-        }
-    }
-}
-
 static enum kv_error do_txn(struct kv_model *model, const struct kv_txn *txn,
                             struct kv_response *ret)
 {
@@ -447,7 +445,7 @@ static enum kv_error do_txn(struct kv_model *model, const struct kv_txn *txn,
     if (error == KV_OK) {
         decisions.count = 0;
         ret->txn = execute(model, txn, &decisions);
-        set_revisions(&ret->txn, kv_model_revision(model));
+        ret->txn.header.revision = kv_model_revision(model);
     }
     return error;
 }
