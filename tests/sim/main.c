@@ -71,7 +71,7 @@ static void draw_setup(struct world *w, const struct options *o)
     s->election_max_ms = !s->is_calm && chance(&r, 300000) ? 265 : 500; /* narrow: split votes */
     s->is_vote_crash = !s->is_calm && chance(&r, 300000);
     s->is_standstill = !s->is_async && chance(&r, 150000);
-    s->is_changing = s->nodes > 1 && chance(&r, 400000);
+    s->is_changing = !s->is_calm && s->nodes > 1 && chance(&r, 500000);
     s->slots = s->is_changing ? s->nodes + 2 : s->nodes;
 }
 

@@ -46,6 +46,7 @@ struct node {
     uint64_t wake_number;
     bool is_started;
     bool is_dying;
+    bool is_reload_wanted; /* of the arbiter's records */
     struct api_call calls[CALLS_MAX];
 };
 
@@ -209,11 +210,32 @@ static void machine_halted(void *ctx, int status)
     }
 }
 
+static void load_records(struct node *n);
+
 static void records_loaded(void *user, int status)
 {
+    struct node *n = user;
     if (status != 0) {
         machine_halted(user, status);
+    } else if (n->is_reload_wanted) {
+        load_records(n);
     }
+}
+
+/* One reading after the other: what changed during one is read again. */
+static void load_records(struct node *n)
+{
+    int rc = kv_service_load_records(n->service, records_loaded);
+    n->is_reload_wanted = rc == BASE_E_BUSY;
+    if (rc != 0 && rc != BASE_E_BUSY) {
+        world_fail(n->world, INVARIANT_NO_CRASH, "node %u cannot load its records", n->index);
+    }
+}
+
+static void service_restored(void *user, int64_t revision)
+{
+    (void)revision;
+    load_records(user);
 }
 
 static void machine_started(void *ctx, int status)
@@ -230,9 +252,7 @@ static void machine_started(void *ctx, int status)
     struct raft_node_status now;
     raft_node_status(n->raft, &now);
     truth_started(n->world, n->index, now.applied_index);
-    if (kv_service_load_records(n->service, records_loaded) != 0) {
-        world_fail(n->world, INVARIANT_NO_CRASH, "node %u cannot load its records", n->index);
-    }
+    load_records(n);
     n->is_started = true;
     if (n->inner.started != NULL) {
         n->inner.started(n->inner.ctx, status);
@@ -462,6 +482,7 @@ static void open_service(struct node *n)
         .swapped = swapped,
         .restore_known = restore_known,
         .role_changed = service_role_changed,
+        .restored = service_restored,
     };
     if (kv_service_open(&options, &n->service) != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "the service of node %u does not open", n->index);
@@ -513,7 +534,7 @@ void node_start(struct world *w, unsigned node)
         return;
     }
     process_start(&n->process);
-    n->is_started = n->is_dying = false;
+    n->is_started = n->is_dying = n->is_reload_wanted = false;
     n->wake_at_us = INT64_MAX;
     memset(n->calls, 0, sizeof(n->calls));
     open_service(n);
@@ -565,9 +586,9 @@ void node_replace(struct world *w, unsigned node, uint64_t id)
     BASE_ASSERT(!n->process.is_up);
     disk_wipe(n->log);
     disk_wipe(n->state);
+    truth_wiped(w, node, n->id);
     n->id = id;
     n->is_founder = false;
-    truth_wiped(w, node);
 }
 
 void nodes_open(struct world *w)

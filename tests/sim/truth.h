@@ -48,9 +48,9 @@ void truth_apply(struct world *w, unsigned node, const struct raft_applied *entr
 void truth_logs(struct world *w);
 /* The node's configuration, or its part, may have changed. */
 void truth_members(struct world *w, unsigned node);
-/* An image was installed; the disks of a place were taken away. */
+/* An image was installed; the disks of a place, of the node `id` (0: nobody), were taken away. */
 void truth_restored(struct world *w, unsigned node, uint64_t applied_index);
-void truth_wiped(struct world *w, unsigned node);
+void truth_wiped(struct world *w, unsigned node, uint64_t id);
 
 /* Record and lease */
 void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swapped);

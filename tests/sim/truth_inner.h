@@ -35,6 +35,7 @@ struct truth_epoch {
 struct truth {
     uint64_t ids[TRUTH_IDS_MAX];
     size_t ids_count;
+    bool is_lost[TRUTH_IDS_MAX + 1];          /* by number: its disks were taken away */
     struct raft_configuration led[NODES_MAX]; /* the last one that this node had as a leader; index
                                                  and count 0: it did not lead */
     uint64_t led_term[NODES_MAX];
@@ -67,6 +68,7 @@ struct truth {
 /* truth_members.c, called by truth_raft.c. */
 struct raft_applied;
 void truth_committed(struct world *w, unsigned node, const struct raft_applied *entry);
+bool truth_is_lost(struct world *w, uint64_t id);
 void truth_image(struct world *w, unsigned node, uint64_t index);
 
 #endif

@@ -22,7 +22,7 @@ static bool has_entry(struct world *w, uint64_t id, uint64_t index, uint64_t ter
     struct log_store_state state;
     unsigned node = node_of(w, id);
     if (node == NODES_MAX) {
-        return false;
+        return truth_is_lost(w, id); /* it may have had it: nobody can see any more */
     }
     const struct raft_node *raft = node_raft(w, node);
     if (raft != NULL) {

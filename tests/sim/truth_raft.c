@@ -181,9 +181,17 @@ void truth_restored(struct world *w, unsigned node, uint64_t applied_index)
     truth_image(w, node, applied_index);
 }
 
-void truth_wiped(struct world *w, unsigned node)
+void truth_wiped(struct world *w, unsigned node, uint64_t id)
 {
     truth_started(w, node, 0);
+    if (id != 0) {
+        w->truth->is_lost[number_of(w, id)] = true;
+    }
+}
+
+bool truth_is_lost(struct world *w, uint64_t id)
+{
+    return w->truth->is_lost[number_of(w, id)];
 }
 
 void truth_apply(struct world *w, unsigned node, const struct raft_applied *entry)
