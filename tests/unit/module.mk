@@ -1,3 +1,7 @@
 TESTS += base_test
 TEST_base_test := tests/unit/base_test.c tests/support/panic.c
 TLIBS_base_test := base
+TESTS += snapshot_test
+TEST_snapshot_test = tests/unit/snapshot_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
+TLIBS_snapshot_test := cores base
+TPKG_snapshot_test := lmdb
