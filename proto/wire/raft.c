@@ -76,12 +76,12 @@ static bool are_numbers_sound(const Quorate__Raft__Message *packed)
 {
     bool is_known = (packed->type >= MSG_RAFT_PREVOTE && packed->type <= MSG_RAFT_READ_REPLY) ||
                     (packed->type >= MSG_RAFT_SNAPSHOT && packed->type < MSG_RAFT_TYPE_COUNT);
-    if (!is_known || packed->offset > INDEX_MAX ||
-        (packed->data.len > 0 && packed->type != MSG_RAFT_SNAPSHOT)) {
+    if (!is_known || (packed->data.len > 0 && packed->type != MSG_RAFT_SNAPSHOT)) {
         return false;
     }
     if (packed->type == MSG_RAFT_SNAPSHOT &&
-        (packed->index == 0 || packed->log_term == 0 || packed->log_term > packed->term)) {
+        (packed->index == 0 || packed->log_term == 0 || packed->log_term > packed->term ||
+         packed->offset > INDEX_MAX)) {
         return false;
     }
     if (packed->from == 0 || packed->to == 0 || packed->term > INDEX_MAX ||

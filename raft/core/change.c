@@ -15,6 +15,18 @@ bool raft_core_is_voter(const struct raft_core *core)
     return core->self != RAFT_SELF_NONE && !core->peers[core->self].is_learner;
 }
 
+bool raft_core_may_stand(const struct raft_core *core)
+{
+    if (raft_core_is_voter(core)) {
+        return true;
+    }
+    if (!core->has_previous || core->configuration.index <= core->commit) {
+        return false;
+    }
+    const struct raft_member *before = raft_members_find(&core->previous, core->config.id);
+    return before != NULL && !before->is_learner;
+}
+
 size_t raft_majority(const struct raft_core *core)
 {
     if (CANARY(QUORUM_OF_OLD_CONFIGURATION) && core->has_previous && core->previous.count > 0) {

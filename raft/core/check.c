@@ -71,8 +71,8 @@ static const char *check_members(const struct raft_core *core)
     if (core->has_previous && core->previous.index >= core->configuration.index) {
         return "configurations are out of order";
     }
-    if (core->role == RAFT_CANDIDATE && !raft_core_is_voter(core)) {
-        return "a candidate that does not count";
+    if (core->role == RAFT_CANDIDATE && !raft_core_may_stand(core)) {
+        return "a candidate that must not stand";
     }
     return NULL;
 }

@@ -139,6 +139,9 @@ static bool settle_term(struct raft_core *core, struct raft_effects *effects,
     if (CANARY(READ_INDEX_OVER_LEADER_CHANGE) && m->type == MSG_RAFT_READ_REPLY) {
         return m->term <= core->term;
     }
+    if (m->type == MSG_RAFT_PREVOTE_REPLY && m->term < core->term) {
+        return true; /* what counts is the term that was asked for; a voter may be behind ours */
+    }
     if (m->term < core->term) {
         answer_old_term(core, effects, m);
         return false;

@@ -52,7 +52,7 @@ struct raft_inflight {
 };
 
 /* A leader's view of one member of the configuration in force. The node itself has one too, if it
- * belongs to it; of that only `vote` and the names are used. */
+ * belongs to it; of that only the names are used. */
 struct raft_peer {
     uint64_t id;
     bool is_learner;
@@ -133,7 +133,8 @@ struct raft_core {
     uint32_t write_count;
     struct raft_write writes[RAFT_WRITES_MAX]; /* in flight, oldest first */
 
-    bool is_transfer_vote; /* Candidate: our leader asked us to stand */
+    enum raft_peer_vote own_vote; /* Candidate: counts if we are a voter, once it is durable */
+    bool is_transfer_vote;        /* Candidate: our leader asked us to stand */
 
     /* Follower: */
     uint64_t leader_match; /* the log agrees with the leader of this term up to here */
@@ -283,6 +284,9 @@ void raft_core_forget_memory(struct raft_core *core, uint64_t index);
 const char *raft_core_check(const struct raft_core *core);
 /* Counts: a member of the configuration in force, and no learner. */
 bool raft_core_is_voter(const struct raft_core *core);
+/* Stands for election: a voter; or one that the newest configuration, not known to be committed, no
+ * longer counts: without it perhaps nobody could be elected who has that entry (T 4.2.2). */
+bool raft_core_may_stand(const struct raft_core *core);
 /* Leader: an entry of its own term is committed, so that its commit index is the newest (T 6.4). */
 bool raft_core_has_committed_own_term(const struct raft_core *core);
 

@@ -56,6 +56,7 @@ void raft_become_follower(struct raft_core *core, struct raft_effects *effects, 
 
 static void clear_votes(struct raft_core *core)
 {
+    core->own_vote = RAFT_VOTE_NONE;
     for (size_t i = 0; i < core->peer_count; i++) {
         core->peers[i].vote = RAFT_VOTE_NONE;
     }
@@ -63,9 +64,10 @@ static void clear_votes(struct raft_core *core)
 
 static bool has_won(const struct raft_core *core)
 {
-    size_t granted = 0;
+    size_t granted = core->own_vote == RAFT_VOTE_GRANTED && raft_core_is_voter(core);
     for (size_t i = 0; i < core->peer_count; i++) {
-        granted += core->peers[i].vote == RAFT_VOTE_GRANTED && !core->peers[i].is_learner;
+        const struct raft_peer *peer = &core->peers[i];
+        granted += i != core->self && peer->vote == RAFT_VOTE_GRANTED && !peer->is_learner;
     }
     return granted >= raft_majority(core);
 }
@@ -112,7 +114,7 @@ static void become_pre_candidate(struct raft_core *core, struct raft_effects *ef
     clear_votes(core);
     core->role = RAFT_PRE_CANDIDATE;
     core->leader = 0;
-    core->peers[core->self].vote = RAFT_VOTE_GRANTED;
+    core->own_vote = RAFT_VOTE_GRANTED;
     raft_reset_election(core, core->config.election_max_us);
     if (has_won(core)) {
         become_candidate(core, effects);
@@ -126,11 +128,11 @@ void raft_election_tick(struct raft_core *core, struct raft_effects *effects)
     if (core->now_us < core->election_at_us) {
         return;
     }
-    if (!raft_core_is_voter(core) || core->is_installing) {
+    if (!raft_core_may_stand(core) || core->is_installing) {
         raft_reset_election(core, core->config.election_max_us);
         return;
     }
-    if (core->role == RAFT_CANDIDATE && core->peers[core->self].vote == RAFT_VOTE_NONE) {
+    if (core->role == RAFT_CANDIDATE && core->own_vote == RAFT_VOTE_NONE) {
         /* Our disk has not taken our own vote yet: another term would not make it faster. */
         raft_reset_election(core, core->config.election_max_us);
         return;
@@ -186,12 +188,11 @@ void raft_on_vote_saved(struct raft_core *core, struct raft_effects *effects)
         core->vote_reply_to = 0;
         return;
     }
-    if (core->role != RAFT_CANDIDATE || core->peers[core->self].vote != RAFT_VOTE_NONE) {
+    if (core->role != RAFT_CANDIDATE || core->own_vote != RAFT_VOTE_NONE) {
         return;
     }
-    struct raft_peer *self = &core->peers[core->self];
     BASE_ASSERT(core->vote == core->config.id);
-    self->vote = RAFT_VOTE_GRANTED;
+    core->own_vote = RAFT_VOTE_GRANTED;
     raft_reset_election(core,
                         core->config.election_max_us); /* the disk's time is not the others' */
     if (has_won(core)) {

@@ -57,7 +57,7 @@ void raft_transfer_settle(struct raft_core *core, struct raft_effects *effects)
 
 void raft_on_timeout_now(struct raft_core *core, struct raft_effects *effects)
 {
-    if (core->role == RAFT_FOLLOWER && raft_core_is_voter(core) && !core->is_installing) {
+    if (core->role == RAFT_FOLLOWER && raft_core_may_stand(core) && !core->is_installing) {
         raft_stand(core, effects);
     }
 }

@@ -299,7 +299,7 @@ static void test_learners_receive_and_do_not_count(void **state)
 static void test_a_learner_votes_when_asked_and_never_stands(void **state)
 {
     (void)state;
-    set_up(3, 1, NULL, 0);
+    set_up(0, 1, NULL, 0);
     hear_members(2, 1, 0, 0, 1, members_of("234", "1"));
     persisted();
     for (int i = 0; i < 5; i++) {
@@ -355,6 +355,34 @@ static void test_a_removed_leader_leads_until_that_is_committed(void **state)
         assert_int_equal(rig.core.role, RAFT_FOLLOWER);
     }
     assert_int_equal(propose(1), BASE_E_NOTLEADER);
+}
+
+/* It has the entry that removes it, and nobody else may be elected without it. */
+static void test_one_that_goes_stands_until_that_is_committed(void **state)
+{
+    (void)state;
+    set_up(2, 1, NULL, 0);
+    hear_append(2, 1, 0, 0, 1, 1);
+    hear_members(2, 1, 1, 1, 1, members_of("2", ""));
+    persisted();
+    persisted();
+    tick_due();
+    assert_int_equal(rig.core.role, RAFT_PRE_CANDIDATE);
+    assert_int_equal(rig.core.self, RAFT_SELF_NONE);
+    struct msg_raft m = msg(MSG_RAFT_PREVOTE_REPLY, 2, 1);
+    m.proposed_term = 2;
+    hear(m);
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE);
+    saved();
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE); /* its own vote does not count */
+    hear(msg(MSG_RAFT_VOTE_REPLY, 2, 2));
+    assert_int_equal(rig.core.role, RAFT_LEADER);
+    hear_taken(2, 3);
+    assert_int_equal(rig.core.commit, 3);
+    assert_int_equal(rig.core.role, RAFT_FOLLOWER);
+    persisted();
+    tick_due();
+    assert_int_equal(rig.core.role, RAFT_FOLLOWER);
 }
 
 static void test_who_goes_hears_of_it(void **state)
@@ -812,6 +840,7 @@ int main(void)
         cmocka_unit_test(test_a_learner_votes_when_asked_and_never_stands),
         cmocka_unit_test(test_votes_of_learners_do_not_count),
         cmocka_unit_test(test_a_removed_leader_leads_until_that_is_committed),
+        cmocka_unit_test(test_one_that_goes_stands_until_that_is_committed),
         cmocka_unit_test(test_who_goes_hears_of_it),
         cmocka_unit_test(test_removed_nodes_do_not_disturb),
         cmocka_unit_test(test_a_leader_and_a_candidate_may_be_unknown),

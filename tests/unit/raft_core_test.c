@@ -256,6 +256,23 @@ static void test_prober_of_an_older_term_catches_up(void **state)
     assert_true(raft_core_deadline(&rig.core).us <= rig.now_us + 50 * MS);
 }
 
+/* Bug 3: the only other voter never stands, and its term is older than ours. */
+static void test_a_voter_of_an_older_term_completes_a_prevote(void **state)
+{
+    (void)state;
+    static const uint64_t terms[] = {1, 4};
+    set_up(3, 4, terms, 2);
+    tick_due();
+    assert_int_equal(rig.core.role, RAFT_PRE_CANDIDATE);
+    struct msg_raft m = msg(MSG_RAFT_PREVOTE_REPLY, 2, 1);
+    m.proposed_term = 4; /* an old answer */
+    hear(m);
+    assert_int_equal(rig.core.role, RAFT_PRE_CANDIDATE);
+    m.proposed_term = 5;
+    hear(m);
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE);
+}
+
 static void test_check_quorum(void **state)
 {
     (void)state;
@@ -583,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_prevote_moves_no_term),
         cmocka_unit_test(test_followers_of_a_live_leader_refuse),
         cmocka_unit_test(test_prober_of_an_older_term_catches_up),
+        cmocka_unit_test(test_a_voter_of_an_older_term_completes_a_prevote),
         cmocka_unit_test(test_check_quorum),
         cmocka_unit_test(test_a_stalled_leader_reads_its_mail_first),
         cmocka_unit_test(test_reads_wait_for_the_first_commit_of_the_term),
