@@ -76,7 +76,7 @@ static void find_self(struct quorated_join *j, const struct member_frame *frame)
             j->text, sizeof(j->text),
             "the member at %s (id %llx) has started before, as %s, and its directory %s is "
             "empty now; a node whose disk is gone comes back under a new id: 'kv member "
-            "remove %llx', then 'kv member add %s=%s', then start it again",
+            "remove %llx', then 'kv member add %s --peer-urls=%s', then start it again",
             url, (unsigned long long)member->id, member->name.text, s->data_dir,
             (unsigned long long)member->id, s->name.text, url);
         over(j, BASE_E_CONFLICT, 0, 0);
@@ -92,12 +92,13 @@ static void find_others_at_work(struct quorated_join *j, const struct member_fra
     if (!frame->has_log) {
         return;
     }
-    (void)snprintf(j->text, sizeof(j->text),
-                   "this quorum is at work already, and %s is empty: starting with an empty disk "
-                   "could undo what this node has promised; %s, then 'kv member add %s=%s', and "
-                   "start it with quorum.state: existing",
-                   s->data_dir, is_known ? "run 'kv member remove' for it" : "if it was no member",
-                   s->name.text, own_url(s));
+    (void)snprintf(
+        j->text, sizeof(j->text),
+        "this quorum is at work already, and %s is empty: starting with an empty disk "
+        "could undo what this node has promised; %s, then 'kv member add %s --peer-urls=%s', and "
+        "start it with quorum.state: existing",
+        s->data_dir, is_known ? "run 'kv member remove' for it" : "if it was no member",
+        s->name.text, own_url(s));
     over(j, BASE_E_CONFLICT, 0, 0);
 }
 
@@ -137,8 +138,9 @@ static void ask(struct quorated_join *j)
         }
     }
     if (j->asked++ % REMIND_EVERY == REMIND_EVERY / 4) {
-        IO_LOG_NOTICE("join", "waiting", io_name("name", &s->name), io_text("url", own_url(s)),
-                      io_text("next", "no member of this URL yet: 'kv member add NAME=URL'"));
+        IO_LOG_NOTICE(
+            "join", "waiting", io_name("name", &s->name), io_text("url", own_url(s)),
+            io_text("next", "no member of this URL yet: 'kv member add NAME --peer-urls=URL'"));
     }
 }
 

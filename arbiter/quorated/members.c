@@ -58,11 +58,12 @@ static void end(struct quorated_members *m)
         return;
     }
     m->is_ended = true;
-    (void)snprintf(text, sizeof(text),
-                   "node %s (id %llx) was removed from the quorum and ends; to let it take part "
-                   "again, empty its data directory, run 'kv member add %s=URL' and start it with "
-                   "quorum.state: existing",
-                   m->self.name.text, (unsigned long long)m->self.id, m->self.name.text);
+    (void)snprintf(
+        text, sizeof(text),
+        "node %s (id %llx) was removed from the quorum and ends; to let it take part "
+        "again, empty its data directory, run 'kv member add %s --peer-urls=URL' and start it with "
+        "quorum.state: existing",
+        m->self.name.text, (unsigned long long)m->self.id, m->self.name.text);
     m->removed(m->ctx, text);
 }
 
