@@ -55,14 +55,15 @@ static const char *number_text(uint64_t value, char memory[static CELL_MAX])
 
 static json_t *json_of_member(const Quorate__V1__DatabaseMember *m)
 {
-    return json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:b, s:I, s:I, s:I}",
-                     "name", m->name, "host", m->host, "port", (int)m->db_port, "http_port",
-                     (int)m->http_port, "role", m->role, "state", m->state, "timeline",
-                     (int)m->timeline, "lsn", (json_int_t)m->lsn, "lag_bytes",
-                     (json_int_t)m->lag_bytes, "since_wall_us", (json_int_t)m->since_wall_us,
-                     "note", m->note, "up", (int)m->is_up, "seen_ago_us",
-                     (json_int_t)m->seen_ago_us, "lease_left_us", (json_int_t)m->lease_left_us,
-                     "pause_worst_us", (json_int_t)m->pause_worst_us);
+    return json_pack(
+        "{s:s, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:b, s:I, s:I, s:I, s:I, s:I}",
+        "name", m->name, "host", m->host, "port", (int)m->db_port, "http_port", (int)m->http_port,
+        "role", m->role, "state", m->state, "timeline", (int)m->timeline, "lsn", (json_int_t)m->lsn,
+        "lag_bytes", (json_int_t)m->lag_bytes, "since_wall_us", (json_int_t)m->since_wall_us,
+        "note", m->note, "up", (int)m->is_up, "seen_ago_us", (json_int_t)m->seen_ago_us,
+        "lease_left_us", (json_int_t)m->lease_left_us, "pause_worst_us",
+        (json_int_t)m->pause_worst_us, "epoch_seen", (json_int_t)m->epoch_seen, "epoch_held",
+        (json_int_t)m->epoch_held);
 }
 
 static json_t *json_of_texts(size_t count, char *const *texts)
@@ -81,17 +82,17 @@ static json_t *json_of_cluster(const Quorate__V1__DatabaseCluster *c)
         (void)json_array_append_new(members, json_of_member(c->members[i]));
     }
     char system_id[CELL_MAX];
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:i, s:I, s:s, s:o, s:i, s:o, s:i, s:i, "
-                     "s:i, s:s, s:o}",
-                     "name", c->name, "engine", c->engine, "state", c->state, "primary", c->primary,
-                     "epoch", (json_int_t)c->epoch, "revision", (json_int_t)c->revision,
-                     "system_id", number_text(c->system_id, system_id), "timeline",
-                     (int)c->timeline, "since_wall_us", (json_int_t)c->since_wall_us, "sync",
-                     c->sync, "voters", json_of_texts(c->n_voters, c->voters), "r",
-                     (int)c->votes_needed_r, "sync_names",
-                     json_of_texts(c->n_sync_names, c->sync_names), "sync_count",
-                     (int)c->sync_count, "ttl_ms", (int)c->ttl_ms, "heartbeat_ms",
-                     (int)c->heartbeat_ms, "waiting_for", c->waiting_for, "members", members);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:i, s:I, s:s, s:o, s:i, s:o, s:i, s:i, "
+        "s:i, s:s, s:b, s:o}",
+        "name", c->name, "engine", c->engine, "state", c->state, "primary", c->primary, "epoch",
+        (json_int_t)c->epoch, "revision", (json_int_t)c->revision, "system_id",
+        number_text(c->system_id, system_id), "timeline", (int)c->timeline, "since_wall_us",
+        (json_int_t)c->since_wall_us, "sync", c->sync, "voters",
+        json_of_texts(c->n_voters, c->voters), "r", (int)c->votes_needed_r, "sync_names",
+        json_of_texts(c->n_sync_names, c->sync_names), "sync_count", (int)c->sync_count, "ttl_ms",
+        (int)c->ttl_ms, "heartbeat_ms", (int)c->heartbeat_ms, "waiting_for", c->waiting_for,
+        "unconfirmed", (int)c->is_unconfirmed, "members", members);
 }
 
 static size_t members_up(const Quorate__V1__DatabaseCluster *cluster)
@@ -354,6 +355,67 @@ int cmd_db_failover(void *ctx, int argc, char **argv)
     request.force = options[2].value != NULL;
     return run_order(ctx, "/quorate.v1.Databases/Failover", &request.base, argv[1],
                      options[1].value != NULL);
+}
+
+static int add_confirm_row(struct io_table *table, const Quorate__V1__DatabaseMember *m)
+{
+    char seen[CELL_MAX];
+    char held[CELL_MAX];
+    char lineage[CELL_MAX];
+    char lsn[CELL_MAX];
+    (void)snprintf(lsn, sizeof(lsn), "%" PRIX32 "/%" PRIX32, (uint32_t)(m->lsn >> 32),
+                   (uint32_t)m->lsn);
+    return IO_TABLE_ADD(table, m->name, m->is_up ? "yes" : "no", m->state,
+                        number_text(m->epoch_seen, seen),
+                        m->epoch_held == 0 ? "-" : number_text(m->epoch_held, held),
+                        number_text(m->lineage, lineage), lsn);
+}
+
+/* What the agents report, before anything is confirmed. */
+static int print_reports(const struct cli *cli, const Quorate__V1__DatabaseCluster *cluster)
+{
+    if (cli->output == CLI_JSON) {
+        return 0;
+    }
+    struct io_table *table = io_table_new("MEMBER|HEARD|STATE|>EPOCH SEEN|>HELD|>HISTORY OF|>LSN");
+    int rc = table == NULL ? BASE_E_NOMEM : 0;
+    for (size_t i = 0; i < cluster->n_members && rc == 0; i++) {
+        rc = add_confirm_row(table, cluster->members[i]);
+    }
+    if (rc == 0) {
+        (void)printf("%s  record: epoch %" PRIu64 ", primary %s\n", cluster->name, cluster->epoch,
+                     cluster->primary);
+        io_table_print(table, stdout, true);
+        (void)fflush(stdout);
+    }
+    (void)io_table_free(table);
+    return rc == 0 ? 0 : cli_fail(IO_EXIT_INTERNAL, "out of memory");
+}
+
+int cmd_db_confirm(void *ctx, int argc, char **argv)
+{
+    struct cli_option options[] = {
+        {"primary", true, NULL}, {"wait", false, NULL}, {"force", false, NULL}};
+    Quorate__V1__DatabaseConfirmRequest request;
+    Quorate__V1__DatabaseShowResponse *answer = NULL;
+    int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
+    quorate__v1__database_confirm_request__init(&request);
+    rc = rc != 0 ? rc : one_cluster(argc, "db confirm [--primary MEMBER] [--force] [--wait]");
+    rc = rc != 0 ? rc : fetch_cluster(ctx, argv[1], &answer);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = print_reports(ctx, answer->cluster);
+    protobuf_c_message_free_unpacked(&answer->base, NULL);
+    char primary[BASE_NAME_MAX + 1];
+    (void)snprintf(primary, sizeof(primary), "%s",
+                   options[0].value == NULL ? "" : options[0].value);
+    request.cluster = argv[1];
+    request.primary = primary;
+    request.force = options[2].value != NULL;
+    return rc != 0 ? rc
+                   : run_order(ctx, "/quorate.v1.Databases/Confirm", &request.base, argv[1],
+                               options[1].value != NULL);
 }
 
 static const char *wall_text(int64_t wall_us, char memory[static CELL_MAX])

@@ -20,6 +20,28 @@ int cmd_db_dsn(void *ctx, int argc, char **argv);
 int cmd_cert_ca(void *ctx, int argc, char **argv);
 int cmd_cert_issue(void *ctx, int argc, char **argv);
 int cmd_cert_show(void *ctx, int argc, char **argv);
+int cmd_watch(void *ctx, int argc, char **argv);
+int cmd_lease_grant(void *ctx, int argc, char **argv);
+int cmd_lease_revoke(void *ctx, int argc, char **argv);
+int cmd_lease_keep_alive(void *ctx, int argc, char **argv);
+int cmd_lease_timetolive(void *ctx, int argc, char **argv);
+int cmd_lease_list(void *ctx, int argc, char **argv);
+int cmd_lock(void *ctx, int argc, char **argv);
+int cmd_elect(void *ctx, int argc, char **argv);
+int cmd_compact(void *ctx, int argc, char **argv);
+int cmd_member_add(void *ctx, int argc, char **argv);
+int cmd_member_promote(void *ctx, int argc, char **argv);
+int cmd_member_update(void *ctx, int argc, char **argv);
+int cmd_member_remove(void *ctx, int argc, char **argv);
+int cmd_move_leader(void *ctx, int argc, char **argv);
+int cmd_snapshot_save(void *ctx, int argc, char **argv);
+int cmd_alarm_list(void *ctx, int argc, char **argv);
+int cmd_alarm_disarm(void *ctx, int argc, char **argv);
+int cmd_hash(void *ctx, int argc, char **argv);
+int cmd_defrag(void *ctx, int argc, char **argv);
+int cmd_check_perf(void *ctx, int argc, char **argv);
+int cmd_db_confirm(void *ctx, int argc, char **argv);
+int cmd_completion(void *ctx, int argc, char **argv);
 int cmd_version(void *ctx, int argc, char **argv);
 
 #endif

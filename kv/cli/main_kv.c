@@ -5,6 +5,7 @@
 
 #include "kv/cli/cli.h"
 #include "kv/cli/commands.h"
+#include "kv/cli/completion.h"
 #include "proto/io/daemon.h"
 
 #define CLUSTER_HELP "CLUSTER is a name from `kv db list`."
@@ -25,9 +26,61 @@ static const struct io_command commands[] = {
      "  an empty line, then get/put/del lines for success,\n"
      "  an empty line, then get/put/del lines for failure",
      cmd_txn},
+    {"watch",
+     "KEY [RANGE_END] [--prefix] [--from-key] [--rev N] [--prev-kv] [--events N] [-- COMMAND ...]",
+     "keys", "Show events of a range as they come",
+     "  --rev N      begin with the changes of revision N\n"
+     "  --events N   end after N events\n"
+     "  --no-put  --no-delete   leave these out   --progress-notify\n"
+     "  A lost connection is made again and the watch goes on where it was.\n"
+     "  COMMAND runs for each event with ETCD_WATCH_EVENT_TYPE, _KEY, _VALUE and _REVISION.",
+     cmd_watch},
+    {"lease grant", "SECONDS [--id ID]", "keys", "Make a lease; keys put with it end with it", NULL,
+     cmd_lease_grant},
+    {"lease revoke", "ID", "keys", "End a lease and delete its keys", NULL, cmd_lease_revoke},
+    {"lease keep-alive", "ID [--once]", "keys", "Keep a lease alive until this command ends", NULL,
+     cmd_lease_keep_alive},
+    {"lease timetolive", "ID [--keys]", "keys", "What is left of a lease; exit 1 when it is over",
+     NULL, cmd_lease_timetolive},
+    {"lease list", "", "keys", "All leases", NULL, cmd_lease_list},
+    {"lock", "NAME [--ttl SECONDS] [COMMAND ...]", "keys",
+     "Hold a lock while COMMAND runs, or until a signal",
+     "  COMMAND has ETCD_LOCK_KEY and ETCD_LOCK_REV, and its exit code is that of kv.\n"
+     "  A lock whose lease was lost ends COMMAND with SIGTERM; exit 3.",
+     cmd_lock},
+    {"elect", "NAME PROPOSAL [--ttl SECONDS] | --listen NAME", "keys",
+     "Stand in an election and lead until a signal, or watch who leads", NULL, cmd_elect},
+    {"compact", "REVISION [--physical]", "keys", "Forget what was replaced below a revision",
+     "  --physical  wait until the space is free again", cmd_compact},
     {"status", "", "quorum", "Each quorum node of --endpoints: role, term, log, size", NULL,
      cmd_status},
     {"member list", "", "quorum", "The quorum's members", NULL, cmd_member_list},
+    {"member add", "NAME --peer-urls=URL,... [--learner]", "quorum",
+     "Add a node; prints how to start it", "  --learner  it gets the log and has no vote yet",
+     cmd_member_add},
+    {"member promote", "ID", "quorum", "Give a learner that has caught up its vote", NULL,
+     cmd_member_promote},
+    {"member update", "ID --peer-urls=URL,...", "quorum", "Change the addresses of a node", NULL,
+     cmd_member_update},
+    {"member remove", "ID", "quorum", "Take a node out of the quorum for good", NULL,
+     cmd_member_remove},
+    {"move-leader", "ID", "quorum", "Hand the leadership of the quorum to another node", NULL,
+     cmd_move_leader},
+    {"snapshot save", "FILE", "quorum", "Save the state of one node into a file",
+     "  FILE appears only when it is whole and on the disk; kv snapshot status reads it.",
+     cmd_snapshot_save},
+    {"alarm list", "", "quorum", "Alarms that stand", NULL, cmd_alarm_list},
+    {"alarm disarm", "", "quorum", "Take all alarms back, once the reason is gone", NULL,
+     cmd_alarm_disarm},
+    {"hash", "[--rev N]", "quorum", "Hash of the keys on each of --endpoints, to compare", NULL,
+     cmd_hash},
+    {"check perf", "[--load s|m|l|xl] [--prefix P] [--seconds N]", "quorum",
+     "Put at a rate for a minute and judge; exit 1 when the quorum does not keep up",
+     "  s: 50 clients, 150 puts/s   m: 200, 1000   l: 500, 8000   xl: 500, 15000\n"
+     "  Keys below --prefix (/etcdctl-check-perf/) are written and deleted.",
+     cmd_check_perf},
+    {"defrag", "", "quorum", "Does nothing: the store needs none; for scripts written for etcd",
+     NULL, cmd_defrag},
     {"db list", "", "databases", "All database clusters, a line each", NULL, cmd_db_list},
     {"db show", "CLUSTER", "databases", "Members, roles, lag and lease of one cluster",
      "  -o wide adds LSN and the longest pause seen. " CLUSTER_HELP, cmd_db_show},
@@ -39,6 +92,13 @@ static const struct io_command commands[] = {
     {"db failover", "CLUSTER [--to MEMBER] [--force] [--wait]", "databases",
      "Replace a primary that is gone, when no automatic failover is possible",
      "  Without --force the possible loss is shown and nothing is done.", cmd_db_failover},
+    {"db confirm", "CLUSTER [--primary MEMBER] [--force] [--wait]", "databases",
+     "After a restore of the quorum: let the arbiter act for this cluster again",
+     "  Shows what the members report, and begins an epoch above every one of theirs.\n"
+     "  --primary  who goes on; without it the member that held the highest epoch reported\n"
+     "  --force    members that are not heard do not count, and what only they or a more\n"
+     "             advanced member have may be lost",
+     cmd_db_confirm},
     {"db history", "CLUSTER [--limit N]", "databases", "Who was primary, since when and why", NULL,
      cmd_db_history},
     {"db why", "CLUSTER [EPOCH]", "databases",
@@ -59,7 +119,19 @@ static const struct io_command commands[] = {
     {"cert show", "FILE", "identity", "Whom a certificate names, and until when it is valid", NULL,
      cmd_cert_show},
     {"version", "", "other", "Version of this program", NULL, cmd_version},
+    {"completion", "bash|zsh|fish", "other", "Completion for a shell, to be sourced by it", NULL,
+     cmd_completion},
 };
+
+int cmd_completion(void *ctx, int argc, char **argv)
+{
+    (void)ctx;
+    int rc = cli_options(&argc, argv, NULL, 0);
+    if (rc == 0 && argc != 2) {
+        rc = cli_fail(IO_EXIT_USAGE, "usage: kv completion bash|zsh|fish");
+    }
+    return rc != 0 ? rc : completion_print(argv[1], commands, BASE_COUNT_OF(commands));
+}
 
 int cmd_version(void *ctx, int argc, char **argv)
 {
@@ -84,8 +156,10 @@ static void print_global_help(void)
         "  --endpoints H:P,...  quorum nodes to ask (QUORATE_ENDPOINTS; 127.0.0.1:2379)\n"
         "  --cacert FILE        authority of the quorum; turns TLS on (QUORATE_CACERT)\n"
         "  --cert FILE --key FILE  own certificate (QUORATE_CERT, QUORATE_KEY)\n"
-        "  -o table|wide|json   how answers are shown\n"
+        "  --user NAME[:PASSWORD] [--password P]   with authentication (QUORATE_USER)\n"
+        "  -o table|wide|json   how answers are shown   --hex  bytes as \\xNN\n"
         "  --timeout 5s         how long one call may take\n"
+        "  etcdctl's --command-timeout, --dial-timeout and -w are understood, too.\n"
         "  The same settings may stand in ~/.config/quorate/kv.yml.\n\n"
         "exit codes: 0 ok, 1 not found or no, 2 usage, 3 unavailable, 4 refused, 5 internal");
 }
