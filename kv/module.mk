@@ -7,6 +7,13 @@ STORE_DISK_SRC := raft/env_lmdb.c raft/env_lmdb_image.c raft/env_lmdb_image_work
   raft/wal_format.c raft/wal_io.c raft/wal_log.c raft/wal_recover.c raft/wal_rows.c raft/wal_segment.c raft/wal_store.c raft/wal_txn.c
 LIB_store += $(STORE_DISK_SRC)
 KV_TEST_SUPPORT := tests/unit/kv_support.c tests/support/panic.c
+TESTS += kv_auth_core_test
+TEST_kv_auth_core_test := tests/unit/kv_auth_core_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
+TLIBS_kv_auth_core_test := cores base
+TPKG_kv_auth_core_test := lmdb
+TESTS += kv_auth_walk_test
+TEST_kv_auth_walk_test := tests/unit/kv_auth_walk_test.c tests/support/panic.c
+TLIBS_kv_auth_walk_test := cores base
 TESTS += kv_core_test
 TEST_kv_core_test := tests/unit/kv_core_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
 TLIBS_kv_core_test := cores base
@@ -33,6 +40,11 @@ TEST_kv_lease_test = tests/unit/kv_lease_test.c tests/unit/kv_world.c tests/supp
   raft/store_mem.c raft/store_mem_image.c
 TLIBS_kv_lease_test := wire cores base
 TPKG_kv_lease_test := libprotobuf-c
+TESTS += kv_ways_test
+TEST_kv_ways_test = tests/unit/kv_ways_test.c tests/unit/kv_world.c tests/support/panic.c $(KV_GLUE) $(RAFT_GLUE) \
+  raft/store_mem.c raft/store_mem_image.c
+TLIBS_kv_ways_test := wire cores base
+TPKG_kv_ways_test := libprotobuf-c
 TESTS += kv_service_test
 TEST_kv_service_test = tests/unit/kv_service_test.c tests/unit/kv_world.c tests/support/panic.c $(KV_GLUE) $(RAFT_GLUE) raft/store_mem.c raft/store_mem_image.c
 TLIBS_kv_service_test := wire cores base
