@@ -2,8 +2,10 @@
 /* Leases, compaction, alarms and guarded entries on the tables, and the checksum that compaction
  * must not change. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/canary.h"
 #include "kv/core/alarm.h"
 #include "kv/core/compact.h"
 #include "kv/core/lease.h"
@@ -586,6 +588,7 @@ int main(void)
         CASE(checksum_of_revisions),
         CASE(alarms),
     };
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     test_scratch_free();
     return failed;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kv/core/check.h"
+#include "kv/core/compact.h"
 #include "proto/wire/kv.h"
 #include "tests/support/cm.h"
 #include "tests/unit/kv_model.h"
@@ -49,12 +50,18 @@ static int hash_run(void *ctx, struct store_txn *txn)
     return kv_core_hash(txn, ctx);
 }
 
+static int compact_run(void *ctx, struct store_txn *txn)
+{
+    return kv_compact_step(txn, 8, ctx);
+}
+
 static uint32_t run(enum test_store_kind kind, uint64_t seed, int rounds)
 {
     struct test_store store;
     struct kv_model *model = kv_model_create();
     struct base_arena arena = base_arena_over(memory, sizeof(memory));
-    struct random_source source = {.rand = base_rand_make(seed, 7), .arena = &arena};
+    struct random_source source = {
+        .rand = base_rand_make(seed, 7), .arena = &arena, .has_leases = true};
     size_t refused = 0;
     uint32_t hash = 0;
     test_store_open(&store, kind, 0);
@@ -69,6 +76,10 @@ static uint32_t run(enum test_store_kind kind, uint64_t seed, int rounds)
         assert_int_equal(test_store_run(&store, step_run, &step, false), 0);
         if (step.outcome.error != error || step.outcome.revision != kv_model_revision(model)) {
             print_error("seed %llu round %d kind %u\n", (unsigned long long)seed, i, request.kind);
+        }
+        if (random_below(&source, 8) == 0) { /* removal goes on at any pace */
+            struct kv_compact_progress progress;
+            assert_int_equal(test_store_run(&store, compact_run, &progress, false), 0);
         }
         assert_string_equal(kv_error_text(step.outcome.error), kv_error_text(error));
         assert_int_equal(step.outcome.revision, kv_model_revision(model));
@@ -111,7 +122,8 @@ static void store_failures_come_out(void **state)
     (void)state;
     struct test_store store;
     struct base_arena arena = base_arena_over(memory, sizeof(memory));
-    struct random_source source = {.rand = base_rand_make(5, 5), .arena = &arena};
+    struct random_source source = {
+        .rand = base_rand_make(5, 5), .arena = &arena, .has_leases = true};
     uint32_t before = 0;
     uint32_t after = 0;
     size_t failures = 0;

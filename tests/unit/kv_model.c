@@ -20,6 +20,8 @@ struct kv_model {
     size_t cap;
     int64_t revision; /* of the last finished request */
     bool is_changed;  /* by the request at hand */
+    int64_t compact;  /* -1: never */
+    bool leases[RANDOM_LEASES + 1];
     struct base_arena *arena;
 };
 
@@ -28,6 +30,7 @@ struct kv_model *kv_model_create(void)
     struct kv_model *model = calloc(1, sizeof(*model));
     assert_non_null(model);
     model->revision = 1;
+    model->compact = -1;
     return model;
 }
 
@@ -310,7 +313,11 @@ static struct kv_put_response do_put(struct kv_model *model, const struct kv_put
     struct kv_pair pair = {.create_revision =
                                old != NULL ? old->create_revision : model->revision + 1,
                            .version = old != NULL ? old->version + 1 : 1,
-                           .value = put->value};
+                           .value = put->value,
+                           .lease = put->lease};
+    if (old != NULL && put->is_ignore_lease) {
+        pair.lease = old->lease;
+    }
     if (old != NULL && put->is_ignore_value) {
         pair.value = old->value;
     }
@@ -374,6 +381,21 @@ static bool holds(const struct kv_model *model, const struct kv_compare *compare
     return is_any || (compare->target != KV_TARGET_VALUE && holds_for(compare, &missing));
 }
 
+static bool has_lease(const struct kv_model *model, int64_t id)
+{
+    return id == 0 || (id > 0 && id <= (int64_t)RANDOM_LEASES && model->leases[id]);
+}
+
+static enum kv_error revision_error(const struct kv_model *model, int64_t revision)
+{
+    if (revision <= 0) {
+        return KV_OK;
+    }
+    return revision > model->revision  ? KV_E_FUTURE_REVISION
+           : revision < model->compact ? KV_E_COMPACTED
+                                       : KV_OK;
+}
+
 /* Decisions in the order of the way through the tree. */
 struct decisions {
     bool taken[256];
@@ -394,9 +416,9 @@ static enum kv_error decide(const struct kv_model *model, const struct kv_txn *t
         const struct kv_op *op = &ops->items[i];
         if (op->kind == KV_OP_TXN) {
             error = decide(model, &op->txn, decisions);
-        } else if (op->kind == KV_OP_RANGE && op->range.revision > model->revision) {
-            error = KV_E_FUTURE_REVISION;
-        } else if (op->kind == KV_OP_PUT && op->put.lease != 0) {
+        } else if (op->kind == KV_OP_RANGE) {
+            error = revision_error(model, op->range.revision);
+        } else if (op->kind == KV_OP_PUT && !has_lease(model, op->put.lease)) {
             error = KV_E_LEASE_NOT_FOUND;
         } else if (op->kind == KV_OP_PUT && (op->put.is_ignore_lease || op->put.is_ignore_value) &&
                    look(model, key_of(op->put.key), 0) == NULL) {
@@ -454,7 +476,7 @@ static enum kv_error do_single_put(struct kv_model *model, const struct kv_put *
                                    struct kv_response *ret)
 {
     enum kv_error error = check_put(put);
-    if (error == KV_OK && put->lease != 0) {
+    if (error == KV_OK && !has_lease(model, put->lease)) {
         error = KV_E_LEASE_NOT_FOUND;
     }
     if (error == KV_OK && (put->is_ignore_value || put->is_ignore_lease) &&
@@ -467,6 +489,47 @@ static enum kv_error do_single_put(struct kv_model *model, const struct kv_put *
     return error;
 }
 
+static enum kv_error do_grant(struct kv_model *model, const struct kv_lease_grant *grant,
+                              struct kv_response *ret)
+{
+    if (model->leases[grant->id]) {
+        return KV_E_LEASE_EXISTS;
+    }
+    model->leases[grant->id] = true;
+    ret->lease_grant = (struct kv_lease_grant_response){
+        .has_header = true, .id = grant->id, .ttl = grant->ttl < 2 ? 2 : grant->ttl};
+    ret->lease_grant.header.revision = model->revision;
+    return KV_OK;
+}
+
+static enum kv_error do_revoke(struct kv_model *model, int64_t id, struct kv_response *ret)
+{
+    if (!model->leases[id]) {
+        return KV_E_LEASE_NOT_FOUND;
+    }
+    model->leases[id] = false;
+    for (size_t key = 0; key < RANDOM_KEYS; key++) {
+        const struct kv_pair *pair = look(model, key, 0);
+        if (pair != NULL && pair->lease == id) {
+            record(model, key, true, (struct kv_pair){0});
+        }
+    }
+    ret->header_only.has_header = true;
+    ret->header_only.header.revision = kv_model_revision(model);
+    return KV_OK;
+}
+
+static enum kv_error do_compact(struct kv_model *model, int64_t revision, struct kv_response *ret)
+{
+    if (revision <= model->compact || revision > model->revision) {
+        return revision <= model->compact ? KV_E_COMPACTED : KV_E_FUTURE_REVISION;
+    }
+    model->compact = revision;
+    ret->header_only.has_header = true;
+    ret->header_only.header.revision = model->revision;
+    return KV_OK;
+}
+
 enum kv_error kv_model_do(struct kv_model *model, const struct kv_request *request,
                           struct base_arena *arena, struct kv_response *ret)
 {
@@ -477,6 +540,12 @@ enum kv_error kv_model_do(struct kv_model *model, const struct kv_request *reque
         error = do_single_put(model, &request->put, ret);
     } else if (request->kind == KV_KIND_TXN) {
         error = do_txn(model, &request->txn, ret);
+    } else if (request->kind == KV_KIND_LEASE_GRANT) {
+        error = do_grant(model, &request->lease_grant, ret);
+    } else if (request->kind == KV_KIND_LEASE_REVOKE) {
+        error = do_revoke(model, request->lease_id.id, ret);
+    } else if (request->kind == KV_KIND_COMPACT) {
+        error = do_compact(model, request->compact.revision, ret);
     } else if (request->kind == KV_KIND_DELETE) {
         error = check_delete(&request->delete_range);
         if (error == KV_OK) {
@@ -484,8 +553,8 @@ enum kv_error kv_model_do(struct kv_model *model, const struct kv_request *reque
         }
     } else {
         error = check_range(&request->range);
-        if (error == KV_OK && request->range.revision > model->revision) {
-            error = KV_E_FUTURE_REVISION;
+        if (error == KV_OK) {
+            error = revision_error(model, request->range.revision);
         }
         if (error == KV_OK) {
             ret->range = do_range(model, &request->range);

@@ -93,6 +93,12 @@ static struct kv_put pick_put(struct random_source *source)
                          .is_ignore_value = one_in(source, 10),
                          .is_ignore_lease = one_in(source, 10),
                          .lease = one_in(source, 40) ? 7 : 0};
+    if (source->has_leases && one_in(source, 2)) {
+        put.lease = (int64_t)random_below(source, RANDOM_LEASES) + 1;
+    }
+    if (put.is_ignore_lease && !one_in(source, 8)) {
+        put.lease = 0;
+    }
     if (put.is_ignore_value && !one_in(source, 8)) {
         put.value = SLICE_EMPTY;
     }
@@ -167,8 +173,28 @@ static struct kv_txn pick_txn(struct random_source *source, unsigned depth)
     return txn;
 }
 
+static struct kv_request pick_upkeep(struct random_source *source)
+{
+    int64_t lease = (int64_t)random_below(source, RANDOM_LEASES) + 1;
+    uint64_t newest = (uint64_t)source->revision;
+    switch (random_below(source, 8)) {
+    case 0:
+        return (struct kv_request){.kind = KV_KIND_LEASE_REVOKE, .lease_id.id = lease};
+    case 1: /* mostly refused: what was compacted stays so */
+        return (struct kv_request){.kind = KV_KIND_COMPACT,
+                                   .compact.revision = (int64_t)random_below(source, newest + 2)};
+    default:
+        return (struct kv_request){
+            .kind = KV_KIND_LEASE_GRANT,
+            .lease_grant = {.id = lease, .ttl = (int64_t)random_below(source, 9)}};
+    }
+}
+
 struct kv_request random_request(struct random_source *source)
 {
+    if (source->has_leases && one_in(source, 8)) {
+        return pick_upkeep(source);
+    }
     struct kv_request request = {.kind = (uint32_t)random_below(source, 4) + 1};
     if (request.kind == KV_KIND_RANGE) {
         request.range = pick_range(source);

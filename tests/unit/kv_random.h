@@ -14,9 +14,13 @@ struct random_source {
     struct base_rand rand;
     struct base_arena *arena; /* for lists; must be large enough */
     int64_t revision;         /* about the current one; older and newer ones are asked for */
+    bool has_leases;          /* and compactions */
 };
 
-/* Any request but SWAP, STATUS and MEMBER_LIST; some of them are refused by the checks. */
+#define RANDOM_LEASES 5u /* ids from 1 on */
+
+/* RANGE, PUT, DELETE, TXN; with has_leases also LEASE_GRANT, LEASE_REVOKE, COMPACT. Some of them
+ * are refused by the checks. */
 struct kv_request random_request(struct random_source *source);
 uint64_t random_below(struct random_source *source, uint64_t bound);
 struct slice random_value(struct random_source *source);

@@ -33,7 +33,8 @@ static bool net_send(void *ctx, uint64_t link, struct slice payload)
     const struct host *host = ctx;
     struct world *world = host->world;
     size_t to = link - 1;
-    if (host->is_cut || world->hosts[to].is_cut || world->packet_count == PACKETS_MAX) {
+    if (to >= NODES || host->is_cut || world->hosts[to].is_cut ||
+        world->packet_count == PACKETS_MAX) {
         return false;
     }
     struct packet *packet = &world->packets[world->packet_count++];
