@@ -384,5 +384,6 @@ void env_lmdb_stats(struct env_lmdb *env, struct env_lmdb_stats *ret)
     *ret = (struct env_lmdb_stats){.commits = stats.commits,
                                    .jobs = stats.jobs,
                                    .commit_worst_us = stats.worst_us,
-                                   .commit_last_us = stats.last_us};
+                                   .commit_last_us = stats.last_us,
+                                   .thread = stats};
 }

@@ -18,6 +18,8 @@
 
 #include "raft/port_snapshot.h"
 #include "raft/port_store.h"
+#include "raft/store_thread.h"
+#include "raft/store_thread.h"
 
 #define ENV_LMDB_MAP_DEFAULT (UINT64_C(1) << 30) /* bytes: what the file may grow to */
 #define ENV_LMDB_QUOTA_DEFAULT \
@@ -76,6 +78,7 @@ struct env_lmdb_stats {
     uint64_t jobs;
     int64_t commit_worst_us;
     int64_t commit_last_us;
+    struct store_thread_stats thread; /* the times of commits */
 };
 void env_lmdb_stats(struct env_lmdb *env, struct env_lmdb_stats *ret);
 

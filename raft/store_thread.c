@@ -95,6 +95,12 @@ static void note_commit(struct store_thread *t, int64_t took_us)
     (void)pthread_mutex_lock(&t->lock);
     t->stats.commits++;
     t->stats.last_us = took_us;
+    t->stats.sum_us += took_us;
+    size_t bucket = 0;
+    for (int64_t upto_us = 1000; took_us > upto_us && bucket + 1 < STORE_BUCKETS; upto_us *= 2) {
+        bucket++;
+    }
+    t->stats.buckets[bucket]++;
     if (took_us > t->stats.worst_us) {
         t->stats.worst_us = took_us;
     }

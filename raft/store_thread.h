@@ -38,11 +38,16 @@ struct store_thread_options {
     void (*notify)(void *ctx); /* as in env_lmdb.h */
 };
 
+#define STORE_BUCKETS 15u
+
 struct store_thread_stats {
     uint64_t commits; /* of batches that had changed something */
     uint64_t jobs;
     int64_t worst_us; /* longest commit since the last call */
     int64_t last_us;
+    int64_t sum_us;
+    /* Commits by their time: the first took at most 1 ms, each next twice as long, the last more. */
+    uint64_t buckets[STORE_BUCKETS];
 };
 
 /* Starts the thread. BASE_E_NOMEM; ret_native: errno's number. */

@@ -260,5 +260,6 @@ void wal_store_stats(struct wal_store *store, struct wal_store_stats *ret)
                                     .bytes = log.bytes,
                                     .segments = log.segments,
                                     .flush_worst_us = thread.worst_us,
-                                    .flush_last_us = thread.last_us};
+                                    .flush_last_us = thread.last_us,
+                                    .thread = thread};
 }

@@ -16,6 +16,7 @@
 #define QUORATE_RAFT_WAL_STORE_H
 
 #include "raft/port_store.h"
+#include "raft/store_thread.h"
 #include "raft/wal_io.h"
 
 #define WAL_SEGMENT_BYTES_DEFAULT (UINT64_C(8) << 20)
@@ -62,6 +63,7 @@ struct wal_store_stats {
     uint64_t segments;
     int64_t flush_worst_us; /* of a whole batch: write and flush */
     int64_t flush_last_us;
+    struct store_thread_stats thread; /* the times of batches */
 };
 void wal_store_stats(struct wal_store *store, struct wal_store_stats *ret);
 

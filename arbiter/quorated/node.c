@@ -437,6 +437,12 @@ static int open_servers(struct quorated *q)
     q->pages.service = q->service;
     q->pages.links = q->links;
     q->pages.name = s->name;
+    q->pages.clients = &q->clients;
+    q->pages.stores = &q->stores;
+    q->pages.server = &q->server;
+    q->pages.is_learner = is_learner;
+    q->pages.ctx = q;
+    q->pages.started_us = (uint64_t)io_wall_now().us;
     const struct io_http_handler pages = quorated_pages_handler(&q->pages);
     const struct api_options api = {
         .service = q->service,
@@ -461,6 +467,7 @@ static int open_servers(struct quorated *q)
     if (quorated_clients_open(&q->clients, &clients) != 0) {
         return -1;
     }
+    q->pages.api = q->api;
     const struct io_grpc_handler grpc = api_grpc(q->api);
     const struct io_http_handler http = api_http(q->api);
     struct io_server_options options = {

@@ -2,79 +2,10 @@
 /* HTTP pages of a quorum node. Metric names are etcd's where the meaning is the same. */
 #include "arbiter/quorated/pages.h"
 
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include <stdlib.h>
 
+#include "arbiter/quorated/metrics.h"
 #include "base/slice.h"
-#include "proto/io/link.h"
-
-#define PAGE_MAX_BYTES 16384
-
-static void put_metric(struct buf *b, const char *type, const char *name, const char *help,
-                       uint64_t value)
-{
-    buf_put_text(b, "# HELP ");
-    buf_put_text(b, name);
-    buf_put_u8(b, ' ');
-    buf_put_text(b, help);
-    buf_put_text(b, "\n# TYPE ");
-    buf_put_text(b, name);
-    buf_put_u8(b, ' ');
-    buf_put_text(b, type);
-    buf_put_u8(b, '\n');
-    buf_put_text(b, name);
-    buf_put_u8(b, ' ');
-    buf_put_dec(b, value);
-    buf_put_u8(b, '\n');
-}
-
-static uint64_t resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL) {
-        return 0;
-    }
-    if (fscanf(file, "%*s %lu", &pages) != 1) {
-        pages = 0;
-    }
-    (void)fclose(file);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static void put_metrics(const struct quorated_pages *pages, struct buf *b)
-{
-    struct raft_node_status s;
-    raft_node_status(pages->node, &s);
-    struct io_links_stats links = io_links_stats(pages->links);
-    put_metric(b, "gauge", "etcd_server_has_leader", "1 when a leader is known.", s.leader_id != 0);
-    put_metric(b, "gauge", "etcd_server_is_leader", "1 when this node leads.",
-               s.role == RAFT_LEADER);
-    put_metric(b, "counter", "etcd_server_leader_changes_seen_total", "Changes of the leader seen.",
-               pages->leader_changes);
-    put_metric(b, "gauge", "etcd_server_proposals_committed_total", "Index of the last commit.",
-               s.commit_index);
-    put_metric(b, "gauge", "etcd_server_proposals_applied_total", "Index of the last apply.",
-               s.applied_index);
-    put_metric(b, "gauge", "quorate_raft_term", "Raft term.", s.term);
-    put_metric(b, "gauge", "quorate_raft_last_index", "Last index of the log.", s.last_index);
-    put_metric(b, "gauge", "quorate_raft_persisted_index", "Last index that is durable here.",
-               s.persisted_index);
-    put_metric(b, "gauge", "etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes used in the store.",
-               kv_service_bytes_used(pages->service));
-    put_metric(b, "gauge", "etcd_debugging_mvcc_current_revision", "Current revision.",
-               (uint64_t)kv_service_revision(pages->service));
-    put_metric(b, "gauge", "quorate_calls_open", "Requests not yet answered.",
-               kv_service_open_calls(pages->service));
-    put_metric(b, "counter", "quorate_link_frames_in_total", "Frames received.", links.frames_in);
-    put_metric(b, "counter", "quorate_link_frames_out_total", "Frames sent.", links.frames_out);
-    put_metric(b, "counter", "quorate_link_dropped_total", "Frames not sent: link down or full.",
-               links.dropped);
-    put_metric(b, "gauge", "quorate_links_up", "Links to peers and agents that are up.",
-               links.links_up);
-    put_metric(b, "gauge", "process_resident_memory_bytes", "Resident memory.", resident_bytes());
-}
 
 bool quorated_pages_is_ready(const struct quorated_pages *pages)
 {
@@ -102,38 +33,96 @@ static bool is_path(struct slice path, const char *text)
     return slice_equal(path, slice_from_text(text));
 }
 
-static void reply_health(struct io_http_exchange *exchange, bool is_ready)
+static bool is_alive(const struct quorated_pages *pages)
 {
-    if (is_ready) {
-        io_http_reply(exchange, 200, "application/json", SLICE_LIT("{\"health\":\"true\"}\n"));
+    struct raft_node_status s;
+    if (pages->node == NULL) {
+        return false;
+    }
+    raft_node_status(pages->node, &s);
+    return s.is_started && !s.is_halted;
+}
+
+static void reply_health(const struct quorated_pages *pages, struct io_http_exchange *exchange,
+                         const struct io_http_request *request)
+{
+    struct slice text;
+    bool is_local = io_http_query_get(request->query, "serializable", &text) &&
+                    slice_equal(text, SLICE_LIT("true"));
+    if (is_local ? is_alive(pages) : quorated_pages_is_ready(pages)) {
+        io_http_reply(exchange, 200, "application/json", SLICE_LIT("{\"health\":\"true\"}"));
+    } else if (is_local) {
+        io_http_reply(exchange, 503, "application/json",
+                      SLICE_LIT("{\"health\":\"false\",\"reason\":\"not started\"}"));
     } else {
         io_http_reply(exchange, 503, "application/json",
-                      SLICE_LIT("{\"health\":\"false\",\"reason\":\"no leader\"}\n"));
+                      SLICE_LIT("{\"health\":\"false\",\"reason\":\"no leader\"}"));
+    }
+}
+
+static void reply_ok(struct io_http_exchange *exchange, bool is_ok)
+{
+    io_http_reply(exchange, is_ok ? 200 : 503, "text/plain; charset=utf-8",
+                  is_ok ? SLICE_LIT("ok\n") : SLICE_LIT("not ok\n"));
+}
+
+static void reply_metrics(const struct quorated_pages *pages, struct io_http_exchange *exchange)
+{
+    uint8_t *memory = malloc(METRICS_MAX_BYTES);
+    struct buf b = buf_over(memory, memory == NULL ? 0 : METRICS_MAX_BYTES);
+    quorated_metrics_put(pages, &b);
+    if (b.is_full) {
+        io_http_reply(exchange, 500, "text/plain; charset=utf-8",
+                      SLICE_LIT("the metrics do not fit\n"));
+    } else {
+        io_http_reply(exchange, 200, "text/plain; version=0.0.4", buf_slice(&b));
+    }
+    free(memory);
+}
+
+static void reply_version(const struct quorated_pages *pages, struct io_http_exchange *exchange)
+{
+    (void)pages;
+    io_http_reply(exchange, 200, "application/json",
+                  SLICE_LIT("{\"etcdserver\":\"3.4.23\",\"etcdcluster\":\"3.4.0\","
+                            "\"quorate\":\"" QUORATE_VERSION "\"}"));
+}
+
+static void answer_page(const struct quorated_pages *pages, struct io_http_exchange *exchange,
+                        const struct io_http_request *request)
+{
+    if (is_path(request->path, "/health")) {
+        reply_health(pages, exchange, request);
+    } else if (is_path(request->path, "/readyz")) {
+        reply_ok(exchange, quorated_pages_is_ready(pages));
+    } else if (is_path(request->path, "/livez")) {
+        reply_ok(exchange, true);
+    } else if (is_path(request->path, "/version")) {
+        reply_version(pages, exchange);
+    } else {
+        reply_metrics(pages, exchange);
     }
 }
 
 static void answer(void *ctx, struct io_http_exchange *exchange,
                    const struct io_http_request *request)
 {
+    static const char *const paths[] = {"/health", "/readyz", "/livez", "/version", "/metrics"};
     const struct quorated_pages *pages = ctx;
-    if (!is_path(request->method, "GET") && !is_path(request->method, "HEAD")) {
-        io_http_reply(exchange, 405, "text/plain", SLICE_LIT("only GET and HEAD\n"));
-    } else if (is_path(request->path, "/health") || is_path(request->path, "/readyz")) {
-        reply_health(exchange, quorated_pages_is_ready(pages));
-    } else if (is_path(request->path, "/livez")) {
-        io_http_reply(exchange, 200, "text/plain", SLICE_LIT("ok\n"));
-    } else if (is_path(request->path, "/version")) {
-        io_http_reply(exchange, 200, "application/json",
-                      SLICE_LIT("{\"etcdserver\":\"3.4.23\",\"etcdcluster\":\"3.4.0\","
-                                "\"quorate\":\"" QUORATE_VERSION "\"}\n"));
-    } else if (is_path(request->path, "/metrics")) {
-        uint8_t memory[PAGE_MAX_BYTES];
-        struct buf b = buf_over(memory, sizeof(memory));
-        put_metrics(pages, &b);
-        io_http_reply(exchange, 200, "text/plain; version=0.0.4", buf_slice(&b));
-    } else {
-        io_http_reply(exchange, 404, "text/plain", SLICE_LIT("404 page not found\n"));
+    bool is_get = is_path(request->method, "GET") || is_path(request->method, "HEAD");
+    for (size_t i = 0; i < BASE_COUNT_OF(paths); i++) {
+        if (is_path(request->path, paths[i]) && is_get) {
+            answer_page(pages, exchange, request);
+            return;
+        }
+        if (is_path(request->path, paths[i])) {
+            io_http_add_header(exchange, "Allow", "GET");
+            io_http_reply(exchange, 405, "text/plain; charset=utf-8",
+                          SLICE_LIT("Method Not Allowed\n"));
+            return;
+        }
     }
+    io_http_reply(exchange, 404, "text/plain; charset=utf-8", SLICE_LIT("404 page not found\n"));
 }
 
 struct io_http_handler quorated_pages_handler(struct quorated_pages *pages)

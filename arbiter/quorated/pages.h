@@ -8,13 +8,24 @@
 #include "proto/io/http1.h"
 #include "raft/node.h"
 
+struct api;
 struct io_links;
+struct io_server;
+struct quorated_clients;
+struct quorated_stores;
 
 /* Where the figures come from; all outlive the pages. Fields may be NULL while starting. */
 struct quorated_pages {
     struct raft_node *node;
     struct kv_service *service;
     struct io_links *links;
+    struct api *api;
+    const struct quorated_clients *clients;
+    const struct quorated_stores *stores;
+    struct io_server *const *server; /* the public one, once it is there */
+    bool (*is_learner)(void *ctx);   /* NULL: never */
+    void *ctx;
+    uint64_t started_us; /* wall clock */
     struct base_name name;
     uint64_t leader_changes;
     uint64_t last_leader;
