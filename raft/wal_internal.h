@@ -64,6 +64,8 @@ struct wal_segment *wal_segment_find(struct wal_log *log, uint64_t number);
 int wal_segment_add(struct wal_log *log, struct wal_segment segment);
 /* Goes on in the next file, which is made ready if it is not. */
 int wal_segment_roll(struct wal_log *log);
+/* Whether a file of this size may serve again: large enough, and not much larger. */
+bool wal_is_usable(const struct wal_log *log, uint64_t size);
 int wal_make_spare(struct wal_log *log, uint64_t number);
 int wal_fill_spare(struct wal_log *log, uint64_t bytes);
 

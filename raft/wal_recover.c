@@ -203,8 +203,11 @@ static int check_rest(struct recovery *recovery, const struct image *image, uint
         struct wal_header header;
         if (batch_at(recovery, image, number, at, &header) &&
             (!recovery->has_batch || header.sequence > log->sequence)) {
-            return wal_damaged(log, "a bad batch, with good ones behind it,", recovery->tail_file,
-                               recovery->tail_at);
+            /* in a later file: its own beginning is bad, or the end of the one before */
+            bool is_own = recovery->tail_file == number || at > 0;
+            return wal_damaged(log, "a bad batch, with good ones behind it,",
+                               is_own ? number : recovery->tail_file,
+                               is_own ? from : recovery->tail_at);
         }
     }
     return 0;
@@ -323,7 +326,8 @@ static int keep_spare(struct recovery *recovery)
     while (native == 0 && wal_current(log)->number > recovery->tail_file) {
         struct wal_segment last = log->segments[--log->segment_count];
         char name[WAL_NAME_MAX];
-        if (last.number == recovery->tail_file + 1 && last.size <= log->options.segment_bytes) {
+        bool is_fit = last.size < log->options.segment_bytes || wal_is_usable(log, last.size);
+        if (last.number == recovery->tail_file + 1 && is_fit) {
             log->spare = last;
             log->is_spare_flushed = false; /* who knows */
             continue;

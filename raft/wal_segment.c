@@ -64,6 +64,11 @@ static int sync_names(struct wal_log *log, uint64_t number)
     return native == 0 ? 0 : wal_fail(log, "make durable the name of", number, UINT64_MAX, native);
 }
 
+bool wal_is_usable(const struct wal_log *log, uint64_t size)
+{
+    return size >= log->options.segment_bytes && size / 2 <= log->options.segment_bytes;
+}
+
 /* A file without rows serves again: its old batches name another file, so nothing takes them for
  * new ones. */
 static int recycle(struct wal_log *log, uint64_t number)
@@ -86,7 +91,7 @@ int wal_make_spare(struct wal_log *log, uint64_t number)
 {
     const struct wal_io *io = &log->options.io;
     char name[WAL_NAME_MAX];
-    if (is_oldest_dead(log) && log->segments[0].size == log->options.segment_bytes) {
+    if (is_oldest_dead(log) && wal_is_usable(log, log->segments[0].size)) {
         return recycle(log, number);
     }
     wal_name(number, name);
@@ -162,6 +167,16 @@ static int drop_oldest(struct wal_log *log)
                        : wal_fail(log, "remove", oldest.number, UINT64_MAX, native);
 }
 
+/* One file without rows is kept, to serve again when the next one is needed. */
+static bool is_drop_due(const struct wal_log *log, bool is_busy)
+{
+    if (!is_oldest_dead(log) || (is_busy && log->segment_count <= SEGMENTS_KEPT)) {
+        return false;
+    }
+    return !wal_is_usable(log, log->segments[0].size) ||
+           (log->segment_count > 2 && log->segments[1].live == 0);
+}
+
 /* Under load: in step with the batches, twice as fast as they fill the current file. */
 static int fill_busy(struct wal_log *log)
 {
@@ -175,16 +190,16 @@ static int fill_busy(struct wal_log *log)
 
 int wal_log_prepare(struct wal_log *log, bool is_busy, bool *ret_more)
 {
-    BASE_ASSERT(log->batch.len == 0);
     int rc = log->failed;
     *ret_more = false;
     if (rc != 0) {
         return rc;
     }
+    BASE_ASSERT(log->batch.len == 0);
     if (log->spare.number == 0) {
         rc = wal_make_spare(log, wal_current(log)->number + 1);
         *ret_more = rc == 0;
-    } else if (is_oldest_dead(log) && (!is_busy || log->segment_count > SEGMENTS_KEPT)) {
+    } else if (is_drop_due(log, is_busy)) {
         rc = drop_oldest(log);
         *ret_more = rc == 0;
     } else if (!log->is_spare_flushed && is_busy) {

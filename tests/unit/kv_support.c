@@ -76,8 +76,15 @@ int test_store_open_at(struct test_store *store, const char *directory, uint64_t
 
 int test_store_open_wal(struct test_store *store, const char *directory, uint64_t segment_bytes)
 {
+    return test_store_open_wal_io(store, directory, segment_bytes, NULL);
+}
+
+int test_store_open_wal_io(struct test_store *store, const char *directory, uint64_t segment_bytes,
+                           const struct wal_io *io)
+{
     struct wal_store_options options = {.directory = directory,
                                         .segment_bytes = segment_bytes,
+                                        .io = io,
                                         .ctx = store,
                                         .notify = notify,
                                         .fatal = fatal_lmdb};

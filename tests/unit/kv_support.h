@@ -34,6 +34,9 @@ void test_store_open(struct test_store *store, enum test_store_kind kind, uint64
 int test_store_open_at(struct test_store *store, const char *directory, uint64_t map_bytes);
 /* Opens a log store in a directory that is there. Returns what wal_store_open returned. */
 int test_store_open_wal(struct test_store *store, const char *directory, uint64_t segment_bytes);
+/* The same, over files of the test's own. */
+int test_store_open_wal_io(struct test_store *store, const char *directory, uint64_t segment_bytes,
+                           const struct wal_io *io);
 /* Closes and removes what test_store_open has made. */
 void test_store_close(struct test_store *store);
 struct store_port test_store_port(struct test_store *store);

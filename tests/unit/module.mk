@@ -5,3 +5,8 @@ TESTS += snapshot_test
 TEST_snapshot_test = tests/unit/snapshot_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
 TLIBS_snapshot_test := cores base
 TPKG_snapshot_test := lmdb
+TESTS += wal_test
+TEST_wal_test = tests/unit/wal_test.c tests/unit/wal_disk.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c \
+  $(STORE_DISK_SRC)
+TLIBS_wal_test := cores base
+TPKG_wal_test := lmdb
