@@ -27,8 +27,9 @@
 /* A response of several revisions ends when it is as large as this; fragments likewise. */
 #define KV_WATCH_RESPONSE_BYTES (1u << 20)
 #define KV_WATCH_FRAGMENT_BYTES (KV_REQUEST_MAX + (512u << 10))
-/* The events of one revision for one watcher; above, the watcher is cancelled. */
-#define KV_WATCH_REVISION_BYTES (64u << 20)
+/* The events of one revision for one watcher; above, the watcher is cancelled. Less than what may
+ * wait for one connection (proto/io/limits.h). */
+#define KV_WATCH_REVISION_BYTES (24u << 20)
 /* Answers to creates, cancels and progress requests that a client did not take; above, its stream
  * ends. */
 #define KV_WATCH_ANSWERS_BYTES (256u << 10)

@@ -23,6 +23,11 @@ BINARIES += grpcfloor
 BIN_grpcfloor := tests/bench/grpcfloor.c
 LIBS_grpcfloor := io wire cores base
 PKG_grpcfloor := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
+BINARIES += watchload
+BIN_watchload := tests/bench/watchload.c
+LIBS_watchload := io wire cores base
+PKG_watchload := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
+LDL_watchload := -lpthread
 .PHONY: bench-dcs
 bench-dcs: all ## etcd-server and quorated side by side [QUICK=1] [ROUNDS=3] [TRIALS=20] [PARTS="load flushes gap ..."]
 	@$(MAKE) --no-print-directory -s $(foreach b,kv dcsprobe agentload grpcfloor $(filter storeload watchload,$(BINARIES)),$(B)/bin/$(b))
