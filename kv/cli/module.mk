@@ -1,6 +1,6 @@
 BINARIES += kv
 BIN_kv := kv/cli/main_kv.c kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c kv/cli/cmd_keys.c kv/cli/cmd_txn.c kv/cli/cmd_quorum.c kv/cli/cmd_db.c \
-  kv/cli/cmd_cert.c kv/cli/cert_make.c \
+  kv/cli/cmd_auth.c kv/cli/cmd_cert.c kv/cli/cert_make.c \
   kv/cli/cmd_lease.c kv/cli/cmd_lock.c kv/cli/cmd_maintain.c kv/cli/cmd_member.c kv/cli/cmd_perf.c kv/cli/cmd_save.c \
   kv/cli/cmd_watch.c kv/cli/completion.c kv/cli/keeper.c
 LDL_kv := -lpthread
