@@ -6,6 +6,8 @@
 
 #include "proto/wire/kv_tables.h"
 
+#define WATCH_FILTERS 4096u /* bytes for filters of one create: there are two to choose from */
+
 static int watch_send(void *ctx, struct slice message)
 {
     return rpc_send(ctx, message);
@@ -43,14 +45,15 @@ static enum kv_error watch_allow(struct rpc_call *call, const struct kv_watch_cr
 
 static void watch_message(void *ctx, struct rpc_call *call, struct slice message)
 {
+    static _Alignas(BASE_ARENA_ALIGN) uint8_t memory[WATCH_FILTERS]; /* for the list of filters */
     struct kv_watch_request request;
-    struct base_arena none = base_arena_over(NULL, 0);
+    struct base_arena arena = base_arena_over(memory, sizeof(memory));
     struct kv_watch_stream *stream = call->user;
     (void)ctx;
     if (stream == NULL) {
         return;
     }
-    if (wire_pb_decode(&wire_kv_watch_request_table, message, &none, &request) != 0) {
+    if (wire_pb_decode(&wire_kv_watch_request_table, message, &arena, &request) != 0) {
         watch_end(call, KV_E_MALFORMED);
         return;
     }
