@@ -218,7 +218,7 @@ MUST_CHECK enum kv_error dispatch(struct kv_service *service, struct kv_call *ca
 /* service_forward.c */
 MUST_CHECK enum kv_error write_forward(struct kv_service *service, uint64_t leader);
 MUST_CHECK enum kv_error ask_forward(struct kv_service *service, const struct slot *slot,
-                                  uint64_t leader);
+                                     uint64_t leader);
 bool is_asked(const struct kv_call *call);
 void asked_close(struct kv_service *service);
 

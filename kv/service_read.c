@@ -220,8 +220,7 @@ static int call_read(struct read_job *job, struct store_txn *txn, const struct k
         outcome->response.member_list.members = service_members_of(&job->members, &job->list);
         break;
     case KV_KIND_DEFRAGMENT: /* pages are reused as they get free, there is nothing to gain */
-        outcome->response.header_only.has_header = true;
-        break;
+        break;               /* no header, as with etcd */
     case KV_KIND_HASH:
         outcome->response.hash.has_header = true;
         outcome->response.hash.header.revision = job->revision;

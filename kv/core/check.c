@@ -62,10 +62,6 @@ static enum kv_error check_compares(const struct kv_compares *compares)
         if (compare->key.len == 0) {
             return KV_E_KEY_NOT_PROVIDED;
         }
-        if (compare->result < KV_EQUAL || compare->result > KV_NOT_EQUAL ||
-            compare->target < KV_TARGET_VERSION || compare->target > KV_TARGET_LEASE) {
-            return KV_E_INVALID_COMPARE;
-        }
     }
     return KV_OK;
 }

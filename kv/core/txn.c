@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/canary.h"
 #include "kv/core/check.h"
+#include "kv/core/compact.h"
 #include "kv/core/mvcc.h"
 #include "kv/core/range.h"
 
@@ -35,9 +36,11 @@ static int compare_order(const struct kv_compare *compare, const struct kv_pair 
         return order_of(pair->mod_revision, number_if(compare, KV_COMPARE_MOD));
     case KV_TARGET_LEASE:
         return order_of(pair->lease, number_if(compare, KV_COMPARE_LEASE));
-    default:
+    case KV_TARGET_VALUE:
         return slice_compare(pair->value,
                              compare->which == KV_COMPARE_VALUE ? compare->value : SLICE_EMPTY);
+    default:
+        return 0; /* a target that nobody knows is equal, as with etcd */
     }
 }
 
@@ -51,8 +54,10 @@ static bool compare_pair(const struct kv_compare *compare, const struct kv_pair 
         return order != 0;
     case KV_GREATER:
         return order > 0;
-    default:
+    case KV_LESS:
         return order < 0;
+    default:
+        return true; /* and so holds what nobody knows how to compare */
     }
 }
 
@@ -159,6 +164,19 @@ static int decide_txn(struct way *way, const struct kv_txn *txn)
     return rc;
 }
 
+/* In a transaction, as with etcd, a negative revision is one below the compact revision. */
+static int range_precheck(struct kv_view *view, const struct kv_range *range,
+                          enum kv_error *ret_error)
+{
+    int64_t compact = -1;
+    if (range->revision >= 0) {
+        return kv_range_revision_check(view, range, ret_error);
+    }
+    int rc = kv_compact_get(view->txn, &compact);
+    *ret_error = range->revision < compact ? KV_E_COMPACTED : KV_OK;
+    return rc;
+}
+
 static int decide(struct way *way, const struct kv_txn *txn, enum kv_error *ret_error)
 {
     enum kv_error error = KV_OK;
@@ -168,7 +186,7 @@ static int decide(struct way *way, const struct kv_txn *txn, enum kv_error *ret_
         if (op->kind == KV_OP_TXN) {
             rc = decide_txn(way, &op->txn);
         } else if (op->kind == KV_OP_RANGE) {
-            rc = kv_range_revision_check(way->view, &op->range, &error);
+            rc = range_precheck(way->view, &op->range, &error);
         } else if (op->kind == KV_OP_PUT) {
             rc = kv_put_precheck(way->view, &op->put, &error);
         }

@@ -405,6 +405,8 @@ static void bug_18667_txn_with_a_compacted_range(void **state)
     }
     ops[1].range.revision = 9;
     assert_int_equal(apply(txn).error, KV_E_FUTURE_REVISION);
+    ops[1].range.revision = -1; /* within a transaction no name of the newest */
+    assert_int_equal(apply(txn).error, KV_E_COMPACTED);
     ops[1].range.revision = 3;
     assert_int_equal(apply(txn).error, KV_OK);
 }

@@ -461,8 +461,13 @@ static void compares_of_a_missing_key(void **state)
     struct kv_compare odd = compare_number("x", KV_TARGET_MOD, KV_EQUAL, 7);
     odd.which = KV_COMPARE_VERSION; /* another member than the target wants counts as zero */
     assert_true(holds(odd));
-    odd.result = 4;
-    assert_int_equal(read_it(txn(COMPARES(odd), NO_OPS, NO_OPS)).error, KV_E_INVALID_COMPARE);
+    odd.result = 4; /* unknown results and targets hold, as with etcd */
+    assert_true(holds(odd));
+    odd.target = 9;
+    odd.result = KV_EQUAL;
+    assert_true(holds(odd));
+    odd.result = KV_LESS;
+    assert_false(holds(odd));
 }
 
 static void compares_of_an_interval(void **state)
