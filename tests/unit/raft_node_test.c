@@ -14,7 +14,13 @@
 #include "raft/store_mem.h"
 
 struct desk {
+    struct store_mem *log;
     struct store_mem *store;
+    uint64_t keep;
+    uint64_t last_changed;
+    int changed_status;
+    size_t members_count, restored_count;
+    uint64_t restored_index;
     struct raft_node *node;
     int64_t now_us;
     int started, halted, read_status;
@@ -88,11 +94,62 @@ static void desk_started(void *ctx, int status)
     d->started_count++;
 }
 
+static void desk_changed(void *ctx, uint64_t cookie, int status)
+{
+    struct desk *d = ctx;
+    d->last_changed = cookie;
+    d->changed_status = status;
+}
+
+static void desk_members_changed(void *ctx)
+{
+    ((struct desk *)ctx)->members_count++;
+}
+
+static void desk_restored(void *ctx, uint64_t index)
+{
+    struct desk *d = ctx;
+    d->restored_count++;
+    d->restored_index = index;
+}
+
 static void desk_halted(void *ctx, int status)
 {
     struct desk *d = ctx;
     d->halted = status;
     d->halted_count++;
+}
+
+/* Both disks, until nothing is left to do. */
+static void settle(struct desk *d)
+{
+    while (store_mem_queued(d->log) + store_mem_uncommitted(d->log) + store_mem_ready(d->log) +
+               store_mem_queued(d->store) + store_mem_uncommitted(d->store) +
+               store_mem_ready(d->store) >
+           0) {
+        store_mem_step(d->log);
+        store_mem_step(d->store);
+    }
+}
+
+/* The log's disk alone. */
+static void settle_log(struct desk *d)
+{
+    store_mem_step(d->log);
+}
+
+/* The state store runs its jobs and does not commit. */
+static void run_state(struct desk *d)
+{
+    while (store_mem_run_one(d->store)) {
+        (void)store_mem_complete(d->store);
+    }
+}
+
+static void power_loss(struct desk *d)
+{
+    store_mem_crash(d->log);
+    store_mem_crash(d->store);
 }
 
 static int create(struct desk *d, uint64_t cluster, uint64_t id, size_t count)
@@ -102,9 +159,14 @@ static int create(struct desk *d, uint64_t cluster, uint64_t id, size_t count)
     for (size_t i = 0; i < 3; i++) {
         members[i].id = id + i;
     }
-    struct raft_node_config config = {
-        .cluster_id = cluster, .id = id, .members = members, .member_count = count, .seed = 5};
-    struct raft_node_ports ports = {.store = store_mem_port(d->store),
+    struct raft_node_config config = {.cluster_id = cluster,
+                                      .id = id,
+                                      .members = members,
+                                      .member_count = count,
+                                      .log_keep_entries = d->keep,
+                                      .seed = 5};
+    struct raft_node_ports ports = {.log = store_mem_port(d->log),
+                                    .store = store_mem_port(d->store),
                                     .net = {.ctx = d, .send = desk_send},
                                     .clock = {.ctx = d, .now = desk_now}};
     struct raft_machine machine = {.ctx = d,
@@ -114,6 +176,9 @@ static int create(struct desk *d, uint64_t cluster, uint64_t id, size_t count)
                                    .read_ready = desk_read_ready,
                                    .role_changed = desk_role_changed,
                                    .started = desk_started,
+                                   .changed = desk_changed,
+                                   .members_changed = desk_members_changed,
+                                   .restored = desk_restored,
                                    .halted = desk_halted};
     return raft_node_create(&config, &ports, &machine, &d->node);
 }
@@ -122,6 +187,8 @@ static void open_desk(struct desk *d)
 {
     memset(d, 0, sizeof(*d));
     d->now_us = 1000000;
+    d->log = store_mem_create();
+    assert_non_null(d->log);
     d->store = store_mem_create();
     assert_non_null(d->store);
 }
@@ -130,24 +197,25 @@ static void start(struct desk *d)
 {
     assert_int_equal(create(d, 7, 1, 1), 0);
     raft_node_start(d->node);
-    store_mem_step(d->store);
+    settle(d);
     if (d->started == 0) {
         raft_node_tick(d->node);
-        store_mem_step(d->store);
+        settle(d);
     }
 }
 
 static void restart(struct desk *d)
 {
-    store_mem_crash(d->store);
+    power_loss(d);
     d->node = raft_node_destroy(d->node);
     start(d);
 }
 
 static void close_desk(struct desk *d)
 {
-    store_mem_crash(d->store);
+    power_loss(d);
     d->node = raft_node_destroy(d->node);
+    d->log = store_mem_destroy(d->log);
     d->store = store_mem_destroy(d->store);
 }
 
@@ -175,13 +243,13 @@ static void test_group_of_one_from_first_start(void **state)
     assert_int_equal(raft_node_propose(d.node, SLICE_LIT("hello"), 42, &index, &term), 0);
     assert_true(index == 2 && term == 1);
     assert_int_equal(d.applied_count, 0); /* never from inside a call */
-    store_mem_step(d.store);
+    settle(&d);
     assert_int_equal(d.applied_count, 1);
     assert_true(d.last_cookie == 42 && d.last_index == 2);
     assert_memory_equal(d.last_result, "done hello", d.last_result_len);
     assert_int_equal(raft_node_read(d.node, 5), 0);
     assert_int_equal(d.read_count, 0);
-    store_mem_step(d.store);
+    settle(&d);
     assert_true(d.read_count == 1 && d.read_status == 0);
     close_desk(&d);
 }
@@ -213,7 +281,7 @@ static void test_frames_of_others_are_refused(void **state)
     open_desk(&d);
     assert_int_equal(create(&d, 7, 1, 3), 0);
     raft_node_start(d.node);
-    store_mem_step(d.store);
+    settle(&d);
     wire_arena_init(&arena, memory, sizeof(memory));
     buf_put_u8(&out, NET_FRAME_RAFT);
     assert_int_equal(wire_raft_encode(&m, &arena, &out), 0);
@@ -252,7 +320,7 @@ static void test_confirm_answers_later(void **state)
     struct raft_confirm confirm = {.done = confirmed};
     assert_int_equal(raft_node_confirm(d.node, &confirm), 0);
     assert_true(confirm.term == 1 && confirm.next == NULL);
-    store_mem_step(d.store);
+    settle(&d);
     close_desk(&d);
 }
 
@@ -266,7 +334,7 @@ static void test_restart_replays_nothing_twice(void **state)
     for (uint64_t i = 1; i <= 300; i++) {
         assert_int_equal(propose(&d, "entry", i), 0);
     }
-    store_mem_step(d.store);
+    settle(&d);
     assert_int_equal(d.applied_count, 300);
     restart(&d);
     assert_int_equal(d.applied_count, 300);
@@ -274,8 +342,7 @@ static void test_restart_replays_nothing_twice(void **state)
     assert_true(s.term == 2 && s.last_index == 302 && s.applied_index == 302);
     /* Durable but not yet applied: applied after the restart, without its cookie. */
     assert_int_equal(propose(&d, "late", 9), 0);
-    assert_true(store_mem_run_one(d.store));
-    store_mem_commit(d.store);
+    settle_log(&d);
     restart(&d);
     assert_int_equal(d.applied_count, 301);
     assert_true(d.last_cookie == 0 && d.last_index == 303);
@@ -299,14 +366,14 @@ static void test_refusals(void **state)
     }
     assert_int_equal(propose(&d, "x", 1), BASE_E_BUSY);
     assert_int_equal(taken, 4096);
-    store_mem_step(d.store);
+    settle(&d);
     assert_int_equal(d.applied_count, 4096);
     taken = 0;
     while (raft_node_propose(d.node, slice_from(large, 1 << 20), taken + 1, NULL, NULL) == 0) {
         taken++;
     }
     assert_in_range(taken, 4, 8);
-    store_mem_step(d.store);
+    settle(&d);
     assert_int_equal(raft_node_propose(d.node, slice_from(large, 1 << 20), 1, NULL, NULL), 0);
     assert_int_equal(raft_node_receive(d.node, 1, SLICE_EMPTY), BASE_E_PROTO);
     assert_int_equal(raft_node_receive(d.node, 1, SLICE_LIT("\1\xff\xff")), BASE_E_PROTO);
@@ -324,10 +391,10 @@ static void test_full_disk_stops_the_node(void **state)
     struct desk d;
     open_desk(&d);
     start(&d);
-    store_mem_fail_at(d.store, 1, BASE_E_NOSPACE);
+    store_mem_fail_at(d.log, 1, BASE_E_NOSPACE);
     assert_int_equal(propose(&d, "x", 1), 0);
     assert_int_equal(raft_node_read(d.node, 2), 0);
-    store_mem_step(d.store);
+    settle(&d);
     assert_int_equal(d.halted, BASE_E_NOSPACE);
     assert_true(d.halted_count == 1 && d.dropped_count == 1 && d.applied_count == 0);
     assert_int_equal(d.read_count, 1);
@@ -335,7 +402,7 @@ static void test_full_disk_stops_the_node(void **state)
     raft_node_tick(d.node);
     restart(&d); /* with room again it goes on where it was durable */
     assert_int_equal(propose(&d, "y", 3), 0);
-    store_mem_step(d.store);
+    settle(&d);
     assert_int_equal(d.last_cookie, 3);
     close_desk(&d);
 }
@@ -345,16 +412,16 @@ static void test_full_disk_stops_the_node(void **state)
 static void test_each_store_call_may_fail(void **state)
 {
     (void)state;
-    for (uint64_t n = 1; n < 60; n++) {
+    for (uint64_t n = 1; n < 120; n++) {
         struct desk d;
         open_desk(&d);
-        store_mem_fail_at(d.store, n, BASE_E_IO);
+        store_mem_fail_at(n % 2 == 0 ? d.log : d.store, n / 2 + 1, BASE_E_IO);
         start(&d);
         for (uint64_t i = 1; i <= 5 && d.started == 0; i++) {
             if (propose(&d, "entry", i) != 0) {
                 break;
             }
-            store_mem_step(d.store);
+            settle(&d);
         }
         size_t acknowledged = d.applied_count;
         assert_true(d.halted_count <= 1);
@@ -374,12 +441,12 @@ static void flip_entry(struct desk *d, uint64_t index)
     struct buf b = buf_over(key, sizeof(key));
     struct slice value = SLICE_EMPTY;
     buf_put_u64_be(&b, index);
-    struct store_txn *txn = store_mem_txn(d->store);
+    struct store_txn *txn = store_mem_txn(d->log);
     assert_int_equal(store_get(txn, STORE_LOG, buf_slice(&b), &value), 0);
     memcpy(copy, value.data, value.len);
     copy[value.len - 1] ^= 1;
     assert_int_equal(store_put(txn, STORE_LOG, buf_slice(&b), slice_from(copy, value.len)), 0);
-    store_mem_commit(d->store);
+    store_mem_commit(d->log);
 }
 
 static void test_damage_is_refused(void **state)
@@ -390,7 +457,7 @@ static void test_damage_is_refused(void **state)
     start(&d);
     assert_int_equal(propose(&d, "a", 1), 0);
     assert_int_equal(propose(&d, "b", 2), 0);
-    store_mem_step(d.store);
+    settle(&d);
     flip_entry(&d, 2);
     restart(&d);
     assert_int_equal(d.started, BASE_E_CORRUPT);
@@ -402,10 +469,283 @@ static void test_damage_is_refused(void **state)
     uint8_t key[8];
     struct buf b = buf_over(key, sizeof(key));
     buf_put_u64_be(&b, 2);
-    assert_int_equal(store_del(store_mem_txn(d.store), STORE_LOG, buf_slice(&b)), 0);
-    store_mem_commit(d.store);
+    assert_int_equal(store_del(store_mem_txn(d.log), STORE_LOG, buf_slice(&b)), 0);
+    store_mem_commit(d.log);
     restart(&d);
     assert_int_equal(d.started, BASE_E_CORRUPT);
+    close_desk(&d);
+}
+
+/* Another log, or none, is not ours: with it our vote would be lost. */
+static void test_a_lost_log_is_refused(void **state)
+{
+    (void)state;
+    struct desk d;
+    open_desk(&d);
+    start(&d);
+    assert_int_equal(propose(&d, "a", 1), 0);
+    settle(&d);
+    power_loss(&d);
+    d.node = raft_node_destroy(d.node);
+    d.log = store_mem_destroy(d.log);
+    d.log = store_mem_create();
+    start(&d);
+    assert_int_equal(d.started, BASE_E_CORRUPT);
+    close_desk(&d);
+}
+
+/* --- two stores --- */
+
+static void test_nothing_is_applied_before_it_is_durable_in_the_log(void **state)
+{
+    (void)state;
+    struct desk d;
+    open_desk(&d);
+    start(&d);
+    assert_int_equal(propose(&d, "x", 1), 0);
+    assert_true(store_mem_run_one(d.log));
+    (void)store_mem_complete(d.log);
+    run_state(&d);
+    assert_int_equal(d.applied_count, 0);
+    store_mem_commit(d.log);
+    (void)store_mem_complete(d.log);
+    run_state(&d);
+    assert_int_equal(d.applied_count, 1);
+    close_desk(&d);
+}
+
+/* The state store commits lazily; what a crash takes from it comes again, out of the log. */
+static void test_state_that_was_not_durable_is_applied_again(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct raft_node_status s;
+    open_desk(&d);
+    start(&d);
+    for (uint64_t i = 1; i <= 600; i++) {
+        assert_int_equal(propose(&d, i == 600 ? "newest" : "entry", i), 0);
+        settle_log(&d);
+        run_state(&d);
+    }
+    assert_int_equal(d.applied_count, 600);
+    restart(&d);
+    assert_int_equal(d.applied_count, 1200);
+    assert_memory_equal(d.last_result, "done newest", d.last_result_len);
+    raft_node_status(d.node, &s);
+    assert_true(s.applied_index == 602 && s.role == RAFT_LEADER);
+    close_desk(&d);
+}
+
+static size_t rows_of(struct desk *d)
+{
+    struct msg_raft_entry entry;
+    size_t rows = 0;
+    for (uint64_t i = 1; i < 1000; i++) {
+        rows += log_store_get(store_mem_txn(d->log), i, &entry) == 0;
+    }
+    return rows;
+}
+
+/* Bug 12: the log forgets only what the state store has durably. */
+static void test_the_log_forgets_only_what_is_durably_applied(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct raft_node_status s;
+    open_desk(&d);
+    d.keep = 20;
+    start(&d);
+    for (uint64_t i = 1; i <= 200; i++) {
+        assert_int_equal(propose(&d, "entry", i), 0);
+        settle_log(&d);
+        run_state(&d);
+    }
+    raft_node_status(d.node, &s);
+    assert_true(s.first_index == 1 && s.applied_index == 201);
+    settle(&d);
+    raft_node_status(d.node, &s);
+    assert_true(s.first_index > 150 && s.first_index <= 201 - 20 + 1);
+    assert_int_equal(rows_of(&d), 201 - s.first_index + 1);
+    power_loss(&d);
+    d.node = raft_node_destroy(d.node);
+    start(&d);
+    raft_node_status(d.node, &s);
+    assert_true(s.role == RAFT_LEADER && s.applied_index == 202);
+    assert_int_equal(d.applied_count, 200);
+    close_desk(&d);
+}
+
+/* A crash between the installation of an image and the new beginning of the log. */
+static void test_a_log_behind_an_image_begins_anew(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct raft_node_status s;
+    for (int is_longer = 0; is_longer < 2; is_longer++) {
+        for (int has_intent = 0; has_intent < 2; has_intent++) {
+            open_desk(&d);
+            start(&d);
+            for (uint64_t i = 1; i <= 10; i++) {
+                assert_int_equal(propose(&d, "entry", i), 0);
+            }
+            settle(&d);
+            uint64_t index = is_longer ? 50 : 5;
+            assert_int_equal(log_store_save_applied(store_mem_txn(d.store), index, 3), 0);
+            if (has_intent) {
+                assert_int_equal(log_store_save_image(store_mem_txn(d.log), index, 3), 0);
+            }
+            store_mem_commit(d.store);
+            store_mem_commit(d.log);
+            restart(&d);
+            if (!is_longer && !has_intent) { /* two stores that contradict each other */
+                assert_int_equal(d.started, BASE_E_CORRUPT);
+            } else {
+                assert_int_equal(d.started, 0);
+                raft_node_status(d.node, &s);
+                assert_true(s.first_index == index + 1 && s.last_index == index + 1);
+                assert_true(s.term == 4 && s.has_applied_own_term);
+                assert_int_equal(rows_of(&d), 1);
+                assert_true(d.restored_count == 1 && d.restored_index == index);
+            }
+            close_desk(&d);
+        }
+    }
+}
+
+/* --- members --- */
+
+static void test_members_are_kept_over_restarts(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct raft_configuration next, stored;
+    open_desk(&d);
+    start(&d);
+    assert_int_equal(log_store_load_members(store_mem_txn(d.store), &stored), 0);
+    assert_true(stored.index == 0 && stored.count == 1);
+    next = *raft_node_configuration(d.node);
+    next.members[next.count] = (struct raft_member){.id = 9, .is_learner = true};
+    memcpy(next.members[next.count].peer_url.text, "https://nine:1", 15);
+    next.count++;
+    assert_int_equal(raft_node_change_members(d.node, &next, 0), BASE_E_INVALID);
+    assert_int_equal(raft_node_change_members(d.node, &next, 77), 0);
+    assert_int_equal(d.last_changed, 0); /* never from inside a call */
+    settle(&d);
+    assert_true(d.last_changed == 77 && d.changed_status == 0 && d.members_count == 1);
+    assert_int_equal(log_store_load_members(store_mem_txn(d.store), &stored), 0);
+    assert_true(stored.index == 2 && stored.count == 2);
+    assert_string_equal(stored.members[1].peer_url.text, "https://nine:1");
+    restart(&d); /* what it is started with counts no more */
+    assert_int_equal(raft_node_configuration(d.node)->count, 2);
+    assert_int_equal(raft_node_configuration(d.node)->index, 2);
+    struct raft_member_status m;
+    assert_true(raft_node_member_status(d.node, 9, &m) && m.match_index == 0);
+    assert_true(raft_node_member_status(d.node, 1, &m) && m.match_index == 3);
+    assert_false(raft_node_member_status(d.node, 5, &m));
+    assert_int_equal(raft_node_transfer(d.node, 9, 5), BASE_E_INVALID);
+    close_desk(&d);
+}
+
+static void feed(struct desk *d, struct msg_raft m)
+{
+    static uint8_t memory[4096], bytes[512];
+    struct wire_arena arena;
+    struct buf out = buf_over(bytes, sizeof(bytes));
+    wire_arena_init(&arena, memory, sizeof(memory));
+    buf_put_u8(&out, NET_FRAME_RAFT);
+    m.cluster = 7;
+    m.from = 2;
+    m.to = 1;
+    assert_int_equal(wire_raft_encode(&m, &arena, &out), 0);
+    assert_int_equal(raft_node_receive(d->node, 2, buf_slice(&out)), 0);
+    settle(d);
+}
+
+/* Leads three, of which one answers and writes nothing. */
+static void lead_without_quorum(struct desk *d)
+{
+    open_desk(d);
+    assert_int_equal(create(d, 7, 1, 3), 0);
+    raft_node_start(d->node);
+    settle(d);
+    d->now_us = raft_node_deadline(d->node).us;
+    raft_node_tick(d->node);
+    feed(d, (struct msg_raft){.type = MSG_RAFT_PREVOTE_REPLY, .proposed_term = 1});
+    feed(d, (struct msg_raft){.type = MSG_RAFT_VOTE_REPLY, .term = 1});
+    struct raft_node_status s;
+    raft_node_status(d->node, &s);
+    assert_int_equal(s.role, RAFT_LEADER);
+}
+
+static void test_entries_without_a_majority_are_bounded(void **state)
+{
+    (void)state;
+    static uint8_t large[1u << 20];
+    struct desk d;
+    lead_without_quorum(&d);
+    size_t taken = 0;
+    while (raft_node_propose(d.node, slice_from(large, sizeof(large)), taken + 1, NULL, NULL) ==
+           0) {
+        taken++;
+        settle(&d); /* durable here, so that memory may be given up */
+        assert_true(taken <= 8);
+    }
+    assert_in_range(taken, 4, 8);
+    assert_int_equal(propose(&d, "small", 99), 0); /* small ones still fit */
+    feed(&d, (struct msg_raft){.type = MSG_RAFT_HEARTBEAT, .term = 2});
+    assert_int_equal(d.dropped_count, taken + 1);
+    close_desk(&d);
+}
+
+static void test_a_change_that_is_lost_with_leadership_is_told(void **state)
+{
+    (void)state;
+    struct desk d;
+    lead_without_quorum(&d);
+    struct raft_configuration next = *raft_node_configuration(d.node);
+    next.count = 2;
+    assert_int_equal(raft_node_change_members(d.node, &next, 5), BASE_E_STATE);
+    feed(&d,
+         (struct msg_raft){.type = MSG_RAFT_APPEND_REPLY, .term = 1, .index = 1, .received = 1});
+    assert_int_equal(raft_node_change_members(d.node, &next, 6), 0);
+    assert_int_equal(raft_node_change_members(d.node, &next, 7), BASE_E_BUSY);
+    settle(&d);
+    assert_int_equal(d.last_changed, 0);
+    feed(&d, (struct msg_raft){.type = MSG_RAFT_HEARTBEAT, .term = 2});
+    assert_true(d.last_changed == 6 && d.changed_status == BASE_E_CANCELED);
+    close_desk(&d);
+}
+
+static void test_transfer_ends_with_the_other_leading(void **state)
+{
+    (void)state;
+    struct desk d;
+    lead_without_quorum(&d);
+    assert_int_equal(raft_node_transfer(d.node, 2, 8), 0);
+    assert_int_equal(raft_node_transfer(d.node, 3, 9), BASE_E_BUSY);
+    assert_int_equal(propose(&d, "x", 1), BASE_E_BUSY);
+    feed(&d, (struct msg_raft){.type = MSG_RAFT_HEARTBEAT, .term = 2});
+    assert_true(d.last_changed == 8 && d.changed_status == 0);
+    close_desk(&d);
+}
+
+static void test_a_joining_node_stands_for_nothing(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct raft_node_status s;
+    open_desk(&d);
+    assert_int_equal(create(&d, 7, 1, 0), 0);
+    raft_node_start(d.node);
+    settle(&d);
+    for (int i = 0; i < 10; i++) {
+        d.now_us = raft_node_deadline(d.node).us;
+        raft_node_tick(d.node);
+        settle(&d);
+    }
+    raft_node_status(d.node, &s);
+    assert_true(s.is_started && s.role == RAFT_FOLLOWER && s.term == 0);
+    assert_int_equal(raft_node_configuration(d.node)->count, 0);
     close_desk(&d);
 }
 
@@ -418,13 +758,13 @@ static void test_foreign_store_is_refused(void **state)
     d.node = raft_node_destroy(d.node);
     assert_int_equal(create(&d, 8, 1, 1), 0);
     raft_node_start(d.node);
-    store_mem_step(d.store);
+    settle(&d);
     assert_int_equal(d.started, BASE_E_CONFLICT);
-    store_mem_crash(d.store);
+    power_loss(&d);
     d.node = raft_node_destroy(d.node);
     assert_int_equal(create(&d, 7, 2, 1), 0);
     raft_node_start(d.node);
-    store_mem_step(d.store);
+    settle(&d);
     assert_int_equal(d.started, BASE_E_CONFLICT);
     close_desk(&d);
 }
@@ -499,6 +839,16 @@ int main(void)
         cmocka_unit_test(test_full_disk_stops_the_node),
         cmocka_unit_test(test_each_store_call_may_fail),
         cmocka_unit_test(test_damage_is_refused),
+        cmocka_unit_test(test_a_lost_log_is_refused),
+        cmocka_unit_test(test_nothing_is_applied_before_it_is_durable_in_the_log),
+        cmocka_unit_test(test_state_that_was_not_durable_is_applied_again),
+        cmocka_unit_test(test_the_log_forgets_only_what_is_durably_applied),
+        cmocka_unit_test(test_a_log_behind_an_image_begins_anew),
+        cmocka_unit_test(test_members_are_kept_over_restarts),
+        cmocka_unit_test(test_entries_without_a_majority_are_bounded),
+        cmocka_unit_test(test_a_change_that_is_lost_with_leadership_is_told),
+        cmocka_unit_test(test_transfer_ends_with_the_other_leading),
+        cmocka_unit_test(test_a_joining_node_stands_for_nothing),
         cmocka_unit_test(test_foreign_store_is_refused),
         cmocka_unit_test(test_ring_against_a_model),
     };
