@@ -21,10 +21,7 @@ struct quorated_join {
     struct io_timer timer;
     uint64_t asked;
     bool is_over; /* the end is due: from the timer, never from inside the links */
-    int status;
-    uint64_t cluster_id;
-    uint64_t node_id;
-    char text[640];
+    struct quorated_joined joined;
 };
 
 static const char *own_url(const struct quorated_settings *s)
@@ -41,9 +38,9 @@ static void over(struct quorated_join *j, int status, uint64_t cluster_id, uint6
 {
     if (!j->is_over) {
         j->is_over = true;
-        j->status = status;
-        j->cluster_id = cluster_id;
-        j->node_id = node_id;
+        j->joined.status = status;
+        j->joined.cluster_id = cluster_id;
+        j->joined.node_id = node_id;
         io_timer_start_in_us(&j->timer, 0);
     }
 }
@@ -63,17 +60,23 @@ static void find_self(struct quorated_join *j, const struct member_frame *frame)
 {
     const struct quorated_settings *s = j->options.settings;
     const char *url = own_url(s);
-    for (size_t i = 0; i < frame->configuration.count; i++) {
+    if (raft_members_find(&frame->configuration, j->options.node_id) != NULL) {
+        j->joined.others = frame->configuration;
+        over(j, 0, frame->cluster_id, j->options.node_id);
+        return;
+    }
+    for (size_t i = 0; i < frame->configuration.count && j->options.node_id == 0; i++) {
         const struct raft_member *member = &frame->configuration.members[i];
         if (!is_same_place(member->peer_url.text, url)) {
             continue;
         }
         if (base_name_is_empty(&member->name)) {
+            j->joined.others = frame->configuration;
             over(j, 0, frame->cluster_id, member->id);
             return;
         }
         (void)snprintf(
-            j->text, sizeof(j->text),
+            j->joined.text, sizeof(j->joined.text),
             "the member at %s (id %llx) has started before, as %s, and its directory %s is "
             "empty now; a node whose disk is gone comes back under a new id: 'kv member "
             "remove %llx', then 'kv member add %s --peer-urls=%s', then start it again",
@@ -93,7 +96,7 @@ static void find_others_at_work(struct quorated_join *j, const struct member_fra
         return;
     }
     (void)snprintf(
-        j->text, sizeof(j->text),
+        j->joined.text, sizeof(j->joined.text),
         "this quorum is at work already, and %s is empty: starting with an empty disk "
         "could undo what this node has promised; %s, then 'kv member add %s --peer-urls=%s', and "
         "start it with quorum.state: existing",
@@ -150,11 +153,11 @@ static void fired(void *ctx)
     const struct quorated_settings *s = j->options.settings;
     if (!j->is_over && !s->is_joining) {
         j->is_over = true; /* nobody has objected */
-        j->cluster_id = s->cluster_id;
-        j->node_id = s->node_id;
+        j->joined.cluster_id = s->cluster_id;
+        j->joined.node_id = s->node_id;
     }
     if (j->is_over) {
-        j->options.done(j->options.ctx, j->status, j->cluster_id, j->node_id, j->text);
+        j->options.done(j->options.ctx, &j->joined);
         return;
     }
     ask(j);

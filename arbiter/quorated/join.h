@@ -13,13 +13,21 @@
 
 struct quorated_join;
 
+struct quorated_joined {
+    int status; /* 0: go on with these ids; those of the settings when the quorum is new */
+    uint64_t cluster_id;
+    uint64_t node_id;
+    struct raft_configuration others; /* count 0: not asked for */
+    char text[640];                   /* why this node must not start */
+};
+
 struct quorated_join_options {
     const struct quorated_settings *settings;
     struct io_tls *tls;
+    uint64_t node_id; /* not 0: it has joined before, and knows its id but not the others */
     void *ctx;
-    /* Once, from the loop. status 0: go on with these ids (those of the settings when the quorum is
-     * new). Else `text` says why this node must not start. */
-    void (*done)(void *ctx, int status, uint64_t cluster_id, uint64_t node_id, const char *text);
+    /* Once, from the loop. */
+    void (*done)(void *ctx, const struct quorated_joined *joined);
 };
 
 MUST_CHECK int quorated_join_start(struct io_loop *loop,

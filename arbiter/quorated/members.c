@@ -67,6 +67,11 @@ static void end(struct quorated_members *m)
     m->removed(m->ctx, text);
 }
 
+void quorated_members_learned(struct quorated_members *m, const struct raft_configuration *others)
+{
+    links_follow(m, others);
+}
+
 void quorated_members_changed(struct quorated_members *m)
 {
     const struct raft_configuration *c = raft_node_configuration(m->node);

@@ -24,6 +24,8 @@ struct quorated_members {
     void *ctx;
 };
 
+/* A node that has just joined: whom it may hear of the rest. */
+void quorated_members_learned(struct quorated_members *m, const struct raft_configuration *others);
 /* The configuration may have changed, or the node has started. */
 void quorated_members_changed(struct quorated_members *m);
 /* Every 50 ms or so. */

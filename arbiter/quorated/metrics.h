@@ -7,8 +7,9 @@
 #include "arbiter/quorated/pages.h"
 #include "base/slice.h"
 
-#define METRICS_MAX_BYTES (256u << 10) /* of the text; with each method in each state it is less \
-                                        */
+#define METRICS_MAX_BYTES \
+    (256u << 10) /* of the text; with each method in each state it is less \
+                  */
 
 /* Appends the text; b->is_full when it did not fit. */
 void quorated_metrics_put(const struct quorated_pages *pages, struct buf *b);

@@ -584,22 +584,26 @@ static int open_rest(struct quorated *q)
     return 0;
 }
 
-static void joined(void *ctx, int status, uint64_t cluster_id, uint64_t node_id, const char *text)
+static void joined(void *ctx, const struct quorated_joined *joined)
 {
     struct quorated *q = ctx;
-    if (status != 0) {
-        (void)fprintf(stderr, "quorated: cannot start: %s\n", text);
+    const struct raft_configuration others = joined->others;
+    if (joined->status != 0) {
+        (void)fprintf(stderr, "quorated: cannot start: %s\n", joined->text);
         stop(q, 1);
         return;
     }
+    q->ids = (struct quorated_ids){.cluster_id = joined->cluster_id, .node_id = joined->node_id};
     q->join = quorated_join_free(q->join);
-    q->ids = (struct quorated_ids){.cluster_id = cluster_id, .node_id = node_id};
     if (open_rest(q) != 0) {
         stop(q, 1);
+        return;
     }
+    quorated_members_learned(&q->membership, &others);
 }
 
-/* With an empty directory: who are we? */
+/* With an empty directory: who are we? Or after a start that ended before the state of the others
+ * was here: who are they? */
 static int ask_who(struct quorated *q)
 {
     struct io_why why = {""};
@@ -608,8 +612,11 @@ static int ask_who(struct quorated *q)
         q->ids = (struct quorated_ids){.cluster_id = s->cluster_id, .node_id = s->node_id};
         return open_rest(q);
     }
-    const struct quorated_join_options options = {
-        .settings = s, .tls = q->tls, .ctx = q, .done = joined};
+    const struct quorated_join_options options = {.settings = s,
+                                                  .tls = q->tls,
+                                                  .node_id = q->ids.are_known ? q->ids.node_id : 0,
+                                                  .ctx = q,
+                                                  .done = joined};
     return quorated_join_start(q->loop, &options, &q->join, &why) == 0 ? 0 : fail("links", &why);
 }
 
@@ -642,7 +649,8 @@ static int open_all(struct quorated *q)
     if (open_tls(q) != 0 || open_stores(q) != 0) {
         return -1;
     }
-    return q->ids.are_known ? open_rest(q) : ask_who(q);
+    bool is_at_home = q->ids.are_known && (q->ids.has_members || !q->settings->is_joining);
+    return is_at_home ? open_rest(q) : ask_who(q);
 }
 
 static void stop_time(struct quorated *q)

@@ -240,7 +240,11 @@ static int see_row(void *ctx, struct slice key, struct slice value)
 static int look_for_log(struct store_job *job, struct store_txn *txn)
 {
     struct look *look = (struct look *)(void *)job;
-    int rc = store_scan(txn, STORE_LOG, SLICE_EMPTY, see_row, look);
+    struct raft_configuration members;
+    int rc = log_store_load_members(txn, &members);
+    look->ids.has_members = rc == 0;
+    rc = rc == BASE_E_NOTFOUND ? 0 : rc;
+    rc = rc != 0 ? rc : store_scan(txn, STORE_LOG, SLICE_EMPTY, see_row, look);
     return rc == BASE_E_UNSUPPORTED ? 0 : rc;
 }
 
@@ -282,6 +286,7 @@ static int look_into(struct quorated_stores *s, const struct quorated_settings *
         return rc;
     }
     *ret = ids.ids;
+    ret->has_members = old.ids.has_members;
     return 0;
 }
 

@@ -32,7 +32,8 @@ struct quorated_stores {
 
 /* Whose store this is. */
 struct quorated_ids {
-    bool are_known; /* false: an empty directory */
+    bool are_known;   /* false: an empty directory */
+    bool has_members; /* the state says who belongs to the quorum */
     uint64_t cluster_id;
     uint64_t node_id;
 };

@@ -23,7 +23,7 @@ done
 sed -i "s/^quorum:/quorum:\n  state: existing/" "$DIR/q4.yml"
 own
 url_of() { echo "https://127.0.0.1:${PEER_PORT[$1]}"; }
-id_of() { "${KV[@]}" member list -o json | jq -r --arg url "$(url_of "$1")" '.[] | select(.peer_urls == [$url]) | .id'; }
+id_of() { "${KV[@]}" member list -o json | jq -r --arg url "$(url_of "$1")" '.[] | select(.peer_urls == $url) | .id'; }
 endpoints_of() { # NODE...: KV and ENDPOINTS for these
     local name
     ENDPOINTS=""
@@ -59,7 +59,7 @@ check "a node that nobody has added waits" wait_until 10 said q4 "ev=waiting"
 check "member add as learner" "${KV[@]}" member add q4 --peer-urls="$(url_of q4)" --learner
 check "it joins under the id it was given" wait_until 20 said q4 "ev=started"
 check "it got an image" wait_until 20 said q4 "ev=restored"
-check_fails "a second learner is refused" "too many learner" "${KV[@]}" member add q9 --peer-urls=https://127.0.0.1:9
+check_fails "a second learner is refused" "too many learner" "${KV[@]}" member add q9 --peer-urls=https://127.0.0.1:9 --learner
 check_fails "a peer URL that is taken is refused" "already exists" "${KV[@]}" member add q9 --peer-urls="$(url_of q1)"
 promote() { "${KV[@]}" member promote "$(id_of q4)"; }
 check "it is promoted once it has caught up" wait_until 20 promote
