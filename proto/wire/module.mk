@@ -12,3 +12,7 @@ TESTS += raft_wire_test
 TEST_raft_wire_test := tests/unit/raft_wire_test.c tests/support/panic.c
 TLIBS_raft_wire_test := wire base
 TPKG_raft_wire_test := libprotobuf-c
+TESTS += kv_wire_all_test
+TEST_kv_wire_all_test := tests/unit/kv_wire_all_test.c tests/support/panic.c
+TLIBS_kv_wire_all_test := wire cores base
+TPKG_kv_wire_all_test := libprotobuf-c
