@@ -8,3 +8,13 @@ TEST_kv_gateway_test := tests/unit/kv_gateway_test.c kv/api/json_read.c kv/api/j
   proto/io/bytes.c tests/support/panic.c
 TLIBS_kv_gateway_test := wire base
 TPKG_kv_gateway_test := libprotobuf-c
+TESTS += kv_rpc_test
+TEST_kv_rpc_test := tests/unit/kv_rpc_test.c kv/api/cluster.c kv/api/kv.c kv/api/lease.c kv/api/rpc.c tests/support/panic.c
+TLIBS_kv_rpc_test := wire cores base
+TPKG_kv_rpc_test := libprotobuf-c
+TESTS += kv_lock_test
+TEST_kv_lock_test = tests/unit/kv_lock_test.c tests/unit/kv_world.c tests/support/panic.c kv/api/election.c kv/api/lock.c \
+  kv/api/recipe.c kv/api/rpc.c
+TLIBS_kv_lock_test := glue io wire cores base
+TPKG_kv_lock_test := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
+TLDL_kv_lock_test := -lpthread
