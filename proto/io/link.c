@@ -698,6 +698,19 @@ static bool is_same_node(const struct io_link_node *a, const struct io_link_node
            strcmp(a->address.host, b->address.host) == 0 && a->address.port == b->address.port;
 }
 
+/* What a node opened before it stood in the table is a guest's link, whose frames are no member's:
+ * it has to come again. */
+static void drop_guests(struct io_links *links, uint64_t node_id)
+{
+    struct link *next = NULL;
+    for (struct link *link = links->all; link != NULL; link = next) {
+        next = link->next;
+        if (link->is_guest && link->identity.node_id == node_id) {
+            io_stream_abort(link->stream, "it is a member now and connects again");
+        }
+    }
+}
+
 int io_links_add(struct io_links *links, const struct io_link_node *node, struct io_why *why)
 {
     BASE_ASSERT(node->node_id > 0 && node->node_id < IO_LINK_FIRST_AGENT);
@@ -723,6 +736,7 @@ int io_links_add(struct io_links *links, const struct io_link_node *node, struct
     *peer = (struct peer){.links = links, .node = *node, .is_used = true};
     peer->backoff_us = BACKOFF_FIRST_US;
     io_timer_init(&peer->retry, links->loop, retry_fired, peer);
+    drop_guests(links, node->node_id);
     dial(peer);
     return 0;
 }

@@ -401,6 +401,26 @@ static void strangers_are_guests(void **state)
     io_log_set_sink(NULL, NULL);
 }
 
+/* A node that connected before it stood in our table comes again, as the member that it is. */
+static void guests_become_members(void **state)
+{
+    (void)state;
+    static const struct net_identity second = {.role = NET_ROLE_NODE, .node_id = 2};
+    open_place(&places[0], &node_1, "n1", NULL);
+    listen_place(&places[0], 0);
+    open_place(&places[1], &second, "n2", NULL);
+    listen_place(&places[1], 0);
+    add_node(&places[1], 1, "n1", io_links_port(places[0].links));
+    run_until(loop, &places[0].is_up);
+    places[1].is_up = false;
+    add_node(&places[0], 2, "n2", io_links_port(places[1].links));
+    run_until(loop, &places[1].is_up);
+    while (places[0].last_link != 2) { /* what the closing link carried may be lost */
+        (void)send_text(&places[1], 1, "hello");
+        (void)uv_run(io_loop_uv(loop), UV_RUN_ONCE);
+    }
+}
+
 /* Two live agents of one name: both are heard, on numbers of their own; the arbiter decides. */
 static void doubled_agents_are_both_heard(void **state)
 {
@@ -551,6 +571,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tls_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_ones_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(strangers_are_guests, setup, teardown),
+        cmocka_unit_test_setup_teardown(guests_become_members, setup, teardown),
         cmocka_unit_test_setup_teardown(doubled_agents_are_both_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(insecure_is_for_loopback, setup, teardown),
         cmocka_unit_test_setup_teardown(raw_garbage, setup, teardown),
