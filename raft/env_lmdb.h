@@ -19,7 +19,6 @@
 #include "raft/port_snapshot.h"
 #include "raft/port_store.h"
 #include "raft/store_thread.h"
-#include "raft/store_thread.h"
 
 #define ENV_LMDB_MAP_DEFAULT (UINT64_C(1) << 30) /* bytes: what the file may grow to */
 #define ENV_LMDB_QUOTA_DEFAULT \

@@ -46,7 +46,8 @@ struct store_thread_stats {
     int64_t worst_us; /* longest commit since the last call */
     int64_t last_us;
     int64_t sum_us;
-    /* Commits by their time: the first took at most 1 ms, each next twice as long, the last more. */
+    /* Commits by their time: the first took at most 1 ms, each next twice as long, the last more.
+     */
     uint64_t buckets[STORE_BUCKETS];
 };
 

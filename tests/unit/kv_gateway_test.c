@@ -96,7 +96,8 @@ static const struct pair taken[] = {
      "[{\"requestRange\":{\"key\":\"Zm9v\"}},{}],\"failure\":[{\"request_txn\":{\"success\":"
      "[{\"request_put\":{}}]}}]}",
      "{\"compare\":[{\"key\":\"Zm9v\",\"version\":\"1\"}],\"success\":[{\"request_range\":"
-     "{\"key\":\"Zm9v\"}},{}],\"failure\":[{\"request_txn\":{\"success\":[{\"request_put\":{}}]}}]}"},
+     "{\"key\":\"Zm9v\"}},{}],\"failure\":[{\"request_txn\":{\"success\":"
+     "[{\"request_put\":{}}]}}]}"},
     {TXN, "{\"success\":[{\"request_put\":null}]}", "{\"success\":[{}]}"},
     {ADD, "{\"peerURLs\":[\"http://<a&\\\"\\u20ac\\ud83d\\ude00\\ud83d\"],\"isLearner\":true}",
      "{\"peerURLs\":[\"http://\\u003ca\\u0026\\\"\xe2\x82\xac\xf0\x9f\x98\x80\xef\xbf\xbd\"],"
