@@ -246,6 +246,7 @@ static bool authenticate(struct cli *cli, const char *endpoints)
     explicit_bzero(password, sizeof(password));
     cli->client = io_grpc_client_free(cli->client);
     if (rc != 0) {
+        cli->client_error = rc;
         return false;
     }
     cli->token = strdup(((const Etcdserverpb__AuthenticateResponse *)(const void *)answer)->token);
@@ -263,6 +264,7 @@ struct io_grpc_client *cli_new_client(struct cli *cli)
         cli_add_endpoint(endpoints, list[i]);
     }
     struct io_why why = {""};
+    cli->client_error = IO_EXIT_USAGE;
     if (cli->token == NULL && !authenticate(cli, endpoints)) {
         return NULL;
     }

@@ -27,7 +27,8 @@ struct cli {
     bool is_hex;        /* --hex: bytes of keys and values as \xNN */
     uint32_t timeout_ms;
     uint32_t dial_ms;
-    char *token; /* from --user, malloc'ed; NULL before or without */
+    int client_error; /* why cli_client is NULL: an exit code */
+    char *token;      /* from --user, malloc'ed; NULL before or without */
 };
 
 /* Takes the global options out of argv (in place, *argc shrinks) and reads all settings.

@@ -195,7 +195,7 @@ int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
 {
     struct io_grpc_client *client = cli_client(cli);
     if (client == NULL) {
-        return IO_EXIT_USAGE;
+        return cli->client_error;
     }
     size_t len = protobuf_c_message_get_packed_size(request);
     uint8_t *bytes = malloc(len + 1);
@@ -243,7 +243,7 @@ int cli_call_endpoint(struct cli *cli, size_t n, const char *path, const Protobu
     struct io_grpc_answer answer = {0};
     struct io_why why = {""};
     if (cli_client(cli) == NULL) {
-        return IO_EXIT_USAGE;
+        return cli->client_error;
     }
     io_grpc_client_pin(cli->client, n);
     int rc = call_once(cli, path, request, &answer, &why);
@@ -290,7 +290,7 @@ int cli_call_leader(struct cli *cli, const char *path, const ProtobufCMessage *r
                     const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret)
 {
     if (cli_client(cli) == NULL) {
-        return IO_EXIT_USAGE;
+        return cli->client_error;
     }
     size_t leader = find_leader(cli);
     if (leader == SIZE_MAX && find_all_nodes(cli)) {
@@ -309,7 +309,7 @@ int cli_stream_open(struct cli *cli, const char *path)
 {
     struct io_why why = {""};
     if (cli_client(cli) == NULL) {
-        return IO_EXIT_USAGE;
+        return cli->client_error;
     }
     int rc = io_grpc_stream_open(cli->client, path, cli->dial_ms, &why);
     return rc == 0 ? 0 : cli_fail(io_exit_of(rc), "%s%s", why.text, cli_hint(cli, rc));

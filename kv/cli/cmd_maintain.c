@@ -176,7 +176,7 @@ int cmd_hash(void *ctx, int argc, char **argv)
              ? rc
              : cli_number("--rev", options[0].value, &request.revision);
     if (rc != 0 || cli_client(cli) == NULL) {
-        return rc != 0 ? rc : IO_EXIT_USAGE;
+        return rc != 0 ? rc : cli->client_error;
     }
     struct io_table *table = io_table_new("ENDPOINT|>HASH|>REVISION|>COMPACTED");
     json_t *array = json_array();
@@ -203,7 +203,7 @@ int cmd_defrag(void *ctx, int argc, char **argv)
     int worst = cli_options(&argc, argv, NULL, 0);
     worst = worst != 0 ? worst : cli_no_operands(argc, argv, "defrag");
     if (worst != 0 || cli_client(cli) == NULL) {
-        return worst != 0 ? worst : IO_EXIT_USAGE;
+        return worst != 0 ? worst : cli->client_error;
     }
     for (size_t i = 0; i < io_grpc_client_endpoints(cli->client); i++) {
         ProtobufCMessage *message = NULL;

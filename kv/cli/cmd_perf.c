@@ -227,7 +227,7 @@ int cmd_check_perf(void *ctx, int argc, char **argv)
     }
     c.prefix = options[1].value;
     if (rc != 0 || cli_client(ctx) == NULL) {
-        return rc != 0 ? rc : IO_EXIT_USAGE;
+        return rc != 0 ? rc : c.cli->client_error;
     }
     return run(&c);
 }

@@ -69,6 +69,17 @@ static const struct io_command commands[] = {
     {"snapshot save", "FILE", "quorum", "Save the state of one node into a file",
      "  FILE appears only when it is whole and on the disk; kv snapshot status reads it.",
      cmd_snapshot_save},
+    {"snapshot status", "FILE", "quorum", "Check an image file and say what is in it", NULL,
+     cmd_snapshot_status},
+    {"snapshot restore", "FILE --data-dir D --name N --initial-cluster NAME=URL,...", "quorum",
+     "Make the data directory of a node of a new quorum from an image",
+     "  To be done for each node, from the same file and with the same options but --data-dir\n"
+     "  and --name; then start all of them.\n"
+     "  --initial-cluster-token T  as quorum.token of the nodes (quorate)\n"
+     "  --bump-revision N   revisions go on so far above the image's (1000000), higher than any\n"
+     "                      that a client has seen, so that watchers notice\n"
+     "  --mark-compacted    watches and reads of older revisions are refused",
+     cmd_snapshot_restore},
     {"alarm list", "", "quorum", "Alarms that stand", NULL, cmd_alarm_list},
     {"alarm disarm", "", "quorum", "Take all alarms back, once the reason is gone", NULL,
      cmd_alarm_disarm},
@@ -145,6 +156,10 @@ static const struct io_command commands[] = {
     {"auth disable", "", "identity", "No users any more: certificates alone decide", NULL,
      cmd_auth_disable},
     {"auth status", "", "identity", "Whether users are asked for", NULL, cmd_auth_status},
+    {"debug log", "DATA_DIR", "other", "The Raft log of a node that is not running",
+     "  With -o json one object for each entry.", cmd_debug_log},
+    {"debug dump", "DATA_DIR", "other", "What a node that is not running keeps about itself", NULL,
+     cmd_debug_dump},
     {"version", "", "other", "Version of this program", NULL, cmd_version},
     {"completion", "bash|zsh|fish", "other", "Completion for a shell, to be sourced by it", NULL,
      cmd_completion},

@@ -1,11 +1,11 @@
 BINARIES += kv
 BIN_kv := kv/cli/main_kv.c kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c kv/cli/cmd_keys.c kv/cli/cmd_txn.c kv/cli/cmd_quorum.c kv/cli/cmd_db.c \
-  kv/cli/cmd_auth.c kv/cli/cmd_cert.c kv/cli/cert_make.c \
+  kv/cli/cmd_auth.c kv/cli/cmd_cert.c kv/cli/cmd_debug.c kv/cli/cmd_snapshot.c kv/cli/cert_make.c \
   kv/cli/cmd_lease.c kv/cli/cmd_lock.c kv/cli/cmd_maintain.c kv/cli/cmd_member.c kv/cli/cmd_perf.c kv/cli/cmd_save.c \
   kv/cli/cmd_watch.c kv/cli/completion.c kv/cli/keeper.c
 LDL_kv := -lpthread
-LIBS_kv := io wire cores base
-PKG_kv := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
+LIBS_kv := store io wire cores base
+PKG_kv := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
 TESTS += cert_make_test
 TEST_cert_make_test := tests/unit/cert_make_test.c kv/cli/cert_make.c tests/support/panic.c
 TLIBS_cert_make_test := base

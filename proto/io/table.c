@@ -272,7 +272,7 @@ static int partial_command(const char *program, const struct io_command *command
             (void)fprintf(out, "usage: %s %s COMMAND; which one?\n\n", program, argv[1]);
         }
         is_found = true;
-        (void)fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].help);
+        (void)fprintf(out, "  %-17s %s\n", commands[i].name, commands[i].help);
     }
     return !is_found ? -1 : is_alone ? IO_EXIT_USAGE : IO_EXIT_OK;
 }
@@ -340,7 +340,7 @@ void io_command_help(const char *program, const struct io_command *commands, siz
             group = commands[i].group;
             (void)fprintf(out, "\n%s\n", group);
         }
-        (void)fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].help);
+        (void)fprintf(out, "  %-17s %s\n", commands[i].name, commands[i].help);
     }
 }
 

@@ -15,3 +15,6 @@ postgresql-check: scenario-programs ## A real cluster broken in many ways [SCENA
 
 patroni-check: scenario-programs ## Debian's Patroni with its etcd3 section pointed at three quorum nodes [PEER=etcd]
 	@BIN=build/release/bin PEER=$(PEER) bash tests/integration/patroni/run.sh
+.PHONY: cli-check
+cli-check: all ## Every command of kv and its refusals against three real nodes
+	@BIN=$(B)/bin bash tests/integration/cli/run.sh
