@@ -80,6 +80,14 @@ static void on_restored(void *user, int64_t revision)
     host->restored++;
 }
 
+static void on_auth_changed(void *user, const struct kv_auth_event *event)
+{
+    struct host *host = user;
+    if (host->auth_changed != NULL) {
+        host->auth_changed(host->auth_ctx, event);
+    }
+}
+
 static void on_halted(void *user, int status)
 {
     struct host *host = user;
@@ -121,6 +129,7 @@ void boot(struct host *host)
         .revised = on_revised,
         .compacted = on_compacted,
         .restored = on_restored,
+        .auth_changed = on_auth_changed,
         .compaction_period_us = host->compaction_period_us,
         .compaction_revisions = host->compaction_revisions,
         .election_max_ms = 500};
@@ -128,9 +137,11 @@ void boot(struct host *host)
                                       .id = host->id,
                                       .members = raft_members,
                                       .member_count = NODES,
+                                      .log_keep_entries = host->log_keep_entries,
                                       .seed = host->id * 1000 + host->life};
     struct raft_node_ports ports = {.log = store_mem_port(host->log),
                                     .store = store_mem_port(host->store),
+                                    .snapshot = store_mem_snapshot_port(host->store),
                                     .net = {.ctx = host, .send = net_send},
                                     .clock = {.ctx = host, .now = clock_now, .wall = clock_wall}};
     assert_int_equal(kv_service_open(&options, &host->service), 0);
@@ -196,6 +207,7 @@ void step(struct world *world)
         }
         if (!host->is_disk_hanging) {
             disk_step(world, host->log);
+            (void)store_mem_snapshot_step(host->store);
             disk_step(world, host->store);
         }
         if (raft_node_deadline(host->node).us <= now_of(world).us) {

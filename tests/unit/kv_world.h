@@ -45,7 +45,11 @@ struct host {
     int64_t compaction_revisions; /* options of the next boot */
     int64_t compaction_period_us;
     uint64_t quota_bytes;
+    uint64_t log_keep_entries;
     bool is_deaf_to_kv; /* frames of the service to it are lost */
+    /* told of changes of users and roles; may be NULL */
+    void (*auth_changed)(void *ctx, const struct kv_auth_event *event);
+    void *auth_ctx;
     struct kv_swapped last_swap;
     uint8_t blob[64];
 };
