@@ -11,7 +11,7 @@
 #include "kv/lease_internal.h"
 
 #define LOAD_ROWS 2048u
-#define STALL_US INT64_C(1000000)  /* a tick so late: whatever came meanwhile goes first */
+#define STALL_US INT64_C(2000000)  /* a tick so late: whatever came meanwhile goes first */
 #define RETRY_US INT64_C(1000000)  /* a revoke that came to nothing */
 #define REVOKE_US INT64_C(5000000) /* its deadline */
 #define SPREAD_ABOVE 1000u         /* leases of a new leader, whose ends are spread then */

@@ -152,7 +152,8 @@ MUST_CHECK int kv_service_load_records(struct kv_service *service,
 void kv_service_receive(struct kv_service *service, uint64_t from, struct slice payload);
 
 /* Passes time: ends calls that are over their deadline. To be called at least every 100 ms while
- * kv_service_open_calls is not 0, and once a second otherwise. A call ends at the first tick past
+ * kv_service_open_calls is not 0, and once a second otherwise (leases end at a tick, so on a leader
+ * that keeps some rather every 100 ms too). A call ends at the first tick past
  * its deadline. */
 void kv_service_tick(struct kv_service *service, struct base_mono now);
 size_t kv_service_open_calls(const struct kv_service *service);

@@ -7,6 +7,7 @@
  * one job can run while the other's answers are handed out.
  */
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "base/assert.h"
 #include "kv/core/auth.h"
@@ -129,6 +130,25 @@ int kv_service_barrier(struct kv_service *service, struct kv_barrier *barrier)
         }
     }
     return 0;
+}
+
+/* --- memory --- */
+
+#define TRIM_ABOVE ((size_t)1 << 20)
+#define TRIM_PAGE 4096u /* or more: what is left over stays */
+
+/* Gives pages back of memory that a large answer has used and that holds nothing any more. */
+static void memory_trim(struct slice used)
+{
+    if (used.len <= TRIM_ABOVE) {
+        return;
+    }
+    uintptr_t begin = (uintptr_t)used.data + TRIM_ABOVE;
+    uintptr_t from = (begin + TRIM_PAGE - 1) / TRIM_PAGE * TRIM_PAGE;
+    uintptr_t to = ((uintptr_t)used.data + used.len) / TRIM_PAGE * TRIM_PAGE;
+    if (from < to) {
+        (void)madvise((void *)from, to - from, MADV_DONTNEED); /* if not: it stays, no harm */
+    }
 }
 
 /* --- store jobs --- */
@@ -302,6 +322,8 @@ static int job_run(struct store_job *store_job, struct store_txn *txn)
             is_postponed = call->is_postponed;
         }
     }
+    const struct base_arena *arena = &job->service->scratch.arena;
+    memory_trim(slice_from(arena->memory, arena->used));
     return rc;
 }
 
@@ -368,6 +390,7 @@ static void job_done(struct store_job *store_job, int status)
         }
     }
     job->is_busy = false;
+    memory_trim(slice_from(job->out.data, job->out.len));
     if (postponed.tail != NULL) { /* they are the oldest */
         postponed.tail->next = service->ready.head;
         service->ready.head = postponed.head;

@@ -135,6 +135,52 @@ static void leader_compacts_by_time(void **state)
     assert_equal_states(world);
 }
 
+/* A node that comes back when the log that it lacks is gone gets an image, and derives everything
+ * from it anew: revision, compact revision, alarms, leases when it leads. */
+static void an_image_replaces_what_was_derived(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    for (size_t i = 0; i < NODES; i++) {
+        crash(&world->hosts[i]);
+        world->hosts[i].log_keep_entries = 20;
+        boot(&world->hosts[i]);
+    }
+    struct host *leader = wait_leader(world);
+    struct host *late = follower_of(world);
+    late->is_cut = true;
+    int64_t newest = put_often(leader, "k", 300);
+    struct kv_request grant = {.kind = KV_KIND_LEASE_GRANT, .lease_grant = {.id = 7, .ttl = 900}};
+    assert_int_equal(ask_now(leader, &ask, grant), KV_OK);
+    assert_int_equal(ask_now(leader, &ask, compact_of(newest - 2, true)), KV_OK);
+    assert_int_equal(ask_now(leader, &ask, alarm_of(KV_ALARM_ACTIVATE, 1, KV_ALARM_NOSPACE)),
+                     KV_OK);
+    pass_ms(world, 500);
+    late->is_cut = false;
+    for (int i = 0; i < 20000 && late->restored == 0; i++) {
+        step(world);
+    }
+    assert_true(late->restored > 0);
+    pass_ms(world, 3000); /* what was written while the image was on its way */
+    assert_int_equal(kv_service_revision(late->service), newest);
+    assert_int_equal(late->compacted, newest - 2);
+    assert_true(stats_of(late).has_no_space);
+    pass_ms(world, 3000);
+    assert_equal_states(world);
+    for (size_t i = 0; i < NODES; i++) { /* until the late one leads */
+        leader = wait_leader(world);
+        if (leader != late) {
+            struct kv_request move = {.kind = KV_KIND_MOVE_LEADER,
+                                      .move_leader.target_id = late->id};
+            assert_int_equal(ask_now(leader, &ask, move), KV_OK);
+        }
+    }
+    struct kv_request renew = {.kind = KV_KIND_LEASE_KEEP_ALIVE, .lease_id.id = 7};
+    assert_int_equal(ask_now(late, &ask, renew), KV_OK);
+    assert_int_equal(ask.response.keep_alive.ttl, 900);
+    assert_int_equal(stats_of(late).leases, 1);
+}
+
 /* --- checksums --- */
 
 static uint32_t hash_kv(struct host *host, int64_t revision, enum kv_error want)
@@ -380,6 +426,7 @@ int main(void)
         CASE(removal_goes_on_after_a_crash),
         CASE(leader_compacts_by_count),
         CASE(leader_compacts_by_time),
+        CASE(an_image_replaces_what_was_derived),
         CASE(checksums_agree),
         CASE(alarms_forbid_until_taken_back),
         CASE(a_full_store_raises_the_alarm_everywhere),
