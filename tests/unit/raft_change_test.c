@@ -271,6 +271,33 @@ static void test_a_refused_change_leaves_the_next_one_free(void **state)
     assert_int_equal(change("123", ""), 0);
 }
 
+/* Bug 4: what a deposed leader left half done is finished by the next one, and blocks nothing. */
+static void test_a_change_of_a_deposed_leader_is_finished(void **state)
+{
+    (void)state;
+    set_up(3, 1, NULL, 0);
+    hear_members(2, 1, 0, 0, 1, members_of("1234", ""));
+    persisted();
+    tick_due();
+    struct msg_raft m = msg(MSG_RAFT_PREVOTE_REPLY, 2, 1);
+    m.proposed_term = 2;
+    hear(m);
+    m.from = 3;
+    hear(m);
+    saved();
+    hear(msg(MSG_RAFT_VOTE_REPLY, 2, 2));
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE); /* two of four */
+    hear(msg(MSG_RAFT_VOTE_REPLY, 3, 2));
+    assert_int_equal(rig.core.role, RAFT_LEADER);
+    assert_int_equal(change("123", ""), BASE_E_STATE);
+    persisted();
+    hear_taken(2, 2);
+    assert_int_equal(change("123", ""), BASE_E_STATE);
+    hear_taken(4, 2);
+    assert_int_equal(rig.core.commit, 2);
+    assert_int_equal(change("123", ""), 0);
+}
+
 /* --- learners --- */
 
 static void test_learners_receive_and_do_not_count(void **state)
@@ -836,6 +863,7 @@ int main(void)
         cmocka_unit_test(test_a_leader_alone_adds_a_second_one),
         cmocka_unit_test(test_a_configuration_that_is_cut_off_is_taken_back),
         cmocka_unit_test(test_a_refused_change_leaves_the_next_one_free),
+        cmocka_unit_test(test_a_change_of_a_deposed_leader_is_finished),
         cmocka_unit_test(test_learners_receive_and_do_not_count),
         cmocka_unit_test(test_a_learner_votes_when_asked_and_never_stands),
         cmocka_unit_test(test_votes_of_learners_do_not_count),

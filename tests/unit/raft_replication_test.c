@@ -264,6 +264,27 @@ static void test_what_memory_lost_comes_from_the_store_one_by_one(void **state)
     assert_int_equal(sent(MSG_RAFT_APPEND, 2)->entry_count, 3);
 }
 
+/* Bug 6. */
+static void test_a_stale_rejection_never_moves_next_behind_match(void **state)
+{
+    (void)state;
+    lead_calmly();
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(propose(1), 0);
+    }
+    hear_taken(2, 4);
+    struct msg_raft m = msg(MSG_RAFT_APPEND_REPLY, 2, 1);
+    m.is_rejected = true;
+    for (m.index = 1; m.index <= 8; m.index++) { /* of a time when it had less, or made up */
+        hear(m);
+        assert_true(rig.core.peers[1].next > rig.core.peers[1].match);
+        assert_int_equal(rig.core.peers[1].match, 4);
+    }
+    hear_taken(2, 6);
+    assert_int_equal(rig.core.peers[1].match, 6);
+    assert_int_equal(rig.core.peers[1].state, RAFT_PEER_REPLICATE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_window_in_bytes),
         cmocka_unit_test(test_lost_appends_are_noticed),
         cmocka_unit_test(test_entries_forgotten_by_a_crash_are_noticed),
+        cmocka_unit_test(test_a_stale_rejection_never_moves_next_behind_match),
         cmocka_unit_test(test_what_memory_lost_comes_from_the_store_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
