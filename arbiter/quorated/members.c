@@ -28,20 +28,40 @@ static void link_member(struct quorated_members *m, const struct raft_member *me
     }
 }
 
-static void links_follow(struct quorated_members *m, const struct raft_configuration *c)
+static bool is_linked(const struct quorated_members *m, uint64_t id)
 {
+    bool is_there = false;
     for (size_t i = 0; i < m->linked_count; i++) {
-        if (raft_members_find(c, m->linked[i]) == NULL) {
+        is_there = is_there || m->linked[i] == id;
+    }
+    return is_there;
+}
+
+static void links_add(struct quorated_members *m, const struct raft_configuration *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        uint64_t id = c->members[i].id;
+        if (id != m->self.id) {
+            link_member(m, &c->members[i]);
+            if (!is_linked(m, id) && m->linked_count < BASE_COUNT_OF(m->linked)) {
+                m->linked[m->linked_count++] = id;
+            }
+        }
+    }
+}
+
+/* Who goes is needed until his going is committed: he may be the leader who brings it about. */
+static void links_drop(struct quorated_members *m, const struct raft_configuration *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->linked_count; i++) {
+        if (raft_members_find(c, m->linked[i]) != NULL) {
+            m->linked[kept++] = m->linked[i];
+        } else {
             io_links_remove(m->links, m->linked[i]);
         }
     }
-    m->linked_count = 0;
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->members[i].id != m->self.id) {
-            link_member(m, &c->members[i]);
-            m->linked[m->linked_count++] = c->members[i].id;
-        }
-    }
+    m->linked_count = kept;
 }
 
 static bool is_committed(const struct quorated_members *m, const struct raft_configuration *c)
@@ -67,9 +87,18 @@ static void end(struct quorated_members *m)
     m->removed(m->ctx, text);
 }
 
+static void note_membership(struct quorated_members *m, const struct raft_configuration *c)
+{
+    if (raft_members_find(c, m->self.id) != NULL) {
+        m->was_member = true;
+        m->member_at = c->index > m->member_at ? c->index : m->member_at;
+    }
+}
+
 void quorated_members_learned(struct quorated_members *m, const struct raft_configuration *others)
 {
-    links_follow(m, others);
+    note_membership(m, others);
+    links_add(m, others);
 }
 
 void quorated_members_changed(struct quorated_members *m)
@@ -82,7 +111,8 @@ void quorated_members_changed(struct quorated_members *m)
     }
     IO_LOG_NOTICE("members", "configuration", io_u64("index", c->index),
                   io_u64("members", c->count), io_u64("voters", raft_members_voters(c)));
-    links_follow(m, c);
+    note_membership(m, c);
+    links_add(m, c);
 }
 
 /* --- publishing --- */
@@ -141,7 +171,12 @@ void quorated_members_tick(struct quorated_members *m)
     }
     const struct raft_configuration *c = raft_node_configuration(m->node);
     const struct raft_member *own = raft_members_find(c, m->self.id);
-    if (own == NULL && c->count > 0 && status.role != RAFT_LEADER && is_committed(m, c)) {
+    if (c->count > 0 && is_committed(m, c)) {
+        links_drop(m, c);
+    }
+    /* An image may be older than our own joining: that is no removal. */
+    if (own == NULL && m->was_member && c->index > m->member_at && status.role != RAFT_LEADER &&
+        is_committed(m, c)) {
         end(m);
         return;
     }
@@ -184,7 +219,7 @@ static void here_came(struct quorated_members *m, const struct member_frame *fra
 {
     const struct raft_configuration *c = raft_node_configuration(m->node);
     if (frame->cluster_id == m->cluster_id && frame->is_committed &&
-        frame->configuration.index > c->index &&
+        frame->configuration.index >= c->index && frame->configuration.index > m->member_at &&
         raft_members_find(&frame->configuration, m->self.id) == NULL) {
         end(m);
     }

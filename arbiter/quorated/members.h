@@ -14,10 +14,12 @@ struct quorated_members {
     struct raft_node *node;
     uint64_t cluster_id;
     struct raft_member self; /* id, name and client URLs as they shall stand */
-    uint64_t linked[RAFT_MEMBERS_MAX];
+    uint64_t linked[IO_LINK_NODES_MAX];
     size_t linked_count;
     uint64_t last_cookie;
     struct base_mono publish_at; /* not again before */
+    bool was_member;             /* of a configuration seen in this life, the newest of them at: */
+    uint64_t member_at;
     bool is_ended;
     /* This node is no member any more; `text` says so and what to do. Once. */
     void (*removed)(void *ctx, const char *text);
