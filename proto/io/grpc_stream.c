@@ -115,7 +115,7 @@ int io_grpc_stream_next(struct io_grpc_client *client, uint32_t timeout_ms,
     *ret_is_end = false;
     memcpy(ret->endpoint, client->endpoints[client->current].text, sizeof(ret->endpoint));
     client->deadline = base_mono_add_us(io_now(), timeout_ms * BASE_US_PER_MS);
-    while (!take_message(&client->answer, ret, &status) && status == 0) {
+    while (status == 0 && !take_message(&client->answer, ret, &status) && status == 0) {
         if (client->answer.is_closed) {
             *ret_is_end = true;
             return grpc_status(client, ret, why);
