@@ -416,7 +416,7 @@ static void guests_become_members(void **state)
     while (!io_links_is_up(places[0].links, 2)) {
         (void)uv_run(io_loop_uv(loop), UV_RUN_ONCE);
     }
-    places[0].last_link = 0; /* from here on it is the link that a frame came over */
+    places[0].last_link = 0;           /* from here on it is the link that a frame came over */
     while (places[0].last_link != 2) { /* what the closing link carried may be lost */
         (void)send_text(&places[1], 1, "hello");
         (void)uv_run(io_loop_uv(loop), UV_RUN_ONCE);
