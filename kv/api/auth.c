@@ -317,14 +317,8 @@ static void password_begin(struct operation *op)
     if (!allowed(op, &asker)) {
         return;
     }
-    struct slice given = op->request.kind == KV_KIND_USER_ADD
-                             ? op->request.user_add.hashed_password
-                             : op->request.user_password.hashed_password;
     op->stage = STAGE_SUBMIT;
     if (!op->has_clear) {
-        password_submit(op);
-    } else if (op->clear.len == 0 && given.len > 0) {
-        op->work_status = password_hash_given(given, op->hash);
         password_submit(op);
     } else {
         work_start(op);
@@ -352,9 +346,11 @@ static void take_clear(struct operation *op)
     if (op->request.kind == KV_KIND_USER_ADD) {
         const struct kv_user_add *add = &op->request.user_add;
         clear = &op->request.user_add.password;
+        op->request.user_add.hashed_password = SLICE_EMPTY; /* etcd takes none from clients */
         op->has_clear = !(add->has_options && add->options.is_no_password);
     } else if (op->request.kind == KV_KIND_USER_PASSWORD) {
         clear = &op->request.user_password.password;
+        op->request.user_password.hashed_password = SLICE_EMPTY;
     }
     op->clear = *clear;
     *clear = SLICE_EMPTY;
@@ -389,12 +385,12 @@ static void unary(void *ctx, struct rpc_call *call, struct slice message)
     if (op->request.kind == KV_KIND_AUTHENTICATE) {
         op->request.authenticate.token = SLICE_EMPTY;
     }
+    take_clear(op);
     enum kv_error error = kv_auth_check(&op->request);
     if (error != KV_OK) {
         fail(op, error);
         return;
     }
-    take_clear(op);
     go_on(op);
 }
 

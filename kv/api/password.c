@@ -4,7 +4,6 @@
 
 #include <crypt.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,18 +83,4 @@ bool password_fits(struct slice clear, struct slice hash)
     bool is_same = rc == 0 && CRYPTO_memcmp(made, setting, sizeof(made)) == 0;
     OPENSSL_cleanse(made, sizeof(made));
     return is_same && is_known;
-}
-
-int password_hash_given(struct slice given, uint8_t ret[PASSWORD_HASH_BYTES])
-{
-    uint8_t decoded[PASSWORD_HASH_BYTES + 4];
-    if (given.len == PASSWORD_HASH_BYTES / 3 * 4 &&
-        EVP_DecodeBlock(decoded, given.data, (int)given.len) == (int)PASSWORD_HASH_BYTES) {
-        given = slice_from(decoded, PASSWORD_HASH_BYTES);
-    }
-    if (!is_hash(given)) {
-        return BASE_E_INVALID;
-    }
-    memcpy(ret, given.data, PASSWORD_HASH_BYTES);
-    return 0;
 }

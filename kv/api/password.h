@@ -10,7 +10,7 @@
 #define PASSWORD_MAX 500u /* bytes; bcrypt itself looks at the first 72 */
 #define PASSWORD_HASH_BYTES 60u
 #define PASSWORD_COST 10u     /* of new hashes: 2^10 rounds, etcd's default */
-#define PASSWORD_COST_MAX 14u /* of hashes that clients bring along */
+#define PASSWORD_COST_MAX 14u /* of hashes that are compared with; higher ones fit nothing */
 
 /* Whether it can be hashed: not too long, no NUL in it. */
 bool password_is_fit(struct slice clear);
@@ -20,8 +20,4 @@ MUST_CHECK int password_hash(struct slice clear, uint8_t ret[PASSWORD_HASH_BYTES
 /* Whether the password belongs to the hash. With an empty or unusable hash the answer is no and
  * takes as long. */
 bool password_fits(struct slice clear, struct slice hash);
-/* A hash that a client brings (base64 of bcrypt's text, as in etcd 3.5, or the text itself).
- * BASE_E_INVALID. */
-MUST_CHECK int password_hash_given(struct slice given, uint8_t ret[PASSWORD_HASH_BYTES]);
-
 #endif

@@ -134,7 +134,8 @@ int cmd_user_add(void *ctx, int argc, char **argv)
     char password[PASSWORD_BYTES] = "";
     struct cli_option options[] = {{"no-password", false, NULL}};
     Authpb__UserAddOptions add = AUTHPB__USER_ADD_OPTIONS__INIT;
-    Etcdserverpb__AuthUserAddRequest request = ETCDSERVERPB__AUTH_USER_ADD_REQUEST__INIT;
+    Etcdserverpb__AuthUserAddRequest request;
+    etcdserverpb__auth_user_add_request__init(&request);
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     if (rc == 0 && operand(argc, argv, "user add NAME[:PASSWORD] [--no-password]") == NULL) {
         rc = IO_EXIT_USAGE;
@@ -160,8 +161,8 @@ int cmd_user_passwd(void *ctx, int argc, char **argv)
 {
     struct cli *cli = ctx;
     char password[PASSWORD_BYTES] = "";
-    Etcdserverpb__AuthUserChangePasswordRequest request =
-        ETCDSERVERPB__AUTH_USER_CHANGE_PASSWORD_REQUEST__INIT;
+    Etcdserverpb__AuthUserChangePasswordRequest request;
+    etcdserverpb__auth_user_change_password_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     if (rc == 0 && operand(argc, argv, "user passwd NAME[:PASSWORD]") == NULL) {
         rc = IO_EXIT_USAGE;
@@ -181,7 +182,8 @@ int cmd_user_passwd(void *ctx, int argc, char **argv)
 int cmd_user_delete(void *ctx, int argc, char **argv)
 {
     char done[320];
-    Etcdserverpb__AuthUserDeleteRequest request = ETCDSERVERPB__AUTH_USER_DELETE_REQUEST__INIT;
+    Etcdserverpb__AuthUserDeleteRequest request;
+    etcdserverpb__auth_user_delete_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     if (rc != 0 || operand(argc, argv, "user delete NAME") == NULL) {
         return IO_EXIT_USAGE;
@@ -196,7 +198,8 @@ int cmd_user_list(void *ctx, int argc, char **argv)
 {
     struct cli *cli = ctx;
     ProtobufCMessage *answer = NULL;
-    Etcdserverpb__AuthUserListRequest request = ETCDSERVERPB__AUTH_USER_LIST_REQUEST__INIT;
+    Etcdserverpb__AuthUserListRequest request;
+    etcdserverpb__auth_user_list_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     rc = rc != 0 ? rc : cli_no_operands(argc, argv, "user list");
     rc = rc != 0 ? rc
@@ -215,7 +218,8 @@ int cmd_user_get(void *ctx, int argc, char **argv)
 {
     struct cli *cli = ctx;
     ProtobufCMessage *answer = NULL;
-    Etcdserverpb__AuthUserGetRequest request = ETCDSERVERPB__AUTH_USER_GET_REQUEST__INIT;
+    Etcdserverpb__AuthUserGetRequest request;
+    etcdserverpb__auth_user_get_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     if (rc != 0 || operand(argc, argv, "user get NAME") == NULL) {
         return IO_EXIT_USAGE;
@@ -244,8 +248,8 @@ int cmd_user_get(void *ctx, int argc, char **argv)
 int cmd_user_grant_role(void *ctx, int argc, char **argv)
 {
     char done[640];
-    Etcdserverpb__AuthUserGrantRoleRequest request =
-        ETCDSERVERPB__AUTH_USER_GRANT_ROLE_REQUEST__INIT;
+    Etcdserverpb__AuthUserGrantRoleRequest request;
+    etcdserverpb__auth_user_grant_role_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     if (rc != 0 || argc != 3) {
         return cli_fail(IO_EXIT_USAGE, "usage: kv user grant-role NAME ROLE");
@@ -260,8 +264,8 @@ int cmd_user_grant_role(void *ctx, int argc, char **argv)
 int cmd_user_revoke_role(void *ctx, int argc, char **argv)
 {
     char done[640];
-    Etcdserverpb__AuthUserRevokeRoleRequest request =
-        ETCDSERVERPB__AUTH_USER_REVOKE_ROLE_REQUEST__INIT;
+    Etcdserverpb__AuthUserRevokeRoleRequest request;
+    etcdserverpb__auth_user_revoke_role_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     if (rc != 0 || argc != 3) {
         return cli_fail(IO_EXIT_USAGE, "usage: kv user revoke-role NAME ROLE");
@@ -278,7 +282,8 @@ int cmd_user_revoke_role(void *ctx, int argc, char **argv)
 int cmd_role_add(void *ctx, int argc, char **argv)
 {
     char done[320];
-    Etcdserverpb__AuthRoleAddRequest request = ETCDSERVERPB__AUTH_ROLE_ADD_REQUEST__INIT;
+    Etcdserverpb__AuthRoleAddRequest request;
+    etcdserverpb__auth_role_add_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     if (rc != 0 || operand(argc, argv, "role add NAME") == NULL) {
         return IO_EXIT_USAGE;
@@ -292,7 +297,8 @@ int cmd_role_add(void *ctx, int argc, char **argv)
 int cmd_role_delete(void *ctx, int argc, char **argv)
 {
     char done[320];
-    Etcdserverpb__AuthRoleDeleteRequest request = ETCDSERVERPB__AUTH_ROLE_DELETE_REQUEST__INIT;
+    Etcdserverpb__AuthRoleDeleteRequest request;
+    etcdserverpb__auth_role_delete_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     if (rc != 0 || operand(argc, argv, "role delete NAME") == NULL) {
         return IO_EXIT_USAGE;
@@ -307,7 +313,8 @@ int cmd_role_list(void *ctx, int argc, char **argv)
 {
     struct cli *cli = ctx;
     ProtobufCMessage *answer = NULL;
-    Etcdserverpb__AuthRoleListRequest request = ETCDSERVERPB__AUTH_ROLE_LIST_REQUEST__INIT;
+    Etcdserverpb__AuthRoleListRequest request;
+    etcdserverpb__auth_role_list_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     rc = rc != 0 ? rc : cli_no_operands(argc, argv, "role list");
     rc = rc != 0 ? rc
@@ -355,7 +362,8 @@ int cmd_role_get(void *ctx, int argc, char **argv)
     struct cli *cli = ctx;
     ProtobufCMessage *answer = NULL;
     json_t *list = NULL;
-    Etcdserverpb__AuthRoleGetRequest request = ETCDSERVERPB__AUTH_ROLE_GET_REQUEST__INIT;
+    Etcdserverpb__AuthRoleGetRequest request;
+    etcdserverpb__auth_role_get_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     if (rc != 0 || operand(argc, argv, "role get NAME") == NULL) {
         return IO_EXIT_USAGE;
@@ -460,8 +468,8 @@ int cmd_role_grant_permission(void *ctx, int argc, char **argv)
     struct keys keys;
     struct cli_option options[] = {{"prefix", false, NULL}, {"from-key", false, NULL}};
     Authpb__Permission permission = AUTHPB__PERMISSION__INIT;
-    Etcdserverpb__AuthRoleGrantPermissionRequest request =
-        ETCDSERVERPB__AUTH_ROLE_GRANT_PERMISSION_REQUEST__INIT;
+    Etcdserverpb__AuthRoleGrantPermissionRequest request;
+    etcdserverpb__auth_role_grant_permission_request__init(&request);
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     if (rc != 0 || argc < 4 || argc > 5 || !type_of(argv[2], &permission.permtype)) {
         return cli_fail(IO_EXIT_USAGE, "usage: kv role grant-permission ROLE "
@@ -487,8 +495,8 @@ int cmd_role_revoke_permission(void *ctx, int argc, char **argv)
     char done[320];
     struct keys keys;
     struct cli_option options[] = {{"prefix", false, NULL}, {"from-key", false, NULL}};
-    Etcdserverpb__AuthRoleRevokePermissionRequest request =
-        ETCDSERVERPB__AUTH_ROLE_REVOKE_PERMISSION_REQUEST__INIT;
+    Etcdserverpb__AuthRoleRevokePermissionRequest request;
+    etcdserverpb__auth_role_revoke_permission_request__init(&request);
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     if (rc != 0 || argc < 3 || argc > 4) {
         return cli_fail(IO_EXIT_USAGE, "usage: kv role revoke-permission ROLE KEY [RANGE_END] "
@@ -511,7 +519,8 @@ int cmd_role_revoke_permission(void *ctx, int argc, char **argv)
 
 int cmd_auth_enable(void *ctx, int argc, char **argv)
 {
-    Etcdserverpb__AuthEnableRequest request = ETCDSERVERPB__AUTH_ENABLE_REQUEST__INIT;
+    Etcdserverpb__AuthEnableRequest request;
+    etcdserverpb__auth_enable_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     rc = rc != 0 ? rc : cli_no_operands(argc, argv, "auth enable");
     return rc != 0
@@ -522,7 +531,8 @@ int cmd_auth_enable(void *ctx, int argc, char **argv)
 
 int cmd_auth_disable(void *ctx, int argc, char **argv)
 {
-    Etcdserverpb__AuthDisableRequest request = ETCDSERVERPB__AUTH_DISABLE_REQUEST__INIT;
+    Etcdserverpb__AuthDisableRequest request;
+    etcdserverpb__auth_disable_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     rc = rc != 0 ? rc : cli_no_operands(argc, argv, "auth disable");
     return rc != 0 ? rc
@@ -535,7 +545,8 @@ int cmd_auth_status(void *ctx, int argc, char **argv)
 {
     struct cli *cli = ctx;
     ProtobufCMessage *answer = NULL;
-    Etcdserverpb__AuthStatusRequest request = ETCDSERVERPB__AUTH_STATUS_REQUEST__INIT;
+    Etcdserverpb__AuthStatusRequest request;
+    etcdserverpb__auth_status_request__init(&request);
     int rc = cli_options(&argc, argv, NULL, 0);
     rc = rc != 0 ? rc : cli_no_operands(argc, argv, "auth status");
     rc = rc != 0 ? rc

@@ -363,12 +363,11 @@ static int permissions_with(struct change *change, struct kv_role *role)
 static int role_grant(struct change *change)
 {
     const struct kv_role_grant *grant = &change->request->role_grant;
-    struct kv_role role;
-    if (!grant->has_permission) {
-        change->error = KV_E_PERMISSION_NOT_GIVEN;
-        return 0;
-    }
+    struct kv_role role = {0};
     int rc = role_get(change, grant->name, &role);
+    if (rc == 0 && change->error == KV_OK && !grant->has_permission) {
+        change->error = KV_E_PERMISSION_NOT_GIVEN;
+    }
     if (rc == 0 && change->error == KV_OK) {
         rc = permissions_with(change, &role);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashes of passwords: what fits, what does not, and hashes that etcd's own users bring along. */
+/* Hashes of passwords: what fits, what does not, and limits. */
 #include <string.h>
 
 #include "kv/api/password.h"
@@ -56,33 +56,12 @@ static void limits_are_kept(void **state)
     assert_int_equal(password_hash(slice_from("a\0b", 3), hash), BASE_E_INVALID);
 }
 
-static void given_hashes_are_bcrypt(void **state)
-{
-    uint8_t hash[PASSWORD_HASH_BYTES];
-    (void)state;
-    /* Of "password", as the text and as etcd sends it. */
-    static const char text[] = "$2a$04$abcdefghijklmnopqrstuuOxBmWG1TuUkfwIo3mCHzlgBjNtBlFJG";
-    static const char coded[] =
-        "JDJhJDA0JGFiY2RlZmdoaWprbG1ub3BxcnN0dXVPeEJtV0cxVHVVa2Z3SW8zbUNIemxnQmpO"
-        "dEJsRkpH";
-    assert_int_equal(password_hash_given(sl(text), hash), 0);
-    assert_memory_equal(hash, text, sizeof(hash));
-    assert_int_equal(password_hash_given(sl(coded), hash), 0);
-    assert_memory_equal(hash, text, sizeof(hash));
-    assert_int_equal(password_hash_given(sl("$2a$31$abcdefghijklmnopqrstuuOxBmWG1TuUkfwIo3mCHzlg"
-                                            "BjNtBlFJG"),
-                                         hash),
-                     BASE_E_INVALID);
-    assert_int_equal(password_hash_given(sl("secret"), hash), BASE_E_INVALID);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hash_fits_its_password_alone),
         cmocka_unit_test(nothing_fits_what_is_no_hash),
         cmocka_unit_test(limits_are_kept),
-        cmocka_unit_test(given_hashes_are_bcrypt),
     };
     return cmocka_run_group_tests_name("kv_password", tests, NULL, NULL);
 }
