@@ -7,5 +7,7 @@
 
 /* Checksum of bytes continued from `crc`; start with 0. */
 uint32_t base_crc32c(uint32_t crc, struct slice bytes);
+/* The same without the processor's instruction; for processors that lack it, and for tests. */
+uint32_t base_crc32c_portable(uint32_t crc, struct slice bytes);
 
 #endif

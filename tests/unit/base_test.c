@@ -100,10 +100,27 @@ static void test_error_table(void **state)
     assert_int_equal(base_error_class_of(1), BASE_CLASS_fatal);
 }
 
+static void test_crc32c_of_any_length_is_the_same_by_both_ways(void **state)
+{
+    (void)state;
+    uint8_t bytes[67];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 37 + 11);
+    }
+    for (size_t at = 0; at < 9; at++) {
+        for (size_t len = 0; at + len <= sizeof(bytes); len++) {
+            struct slice s = slice_from(bytes + at, len);
+            assert_int_equal(base_crc32c(0, s), base_crc32c_portable(0, s));
+            assert_int_equal(base_crc32c(0x12345678, s), base_crc32c_portable(0x12345678, s));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc32c_known_vectors),
+        cmocka_unit_test(test_crc32c_of_any_length_is_the_same_by_both_ways),
         cmocka_unit_test(test_buf_never_overflows),
         cmocka_unit_test(test_numbers_as_text),
         cmocka_unit_test(test_take_leaves_input_when_short),
