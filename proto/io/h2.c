@@ -192,38 +192,68 @@ static void tell_writable(struct h2 *h2)
     }
 }
 
-/* Moves what nghttp2 wants to send into the stream, gathered into few writes. */
-static void send_all(struct h2 *h2)
+/* Pieces on their way into the stream. TLS makes a record of each write, so there they are
+ * gathered; plain streams gather by themselves. */
+struct gather {
+    struct io_stream *stream;
+    struct buf buf; /* cap 0: write at once */
+};
+
+/* What cannot be written is lost only when the stream is closing. */
+static void gather_flush(struct gather *g)
 {
-    uint8_t gathered[GATHER];
-    struct io_stream *stream = h2->conn->stream;
-    struct buf b = buf_over(gathered, sizeof(gathered));
+    if (g->buf.len > 0) {
+        (void)!io_stream_write(g->stream, buf_slice(&g->buf));
+        buf_reset(&g->buf);
+    }
+}
+
+static void gather_put(struct gather *g, struct slice piece)
+{
+    if (piece.len > g->buf.cap - g->buf.len) {
+        gather_flush(g);
+    }
+    if (piece.len > g->buf.cap) {
+        (void)!io_stream_write(g->stream, piece);
+    } else {
+        buf_put(&g->buf, piece);
+    }
+}
+
+/* Moves what nghttp2 wants to send into the stream. */
+static void send_pieces(struct h2 *h2, struct gather *g)
+{
     const uint8_t *data = NULL;
     ssize_t len = 1;
-    while (len > 0 && io_stream_queued(stream) + b.len < QUEUE_TAKE) {
+    while (len > 0 && io_stream_queued(g->stream) + g->buf.len < QUEUE_TAKE) {
         len = nghttp2_session_mem_send(h2->session, &data);
-        if (len <= 0) {
-            break;
-        }
-        if ((size_t)len > b.cap - b.len) {
-            (void)!io_stream_write(stream,
-                                   buf_slice(&b)); /* lost only when the stream is closing */
-            buf_reset(&b);
-        }
-        if ((size_t)len > b.cap) {
-            (void)!io_stream_write(stream, slice_from(data, (size_t)len));
-        } else {
-            buf_put(&b, slice_from(data, (size_t)len));
+        if (len > 0) {
+            gather_put(g, slice_from(data, (size_t)len));
         }
     }
-    if (b.len > 0) {
-        (void)!io_stream_write(stream, buf_slice(&b));
-    }
+    gather_flush(g);
     if (len > 0) {
-        io_stream_tell_drained(stream, QUEUE_TAKE / 2);
+        io_stream_tell_drained(g->stream, QUEUE_TAKE / 2);
     }
     if (len < 0) {
-        io_stream_abort(stream, nghttp2_strerror((int)len));
+        io_stream_abort(g->stream, nghttp2_strerror((int)len));
+    }
+}
+
+static void send_all_tls(struct h2 *h2)
+{
+    uint8_t memory[GATHER];
+    struct gather g = {h2->conn->stream, buf_over(memory, sizeof(memory))};
+    send_pieces(h2, &g);
+}
+
+static void send_all(struct h2 *h2)
+{
+    struct gather g = {.stream = h2->conn->stream};
+    if (io_stream_is_tls(g.stream)) {
+        send_all_tls(h2);
+    } else {
+        send_pieces(h2, &g);
     }
 }
 
