@@ -79,10 +79,11 @@ enum arb_refusal {
     X(FORCED, "forced", \
       "{n} takes over from {m} in epoch {a} by an operator's force; up to {b} bytes may be lost") \
     X(UNCONFIRMED, "unconfirmed", \
-      "unconfirmed after a restore of the quorum: nothing is granted or changed; run kv db confirm " \
-      "{m}") \
+      "unconfirmed after a restore of the quorum: nothing is granted or changed; " \
+      "run kv db confirm {m}") \
     X(CONFIRMED, "confirmed", \
-      "an operator confirmed: {n} goes on in epoch {a}, with {A}; the record had {m} in epoch {b}") \
+      "an operator confirmed: {n} goes on in epoch {a}, with {A}; " \
+      "the record had {m} in epoch {b}") \
     X(SWITCHOVER, "switchover", "{m} is asked to hand over to {n}") \
     X(SWITCHOVER_ENDED, "switchover-ended", "the switchover is given up: {n} {w}; {m} goes on") \
     X(SYNC_WIDEN, "sync-widen", "record widened: {a} voters, at least {b} have every commit") \

@@ -64,7 +64,7 @@ watch_run() { # SYSTEM
     fi
     nodes_start "$system" "$work/$system"
     memory_idle "$system" 0
-    out=$("$BIN/watchload" --endpoints "127.0.0.1:${PORTS[$LEADER]}" --watchers "$WATCHERS" --leases "$LEASES" --seconds 10) ||
+    out=$("$BIN/watchload" --endpoints "127.0.0.1:${PORTS[$LEADER]}" --watchers "$WATCHERS" --leases "$LEASES" --seconds 10 --pid "${PIDS[$LEADER]}") ||
         note "$system: watchload: $out"
     if jq -e . >/dev/null 2>&1 <<<"$out"; then
         jq -c --arg system "$system" --argjson memory "$("$BIN/dcsprobe" memory 0 "${PIDS[$LEADER]}")" \
