@@ -223,6 +223,52 @@ static void checkpoints(void **state)
     assert_int_equal(remaining(1), 0);
 }
 
+/* --- limits --- */
+
+static int set_count(void *ctx, struct store_txn *txn)
+{
+    const uint64_t *count = ctx;
+    return kv_meta_put(txn, SLICE_LIT("kv.leases"), *count);
+}
+
+static void leases_are_counted(void **state)
+{
+    (void)state;
+    uint64_t count = KV_LEASES_MAX - 1; /* as if so many had been granted */
+    assert_int_equal(test_store_run(&store, set_count, &count, false), 0);
+    assert_int_equal(grant(1, 60).error, KV_OK);
+    assert_int_equal(grant(2, 60).error, KV_E_TOO_MANY_REQUESTS);
+    assert_int_equal(revoke(1).error, KV_OK);
+    assert_int_equal(grant(2, 60).error, KV_OK);
+}
+
+#define WIDE 4u
+#define DEEP 124u /* down one way they are KV_TXN_OPS_MAX */
+
+/* As many operations on all levels as there may be, and one more. */
+static void operations_are_counted(void **state)
+{
+    (void)state;
+    static struct kv_op leaf[DEEP];
+    struct kv_op nested[WIDE];
+    struct kv_op others[WIDE];
+    for (size_t i = 0; i < DEEP; i++) {
+        leaf[i] = (struct kv_op){.kind = KV_OP_RANGE, .range.key = sl("a")};
+    }
+    for (size_t i = 0; i < WIDE; i++) {
+        nested[i] = (struct kv_op){.kind = KV_OP_TXN,
+                                   .txn = {.then_ops = {leaf, DEEP}, .else_ops = {leaf, DEEP}}};
+        others[i] = leaf[0];
+    }
+    size_t rest = KV_TXN_TOTAL_MAX - WIDE * (2 * DEEP + 1) - WIDE;
+    others[0] = (struct kv_op){.kind = KV_OP_TXN, .txn.then_ops = {leaf, rest}};
+    struct kv_request request = {.kind = KV_KIND_TXN,
+                                 .txn = {.then_ops = {nested, WIDE}, .else_ops = {others, WIDE}}};
+    assert_int_equal(apply(request).error, KV_OK);
+    others[0].txn.then_ops.count++;
+    assert_int_equal(apply(request).error, KV_E_TOO_MANY_OPS);
+}
+
 /* --- guarded entries --- */
 
 struct guarded {
@@ -579,6 +625,8 @@ int main(void)
         CASE(a_revoke_deletes_in_one_revision),
         CASE(a_txn_with_a_lease_that_is_gone_does_nothing),
         CASE(checkpoints),
+        CASE(leases_are_counted),
+        CASE(operations_are_counted),
         CASE(decisions_of_another_term_are_void),
         CASE(an_id_that_was_chosen),
         CASE(compact_revisions),

@@ -323,6 +323,79 @@ static void questions_without_an_answer_are_bounded(void **state)
     assert_int_equal(kv_service_open_calls(leader->service), 0);
 }
 
+static void questions_have_a_size(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    static uint8_t bytes[KV_ASK_MAX];
+    memset(bytes, 'x', sizeof(bytes));
+    struct slice url = slice_from(bytes, KV_ASK_MAX);
+    struct kv_request add = {.kind = KV_KIND_MEMBER_ADD, .member_add.peer_urls = {&url, 1}};
+    (void)wait_leader(world);
+    assert_int_equal(ask_send(follower_of(world), &ask, add), KV_E_REQUEST_TOO_LARGE);
+    url.len -= 100; /* the frame around it */
+    assert_int_equal(ask_now(follower_of(world), &ask, add), KV_E_BAD_MEMBER_URLS);
+}
+
+/* The largest write that goes through, and one byte more. */
+static void writes_have_a_size(void **state)
+{
+    struct world *world = *state;
+    for (size_t i = 0; i < NODES; i++) {
+        crash(&world->hosts[i]);
+        world->hosts[i].quota_bytes = UINT64_C(1) << 30; /* each of them stays as a version */
+        boot(&world->hosts[i]);
+    }
+    struct ask ask;
+    static uint8_t bytes[KV_REQUEST_MAX];
+    struct host *leader = wait_leader(world);
+    struct kv_request put = put_of("k", "");
+    size_t fits = sizeof(bytes) - 60;
+    for (size_t len = fits; len <= sizeof(bytes); len++) {
+        put.put.value = slice_from(bytes, len);
+        enum kv_error error = ask_now(leader, &ask, put);
+        if (error != KV_OK) {
+            assert_int_equal(error, KV_E_REQUEST_TOO_LARGE);
+            break;
+        }
+        fits = len;
+    }
+    assert_in_range(fits, sizeof(bytes) - 59, sizeof(bytes) - 10);
+    struct ask read;
+    assert_int_equal(ask_now(leader, &read, get_of("k")), KV_OK);
+    assert_equal_states(world);
+}
+
+/* A node that applies too slowly takes no more writes. */
+static void far_behind_takes_no_writes(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct raft_node_status status;
+    struct host *leader = wait_leader(world);
+    struct host *slow = follower_of(world);
+    slow->is_store_hanging = true;
+    raft_node_status(slow->node, &status);
+    uint64_t applied = status.applied_index;
+    for (int i = 0; i < 8000 && status.commit_index < applied + KV_BEHIND_MAX; i++) {
+        assert_int_equal(ask_now(leader, &ask, put_of("k", "v")), KV_OK);
+        pass_ms(world, 2);
+        raft_node_status(slow->node, &status);
+    }
+    pass_ms(world, 100);
+    raft_node_status(slow->node, &status);
+    assert_int_equal(status.commit_index, applied + KV_BEHIND_MAX);
+    static struct ask late;
+    assert_int_equal(ask_send(slow, &late, put_of("k", "v")), KV_OK);
+    pass_ms(world, 200);
+    assert_int_equal(ask_send(slow, &ask, put_of("k", "v")), KV_E_TOO_MANY_REQUESTS);
+    slow->is_store_hanging = false;
+    ask_wait(world, &late);
+    assert_int_equal(late.error, KV_OK);
+    assert_int_equal(ask_now(slow, &ask, put_of("k", "v")), KV_OK);
+    assert_equal_states(world);
+}
+
 static void members_are_changed_by_the_leader(void **state)
 {
     struct world *world = *state;
@@ -432,6 +505,9 @@ int main(void)
         CASE(a_full_store_raises_the_alarm_everywhere),
         CASE(lost_questions_end_with_their_deadline),
         CASE(questions_without_an_answer_are_bounded),
+        CASE(questions_have_a_size),
+        CASE(writes_have_a_size),
+        CASE(far_behind_takes_no_writes),
         CASE(members_are_changed_by_the_leader),
         CASE(writes_of_unknown_outcome_are_applied_once),
         CASE(compares_are_decided_at_apply),

@@ -207,6 +207,8 @@ void step(struct world *world)
         }
         if (!host->is_disk_hanging) {
             disk_step(world, host->log);
+        }
+        if (!host->is_disk_hanging && !host->is_store_hanging) {
             (void)store_mem_snapshot_step(host->store);
             disk_step(world, host->store);
         }

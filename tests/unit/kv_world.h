@@ -32,7 +32,8 @@ struct host {
     struct raft_node *node;
     struct kv_service *service;
     bool is_disk_hanging;
-    bool is_cut; /* from the other nodes */
+    bool is_store_hanging; /* the state store alone: what is committed is not applied */
+    bool is_cut;           /* from the other nodes */
     int swaps_won;
     int swaps_void;
     int loaded;
