@@ -498,7 +498,7 @@ static int state_hash(void *ctx, struct store_txn *txn)
 static void some_history(int count, unsigned seed)
 {
     for (int i = 0; i < count; i++) {
-        char key[8];
+        char key[16];
         seed = seed * 1103515245u + 12345u;
         (void)snprintf(key, sizeof(key), "k%u", (seed >> 16) % 7);
         if ((seed >> 20) % 3 == 0) {
@@ -523,7 +523,7 @@ static void removal_changes_no_checksum_and_no_answer(void **state)
         int64_t mods[7];
         assert_int_equal(test_store_run(&store, state_hash, &whole[0], true), 0);
         for (int i = 0; i < 7; i++) {
-            char key[8];
+            char key[16];
             (void)snprintf(key, sizeof(key), "k%d", i);
             mods[i] = mod_at(key, target);
         }
@@ -539,7 +539,7 @@ static void removal_changes_no_checksum_and_no_answer(void **state)
         } while (step.progress.finished != step.progress.scheduled);
         assert_true(rows() < before);
         for (int i = 0; i < 7; i++) {
-            char key[8];
+            char key[16];
             (void)snprintf(key, sizeof(key), "k%d", i);
             assert_int_equal(mod_at(key, target), mods[i]);
         }

@@ -431,7 +431,7 @@ static void writes_of_unknown_outcome_are_applied_once(void **state)
     struct world *world = *state;
     struct ask ask;
     for (int round = 0; round < 5; round++) {
-        char key[8];
+        char key[16];
         (void)snprintf(key, sizeof(key), "k%d", round);
         struct host *old = wait_leader(world);
         struct host *host = follower_of(world);
