@@ -143,9 +143,6 @@ int raft_node_create(const struct raft_node_config *config, const struct raft_no
     }
     node->config.members = node->initial.members;
     node->ports = *ports;
-    if (node->ports.log.submit == NULL) {
-        node->ports.log = node->ports.store;
-    }
     node->machine = *machine;
     int rc = init_core(node);
     if (rc == 0 && !take_all(node)) {

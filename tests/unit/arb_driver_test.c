@@ -8,6 +8,7 @@
 #include "arbiter/driver.h"
 #include "arbiter/record_json.h"
 #include "base/name.h"
+#include "kv/core/restore.h"
 #include "proto/wire/agent.h"
 #include "raft/store_mem.h"
 
@@ -18,6 +19,7 @@
 
 static struct world {
     struct base_mono now;
+    struct store_mem *log;
     struct store_mem *store;
     struct raft_node *node;
     struct kv_service *service;
@@ -58,6 +60,12 @@ static void on_swapped(void *user, const struct kv_swapped *swapped)
     arb_driver_swapped(w.driver, swapped);
 }
 
+static void on_restore_known(void *user, uint64_t restore_id)
+{
+    (void)user;
+    arb_driver_set_restore(w.driver, restore_id);
+}
+
 static void on_role(void *user)
 {
     (void)user;
@@ -70,13 +78,21 @@ static void on_loaded(void *user, int status)
     assert_int_equal(status, 0);
 }
 
+static void step_disks(void)
+{
+    for (int i = 0; i < 3; i++) {
+        store_mem_step(w.log);
+        store_mem_step(w.store);
+    }
+}
+
 static void settle(void)
 {
     for (int i = 0; i < 4; i++) {
-        store_mem_step(w.store);
+        step_disks();
         raft_node_tick(w.node);
         kv_service_tick(w.service, w.now);
-        store_mem_step(w.store);
+        step_disks();
         if (!base_mono_before(w.now, arb_driver_deadline(w.driver))) {
             arb_driver_tick(w.driver);
         }
@@ -104,10 +120,12 @@ static void node_up(void)
                                     .quota_bytes = UINT64_C(1) << 28,
                                     .version = SLICE_LIT("3.4.23"),
                                     .swapped = on_swapped,
+                                    .restore_known = on_restore_known,
                                     .role_changed = on_role};
     struct raft_node_config rc = {
         .cluster_id = 9, .id = NODE, .members = members, .member_count = 1, .seed = w.life};
-    struct raft_node_ports ports = {.store = ko.store, .net = net, .clock = clock};
+    struct raft_node_ports ports = {
+        .log = store_mem_port(w.log), .store = ko.store, .net = net, .clock = clock};
     struct raft_machine machine;
     assert_int_equal(kv_service_open(&ko, &w.service), 0);
     kv_service_machine(w.service, &machine);
@@ -117,7 +135,7 @@ static void node_up(void)
         .node = w.node, .service = w.service, .net = net, .clock = clock, .clusters_max = 2};
     assert_int_equal(arb_driver_open(&ao, &w.driver), 0);
     raft_node_start(w.node);
-    store_mem_step(w.store);
+    step_disks();
     assert_int_equal(kv_service_load_records(w.service, on_loaded), 0);
     wait_ms(2000);
     assert_true(arb_driver_is_leader(w.driver));
@@ -136,7 +154,9 @@ static int setup(void **state)
     (void)state;
     memset(&w, 0, sizeof(w));
     w.now.us = 1000 * BASE_US_PER_S;
+    w.log = store_mem_create();
     w.store = store_mem_create();
+    assert_non_null(w.log);
     assert_non_null(w.store);
     node_up();
     return 0;
@@ -146,6 +166,7 @@ static int teardown(void **state)
 {
     (void)state;
     node_down();
+    w.log = store_mem_destroy(w.log);
     w.store = store_mem_destroy(w.store);
     return 0;
 }
@@ -391,6 +412,68 @@ static void test_restart_follows_the_record_and_waits(void **state)
     assert_true(cluster()->is_attempt);
 }
 
+static int write_restore_id(struct store_job *job, struct store_txn *txn)
+{
+    (void)job;
+    return kv_core_restore_id_set(txn, UINT64_C(0xabcdef));
+}
+
+static void written(struct store_job *job, int status)
+{
+    (void)job;
+    assert_int_equal(status, 0);
+}
+
+/* What a restore tool leaves: the records of the image, and a restore id that they do not have. */
+static void restore(void)
+{
+    static struct store_job job = {.run = write_restore_id, .done = written, .wants_durable = true};
+    node_down();
+    store_mem_port(w.store).submit(store_mem_port(w.store).ctx, &job);
+    step_disks();
+    node_up();
+}
+
+static void test_a_restored_record_waits_for_an_operator(void **state)
+{
+    struct arb_request ask = {.kind = ARB_REQUEST_CONFIRM};
+    struct base_name name = name_of("main");
+    struct base_text text;
+    (void)state;
+    build();
+    fail_over_to_pg3();
+    restore();
+    unsigned granted = w.granted[3];
+    for (int i = 0; i < 20; i++) {
+        wait_ms(250);
+        send(primary_of(3));
+        send(report_of(2));
+        send(report_of(1));
+    }
+    assert_true(arb_is_unconfirmed(cluster()));
+    assert_int_equal(w.granted[3], granted);
+    assert_int_equal(w.orders[2].goal, MSG_GOAL_NONE);
+    assert_int_equal(cluster()->record.epoch, 2);
+    assert_int_equal(arb_driver_request(w.driver, &name, &ask, &text), BASE_E_STATE);
+    assert_non_null(strstr(text.text, "pg3 still has a database process"));
+    struct msg_report back = report_of(3);
+    back.db_state = MSG_DB_STOPPED;
+    back.epoch_handed_back = 2;
+    back.is_tree_gone = true;
+    back.position = (struct msg_position){2, 2, 6000};
+    send(back);
+    assert_int_equal(arb_driver_request(w.driver, &name, &ask, &text), 0);
+    settle();
+    assert_false(arb_is_unconfirmed(cluster()));
+    assert_int_equal(cluster()->record.epoch, 3);
+    assert_int_equal(w.granted[3], granted + 1);
+    assert_non_null(
+        strstr(read_key("/quorate/v1/clusters/main/history/3"), "\"kind\":\"confirmed\""));
+    node_down();
+    node_up();
+    assert_false(arb_is_unconfirmed(cluster()));
+}
+
 static void test_frames_that_are_refused(void **state)
 {
     (void)state;
@@ -433,6 +516,7 @@ int main(void)
         TEST(test_failover_by_handback_and_votes),
         TEST(test_switchover_by_request),
         TEST(test_restart_follows_the_record_and_waits),
+        TEST(test_a_restored_record_waits_for_an_operator),
         TEST(test_frames_that_are_refused),
         cmocka_unit_test(test_json_is_escaped),
     };
