@@ -78,7 +78,7 @@ struct raft_machine {
 /* 0 in any limit takes the default named. */
 struct raft_node_config {
     uint64_t cluster_id; /* same on all nodes, not 0; another cluster's frames are ignored */
-    uint64_t id;         /* own id, one of members */
+    uint64_t id;         /* own id; one of members, unless there are none */
     /* Members at the very first start (copied); later the store knows better. 0 of them: a node
      * that joins: it waits for entries or an image from a leader, and never stands for election
      * before it knows a configuration that has it as a voter. */
@@ -190,11 +190,16 @@ bool raft_node_member_status(const struct raft_node *node, uint64_t id,
                              struct raft_member_status *ret);
 uint64_t raft_node_cluster_id(const struct raft_node *node);
 
-/* Hands leadership to a voter; machine->changed follows with the cookie. Errors of
+/* Hands leadership to a voter; machine->changed follows with the cookie: 0 when that one leads,
+ * BASE_E_CANCELED when another one does, BASE_E_TIMEOUT when nobody took over within an election
+ * timeout (this node may lead on). Proposals are refused with BASE_E_BUSY meanwhile. Errors of
  * RAFT_EVENT_TRANSFER, BASE_E_STATE. */
 MUST_CHECK int raft_node_transfer(struct raft_node *node, uint64_t to_id, uint64_t cookie);
 /* Proposes a configuration one step away from the present one (one member added, removed, promoted,
- * or with other addresses); machine->changed follows. Errors of RAFT_EVENT_CHANGE_MEMBERS. Whether
+ * or with other addresses; next->index is not looked at); machine->changed follows: 0 when it is
+ * committed (and applied here, unless it removes this node), BASE_E_CANCELED when leadership was
+ * lost before that was known. cookie is not 0. Errors of RAFT_EVENT_CHANGE_MEMBERS, BASE_E_TOOBIG
+ * (longer than an entry may be), BASE_E_STATE. Whether
  * the step is wise (who is up, who has caught up) is the caller's to check. */
 MUST_CHECK int raft_node_change_members(struct raft_node *node,
                                         const struct raft_configuration *next, uint64_t cookie);
