@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts a second of the storage thread alone: kv/core on LMDB with group commit, no Raft and no net.
+/* Writes a second of the storage threads alone, no Raft and no net.
  * usage: storeload DIRECTORY [SECONDS [VALUE_BYTES]]
- * For 1, 16, 64 and 256 puts under way at a time it prints the rate, commits a second, and the mean
- * latency from submit to durable. The directory must exist; store.mdb in it is left behind. */
+ * Three rows of figures: entries into the log store (wal), each durable; puts of kv/core into the
+ * state store, each durable (lmdb); and puts that nobody waits for, committed every 100 ms (lazy),
+ * as a node does. For 1, 16, 64 and 256 under way at a time it prints the rate, flushes or commits
+ * a second, and the mean latency from submit to done. The directory must exist; the files of both
+ * stores in it are left behind. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,9 +18,11 @@
 #include "base/assert.h"
 #include "kv/core/apply.h"
 #include "raft/env_lmdb.h"
+#include "raft/wal_store.h"
 
 #define PUTS_MAX 256u
 #define KEYS 10000u
+#define ENTRIES_KEPT 10000u
 
 struct load;
 
@@ -28,12 +33,19 @@ struct put_job {
     int64_t sent_us;
 };
 
+enum mode { MODE_WAL, MODE_LMDB, MODE_LAZY };
+static const char *const mode_names[] = {"wal", "lmdb", "lazy"};
+
 struct load {
+    enum mode mode;
+    struct wal_store *wal;
+    struct env_lmdb *env;
     struct store_port port;
     struct kv_scratch scratch; /* the storage thread's */
     struct slice value;
     struct put_job jobs[PUTS_MAX];
     uint64_t next_key;
+    uint64_t last_index; /* the storage thread's */
     uint64_t done;
     int64_t latency_us;
     int64_t end_us;
@@ -70,6 +82,23 @@ static void fatal(void *ctx, int status, const char *text)
     exit(1);
 }
 
+/* An entry behind the last one; only so many are kept. */
+static int entry_run(struct store_job *store_job, struct store_txn *txn)
+{
+    struct load *load = ((struct put_job *)store_job)->load;
+    uint8_t memory[2][8];
+    struct buf key = buf_over(memory[0], 8);
+    struct buf before = buf_over(memory[1], 8);
+    uint64_t index = ++load->last_index;
+    buf_put_u64_be(&key, index);
+    int rc = store_put(txn, STORE_LOG, buf_slice(&key), load->value);
+    if (rc == 0 && index % ENTRIES_KEPT == 0) {
+        buf_put_u64_be(&before, index - ENTRIES_KEPT / 2);
+        rc = store_del_range(txn, STORE_LOG, SLICE_EMPTY, buf_slice(&before), 0, NULL);
+    }
+    return rc;
+}
+
 static int put_run(struct store_job *store_job, struct store_txn *txn)
 {
     struct put_job *job = (struct put_job *)store_job;
@@ -77,7 +106,8 @@ static int put_run(struct store_job *store_job, struct store_txn *txn)
     struct kv_request request = {
         .kind = KV_KIND_PUT, .put = {.key = slice_from_text(job->key), .value = job->load->value}};
     base_arena_reset(&job->load->scratch.arena);
-    return kv_core_apply(txn, &job->load->scratch, &(struct kv_command){.request = request}, 1, &outcome);
+    return kv_core_apply(txn, &job->load->scratch, &(struct kv_command){.request = request}, 1,
+                         &outcome);
 }
 
 static void put_send(struct put_job *job)
@@ -103,57 +133,98 @@ static void put_done(struct store_job *store_job, int status)
     }
 }
 
-static void wait_for_completions(struct env_lmdb *env, struct load *load)
+static void wait_for_completions(struct load *load)
 {
     struct pollfd waiting = {.fd = load->event_fd, .events = POLLIN};
     uint64_t count = 0;
     if (poll(&waiting, 1, 10000) == 1 &&
         read(load->event_fd, &count, sizeof(count)) == sizeof(count)) {
-        (void)env_lmdb_complete(env);
+        (void)(load->mode == MODE_WAL ? wal_store_complete(load->wal)
+                                      : env_lmdb_complete(load->env));
     }
 }
 
-static void measure(struct env_lmdb *env, struct load *load, unsigned width, int seconds)
+static struct store_thread_stats stats_of(struct load *load)
 {
-    struct env_lmdb_stats before;
-    struct env_lmdb_stats after;
+    struct env_lmdb_stats lmdb;
+    struct wal_store_stats wal;
+    if (load->mode == MODE_WAL) {
+        wal_store_stats(load->wal, &wal);
+        return wal.thread;
+    }
+    env_lmdb_stats(load->env, &lmdb);
+    return lmdb.thread;
+}
+
+static void measure(struct load *load, unsigned width, int seconds)
+{
+    struct store_thread_stats before = stats_of(load);
     int64_t start = now_us();
-    env_lmdb_stats(env, &before);
     load->done = 0;
     load->latency_us = 0;
     load->end_us = start + (int64_t)seconds * 1000000;
     for (unsigned i = 0; i < width; i++) {
         load->jobs[i].load = load;
-        load->jobs[i].job =
-            (struct store_job){.run = put_run, .done = put_done, .wants_durable = true};
+        load->jobs[i].job = (struct store_job){.run = load->mode == MODE_WAL ? entry_run : put_run,
+                                               .done = put_done,
+                                               .wants_durable = load->mode != MODE_LAZY};
         put_send(&load->jobs[i]);
     }
     while (load->under_way > 0) {
-        wait_for_completions(env, load);
+        wait_for_completions(load);
     }
-    env_lmdb_stats(env, &after);
+    struct store_thread_stats after = stats_of(load);
     double took = (double)(now_us() - start) / 1e6;
-    (void)printf(
-        "%4u under way: %8.0f puts/s  %6.0f commits/s  mean %7.3f ms  worst commit %.1f ms\n",
-        width, (double)load->done / took, (double)(after.commits - before.commits) / took,
-        (double)load->latency_us / (double)(load->done > 0 ? load->done : 1) / 1000.0,
-        (double)after.commit_worst_us / 1000.0);
+    (void)printf("%-5s %4u under way: %8.0f/s  %6.0f commits/s  mean %7.3f ms  worst commit %.1f "
+                 "ms\n",
+                 mode_names[load->mode], width, (double)load->done / took,
+                 (double)(after.commits - before.commits) / took,
+                 (double)load->latency_us / (double)(load->done > 0 ? load->done : 1) / 1000.0,
+                 (double)after.worst_us / 1000.0);
+}
+
+static int open_store(struct load *load, const char *directory, char *text)
+{
+    struct env_lmdb_options lmdb = {
+        .directory = directory, .ctx = load, .notify = notify, .fatal = fatal};
+    struct wal_store_options wal = {
+        .directory = directory, .ctx = load, .notify = notify, .fatal = fatal};
+    if (load->mode == MODE_WAL) {
+        int rc = wal_store_open(&wal, &load->wal, text);
+        load->port = rc == 0 ? wal_store_port(load->wal) : load->port;
+        return rc;
+    }
+    lmdb.commit_lazy_ms = load->mode == MODE_LAZY ? ENV_LMDB_COMMIT_LAZY_MS : 0;
+    int rc = env_lmdb_open(&lmdb, &load->env, text);
+    load->port = rc == 0 ? env_lmdb_port(load->env) : load->port;
+    return rc;
+}
+
+static int run_mode(struct load *load, const char *directory, int seconds)
+{
+    static const unsigned widths[] = {1, 16, 64, 256};
+    char text[WAL_STORE_ERROR_MAX] = "";
+    if (open_store(load, directory, text) != 0) {
+        (void)fprintf(stderr, "storeload: %s\n", text);
+        return 1;
+    }
+    for (size_t i = 0; i < BASE_COUNT_OF(widths); i++) {
+        measure(load, widths[i], seconds);
+    }
+    load->env = env_lmdb_close(load->env);
+    load->wal = wal_store_close(load->wal);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    static const unsigned widths[] = {1, 16, 64, 256};
     static struct load load;
-    char text[ENV_LMDB_ERROR_MAX] = "";
-    struct env_lmdb *env = NULL;
     if (argc < 2) {
         (void)fprintf(stderr, "usage: storeload DIRECTORY [SECONDS [VALUE_BYTES]]\n");
         return 2;
     }
     int seconds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 3;
     size_t value_bytes = argc > 3 ? (size_t)strtoul(argv[3], NULL, 10) : 256;
-    struct env_lmdb_options options = {
-        .directory = argv[1], .ctx = &load, .notify = notify, .fatal = fatal};
     size_t arena_bytes = (size_t)4 << 20;
     load.scratch.arena = base_arena_over(malloc(arena_bytes), arena_bytes);
     load.scratch.row = buf_over(malloc(KV_ROW_MAX), KV_ROW_MAX);
@@ -163,14 +234,10 @@ int main(int argc, char **argv)
         load.value.data == NULL || load.event_fd < 0 || value_bytes > KV_REQUEST_MAX) {
         return 1;
     }
-    if (env_lmdb_open(&options, &env, text) != 0) {
-        (void)fprintf(stderr, "storeload: %s\n", text);
-        return 1;
+    int rc = 0;
+    for (int mode = MODE_WAL; mode <= MODE_LAZY && rc == 0; mode++) {
+        load.mode = (enum mode)mode;
+        rc = run_mode(&load, argv[1], seconds);
     }
-    load.port = env_lmdb_port(env);
-    for (size_t i = 0; i < BASE_COUNT_OF(widths); i++) {
-        measure(env, &load, widths[i], seconds);
-    }
-    (void)env_lmdb_close(env);
-    return 0;
+    return rc;
 }
