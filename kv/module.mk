@@ -58,3 +58,7 @@ TESTS += kv_watch_test
 TEST_kv_watch_test = tests/unit/kv_watch_test.c tests/unit/kv_watch_rig.c $(KV_TEST_SUPPORT) $(KV_WATCH) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
 TLIBS_kv_watch_test := check wire cores base
 TPKG_kv_watch_test := lmdb libprotobuf-c
+TESTS += kv_watch_random_test
+TEST_kv_watch_random_test = tests/unit/kv_watch_random_test.c $(filter-out tests/unit/kv_watch_test.c,$(TEST_kv_watch_test))
+TLIBS_kv_watch_random_test := check wire cores base
+TPKG_kv_watch_random_test := lmdb libprotobuf-c

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "kv/core/compact.h"
 #include "proto/wire/kv_tables.h"
 #include "tests/support/cm.h"
@@ -332,6 +333,7 @@ static int client_send(void *ctx, struct slice message)
     }
     client->credits -= client->credits != RIG_CREDITS_ALL;
     client->responses++;
+    client->rig->sum = base_crc32c(client->rig->sum, message);
     assert_int_equal(wire_pb_decode(&wire_kv_watch_response_table, message, &arena, &response), 0);
     assert_true(response.has_header);
     assert_int_equal(response.header.cluster_id, 1);

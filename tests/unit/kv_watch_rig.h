@@ -54,6 +54,7 @@ struct rig {
     bool is_logging; /* all responses into `log` */
     struct buf log;
     uint64_t values;
+    uint32_t sum;       /* checksum over all messages */
     bool may_break;     /* for planted bugs: a broken rule is noted, not a failure */
     const char *broken; /* the first rule */
 };

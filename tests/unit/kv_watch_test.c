@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The watch hub over a store in memory: one conversation in full, each rule of etcd's watches, and
- * long random runs with slow clients, compactions, resumes and images, all judged by
- * jepsen/check/watch.h. */
+/* The watch hub over a store in memory: one conversation in full and each rule of etcd's watches;
+ * what clients hear is judged by jepsen/check/watch.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/canary.h"
-#include "base/rand.h"
 #include "tests/support/cm.h"
 #include "tests/unit/kv_watch_rig.h"
 
@@ -587,193 +584,6 @@ static void test_many_watchers(void **state)
     rig_close(&rig);
 }
 
-/* --- at random --- */
-
-static uint64_t below(struct base_rand *rand, uint64_t bound)
-{
-    return base_rand_between(rand, 0, bound - 1);
-}
-
-static struct kv_watch_create random_create(struct base_rand *rand)
-{
-    static const char *const ends[] = {"", "*", "c0", "d", "f", "zz"};
-    static const char *const filters[] = {"", "\1"};
-    unsigned key = (unsigned)below(rand, RIG_KEYS);
-    struct kv_watch_create create = on(rig_keys[key], ends[below(rand, BASE_COUNT_OF(ends))], 0);
-    uint64_t start = below(rand, 4);
-    if (start == 1) {
-        create.start_revision = 1 + (int64_t)below(rand, (uint64_t)rig.revision);
-    } else if (start == 2) {
-        create.start_revision = rig.revision + (int64_t)below(rand, 30);
-    }
-    create.is_prev_kv = below(rand, 2) == 0;
-    create.is_fragment = below(rand, 2) == 0;
-    create.is_progress_notify = below(rand, 3) == 0;
-    if (below(rand, 4) == 0) {
-        create.filters = slice_from(filters[below(rand, 2)], 1);
-    }
-    create.watch_id = below(rand, 3) == 0 ? (int64_t)below(rand, 5) : 0;
-    return create;
-}
-
-/* The client comes back and goes on where it was. */
-static void random_resume(unsigned index)
-{
-    struct rig_client old = *client(index);
-    rig_disconnect(&rig, index);
-    rig_connect(&rig, index, old.credits);
-    for (size_t i = 0; i < RIG_WATCHES; i++) {
-        const struct rig_watch *watch = &old.watches[i];
-        int64_t from = chk_watch_resume(&watch->judge);
-        if (watch->is_used && watch->is_answered && !watch->judge.is_canceled && from > 0) {
-            struct kv_watch_create create = {.key = watch->judge.key,
-                                             .range_end = watch->judge.range_end,
-                                             .start_revision = from,
-                                             .is_prev_kv = watch->judge.is_prev_kv};
-            assert_non_null(rig_watch(&rig, index, &create));
-        }
-    }
-}
-
-static void random_write(struct base_rand *rand, bool is_silent)
-{
-    char value[32];
-    unsigned key = (unsigned)below(rand, RIG_KEYS);
-    unsigned count = 1 + (unsigned)below(rand, RIG_KEYS - key);
-    uint64_t what = below(rand, 240);
-    if (what < 40) {
-        rig_delete(&rig, key, key + count, is_silent);
-    } else if (what < 80) {
-        rig_txn(&rig, key, count, is_silent);
-    } else if (what == 80) {
-        rig_put_bytes(&rig, key, large_value(900000), is_silent);
-    } else {
-        (void)snprintf(value, sizeof(value), "v%u", (unsigned)++rig.values);
-        rig_put(&rig, key, value, is_silent);
-    }
-}
-
-static void random_client_step(struct base_rand *rand, struct base_mono *now)
-{
-    unsigned index = (unsigned)below(rand, RIG_CLIENTS);
-    uint64_t what = below(rand, 100);
-    struct rig_client *c = client(index);
-    if (what < 25) {
-        struct kv_watch_create create = random_create(rand);
-        (void)rig_watch(&rig, index, &create);
-    } else if (what < 30) {
-        const struct rig_watch *watch = &c->watches[below(rand, RIG_WATCHES)];
-        if (watch->is_used && watch->is_answered && !watch->judge.is_canceled) {
-            rig_cancel(&rig, index, watch->id);
-        }
-    } else if (what < 60) {
-        rig_credit(&rig, index, (uint32_t)below(rand, 6));
-    } else if (what < 65) {
-        rig_credit(&rig, index, RIG_CREDITS_ALL);
-    } else if (what < 75) {
-        rig_progress(&rig, index);
-    } else if (what < 80) {
-        random_resume(index);
-    } else {
-        now->us += (int64_t)below(rand, 400000);
-        kv_watch_tick(rig.hub, *now);
-    }
-}
-
-static void random_step(struct base_rand *rand, struct base_mono *now)
-{
-    uint64_t what = below(rand, 100);
-    if (what < 35) {
-        random_write(rand, false);
-    } else if (what < 70) {
-        random_client_step(rand, now);
-    } else if (what < 80) {
-        (void)store_mem_run_one(rig.store.mem);
-    } else if (what < 96) {
-        (void)store_mem_complete(rig.store.mem);
-    } else if (what < 98) {
-        if (rig.revision > rig.compact + 1) {
-            rig_compact(&rig, rig.compact + 1 +
-                                  (int64_t)below(rand, (uint64_t)(rig.revision - rig.compact)));
-        }
-    } else if (below(rand, 4) == 0) {
-        for (uint64_t i = below(rand, 50); i > 0; i--) {
-            random_write(rand, true);
-        }
-        kv_watch_restored(rig.hub);
-    } else {
-        rig_settle(&rig);
-    }
-}
-
-static void random_begin(uint64_t seed)
-{
-    struct base_rand rand = base_rand_make(seed, 1);
-    rig_open(&rig, 300000);
-    for (unsigned i = 0; i < RIG_CLIENTS; i++) {
-        rig_connect(&rig, i, (uint32_t)below(&rand, 20));
-    }
-}
-
-static void random_finish(void)
-{
-    for (unsigned i = 0; i < RIG_CLIENTS; i++) {
-        rig_credit(&rig, i, RIG_CREDITS_ALL);
-    }
-    rig_settle(&rig);
-    rig_check_end(&rig);
-}
-
-static void test_random(void **state)
-{
-    uint64_t events = 0;
-    uint64_t compacted = 0;
-    (void)state;
-    for (uint64_t seed = 1; seed <= 30; seed++) {
-        struct base_rand rand = base_rand_make(seed, 2);
-        struct base_mono now = {.us = 1};
-        random_begin(seed);
-        for (unsigned i = 0; i < 3000; i++) {
-            random_step(&rand, &now);
-        }
-        random_finish();
-        events += kv_watch_stats(rig.hub).events;
-        compacted += kv_watch_stats(rig.hub).canceled_compacted;
-        for (unsigned i = 0; i < RIG_CLIENTS; i++) {
-            assert_false(client(i)->is_ended);
-        }
-        rig_close(&rig);
-    }
-    print_message("%u events, %u watches canceled by compaction\n", (unsigned)events,
-                  (unsigned)compacted);
-    assert_true(events > 20000);
-    assert_true(compacted > 100);
-}
-
-#ifdef QUORATE_CANARIES
-static void test_canary(void **state)
-{
-    bool is_caught = false;
-    (void)state;
-    assert_true(base_canary_select("watch-skips-revision"));
-    for (uint64_t seed = 1; seed <= 5 && !is_caught; seed++) {
-        struct base_rand rand = base_rand_make(seed, 2);
-        struct base_mono now = {.us = 1};
-        random_begin(seed);
-        rig.may_break = true;
-        for (unsigned i = 0; i < 3000 && rig.broken == NULL; i++) {
-            random_step(&rand, &now);
-        }
-        is_caught = rig.broken != NULL &&
-                    (strcmp(rig.broken, "reliable") == 0 || strcmp(rig.broken, "resumable") == 0 ||
-                     strcmp(rig.broken, "bookmarkable") == 0);
-        rig_close(&rig);
-    }
-    assert_true(base_canary_select(NULL));
-    assert_true(is_caught);
-}
-#endif
-
 static int teardown(void **state)
 {
     (void)state;
@@ -801,10 +611,6 @@ int main(void)
         cmocka_unit_test(test_progress_on_request),
         cmocka_unit_test(test_image),
         cmocka_unit_test(test_many_watchers),
-        cmocka_unit_test(test_random),
-#ifdef QUORATE_CANARIES
-        cmocka_unit_test(test_canary),
-#endif
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }
