@@ -3,12 +3,14 @@
  * makes the image the state, the log begins anew behind it. After a crash in between, the start
  * finds the state ahead of the log, or the intent, and goes on from there (node_load.c). */
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "raft/node_internal.h"
 
 static int intent_run(struct store_job *job, struct store_txn *txn)
 {
     const struct node_image_job *image = (struct node_image_job *)(void *)job;
-    return log_store_save_image(txn, image->index, image->term);
+    int rc = FAILPOINT("image.intent");
+    return rc != 0 ? rc : log_store_save_image(txn, image->index, image->term);
 }
 
 static void intent_done(struct store_job *job, int status)
@@ -42,7 +44,8 @@ void node_image_wanted(struct raft_node *node, uint64_t index, uint64_t term)
 static int reset_run(struct store_job *job, struct store_txn *txn)
 {
     (void)job;
-    return log_store_reset(txn);
+    int rc = FAILPOINT("image.reset");
+    return rc != 0 ? rc : log_store_reset(txn);
 }
 
 /* State and log are those of the image: memory follows. */
@@ -94,9 +97,12 @@ void node_installed(struct raft_node *node, const struct snapshot_info *info, in
         end_install(node, status);
         return;
     }
-    /* What stands in the state store now decides, not what was announced. */
-    image->index = info->index;
-    image->term = info->term;
+    if (info->index != image->index || info->term != image->term) {
+        node_fail(node,
+                  BASE_E_CORRUPT); /* not the image that was announced: nothing fits any more */
+        node_drain(node);
+        return;
+    }
     image->configuration = info->configuration;
     image->job = (struct store_job){.run = reset_run, .done = reset_done, .wants_durable = true};
     node_submit_log(node, &image->job);

@@ -70,11 +70,67 @@ static void test_round_trip(void **state)
     assert_true(out.hint_index == 7 && out.hint_term == 8 && out.proposed_term == 2);
 }
 
+static struct msg_raft chunk(void)
+{
+    return (struct msg_raft){.type = MSG_RAFT_SNAPSHOT,
+                             .from = 1,
+                             .to = 2,
+                             .term = 9,
+                             .index = 1000,
+                             .log_term = 8,
+                             .round = 5,
+                             .offset = UINT64_C(1) << 40,
+                             .is_last = true,
+                             .data = SLICE_LIT("a piece\0of it")};
+}
+
+static void test_images_and_transfers(void **state)
+{
+    (void)state;
+    struct msg_raft out;
+    struct msg_raft in = chunk();
+    assert_int_equal(wire_raft_decode(encode(&in), &arena, &out), 0);
+    assert_true(slice_equal(out.data, in.data) && out.is_last && !out.is_transfer);
+    assert_true(out.offset == in.offset && out.round == 5 && out.log_term == 8);
+    in = (struct msg_raft){
+        .type = MSG_RAFT_SNAPSHOT_REPLY, .from = 1, .to = 2, .offset = UINT64_MAX};
+    assert_int_equal(wire_raft_decode(encode(&in), &arena, &out), 0);
+    assert_true(out.offset == UINT64_MAX && out.data.len == 0);
+    in = (struct msg_raft){
+        .type = MSG_RAFT_VOTE, .from = 1, .to = 2, .term = 3, .is_transfer = true};
+    assert_int_equal(wire_raft_decode(encode(&in), &arena, &out), 0);
+    assert_true(out.is_transfer);
+}
+
 static void expect_refused(struct msg_raft m)
 {
     struct msg_raft out = {.term = 77};
     assert_int_equal(wire_raft_decode(encode(&m), &arena, &out), BASE_E_PROTO);
     assert_int_equal(out.term, 77);
+}
+
+static void test_unsound_images_are_refused(void **state)
+{
+    (void)state;
+    struct msg_raft m = chunk();
+    m.index = 0;
+    expect_refused(m);
+    m = chunk();
+    m.log_term = 0;
+    expect_refused(m);
+    m = chunk();
+    m.log_term = 10;
+    expect_refused(m);
+    m = chunk();
+    m.offset = UINT64_MAX;
+    expect_refused(m);
+    m = chunk();
+    m.type = MSG_RAFT_HEARTBEAT; /* carries no piece of an image */
+    expect_refused(m);
+    for (unsigned type = MSG_RAFT_READ_REPLY + 1; type < MSG_RAFT_SNAPSHOT; type++) {
+        m = (struct msg_raft){.type = (enum msg_raft_type)type, .from = 1, .to = 2};
+        expect_refused(m); /* numbers that mean nothing */
+    }
 }
 
 static void test_unsound_messages_are_refused(void **state)
@@ -210,6 +266,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_images_and_transfers),
+        cmocka_unit_test(test_unsound_images_are_refused),
         cmocka_unit_test(test_unsound_messages_are_refused),
         cmocka_unit_test(test_what_does_not_fit),
         cmocka_unit_test(test_mutations),
