@@ -105,6 +105,9 @@ enum kv_error ask_forward(struct kv_service *service, const struct slot *slot, u
     buf_put_u64_be(out, slot->id);
     buf_put_u64_be(out, (uint64_t)(left > 0 ? left : 0));
     buf_put_u32_be(out, request->kind);
+    buf_put_u64_be(out, slot->call->asker.auth_revision);
+    buf_put_u32_be(out, (uint32_t)slot->call->asker.user.len);
+    buf_put(out, slot->call->asker.user);
     if (kv_wire_encode_request(request, out) != 0 || out->len > KV_ASK_MAX) {
         return KV_E_REQUEST_TOO_LARGE;
     }
@@ -121,6 +124,7 @@ struct asked {
     uint64_t from;
     uint64_t life;
     uint64_t id;
+    uint8_t user[KV_AUTH_NAME_MAX]; /* of the asker */
     struct base_arena arena;
     _Alignas(BASE_ARENA_ALIGN) uint8_t memory[]; /* the arena's, and the request's bytes */
 };
@@ -216,15 +220,27 @@ static enum kv_error asked_submit(struct kv_service *service, struct asked *aske
     return error;
 }
 
+/* Who asks the other node: what hangs on leases is looked at here, where the answer is made. */
+static int take_asker(struct slice *body, struct kv_asker *ret)
+{
+    uint32_t len = 0;
+    if (slice_take_u64_be(body, &ret->auth_revision) != 0 || slice_take_u32_be(body, &len) != 0 ||
+        len > KV_AUTH_NAME_MAX) {
+        return BASE_E_PROTO;
+    }
+    return slice_take_bytes(body, len, &ret->user);
+}
+
 static void receive_ask(struct kv_service *service, uint64_t from, struct slice body)
 {
     uint64_t life = 0;
     uint64_t id = 0;
     uint64_t left = 0;
     uint32_t kind = 0;
+    struct kv_asker asker;
     if (slice_take_u64_be(&body, &life) != 0 || slice_take_u64_be(&body, &id) != 0 ||
         slice_take_u64_be(&body, &left) != 0 || slice_take_u32_be(&body, &kind) != 0 ||
-        body.len > KV_ASK_MAX) {
+        take_asker(&body, &asker) != 0 || body.len > KV_ASK_MAX) {
         return;
     }
     struct asked *asked = asked_make(service, body);
@@ -237,9 +253,13 @@ static void receive_ask(struct kv_service *service, uint64_t from, struct slice 
     asked->from = from;
     asked->life = life;
     asked->id = id;
+    if (asker.user.len > 0) {
+        memcpy(asked->user, asker.user.data, asker.user.len);
+    }
+    asker.user = slice_from(asked->user, asker.user.len);
     asked->call = (struct kv_call){.request = &asked->request,
                                    .deadline = base_mono_add_us(clock_of(service), left_us),
-                                   .asker.auth_revision = KV_ASKER_INTERNAL,
+                                   .asker = asker,
                                    .done = asked_done};
     enum kv_error error = asked_submit(service, asked, kind, body.len);
     if (error != KV_OK) {

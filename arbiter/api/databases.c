@@ -390,6 +390,7 @@ static void start_read(struct arb_api *api, struct io_grpc_call *call, const cha
         .request = &read->request,
         .deadline = base_mono_add_us(io_now(), KV_TIMEOUT_DEFAULT_US),
         .user = read,
+        .asker.auth_revision = KV_ASKER_INTERNAL, /* the certificate's role has decided */
         .done = read_done,
     };
     enum kv_error error = kv_service_submit(api->options.service, &read->call);

@@ -669,6 +669,32 @@ static void changes_under_way_are_not_seen_by_clients(void **state)
     assert_int_equal(is_added, 1);
 }
 
+/* What only the leader knows is asked of it in the caller's name, from every node. */
+static void keys_of_a_lease_are_shown_to_who_may_read_them(void **state)
+{
+    struct stage *stage = *state;
+    struct ask ask;
+    struct kv_request put = {.kind = KV_KIND_PUT, .put = {.key = sl("z"), .lease = 9}};
+    struct kv_request keys = {.kind = KV_KIND_LEASE_TTL, .lease_ttl = {9, true}};
+    leased(stage, 9);
+    assert_int_equal(ask_now(leader_of(stage->world), &ask, put), KV_OK);
+    with_users(stage);
+    uint64_t revision = 0;
+    assert_int_equal(kv_auth_known_revision(stage->sides[0].auth, &revision), 0);
+    for (size_t i = 0; i < NODES; i++) {
+        static const struct {
+            const char *user;
+            enum kv_error error;
+        } rows[] = {{"ann", KV_E_PERMISSION_DENIED}, {"root", KV_OK}};
+        for (size_t j = 0; j < BASE_COUNT_OF(rows); j++) {
+            assert_int_equal(
+                ask_send_as(stage->sides[i].host, &ask, keys, sl(rows[j].user), revision), KV_OK);
+            ask_wait(stage->world, &ask);
+            assert_int_equal(ask.error, rows[j].error);
+        }
+    }
+}
+
 static void a_token_ends_with_its_user_and_with_time(void **state)
 {
     struct stage *stage = *state;
@@ -739,6 +765,7 @@ int main(void)
         TEST(a_slow_observer_is_waited_for),
         TEST(locks_need_permission),
         TEST(changes_under_way_are_not_seen_by_clients),
+        TEST(keys_of_a_lease_are_shown_to_who_may_read_them),
         TEST(a_token_ends_with_its_user_and_with_time),
         TEST(certificates_name_users),
     };

@@ -318,11 +318,18 @@ static void ask_done(struct kv_call *call, enum kv_error error, struct slice res
 
 enum kv_error ask_send(struct host *host, struct ask *ask, struct kv_request request)
 {
+    return ask_send_as(host, ask, request, SLICE_EMPTY, 0);
+}
+
+enum kv_error ask_send_as(struct host *host, struct ask *ask, struct kv_request request,
+                          struct slice user, uint64_t auth_revision)
+{
     ask->request = request;
     ask->is_done = false;
     ask->call =
         (struct kv_call){.request = &ask->request,
                          .deadline = base_mono_add_us(now_of(host->world), KV_TIMEOUT_DEFAULT_US),
+                         .asker = {user, auth_revision},
                          .user = ask,
                          .done = ask_done};
     return request.kind == KV_KIND_SWAP ? kv_service_swap(host->service, &ask->call)

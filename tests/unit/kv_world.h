@@ -87,6 +87,9 @@ struct host *follower_of(struct world *world);
 int setup(void **state);
 int teardown(void **state);
 enum kv_error ask_send(struct host *host, struct ask *ask, struct kv_request request);
+/* The same for somebody whom the walker has allowed it under that auth revision. */
+enum kv_error ask_send_as(struct host *host, struct ask *ask, struct kv_request request,
+                          struct slice user, uint64_t auth_revision);
 void ask_wait(struct world *world, struct ask *ask);
 enum kv_error ask_now(struct host *host, struct ask *ask, struct kv_request request);
 struct kv_request put_of(const char *key, const char *value);
