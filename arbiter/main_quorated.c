@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quorated: the quorum node's program. Reads the configuration and runs the node; nothing else. */
+#include "arbiter/quorated/failpoints.h"
 #include "arbiter/quorated/node.h"
 #include "proto/io/daemon.h"
 
@@ -8,6 +9,9 @@ int main(int argc, char **argv)
     struct quorated_settings settings;
     struct io_config *config = NULL;
     io_daemon_small_memory();
+    if (!quorated_failpoints_set()) {
+        return 2;
+    }
     int rc = quorated_settings_read(argc, argv, &settings, &config);
     if (rc < 0) {
         io_log_set_level(settings.log_level);

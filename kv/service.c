@@ -187,7 +187,9 @@ static enum kv_error encode(struct kv_service *service, const struct slot *slot)
     if (kv_wire_encode_command(&command, &service->command) != 0) {
         return KV_E_REQUEST_TOO_LARGE;
     }
-    return service->command.len - FRAME_HEAD > KV_REQUEST_MAX ? KV_E_REQUEST_TOO_LARGE : KV_OK;
+    uint32_t most = service->options.request_bytes_max;
+    most = most == 0 || most > KV_REQUEST_MAX ? KV_REQUEST_MAX : most;
+    return service->command.len - FRAME_HEAD > most ? KV_E_REQUEST_TOO_LARGE : KV_OK;
 }
 
 bool is_leader_kind(uint32_t kind)

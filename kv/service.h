@@ -87,10 +87,11 @@ struct kv_service_options {
     /* Time of leases; goes on while the machine sleeps. Without `now` the time of the last tick. */
     struct clock_port clock;
     uint64_t cluster_id;
-    uint64_t member_id;       /* this node's id in Raft */
-    uint64_t life;            /* random, new at each start, not 0 */
-    uint64_t quota_bytes;     /* of the store; writes that add are refused above */
-    uint32_t election_max_ms; /* of the Raft node, for the least TTL of a lease; 0: 1000 */
+    uint64_t member_id;         /* this node's id in Raft */
+    uint64_t life;              /* random, new at each start, not 0 */
+    uint64_t quota_bytes;       /* of the store; writes that add are refused above */
+    uint32_t request_bytes_max; /* of one write as an entry; 0: KV_REQUEST_MAX, and never more */
+    uint32_t election_max_ms;   /* of the Raft node, for the least TTL of a lease; 0: 1000 */
     /* The leader compacts: to what was the newest revision so long ago, or all but the newest so
      * many. 0: not. */
     int64_t compaction_period_us;

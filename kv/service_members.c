@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "base/name.h"
 #include "base/rand.h"
 #include "kv/service_internal.h"
@@ -346,6 +347,9 @@ static int hand_in(struct kv_service *service, const struct kv_request *request,
                    enum kv_error *ret_error)
 {
     struct raft_node *node = service->options.node;
+    if (FAILPOINT("members.change") != 0) {
+        return BASE_E_BUSY;
+    }
     if (request->kind == KV_KIND_MOVE_LEADER) {
         return raft_node_transfer(node, request->move_leader.target_id, cookie);
     }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "raft/env_lmdb_internal.h"
 
 #define FULL_DISK_BYTES ((uint64_t)256 << 10)
@@ -127,8 +128,13 @@ static int batch_commit(void *ctx)
         return 0;
     }
     env->open = NULL; /* a commit frees it, also when it fails */
+    if (FAILPOINT("state.commit") != 0) {
+        mdb_txn_abort(txn);
+        return BASE_E_IO;
+    }
     int rc = env_lmdb_failure(env, "commit", mdb_txn_commit(txn));
-    return rc == BASE_E_NOTFOUND ? BASE_E_IO : rc;
+    rc = rc == BASE_E_NOTFOUND ? BASE_E_IO : rc;
+    return rc != 0 ? rc : FAILPOINT("state.committed");
 }
 
 static void batch_job_end(void *ctx)

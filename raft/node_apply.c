@@ -2,6 +2,7 @@
 /* The state store: applying what is committed and durable in the log here, knowing how much of that
  * is durable in its turn, and letting the log forget it. */
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "raft/node_internal.h"
 
 /* --- apply --- */
@@ -27,7 +28,8 @@ static int apply_members(struct node_apply_job *apply, struct store_txn *txn, ui
         return BASE_E_CORRUPT;
     }
     apply->configuration.index = index;
-    return log_store_save_members(txn, &apply->configuration);
+    int failure = FAILPOINT("apply.members");
+    return failure != 0 ? failure : log_store_save_members(txn, &apply->configuration);
 }
 
 static int apply_entry(struct node_apply_job *apply, struct store_txn *txn, uint64_t index,
@@ -41,6 +43,10 @@ static int apply_entry(struct node_apply_job *apply, struct store_txn *txn, uint
     }
     if (result->type != MSG_RAFT_ENTRY_DATA) {
         return 0;
+    }
+    int failure = FAILPOINT("apply.entry");
+    if (failure != 0) {
+        return failure;
     }
     struct raft_applied applied = {.index = index, .term = result->term, .data = body};
     struct buf out =
@@ -68,7 +74,9 @@ static int apply_run(struct store_job *job, struct store_txn *txn)
         }
     }
     apply->to = index;
-    return log_store_save_applied(txn, index, apply->list[index - apply->from].term);
+    int failure = FAILPOINT("apply.end");
+    return failure != 0 ? failure
+                        : log_store_save_applied(txn, index, apply->list[index - apply->from].term);
 }
 
 static void tell_one(struct raft_node *node, uint64_t index, const struct node_result *result)

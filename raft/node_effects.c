@@ -2,6 +2,7 @@
 /* Carrying out what the core wants, in the order of the list (the contract stands in
  * raft/core/core.h). */
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "raft/node_internal.h"
 
 bool node_send(struct raft_node *node, struct msg_raft *message,
@@ -13,7 +14,8 @@ bool node_send(struct raft_node *node, struct msg_raft *message,
     if (wire_raft_encode(message, &node->arena, &node->frame) != 0) {
         return false;
     }
-    return node->ports.net.send(node->ports.net.ctx, message->to, buf_slice(&node->frame));
+    return FAILPOINT("send") == 0 &&
+           node->ports.net.send(node->ports.net.ctx, message->to, buf_slice(&node->frame));
 }
 
 static bool are_in_ring(const struct raft_node *node, const struct msg_raft *message)

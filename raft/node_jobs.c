@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "raft/node_internal.h"
 
 void node_submit_log(struct raft_node *node, struct store_job *job)
@@ -21,7 +22,8 @@ void node_submit_store(struct raft_node *node, struct store_job *job)
 static int state_run(struct store_job *job, struct store_txn *txn)
 {
     const struct node_state_job *state = (struct node_state_job *)(void *)job;
-    return log_store_save_state(txn, state->term, state->vote);
+    int rc = FAILPOINT("log.state");
+    return rc != 0 ? rc : log_store_save_state(txn, state->term, state->vote);
 }
 
 bool node_is_done_well(struct raft_node *node, int status)
@@ -74,6 +76,10 @@ void node_submit_state(struct raft_node *node, uint64_t term, uint64_t vote)
 static int write_run(struct store_job *job, struct store_txn *txn)
 {
     const struct node_write_job *write = (struct node_write_job *)(void *)job;
+    int failure = FAILPOINT("log.write");
+    if (failure != 0) {
+        return failure;
+    }
     for (uint64_t index = write->from; index <= write->to; index++) {
         const struct ring_record *record = write->records[index - write->from];
         int rc = log_store_put(txn, index, slice_from(record->value, record->value_len));
@@ -92,6 +98,7 @@ static void write_done(struct store_job *job, int status)
         write->records[index - write->from]->pins--;
     }
     write->is_busy = false;
+    status = status != 0 ? status : FAILPOINT("log.written");
     if (!node_is_done_well(node, status)) {
         return;
     }

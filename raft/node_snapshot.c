@@ -2,6 +2,7 @@
 /* Images of the state on their way between nodes: see node_snapshot.h for who does what. Ends of
  * jobs step the core; what is called from inside a step only begins jobs and sends. */
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "raft/node_internal.h"
 
 #define SEND_AGAIN_US (500 * BASE_US_PER_MS) /* nothing moved for so long: from where it stands */
@@ -113,7 +114,7 @@ static void make(struct raft_node *node)
     const struct snapshot_port *port = &node->ports.snapshot;
     out->make.user = node;
     out->make.done = made;
-    if (port->export_begin(port->ctx, &out->make) == 0) {
+    if (FAILPOINT("snapshot.make") == 0 && port->export_begin(port->ctx, &out->make) == 0) {
         out->state = SNAPSHOT_MAKING;
     } else {
         out->try_us = now_us(node) + TRY_AGAIN_US;
@@ -165,7 +166,7 @@ static void send_chunk(struct raft_node *node, uint64_t offset, struct slice dat
     message.offset = offset;
     message.data = data;
     message.is_last = offset + data.len >= out->info.bytes;
-    if (node_send(node, &message, NULL)) {
+    if (FAILPOINT("snapshot.send") == 0 && node_send(node, &message, NULL)) {
         out->sent = offset + data.len;
         out->credit -= data.len < out->credit ? data.len : out->credit;
     } else { /* link down or full */
@@ -178,6 +179,7 @@ static void chunk_read(struct snapshot_job *job, int status)
     struct raft_node *node = job->user;
     struct snapshot_sender *out = &node->snapshot.out;
     bool is_ours = out->peer != 0 && out->reading == out->transfer;
+    status = status != 0 ? status : FAILPOINT("snapshot.read");
     uint64_t offset = out->reading_at;
     out->reading = 0;
     if (out->is_release_wanted) {
@@ -351,6 +353,7 @@ static void piece_written(struct snapshot_job *job, int status)
     struct raft_node *node = piece->node;
     struct snapshot_receiver *in = &node->snapshot.in;
     piece->is_busy = false;
+    status = status != 0 ? status : FAILPOINT("snapshot.written");
     if (!in->is_known || in->is_installing || in->transfer != piece->transfer ||
         !node_is_running(node)) {
         return;
@@ -369,6 +372,7 @@ static void piece_written(struct snapshot_job *job, int status)
                                .index = in->index,
                                .term = in->term};
     node_step_sure(node, &event);
+    in->is_installing = in->is_known; /* else the core did not want it */
     node_drain(node);
 }
 
@@ -393,7 +397,7 @@ static bool open_transfer(struct raft_node *node, const struct msg_raft *message
     discard(node);
     in->begin.user = node;
     in->begin.done = begun;
-    if (port->import_begin(port->ctx, &in->begin) != 0) {
+    if (FAILPOINT("snapshot.begin") != 0 || port->import_begin(port->ctx, &in->begin) != 0) {
         return false;
     }
     in->is_beginning = true;
@@ -474,6 +478,7 @@ void node_snapshot_discard(struct raft_node *node)
 static void import_ended(struct snapshot_job *job, int status)
 {
     struct raft_node *node = job->user;
+    status = status != 0 ? status : FAILPOINT("snapshot.installed");
     if (node_is_running(node)) {
         node_installed(node, &job->info, status);
     }
@@ -487,10 +492,10 @@ void node_snapshot_install(struct raft_node *node, uint64_t index, uint64_t term
     in->install.user = node;
     in->install.done = import_ended;
     in->is_installing = true;
-    int rc = port->import_install(port->ctx, &in->install);
+    int rc = FAILPOINT("snapshot.install");
+    rc = rc != 0 ? rc : port->import_install(port->ctx, &in->install);
     if (rc != 0) { /* it takes one image at a time, and this is the one */
-        in->is_installing = false;
-        node->failure = rc;
+        node_installed(node, &in->install.info, rc);
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/failpoint.h"
 #include "raft/wal_internal.h"
 
 #define BATCH_KEPT ((size_t)256 << 10) /* memory of a batch that is kept for the next one */
@@ -252,16 +253,22 @@ static int write_and_flush(struct wal_log *log, size_t padded)
 {
     const struct wal_io *io = &log->options.io;
     struct wal_segment *current = wal_current(log);
-    int native = io->pwrite(io->ctx, current->file, log->batch.data, padded, log->append_at);
+    int native = FAILPOINT("log.pwrite") != 0
+                     ? -EIO
+                     : io->pwrite(io->ctx, current->file, log->batch.data, padded, log->append_at);
     if (native != 0) {
         return wal_fail(log, "write a batch to", current->number, log->append_at, native);
     }
     current->size =
         log->append_at + padded > current->size ? log->append_at + padded : current->size;
-    native = io->fdatasync(io->ctx, current->file);
+    native = FAILPOINT("log.flush") != 0 ? -EIO : io->fdatasync(io->ctx, current->file);
     log->stats.flushes++;
     if (native != 0 && !CANARY(CONTINUE_AFTER_FAILED_SYNC)) {
         return wal_fail(log, "flush", current->number, log->append_at, native);
+    }
+    native = FAILPOINT("log.flushed");
+    if (native != 0) {
+        return wal_fail(log, "flush", current->number, log->append_at, -EIO);
     }
     return 0;
 }

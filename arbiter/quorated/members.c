@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/name.h"
 #include "proto/io/config_quorum.h"
 #include "proto/io/log.h"
@@ -149,6 +150,9 @@ static void publish(struct quorated_members *m, const struct raft_node_status *s
 {
     uint8_t memory[MEMBER_FRAME_MAX];
     struct buf out = buf_over(memory, sizeof(memory));
+    if (FAILPOINT("members.publish") != 0) {
+        return;
+    }
     if (status->role == RAFT_LEADER) {
         write_down(m, m->self.id, &m->self);
         return;

@@ -1,5 +1,6 @@
 BINARIES += quorated
-BIN_quorated := arbiter/main_quorated.c arbiter/quorated/clients.c arbiter/quorated/join.c arbiter/quorated/machine.c \
+BIN_quorated := arbiter/main_quorated.c arbiter/quorated/clients.c arbiter/quorated/failpoints.c \
+  arbiter/quorated/join.c arbiter/quorated/machine.c \
   arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/node.c arbiter/quorated/pages.c \
   arbiter/quorated/settings.c arbiter/quorated/stores.c \
   arbiter/api/databases.c arbiter/api/entry.c arbiter/api/show.c

@@ -363,6 +363,7 @@ static int open_service(struct quorated *q)
         .member_id = q->ids.node_id,
         .life = q->life,
         .quota_bytes = s->quota_bytes,
+        .request_bytes_max = s->request_bytes_max,
         .election_max_ms = s->election_max_ms,
         .compaction_period_us = s->compaction_period_us,
         .compaction_revisions = s->compaction_revisions,

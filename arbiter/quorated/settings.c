@@ -63,9 +63,10 @@
     X(QUOTA, "store.quota", SIZE, "512MiB", 524288, INT64_C(1099511627776), NULL, IO_CONFIG_PLAIN, \
       "Writes that add data are refused above this size") \
     X(COMPACTION_MODE, "store.compaction_mode", TEXT, "periodic", 0, 0, "periodic|revision|off", \
-      IO_CONFIG_PLAIN, "Whether history is compacted by its age or by the number of revisions") \
+      IO_CONFIG_PLAIN, \
+      "Whether history is compacted by its age or by the number of revisions") \
     X(COMPACTION_KEEP, "store.compaction_retention", TEXT, "1h", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "What history is kept: a duration (a bare number is hours), or a number of revisions; 0: all") \
+      "What is kept of history: a duration (a bare number: hours), or revisions; 0: all") \
     X(REQUEST_MAX, "client.request_max", SIZE, "1536KiB", 1024, 1572864, NULL, IO_CONFIG_PLAIN, \
       "Largest write that is accepted") \
     X(LOG_LEVEL, "log.level", TEXT, "info", 0, 0, "error|warn|notice|info|debug", \
