@@ -22,7 +22,8 @@ struct http1 {
     enum http1_state state;
     struct io_bytes in, rest, body;
     struct http1_head head;
-    size_t head_len, used; /* of `in`: head, and whole request */
+    size_t head_at;        /* of `in`: where the head begins */
+    size_t head_len, used; /* of `in`: up to the end of the head, and of the whole request */
     size_t chunk_at;       /* behind the head: whole chunks taken */
     struct io_http_exchange exchange;
     bool closes; /* after this answer */
@@ -318,6 +319,10 @@ void http1_dispatch(struct io_server *server, struct io_http_exchange *exchange)
 static void dispatch(struct http1 *http1, struct slice body)
 {
     struct io_stream *stream = http1->conn->stream;
+    struct slice text =
+        slice_from(http1->in.data + http1->head_at, http1->head_len - http1->head_at);
+    int status = http1_head_parse(text, &http1->head); /* `in` may have moved since */
+    BASE_ASSERT(status == 0);
     http1->exchange.request = (struct io_http_request){
         .method = http1->head.method,
         .path = http1->head.path,
@@ -359,6 +364,7 @@ static bool read_head(struct http1 *http1)
         refuse(http1, 413);
         return false;
     }
+    http1->head_at = skip;
     http1->head_len = skip + len;
     http1->chunk_at = 0;
     http1->is_continue_sent = false;

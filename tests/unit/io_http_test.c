@@ -135,11 +135,21 @@ static void gone(void *ctx, struct io_http_exchange *exchange)
     gone_count++;
 }
 
-static const struct io_http_handler handler = {.request = request, .gone = gone};
+static unsigned writable_count;
+
+static void writable(void *ctx, struct io_http_exchange *exchange)
+{
+    (void)ctx;
+    assert_ptr_equal(exchange, waiting);
+    writable_count++;
+}
+
+static const struct io_http_handler handler = {
+    .request = request, .gone = gone, .writable = writable};
 
 static struct {
     struct io_stream *stream;
-    bool is_open, is_closed;
+    bool is_open, is_closed, is_deaf; /* deaf: what comes is thrown away */
     char text[300000];
     size_t len;
 } client;
@@ -155,6 +165,9 @@ static void data(void *ctx, struct io_stream *stream, struct slice bytes)
 {
     (void)ctx;
     (void)stream;
+    if (client.is_deaf) {
+        return;
+    }
     assert_true(client.len + bytes.len < sizeof(client.text));
     memcpy(client.text + client.len, bytes.data, bytes.len);
     client.len += bytes.len;
@@ -303,6 +316,74 @@ static void limits(void **state)
     assert_non_null(strstr(client.text, "HTTP/1.1 431"));
 }
 
+/* A request whose head has `head` bytes and whose body `body`. */
+static const char *answer_to(size_t head, size_t body)
+{
+    static char text[IO_HTTP_HEAD + 200000];
+    (void)snprintf(text, sizeof(text), "POST /echo HTTP/1.1\r\nContent-Length: %zu\r\nA: ", body);
+    size_t at = strlen(text);
+    memset(text + at, 'a', head - at - 4);
+    memcpy(text + head - 4, "\r\n\r\n", 4);
+    memset(text + head, 'b', body);
+    text[head + body] = '\0';
+    dial();
+    send_text(text);
+    while (strstr(client.text, "\r\n\r\n") == NULL && !client.is_closed) {
+        io_loop_run_once(loop, base_mono_add_us(io_now(), BASE_US_PER_S));
+    }
+    return client.text;
+}
+
+static void limits_are_reached_and_not_passed(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(answer_to(IO_HTTP_HEAD, 1), "HTTP/1.1 200"));
+    hang_up();
+    assert_non_null(strstr(answer_to(IO_HTTP_HEAD + 1, 1), "HTTP/1.1 431"));
+    hang_up();
+    assert_non_null(strstr(answer_to(200, 100000), "HTTP/1.1 200")); /* of the server's body_max */
+    hang_up();
+    assert_non_null(strstr(answer_to(200, 100001), "HTTP/1.1 413"));
+    hang_up();
+}
+
+/* Reads nothing for a while: what is streamed stops at a bound and goes on when it reads again. */
+static void slow_reader(void **state)
+{
+    (void)state;
+    static uint8_t chunk[1000];
+    size_t taken = 0;
+    memset(chunk, 'z', sizeof(chunk));
+    dial();
+    client.is_deaf = true;
+    send_text("GET /stream HTTP/1.1\r\n\r\n");
+    while (waiting == NULL) {
+        io_loop_run_once(loop, base_mono_add_us(io_now(), BASE_US_PER_S));
+    }
+    io_stream_pause(client.stream);
+    writable_count = 0;
+    for (int rounds = 0; rounds < 50; rounds++) { /* the kernel takes some of it */
+        while (io_http_reply_chunk(waiting, slice_from(chunk, sizeof(chunk))) == 0) {
+            taken += sizeof(chunk);
+            assert_true(taken < ((size_t)64 << 20));
+        }
+        assert_true(io_http_queued(waiting) <= IO_STREAM_QUEUE);
+        run_for(loop, 1000);
+    }
+    assert_int_equal(io_http_reply_chunk(waiting, slice_from(chunk, sizeof(chunk))), BASE_E_BUSY);
+    writable_count = 0;
+    io_stream_resume(client.stream);
+    while (writable_count == 0) {
+        io_loop_run_once(loop, base_mono_add_us(io_now(), BASE_US_PER_S));
+    }
+    assert_true(io_http_queued(waiting) < IO_STREAM_QUEUE / 2 + sizeof(chunk));
+    assert_int_equal(io_http_reply_chunk(waiting, slice_from(chunk, sizeof(chunk))), 0);
+    io_http_reply_end(waiting);
+    waiting = NULL;
+    client.is_deaf = false;
+    hang_up();
+}
+
 static void too_many_connections(void **state)
 {
     (void)state;
@@ -433,6 +514,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(keep_alive_and_pipelining, setup, teardown),
         cmocka_unit_test_setup_teardown(slow_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(limits_are_reached_and_not_passed, setup, teardown),
+        cmocka_unit_test_setup_teardown(slow_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_connections, setup, teardown),
         cmocka_unit_test_setup_teardown(later_and_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(streamed, setup, teardown),
