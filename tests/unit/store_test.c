@@ -429,6 +429,137 @@ static void closing_delivers_what_was_submitted(void **state)
     test_store_close(&store);
 }
 
+/* --- commits that nobody waits for --- */
+
+struct sequence {
+    uint32_t next;
+    bool has_gap;
+};
+
+static int sequence_visit(void *ctx, struct slice key, struct slice value)
+{
+    struct sequence *sequence = ctx;
+    uint64_t number = 0;
+    (void)value;
+    sequence->next++;
+    sequence->has_gap |= slice_take_u64_be(&key, &number) != 0 || number != sequence->next;
+    return 0;
+}
+
+static int sequence_run(void *ctx, struct store_txn *txn)
+{
+    return store_scan(txn, STORE_LOG, SLICE_EMPTY, sequence_visit, ctx);
+}
+
+struct lazy_options {
+    uint32_t lazy_ms;
+    uint32_t pages;
+    uint64_t bytes;
+};
+
+static void ignore_notify(void *ctx)
+{
+    (void)ctx;
+}
+
+static struct env_lmdb *open_lazy(const char *directory, struct lazy_options lazy)
+{
+    struct env_lmdb *env = NULL;
+    char text[ENV_LMDB_ERROR_MAX];
+    struct env_lmdb_options options = {.directory = directory,
+                                       .commit_lazy_ms = lazy.lazy_ms,
+                                       .commit_pages = lazy.pages,
+                                       .commit_bytes = lazy.bytes,
+                                       .notify = ignore_notify};
+    assert_int_equal(env_lmdb_open(&options, &env, text), 0);
+    return env;
+}
+
+/* Submits `count` jobs from number `first` on and waits until all of them are done. */
+static void lazy_jobs(struct env_lmdb *env, struct numbered *jobs, uint32_t first, uint32_t count,
+                      bool wants_durable)
+{
+    struct numbered_log log = {0};
+    struct store_port port = env_lmdb_port(env);
+    for (uint32_t i = 0; i < count; i++) {
+        jobs[i] = (struct numbered){.log = &log, .number = first + i, .status = 1};
+        jobs[i].job = (struct store_job){
+            .run = numbered_run, .done = numbered_done, .wants_durable = wants_durable};
+        port.submit(port.ctx, &jobs[i].job);
+    }
+    for (int i = 0; log.done < count && i < 100000; i++) {
+        (void)env_lmdb_complete(env);
+        (void)usleep(100);
+    }
+    assert_int_equal(log.done, count);
+    assert_int_equal(log.failed, 0);
+}
+
+static uint64_t commits_of(struct env_lmdb *env)
+{
+    struct env_lmdb_stats stats;
+    env_lmdb_stats(env, &stats);
+    return stats.commits;
+}
+
+static void lazy_changes_are_committed_when_somebody_asks(void **state)
+{
+    (void)state;
+    static struct numbered jobs[100];
+    char directory[64];
+    test_make_directory(directory, sizeof(directory));
+    struct env_lmdb *env = open_lazy(directory, (struct lazy_options){.lazy_ms = 3600000});
+    lazy_jobs(env, jobs, 0, 100, false);
+    assert_int_equal(commits_of(env), 0); /* done, seen by later jobs, and not committed */
+    lazy_jobs(env, jobs, 100, 1, true);
+    assert_int_equal(commits_of(env), 1);
+    lazy_jobs(env, jobs, 101, 10, false);
+    assert_int_equal(commits_of(env), 1);
+    assert_null(env_lmdb_close(env)); /* the end commits, too */
+    struct test_store store;
+    struct sequence sequence = {0};
+    assert_int_equal(test_store_open_at(&store, directory, 0), 0);
+    assert_int_equal(test_store_run(&store, sequence_run, &sequence, true), 0);
+    assert_int_equal(sequence.next, 111);
+    test_store_close(&store);
+    test_remove_directory(directory);
+}
+
+static void lazy_changes_are_committed_after_a_while_and_then_it_sleeps(void **state)
+{
+    (void)state;
+    static struct numbered jobs[10];
+    char directory[64];
+    test_make_directory(directory, sizeof(directory));
+    struct env_lmdb *env = open_lazy(directory, (struct lazy_options){.lazy_ms = 5});
+    lazy_jobs(env, jobs, 0, 10, false);
+    for (int i = 0; commits_of(env) == 0 && i < 100000; i++) {
+        (void)usleep(100);
+    }
+    uint64_t commits = commits_of(env);
+    assert_in_range(commits, 1, 10);
+    (void)usleep(50000); /* many times lazy_ms: nothing has changed, so nothing is written */
+    assert_int_equal(commits_of(env), commits);
+    (void)env_lmdb_close(env);
+    test_remove_directory(directory);
+}
+
+static void lazy_changes_are_bounded(void **state)
+{
+    (void)state;
+    static struct numbered jobs[2000];
+    static const struct lazy_options bounds[] = {{3600000, 4, 0}, {3600000, 0, 2000}};
+    for (size_t i = 0; i < BASE_COUNT_OF(bounds); i++) {
+        char directory[64];
+        test_make_directory(directory, sizeof(directory));
+        struct env_lmdb *env = open_lazy(directory, bounds[i]);
+        lazy_jobs(env, jobs, 0, 2000, false);
+        assert_in_range(commits_of(env), 2, 1000);
+        (void)env_lmdb_close(env);
+        test_remove_directory(directory);
+    }
+}
+
 /* --- kill -9 in the middle of batches --- */
 
 /* Child: writes numbered rows, several jobs at a time, and reports each that became durable. */
@@ -467,26 +598,6 @@ _Noreturn static void child_main(const char *directory, enum test_store_kind kin
         }
         first += BASE_COUNT_OF(jobs);
     }
-}
-
-struct sequence {
-    uint32_t next;
-    bool has_gap;
-};
-
-static int sequence_visit(void *ctx, struct slice key, struct slice value)
-{
-    struct sequence *sequence = ctx;
-    uint64_t number = 0;
-    (void)value;
-    sequence->next++;
-    sequence->has_gap |= slice_take_u64_be(&key, &number) != 0 || number != sequence->next;
-    return 0;
-}
-
-static int sequence_run(void *ctx, struct store_txn *txn)
-{
-    return store_scan(txn, STORE_LOG, SLICE_EMPTY, sequence_visit, ctx);
 }
 
 /* One life: kills the child after about `reports` reports; returns the number after the last one
@@ -667,6 +778,9 @@ int main(void)
         cmocka_unit_test(readers_do_not_commit),
         cmocka_unit_test(opening_what_cannot_be_opened),
         cmocka_unit_test(closing_delivers_what_was_submitted),
+        cmocka_unit_test(lazy_changes_are_committed_when_somebody_asks),
+        cmocka_unit_test(lazy_changes_are_committed_after_a_while_and_then_it_sleeps),
+        cmocka_unit_test(lazy_changes_are_bounded),
         cmocka_unit_test(killed_lmdb_loses_nothing_durable),
         cmocka_unit_test(killed_wal_loses_nothing_durable),
         cmocka_unit_test(crash_drops_what_was_not_committed),
