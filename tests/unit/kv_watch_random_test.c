@@ -3,6 +3,7 @@
  * jepsen/check/watch.h, the same bytes for the same calls; and the index of intervals against a
  * search from end to end. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/canary.h"
@@ -353,5 +354,6 @@ int main(void)
         cmocka_unit_test(test_canary),
 #endif
     };
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     return cmocka_run_group_tests(tests, NULL, teardown);
 }
