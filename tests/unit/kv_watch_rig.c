@@ -14,8 +14,9 @@
 
 #define CHANGES_MAX 65536u
 
-const char *const rig_keys[RIG_KEYS] = {"a",  "a0", "b",  "b1", "c", "c/1", "c/2", "c/3",
-                                        "c0", "d",  "d5", "d6", "e", "f",   "f1",  "g"};
+const char *const rig_keys[RIG_KEYS] = {"a",   "a0", "b", "b1", "c",  "c/1", "c/2",
+                                        "c/3", "c0", "d", "d5", "d6", "e",   "f",
+                                        "f1",  "g",  "h", "i",  "j",  "k"};
 
 static struct chk_change changes[CHANGES_MAX];
 

@@ -11,7 +11,7 @@
 
 #define RIG_CLIENTS 8u
 #define RIG_WATCHES 64u /* per client, dead ones too */
-#define RIG_KEYS 16u
+#define RIG_KEYS 20u
 #define RIG_EVENTS_MAX 4096u
 #define RIG_CREDITS_ALL UINT32_MAX
 

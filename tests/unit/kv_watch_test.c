@@ -462,6 +462,40 @@ static void test_fragments_canceled(void **state)
     rig_close(&rig);
 }
 
+/* A revision beyond what is kept for a watcher ends that watcher, not the others. */
+static void test_revision_too_large(void **state)
+{
+    struct kv_watch_create create = on("a", "*", 0);
+    (void)state;
+    rig_open(&rig, 0);
+    for (unsigned i = 0; i < RIG_KEYS; i++) {
+        rig_put_bytes(&rig, i, large_value(KV_REQUEST_MAX - 1024), false);
+    }
+    rig_connect(&rig, 0, RIG_CREDITS_ALL);
+    rig_connect(&rig, 1, RIG_CREDITS_ALL);
+    struct rig_watch *plain = rig_watch(&rig, 1, &create);
+    create.is_prev_kv = true;
+    struct rig_watch *all = rig_watch(&rig, 0, &create);
+    create = on("b", "d", 0); /* 15 MB of previous values */
+    create.is_prev_kv = true;
+    struct rig_watch *some = rig_watch(&rig, 1, &create);
+    rig_settle(&rig);
+    rig_delete(&rig, 0, RIG_KEYS, false);
+    rig_settle(&rig);
+    assert_non_null(all);
+    assert_non_null(plain);
+    assert_non_null(some);
+    assert_true(all->judge.is_canceled);
+    assert_non_null(strstr(client(0)->last, "'quorate: a revision is too large to be watched"));
+    assert_int_equal(plain->judge.events, RIG_KEYS);
+    assert_int_equal(some->judge.events, 7);
+    rig_put(&rig, 3, "on", false);
+    rig_settle(&rig);
+    assert_int_equal(plain->judge.events, RIG_KEYS + 1);
+    rig_check_end(&rig);
+    rig_close(&rig);
+}
+
 /* --- progress --- */
 
 static void test_progress(void **state)
@@ -584,6 +618,39 @@ static void test_many_watchers(void **state)
     rig_close(&rig);
 }
 
+static void test_limits(void **state)
+{
+    struct kv_watch_request request = {.which = 1, .create = on("a", "", 0)};
+    struct kv_watch_stream **streams =
+        calloc(KV_WATCH_STREAMS_MAX, sizeof(struct kv_watch_stream *));
+    struct kv_watch_stream *more = NULL;
+    struct kv_watch_sink sink = {0};
+    (void)state;
+    assert_non_null(streams);
+    rig_open(&rig, 0);
+    for (unsigned i = 0; i < KV_WATCH_STREAMS_MAX; i++) {
+        assert_int_equal(kv_watch_stream_open(rig.hub, &sink, &streams[i]), 0);
+    }
+    assert_int_equal(kv_watch_stream_open(rig.hub, &sink, &more), BASE_E_BUSY);
+    for (unsigned i = 0; i < KV_WATCH_STREAMS_MAX; i++) {
+        kv_watch_stream_close(streams[i]);
+    }
+    rig_connect(&rig, 0, RIG_CREDITS_ALL);
+    for (unsigned i = 0; i < KV_WATCHERS_MAX; i++) {
+        client(0)->watches[0] = (struct rig_watch){.is_used = true};
+        kv_watch_stream_request(client(0)->stream, &request, KV_OK);
+    }
+    expect_last(0, "id 65535 rev 1 created\n");
+    client(0)->watches[0] = (struct rig_watch){.is_used = true};
+    kv_watch_stream_request(client(0)->stream, &request, KV_OK);
+    expect_last(0, "id -1 rev 1 created canceled 'etcdserver: too many requests'\n");
+    assert_int_equal(kv_watch_stats(rig.hub).watchers, KV_WATCHERS_MAX);
+    client(0)->watches[0] = (struct rig_watch){0};
+    rig_disconnect(&rig, 0);
+    free(streams);
+    rig_close(&rig);
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -607,10 +674,12 @@ int main(void)
         cmocka_unit_test(test_fragments),
         cmocka_unit_test(test_fragments_go_on),
         cmocka_unit_test(test_fragments_canceled),
+        cmocka_unit_test(test_revision_too_large),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_progress_on_request),
         cmocka_unit_test(test_image),
         cmocka_unit_test(test_many_watchers),
+        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }
