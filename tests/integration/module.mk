@@ -1,5 +1,5 @@
 # Scenarios against real processes of the release programs.
-CHECK_STEPS += quorum-check postgresql-check
+CHECK_STEPS += quorum-check cli-check postgresql-check
 SCENARIO_PROGRAMS := quorated quorate-agent-postgresql quorate-guard kv pgload kvload
 .PHONY: patroni-check quorum-check postgresql-check scenario-programs
 scenario-programs:
@@ -17,5 +17,5 @@ postgresql-check: scenario-programs ## A real cluster broken in many ways [SCENA
 patroni-check: scenario-programs ## Debian's Patroni with its etcd3 section pointed at three quorum nodes [PEER=etcd]
 	@BIN=build/release/bin PEER=$(PEER) bash tests/integration/patroni/run.sh
 .PHONY: cli-check
-cli-check: all ## Every command of kv and its refusals against three real nodes
-	@BIN=$(B)/bin bash tests/integration/cli/run.sh
+cli-check: scenario-programs ## Every command of kv and its refusals against three real nodes
+	@BIN=build/release/bin bash tests/integration/cli/run.sh

@@ -141,9 +141,9 @@ check_exit "member add without URLs is a usage error" 2 kv member add new
 check_exit "an id that is none is a usage error" 2 kv member remove wurst
 check_exit "move-leader to a stranger is refused" 4 kv move-leader 1234
 if is_ours; then
-    target=$(kv status -o json | jq -r '[.[] | select(.leader | not)][0].id')
+    target=$(kv status -o json | jq -r '[.[] | select(.is_leader | not)][0].id')
     check "move-leader" kv move-leader "$target"
-    check "the other one leads" wait_until 10 eval 'kv status -o json | jq -e --arg id "$target" "any(.[]; .id == \$id and .leader)"'
+    check "the other one leads" wait_until 10 eval 'kv status -o json | jq -e --arg id "$target" "any(.[]; .id == \$id and .is_leader)"'
     check_exit "db confirm of no cluster exits 1" 1 kv db confirm nobody
 fi
 check_exit "--user without authentication is refused" 4 kv --user root:x get a
