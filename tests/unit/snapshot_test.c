@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/canary.h"
 #include "base/rand.h"
 #include "raft/log_store.h"
 #include "raft/snapshot_format.h"
@@ -665,5 +666,6 @@ int main(void)
         cmocka_unit_test(leftovers_go_at_the_start),
         cmocka_unit_test(killed_installations_leave_old_or_new),
     };
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
 }

@@ -693,5 +693,6 @@ int main(void)
         cmocka_unit_test(both_stores_in_one_directory),
         cmocka_unit_test(failed_flush_is_fatal_once),
     };
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     return cmocka_run_group_tests_name("wal", tests, NULL, NULL);
 }
