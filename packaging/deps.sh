@@ -4,7 +4,7 @@
 # enabled, no default database cluster is made, and what was there before is not touched.
 # usage: deps.sh [--print]
 set -eu
-packages="gcc libc6-dev make pkg-config libuv1-dev liblmdb-dev libssl-dev libprotobuf-c-dev protobuf-c-compiler
+packages="gcc libc6-dev make pkg-config libuv1-dev liblmdb-dev libssl-dev libcrypt-dev libprotobuf-c-dev protobuf-c-compiler
 libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libcmocka-dev postgresql-15
 postgresql-client-15 etcd-client openssl clang clang-format clang-tidy libclang-rt-14-dev iproute2 iputils-ping nftables
 procps psmisc curl jq xfsprogs e2fsprogs util-linux etcd-server nghttp2-client patroni strace"
