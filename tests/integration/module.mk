@@ -6,9 +6,10 @@ scenario-programs:
 	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(SCENARIO_PROGRAMS),build/release/bin/$(p))
 
 ROUNDS ?= 50
-quorum-check: scenario-programs ## Three real quorum nodes: kill -9 under load [ROUNDS=n], etcdctl, bad input; members that change
+quorum-check: scenario-programs ## Three real quorum nodes: kill -9 under load [ROUNDS=n], etcdctl, bad input; members and users that change
 	@BIN=build/release/bin bash tests/integration/quorum/run.sh $(ROUNDS)
 	@BIN=build/release/bin bash tests/integration/quorum/members.sh
+	@BIN=build/release/bin bash tests/integration/quorum/users.sh
 
 SCENARIOS ?=
 postgresql-check: scenario-programs ## A real cluster broken in many ways [SCENARIOS="name ..."] [LONG=1]
