@@ -39,6 +39,7 @@ static void derive_start(struct kv_service *service)
 }
 
 static void compact_pump(struct kv_service *service);
+static void physical_end(struct kv_service *service);
 
 static void derive_done(struct store_job *job, int status)
 {
@@ -70,6 +71,7 @@ static void derive_done(struct store_job *job, int status)
     if (is_restored && options->restored != NULL) {
         options->restored(options->user, service->revision);
     }
+    physical_end(service); /* an image may have come without the rows */
     compact_pump(service);
 }
 
