@@ -9,6 +9,8 @@
 
 #define ROW_FORMAT 1u
 #define ROW_TOMBSTONE 1u
+#define ZEROS_AT_END 0x80u /* behind a zero: two bytes of length follow, and then the end */
+#define ZEROS_MAX 127u     /* in one piece that something follows: 0xff for one, 0x81 for 127 */
 
 _Static_assert(KV_KEY_MAX + 1 + KV_REV_BYTES <= STORE_KEY_MAX, "an index row fits into a key");
 
@@ -17,14 +19,48 @@ struct slice kv_bytes_slice(const struct kv_bytes *bytes)
     return slice_from(bytes->data, bytes->len);
 }
 
+/* Zero bytes from `at` on. */
+static size_t zero_run(struct slice key, size_t at)
+{
+    size_t run = 0;
+    while (at + run < key.len && key.data[at + run] == 0) {
+        run++;
+    }
+    return run;
+}
+
+/* One piece of the escaped form of key from *at on: a byte, or a run of zeros. Its length. */
+static size_t escape_piece(struct slice key, size_t *at, uint8_t out[4])
+{
+    size_t run = zero_run(key, *at);
+    out[0] = key.data[*at];
+    if (run == 0) {
+        *at += 1;
+        return 1;
+    }
+    if (*at + run == key.len) {
+        size_t shown = run < UINT16_MAX ? run : UINT16_MAX;
+        out[1] = ZEROS_AT_END;
+        out[2] = (uint8_t)(shown >> 8);
+        out[3] = (uint8_t)shown;
+        *at += run;
+        return 4;
+    }
+    run = run < ZEROS_MAX ? run : ZEROS_MAX;
+    out[1] = (uint8_t)(0x100 - run);
+    *at += run;
+    return 2;
+}
+
 bool kv_key_fits(struct slice key)
 {
-    size_t escaped = key.len + 1 + KV_REV_BYTES;
+    size_t escaped = 1 + KV_REV_BYTES;
     if (key.len == 0 || key.len > KV_KEY_MAX) {
         return false;
     }
-    for (size_t i = 0; i < key.len; i++) {
-        escaped += key.data[i] == 0;
+    for (size_t at = 0; at < key.len;) {
+        uint8_t piece[4];
+        escaped += escape_piece(key, &at, piece);
     }
     return escaped <= STORE_KEY_MAX;
 }
@@ -32,11 +68,13 @@ bool kv_key_fits(struct slice key)
 void kv_key_escape(struct slice key, struct kv_bytes *ret)
 {
     ret->len = 0;
-    for (size_t i = 0; i < key.len && ret->len < sizeof(ret->data); i++) {
-        ret->data[ret->len++] = key.data[i];
-        if (key.data[i] == 0 && ret->len < sizeof(ret->data)) {
-            ret->data[ret->len++] = 0xff;
-        }
+    for (size_t at = 0; at < key.len && ret->len < sizeof(ret->data);) {
+        uint8_t piece[4];
+        size_t len = escape_piece(key, &at, piece);
+        size_t room = sizeof(ret->data) - ret->len;
+        len = len < room ? len : room;
+        memcpy(ret->data + ret->len, piece, len);
+        ret->len += len;
     }
 }
 

@@ -9,8 +9,10 @@
  * store
  *   leases, compaction, alarms: see lease.h, compact.h, alarm.h
  *
- * An escaped key has each 0x00 written as 0x00 0xff and ends with one 0x00. As a revision never
- * begins with 0xff, rows sort by key first and by revision second. Pure; used by kv/core alone.
+ * An escaped key has runs of zero bytes written as 0x00 and a byte: 0x80 and the run's length in
+ * two bytes where the key ends with it, else 0x100 less its length (a longer run sorts first, as
+ * what follows it is above zero). It ends with one 0x00, and as a revision never begins with 0x80
+ * or more, rows sort by key first and by revision second. Pure; used by kv/core alone.
  */
 #ifndef QUORATE_KV_CORE_ROWS_H
 #define QUORATE_KV_CORE_ROWS_H

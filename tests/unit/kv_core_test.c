@@ -690,11 +690,56 @@ static void long_keys(void **state)
     range.range.key = slice_from(bytes, KV_KEY_MAX);
     range.range.range_end = SLICE_EMPTY;
     assert_int_equal(read_it(range).response.range.count, 1);
-    memset(bytes, 0, 300); /* escaped, it would not fit into an index row */
-    request.put.key = slice_from(bytes, 300);
+    for (size_t i = 0; i < KV_KEY_MAX; i++) { /* escaped, it would not fit into an index row */
+        bytes[i] = i % 2 == 0 ? 0 : 'x';
+    }
+    request.put.key = slice_from(bytes, KV_KEY_MAX);
     assert_int_equal(apply(request).error, KV_E_REQUEST_TOO_LARGE);
-    request.put.key = slice_from(bytes, 240);
+    request.put.key = slice_from(bytes, 330);
     assert_int_equal(apply(request).error, KV_OK);
+    memset(bytes, 0, KV_KEY_MAX); /* runs of zeros are short, as in the keys of `check perf` */
+    request.put.key = slice_from(bytes, KV_KEY_MAX);
+    assert_int_equal(apply(request).error, KV_OK);
+}
+
+/* All keys of a few zeros and ones, and some with long runs: their escaped forms sort as they do,
+ * with any revision behind, and as bounds of intervals. */
+static void escaped_keys_sort_as_keys(void **state)
+{
+    (void)state;
+    static uint8_t keys[600][300];
+    static struct slice all[600];
+    size_t count = 0;
+    for (size_t len = 1; len <= 6; len++) {
+        for (unsigned bits = 0; bits < 1u << len; bits++, count++) {
+            for (size_t i = 0; i < len; i++) {
+                keys[count][i] = (uint8_t)(bits >> i & 1);
+            }
+            all[count] = slice_from(keys[count], len);
+        }
+    }
+    for (size_t run = 120; run < 136; run++) {
+        for (unsigned tail = 0; tail < 4; tail++, count++) {
+            keys[count][run] = (uint8_t)(tail == 3 ? 255 : tail);
+            all[count] = slice_from(keys[count], run + (tail > 0));
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < count; k++) {
+            struct kv_bytes bound;
+            struct kv_bytes row;
+            struct kv_bytes other;
+            int order = slice_compare(all[i], all[k]);
+            kv_index_encode(all[i], (struct kv_rev){INT64_MAX, UINT32_MAX}, &row);
+            kv_index_encode(all[k], (struct kv_rev){0, 0}, &other);
+            if (order < 0) {
+                assert_true(slice_compare(kv_bytes_slice(&row), kv_bytes_slice(&other)) < 0);
+            }
+            kv_key_escape(all[k], &bound);
+            assert_int_equal(slice_compare(kv_bytes_slice(&row), kv_bytes_slice(&bound)) < 0,
+                             order < 0);
+        }
+    }
 }
 
 static void large_values(void **state)
@@ -900,6 +945,7 @@ int main(void)
         CASE(overlaps),
         CASE(later_nested_delete_takes_an_earlier_put_away),
         CASE(budgets),
+        CASE(escaped_keys_sort_as_keys),
         CASE(long_keys),
         CASE(large_values),
         CASE(reserved_keys_are_refused),
