@@ -17,9 +17,11 @@
  * whatever stood at these indexes and above.
  *   3. WRITE {from, to} replaces everything in the stored log from `from` on. PERSISTED is reported
  * once per WRITE, in order, after it is durable.
- *   4. COMMIT: entries up to the index may be applied, in order, after the WRITE that contains them
- * has been handed to the store.
- *   5. HALT: nothing more is carried out or handed in.
+ *   4. COMMIT: entries up to the index may be applied, in order, when they are durable here
+ * (raft_core_persisted).
+ *   5. INSTALL: nothing is applied until INSTALLED; that is reported after all WRITEs given out
+ * before it, when the image is durable as the state and the stored log is empty behind it.
+ *   6. HALT: nothing more is carried out or handed in.
  */
 #ifndef QUORATE_RAFT_CORE_CORE_H
 #define QUORATE_RAFT_CORE_CORE_H
