@@ -250,9 +250,10 @@ static void roles_have_etcds_errors_and_order(void **state)
     assert_int_equal(apply(named(KV_KIND_ROLE_ADD, "r")), KV_OK);
     assert_int_equal(apply(named(KV_KIND_ROLE_ADD, "r")), KV_E_ROLE_EXISTS);
     assert_int_equal(apply(named(KV_KIND_ROLE_DELETE, "q")), KV_E_ROLE_NOT_FOUND);
-    assert_int_equal(
-        apply((struct kv_request){.kind = KV_KIND_ROLE_GRANT, .role_grant.name = sl("nope")}),
-        KV_E_PERMISSION_NOT_GIVEN);
+    struct kv_request nothing = {.kind = KV_KIND_ROLE_GRANT, .role_grant.name = sl("q")};
+    assert_int_equal(apply(nothing), KV_E_ROLE_NOT_FOUND);
+    nothing.role_grant.name = sl("r");
+    assert_int_equal(apply(nothing), KV_E_PERMISSION_NOT_GIVEN);
     assert_int_equal(apply(grant("q", 0, "a", "")), KV_E_ROLE_NOT_FOUND);
     assert_int_equal(apply(grant("r", 1, "b", "c")), KV_OK);
     assert_int_equal(apply(grant("r", 0, "b", "d")), KV_OK);
