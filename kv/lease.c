@@ -409,7 +409,10 @@ void kv_leases_close(struct kv_leases *leases)
 int64_t kv_leases_remaining(const struct kv_leases *leases, int64_t id)
 {
     const struct lease *lease = table_find(&leases->table, id);
-    if (lease == NULL || !leases->is_ready) {
+    if (!leases->is_ready || !leases->is_leader) {
+        return KV_LEASE_NOT_KEPT;
+    }
+    if (lease == NULL) {
         return -1;
     }
     int64_t left = base_mono_diff_us(lease->deadline, clock_of(leases->service));

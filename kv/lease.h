@@ -46,7 +46,9 @@ void kv_leases_fail(struct kv_leases *leases, enum kv_error error);
 void kv_leases_keep_alive(struct kv_leases *leases, struct kv_call *call);
 /* LEASE_TTL on the leader: passed on to the reads once deadlines are known. */
 void kv_leases_ttl(struct kv_leases *leases, struct kv_call *call);
-/* Seconds left, rounded down, 0 or more; -1: unknown, or this node does not keep deadlines. */
+/* Seconds left, rounded down, 0 or more; -1: unknown; KV_LEASE_NOT_KEPT: this node does not keep
+ * deadlines. */
+#define KV_LEASE_NOT_KEPT INT64_C(-2)
 int64_t kv_leases_remaining(const struct kv_leases *leases, int64_t id);
 
 struct kv_leases_stats {

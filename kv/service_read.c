@@ -221,6 +221,17 @@ static int status_read(const struct read_job *job, struct store_txn *txn,
     return rc != 0 ? rc : status_errors(job, txn, response);
 }
 
+/* The store says whether there is such a lease, the leader's memory what is left of it; one that
+ * was granted since has all of it. */
+static void fill_remaining(const struct kv_call *call, struct kv_outcome *outcome)
+{
+    if (call->remaining == KV_LEASE_NOT_KEPT) {
+        outcome->error = KV_E_LEADER_CHANGED;
+    } else if (outcome->response.lease_ttl.ttl >= 0 && call->remaining >= 0) {
+        outcome->response.lease_ttl.ttl = call->remaining;
+    }
+}
+
 static int call_read(struct read_job *job, struct store_txn *txn, const struct kv_call *call,
                      struct kv_outcome *outcome)
 {
@@ -254,9 +265,8 @@ static int call_read(struct read_job *job, struct store_txn *txn, const struct k
     if (rc == 0 && outcome->error == KV_OK) {
         fill_header(job, response_header(&outcome->response));
     }
-    if (rc == 0 && call->request->kind == KV_KIND_LEASE_TTL &&
-        outcome->response.lease_ttl.ttl >= 0) {
-        outcome->response.lease_ttl.ttl = call->remaining;
+    if (rc == 0 && outcome->error == KV_OK && call->request->kind == KV_KIND_LEASE_TTL) {
+        fill_remaining(call, outcome);
     }
     return rc;
 }
