@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/canary.h"
+#include "tests/sim/chores.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/kv_load.h"
 #include "tests/sim/members.h"
@@ -112,6 +113,7 @@ static void world_open(struct world *w, const struct options *o)
     sql_load_open(w);
     faults_open(w);
     operator_open(w);
+    chores_open(w);
     world_at(w, SECOND, NULL, check_logs, w);
 }
 
@@ -123,6 +125,7 @@ static void world_close(struct world *w)
     members_close(w);
     faults_close(w);
     operator_close(w);
+    chores_close(w);
     truth_close(w);
     net_close(w);
     world_free_events(w);
@@ -194,8 +197,8 @@ static void print_sums(const struct sums *s)
            " unknown; %" PRIu64 " failovers, %" PRIu64 " hand-overs, %" PRIu64 " returns\n",
            t->sql_acked, t->sql_fail, t->sql_unknown, t->failovers, t->handovers, t->reopened);
     printf("quorum: %" PRIu64 " changes of members, %" PRIu64 " images installed, %" PRIu64
-           " hand-overs of leadership\n",
-           t->changes, t->images, t->transfers);
+           " hand-overs of leadership, %" PRIu64 " chores\n",
+           t->changes, t->images, t->transfers, t->chores);
     printf("faults that bit:");
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         if (s->bit[i] > 0) {
@@ -213,7 +216,7 @@ static int check_sums(const struct sums *s)
     bool is_enough = t->kv_ok >= 500 * s->seeds && t->sql_acked >= 200 * s->seeds &&
                      t->failovers >= s->seeds && unknown_percent < 2;
     is_enough = is_enough && t->changes >= s->seeds && t->images >= s->seeds / 2 &&
-                t->transfers >= s->seeds / 10;
+                t->transfers >= s->seeds / 10 && t->chores >= 20 * s->seeds;
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         is_enough = is_enough && s->bit[i] >= s->seeds / 20;
     }

@@ -363,6 +363,11 @@ const char *node_url(unsigned node)
     return urls[node];
 }
 
+int64_t node_revision(struct world *w, unsigned node)
+{
+    return kv_service_revision(get(w, node)->service);
+}
+
 enum kv_error node_ask(struct world *w, unsigned node, struct kv_call *call)
 {
     struct node *n = get(w, node);

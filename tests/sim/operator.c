@@ -23,8 +23,7 @@ enum step {
     STEP_MOVE,    /* leadership to `id` */
 };
 
-struct operator
-{
+struct oper {
     struct world *world;
     struct base_rand rand;
     enum step step;
@@ -52,13 +51,13 @@ static bool is_committed(struct world *w, int leader)
     return status.commit_index >= configuration(w, leader)->index;
 }
 
-static void end(struct operator* o)
+static void end(struct oper *o)
 {
     o->step = STEP_NONE;
     o->next_us = o->world->now_us + draw(&o->rand, SECOND, 8 * SECOND);
 }
 
-static void go(struct operator* o, enum step step)
+static void go(struct oper *o, enum step step)
 {
     o->step = step;
     o->tries = 0;
@@ -67,7 +66,7 @@ static void go(struct operator* o, enum step step)
 /* --- what has become of it --- */
 
 /* The member is gone for good: its process ends, and its disks with it. */
-static void removed(struct operator* o)
+static void removed(struct oper *o)
 {
     struct world *w = o->world;
     unsigned place = node_of(w, o->id);
@@ -82,7 +81,7 @@ static void removed(struct operator* o)
     }
 }
 
-static void added(struct operator* o, uint64_t id)
+static void added(struct oper *o, uint64_t id)
 {
     struct world *w = o->world;
     o->id = id;
@@ -113,7 +112,7 @@ static uint64_t added_id(struct slice response)
 
 static void call_done(struct kv_call *call, enum kv_error error, struct slice response)
 {
-    struct operator* o = call->user;
+    struct oper *o = call->user;
     o->is_waiting = false;
     trace(o->world, TRACE_MARK, 20, o->step, error, o->id);
     if (error != KV_OK) {
@@ -130,7 +129,7 @@ static void call_done(struct kv_call *call, enum kv_error error, struct slice re
     }
 }
 
-static void ask(struct operator* o, int leader, const struct kv_request *request)
+static void ask(struct oper *o, int leader, const struct kv_request *request)
 {
     o->request = *request;
     o->call = (struct kv_call){.request = &o->request, .user = o, .done = call_done};
@@ -144,7 +143,7 @@ static void ask(struct operator* o, int leader, const struct kv_request *request
 
 /* --- steps: each looks whether what it wants is there, and asks for it when not --- */
 
-static void step_remove(struct operator* o, int leader)
+static void step_remove(struct oper *o, int leader)
 {
     if (raft_members_find(configuration(o->world, leader), o->id) == NULL) {
         if (is_committed(o->world, leader)) {
@@ -156,7 +155,7 @@ static void step_remove(struct operator* o, int leader)
     ask(o, leader, &request);
 }
 
-static void step_add(struct operator* o, int leader)
+static void step_add(struct oper *o, int leader)
 {
     const struct raft_member *member = find_url(configuration(o->world, leader), o->place);
     if (member != NULL) {
@@ -172,7 +171,7 @@ static void step_add(struct operator* o, int leader)
     ask(o, leader, &request);
 }
 
-static void step_name(struct operator* o, int leader)
+static void step_name(struct oper *o, int leader)
 {
     struct raft_configuration next = *configuration(o->world, leader);
     char name[2] = {(char)('a' + o->place), 0};
@@ -194,7 +193,7 @@ static void step_name(struct operator* o, int leader)
     trace(o->world, TRACE_MARK, 22, (uint64_t)rc, o->id, 0);
 }
 
-static void step_promote(struct operator* o, int leader)
+static void step_promote(struct oper *o, int leader)
 {
     const struct raft_member *member = raft_members_find(configuration(o->world, leader), o->id);
     if (member == NULL || !member->is_learner) {
@@ -205,7 +204,7 @@ static void step_promote(struct operator* o, int leader)
     ask(o, leader, &request);
 }
 
-static void step_move(struct operator* o, int leader)
+static void step_move(struct oper *o, int leader)
 {
     struct kv_request request = {.kind = KV_KIND_MOVE_LEADER, .move_leader.target_id = o->id};
     if (o->tries > 1 || node_id(o->world, (unsigned)leader) == o->id) {
@@ -217,14 +216,14 @@ static void step_move(struct operator* o, int leader)
 
 /* --- what next --- */
 
-static uint64_t draw_member(struct operator* o, int leader)
+static uint64_t draw_member(struct oper *o, int leader)
 {
     const struct raft_configuration *c = configuration(o->world, leader);
     uint64_t id = c->members[draw(&o->rand, 0, c->count - 1)].id;
     return chance(&o->rand, 300000) ? node_id(o->world, (unsigned)leader) : id;
 }
 
-static int free_place(struct operator* o)
+static int free_place(struct oper *o)
 {
     for (unsigned i = 0; i < o->world->setup.slots; i++) {
         if (node_id(o->world, i) == 0) {
@@ -235,7 +234,7 @@ static int free_place(struct operator* o)
 }
 
 /* An id in the configuration that no place has any more. */
-static uint64_t dead_member(struct operator* o, int leader)
+static uint64_t dead_member(struct oper *o, int leader)
 {
     const struct raft_configuration *c = configuration(o->world, leader);
     for (size_t i = 0; i < c->count; i++) {
@@ -246,7 +245,7 @@ static uint64_t dead_member(struct operator* o, int leader)
     return 0;
 }
 
-static void begin_add(struct operator* o, unsigned place)
+static void begin_add(struct oper *o, unsigned place)
 {
     o->place = place;
     o->is_learner = chance(&o->rand, 700000);
@@ -255,7 +254,7 @@ static void begin_add(struct operator* o, unsigned place)
 }
 
 /* The disks are gone first, as an operator finds it. */
-static void begin_replace(struct operator* o, uint64_t id)
+static void begin_replace(struct oper *o, uint64_t id)
 {
     o->id = id;
     o->place = node_of(o->world, id);
@@ -266,7 +265,7 @@ static void begin_replace(struct operator* o, uint64_t id)
     go(o, STEP_REMOVE);
 }
 
-static void begin(struct operator* o, int leader)
+static void begin(struct oper *o, int leader)
 {
     const struct raft_configuration *c = configuration(o->world, leader);
     size_t voters = raft_members_voters(c);
@@ -295,7 +294,7 @@ static void begin(struct operator* o, int leader)
     }
 }
 
-static void act(struct operator* o, int leader)
+static void act(struct oper *o, int leader)
 {
     switch (o->step) {
     case STEP_NONE:
@@ -324,7 +323,7 @@ static void act(struct operator* o, int leader)
 static void operator_tick(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
-    struct operator* o = w->operator;
+    struct oper *o = w->oper;
     int leader = nodes_leader(w);
     (void)number;
     (void)bytes;
@@ -338,7 +337,7 @@ static void operator_tick(void *ctx, uint64_t number, struct slice bytes)
 
 void operator_open(struct world *w)
 {
-    struct operator* o = w->operator= must_alloc(1, sizeof(*o));
+    struct oper *o = w->oper = must_alloc(1, sizeof(*o));
     o->world = w;
     o->rand = world_stream(w, STREAM_OPERATOR, 0);
     if (w->setup.is_changing) {
@@ -348,6 +347,6 @@ void operator_open(struct world *w)
 
 void operator_close(struct world *w)
 {
-    free(w->operator);
-    w->operator= NULL;
+    free(w->oper);
+    w->oper = NULL;
 }

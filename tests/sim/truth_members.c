@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "base/crc32c.h"
+#include "kv/core/apply.h"
 #include "raft/core/core.h"
 #include "raft/core/members.h"
 #include "raft/log_store.h"
@@ -67,33 +67,13 @@ static void check_quorum(struct world *w, unsigned node, const struct raft_appli
 
 /* --- R12 --- */
 
-struct hash {
-    uint64_t value;
-    uint8_t table;
-};
-
-static int hash_row(void *ctx, struct slice key, struct slice value)
+static uint64_t state_hash(struct world *w, unsigned node)
 {
-    struct hash *h = ctx;
-    if (h->table == STORE_META && slice_has_prefix(key, SLICE_LIT("raft."))) {
-        return 0;
+    uint32_t hash = 0;
+    if (kv_core_hash(disk_txn(node_state(w, node)), &hash) != 0) {
+        world_fail(w, INVARIANT_NO_CRASH, "the state of node %u cannot be read", node);
     }
-    uint32_t crc = base_crc32c(base_crc32c(h->table, key), value);
-    h->value = (h->value ^ crc ^ (uint64_t)key.len << 40) * UINT64_C(0x9e3779b97f4a7c15);
-    h->value ^= h->value >> 29;
-    return 0;
-}
-
-static uint64_t state_hash(struct store_txn *txn)
-{
-    struct hash h = {.value = 1};
-    for (unsigned table = 0; table < STORE_TABLE_COUNT; table++) {
-        h.table = (uint8_t)table;
-        if (table != STORE_LOG) {
-            (void)store_scan(txn, (enum store_table)table, SLICE_EMPTY, hash_row, &h);
-        }
-    }
-    return h.value | 1;
+    return (uint64_t)hash | UINT64_C(1) << 32;
 }
 
 /* The state before entry `index` is applied. Only states before data entries are looked at, and
@@ -108,7 +88,7 @@ static void check_state(struct world *w, unsigned node, uint64_t index)
     }
     t->states = must_grow(t->states, &t->states_cap, at + 1, sizeof(*t->states));
     memset(t->states + had, 0, (t->states_cap - had) * sizeof(*t->states));
-    uint64_t hash = state_hash(disk_txn(node_state(w, node)));
+    uint64_t hash = state_hash(w, node);
     if (t->states[at] == 0) {
         t->states[at] = hash;
     } else if (t->states[at] != hash) {
@@ -128,12 +108,12 @@ void truth_committed(struct world *w, unsigned node, const struct raft_applied *
 /* Another node that stands at the same index must have the same state. */
 void truth_image(struct world *w, unsigned node, uint64_t index)
 {
-    uint64_t hash = state_hash(disk_txn(node_state(w, node)));
+    uint64_t hash = state_hash(w, node);
     for (unsigned other = 0; other < w->setup.slots; other++) {
         struct log_store_state state;
         if (other != node && node_id(w, other) != 0 &&
             log_store_load_state(disk_txn(node_state(w, other)), &state) == 0 &&
-            state.applied_index == index && state_hash(disk_txn(node_state(w, other))) != hash) {
+            state.applied_index == index && state_hash(w, other) != hash) {
             world_fail(w, INVARIANT_IMAGE, "the image at %lu of node %u is not what node %u has",
                        (unsigned long)index, node, other);
         }

@@ -47,6 +47,7 @@ enum stream {
     STREAM_SQL_CLIENT,
     STREAM_ARBITER,
     STREAM_OPERATOR,
+    STREAM_CHORES,
 };
 
 /* One line per kind of trace record: name, and what its four numbers are. */
@@ -136,6 +137,7 @@ struct tally {
     uint64_t images;  /* installed */
     uint64_t changes; /* of the quorum's members, committed */
     uint64_t transfers;
+    uint64_t chores; /* leases, and compactions of history */
     uint64_t simulated_us;
 };
 
@@ -188,7 +190,8 @@ struct world {
     struct members *members;
     struct sql_load *sql_load;
     struct truth *truth;
-    struct operator* operator;
+    struct oper *oper;
+    struct chores *chores;
     jmp_buf failed;
     const char *failure_name;
     char failure_text[512];
