@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes on in a store besides the checked operations: leases are granted, keys hang on them,
+ * they end or are revoked, and history is compacted. One request at a time, to whoever leads. */
+#ifndef QUORATE_TESTS_SIM_CHORES_H
+#define QUORATE_TESTS_SIM_CHORES_H
+
+#include "tests/sim/world.h"
+
+void chores_open(struct world *w);
+void chores_close(struct world *w);
+
+#endif
