@@ -34,7 +34,7 @@ part_gap() { both gap_trials; }
 start_trials() { # SYSTEM
     local system=$1 dir=$work/$1 trial out keys=$((START_MB * 1024 / 8)) node
     local flags=("${QUORATED_FLAGS[@]}")
-    QUORATED_FLAGS+=("--quota-backend-bytes=8589934592")
+    QUORATED_FLAGS+=("--store.map_size=16GiB" "--quota-backend-bytes=8589934592")
     nodes_start "$system" "$dir"
     "$BIN/dcsprobe" fill "$ENDPOINTS" "$keys" 8192 >/dev/null || die "$system: $START_MB MB cannot be put"
     for trial in 1 2 3; do
