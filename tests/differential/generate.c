@@ -20,10 +20,17 @@ struct maker {
 /* A request with one key, so that the field tried is not hidden behind "key is not provided". */
 static const char *const keys[] = {"", "\"key\":\"$(gen)\","};
 
-/* What makes etcd 3.4.23 panic: nothing to compare with. */
-static bool is_fatal_for_etcd(const char *field, const char *value)
+static bool is_message(const ProtobufCFieldDescriptor *field)
 {
-    return strcmp(field, "sort_target") == 0 && strcmp(value, "17") == 0;
+    return field->type == PROTOBUF_C_TYPE_MESSAGE;
+}
+
+/* What makes etcd 3.4.23 panic or drop the connection: nothing to compare with. */
+static bool is_fatal_for_etcd(const ProtobufCFieldDescriptor *field, const char *value)
+{
+    bool is_list = field->label == PROTOBUF_C_LABEL_REPEATED;
+    return (strcmp(field->name, "sort_target") == 0 && strcmp(value, "17") == 0) ||
+           (is_list && is_message(field) && strcmp(value, "null") == 0);
 }
 
 static void emit(struct maker *m, const char *prefix, const char *field, const char *value,
@@ -75,11 +82,6 @@ static struct values values_of(const ProtobufCFieldDescriptor *field)
     }
 }
 
-static bool is_message(const ProtobufCFieldDescriptor *field)
-{
-    return field->type == PROTOBUF_C_TYPE_MESSAGE;
-}
-
 /* prefix and suffix: what stands around the fields of this message. */
 static void make(struct maker *m, const ProtobufCMessageDescriptor *message, const char *prefix,
                  const char *suffix, unsigned depth)
@@ -97,7 +99,8 @@ static void make(struct maker *m, const ProtobufCMessageDescriptor *message, con
         }
         for (size_t v = 0; v < values.count; v++) {
             char value[128];
-            if (is_fatal_for_etcd(field->name, values.list[v])) {
+            bool is_null_item = is_list && is_message(field) && strcmp(values.list[v], "null") == 0;
+            if (is_null_item || is_fatal_for_etcd(field, values.list[v])) {
                 continue;
             }
             (void)snprintf(value, sizeof(value), "%s%s%s", is_list ? "[" : "", values.list[v],
