@@ -24,6 +24,7 @@
 #include "arbiter/quorated/stores.h"
 #include "base/name.h"
 #include "kv/api/api.h"
+#include "kv/offline/offline.h"
 #include "proto/io/daemon.h"
 #include "raft/core/members.h"
 
@@ -85,9 +86,37 @@ static void store_failed(void *ctx)
     stop(ctx, 1);
 }
 
+/* quorum.force_new: this node alone goes on as a new quorum. */
+static int force_new(const struct quorated_settings *s)
+{
+    struct io_why why = {""};
+    char text[KV_OFFLINE_TEXT] = "";
+    uint64_t random[2] = {0, 0};
+    struct kv_forced forced;
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+        io_why_set(&why, "no random numbers");
+        return fail("cannot start", &why);
+    }
+    random[0] |= 1;
+    random[1] |= 1;
+    if (kv_force_new(s->data_dir, random, &forced, text) != 0) {
+        io_why_set(&why, "%s", text);
+        return fail("quorum.force_new", &why);
+    }
+    IO_LOG_WARN("quorated", "forced_new", io_hex("cluster", forced.cluster_id),
+                io_u64("applied", forced.applied), io_u64("tail", forced.tail),
+                io_u64("members_lost", forced.members_lost),
+                io_text("next", "take quorum.force_new out before the next start; 'kv db confirm' "
+                                "for every database; 'kv member add' for new nodes"));
+    return 0;
+}
+
 static int open_stores(struct quorated *q)
 {
     struct io_why why = {""};
+    if (q->settings->is_forced_new && force_new(q->settings) != 0) {
+        return -1;
+    }
     q->stores.failed = store_failed;
     q->stores.ctx = q;
     if (quorated_stores_open(&q->stores, q->loop, q->settings, &q->ids, &why) != 0) {
