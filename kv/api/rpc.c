@@ -473,7 +473,10 @@ void rpc_unary(struct rpc_registry *registry, struct rpc_route *route, const str
     }
     block_open(block);
     enum kv_error error = run_unary(block, status);
-    if (error != KV_OK) {
+    if (error == KV_E_MALFORMED && status == BASE_E_PROTO) { /* what Go's server answers */
+        rpc_reply_status(&block->call, IO_GRPC_INTERNAL,
+                         "grpc: error unmarshalling request: malformed message");
+    } else if (error != KV_OK) {
         rpc_reply_error(&block->call, error);
     }
 }
