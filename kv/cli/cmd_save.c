@@ -91,8 +91,10 @@ static int receive(struct save *s, struct cli *cli)
         }
         const Etcdserverpb__SnapshotResponse *piece =
             (const Etcdserverpb__SnapshotResponse *)(const void *)message;
-        rc = put(s, piece->blob.data, piece->blob.len);
-        add_to_sum(s, piece->blob.data, piece->blob.len);
+        if (piece->blob.len > 0) {
+            rc = put(s, piece->blob.data, piece->blob.len);
+            add_to_sum(s, piece->blob.data, piece->blob.len);
+        }
         s->written += piece->blob.len;
         s->remaining = piece->remaining_bytes;
         protobuf_c_message_free_unpacked(message, NULL);

@@ -99,7 +99,9 @@ static bool take_message(struct grpc_partial *answer, struct io_grpc_answer *ret
         *ret_status = BASE_E_NOMEM;
         return false;
     }
-    memcpy(ret->data, body.data, len);
+    if (len > 0) {
+        memcpy(ret->data, body.data, len);
+    }
     ret->len = len;
     answer->body.len -= PREFIX_BYTES + len;
     memmove(answer->body.data, answer->body.data + PREFIX_BYTES + len, answer->body.len);
