@@ -2,6 +2,7 @@
 /* The store port, in memory, over LMDB and over log files: operations, order of completions,
  * failures, crashes. */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -544,6 +545,60 @@ static void lazy_changes_are_committed_after_a_while_and_then_it_sleeps(void **s
     test_remove_directory(directory);
 }
 
+/* Two jobs that hand each other on, from the storage thread: the queue is never empty. */
+struct busy {
+    struct store_job job;
+    struct busy *other;
+    struct store_port port;
+    atomic_bool *is_over;
+    atomic_uint *ended;
+};
+
+static int busy_run(struct store_job *job, struct store_txn *txn)
+{
+    struct busy *self = (struct busy *)(void *)job;
+    if (!atomic_load(self->is_over) && self->other != NULL) {
+        self->port.submit(self->port.ctx, &self->other->job);
+    }
+    return store_put(txn, STORE_META, SLICE_LIT("busy"), SLICE_LIT("row"));
+}
+
+static void busy_done(struct store_job *job, int status)
+{
+    const struct busy *self = (struct busy *)(void *)job;
+    assert_int_equal(status, 0);
+    (void)atomic_fetch_add(self->ended, 1);
+}
+
+static void lazy_changes_are_committed_though_the_queue_never_runs_empty(void **state)
+{
+    (void)state;
+    static struct busy jobs[100000];
+    static struct store_port port;
+    atomic_bool is_over = false;
+    atomic_uint ended = 0;
+    char directory[64];
+    test_make_directory(directory, sizeof(directory));
+    struct env_lmdb *env = open_lazy(directory, (struct lazy_options){.lazy_ms = 5});
+    port = env_lmdb_port(env);
+    for (size_t i = 0; i < BASE_COUNT_OF(jobs); i++) {
+        jobs[i] = (struct busy){.job = {.run = busy_run, .done = busy_done},
+                                .other = i + 1 < BASE_COUNT_OF(jobs) ? &jobs[i + 1] : NULL,
+                                .port = port,
+                                .is_over = &is_over,
+                                .ended = &ended};
+    }
+    port.submit(port.ctx, &jobs[0].job);
+    for (int i = 0; commits_of(env) < 3 && i < 100000; i++) {
+        (void)env_lmdb_complete(env);
+        (void)usleep(50);
+    }
+    assert_true(commits_of(env) >= 3);
+    atomic_store(&is_over, true);
+    (void)env_lmdb_close(env);
+    test_remove_directory(directory);
+}
+
 static void lazy_changes_are_bounded(void **state)
 {
     (void)state;
@@ -893,6 +948,7 @@ int main(void)
         cmocka_unit_test(closing_delivers_what_was_submitted),
         cmocka_unit_test(lazy_changes_are_committed_when_somebody_asks),
         cmocka_unit_test(lazy_changes_are_committed_after_a_while_and_then_it_sleeps),
+        cmocka_unit_test(lazy_changes_are_committed_though_the_queue_never_runs_empty),
         cmocka_unit_test(lazy_changes_are_bounded),
         cmocka_unit_test(killed_lmdb_loses_nothing_durable),
         cmocka_unit_test(killed_wal_loses_nothing_durable),
