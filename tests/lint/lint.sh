@@ -63,7 +63,7 @@ done | rule "a README in every folder"
 make --no-print-directory -s print-sources 2>/dev/null | tr ' ' '\n' | sort -u >"$build/lint-sources"
 list '*.c' | comm -23 - "$build/lint-sources" | sed 's/$/: in no module.mk/' | rule "no dead files"
 
-allowed='^(memcpy|memmove|memset|memcmp|memchr|strlen|strcmp|strncmp|strnlen|base_panic|__stack_chk_fail|__memcpy_chk|__memset_chk|__memmove_chk|_GLOBAL_OFFSET_TABLE_|__asan_.*|__ubsan_.*) '
+allowed='^(memcpy|memmove|memset|memcmp|memchr|strlen|strcmp|strncmp|strnlen|base_panic|__cpu_model|__stack_chk_fail|__memcpy_chk|__memset_chk|__memmove_chk|_GLOBAL_OFFSET_TABLE_|__asan_.*|__ubsan_.*) '
 nm --defined-only "$build/libbase.a" "$build/libcores.a" 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u >"$build/lint-defined"
 for lib in base cores; do
     [ -f "$build/lib$lib.a" ] || { echo "$build/lib$lib.a is not built"; continue; }
