@@ -184,25 +184,6 @@ void kv_leases_revoked(struct kv_leases *leases, int64_t id)
 
 /* --- expiry --- */
 
-static void revoke_done(struct kv_call *call, enum kv_error error, struct slice response)
-{
-    struct revoke *revoke = (struct revoke *)call; /* its first member, and that one's */
-    struct kv_leases *leases = revoke->leases;
-    (void)response;
-    revoke->own.is_busy = false;
-    struct lease *lease = table_find(&leases->table, revoke->id);
-    if (error == KV_OK) {
-        leases->expired++;
-        return; /* kv_leases_revoked has seen to the rest */
-    }
-    if (error == KV_E_LEASE_NOT_FOUND) {
-        kv_leases_revoked(leases, revoke->id); /* somebody else was first */
-    } else if (lease != NULL) {
-        /* Unknown or refused: it may still be applied, so no renewal gets through. Again later. */
-        table_move(&leases->table, lease, base_mono_add_us(clock_of(leases->service), RETRY_US));
-    }
-}
-
 static struct revoke *revoke_free(struct kv_leases *leases)
 {
     for (size_t i = 0; i < KV_LEASE_REVOKES_MAX; i++) {
@@ -243,6 +224,27 @@ static void revokes_send(struct kv_leases *leases, struct base_mono now)
         }
         leases->tokens--;
         lease = table_first(&leases->table);
+    }
+}
+
+static void revoke_done(struct kv_call *call, enum kv_error error, struct slice response)
+{
+    struct revoke *revoke = (struct revoke *)call; /* its first member, and that one's */
+    struct kv_leases *leases = revoke->leases;
+    (void)response;
+    revoke->own.is_busy = false;
+    struct lease *lease = table_find(&leases->table, revoke->id);
+    if (error == KV_OK) {
+        leases->expired++; /* kv_leases_revoked has seen to the rest */
+    } else if (error == KV_E_LEASE_NOT_FOUND) {
+        kv_leases_revoked(leases, revoke->id); /* somebody else was first */
+    } else if (lease != NULL) {
+        /* Unknown or refused: it may still be applied, so no renewal gets through. Again later. */
+        table_move(&leases->table, lease, base_mono_add_us(clock_of(leases->service), RETRY_US));
+        return;
+    }
+    if (leases->is_ready && leases->is_leader) {
+        revokes_send(leases, clock_of(leases->service)); /* the next of those confirmed */
     }
 }
 
