@@ -5,11 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/assert.h"
-#include "kv/offline/offline.h"
 #include "proto/io/log.h"
 #include "raft/env_lmdb.h"
 #include "raft/log_store.h"
@@ -170,30 +168,6 @@ static int make_directory(const char *path, struct io_why *why)
     return 0;
 }
 
-/* Before the stores are opened: this node goes on alone, as a quorum of another id. */
-static int force_new(const struct quorated_settings *settings, struct io_why *why)
-{
-    struct kv_forced forced;
-    char text[KV_OFFLINE_TEXT] = "";
-    uint64_t random[2];
-    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
-        io_why_set(why, "no random numbers: %s", strerror(errno));
-        return BASE_E_IO;
-    }
-    random[1] |= 1;
-    int rc = kv_force_new(settings->data_dir, random, &forced, text);
-    if (rc != 0) {
-        io_why_set(why, "quorum.force_new: %s", text);
-        return rc;
-    }
-    IO_LOG_WARN("members", "forced_alone", io_hex("cluster", forced.cluster_id),
-                io_u64("members_lost", forced.members_lost), io_u64("applied", forced.applied),
-                io_u64("entries_behind", forced.tail),
-                io_text("next", "take quorum.force_new away, run kv db confirm for each database, "
-                                "and add new nodes"));
-    return 0;
-}
-
 static int open_log(struct quorated_stores *s, const struct quorated_settings *settings,
                     struct io_why *why)
 {
@@ -327,9 +301,6 @@ int quorated_stores_open(struct quorated_stores *stores, struct io_loop *loop,
     }
     stores->is_open = true;
     int rc = make_directory(settings->data_dir, why);
-    if (rc == 0 && settings->is_forced_new) {
-        rc = force_new(settings, why);
-    }
     if (rc == 0 && (io_wake_new(loop, log_completions, stores, &stores->log_wake) != 0 ||
                     io_wake_new(loop, state_completions, stores, &stores->state_wake) != 0)) {
         io_why_set(why, "no wake-up for the storage threads");
