@@ -155,7 +155,7 @@ int cli_hex_id(const char *what, const char *text, uint64_t *ret)
 
 void cli_print_bytes(const struct cli *cli, const uint8_t *data, size_t len)
 {
-    if (!cli->is_hex) {
+    if (!cli->is_hex && len > 0) {
         (void)fwrite(data, 1, len, stdout);
     }
     for (size_t i = 0; cli->is_hex && i < len; i++) {
