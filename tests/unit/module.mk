@@ -14,3 +14,6 @@ TESTS += snapshot_restore_test
 TEST_snapshot_restore_test = tests/unit/snapshot_restore_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c
 TLIBS_snapshot_restore_test := store io wire cores base
 TPKG_snapshot_restore_test := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
+TESTS += kv_restore_test
+TEST_kv_restore_test := tests/unit/kv_restore_test.c raft/store_mem.c raft/store_mem_image.c tests/support/panic.c
+TLIBS_kv_restore_test := cores base
