@@ -4,7 +4,9 @@
  * service keeps in memory is read from the store at a start and after an image.
  *
  * Removal runs in steps of a few rows, each a store job of its own, so that requests go in between:
- * some steps after each tick, one after the other while nobody waits or when it falls far behind.
+ * some steps after each tick, one after the other while nothing else goes on, when somebody waits
+ * for the end or when it falls far behind. A physical compaction is answered when the rows are gone,
+ * however long that takes, as with etcd: what was decided stands anyway.
  */
 #include "base/assert.h"
 #include "kv/service_internal.h"
@@ -120,7 +122,8 @@ static void compact_pump(struct kv_service *service)
 {
     struct compact_job *compact = &service->upkeep.compact;
     bool is_far = service->compact_revision - compact->progress.finished > COMPACT_FAR;
-    bool may_go = compact->chained < COMPACT_CHAIN || is_far || service->open_calls == 0;
+    bool is_waited_for = compact->physical.head != NULL || service->open_calls == 0;
+    bool may_go = compact->chained < COMPACT_CHAIN || is_far || is_waited_for;
     if (service->is_halted || compact->is_busy || is_compact_over(service) || !may_go) {
         return;
     }
@@ -352,7 +355,6 @@ void upkeep_tick(struct kv_service *service)
         return;
     }
     service->upkeep.compact.chained = 0;
-    list_expire(service, &service->upkeep.compact.physical);
     compact_pump(service);
     compact_unasked(service);
 }
