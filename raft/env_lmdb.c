@@ -106,12 +106,8 @@ static int batch_begin(void *ctx)
     env->batch_bytes = 0;
     env->batch_pages = 0;
     env->is_batch_written = false;
+    memset(env->touched, 0, sizeof(env->touched));
     int native = mdb_txn_begin(env->env, NULL, 0, &env->open);
-    for (size_t i = 0; i < STORE_TABLE_COUNT && native == 0; i++) {
-        MDB_stat stat;
-        native = mdb_stat(env->open, env->tables[i], &stat);
-        env->touched[i] = (struct env_lmdb_touched){.leaves = stat.ms_leaf_pages};
-    }
     return env_lmdb_failure(env, "begin", native);
 }
 

@@ -14,7 +14,7 @@
 
 /* Guess at what the open transaction has changed in one table. */
 struct env_lmdb_touched {
-    uint64_t leaves; /* the table's when the transaction began */
+    uint64_t leaves; /* the table's before its first change; 0: not known */
     uint64_t bytes;
     uint64_t pages;
 };

@@ -55,6 +55,11 @@ static void note_change(struct env_lmdb *env, enum store_table table, size_t byt
     env->is_batch_written = true;
     env->batch_bytes += bytes;
     touched->bytes += bytes;
+    MDB_stat stat;
+    if (touched->leaves == 0 && !is_appended &&
+        mdb_stat(env->open, env->tables[table], &stat) == 0) {
+        touched->leaves = stat.ms_leaf_pages;
+    }
     uint64_t most = (is_appended ? 1 : touched->leaves) + touched->bytes / 2048 + 1;
     uint64_t pages = bytes / 4096 + (touched->pages < most);
     touched->pages += pages;
