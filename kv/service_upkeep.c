@@ -5,8 +5,8 @@
  *
  * Removal runs in steps of a few rows, each a store job of its own, so that requests go in between:
  * some steps after each tick, one after the other while nothing else goes on, when somebody waits
- * for the end or when it falls far behind. A physical compaction is answered when the rows are gone,
- * however long that takes, as with etcd: what was decided stands anyway.
+ * for the end or when it falls far behind. A physical compaction is answered when the rows are
+ * gone, however long that takes, as with etcd: what was decided stands anyway.
  */
 #include "base/assert.h"
 #include "kv/service_internal.h"
