@@ -15,3 +15,6 @@ TESTS += arb_entry_test
 TEST_arb_entry_test := tests/unit/arb_entry_test.c arbiter/api/entry.c tests/support/panic.c
 TLIBS_arb_entry_test := base
 TPKG_arb_entry_test := jansson
+TESTS += member_frame_test
+TEST_member_frame_test := tests/unit/member_frame_test.c arbiter/quorated/member_frame.c tests/support/panic.c
+TLIBS_member_frame_test := cores base
