@@ -423,6 +423,37 @@ static void guests_become_members(void **state)
     }
 }
 
+/* Over IPv6, and by a name that is looked up; again and again until somebody listens there. */
+static void ipv6_and_names(void **state)
+{
+    (void)state;
+    struct io_why why = {""};
+    const struct io_address any_port = {.host = "::1", .port = 0};
+    open_place(&places[0], &node_1, "n1", NULL);
+    if (io_links_listen(places[0].links, &any_port, &why) != 0) {
+        print_message("no IPv6 here: %s\n", why.text);
+        skip();
+    }
+    struct io_link_node node = {.node_id = 1, .address = any_port};
+    node.address.port = io_links_port(places[0].links);
+    assert_int_equal(base_name_from_text("n1", &node.name), 0);
+    open_place(&places[1], &agent_1, "", NULL);
+    assert_int_equal(io_links_add(places[1].links, &node, &why), 0);
+    run_until(loop, &places[1].is_up);
+    places[0].links = io_links_free(places[0].links);
+
+    node.address = (struct io_address){.host = "localhost", .port = node.address.port};
+    open_place(&places[2], &agent_1, "", NULL);
+    assert_int_equal(io_links_add(places[2].links, &node, &why), 0);
+    log_text[0] = '\0';
+    io_log_set_sink(collect_log, NULL);
+    run_until_logged("dial_failed");
+    io_log_set_sink(NULL, NULL);
+    open_place(&places[0], &node_1, "n1", NULL);
+    listen_place(&places[0], node.address.port);
+    run_until(loop, &places[2].is_up);
+}
+
 /* Two live agents of one name: both are heard, on numbers of their own; the arbiter decides. */
 static void doubled_agents_are_both_heard(void **state)
 {
@@ -574,6 +605,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_ones_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(strangers_are_guests, setup, teardown),
         cmocka_unit_test_setup_teardown(guests_become_members, setup, teardown),
+        cmocka_unit_test_setup_teardown(ipv6_and_names, setup, teardown),
         cmocka_unit_test_setup_teardown(doubled_agents_are_both_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(insecure_is_for_loopback, setup, teardown),
         cmocka_unit_test_setup_teardown(raw_garbage, setup, teardown),
