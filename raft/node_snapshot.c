@@ -116,6 +116,7 @@ static void make(struct raft_node *node)
     out->make.done = made;
     if (FAILPOINT("snapshot.make") == 0 && port->export_begin(port->ctx, &out->make) == 0) {
         out->state = SNAPSHOT_MAKING;
+        out->making_from = node->core.log.first_index - 1;
     } else {
         out->try_us = now_us(node) + TRY_AGAIN_US;
     }
@@ -533,11 +534,20 @@ void node_snapshot_end(struct raft_node *node)
     node->snapshot.in.is_known = false;
 }
 
+/* From the moment when it is begun until it is released: who got it must find what follows it in
+ * the log, though entries come faster than it is made and sent. */
 uint64_t node_snapshot_keeps(const struct raft_node *node)
 {
     const struct snapshot_sender *out = &node->snapshot.out;
-    bool is_used = out->peer != 0 || (out->state == SNAPSHOT_READY && out->waiting_count > 0);
-    return is_used ? out->info.index : UINT64_MAX;
+    switch (out->state) {
+    case SNAPSHOT_MAKING:
+        return out->making_from;
+    case SNAPSHOT_READY:
+        return out->info.index;
+    case SNAPSHOT_NONE:
+        break;
+    }
+    return UINT64_MAX;
 }
 
 void node_snapshot_tick(struct raft_node *node)

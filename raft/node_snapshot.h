@@ -29,6 +29,7 @@ struct snapshot_sender {
     uint64_t reading;       /* transfer whose chunk is being read; 0: none */
     uint64_t reading_at;    /* its offset */
     bool is_release_wanted; /* as soon as nothing is under way */
+    uint64_t making_from;   /* while it is made: it will not be older than this index */
     struct snapshot_info info;
     uint64_t waiting[RAFT_MEMBERS_MAX]; /* ids of peers, first in, first out */
     size_t waiting_count;
