@@ -1,7 +1,7 @@
 # Scenarios against real processes of the release programs.
-CHECK_STEPS += quorum-check cli-check postgresql-check
+CHECK_STEPS += quorum-check failpoints-check cli-check postgresql-check
 SCENARIO_PROGRAMS := quorated quorate-agent-postgresql quorate-guard kv pgload kvload
-.PHONY: patroni-check quorum-check postgresql-check scenario-programs
+.PHONY: failpoints-check patroni-check quorum-check postgresql-check scenario-programs
 scenario-programs:
 	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(SCENARIO_PROGRAMS),build/release/bin/$(p))
 
@@ -10,6 +10,11 @@ quorum-check: scenario-programs ## Three real quorum nodes: kill -9 under load [
 	@BIN=build/release/bin bash tests/integration/quorum/run.sh $(ROUNDS)
 	@BIN=build/release/bin bash tests/integration/quorum/members.sh
 	@BIN=build/release/bin bash tests/integration/quorum/users.sh
+
+FAILPOINT_PROGRAMS := quorated kv kvload
+failpoints-check: ## A quorum node dies or fails at each named point under load (canary build)
+	@$(MAKE) --no-print-directory VARIANT=canary $(foreach p,$(FAILPOINT_PROGRAMS),build/canary/bin/$(p))
+	@BIN=build/canary/bin bash tests/integration/quorum/failpoints.sh
 
 SCENARIOS ?=
 postgresql-check: scenario-programs ## A real cluster broken in many ways [SCENARIOS="name ..."] [LONG=1]
