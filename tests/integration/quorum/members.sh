@@ -114,4 +114,17 @@ for node in "${rest[@]}"; do
 done
 check "it starts again from what it has stored" wait_until 15 quorum_has_leader
 check "no acknowledged put is lost then" kvload verify "$work/acked"
+
+# --- the others are lost for good: one goes on alone
+for node in "${rest[@]}"; do quorum_stop "$node"; done
+last=${rest[1]}
+endpoints_of "$last"
+spawn "$last" "$DIR/bin/quorated" --config "$DIR/$last.yml" --force-new-cluster
+check "one node goes on alone as a new quorum" wait_until 10 "${KV[@]}" put alone yes
+check "it is the only member" eval '"${KV[@]}" member list -o json | jq -e "length == 1"'
+check "it says what to do next" said "$last" "ev=forced_new"
+check "nothing that it had is lost" kvload verify "$work/acked"
+quorum_stop "$last"
+quorum_start "$last"
+check "it starts again without being forced" wait_until 10 "${KV[@]}" put alone again
 report_end members
