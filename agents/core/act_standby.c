@@ -119,6 +119,9 @@ void agt_do_follow(struct agt_run *run)
     watch_unfollowed(run);
     if (!agt_is_receiving_from_holder(a) && !agt_may_follow(a)) {
         if (agt_holder_is_ready(a)) {
+            /* What is known of a directory at rest (its last checkpoint) can look better than what
+             * the server has replayed: the verdict stays, or it would be started as it is again. */
+            a->refused_epoch = a->order.record.epoch;
             agt_do_stop(run); /* then rewind or clone */
         }
         return;
