@@ -148,7 +148,10 @@ fi
 check_fails "unknown key in the configuration" "data_dirr" "$DIR/bin/quorated" --config <(echo "data_dirr: x") --check-config
 check_fails "a value out of range" "raft.heartbeat" "$DIR/bin/quorated" --config "$DIR/q1.yml" --raft.heartbeat=1us --check-config
 check_fails "no TLS beyond loopback" "loopback" "$DIR/bin/quorated" --name=a --quorum.nodes=a=10.1.2.3:2380 --insecure=yes --check-config
-check_fails "port in use" "in use" as_user "$DIR/bin/quorated" --config "$DIR/q1.yml" --data_dir="$work/elsewhere"
+check_fails "an empty disk under an id that may have voted" "at work already" as_user "$DIR/bin/quorated" \
+    --config "$DIR/q1.yml" --data_dir="$work/elsewhere"
+check_fails "port in use" "in use" as_user "$DIR/bin/quorated" --config "$DIR/q1.yml" --data_dir="$work/alone" \
+    --quorum.nodes="q1=127.0.0.1:${PEER_PORT[q1]}" --quorum.clients="q1=https://127.0.0.1:${CLIENT_PORT[q1]}"
 second_on() { # NODE: another process on its directory
     local as=()
     [ "$(id -u)" -ne 0 ] || as=(setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups --)
