@@ -111,7 +111,7 @@ patroni_kill() { # a host that is gone: Patroni and every process of its databas
     local root
     root=$(patroni_postmaster "$1")
     # shellcheck disable=SC2046
-    kill -KILL "$(pid_of "$1")" "$root" $(pgrep -P "$root") 2>/dev/null
+    kill -KILL "$(pid_of "$1")" ${root:+"$root" $(pgrep -P "$root")} 2>/dev/null
     return 0
 }
 patroni_stop() {
