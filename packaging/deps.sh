@@ -7,7 +7,7 @@ set -eu
 packages="gcc libc6-dev make pkg-config libuv1-dev liblmdb-dev libssl-dev libcrypt-dev libprotobuf-c-dev protobuf-c-compiler
 libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libcmocka-dev postgresql-15
 postgresql-client-15 etcd-client openssl clang clang-format clang-tidy libclang-rt-14-dev iproute2 iputils-ping nftables
-procps psmisc curl jq xfsprogs e2fsprogs util-linux etcd-server nghttp2-client patroni strace"
+procps psmisc curl jq xfsprogs e2fsprogs util-linux etcd-server nghttp2-client patroni python3-idna strace"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

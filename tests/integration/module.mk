@@ -1,5 +1,5 @@
 # Scenarios against real processes of the release programs.
-CHECK_STEPS += quorum-check failpoints-check cli-check postgresql-check
+CHECK_STEPS += quorum-check patroni-check failpoints-check cli-check postgresql-check
 SCENARIO_PROGRAMS := quorated quorate-agent-postgresql quorate-guard kv pgload kvload
 .PHONY: failpoints-check patroni-check quorum-check postgresql-check scenario-programs
 scenario-programs:
