@@ -56,7 +56,7 @@ $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $missing >/dev/null
 
 # Units that the packages just installed have enabled; one that was there before keeps its state.
-for unit in etcd-server:etcd patroni:patroni; do
+for unit in etcd-server:etcd patroni:patroni postgresql-15:postgresql; do
     case " $missing " in *" ${unit%%:*} "*) ;; *) continue ;; esac
     $as_root deb-systemd-helper disable "${unit#*:}.service" >/dev/null 2>&1 || true
     $as_root deb-systemd-helper update-state "${unit#*:}.service" >/dev/null 2>&1 || true
