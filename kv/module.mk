@@ -1,4 +1,4 @@
-KV_GLUE := kv/lease.c kv/lease_renew.c kv/lease_table.c kv/service.c kv/service_apply.c kv/service_forward.c kv/service_members.c \
+KV_GLUE := kv/lease.c kv/lease_renew.c kv/lease_table.c kv/service.c kv/service_apply.c kv/service_calls.c kv/service_forward.c kv/service_members.c \
   kv/service_read.c kv/service_submit.c kv/service_upkeep.c
 KV_AUTH := kv/auth.c kv/auth_cache.c kv/auth_token.c
 KV_WATCH := kv/watch.c kv/watch_index.c kv/watch_read.c kv/watch_send.c kv/watch_stream.c
@@ -22,6 +22,10 @@ TESTS += kv_core_state_test
 TEST_kv_core_state_test := tests/unit/kv_core_state_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
 TLIBS_kv_core_state_test := cores base
 TPKG_kv_core_state_test := lmdb
+TESTS += kv_members_test
+TEST_kv_members_test := tests/unit/kv_members_test.c kv/service_calls.c kv/service_members.c tests/support/panic.c
+TLIBS_kv_members_test := wire cores base
+TPKG_kv_members_test := libprotobuf-c
 TESTS += kv_diff_test
 TEST_kv_diff_test := tests/unit/kv_diff_test.c tests/unit/kv_model.c tests/unit/kv_random.c $(KV_TEST_SUPPORT) \
   raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)

@@ -17,37 +17,7 @@
     (ARENA_BYTES + DECODE_BYTES + KV_ROW_MAX + COMMAND_MAX + \
      READ_JOBS_MAX * (size_t)KV_RESPONSE_MAX)
 
-/* --- lists and ends of calls --- */
-
-void list_push(struct call_list *list, struct kv_call *call)
-{
-    call->next = NULL;
-    if (list->tail == NULL) {
-        list->head = call;
-    } else {
-        list->tail->next = call;
-    }
-    list->tail = call;
-}
-
-struct kv_call *list_pop(struct call_list *list)
-{
-    struct kv_call *call = list->head;
-    if (call != NULL) {
-        list->head = call->next;
-        list->tail = list->head == NULL ? NULL : list->tail;
-        call->next = NULL;
-    }
-    return call;
-}
-
-void call_end(struct kv_service *service, struct kv_call *call, enum kv_error error,
-              struct slice response)
-{
-    BASE_ASSERT(service->open_calls > 0);
-    service->open_calls--;
-    call->done(call, error, error == KV_OK ? response : SLICE_EMPTY);
-}
+/* --- ends of calls --- */
 
 #define ANSWER_MAX 512u /* of a header and some numbers */
 
@@ -62,26 +32,6 @@ void call_answer(struct kv_service *service, struct kv_call *call, struct kv_res
     int rc = kv_wire_encode_response(response, &out);
     BASE_ASSERT(rc == 0);
     call_end(service, call, KV_OK, buf_slice(&out));
-}
-
-void list_fail(struct kv_service *service, struct call_list *list, enum kv_error error)
-{
-    struct call_list all = *list; /* what `done` submits stays out of it */
-    *list = (struct call_list){0};
-    for (struct kv_call *call = list_pop(&all); call != NULL; call = list_pop(&all)) {
-        call_end(service, call, error, SLICE_EMPTY);
-    }
-}
-
-void list_expire(struct kv_service *service, struct call_list *list)
-{
-    struct call_list kept = {0};
-    struct call_list late = {0};
-    for (struct kv_call *call = list_pop(list); call != NULL; call = list_pop(list)) {
-        list_push(base_mono_before(call->deadline, service->now) ? &late : &kept, call);
-    }
-    *list = kept;
-    list_fail(service, &late, KV_E_TIMEOUT);
 }
 
 /* --- slots of writes --- */

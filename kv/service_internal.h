@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of the key-value service, shared by service.c (calls, writes), service_forward.c
- * (frames between nodes), service_apply.c (entries), service_read.c (reads), service_upkeep.c
- * (compaction, checksums, quota), service_members.c and lease.c. Nobody else includes it.
+/* The inside of the key-value service, shared by service.c (calls, writes), service_calls.c (how
+ * calls end), service_forward.c (frames between nodes), service_apply.c (entries), service_read.c
+ * (reads), service_upkeep.c (compaction, checksums, quota), service_members.c and lease.c. Nobody
+ * else includes it.
  *
  * A call is in exactly one place at a time: parked (waits for a leader), a slot (a write under way,
  * or a request that the leader was asked), waiting (a read without a round), a round (a read
@@ -12,6 +13,7 @@
 #define QUORATE_KV_SERVICE_INTERNAL_H
 
 #include "base/arena.h"
+#include "kv/call_list.h"
 #include "kv/core/alarm.h"
 #include "kv/core/apply.h"
 #include "kv/core/compact.h"
@@ -36,11 +38,6 @@ enum frame_kind {
     FRAME_REFUSED = 2, /* life, request id, reason: it was not proposed */
     FRAME_ASK = 3, /* life, request id, time left (us), kind, request: only the leader can tell */
     FRAME_ANSWER = 4, /* life, request id, length and text of the error, response */
-};
-
-struct call_list {
-    struct kv_call *head;
-    struct kv_call *tail;
 };
 
 /* A write that was proposed here or passed on, or a request that the leader was asked. */
@@ -178,8 +175,7 @@ struct kv_service {
     void *memory;
 };
 
-void list_push(struct call_list *list, struct kv_call *call);
-struct kv_call *list_pop(struct call_list *list);
+/* service_calls.c */
 /* Takes calls that are over their deadline out of a list and ends them. */
 void list_expire(struct kv_service *service, struct call_list *list);
 void list_fail(struct kv_service *service, struct call_list *list, enum kv_error error);
@@ -188,7 +184,7 @@ void list_fail(struct kv_service *service, struct call_list *list, enum kv_error
 void call_end(struct kv_service *service, struct kv_call *call, enum kv_error error,
               struct slice response);
 
-/* Ends a call with a response that is encoded here; its header gets ids and term. */
+/* service.c: ends a call with a response that is encoded here; its header gets ids and term. */
 void call_answer(struct kv_service *service, struct kv_call *call, struct kv_response *response);
 
 /* service.c */

@@ -320,28 +320,6 @@ static void answer(struct kv_service *service, struct kv_call *call)
 
 /* --- calls --- */
 
-static void push(struct service_members *m, struct kv_call *call)
-{
-    call->next = NULL;
-    if (m->waiting_tail == NULL) {
-        m->waiting_head = call;
-    } else {
-        m->waiting_tail->next = call;
-    }
-    m->waiting_tail = call;
-}
-
-static struct kv_call *pop(struct service_members *m)
-{
-    struct kv_call *call = m->waiting_head;
-    if (call != NULL) {
-        m->waiting_head = call->next;
-        m->waiting_tail = m->waiting_head == NULL ? NULL : m->waiting_tail;
-        call->next = NULL;
-    }
-    return call;
-}
-
 /* How the core takes it: 0, or why not (raft/node.h). *ret_error: the client's refusal instead. */
 static int hand_in(struct kv_service *service, const struct kv_request *request, uint64_t cookie,
                    enum kv_error *ret_error)
@@ -400,22 +378,25 @@ static bool is_bad_target(const struct kv_service *service, const struct kv_requ
     return at == c->count || c->members[at].is_learner;
 }
 
+/* MOVE_LEADER to this node, which leads. */
+static bool is_move_here(const struct kv_service *service, const struct kv_request *request)
+{
+    return request->kind == KV_KIND_MOVE_LEADER &&
+           request->move_leader.target_id == service->options.member_id;
+}
+
 static void pump(struct kv_service *service)
 {
     struct service_members *m = &service->members;
-    while (m->current == NULL && m->waiting_head != NULL) {
-        struct kv_call *call = m->waiting_head;
-        if (call->request->kind == KV_KIND_MOVE_LEADER &&
-            call->request->move_leader.target_id == service->options.member_id) {
-            answer(service, pop(m)); /* it leads already */
+    while (m->current == NULL && m->waiting.head != NULL) {
+        struct kv_call *call = list_pop(&m->waiting);
+        if (is_move_here(service, call->request)) {
+            answer(service, call);
             continue;
         }
-        (void)pop(m);
         enum kv_error error = begin(service, call);
         if (error == KV_E_TOO_MANY_REQUESTS) {
-            call->next = m->waiting_head;
-            m->waiting_head = call;
-            m->waiting_tail = m->waiting_tail == NULL ? call : m->waiting_tail;
+            list_push_front(&m->waiting, call);
             return;
         }
         if (error != KV_OK) {
@@ -437,14 +418,13 @@ enum kv_error service_members_submit(struct kv_service *service, struct kv_call 
     if (call->request->kind == KV_KIND_MOVE_LEADER && is_bad_target(service, call->request)) {
         return KV_E_BAD_TRANSFEREE;
     }
-    bool is_move_here = call->request->kind == KV_KIND_MOVE_LEADER &&
-                        call->request->move_leader.target_id == service->options.member_id;
     enum kv_error error = KV_E_TOO_MANY_REQUESTS;
-    if (m->current == NULL && m->waiting_head == NULL && !is_move_here) {
+    if (m->current == NULL && m->waiting.head == NULL && !is_move_here(service, call->request)) {
         error = begin(service, call);
     }
     if (error == KV_E_TOO_MANY_REQUESTS) {
-        push(m, call); /* the next tick, or the end of the change before it, tries again */
+        list_push(&m->waiting,
+                  call); /* the next tick, or the end of the change before it, tries again */
         error = KV_OK;
     }
     return error;
@@ -476,9 +456,7 @@ void service_members_fail(struct kv_service *service, enum kv_error error)
     if (current != NULL) {
         call_end(service, current, error, SLICE_EMPTY);
     }
-    for (struct kv_call *call = pop(m); call != NULL; call = pop(m)) {
-        call_end(service, call, error, SLICE_EMPTY);
-    }
+    list_fail(service, &m->waiting, error);
 }
 
 /* Those over their deadline; the change that is under way goes on, nobody waits for it any more. */
@@ -490,23 +468,13 @@ static void expire(struct kv_service *service)
         m->current = NULL;
         call_end(service, current, KV_E_TIMEOUT, SLICE_EMPTY);
     }
-    struct kv_call *all = m->waiting_head;
-    m->waiting_head = m->waiting_tail = NULL;
-    while (all != NULL) {
-        struct kv_call *call = all;
-        all = call->next;
-        if (base_mono_before(call->deadline, service->now)) {
-            call_end(service, call, KV_E_TIMEOUT, SLICE_EMPTY);
-        } else {
-            push(m, call);
-        }
-    }
+    list_expire(service, &m->waiting);
 }
 
 void service_members_tick(struct kv_service *service)
 {
     expire(service);
-    if (service->members.waiting_head != NULL && !is_leader(service)) {
+    if (service->members.waiting.head != NULL && !is_leader(service)) {
         service_members_fail(service, KV_E_NOT_LEADER);
         return;
     }

@@ -10,11 +10,9 @@
 #ifndef QUORATE_KV_SERVICE_MEMBERS_H
 #define QUORATE_KV_SERVICE_MEMBERS_H
 
+#include "kv/call_list.h"
 #include "proto/msg/kv.h"
 #include "raft/core/types.h"
-
-struct kv_call;
-struct kv_service;
 
 #define SERVICE_LEARNERS_MAX 1u
 #define SERVICE_HEALTHY_US INT64_C(5000000) /* a member not heard for longer counts as down */
@@ -22,10 +20,10 @@ struct kv_service;
 
 /* In struct kv_service; all zero at the start. */
 struct service_members {
-    struct kv_call *waiting_head, *waiting_tail; /* not yet taken by the core, oldest first */
-    struct kv_call *current;                     /* taken: ends with `changed` */
-    uint64_t cookie;                             /* of current */
-    uint64_t added_id;                           /* MEMBER_ADD: of current */
+    struct call_list waiting; /* not yet taken by the core, oldest first */
+    struct kv_call *current;  /* taken: ends with `changed` */
+    uint64_t cookie;          /* of current */
+    uint64_t added_id;        /* MEMBER_ADD: of current */
 };
 
 /* MEMBER_ADD, _REMOVE, _UPDATE, _PROMOTE and MOVE_LEADER: what service_members_submit takes. */
