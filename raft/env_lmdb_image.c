@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The snapshot port of the state store: calls become tasks of one worker thread, done in order.
  *
- * Locking: `lock` guards the two lists and is_stopping. `work` is the worker's; the flags are the
- * loop thread's. A call that needs the storage thread too (the commit before an image, the change
- * of environments) goes there by a store job whose completion goes on from the loop thread.
+ * Locking: `lock` guards the two lists, is_stopping and is_swapping. `work` is the worker's; the
+ * flags are the loop thread's. A call that needs the storage thread too (the commit before an
+ * image, the change of environments) goes there by a store job whose completion goes on from the
+ * loop thread.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -47,6 +48,7 @@ struct env_lmdb_images {
     struct task_list tasks;
     struct task_list ended;
     bool is_stopping;
+    bool is_swapping; /* the storage thread changes environments: the worker keeps off them */
     /* loop thread */
     bool is_exporting;
     bool is_installing;
@@ -118,12 +120,21 @@ static void end_task(struct env_lmdb_images *images, struct task *task, int stat
     store_thread_notify(images->env->thread);
 }
 
+/* What waits behind an installation would read the environment that is being closed. */
+static void set_swapping(struct env_lmdb_images *images, bool is_swapping)
+{
+    (void)pthread_mutex_lock(&images->lock);
+    images->is_swapping = is_swapping;
+    (void)pthread_cond_signal(&images->wake);
+    (void)pthread_mutex_unlock(&images->lock);
+}
+
 static void *worker_main(void *arg)
 {
     struct env_lmdb_images *images = arg;
     for (;;) {
         (void)pthread_mutex_lock(&images->lock);
-        while (images->tasks.head == NULL && !images->is_stopping) {
+        while ((images->tasks.head == NULL || images->is_swapping) && !images->is_stopping) {
             (void)pthread_cond_wait(&images->wake, &images->lock);
         }
         struct task *task = pop(&images->tasks);
@@ -135,6 +146,7 @@ static void *worker_main(void *arg)
         int rc = is_stopping ? BASE_E_CANCELED : do_task(images, task);
         if (rc == 0 && task->type == TASK_INSTALL) {
             images->installing = task;
+            set_swapping(images, true);
             store_thread_submit(images->env->thread, &images->swap);
         } else {
             end_task(images, task, rc);
@@ -220,6 +232,7 @@ static void swap_done(struct store_job *job, int status)
     struct env_lmdb_images *images = images_of(job, offsetof(struct env_lmdb_images, swap));
     struct task *task = images->installing;
     images->installing = NULL;
+    set_swapping(images, false);
     end_task(images, task, status);
 }
 

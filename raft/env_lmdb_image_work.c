@@ -205,9 +205,12 @@ static int export_into(struct image_work *work, int file, uint8_t *memory,
 
 int image_export(struct image_work *work, struct snapshot_info *ret)
 {
-    uint8_t *memory = memory_take(SNAPSHOT_BLOCK_MAX);
     int file = -1;
     image_export_end(work);
+    if (work->env->env == NULL) { /* an installation has failed, and with it the store */
+        return BASE_E_STATE;
+    }
+    uint8_t *memory = memory_take(SNAPSHOT_BLOCK_MAX);
     int rc = memory == NULL ? BASE_E_NOMEM : temporary_file(work->env, "image-out.tmp", &file);
     if (rc == 0) {
         rc = export_into(work, file, memory, ret);

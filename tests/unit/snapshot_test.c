@@ -561,6 +561,57 @@ static void image_while_others_write(void **state)
     test_store_close(&to);
 }
 
+/* A client saves an image of a follower just when the leader sends it one: what is read must not be
+ * the environment that is being closed. */
+static void image_made_while_one_is_installed(void **state)
+{
+    (void)state;
+    struct test_store from;
+    struct test_store to;
+    struct snapshot_info info;
+    struct call made = call_make();
+    struct call installed = call_make();
+    struct digest digest;
+    struct base_rand rand = base_rand_make(6, 0);
+    test_store_open(&from, TEST_STORE_LMDB, 0);
+    test_store_open(&to, TEST_STORE_LMDB, 0);
+    fill_store(&from,
+               (struct fill){.cluster = 7, .node = 1, .index = 9, .rows = 2000, .value = 'a'});
+    fill_store(&to, (struct fill){.cluster = 7, .node = 2, .index = 3, .rows = 2000, .value = 'b'});
+    struct image image = export_image(&from, &info);
+    struct snapshot_port port = port_of(&to);
+    struct call call = call_make();
+    assert_int_equal(call_wait(&to, &call, port.import_begin(port.ctx, &call.job)), 0);
+    for (size_t at = 0; at < image.len;) {
+        size_t len = image.len - at > 100000 ? 100000 : image.len - at;
+        struct slice piece = slice_from(image.bytes + at, len);
+        call = call_make();
+        assert_int_equal(call_wait(&to, &call, port.import_write(port.ctx, &call.job, piece)), 0);
+        at += len;
+    }
+    assert_int_equal(port.export_begin(port.ctx, &made.job), 0);
+    assert_int_equal(port.import_install(port.ctx, &installed.job), 0);
+    while (made.status == 1 || installed.status == 1) {
+        test_store_wait(&to);
+    }
+    assert_int_equal(installed.status, 0);
+    assert_int_equal(made.status, 0);
+    assert_true(made.job.info.index == 3 || made.job.info.index == 9);
+    image.len = 0;
+    do {
+        call = call_make();
+        assert_int_equal(call_wait(&to, &call, port.export_read(port.ctx, &call.job, image.len)),
+                         0);
+        image_add(&image, call.job.data);
+    } while (call.job.data.len > 0);
+    port.export_end(port.ctx);
+    assert_int_equal(read_image(slice_from(image.bytes, image.len), &rand, 70000, &digest), 0);
+    assert_int_equal(digest.index, made.job.info.index);
+    free(image.bytes);
+    test_store_close(&from);
+    test_store_close(&to);
+}
+
 static void leftovers_go_at_the_start(void **state)
 {
     (void)state;
@@ -663,6 +714,7 @@ int main(void)
         cmocka_unit_test(what_is_refused_by_lmdb),
         cmocka_unit_test(crash_of_an_installation_in_memory),
         cmocka_unit_test(image_while_others_write),
+        cmocka_unit_test(image_made_while_one_is_installed),
         cmocka_unit_test(leftovers_go_at_the_start),
         cmocka_unit_test(killed_installations_leave_old_or_new),
     };
