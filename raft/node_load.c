@@ -70,25 +70,32 @@ static int load_entry(void *ctx, uint64_t index, const struct msg_raft_entry *en
     return rc;
 }
 
-/* An image was installed, and the node stopped before the log began anew behind it. */
-static bool is_log_behind_image(const struct node_load_job *load)
+/* An image was installed, and the node stopped before the log began anew behind it. It was
+ * announced in the log's store first. A state that is ahead of the log without that means that the
+ * end of the log, which this node has acknowledged, is lost. */
+static int is_log_behind_image(const struct node_load_job *load, bool *ret)
 {
     const struct raft_core *core = &load->node->core;
     uint64_t applied = load->state.applied_index;
     uint64_t applied_term = load->state.applied_term;
-    if (applied > core->log.last_index) {
-        return true;
-    }
-    return applied >= core->log.first_index && raft_core_log_term(core, applied) != applied_term &&
-           applied == load->image_index && applied_term == load->image_term;
+    bool is_announced = applied == load->image_index && applied_term == load->image_term;
+    bool is_ahead = applied > core->log.last_index;
+    bool is_other =
+        applied >= core->log.first_index && raft_core_log_term(core, applied) != applied_term;
+    *ret = is_announced && (is_ahead || is_other);
+    return is_ahead && !is_announced ? BASE_E_CORRUPT : 0;
 }
 
 static int log_run(struct store_job *job, struct store_txn *txn)
 {
     struct node_load_job *load = (struct node_load_job *)(void *)job;
     struct raft_core *core = &load->node->core;
+    bool is_behind = false;
     int rc = log_store_walk(txn, load_entry, load);
-    if (rc == 0 && is_log_behind_image(load)) {
+    if (rc == 0) {
+        rc = is_log_behind_image(load, &is_behind);
+    }
+    if (rc == 0 && is_behind) {
         load->is_reset = load->rows > 0;
         raft_log_init(&core->log, load->state.applied_index, load->state.applied_term);
         raft_core_load_members(core, &load->base, true);

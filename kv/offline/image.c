@@ -266,6 +266,9 @@ static int write_log(void *ctx, struct store_txn *txn)
     const struct restore *restore = ctx;
     const struct kv_restored *ret = restore->ret;
     int rc = log_store_check_ids(txn, ret->cluster_id, ret->node_id);
+    if (rc == 0) { /* so that a state ahead of the log is no sign of a lost log */
+        rc = log_store_save_image(txn, ret->image.index, ret->image.term);
+    }
     return rc != 0 ? rc : log_store_save_state(txn, ret->image.term, 0);
 }
 
