@@ -325,7 +325,7 @@ static int hand_in(struct kv_service *service, const struct kv_request *request,
                    enum kv_error *ret_error)
 {
     struct raft_node *node = service->options.node;
-    if (FAILPOINT("members.change") != 0) {
+    if (FAILPOINT(MEMBERS_CHANGE) != 0) {
         return BASE_E_BUSY;
     }
     if (request->kind == KV_KIND_MOVE_LEADER) {

@@ -124,13 +124,13 @@ static int batch_commit(void *ctx)
         return 0;
     }
     env->open = NULL; /* a commit frees it, also when it fails */
-    if (FAILPOINT("state.commit") != 0) {
+    if (FAILPOINT(STATE_COMMIT) != 0) {
         mdb_txn_abort(txn);
         return BASE_E_IO;
     }
     int rc = env_lmdb_failure(env, "commit", mdb_txn_commit(txn));
     rc = rc == BASE_E_NOTFOUND ? BASE_E_IO : rc;
-    return rc != 0 ? rc : FAILPOINT("state.committed");
+    return rc != 0 ? rc : FAILPOINT(STATE_COMMITTED);
 }
 
 static void batch_job_end(void *ctx)

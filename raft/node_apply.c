@@ -28,7 +28,7 @@ static int apply_members(struct node_apply_job *apply, struct store_txn *txn, ui
         return BASE_E_CORRUPT;
     }
     apply->configuration.index = index;
-    int failure = FAILPOINT("apply.members");
+    int failure = FAILPOINT(APPLY_MEMBERS);
     return failure != 0 ? failure : log_store_save_members(txn, &apply->configuration);
 }
 
@@ -44,7 +44,7 @@ static int apply_entry(struct node_apply_job *apply, struct store_txn *txn, uint
     if (result->type != MSG_RAFT_ENTRY_DATA) {
         return 0;
     }
-    int failure = FAILPOINT("apply.entry");
+    int failure = FAILPOINT(APPLY_ENTRY);
     if (failure != 0) {
         return failure;
     }
@@ -74,7 +74,7 @@ static int apply_run(struct store_job *job, struct store_txn *txn)
         }
     }
     apply->to = index;
-    int failure = FAILPOINT("apply.end");
+    int failure = FAILPOINT(APPLY_END);
     return failure != 0 ? failure
                         : log_store_save_applied(txn, index, apply->list[index - apply->from].term);
 }

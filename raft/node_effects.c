@@ -14,7 +14,7 @@ bool node_send(struct raft_node *node, struct msg_raft *message,
     if (wire_raft_encode(message, &node->arena, &node->frame) != 0) {
         return false;
     }
-    return FAILPOINT("send") == 0 &&
+    return FAILPOINT(SEND) == 0 &&
            node->ports.net.send(node->ports.net.ctx, message->to, buf_slice(&node->frame));
 }
 

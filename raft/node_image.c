@@ -9,7 +9,7 @@
 static int intent_run(struct store_job *job, struct store_txn *txn)
 {
     const struct node_image_job *image = (struct node_image_job *)(void *)job;
-    int rc = FAILPOINT("image.intent");
+    int rc = FAILPOINT(IMAGE_INTENT);
     return rc != 0 ? rc : log_store_save_image(txn, image->index, image->term);
 }
 
@@ -44,7 +44,7 @@ void node_image_wanted(struct raft_node *node, uint64_t index, uint64_t term)
 static int reset_run(struct store_job *job, struct store_txn *txn)
 {
     (void)job;
-    int rc = FAILPOINT("image.reset");
+    int rc = FAILPOINT(IMAGE_RESET);
     return rc != 0 ? rc : log_store_reset(txn);
 }
 

@@ -22,7 +22,7 @@ void node_submit_store(struct raft_node *node, struct store_job *job)
 static int state_run(struct store_job *job, struct store_txn *txn)
 {
     const struct node_state_job *state = (struct node_state_job *)(void *)job;
-    int rc = FAILPOINT("log.state");
+    int rc = FAILPOINT(LOG_STATE);
     return rc != 0 ? rc : log_store_save_state(txn, state->term, state->vote);
 }
 
@@ -76,7 +76,7 @@ void node_submit_state(struct raft_node *node, uint64_t term, uint64_t vote)
 static int write_run(struct store_job *job, struct store_txn *txn)
 {
     const struct node_write_job *write = (struct node_write_job *)(void *)job;
-    int failure = FAILPOINT("log.write");
+    int failure = FAILPOINT(LOG_WRITE);
     if (failure != 0) {
         return failure;
     }
@@ -98,7 +98,7 @@ static void write_done(struct store_job *job, int status)
         write->records[index - write->from]->pins--;
     }
     write->is_busy = false;
-    status = status != 0 ? status : FAILPOINT("log.written");
+    status = status != 0 ? status : FAILPOINT(LOG_WRITTEN);
     if (!node_is_done_well(node, status)) {
         return;
     }

@@ -114,7 +114,7 @@ static void make(struct raft_node *node)
     const struct snapshot_port *port = &node->ports.snapshot;
     out->make.user = node;
     out->make.done = made;
-    if (FAILPOINT("snapshot.make") == 0 && port->export_begin(port->ctx, &out->make) == 0) {
+    if (FAILPOINT(SNAPSHOT_MAKE) == 0 && port->export_begin(port->ctx, &out->make) == 0) {
         out->state = SNAPSHOT_MAKING;
         out->making_from = node->core.log.first_index - 1;
     } else {
@@ -167,7 +167,7 @@ static void send_chunk(struct raft_node *node, uint64_t offset, struct slice dat
     message.offset = offset;
     message.data = data;
     message.is_last = offset + data.len >= out->info.bytes;
-    if (FAILPOINT("snapshot.send") == 0 && node_send(node, &message, NULL)) {
+    if (FAILPOINT(SNAPSHOT_SEND) == 0 && node_send(node, &message, NULL)) {
         out->sent = offset + data.len;
         out->credit -= data.len < out->credit ? data.len : out->credit;
     } else { /* link down or full */
@@ -180,7 +180,7 @@ static void chunk_read(struct snapshot_job *job, int status)
     struct raft_node *node = job->user;
     struct snapshot_sender *out = &node->snapshot.out;
     bool is_ours = out->peer != 0 && out->reading == out->transfer;
-    status = status != 0 ? status : FAILPOINT("snapshot.read");
+    status = status != 0 ? status : FAILPOINT(SNAPSHOT_READ);
     uint64_t offset = out->reading_at;
     out->reading = 0;
     if (out->is_release_wanted) {
@@ -354,7 +354,7 @@ static void piece_written(struct snapshot_job *job, int status)
     struct raft_node *node = piece->node;
     struct snapshot_receiver *in = &node->snapshot.in;
     piece->is_busy = false;
-    status = status != 0 ? status : FAILPOINT("snapshot.written");
+    status = status != 0 ? status : FAILPOINT(SNAPSHOT_WRITTEN);
     if (!in->is_known || in->is_installing || in->transfer != piece->transfer ||
         !node_is_running(node)) {
         return;
@@ -398,7 +398,7 @@ static bool open_transfer(struct raft_node *node, const struct msg_raft *message
     discard(node);
     in->begin.user = node;
     in->begin.done = begun;
-    if (FAILPOINT("snapshot.begin") != 0 || port->import_begin(port->ctx, &in->begin) != 0) {
+    if (FAILPOINT(SNAPSHOT_BEGIN) != 0 || port->import_begin(port->ctx, &in->begin) != 0) {
         return false;
     }
     in->is_beginning = true;
@@ -479,7 +479,7 @@ void node_snapshot_discard(struct raft_node *node)
 static void import_ended(struct snapshot_job *job, int status)
 {
     struct raft_node *node = job->user;
-    status = status != 0 ? status : FAILPOINT("snapshot.installed");
+    status = status != 0 ? status : FAILPOINT(SNAPSHOT_INSTALLED);
     if (node_is_running(node)) {
         node_installed(node, &job->info, status);
     }
@@ -493,7 +493,7 @@ void node_snapshot_install(struct raft_node *node, uint64_t index, uint64_t term
     in->install.user = node;
     in->install.done = import_ended;
     in->is_installing = true;
-    int rc = FAILPOINT("snapshot.install");
+    int rc = FAILPOINT(SNAPSHOT_INSTALL);
     rc = rc != 0 ? rc : port->import_install(port->ctx, &in->install);
     if (rc != 0) { /* it takes one image at a time, and this is the one */
         node_installed(node, &in->install.info, rc);

@@ -253,7 +253,7 @@ static int write_and_flush(struct wal_log *log, size_t padded)
 {
     const struct wal_io *io = &log->options.io;
     struct wal_segment *current = wal_current(log);
-    int native = FAILPOINT("log.pwrite") != 0
+    int native = FAILPOINT(LOG_PWRITE) != 0
                      ? -EIO
                      : io->pwrite(io->ctx, current->file, log->batch.data, padded, log->append_at);
     if (native != 0) {
@@ -261,12 +261,12 @@ static int write_and_flush(struct wal_log *log, size_t padded)
     }
     current->size =
         log->append_at + padded > current->size ? log->append_at + padded : current->size;
-    native = FAILPOINT("log.flush") != 0 ? -EIO : io->fdatasync(io->ctx, current->file);
+    native = FAILPOINT(LOG_FLUSH) != 0 ? -EIO : io->fdatasync(io->ctx, current->file);
     log->stats.flushes++;
     if (native != 0 && !CANARY(CONTINUE_AFTER_FAILED_SYNC)) {
         return wal_fail(log, "flush", current->number, log->append_at, native);
     }
-    native = FAILPOINT("log.flushed");
+    native = FAILPOINT(LOG_FLUSHED);
     if (native != 0) {
         return wal_fail(log, "flush", current->number, log->append_at, -EIO);
     }

@@ -14,32 +14,31 @@
 #include "base/error.h"
 #include "base/failpoint.h"
 
-#define POINTS_MAX 32
-#define NAME_BYTES 48
+#define SETTINGS_MAX 32
 #define SLEEP_MAX_MS 60000
 
 enum action { ACTION_SLEEP, ACTION_EXIT, ACTION_ERROR };
 
-static struct point {
-    char name[NAME_BYTES];
+static struct setting {
+    enum base_failpoint point;
     enum action action;
     unsigned ms;
     unsigned after; /* passes that do nothing */
     atomic_uint passes;
-} points[POINTS_MAX];
-static size_t points_count;
+} settings[SETTINGS_MAX];
+static size_t settings_count;
 
-static int hook(const char *name)
+static int hook(enum base_failpoint point)
 {
-    for (size_t i = 0; i < points_count; i++) {
-        struct point *p = &points[i];
-        if (strcmp(p->name, name) != 0 || atomic_fetch_add(&p->passes, 1) < p->after) {
+    for (size_t i = 0; i < settings_count; i++) {
+        struct setting *s = &settings[i];
+        if (s->point != point || atomic_fetch_add(&s->passes, 1) < s->after) {
             continue;
         }
-        if (p->action == ACTION_SLEEP) {
-            (void)usleep(p->ms * 1000);
-        } else if (p->action == ACTION_EXIT) {
-            (void)fprintf(stderr, "quorated: failpoint %s: exit\n", name);
+        if (s->action == ACTION_SLEEP) {
+            (void)usleep(s->ms * 1000);
+        } else if (s->action == ACTION_EXIT) {
+            (void)fprintf(stderr, "quorated: failpoint %s: exit\n", base_failpoint_name(point));
             _exit(70);
         } else {
             return BASE_E_IO;
@@ -48,27 +47,52 @@ static int hook(const char *name)
     return 0;
 }
 
-/* "name=action" or "name=action@passes" */
-static bool read_point(char *text, struct point *p)
+static int refuse(const char *what, const char *why)
+{
+    (void)fprintf(stderr, "quorated: QUORATE_FAILPOINTS: '%s' %s\n", what, why);
+    return -1;
+}
+
+static int refuse_name(const char *name)
+{
+    (void)refuse(name, "is none of the points there are:");
+    for (enum base_failpoint i = 0; i < BASE_FAILPOINT_COUNT; i++) {
+        (void)fprintf(stderr, "  %s\n", base_failpoint_name(i));
+    }
+    return -1;
+}
+
+/* "sleep(MS)", "exit", "error" */
+static int read_action(const char *text, struct setting *s)
+{
+    if (sscanf(text, "sleep(%u)", &s->ms) == 1 && s->ms <= SLEEP_MAX_MS) {
+        s->action = ACTION_SLEEP;
+        return 0;
+    }
+    s->action = strcmp(text, "exit") == 0 ? ACTION_EXIT : ACTION_ERROR;
+    return s->action == ACTION_EXIT || strcmp(text, "error") == 0 ? 0 : -1;
+}
+
+/* "NAME=ACTION" or "NAME=ACTION@PASSES" */
+static int read_setting(char *text, struct setting *s)
 {
     char *equals = strchr(text, '=');
     char *at = strchr(text, '@');
-    if (equals == NULL || equals == text || equals - text >= NAME_BYTES) {
-        return false;
+    if (equals == NULL) {
+        return refuse(text, "is not NAME=ACTION");
     }
     *equals = '\0';
-    (void)snprintf(p->name, sizeof(p->name), "%s", text);
+    if (!base_failpoint_find(slice_from_text(text), &s->point)) {
+        return refuse_name(text);
+    }
     if (at != NULL) {
         *at = '\0';
-        p->after = (unsigned)strtoul(at + 1, NULL, 10);
+        s->after = (unsigned)strtoul(at + 1, NULL, 10);
     }
-    const char *action = equals + 1;
-    if (sscanf(action, "sleep(%u)", &p->ms) == 1 && p->ms <= SLEEP_MAX_MS) {
-        p->action = ACTION_SLEEP;
-        return true;
-    }
-    p->action = strcmp(action, "exit") == 0 ? ACTION_EXIT : ACTION_ERROR;
-    return p->action == ACTION_EXIT || strcmp(action, "error") == 0;
+    return read_action(equals + 1, s) == 0
+               ? 0
+               : refuse(equals + 1,
+                        "is not sleep(MS), exit or error, each with @PASSES or without");
 }
 
 bool quorated_failpoints_set(void)
@@ -81,14 +105,14 @@ bool quorated_failpoints_set(void)
     }
     (void)snprintf(text, sizeof(text), "%s", value);
     for (char *one = strtok_r(text, ";", &rest); one != NULL; one = strtok_r(NULL, ";", &rest)) {
-        if (points_count == POINTS_MAX || !read_point(one, &points[points_count])) {
-            (void)fprintf(stderr,
-                          "quorated: QUORATE_FAILPOINTS: '%s' is not NAME=sleep(MS), NAME=exit or "
-                          "NAME=error\n",
-                          one);
+        if (settings_count == SETTINGS_MAX) {
+            (void)refuse(one, "is one too many");
             return false;
         }
-        points_count++;
+        if (read_setting(one, &settings[settings_count]) != 0) {
+            return false;
+        }
+        settings_count++;
     }
     base_failpoint_set(hook);
     return true;

@@ -132,7 +132,7 @@ static void ask(struct quorated_join *j)
     struct buf out = buf_over(memory, sizeof(memory));
     struct member_frame frame = {.kind = MEMBER_WHO, .name = s->name};
     frame.peer_url = base_text_from(slice_from_text(own_url(s)));
-    if (FAILPOINT("join.ask") != 0 || member_frame_put(&frame, &out) != 0) {
+    if (FAILPOINT(JOIN_ASK) != 0 || member_frame_put(&frame, &out) != 0) {
         return;
     }
     const struct net_port net = io_links_port_of(j->links);

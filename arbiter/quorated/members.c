@@ -150,7 +150,7 @@ static void publish(struct quorated_members *m, const struct raft_node_status *s
 {
     uint8_t memory[MEMBER_FRAME_MAX];
     struct buf out = buf_over(memory, sizeof(memory));
-    if (FAILPOINT("members.publish") != 0) {
+    if (FAILPOINT(MEMBERS_PUBLISH) != 0) {
         return;
     }
     if (status->role == RAFT_LEADER) {

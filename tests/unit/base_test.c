@@ -4,6 +4,7 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/name.h"
 #include "base/rand.h"
 #include "base/slice.h"
@@ -116,6 +117,44 @@ static void test_crc32c_of_any_length_is_the_same_by_both_ways(void **state)
     }
 }
 
+static void test_failpoints_have_names_of_their_own(void **state)
+{
+    enum base_failpoint found;
+    (void)state;
+    for (enum base_failpoint i = 0; i < BASE_FAILPOINT_COUNT; i++) {
+        found = BASE_FAILPOINT_COUNT;
+        assert_true(base_failpoint_find(slice_from_text(base_failpoint_name(i)), &found));
+        assert_int_equal(found, i);
+    }
+    assert_false(base_failpoint_find(SLICE_LIT("log.flash"), &found));
+    assert_false(base_failpoint_find(SLICE_LIT("log.flushe"), &found));
+    assert_false(base_failpoint_find(SLICE_EMPTY, &found));
+}
+
+#ifdef QUORATE_CANARIES
+static enum base_failpoint last_passed = BASE_FAILPOINT_COUNT;
+
+static int fail_at_send(enum base_failpoint point)
+{
+    last_passed = point;
+    return point == BASE_FAILPOINT_SEND ? BASE_E_IO : 0;
+}
+#endif
+
+static void test_failpoints_do_what_the_hook_says_in_the_canary_build_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(FAILPOINT(SEND), 0);
+#ifdef QUORATE_CANARIES
+    base_failpoint_set(fail_at_send);
+    assert_int_equal(FAILPOINT(LOG_WRITE), 0);
+    assert_int_equal(last_passed, BASE_FAILPOINT_LOG_WRITE);
+    assert_int_equal(FAILPOINT(SEND), BASE_E_IO);
+    base_failpoint_set(NULL);
+    assert_int_equal(FAILPOINT(SEND), 0);
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +166,8 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_random_streams_are_independent_and_repeatable),
         cmocka_unit_test(test_error_table),
+        cmocka_unit_test(test_failpoints_have_names_of_their_own),
+        cmocka_unit_test(test_failpoints_do_what_the_hook_says_in_the_canary_build_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,9 @@ start_with() { # NODE FAILPOINTS
     unset QUORATE_FAILPOINTS
 }
 
-check_fails "a failpoint that cannot be understood" "is not NAME" env QUORATE_FAILPOINTS=log.flush=maybe \
+check_fails "a failpoint that cannot be understood" "is not sleep" env QUORATE_FAILPOINTS=log.flush=maybe \
+    "$DIR/bin/quorated" --config "$DIR/q1.yml"
+check_fails "a failpoint that does not exist" "is none of the points" env QUORATE_FAILPOINTS=log.flash=exit \
     "$DIR/bin/quorated" --config "$DIR/q1.yml"
 for node in q1 q2 q3; do quorum_start "$node"; done
 check "three nodes elect a leader" wait_until 10 quorum_has_leader
