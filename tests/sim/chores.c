@@ -4,77 +4,180 @@
 
 #include <stdlib.h>
 
+#include "base/assert.h"
+#include "proto/wire/kv.h"
 #include "tests/sim/nodes.h"
+#include "tests/sim/truth.h"
 
-#define LEASES 16 /* ids 1 to so many: granted again and again */
+#define KEEPERS 4
+#define KEYS 12
 
-struct chores {
+/* A client that has one lease after the other, puts keys under it, and lets it run out or revokes
+ * it; the last one compacts. */
+struct keeper {
     struct world *world;
     struct base_rand rand;
     struct kv_call call;
     struct kv_request request;
     bool is_waiting;
-    char key[8];
+    bool is_keeping; /* has a lease */
+    int64_t lease;
+    int64_t ttl;
+    int64_t sent_us;
+    int64_t leave_us; /* it is not renewed any more from then on */
+    char key[2];
 };
+
+struct chores {
+    struct keeper keepers[KEEPERS + 1];
+    int64_t next_lease;
+};
+
+static bool is_compacting(const struct keeper *k)
+{
+    return k == &k->world->chores->keepers[KEEPERS];
+}
+
+/* --- answers --- */
+
+static int64_t told_ttl(enum kv_kind kind, struct slice response)
+{
+    static _Alignas(16) uint8_t memory[8192];
+    struct base_arena arena = base_arena_over(memory, sizeof(memory));
+    struct kv_response decoded;
+    BASE_ASSERT(kv_wire_decode_response(kind, response, &arena, &decoded) == 0);
+    return kind == KV_KIND_LEASE_GRANT ? decoded.lease_grant.ttl : decoded.keep_alive.ttl;
+}
 
 static void done(struct kv_call *call, enum kv_error error, struct slice response)
 {
-    struct chores *c = call->user;
-    (void)response;
-    c->is_waiting = false;
-    c->world->tally.chores += error == KV_OK;
-    trace(c->world, TRACE_MARK, 30, c->request.kind, error, 0);
-}
-
-static void draw_request(struct chores *c, int leader)
-{
-    int64_t what = draw(&c->rand, 0, 99);
-    int64_t lease = draw(&c->rand, 1, LEASES);
-    c->request = (struct kv_request){0};
-    if (what < 40) {
-        c->request.kind = KV_KIND_LEASE_GRANT;
-        c->request.lease_grant = (struct kv_lease_grant){.ttl = draw(&c->rand, 1, 60), .id = lease};
-    } else if (what < 80) {
-        c->key[0] = '~'; /* no key of the checked clients */
-        c->key[1] = (char)('a' + lease);
-        c->request.kind = KV_KIND_PUT;
-        c->request.put = (struct kv_put){
-            .key = slice_from(c->key, 2), .value = slice_from(c->key, 2), .lease = lease};
-    } else if (what < 88) {
-        c->request.kind = KV_KIND_LEASE_REVOKE;
-        c->request.lease_id.id = lease;
-    } else {
-        c->request.kind = KV_KIND_COMPACT;
-        c->request.compact.revision =
-            node_revision(c->world, (unsigned)leader) - draw(&c->rand, 0, 300);
+    struct keeper *k = call->user;
+    enum kv_kind kind = (enum kv_kind)k->request.kind;
+    k->is_waiting = false;
+    k->world->tally.chores += error == KV_OK;
+    trace(k->world, TRACE_MARK, 30, kind, error, (uint64_t)k->lease);
+    if (kind == KV_KIND_LEASE_REVOKE && (error == KV_OK || error == KV_E_LEASE_NOT_FOUND)) {
+        k->is_keeping = false;
     }
-}
-
-static void chores_tick(void *ctx, uint64_t number, struct slice bytes)
-{
-    struct world *w = ctx;
-    struct chores *c = w->chores;
-    int leader = nodes_leader(w);
-    (void)number;
-    (void)bytes;
-    world_at(w, w->now_us + draw(&c->rand, 100 * MS, 900 * MS), NULL, chores_tick, w);
-    if (c->is_waiting || leader < 0 || node_process(w, (unsigned)leader)->stopped != 0) {
+    if (error != KV_OK || (kind != KV_KIND_LEASE_GRANT && kind != KV_KIND_LEASE_KEEP_ALIVE)) {
         return;
     }
-    draw_request(c, leader);
-    c->call = (struct kv_call){.request = &c->request, .user = c, .done = done};
-    c->is_waiting = true;
-    if (node_ask(w, (unsigned)leader, &c->call) != KV_OK) {
-        c->is_waiting = false;
+    int64_t ttl = told_ttl(kind, response);
+    truth_lease_told(k->world, k->lease, k->sent_us, ttl);
+    k->is_keeping = ttl > 0;
+    k->ttl = ttl;
+}
+
+/* --- what is asked for --- */
+
+static void draw_grant(struct keeper *k)
+{
+    k->lease = ++k->world->chores->next_lease;
+    k->leave_us = k->world->now_us + draw(&k->rand, SECOND, 30 * SECOND);
+    k->request.kind = KV_KIND_LEASE_GRANT;
+    k->request.lease_grant = (struct kv_lease_grant){.ttl = draw(&k->rand, 1, 8), .id = k->lease};
+}
+
+static void draw_put(struct keeper *k)
+{
+    k->key[0] = '~'; /* no key of the checked clients */
+    k->key[1] = (char)('a' + draw(&k->rand, 0, KEYS - 1));
+    k->request.kind = KV_KIND_PUT;
+    k->request.put = (struct kv_put){
+        .key = slice_from(k->key, 2), .value = slice_from(k->key, 2), .lease = k->lease};
+}
+
+/* Where a delete is the last of the kept revisions, what is kept of it matters most. */
+static int64_t draw_compaction(struct keeper *k)
+{
+    const struct chk_changes *changes = truth_changes(k->world);
+    size_t at = changes->count;
+    if (at > 0 && chance(&k->rand, 500000)) {
+        at = (size_t)draw(&k->rand, (int64_t)(at > 150 ? at - 150 : 0), (int64_t)at - 1);
+        while (at > 0 && !changes->items[at].is_delete) {
+            at--;
+        }
+        return changes->items[at].revision;
     }
+    return truth_revision(k->world) - draw(&k->rand, 0, 300);
+}
+
+/* False: nothing to do just now. */
+static bool draw_request(struct keeper *k)
+{
+    int64_t what = draw(&k->rand, 0, 99);
+    k->request = (struct kv_request){0};
+    if (is_compacting(k)) {
+        k->request.kind = KV_KIND_COMPACT;
+        k->request.compact.revision = draw_compaction(k);
+        return true;
+    }
+    if (!k->is_keeping) {
+        draw_grant(k);
+    } else if (what < 40) {
+        draw_put(k);
+    } else if (k->world->now_us > k->leave_us) {
+        k->is_keeping = what < 80; /* else it is left to its end */
+        k->request.kind = KV_KIND_LEASE_REVOKE;
+        k->request.lease_id.id = k->lease;
+        return what >= 70 && k->is_keeping;
+    } else {
+        k->request.kind = KV_KIND_LEASE_KEEP_ALIVE;
+        k->request.lease_id.id = k->lease;
+    }
+    return true;
+}
+
+static void ask(struct keeper *k, unsigned node)
+{
+    struct world *w = k->world;
+    bool is_revoke = k->request.kind == KV_KIND_LEASE_REVOKE;
+    k->call = (struct kv_call){.request = &k->request, .user = k, .done = done};
+    k->sent_us = w->now_us;
+    k->is_waiting = true;
+    if (node_ask(w, node, &k->call) != KV_OK) {
+        k->is_waiting = false;
+    } else if (is_revoke) {
+        truth_lease_asked(w, k->lease, true);
+    }
+}
+
+/* Any node, often the leader. */
+static int draw_node(struct keeper *k)
+{
+    struct world *w = k->world;
+    int leader = nodes_leader(w);
+    unsigned node = (unsigned)draw(&k->rand, 0, w->setup.slots - 1);
+    bool is_leader = chance(&k->rand, 500000) || is_compacting(k);
+    node = is_leader && leader >= 0 ? (unsigned)leader : node;
+    bool is_there = node_raft(w, node) != NULL && node_process(w, node)->stopped == 0;
+    return is_there ? (int)node : -1;
+}
+
+static void keeper_tick(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct keeper *k = ctx;
+    struct world *w = k->world;
+    (void)number;
+    (void)bytes;
+    int64_t slow = is_compacting(k) ? 4 : 1;
+    world_at(w, w->now_us + slow * draw(&k->rand, 100 * MS, 900 * MS), NULL, keeper_tick, k);
+    int node = draw_node(k);
+    if (k->is_waiting || node < 0 || !draw_request(k)) {
+        return;
+    }
+    ask(k, (unsigned)node);
 }
 
 void chores_open(struct world *w)
 {
     struct chores *c = w->chores = must_alloc(1, sizeof(*c));
-    c->world = w;
-    c->rand = world_stream(w, STREAM_CHORES, 0);
-    world_at(w, w->now_us + 2 * SECOND, NULL, chores_tick, w);
+    for (unsigned i = 0; i <= KEEPERS; i++) {
+        struct keeper *k = &c->keepers[i];
+        k->world = w;
+        k->rand = world_stream(w, STREAM_CHORES, i);
+        world_at(w, w->now_us + 2 * SECOND, NULL, keeper_tick, k);
+    }
 }
 
 void chores_close(struct world *w)

@@ -92,6 +92,7 @@ static void check_end(struct world *w)
         world_fail(w, INVARIANT_LIVENESS, "no key-value operation succeeded in the last 5 s");
     }
     kv_load_check(w);
+    truth_leases_end(w);
     if (w->setup.has_databases) {
         truth_db_end(w);
     }

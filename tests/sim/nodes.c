@@ -108,8 +108,13 @@ static int machine_apply(void *ctx, struct store_txn *txn, const struct raft_app
                          struct buf *result)
 {
     struct node *n = ctx;
+    truth_leads(n->world, n->index);
     truth_apply(n->world, n->index, entry);
-    return n->inner.apply(n->inner.ctx, txn, entry, result);
+    int rc = n->inner.apply(n->inner.ctx, txn, entry, result);
+    if (rc == 0) {
+        truth_kv_applied(n->world, n->index, txn, entry);
+    }
+    return rc;
 }
 
 static void machine_applied(void *ctx, uint64_t index, uint64_t term, uint64_t cookie,
@@ -411,6 +416,7 @@ static bool order_send(void *ctx, uint64_t link, struct slice payload)
 static bool port_send(void *ctx, uint64_t link, struct slice payload)
 {
     struct node *n = ctx;
+    truth_leads(n->world, n->index);
     if (truth_raft_frame(n->world, n->index, payload) && n->world->setup.is_vote_crash &&
         chance(&n->rand, 200000)) {
         /* Power is lost just after a vote has left: what was promised must be on disk. */

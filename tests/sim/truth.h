@@ -8,6 +8,7 @@
 #ifndef QUORATE_TESTS_SIM_TRUTH_H
 #define QUORATE_TESTS_SIM_TRUTH_H
 
+#include "jepsen/check/watch.h"
 #include "kv/service.h"
 #include "raft/node.h"
 #include "tests/sim/members.h"
@@ -35,6 +36,15 @@
 #define INVARIANT_TIMELINE "reserved-timeline"
 #define INVARIANT_NO_CRASH "no-assertion"
 #define INVARIANT_ENOUGH "enough-happened"
+#define INVARIANT_OWN_TERM "leader-counts-its-own-term"
+#define INVARIANT_PRE_VOTE "vote-after-pre-vote"
+#define INVARIANT_REVISIONS "revisions-in-steps-of-one"
+#define INVARIANT_APPLIED_ONCE "applied-once"
+#define INVARIANT_LEASE_EARLY "lease-not-early"
+#define INVARIANT_LEASE_KEYS "lease-and-keys-together"
+#define INVARIANT_LEASE_RENEWAL "lease-renewal-holds"
+#define INVARIANT_LEASE_END "lease-ends"
+#define INVARIANT_WATCH "watch-hears-everything"
 
 void truth_open(struct world *w);
 void truth_close(struct world *w);
@@ -52,7 +62,23 @@ void truth_members(struct world *w, unsigned node);
 void truth_restored(struct world *w, unsigned node, uint64_t applied_index);
 void truth_wiped(struct world *w, unsigned node, uint64_t id);
 
-/* Record and lease */
+/* What is on its way out of a leader: how far it may have committed (R8). */
+void truth_leads(struct world *w, unsigned node);
+
+/* The store: after an entry, with its effect in `txn`; an image was installed. */
+void truth_kv_applied(struct world *w, unsigned node, struct store_txn *txn,
+                      const struct raft_applied *entry);
+void truth_kv_image(struct world *w, unsigned node, struct store_txn *txn, uint64_t index);
+/* Every change so far, and the newest revision. */
+const struct chk_changes *truth_changes(const struct world *w);
+int64_t truth_revision(const struct world *w);
+/* Leases of the simulator's clients, whose ids are used once: a revoke is on its way; a grant or a
+ * renewal sent at `sent_us` was answered (ttl 0: gone); the end of the run. */
+void truth_lease_asked(struct world *w, int64_t id, bool is_revoke);
+void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl);
+void truth_leases_end(struct world *w);
+
+/* Record and lease of the databases */
 void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swapped);
 void truth_report(struct world *w, const struct member *m, struct slice payload);
 void truth_guard(struct world *w, const struct member *m);

@@ -33,6 +33,11 @@ struct truth_epoch {
 #define TRUTH_STATE_EVERY 256 /* entries between two looks at the whole state */
 
 struct truth {
+    struct truth_kv *kv;
+    uint64_t pre_votes[TRUTH_IDS_MAX + 1][TRUTH_IDS_MAX + 1]; /* by candidate, voter: the term that
+                                                                 was granted last */
+    uint64_t commit_term[NODES_MAX]; /* in which it leads; 0: it does not */
+    uint64_t commit_seen[NODES_MAX];
     uint64_t ids[TRUTH_IDS_MAX];
     size_t ids_count;
     bool is_lost[TRUTH_IDS_MAX + 1];          /* by number: its disks were taken away */
@@ -70,5 +75,7 @@ struct raft_applied;
 void truth_committed(struct world *w, unsigned node, const struct raft_applied *entry);
 bool truth_is_lost(struct world *w, uint64_t id);
 void truth_image(struct world *w, unsigned node, uint64_t index);
+void truth_kv_open(struct world *w); /* truth_kv.c */
+void truth_kv_close(struct world *w);
 
 #endif

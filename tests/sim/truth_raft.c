@@ -10,6 +10,7 @@
 #include "proto/port_net.h"
 #include "proto/wire/raft.h"
 #include "raft/core/core.h"
+#include "raft/core/members.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
@@ -19,10 +20,12 @@ void truth_open(struct world *w)
     struct truth *t = w->truth = must_alloc(1, sizeof(*t));
     t->arena = (struct wire_arena){0};
     wire_arena_init(&t->arena, t->arena_bytes, sizeof(t->arena_bytes));
+    truth_kv_open(w);
 }
 
 void truth_close(struct world *w)
 {
+    truth_kv_close(w);
     free(w->truth->leaders);
     free(w->truth->votes);
     free(w->truth->entries);
@@ -40,6 +43,7 @@ void truth_role(struct world *w, unsigned node, const struct raft_node_status *s
     struct truth *t = w->truth;
     trace(w, TRACE_ROLE, node, status->role, status->term, status->commit_index);
     truth_members(w, node);
+    truth_leads(w, node);
     if (status->role != RAFT_LEADER) {
         return;
     }
@@ -55,6 +59,35 @@ void truth_role(struct world *w, unsigned node, const struct raft_node_status *s
         world_fail(w, INVARIANT_ONE_LEADER, "nodes %u and %u both lead term %lu", *leader - 1u,
                    node, (unsigned long)status->term);
     }
+}
+
+/* --- R8 --- */
+
+void truth_leads(struct world *w, unsigned node)
+{
+    struct truth *t = w->truth;
+    const struct raft_node *raft = node_raft(w, node);
+    if (raft == NULL) {
+        t->commit_term[node] = 0;
+        return;
+    }
+    struct raft_node_status status;
+    const struct raft_core *core = raft_node_core(raft);
+    raft_node_status(raft, &status);
+    uint64_t commit = raft_core_commit(core);
+    if (status.role != RAFT_LEADER || t->commit_term[node] != status.term) {
+        t->commit_term[node] = status.role == RAFT_LEADER ? status.term : 0;
+        t->commit_seen[node] = commit;
+        return;
+    }
+    if (commit > t->commit_seen[node] && commit >= raft_core_first_index(core) &&
+        raft_core_log_term(core, commit) != status.term) {
+        world_fail(w, INVARIANT_OWN_TERM,
+                   "leader %u of term %lu commits %lu, which is of term %lu, by counting", node,
+                   (unsigned long)status.term, (unsigned long)commit,
+                   (unsigned long)raft_core_log_term(core, commit));
+    }
+    t->commit_seen[node] = commit;
 }
 
 /* --- R2 --- */
@@ -90,6 +123,27 @@ static void vote_given(struct world *w, uint64_t voter_id, uint64_t term, uint64
     }
 }
 
+/* R14: who asks for votes was told before that a majority would give them. */
+static void check_pre_votes(struct world *w, const struct msg_raft *m)
+{
+    unsigned node = node_of(w, m->from);
+    uint8_t candidate = number_of(w, m->from);
+    size_t granted = 0;
+    if (m->is_transfer || node == NODES_MAX || node_raft(w, node) == NULL) {
+        return;
+    }
+    for (size_t voter = 1; voter <= w->truth->ids_count; voter++) {
+        granted += w->truth->pre_votes[candidate][voter] == m->term;
+    }
+    size_t needed = raft_members_voters(raft_node_configuration(node_raft(w, node))) / 2;
+    if (granted < needed) {
+        world_fail(w, INVARIANT_PRE_VOTE,
+                   "node %lx asks for votes in term %lu, and %zu of %zu have said before that they "
+                   "would give theirs",
+                   (unsigned long)m->from, (unsigned long)m->term, granted, needed);
+    }
+}
+
 bool truth_raft_frame(struct world *w, unsigned from, struct slice payload)
 {
     struct msg_raft msg;
@@ -101,7 +155,11 @@ bool truth_raft_frame(struct world *w, unsigned from, struct slice payload)
     if (msg.type == MSG_RAFT_VOTE_REPLY && !msg.is_rejected) {
         vote_given(w, msg.from, msg.term, msg.to);
     }
+    if (msg.type == MSG_RAFT_PREVOTE_REPLY && !msg.is_rejected) {
+        w->truth->pre_votes[number_of(w, msg.to)][number_of(w, msg.from)] = msg.proposed_term;
+    }
     if (msg.type == MSG_RAFT_VOTE) { /* asking others, a candidate has voted for itself */
+        check_pre_votes(w, &msg);
         vote_given(w, msg.from, msg.term, msg.from);
     }
     return msg.type == MSG_RAFT_VOTE_REPLY && !msg.is_rejected;
@@ -179,6 +237,7 @@ void truth_restored(struct world *w, unsigned node, uint64_t applied_index)
 {
     truth_started(w, node, applied_index);
     truth_image(w, node, applied_index);
+    truth_kv_image(w, node, disk_txn(node_state(w, node)), applied_index);
 }
 
 void truth_wiped(struct world *w, unsigned node, uint64_t id)

@@ -48,6 +48,7 @@ enum stream {
     STREAM_ARBITER,
     STREAM_OPERATOR,
     STREAM_CHORES,
+    STREAM_WATCH,
 };
 
 /* One line per kind of trace record: name, and what its four numbers are. */
@@ -84,6 +85,8 @@ enum stream {
     X(ACK, "ack", "member", "epoch", "value", "count") \
     X(SQL_CALL, "sql call", "client", "member", "value", "-") \
     X(SQL_END, "sql end", "client", "member", "value", "outcome") \
+    X(LEASE, "lease", "id", "what", "value", "-") \
+    X(WATCH, "watch", "client", "what", "id", "value") \
     X(MARK, "mark", "what", "a", "b", "c")
 
 enum trace_kind {
@@ -137,7 +140,9 @@ struct tally {
     uint64_t images;  /* installed */
     uint64_t changes; /* of the quorum's members, committed */
     uint64_t transfers;
-    uint64_t chores; /* leases, and compactions of history */
+    uint64_t chores;             /* leases, and compactions of history */
+    uint64_t renewals, expiries; /* of leases: answered; not asked for by a client */
+    uint64_t watches, watch_events, watch_resumes, watch_compacted;
     uint64_t simulated_us;
 };
 
@@ -192,6 +197,7 @@ struct world {
     struct truth *truth;
     struct oper *oper;
     struct chores *chores;
+    struct watchers *watchers;
     jmp_buf failed;
     const char *failure_name;
     char failure_text[512];
