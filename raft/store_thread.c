@@ -33,6 +33,7 @@ struct store_thread {
     struct job_list outgoing; /* the first outgoing_ok of them succeeded */
     size_t outgoing_ok;
     bool is_stopping;
+    bool is_asleep; /* and nobody has woken it yet */
     bool is_notified;
     bool is_stopped; /* the thread is gone */
     int failed;
@@ -55,6 +56,14 @@ static struct job_list list_take(struct job_list *list)
 
 /* --- completions --- */
 
+/* With the lock: the loop thread is to be told. False: it has been, and has not looked yet. */
+static bool take_notice(struct store_thread *t)
+{
+    bool is_first = !t->is_notified;
+    t->is_notified = true;
+    return is_first;
+}
+
 /* Hands completions to the loop thread; `status` is the same for all of them. */
 static void publish(struct store_thread *t, struct job_list *jobs, int status)
 {
@@ -73,15 +82,17 @@ static void publish(struct store_thread *t, struct job_list *jobs, int status)
     for (struct store_job *job = job_list_pop(jobs); job != NULL; job = job_list_pop(jobs)) {
         job_list_push(&t->outgoing, job);
     }
+    bool notify = take_notice(t);
     (void)pthread_mutex_unlock(&t->lock);
-    store_thread_notify(t);
+    if (notify) {
+        t->options.notify(t->options.ctx);
+    }
 }
 
 void store_thread_notify(struct store_thread *t)
 {
     (void)pthread_mutex_lock(&t->lock);
-    bool notify = !t->is_notified;
-    t->is_notified = true;
+    bool notify = take_notice(t);
     (void)pthread_mutex_unlock(&t->lock);
     if (notify) {
         t->options.notify(t->options.ctx);
@@ -236,14 +247,17 @@ static void run_all(struct store_thread *t, struct job_list *jobs)
 /* Sleeps until there is work, or until the open batch has to be committed. Call with the lock. */
 static void sleep_for_work(struct store_thread *t)
 {
+    t->is_asleep = true;
     if (t->dirty_since_us == 0 || t->broken != 0) {
         (void)pthread_cond_wait(&t->wake, &t->lock);
+        t->is_asleep = false;
         return;
     }
     int64_t at = t->dirty_since_us + (int64_t)t->options.lazy_ms * 1000;
     struct timespec until = {.tv_sec = (time_t)(at / 1000000),
                              .tv_nsec = (long)(at % 1000000) * 1000};
     (void)pthread_cond_timedwait(&t->wake, &t->lock, &until);
+    t->is_asleep = false;
 }
 
 /* Between batches: what nobody waits for. True: call again rather than sleep. */
@@ -305,15 +319,20 @@ static void *thread_main(void *arg)
 void store_thread_submit(void *thread, struct store_job *job)
 {
     struct store_thread *t = thread;
+    bool wake = false;
     (void)pthread_mutex_lock(&t->lock);
     if (t->is_stopped) {
         t->failed = t->failed != 0 ? t->failed : BASE_E_CANCELED;
         job_list_push(&t->outgoing, job);
     } else {
+        wake = t->is_asleep;
+        t->is_asleep = false;
         job_list_push(&t->incoming, job);
-        (void)pthread_cond_signal(&t->wake);
     }
     (void)pthread_mutex_unlock(&t->lock);
+    if (wake) { /* without the lock: else the thread that wakes up has to wait for it at once */
+        (void)pthread_cond_signal(&t->wake);
+    }
 }
 
 size_t store_thread_complete(struct store_thread *t, int *ret_failed)
