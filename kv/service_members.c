@@ -474,8 +474,8 @@ static void expire(struct kv_service *service)
 void service_members_tick(struct kv_service *service)
 {
     expire(service);
-    if (service->members.waiting.head != NULL && !is_leader(service)) {
-        service_members_fail(service, KV_E_NOT_LEADER);
+    if (!is_leader(service)) { /* of the one under way the node tells: it may have been done */
+        list_fail(service, &service->members.waiting, KV_E_NOT_LEADER);
         return;
     }
     pump(service);

@@ -362,6 +362,23 @@ static void only_leaders(void **state)
     assert_int_equal(waiting.error, KV_E_NOT_LEADER);
 }
 
+/* NOT_LEADER means that nothing was done, and has the asking node ask the next leader. Of a change
+ * that was proposed already nobody knows that. */
+static void a_change_under_way_is_not_asked_again(void **state)
+{
+    static struct ask first, second;
+    (void)state;
+    group(5);
+    submit(&first, of_member(KV_KIND_MEMBER_REMOVE, 5));
+    submit(&second, of_member(KV_KIND_MEMBER_REMOVE, 4));
+    paper.role = RAFT_FOLLOWER;
+    service_members_tick(&service); /* the change of role is told first */
+    assert_int_equal(second.error, KV_E_NOT_LEADER);
+    assert_false(first.is_done);
+    service_members_changed(&service, paper.cookie, BASE_E_CANCELED);
+    assert_int_equal(first.error, KV_E_LEADER_CHANGED);
+}
+
 /* --- waiting --- */
 
 static void one_change_after_the_other(void **state)
@@ -442,6 +459,7 @@ int main(void)
         cmocka_unit_test(an_address_changes),
         cmocka_unit_test(leadership_moves),
         cmocka_unit_test(only_leaders),
+        cmocka_unit_test(a_change_under_way_is_not_asked_again),
         cmocka_unit_test(one_change_after_the_other),
         cmocka_unit_test(what_comes_too_early_is_tried_again_in_order),
         cmocka_unit_test(deadlines),
