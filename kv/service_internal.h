@@ -90,6 +90,7 @@ struct compact_job {
     struct kv_service *service;
     bool is_busy;
     uint32_t chained; /* steps since the last tick */
+    struct kv_compact_progress reached; /* the job's, while is_busy */
     struct kv_compact_progress progress;
     struct call_list physical; /* compactions that wait for their rows to be gone */
 };

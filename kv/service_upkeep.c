@@ -93,7 +93,7 @@ void upkeep_derive(struct kv_service *service, bool is_restored)
 static int compact_run(struct store_job *job, struct store_txn *txn)
 {
     struct compact_job *compact = (struct compact_job *)job;
-    return kv_compact_step(txn, COMPACT_ROWS, &compact->progress);
+    return kv_compact_step(txn, COMPACT_ROWS, &compact->reached);
 }
 
 static bool is_compact_over(const struct kv_service *service)
@@ -140,6 +140,7 @@ static void compact_done(struct store_job *job, int status)
     if (status != 0 || service->is_halted) {
         return;
     }
+    compact->progress = compact->reached;
     service->is_size_stale = true;
     physical_end(service);
     compact_pump(service);
