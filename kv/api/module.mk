@@ -8,6 +8,10 @@ TEST_kv_gateway_test := tests/unit/kv_gateway_test.c kv/api/json_read.c kv/api/j
   proto/io/bytes.c tests/support/panic.c
 TLIBS_kv_gateway_test := wire base
 TPKG_kv_gateway_test := libprotobuf-c
+TESTS += kv_api_auth_test
+TEST_kv_api_auth_test := tests/unit/kv_api_auth_test.c kv/api/auth.c kv/api/rpc.c tests/support/panic.c
+TLIBS_kv_api_auth_test := wire cores base
+TPKG_kv_api_auth_test := libprotobuf-c
 TESTS += kv_rpc_test
 TEST_kv_rpc_test := tests/unit/kv_rpc_test.c kv/api/cluster.c kv/api/kv.c kv/api/lease.c kv/api/rpc.c tests/support/panic.c
 TLIBS_kv_rpc_test := wire cores base
