@@ -394,37 +394,30 @@ static void unary(void *ctx, struct rpc_call *call, struct slice message)
     go_on(op);
 }
 
-#define AUTH(name, access_, kind) \
-    { \
-        .path = "/etcdserverpb.Auth/" name, .access = access_, .kv_kind = kind
-#define PLAIN(name, access_, kind, gateway_) \
-    AUTH(name, access_, kind), .gateway = gateway_ \
-    }
-#define WORKED(name, access_, kind, gateway_) \
-    AUTH(name, access_, kind), .gateway = gateway_, .unary = unary, .canceled = canceled \
-    }
+#define AUTH(name, access_, kind, gateway_) \
+    .path = "/etcdserverpb.Auth/" name, .access = access_, .kv_kind = kind, .gateway = gateway_
+#define WORKED .unary = unary, .canceled = canceled /* a password is in play */
 
-/* clang-format off */
 static const struct rpc_method methods[] = {
-    PLAIN("AuthEnable", RPC_ADMIN, KV_KIND_AUTH_ENABLE, "/v3/auth/enable"),
-    PLAIN("AuthDisable", RPC_ADMIN, KV_KIND_AUTH_DISABLE, "/v3/auth/disable"),
-    PLAIN("AuthStatus", RPC_READ, KV_KIND_AUTH_STATUS, "/v3/auth/status"),
-    WORKED("Authenticate", RPC_OPEN, KV_KIND_AUTHENTICATE, "/v3/auth/authenticate"),
-    WORKED("UserAdd", RPC_ADMIN, KV_KIND_USER_ADD, "/v3/auth/user/add"),
-    PLAIN("UserGet", RPC_READ, KV_KIND_USER_GET, "/v3/auth/user/get"),
-    PLAIN("UserList", RPC_READ, KV_KIND_USER_LIST, "/v3/auth/user/list"),
-    PLAIN("UserDelete", RPC_ADMIN, KV_KIND_USER_DELETE, "/v3/auth/user/delete"),
-    WORKED("UserChangePassword", RPC_ADMIN, KV_KIND_USER_PASSWORD, "/v3/auth/user/changepw"),
-    PLAIN("UserGrantRole", RPC_ADMIN, KV_KIND_USER_GRANT, "/v3/auth/user/grant"),
-    PLAIN("UserRevokeRole", RPC_ADMIN, KV_KIND_USER_REVOKE, "/v3/auth/user/revoke"),
-    PLAIN("RoleAdd", RPC_ADMIN, KV_KIND_ROLE_ADD, "/v3/auth/role/add"),
-    PLAIN("RoleGet", RPC_READ, KV_KIND_ROLE_GET, "/v3/auth/role/get"),
-    PLAIN("RoleList", RPC_READ, KV_KIND_ROLE_LIST, "/v3/auth/role/list"),
-    PLAIN("RoleDelete", RPC_ADMIN, KV_KIND_ROLE_DELETE, "/v3/auth/role/delete"),
-    PLAIN("RoleGrantPermission", RPC_ADMIN, KV_KIND_ROLE_GRANT, "/v3/auth/role/grant"),
-    PLAIN("RoleRevokePermission", RPC_ADMIN, KV_KIND_ROLE_REVOKE, "/v3/auth/role/revoke"),
+    {AUTH("AuthEnable", RPC_ADMIN, KV_KIND_AUTH_ENABLE, "/v3/auth/enable")},
+    {AUTH("AuthDisable", RPC_ADMIN, KV_KIND_AUTH_DISABLE, "/v3/auth/disable")},
+    {AUTH("AuthStatus", RPC_READ, KV_KIND_AUTH_STATUS, "/v3/auth/status")},
+    {AUTH("Authenticate", RPC_OPEN, KV_KIND_AUTHENTICATE, "/v3/auth/authenticate"), WORKED},
+    {AUTH("UserAdd", RPC_ADMIN, KV_KIND_USER_ADD, "/v3/auth/user/add"), WORKED},
+    {AUTH("UserGet", RPC_READ, KV_KIND_USER_GET, "/v3/auth/user/get")},
+    {AUTH("UserList", RPC_READ, KV_KIND_USER_LIST, "/v3/auth/user/list")},
+    {AUTH("UserDelete", RPC_ADMIN, KV_KIND_USER_DELETE, "/v3/auth/user/delete")},
+    {AUTH("UserChangePassword", RPC_ADMIN, KV_KIND_USER_PASSWORD, "/v3/auth/user/changepw"),
+     WORKED},
+    {AUTH("UserGrantRole", RPC_ADMIN, KV_KIND_USER_GRANT, "/v3/auth/user/grant")},
+    {AUTH("UserRevokeRole", RPC_ADMIN, KV_KIND_USER_REVOKE, "/v3/auth/user/revoke")},
+    {AUTH("RoleAdd", RPC_ADMIN, KV_KIND_ROLE_ADD, "/v3/auth/role/add")},
+    {AUTH("RoleGet", RPC_READ, KV_KIND_ROLE_GET, "/v3/auth/role/get")},
+    {AUTH("RoleList", RPC_READ, KV_KIND_ROLE_LIST, "/v3/auth/role/list")},
+    {AUTH("RoleDelete", RPC_ADMIN, KV_KIND_ROLE_DELETE, "/v3/auth/role/delete")},
+    {AUTH("RoleGrantPermission", RPC_ADMIN, KV_KIND_ROLE_GRANT, "/v3/auth/role/grant")},
+    {AUTH("RoleRevokePermission", RPC_ADMIN, KV_KIND_ROLE_REVOKE, "/v3/auth/role/revoke")},
 };
-/* clang-format on */
 
 /* --- the walker --- */
 

@@ -402,6 +402,43 @@ static void hanging_disk_does_not_hold_answers_back(void **state)
     assert_int_equal(ask.response.range.count, 1);
 }
 
+/* --- the limit of the settings --- */
+
+static enum kv_error put_of_size(struct host *host, size_t len)
+{
+    static uint8_t value[1024];
+    struct ask ask;
+    struct kv_request request = put_of("k", "");
+    request.put.value = slice_from(value, len);
+    return ask_now(host, &ask, request);
+}
+
+static void larger_writes_than_the_settings_allow_are_refused(void **state)
+{
+    struct world *world = *state;
+    (void)wait_leader(world);
+    for (size_t i = 0; i < NODES; i++) {
+        crash(&world->hosts[i]);
+        world->hosts[i].request_bytes_max = 512;
+        boot(&world->hosts[i]);
+    }
+    struct host *leader = wait_leader(world);
+    assert_int_equal(put_of_size(leader, 400), KV_OK);
+    assert_int_equal(put_of_size(leader, 512), KV_E_REQUEST_TOO_LARGE);
+    assert_int_equal(put_of_size(follower_of(world), 400), KV_OK);
+    assert_int_equal(put_of_size(follower_of(world), 512), KV_E_REQUEST_TOO_LARGE);
+    struct host *other = follower_of(world); /* what it passes on under its own limit is taken */
+    crash(other);
+    other->request_bytes_max = 0;
+    boot(other);
+    (void)wait_leader(world);
+    for (int i = 0; i < 500; i++) {
+        step(world);
+    }
+    assert_int_equal(put_of_size(other, 1000), KV_OK);
+    assert_equal_states(world);
+}
+
 /* --- frames from outside --- */
 
 static void damaged_frames_do_no_harm(void **state)
@@ -522,6 +559,7 @@ int main(void)
         CASE(too_many_calls_are_refused),
         CASE(failed_store_stops_the_node),
         CASE(hanging_disk_does_not_hold_answers_back),
+        CASE(larger_writes_than_the_settings_allow_are_refused),
         CASE(damaged_frames_do_no_harm),
         CASE(crashes_lose_no_acknowledged_put),
     };

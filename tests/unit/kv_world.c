@@ -121,6 +121,7 @@ void boot(struct host *host)
         .member_id = host->id,
         .life = host->life * 100 + host->id,
         .quota_bytes = host->quota_bytes,
+        .request_bytes_max = host->request_bytes_max,
         .version = SLICE_LIT("3.4.23"),
         .clock = {.ctx = host, .now = clock_now, .wall = clock_wall},
         .user = host,

@@ -46,6 +46,7 @@ struct host {
     int64_t compaction_revisions; /* options of the next boot */
     int64_t compaction_period_us;
     uint64_t quota_bytes;
+    uint32_t request_bytes_max;
     uint64_t log_keep_entries;
     bool is_deaf_to_kv; /* frames of the service to it are lost */
     /* told of changes of users and roles; may be NULL */
