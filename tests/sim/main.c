@@ -20,6 +20,7 @@
 #include "tests/sim/operator.h"
 #include "tests/sim/sql_load.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/watchers.h"
 
 struct options {
     uint64_t seed, count;
@@ -93,6 +94,7 @@ static void check_end(struct world *w)
     }
     kv_load_check(w);
     truth_leases_end(w);
+    watchers_check(w);
     if (w->setup.has_databases) {
         truth_db_end(w);
     }
@@ -115,6 +117,7 @@ static void world_open(struct world *w, const struct options *o)
     faults_open(w);
     operator_open(w);
     chores_open(w);
+    watchers_open(w);
     world_at(w, SECOND, NULL, check_logs, w);
 }
 
@@ -127,6 +130,7 @@ static void world_close(struct world *w)
     faults_close(w);
     operator_close(w);
     chores_close(w);
+    watchers_close(w);
     truth_close(w);
     net_close(w);
     world_free_events(w);
@@ -200,6 +204,10 @@ static void print_sums(const struct sums *s)
     printf("quorum: %" PRIu64 " changes of members, %" PRIu64 " images installed, %" PRIu64
            " hand-overs of leadership, %" PRIu64 " chores\n",
            t->changes, t->images, t->transfers, t->chores);
+    printf("leases: %" PRIu64 " renewals, %" PRIu64 " ran out; watches: %" PRIu64 ", %" PRIu64
+           " resumed, %" PRIu64 " ended by compaction, %" PRIu64 " events\n",
+           t->renewals, t->expiries, t->watches, t->watch_resumes, t->watch_compacted,
+           t->watch_events);
     printf("faults that bit:");
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         if (s->bit[i] > 0) {
@@ -218,6 +226,9 @@ static int check_sums(const struct sums *s)
                      t->failovers >= s->seeds && unknown_percent < 2;
     is_enough = is_enough && t->changes >= s->seeds && t->images >= s->seeds / 2 &&
                 t->transfers >= s->seeds / 10 && t->chores >= 20 * s->seeds;
+    is_enough = is_enough && t->renewals >= 50 * s->seeds && t->expiries >= 5 * s->seeds &&
+                t->watch_resumes >= 20 * s->seeds && t->watch_compacted >= s->seeds &&
+                t->watch_events >= 1000 * s->seeds;
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         is_enough = is_enough && s->bit[i] >= s->seeds / 20;
     }

@@ -9,9 +9,11 @@
 #include "base/assert.h"
 #include "base/name.h"
 #include "kv/service.h"
+#include "kv/watch.h"
 #include "proto/wire/kv.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/watchers.h"
 
 #define CALLS_MAX 128
 #define TICK_US (50 * MS)
@@ -41,6 +43,7 @@ struct node {
     struct raft_node *raft;
     struct kv_service *service;
     struct arb_driver *driver;
+    struct kv_watch_hub *hub;
     struct raft_machine inner;
     int64_t wake_at_us;
     uint64_t wake_number;
@@ -75,6 +78,7 @@ static void wake(void *ctx, uint64_t number, struct slice bytes)
     raft_node_tick(n->raft);
     kv_service_tick(n->service, clock_now(&n->clock));
     arb_driver_tick(n->driver);
+    kv_watch_tick(n->hub, clock_now(&n->clock));
     rearm(n);
 }
 
@@ -239,8 +243,10 @@ static void load_records(struct node *n)
 
 static void service_restored(void *user, int64_t revision)
 {
+    struct node *n = user;
     (void)revision;
-    load_records(user);
+    kv_watch_restored(n->hub);
+    load_records(n);
 }
 
 static void machine_started(void *ctx, int status)
@@ -368,6 +374,12 @@ const char *node_url(unsigned node)
     return urls[node];
 }
 
+struct kv_watch_hub *node_hub(struct world *w, unsigned node)
+{
+    struct node *n = get(w, node);
+    return n->is_started ? n->hub : NULL;
+}
+
 int64_t node_revision(struct world *w, unsigned node)
 {
     return kv_service_revision(get(w, node)->service);
@@ -463,6 +475,32 @@ static void noted(void *user, const struct base_name *cluster, const struct arb_
     }
 }
 
+static void service_revised(void *user, int64_t revision)
+{
+    struct node *n = user;
+    kv_watch_revised(n->hub, revision);
+}
+
+static void watch_header(void *ctx, struct kv_header *ret)
+{
+    const struct node *n = ctx;
+    kv_service_header(n->service, ret);
+}
+
+static void open_hub(struct node *n)
+{
+    struct kv_watch_options options = {
+        .store = disk_port(n->state),
+        .ctx = n,
+        .header = watch_header,
+        .progress_us = 2 * SECOND,
+        .seed = n->world->seed,
+    };
+    if (kv_watch_open(&options, &n->hub) != 0) {
+        world_fail(n->world, INVARIANT_NO_CRASH, "the watches of node %u do not open", n->index);
+    }
+}
+
 static void open_driver(struct node *n)
 {
     struct arb_driver_options options = {
@@ -494,6 +532,7 @@ static void open_service(struct node *n)
         .restore_known = restore_known,
         .role_changed = service_role_changed,
         .restored = service_restored,
+        .revised = service_revised,
     };
     if (kv_service_open(&options, &n->service) != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "the service of node %u does not open", n->index);
@@ -549,6 +588,7 @@ void node_start(struct world *w, unsigned node)
     n->wake_at_us = INT64_MAX;
     memset(n->calls, 0, sizeof(n->calls));
     open_service(n);
+    open_hub(n);
     open_driver(n);
     open_raft(n);
     kv_service_set_node(n->service, n->raft);
@@ -562,6 +602,9 @@ static void drop(struct node *n)
 {
     disk_crash(n->log);
     disk_crash(n->state);
+    watchers_node_down(n->world, n->index);
+    kv_watch_close(n->hub);
+    n->hub = NULL;
     kv_service_close(n->service);
     n->service = NULL;
     n->driver = arb_driver_close(n->driver);

@@ -37,6 +37,8 @@ unsigned node_of(struct world *w, uint64_t id);
 void node_replace(struct world *w, unsigned node, uint64_t id);
 /* Peer URL of a place, as a text that stays. */
 const char *node_url(unsigned node);
+struct kv_watch_hub;
+struct kv_watch_hub *node_hub(struct world *w, unsigned node); /* NULL when down */
 int64_t node_revision(struct world *w, unsigned node);
 /* A request of an operator to the node in that place; KV_OK: done will be called. */
 enum kv_error node_ask(struct world *w, unsigned node, struct kv_call *call);
