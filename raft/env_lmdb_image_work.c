@@ -67,6 +67,7 @@ static int side_begin(struct side *side, MDB_env *env, const MDB_dbi *tables, un
 {
     *side = (struct side){.env = {.txn = {.ops = &env_lmdb_ops}, .env = env, .directory_fd = -1}};
     memcpy(side->env.tables, tables, sizeof(side->env.tables));
+    env_lmdb_map_find(env, ENV_LMDB_RESIDENT_DEFAULT, &side->env.map);
     return env_lmdb_code(mdb_txn_begin(env, NULL, flags, &side->env.open));
 }
 
@@ -76,29 +77,6 @@ static void side_end(struct side *side)
         mdb_txn_abort(side->env.open);
         side->env.open = NULL;
     }
-}
-
-/* What an image of these tables is an image of. */
-static int load_info(struct store_txn *txn, struct snapshot_info *ret)
-{
-    struct snapshot_info info = {0};
-    struct log_store_state state = {0};
-    uint64_t node = 0;
-    int rc = log_store_load_ids(txn, &info.cluster_id, &node);
-    rc = rc == BASE_E_NOTFOUND ? 0 : rc;
-    if (rc == 0) {
-        rc = log_store_load_state(txn, &state);
-    }
-    if (rc == 0) {
-        rc = log_store_load_members(txn, &info.configuration);
-        rc = rc == BASE_E_NOTFOUND ? 0 : rc;
-    }
-    info.index = state.applied_index;
-    info.term = state.applied_term;
-    if (rc == 0) {
-        *ret = info;
-    }
-    return rc;
 }
 
 /* --- export --- */
@@ -190,7 +168,7 @@ static int export_into(struct image_work *work, int file, uint8_t *memory,
     (void)clock_gettime(CLOCK_MONOTONIC, &export.start);
     int rc = side_begin(&side, work->env->env, work->env->tables, MDB_RDONLY);
     if (rc == 0) {
-        rc = load_info(&side.env.txn, &info);
+        rc = log_store_load_info(&side.env.txn, &info);
     }
     if (rc == 0) {
         rc = export_all(&export, &side.env.txn, &info);
@@ -394,7 +372,7 @@ static int build_finish(struct build *build, struct snapshot_info *ret)
         rc = store_put(&env->txn, STORE_META, SLICE_LIT("raft.ids"), build->own_ids);
     }
     if (rc == 0) {
-        rc = load_info(&env->txn, &info);
+        rc = log_store_load_info(&env->txn, &info);
     }
     if (rc == 0 && (info.index != build->index || info.term != build->term)) {
         rc = BASE_E_CORRUPT;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A queue of store jobs, linked through the field that raft/port_store.h leaves to the port. First
- * in, first out; owns nothing. Used by both stores (env_lmdb.c, store_mem.c); not locked, its user
- * is. */
+ * in, first out; owns nothing. Used by store_thread.c and store_mem.c; not locked, its user is. */
 #ifndef QUORATE_RAFT_JOB_LIST_H
 #define QUORATE_RAFT_JOB_LIST_H
 

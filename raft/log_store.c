@@ -274,3 +274,25 @@ int log_store_walk(struct store_txn *txn, log_store_entry_fn *visit, void *ctx)
     struct walk walk = {.visit = visit, .ctx = ctx};
     return store_scan(txn, STORE_LOG, SLICE_EMPTY, walk_row, &walk);
 }
+
+int log_store_load_info(struct store_txn *txn, struct snapshot_info *ret)
+{
+    struct snapshot_info info = {0};
+    struct log_store_state state = {0};
+    uint64_t node = 0;
+    int rc = log_store_load_ids(txn, &info.cluster_id, &node);
+    rc = rc == BASE_E_NOTFOUND ? 0 : rc;
+    if (rc == 0) {
+        rc = log_store_load_state(txn, &state);
+    }
+    if (rc == 0) {
+        rc = log_store_load_members(txn, &info.configuration);
+        rc = rc == BASE_E_NOTFOUND ? 0 : rc;
+    }
+    info.index = state.applied_index;
+    info.term = state.applied_term;
+    if (rc == 0) {
+        *ret = info;
+    }
+    return rc;
+}

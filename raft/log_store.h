@@ -14,6 +14,7 @@
 
 #include "proto/msg/raft.h"
 #include "raft/core/types.h"
+#include "raft/port_snapshot.h"
 #include "raft/port_store.h"
 
 #define LOG_STORE_FORMAT 1u
@@ -63,6 +64,11 @@ MUST_CHECK int log_store_load_ids(struct store_txn *txn, uint64_t *ret_cluster, 
 /* Writes the ids into a new store, or compares. BASE_E_CONFLICT: another cluster's or node's;
  * BASE_E_UNSUPPORTED: another format. */
 MUST_CHECK int log_store_check_ids(struct store_txn *txn, uint64_t cluster, uint64_t node);
+
+/* What an image of the state store as it stands is an image of: cluster, applied index and term,
+ * configuration; 0 and empty in a store that lacks them. `bytes` is not known here. BASE_E_CORRUPT,
+ * BASE_E_UNSUPPORTED. */
+MUST_CHECK int log_store_load_info(struct store_txn *txn, struct snapshot_info *ret);
 
 /* Called for each entry in order. Nonzero ends the walk with it. */
 typedef int log_store_entry_fn(void *ctx, uint64_t index, const struct msg_raft_entry *entry);

@@ -9,8 +9,8 @@
  *
  * One image is made and one received at a time; the implementation refuses a second (BASE_E_BUSY).
  * All functions are for the loop thread; `done` comes later in the loop thread, never from inside
- * the call. The caller owns the job struct until done. Implementations: raft/env_lmdb.c (a worker
- * thread and temporary files), raft/store_mem.c (memory).
+ * the call. The caller owns the job struct until done. Implementations: raft/env_lmdb_image.c (a
+ * worker thread and temporary files), raft/store_mem_image.c (memory).
  */
 #ifndef QUORATE_RAFT_PORT_SNAPSHOT_H
 #define QUORATE_RAFT_PORT_SNAPSHOT_H

@@ -92,28 +92,6 @@ static bool has_block(struct store_mem_images *images)
     return images->block != NULL;
 }
 
-static int load_info(struct store_txn *txn, struct snapshot_info *ret)
-{
-    struct snapshot_info info = {0};
-    struct log_store_state state = {0};
-    uint64_t node = 0;
-    int rc = log_store_load_ids(txn, &info.cluster_id, &node);
-    rc = rc == BASE_E_NOTFOUND ? 0 : rc;
-    if (rc == 0) {
-        rc = log_store_load_state(txn, &state);
-    }
-    if (rc == 0) {
-        rc = log_store_load_members(txn, &info.configuration);
-        rc = rc == BASE_E_NOTFOUND ? 0 : rc;
-    }
-    info.index = state.applied_index;
-    info.term = state.applied_term;
-    if (rc == 0) {
-        *ret = info;
-    }
-    return rc;
-}
-
 /* --- export --- */
 
 struct export
@@ -154,7 +132,7 @@ static int do_export(struct store_mem_images *images, struct snapshot_job *job)
     store_mem_commit(images->mem);
     int rc = has_block(images) ? store_mem_failed(images->mem) : BASE_E_NOMEM;
     if (rc == 0) {
-        rc = load_info(txn, &job->info);
+        rc = log_store_load_info(txn, &job->info);
     }
     if (rc != 0) {
         return rc;
@@ -259,7 +237,7 @@ static int do_swap(struct store_mem_images *images, struct snapshot_job *job)
         rc = read_image(&import);
     }
     if (rc == 0) {
-        rc = load_info(txn, &job->info);
+        rc = log_store_load_info(txn, &job->info);
     }
     if (rc == 0 && (job->info.index != import.head.index || job->info.term != import.head.term)) {
         rc = BASE_E_CORRUPT;
