@@ -150,7 +150,7 @@ static bool has_primary(const struct arb_cluster *c, struct base_mono now)
 
 static const char *cluster_state(const struct arb_cluster *c, struct base_mono now)
 {
-    if (arb_is_unconfirmed(c)) {
+    if (arb_is_unconfirmed(c) || arb_is_unknown(c)) {
         return "unconfirmed";
     }
     if (c->record.epoch == 0 || c->record.state == MSG_RECORD_BOOTSTRAP) {
@@ -244,5 +244,5 @@ void arb_show_fill(struct arb_show *show, const struct arb_cluster *c, struct ba
     m->n_members = c->views_count;
     m->members = show->member_list;
     m->waiting_for = show->waiting;
-    m->is_unconfirmed = arb_is_unconfirmed(c);
+    m->is_unconfirmed = arb_is_unconfirmed(c) || arb_is_unknown(c);
 }

@@ -133,6 +133,7 @@ struct arb_cluster {
     struct base_name forced_candidate;
     struct base_mono boot_began;
     bool has_boot_began;
+    bool may_found; /* an operator has confirmed that there is no database of this name yet */
     struct arb_note waiting; /* last reason said, so that it is said once */
     bool is_waiting;
 
@@ -231,6 +232,10 @@ void arb_cluster_check(const struct arb_cluster *cluster);
 /* The quorum was restored from an image, or made anew by force, and nobody has confirmed the record
  * since: nothing is granted, elected or changed for it (section 1). */
 bool arb_is_unconfirmed(const struct arb_cluster *cluster);
+/* There is no record, though there may be, or is, a database: members hold one, or the quorum was
+ * restored from an image that may be older than the cluster. No database is made before an operator
+ * has confirmed. */
+bool arb_is_unknown(const struct arb_cluster *cluster);
 
 /* Index of a member's view, ARB_NOBODY when there is none. */
 uint8_t arb_view_find(const struct arb_cluster *cluster, const struct base_name *member);

@@ -8,6 +8,10 @@
  * operator names. V is empty and r is 0 in it, with which no number of votes suffices, until the
  * holder has proven a synchronous set of its own (section 5). The same serves for a record that a
  * member is ahead of.
+ *
+ * A cluster of which there is no record may have been made after the image was taken. Where members
+ * hold its database, a confirmation makes the record out of what they report; where none does, no
+ * database is made before an operator has said that there is none.
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
@@ -18,6 +22,13 @@ bool arb_is_unconfirmed(const struct arb_cluster *c)
 {
     return c->record.epoch != 0 && c->record.restore_id != c->restore_id &&
            !CANARY(RESTORED_RECORD_TRUSTED);
+}
+
+bool arb_is_unknown(const struct arb_cluster *c)
+{
+    bool is_image_older = c->restore_id != 0 && !c->may_found;
+    return c->record.epoch == 0 && c->views_count > 0 &&
+           (is_image_older || arb_view_with_data(c) != NULL);
 }
 
 bool arb_is_blocked(struct arb_turn *t)
@@ -94,7 +105,7 @@ static bool is_live(const struct arb_turn *t, const struct base_name *member)
 static const struct base_name *silent_member(const struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
-    if (!is_live(t, &c->record.holder)) {
+    if (c->record.epoch != 0 && !is_live(t, &c->record.holder)) {
         return &c->record.holder;
     }
     for (uint8_t i = 0; i < c->record.voters.count; i++) {
@@ -130,7 +141,8 @@ static const struct arb_view *serving_member(const struct arb_turn *t)
 static bool is_waited(const struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
-    bool is_last = highest_epoch(c) == c->record.epoch && !t->event->request->is_forced;
+    bool is_last = c->record.epoch != 0 && highest_epoch(c) == c->record.epoch &&
+                   !t->event->request->is_forced;
     int64_t ttl_us = (int64_t)LEASE_TTL_MAX_MS * BASE_US_PER_MS;
     if (is_last) {
         ttl_us = (int64_t)c->ttl_longest_ms * BASE_US_PER_MS;
@@ -150,6 +162,7 @@ static const struct arb_view *better_member(const struct arb_turn *t, const stru
     for (uint8_t i = 0; i < t->c->views_count; i++) {
         const struct arb_view *other = &t->c->views[i];
         if (other != view && is_usable(t, other) &&
+            other->report.system_id == view->report.system_id &&
             arb_position_compare(&other->report.position, &view->report.position) > 0) {
             return other;
         }
@@ -182,6 +195,9 @@ static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
     struct arb_cluster *c = t->c;
     uint64_t epoch = highest_epoch(c) + 1;
     struct msg_record next = arb_record_next(c, view, t->event->wall);
+    if (c->record.epoch == 0) {
+        arb_take_seed(&view->report, &next);
+    }
     next.epoch = epoch;
     next.system_id = view->report.system_id;
     next.floor = view->report.position;
@@ -192,7 +208,8 @@ static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
     arb_decision_begin(t, ARB_DECIDE_CONFIRMED, &view->member);
     c->decision.epoch = epoch;
     c->decision.is_loss_possible = t->event->request->is_forced;
-    struct arb_note *note = arb_say(t, ARB_NOTE_CONFIRMED);
+    struct arb_note *note =
+        arb_say(t, c->record.epoch == 0 ? ARB_NOTE_ADOPTED : ARB_NOTE_CONFIRMED);
     note->member = c->record.holder;
     note->other = view->member;
     note->a = epoch;
@@ -231,14 +248,52 @@ static const struct arb_view *choose(struct arb_turn *t)
     return &t->c->views[i];
 }
 
+/* Without a record nobody knows which members there are beside those that are heard. */
+static void confirm_unknown(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *data = arb_view_with_data(c);
+    if (data == NULL && !t->event->request->is_forced) {
+        arb_answer(t, BASE_E_STATE,
+                   "the quorum has no record of this cluster, and no member that is heard has a "
+                   "database; if there is none anywhere, --force lets a new one be made");
+    } else if (data == NULL) {
+        c->may_found = true;
+        arb_say(t, ARB_NOTE_FOUNDING);
+        arb_answer(t, 0, "confirmed: a new database is made");
+        arb_decide(t);
+    } else if (highest_epoch(c) == 0) {
+        answer_member(t, &data->member,
+                      "holds a database that was never led by an arbiter; move its data directory "
+                      "away");
+    } else if (!t->event->request->is_forced) {
+        answer_member(t, &data->member,
+                      "holds a database, and the quorum has no record of the cluster; when every "
+                      "member that has one is heard, --force lets the last primary go on");
+    } else {
+        const struct arb_view *view = choose(t);
+        if (view != NULL) {
+            propose_confirmed(t, view);
+        }
+    }
+}
+
+static bool is_anything_to_confirm(const struct arb_cluster *c)
+{
+    return c->record.epoch == 0 ? arb_is_unknown(c)
+                                : arb_is_unconfirmed(c) || arb_view_ahead(c) != NULL;
+}
+
 void arb_confirm(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
     const struct base_name *silent = silent_member(t);
     const struct arb_view *serving = serving_member(t);
-    BASE_ASSERT(c->is_leader && c->is_ready && !c->is_swapping && c->record.epoch != 0);
-    if (!arb_is_unconfirmed(c) && arb_view_ahead(c) == NULL) {
-        arb_answer(t, BASE_E_STATE, "nothing is to be confirmed: the record is in force");
+    BASE_ASSERT(c->is_leader && c->is_ready && !c->is_swapping);
+    if (!is_anything_to_confirm(c)) {
+        arb_answer(t, BASE_E_STATE,
+                   c->record.epoch != 0 ? "nothing is to be confirmed: the record is in force"
+                                        : "nothing is to be confirmed: the database is being made");
     } else if (silent != NULL && !t->event->request->is_forced) {
         answer_member(t, silent,
                       "is not heard and may have seen a higher epoch; start its agent, or leave "
@@ -251,6 +306,8 @@ void arb_confirm(struct arb_turn *t)
         arb_answer(t, BASE_E_BUSY,
                    "leases of the former quorum may still run; they are over a minute after this "
                    "leader's election, try again then");
+    } else if (c->record.epoch == 0) {
+        confirm_unknown(t);
     } else {
         const struct arb_view *view = choose(t);
         if (view != NULL) {

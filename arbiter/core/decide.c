@@ -13,8 +13,7 @@
 
 /* --- the first record --- */
 
-/* Settings of a seed; what lies outside the bounds takes the default. */
-static void take_seed(const struct msg_report *seed, struct msg_record *record)
+void arb_take_seed(const struct msg_report *seed, struct msg_record *record)
 {
     bool is_ttl_good =
         seed->seed_ttl_ms >= LEASE_TTL_MIN_MS && seed->seed_ttl_ms <= LEASE_TTL_MAX_MS;
@@ -72,7 +71,7 @@ static void propose_founder(struct arb_turn *t, uint8_t i, struct msg_record *ne
 
 /* A database without a record: the quorum has lost it, or the member comes from elsewhere. Never
  * overwritten. */
-static const struct arb_view *view_with_data(const struct arb_cluster *c)
+const struct arb_view *arb_view_with_data(const struct arb_cluster *c)
 {
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
@@ -86,12 +85,16 @@ static const struct arb_view *view_with_data(const struct arb_cluster *c)
 static void bootstrap(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
-    const struct arb_view *data = view_with_data(c);
+    const struct arb_view *data = arb_view_with_data(c);
     uint8_t founder = choose_founder(c, t->event->now, true);
     if (data != NULL) {
         arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_BOOTSTRAP_WAITS,
                                               .member = data->member,
                                               .a = data->report.system_id});
+        return;
+    }
+    if (arb_is_unknown(c)) {
+        arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_FOUND_WAITS, .member = c->name});
         return;
     }
     if (founder == ARB_NOBODY) {
@@ -106,7 +109,7 @@ static void bootstrap(struct arb_turn *t)
         return;
     }
     struct msg_record next = {.cluster = c->name, .restore_id = c->restore_id};
-    take_seed(&c->views[founder].report, &next);
+    arb_take_seed(&c->views[founder].report, &next);
     propose_founder(t, founder, &next);
 }
 

@@ -84,6 +84,10 @@ void arb_decision_begin(struct arb_turn *t, enum arb_decision_kind kind,
 /* --- decide.c --- */
 void arb_decide(struct arb_turn *t);
 void arb_attempt_end(struct arb_cluster *c);
+/* Settings of a seed; what lies outside the bounds takes the default. */
+void arb_take_seed(const struct msg_report *seed, struct msg_record *record);
+/* A member with a database, for a cluster without a record; NULL: none. */
+const struct arb_view *arb_view_with_data(const struct arb_cluster *c);
 
 /* --- request.c: operators --- */
 void arb_request(struct arb_turn *t);

@@ -50,7 +50,11 @@ enum arb_refusal {
     X(BLOCKED, "blocked", "nothing is granted: {m} has seen epoch {a}, above the record's {b}") \
     X(BOOTSTRAP, "bootstrap", "{m} makes the database (epoch {a})") \
     X(BOOTSTRAP_WAITS, "bootstrap-waits", \
-      "{m} holds a database (system identifier {a}) without a record") \
+      "{m} holds a database (system identifier {a}) without a record; kv db confirm lets it go " \
+      "on") \
+    X(FOUND_WAITS, "found-waits", \
+      "the quorum was restored and has no record of this cluster: no database is made; " \
+      "run kv db confirm {m}") \
     X(CREATED, "created", "{m} has made the database, system identifier {a}") \
     X(OPENED, "opened", \
       "{m} is open for writes in epoch {a}, {b} ms after the decision was applied") \
@@ -84,6 +88,9 @@ enum arb_refusal {
     X(CONFIRMED, "confirmed", \
       "an operator confirmed: {n} goes on in epoch {a}, with {A}; " \
       "the record had {m} in epoch {b}") \
+    X(ADOPTED, "adopted", \
+      "an operator confirmed: {n} goes on in epoch {a}, with {A}; the quorum had no record") \
+    X(FOUNDING, "founding", "an operator confirmed that there is no database of this cluster yet") \
     X(SWITCHOVER, "switchover", "{m} is asked to hand over to {n}") \
     X(SWITCHOVER_ENDED, "switchover-ended", "the switchover is given up: {n} {w}; {m} goes on") \
     X(SYNC_WIDEN, "sync-widen", "record widened: {a} voters, at least {b} have every commit") \

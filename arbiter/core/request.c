@@ -137,7 +137,7 @@ void arb_request(struct arb_turn *t)
         arb_answer(t, BASE_E_NOTLEADER, "this node does not lead");
     } else if (c->is_swapping) {
         arb_answer(t, BASE_E_BUSY, "another change is on its way, try again");
-    } else if (c->record.epoch == 0) {
+    } else if (c->record.epoch == 0 && t->event->request->kind != ARB_REQUEST_CONFIRM) {
         arb_answer(t, BASE_E_NOTFOUND, "there is no such cluster");
     } else if (t->event->request->kind == ARB_REQUEST_CONFIRM) {
         arb_confirm(t);

@@ -50,6 +50,7 @@ static void leadership_reset(struct arb_cluster *c)
     c->is_swapping = false;
     c->has_wish = false;
     c->has_boot_began = false;
+    c->may_found = false;
     c->decision = (struct arb_decision){.kind = ARB_DECIDE_NONE};
 }
 

@@ -383,8 +383,12 @@ static int print_reports(const struct cli *cli, const Quorate__V1__DatabaseClust
         rc = add_confirm_row(table, cluster->members[i]);
     }
     if (rc == 0) {
-        (void)printf("%s  record: epoch %" PRIu64 ", primary %s\n", cluster->name, cluster->epoch,
-                     cluster->primary);
+        if (cluster->epoch == 0) {
+            (void)printf("%s  no record\n", cluster->name);
+        } else {
+            (void)printf("%s  record: epoch %" PRIu64 ", primary %s\n", cluster->name,
+                         cluster->epoch, cluster->primary);
+        }
         io_table_print(table, stdout, true);
         (void)fflush(stdout);
     }

@@ -108,7 +108,8 @@ static const struct io_command commands[] = {
      "  Shows what the members report, and begins an epoch above every one of theirs.\n"
      "  --primary  who goes on; without it the member that held the highest epoch reported\n"
      "  --force    members that are not heard do not count, and what only they or a more\n"
-     "             advanced member have may be lost",
+     "             advanced member have may be lost; also needed where the quorum has no\n"
+     "             record of the cluster, so that it does not know its members",
      cmd_db_confirm},
     {"db history", "CLUSTER [--limit N]", "databases", "Who was primary, since when and why", NULL,
      cmd_db_history},

@@ -294,6 +294,175 @@ static void test_only_a_confirmation_changes_the_restore_id(void **state)
     assert_false(arb_record_confirms(&old, &next));
 }
 
+/* A cluster that was made after the image was taken: the quorum has no record of it. */
+static void lose_record(uint64_t restore_id)
+{
+    struct base_name name = w.c.name;
+    arb_cluster_init(&w.c, &name);
+    w.c.restore_id = restore_id;
+    memset(w.has_order, 0, sizeof(w.has_order));
+    lead(7);
+}
+
+static struct msg_report empty_member(const char *member)
+{
+    struct msg_report r = {.cluster = w.c.name, .member = name_of(member)};
+    r.instance = 100 + id_of(member);
+    r.session = 1000 + id_of(member);
+    r.number = ++w.number[id_of(member)];
+    r.db_state = MSG_DB_EMPTY;
+    r.is_tree_gone = true;
+    r.has_seed = true;
+    return r;
+}
+
+static void test_no_database_is_made_on_a_restored_quorum(void **state)
+{
+    (void)state;
+    lose_record(IMAGE_RESTORE_ID);
+    for (int i = 0; i < 100; i++) {
+        wait_us(S);
+        send(empty_member("pg3"));
+        tick();
+        assert_false(w.fx.has_swap);
+    }
+    assert_true(arb_is_unknown(&w.c));
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_FOUND_WAITS);
+    ask(NULL, false);
+    assert_refused("--force lets a new one be made");
+    ask(NULL, true);
+    assert_int_equal(w.fx.answer, 0);
+    for (int i = 0; i < 3; i++) {
+        wait_us(S);
+        send(empty_member("pg3"));
+    }
+    assert_true(is_holder("pg3"));
+    assert_int_equal(w.c.record.state, MSG_RECORD_BOOTSTRAP);
+    assert_int_equal(w.c.record.restore_id, IMAGE_RESTORE_ID);
+    assert_false(arb_is_unknown(&w.c));
+}
+
+/* The former quorum's leases may run at members that are not heard: also for an unknown cluster. */
+static void test_an_unknown_cluster_waits_for_leases(void **state)
+{
+    (void)state;
+    lose_record(IMAGE_RESTORE_ID);
+    wait_us(2 * S);
+    send(empty_member("pg3"));
+    ask(NULL, true);
+    assert_refused("may still run");
+}
+
+/* A confirmation of an empty cluster is of one leadership, and ends when a database shows itself.
+ */
+static void test_a_founding_is_forgotten(void **state)
+{
+    (void)state;
+    lose_record(IMAGE_RESTORE_ID);
+    wait_us(61 * S);
+    send(empty_member("pg3"));
+    ask(NULL, true);
+    assert_int_equal(w.fx.answer, 0);
+    send(former_holder("pg2", 5));
+    wait_us(2 * S);
+    send(empty_member("pg3"));
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_BOOTSTRAP_WAITS);
+    lose_record(IMAGE_RESTORE_ID);
+    wait_us(2 * S);
+    send(empty_member("pg3"));
+    wait_us(2 * S);
+    send(empty_member("pg3"));
+    assert_int_equal(w.c.record.epoch, 0);
+}
+
+/* Members that hold the database of a lost record: it is made again out of their reports. */
+static void adopt(uint64_t restore_id)
+{
+    lose_record(restore_id);
+    wait_us(61 * S);
+    all_report();
+    assert_true(arb_is_unknown(&w.c));
+    ask(NULL, false);
+    assert_refused("--force lets the last primary go on");
+    ask(NULL, true);
+    assert_int_equal(w.fx.answer, 0);
+    assert_true(is_holder("pg2"));
+    assert_int_equal(w.c.record.epoch, 6);
+    assert_int_equal(w.c.record.revision, 1);
+    assert_int_equal(w.c.record.system_id, SYSTEM);
+    assert_int_equal(w.c.record.restore_id, restore_id);
+    assert_int_equal(w.c.record.voters.count, 0);
+    assert_int_equal(w.c.record.votes_needed_r, 0);
+    assert_true(w.c.record.timeline > 5);
+    assert_int_equal(w.c.record.ttl_ms, LEASE_TTL_DEFAULT_MS);
+    struct msg_report r = former_holder("pg2", 5);
+    r.epoch_seen = 6;
+    send(r);
+    confirm();
+    assert_true(w.order[2].is_granted);
+}
+
+static void test_a_lost_record_is_made_from_the_reports(void **state)
+{
+    (void)state;
+    adopt(IMAGE_RESTORE_ID);
+}
+
+static void test_also_in_a_quorum_made_from_nothing(void **state)
+{
+    (void)state;
+    adopt(0);
+}
+
+static void test_a_lost_record_needs_its_last_primary(void **state)
+{
+    (void)state;
+    lose_record(IMAGE_RESTORE_ID);
+    wait_us(61 * S);
+    send(standby_of("pg1", 5, 8000));
+    send(standby_of("pg3", 5, 9000));
+    ask(NULL, true);
+    assert_refused("--primary");
+    struct msg_report r = former_holder("pg2", 5);
+    r.epoch_handed_back = 0;
+    r.epoch_held = 5;
+    r.is_tree_gone = false;
+    send(r);
+    ask(NULL, true);
+    assert_refused("pg2 still has a database process");
+}
+
+/* A database that no arbiter has led is nothing to go on with, and is not overwritten. */
+static void test_a_foreign_database_is_not_adopted(void **state)
+{
+    (void)state;
+    lose_record(0);
+    wait_us(61 * S);
+    struct msg_report r = standby_of("pg1", 0, 8000);
+    r.position.lineage = 0;
+    send(r);
+    send(empty_member("pg3"));
+    ask(NULL, true);
+    assert_refused("never led by an arbiter");
+    wait_us(5 * S);
+    send(empty_member("pg3"));
+    assert_int_equal(w.c.record.epoch, 0);
+}
+
+static void test_a_new_cluster_of_a_new_quorum_needs_nobody(void **state)
+{
+    (void)state;
+    lose_record(0);
+    send(empty_member("pg3"));
+    ask(NULL, true);
+    assert_refused("is being made");
+    wait_us(2 * S);
+    send(empty_member("pg3"));
+    assert_true(is_holder("pg3"));
+}
+
 #ifdef QUORATE_CANARIES
 /* Trusting the record of a day-old image: its holder is granted an epoch that is over. */
 static void test_canary_restored_record_trusted(void **state)
@@ -322,6 +491,14 @@ int main(void)
         TEST(test_nothing_to_confirm),
         TEST(test_a_confirmed_record_stays_confirmed),
         TEST(test_only_a_confirmation_changes_the_restore_id),
+        TEST(test_no_database_is_made_on_a_restored_quorum),
+        TEST(test_an_unknown_cluster_waits_for_leases),
+        TEST(test_a_founding_is_forgotten),
+        TEST(test_a_lost_record_is_made_from_the_reports),
+        TEST(test_also_in_a_quorum_made_from_nothing),
+        TEST(test_a_lost_record_needs_its_last_primary),
+        TEST(test_a_foreign_database_is_not_adopted),
+        TEST(test_a_new_cluster_of_a_new_quorum_needs_nobody),
 #ifdef QUORATE_CANARIES
         TEST(test_canary_restored_record_trusted),
 #endif
