@@ -1,7 +1,8 @@
 BINARIES += quorated
 BIN_quorated := arbiter/main_quorated.c arbiter/quorated/clients.c arbiter/quorated/failpoints.c \
   arbiter/quorated/join.c arbiter/quorated/machine.c \
-  arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/node.c arbiter/quorated/pages.c \
+  arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/node.c \
+  arbiter/quorated/node_events.c arbiter/quorated/node_open.c arbiter/quorated/pages.c \
   arbiter/quorated/settings.c arbiter/quorated/stores.c \
   arbiter/api/databases.c arbiter/api/entry.c arbiter/api/show.c
 LIBS_quorated := store glue io wire cores base
