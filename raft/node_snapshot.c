@@ -355,8 +355,7 @@ static void piece_written(struct snapshot_job *job, int status)
     struct snapshot_receiver *in = &node->snapshot.in;
     piece->is_busy = false;
     status = status != 0 ? status : FAILPOINT(SNAPSHOT_WRITTEN);
-    if (!in->is_known || in->is_installing || in->transfer != piece->transfer ||
-        !node_is_running(node)) {
+    if (!in->is_known || in->is_installing || in->life != piece->life || !node_is_running(node)) {
         return;
     }
     if (status != 0) {
@@ -404,6 +403,7 @@ static bool open_transfer(struct raft_node *node, const struct msg_raft *message
     in->is_beginning = true;
     in->is_known = true;
     in->is_end_taken = false;
+    in->life++;
     in->from = message->from;
     in->transfer = message->round;
     in->index = message->index;
@@ -422,7 +422,7 @@ static void take_piece(struct raft_node *node, const struct msg_raft *message)
     }
     *piece = (struct snapshot_piece){.node = node,
                                      .is_last = message->is_last,
-                                     .transfer = in->transfer,
+                                     .life = in->life,
                                      .end = message->offset + message->data.len};
     piece->job.user = piece;
     piece->job.done = piece_written;

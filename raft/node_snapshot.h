@@ -51,8 +51,8 @@ struct snapshot_piece {
     struct raft_node *node;
     bool is_busy;
     bool is_last;
-    uint64_t transfer;
-    uint64_t end; /* offset behind it */
+    uint64_t life; /* of the receiver, when it was given to the port */
+    uint64_t end;  /* offset behind it */
 };
 
 struct snapshot_receiver {
@@ -63,6 +63,7 @@ struct snapshot_receiver {
     bool is_known;      /* a transfer is under way, the fields below describe it */
     bool is_installing; /* the core has said so; nothing stops it any more */
     bool is_end_taken;  /* the last chunk has been handed to the port */
+    uint64_t life;      /* one more each time that a transfer begins, be it the same once more */
     uint64_t from;
     uint64_t transfer;
     uint64_t index;
