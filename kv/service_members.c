@@ -162,19 +162,22 @@ static enum kv_error plan_add(struct kv_service *service, const struct kv_member
     if (error != KV_OK) {
         return error;
     }
+    struct voters after = count_voters(service, 0);
+    /* Two voters need both, and a new member hears of itself only when its addition is committed:
+     * a group of one takes it as a learner, and makes a voter of it when it has caught up. */
+    bool is_single = after.all == 1;
+    member.is_learner = add->is_learner || is_single;
     size_t learners = 0;
     for (size_t i = 0; i < next->count; i++) {
         learners += next->members[i].is_learner;
     }
-    if (add->is_learner && learners >= SERVICE_LEARNERS_MAX) {
+    if (member.is_learner && learners >= SERVICE_LEARNERS_MAX) {
         return KV_E_TOO_MANY_LEARNERS;
     }
     if (next->count == RAFT_MEMBERS_MAX) {
         return KV_E_UNSAFE_RECONFIGURATION;
     }
-    struct voters after = count_voters(service, 0);
-    bool is_single = after.all == 1; /* a group of one can only grow by one that has not started */
-    if (!add->is_learner && !is_single) {
+    if (!member.is_learner) {
         after.all++; /* and is neither started nor up */
     }
     error = check_voters(&after);
@@ -182,6 +185,7 @@ static enum kv_error plan_add(struct kv_service *service, const struct kv_member
         member.id = new_id(service, next);
         next->members[next->count++] = member;
         service->members.added_id = member.id;
+        service->members.to_promote = is_single && !add->is_learner ? member.id : 0;
     }
     return error;
 }
@@ -471,6 +475,22 @@ static void expire(struct kv_service *service)
     list_expire(service, &m->waiting);
 }
 
+/* The second member of a group of one, added as a voter: it becomes one. */
+static void promote_second(struct kv_service *service)
+{
+    struct service_members *m = &service->members;
+    struct raft_configuration next = *raft_node_configuration(service->options.node);
+    size_t at = find(&next, m->to_promote);
+    if (at == next.count || !next.members[at].is_learner) {
+        m->to_promote = 0; /* removed, or promoted by now */
+    } else if (!base_name_is_empty(&next.members[at].name) &&
+               plan_promote(service, m->to_promote, &next) == KV_OK &&
+               raft_node_change_members(service->options.node, &next,
+                                        COOKIE_BIT | ++service->last_number) != 0) {
+        return; /* another change is under way; the next tick tries again */
+    }
+}
+
 void service_members_tick(struct kv_service *service)
 {
     expire(service);
@@ -479,4 +499,7 @@ void service_members_tick(struct kv_service *service)
         return;
     }
     pump(service);
+    if (service->members.to_promote != 0 && service->members.current == NULL) {
+        promote_second(service);
+    }
 }

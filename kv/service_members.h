@@ -24,6 +24,8 @@ struct service_members {
     struct kv_call *current;  /* taken: ends with `changed` */
     uint64_t cookie;          /* of current */
     uint64_t added_id;        /* MEMBER_ADD: of current */
+    uint64_t to_promote; /* added as a voter to a group of one; 0: none. Forgotten when this node
+                            restarts: then it is promoted by an operator */
 };
 
 /* MEMBER_ADD, _REMOVE, _UPDATE, _PROMOTE and MOVE_LEADER: what service_members_submit takes. */

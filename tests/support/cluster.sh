@@ -291,21 +291,23 @@ member_kill_host() { # NAME [NODE]
     kill -KILL $pids 2>/dev/null
 }
 
-# Everything that was started here: agents and guards first, then the quorum.
+# Processes that were started below $DIR, guards and databases in sessions of their own among them: an argument of their
+# command line, or where they stand, lies in it.
+pids_here() {
+    {
+        grep -lzs -- "^$DIR/" /proc/[0-9]*/cmdline
+        find /proc -maxdepth 2 -name cwd -lname "$DIR/*" 2>/dev/null
+    } | cut -d/ -f3 | sort -un | grep -vx -e "$$" -e "$BASHPID"
+}
+# Everything that was started here, and nothing else.
 cluster_stop() {
-    local name pid
+    local pid
     [ -n "${DIR:-}" ] || return 0
-    for name in $(ls "$DIR/pids" 2>/dev/null); do
-        pid=$(pid_of "$name")
-        [ -n "$pid" ] && kill -CONT "$pid" 2>/dev/null
-        [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null
-    done
-    # Guards and databases are in sessions of their own: known by what they were started with.
-    pkill -CONT -f -- "$DIR/" 2>/dev/null
-    pkill -KILL -f -- "$DIR/" 2>/dev/null
     for _ in $(seq 100); do
-        pgrep -f -- "$DIR/" >/dev/null 2>&1 || break
-        pkill -KILL -f -- "$DIR/" 2>/dev/null
+        for pid in $(for name in $(ls "$DIR/pids" 2>/dev/null); do pid_of "$name"; rm -f "$DIR/pids/$name"; done; pids_here); do
+            kill -KILL "$pid" 2>/dev/null && kill -CONT "$pid" 2>/dev/null
+        done
+        [ -n "$(pids_here)" ] || break
         sleep 0.05
     done
     ports_release

@@ -244,9 +244,6 @@ static void an_addition_leaves_a_majority(void **state)
 {
     static struct ask ask;
     (void)state;
-    group(1);
-    submit(&ask, add("https://n2:7000", false)); /* could not grow at all otherwise */
-    assert_int_equal(paper.proposed, 1);
     group(3);
     is_down(3); /* two of four would be up */
     assert_int_equal(error_of(add("https://n4:7000", false)), KV_E_UNHEALTHY);
@@ -257,6 +254,55 @@ static void an_addition_leaves_a_majority(void **state)
     assert_int_equal(error_of(add("https://n4:7000", false)), KV_E_UNSAFE_RECONFIGURATION);
     group(RAFT_MEMBERS_MAX);
     assert_int_equal(error_of(add("https://n9:7000", false)), KV_E_UNSAFE_RECONFIGURATION);
+}
+
+/* Two voters need both: the second one is a learner until it has started and caught up, so that the
+ * addition can be committed and heard of. */
+static void a_group_of_one_grows(void **state)
+{
+    static struct ask ask;
+    (void)state;
+    group(1);
+    submit(&ask, add("https://n2:7000", false));
+    assert_int_equal(paper.proposed, 1);
+    assert_int_equal(paper.next.count, 2);
+    assert_true(paper.next.members[1].is_learner);
+    paper.configuration = paper.next;
+    has_not_started(2);
+    service_members_changed(&service, paper.cookie, 0);
+    assert_int_equal(ask.error, KV_OK);
+    service_members_tick(&service);
+    assert_int_equal(paper.proposed, 1); /* has not started */
+    paper.configuration.members[1].name.text[0] = 'b';
+    service_members_tick(&service);
+    assert_int_equal(paper.proposed, 1); /* has not caught up */
+    paper.statuses[1] = paper.statuses[0];
+    paper.refuse = BASE_E_BUSY;
+    service_members_tick(&service);
+    paper.refuse = 0;
+    service_members_tick(&service);
+    assert_int_equal(paper.proposed, 3);
+    assert_false(paper.next.members[1].is_learner);
+    paper.configuration = paper.next;
+    service_members_changed(&service, paper.cookie, 0);
+    service_members_tick(&service);
+    service_members_tick(&service);
+    assert_int_equal(paper.proposed, 3);
+}
+
+static void a_learner_of_a_group_of_one_stays_one(void **state)
+{
+    static struct ask ask;
+    (void)state;
+    group(1);
+    submit(&ask, add("https://n2:7000", true));
+    paper.configuration = paper.next;
+    service_members_changed(&service, paper.cookie, 0);
+    paper.configuration.members[1].name.text[0] = 'b';
+    paper.statuses[1] = paper.statuses[0];
+    service_members_tick(&service);
+    assert_int_equal(paper.proposed, 1);
+    assert_int_equal(error_of(add("https://n3:7000", false)), KV_E_TOO_MANY_LEARNERS);
 }
 
 /* --- removing --- */
@@ -454,6 +500,8 @@ int main(void)
         cmocka_unit_test(bad_urls),
         cmocka_unit_test(one_learner_at_a_time),
         cmocka_unit_test(an_addition_leaves_a_majority),
+        cmocka_unit_test(a_group_of_one_grows),
+        cmocka_unit_test(a_learner_of_a_group_of_one_stays_one),
         cmocka_unit_test(a_removal_leaves_a_majority),
         cmocka_unit_test(a_learner_is_promoted_when_it_has_caught_up),
         cmocka_unit_test(an_address_changes),
