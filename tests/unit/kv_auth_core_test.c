@@ -7,25 +7,7 @@
 #include "kv/core/auth.h"
 #include "kv/core/auth_rows.h"
 #include "kv/core/auth_walk.h"
-#include "tests/support/cm.h"
-#include "tests/unit/kv_support.h"
-
-static struct test_store store;
-
-static int setup(void **state)
-{
-    (void)state;
-    test_store_open(&store, TEST_STORE_MEM, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    test_store_close(&store);
-    test_scratch_free();
-    return 0;
-}
+#include "tests/unit/kv_one_store.h"
 
 /* --- one request in one job --- */
 

@@ -9,38 +9,11 @@
 #include "kv/core/alarm.h"
 #include "kv/core/compact.h"
 #include "kv/core/lease.h"
-#include "tests/support/cm.h"
-#include "tests/unit/kv_support.h"
-
-static struct test_store store;
-
-static int setup(void **state)
-{
-    (void)state;
-    test_store_open(&store, TEST_STORE_MEM, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    test_store_close(&store);
-    return 0;
-}
+#include "tests/unit/kv_one_store.h"
 
 static struct kv_outcome apply(struct kv_request request)
 {
-    struct kv_outcome outcome;
-    assert_int_equal(test_apply(&store, &request, 1, &outcome), 0);
-    assert_true(outcome.error == KV_OK || !outcome.is_changed);
-    return outcome;
-}
-
-static struct kv_outcome read_it(struct kv_request request)
-{
-    struct kv_outcome outcome;
-    assert_int_equal(test_read(&store, &request, &outcome), 0);
-    return outcome;
+    return apply_at(request, 1);
 }
 
 static int64_t put(const char *key, int64_t lease)
