@@ -22,6 +22,7 @@ struct store_thread {
     struct job_list waiting; /* run, for the commit */
     size_t batch_jobs;
     int64_t dirty_since_us; /* 0: nothing has changed since the last commit */
+    int64_t seal_at_us;     /* 0: nothing to seal */
     bool has_more;          /* the backend has work of its own */
     int broken;             /* the storage thread's copy of `failed` */
 
@@ -125,7 +126,9 @@ static int commit(struct store_thread *t)
     int64_t start = is_dirty ? monotonic_us() : 0;
     int rc = backend->commit(backend->ctx);
     if (is_dirty) {
-        note_commit(t, monotonic_us() - start);
+        int64_t now = monotonic_us();
+        note_commit(t, now - start);
+        t->seal_at_us = backend->seal != NULL ? now + (int64_t)backend->seal_ms * 1000 : 0;
     }
     t->batch_jobs = 0;
     t->dirty_since_us = 0;
@@ -244,20 +247,36 @@ static void run_all(struct store_thread *t, struct job_list *jobs)
     }
 }
 
-/* Sleeps until there is work, or until the open batch has to be committed. Call with the lock. */
+/* When the open batch has to be committed or the last one sealed; 0: never. */
+static int64_t wake_at_us(const struct store_thread *t)
+{
+    if (t->broken != 0) {
+        return 0;
+    }
+    return t->dirty_since_us == 0 ? t->seal_at_us
+                                  : t->dirty_since_us + (int64_t)t->options.lazy_ms * 1000;
+}
+
+/* Sleeps until there is work or something is due. Call with the lock. */
 static void sleep_for_work(struct store_thread *t)
 {
+    int64_t at = wake_at_us(t);
     t->is_asleep = true;
-    if (t->dirty_since_us == 0 || t->broken != 0) {
+    if (at == 0) {
         (void)pthread_cond_wait(&t->wake, &t->lock);
         t->is_asleep = false;
         return;
     }
-    int64_t at = t->dirty_since_us + (int64_t)t->options.lazy_ms * 1000;
     struct timespec until = {.tv_sec = (time_t)(at / 1000000),
                              .tv_nsec = (long)(at % 1000000) * 1000};
     (void)pthread_cond_timedwait(&t->wake, &t->lock, &until);
     t->is_asleep = false;
+}
+
+static int seal(struct store_thread *t)
+{
+    t->seal_at_us = 0;
+    return t->options.backend.seal(t->options.backend.ctx);
 }
 
 /* Between batches: what nobody waits for. True: call again rather than sleep. */
@@ -271,6 +290,8 @@ static bool idle_step(struct store_thread *t)
         rc = commit(t);
         publish(t, &t->waiting, rc);
         t->has_more = true;
+    } else if (t->seal_at_us != 0 && t->dirty_since_us == 0 && monotonic_us() >= t->seal_at_us) {
+        rc = seal(t);
     } else {
         rc = prepare(t, false);
     }
@@ -301,12 +322,17 @@ static bool take_work(struct store_thread *t, struct job_list *ret_jobs)
 static void *thread_main(void *arg)
 {
     struct store_thread *t = arg;
+    const struct store_thread_backend *backend = &t->options.backend;
     struct job_list jobs = {0};
+    if (backend->seal != NULL) { /* whoever wrote last may have had no time for it */
+        t->seal_at_us = monotonic_us() + (int64_t)backend->seal_ms * 1000;
+    }
     while (take_work(t, &jobs)) {
         run_all(t, &jobs);
     }
     if (t->broken == 0) {
         int rc = commit(t);
+        rc = rc == 0 && t->seal_at_us != 0 ? seal(t) : rc;
         if (rc != 0) {
             fail(t, rc);
         }

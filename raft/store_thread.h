@@ -29,6 +29,10 @@ struct store_thread_backend {
     /* One piece of work of the backend's own; `is_busy`: jobs wait. *ret_more: there is more to do.
      * NULL: none. */
     int (*prepare)(void *ctx, bool is_busy, bool *ret_more);
+    /* Nothing was committed for seal_ms, or the thread ends; once after the last commit. NULL:
+     * nothing is to be done then. */
+    int (*seal)(void *ctx);
+    uint32_t seal_ms;
 };
 
 struct store_thread_options {

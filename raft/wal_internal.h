@@ -34,6 +34,7 @@ struct wal_log {
     uint64_t sequence;  /* of the last batch */
     uint64_t store_id;
     uint32_t crc;         /* of the last batch */
+    bool is_sealed;       /* there is none, or it is an empty one: see wal_log_seal */
     uint64_t since_spare; /* bytes written by batches since the last piece of the spare */
     struct buf batch;     /* header and body; len 0: none */
     struct wal_read *reads;

@@ -297,11 +297,25 @@ int wal_log_commit(struct wal_log *log)
     log->append_at += padded;
     log->sequence++;
     log->crc = header.crc;
+    log->is_sealed = false;
     log->since_spare += padded;
     log->stats.batches++;
     log->stats.bytes += padded;
     batch_reset(log);
     return 0;
+}
+
+int wal_log_seal(struct wal_log *log)
+{
+    int rc = log->failed;
+    BASE_ASSERT(rc != 0 || log->batch.len == 0);
+    if (rc != 0 || log->is_sealed) {
+        return rc;
+    }
+    rc = batch_begin(log);
+    rc = rc != 0 ? rc : wal_log_commit(log);
+    log->is_sealed = rc == 0;
+    return rc;
 }
 
 /* --- life --- */
@@ -333,6 +347,7 @@ int wal_log_open(const struct wal_log_options *options, struct wal_log **ret, ch
     log->options = *options;
     log->txn.ops = &wal_txn_ops;
     log->store_id = options->fresh_id;
+    log->is_sealed = true;
     int rc = wal_recover(log);
     if (rc != 0) {
         if (log->text[0] == 0) {

@@ -5,7 +5,9 @@
  * the last one with a batch in it is the current one. One further file is kept ready: of full size,
  * written with zeros or left over from a file whose rows are all gone, so that a flush has no
  * metadata to write. A batch is written only after the one before it is flushed; so a bad batch is
- * one that a crash has torn if, and only if, no good batch with a higher sequence follows.
+ * one that a crash has torn if, and only if, no good batch with a higher sequence follows. So that
+ * the last one with something in it does not stay without one behind it, wal_log_seal adds an empty
+ * one: damage done to it later, when the files are not used, does not pass for a crash then.
  *
  * One thread at a time. After the first error nothing works any more but wal_log_free.
  */
@@ -47,6 +49,8 @@ void wal_log_job_end(struct wal_log *log);
 size_t wal_log_batch_bytes(const struct wal_log *log);
 /* Writes and flushes the batch. */
 MUST_CHECK int wal_log_commit(struct wal_log *log);
+/* Puts an empty batch behind the last one, unless that is one itself. No batch may be open. */
+MUST_CHECK int wal_log_seal(struct wal_log *log);
 /* A small piece of the work that keeps the next file ready and lets go of files that are not
  * needed. ret_more: call again when there is nothing better to do. With is_busy only what cannot
  * wait is done. */

@@ -189,6 +189,7 @@ static int replay(struct recovery *recovery, const struct image *image, uint64_t
     log->store_id = header->store_id;
     log->sequence = header->sequence;
     log->crc = header->crc;
+    log->is_sealed = header->body_len == 0;
     return 0;
 }
 

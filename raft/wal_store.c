@@ -17,6 +17,7 @@
 #include "raft/wal_log.h"
 
 #define BATCH_BYTES_MAX ((size_t)1 << 20)
+#define SEAL_MS 100u
 
 _Static_assert(WAL_STORE_ERROR_MAX >= WAL_LOG_TEXT_MAX, "texts fit");
 
@@ -91,6 +92,14 @@ static int backend_prepare(void *ctx, bool is_busy, bool *ret_more)
     return rc;
 }
 
+static int backend_seal(void *ctx)
+{
+    struct wal_store *store = ctx;
+    int rc = wal_log_seal(store->log);
+    note_stats(store);
+    return rc;
+}
+
 /* --- opening and closing --- */
 
 static int fail_open(const struct wal_store *store, char *ret_text, const char *what, int native)
@@ -159,7 +168,9 @@ static int start(struct wal_store *store, char *ret_text)
                                                        .job_end = backend_job_end,
                                                        .is_dirty = backend_is_dirty,
                                                        .is_large = backend_is_large,
-                                                       .prepare = backend_prepare},
+                                                       .prepare = backend_prepare,
+                                                       .seal = backend_seal,
+                                                       .seal_ms = SEAL_MS},
                                            .ctx = store->options.ctx,
                                            .notify = store->options.notify};
     note_stats(store);

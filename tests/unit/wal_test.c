@@ -3,9 +3,11 @@
  * disk in memory (wal_disk.h). After each of them everything acknowledged is there, or the store
  * refuses to open and says why. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/canary.h"
 #include "base/rand.h"
@@ -152,6 +154,9 @@ static int load_run(struct load *load)
         while (rc == 0 && has_more) {
             bool is_busy = base_rand_between(&load->rand, 0, 2) == 0;
             rc = wal_log_prepare(load->log, is_busy, &has_more);
+        }
+        if (rc == 0 && base_rand_between(&load->rand, 0, 3) == 0) {
+            rc = wal_log_seal(load->log);
         }
     }
     return rc;
@@ -442,6 +447,38 @@ static void torn_tail_is_cut_and_written_over(void **state)
     }
 }
 
+/* Once the log was quiet, a bit that rots in the last batch is damage, no crash; and nothing is
+ * written for a log that is quiet already. */
+static void a_rotten_last_batch_behind_which_it_was_quiet_is_found(void **state)
+{
+    (void)state;
+    uint64_t at[64];
+    char name[WAL_NAME_MAX];
+    size_t count = 0;
+    struct load *load = closed_store(15);
+    assert_int_equal(load_open(load), 0);
+    uint64_t before = wal_log_stats(load->log).flushes;
+    assert_int_equal(wal_log_seal(load->log), 0);
+    assert_int_equal(wal_log_seal(load->log), 0);
+    assert_int_equal(wal_log_stats(load->log).flushes, before + 1);
+    load_close(load);
+    assert_int_equal(load_open(load), 0);
+    assert_int_equal(wal_log_seal(load->log), 0);
+    assert_int_equal(wal_log_stats(load->log).batches, 0);
+    load_close(load);
+    uint64_t number = last_number(load, at, &count);
+    struct disk_file *file = disk_find(load->disk, name_of(number, name));
+    assert_true(count > 2);
+    for (uint64_t where = at[count - 2]; where < at[count - 2] + 1500; where += 7) {
+        file->now[where] ^= 1;
+        assert_int_equal(load_open(load), BASE_E_CORRUPT);
+        file->now[where] ^= 1;
+    }
+    file->now[at[count - 1] + 9] ^= 1; /* the empty one: nothing is lost with it */
+    check_recovered(load);
+    load_free(load);
+}
+
 static void missing_files_are_found(void **state)
 {
     (void)state;
@@ -628,6 +665,35 @@ static void both_stores_in_one_directory(void **state)
     test_store_close(&store);
 }
 
+static int put_vote(void *ctx, struct store_txn *txn)
+{
+    (void)ctx;
+    return store_put(txn, STORE_META, SLICE_LIT("raft.state"), SLICE_LIT("a vote"));
+}
+
+/* While nobody runs it, the last batch has another one behind it. */
+static void a_closed_store_is_sealed(void **state)
+{
+    (void)state;
+    struct test_store store;
+    char directory[64];
+    char path[128];
+    uint8_t byte = 0;
+    test_make_directory(directory, sizeof(directory));
+    assert_int_equal(test_store_open_wal(&store, directory, 0), 0);
+    assert_int_equal(test_store_run(&store, put_vote, NULL, false), 0);
+    test_store_close(&store);
+    (void)snprintf(path, sizeof(path), "%s/wal-0000000000000001.seg", directory);
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(file >= 0);
+    assert_int_equal(pread(file, &byte, 1, WAL_HEADER + 30), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(file, &byte, 1, WAL_HEADER + 30), 1);
+    assert_int_equal(close(file), 0);
+    assert_int_equal(test_store_open_wal(&store, directory, 0), BASE_E_CORRUPT);
+    test_remove_directory(directory);
+}
+
 /* A disk whose flushes can be made to fail. */
 struct failing_disk {
     struct disk *disk;
@@ -681,6 +747,7 @@ int main(void)
         cmocka_unit_test(out_of_descriptors),
         cmocka_unit_test(damaged_middle_refuses_and_says_how_to_go_on),
         cmocka_unit_test(torn_tail_is_cut_and_written_over),
+        cmocka_unit_test(a_rotten_last_batch_behind_which_it_was_quiet_is_found),
         cmocka_unit_test(missing_files_are_found),
         cmocka_unit_test(shortened_middle_file_is_found),
         cmocka_unit_test(foreign_file_is_found),
@@ -691,6 +758,7 @@ int main(void)
         cmocka_unit_test(batch_larger_than_a_file),
         cmocka_unit_test(opening_what_cannot_be_opened),
         cmocka_unit_test(both_stores_in_one_directory),
+        cmocka_unit_test(a_closed_store_is_sealed),
         cmocka_unit_test(failed_flush_is_fatal_once),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
