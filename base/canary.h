@@ -14,6 +14,8 @@
 #define BASE_CANARIES(X) \
     X(CONTINUE_AFTER_FAILED_SYNC, "continue-after-failed-sync", \
       "a batch counts as durable though its flush failed") \
+    X(NOMETASYNC_WHILE_ACKING, "nometasync-while-acking", \
+      "a commit of the state store is not flushed to its end") \
     X(SNAPSHOT_OMITS_TABLE, "snapshot-omits-table", \
       "images lack the table of leases") \
     X(VOTE_NOT_PERSISTED, "vote-not-persisted", \

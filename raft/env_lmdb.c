@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/failpoint.h"
 #include "raft/env_lmdb_internal.h"
 
@@ -212,7 +214,9 @@ int env_lmdb_open_file(const struct env_lmdb *env, const char *name, unsigned fl
         native = mdb_env_set_mapsize(opened, env->options.map_bytes);
     }
     if (native == 0) {
-        native = mdb_env_open(opened, path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0600);
+        flags |= MDB_NOSUBDIR | MDB_NOTLS;
+        flags |= CANARY(NOMETASYNC_WHILE_ACKING) ? MDB_NOMETASYNC : 0;
+        native = mdb_env_open(opened, path, flags, 0600);
     }
     if (native == 0) {
         native = open_tables(opened, ret_tables);
@@ -230,10 +234,34 @@ int env_lmdb_open_file(const struct env_lmdb *env, const char *name, unsigned fl
     return native;
 }
 
+/* A new file comes under its name only when it is whole and durable: LMDB does not take one whose
+ * first pages a power failure has kept back. */
+static int make_file(const struct env_lmdb *env)
+{
+    MDB_env *made = NULL;
+    MDB_dbi tables[STORE_TABLE_COUNT];
+    struct stat info;
+    if (fstatat(env->directory_fd, ENV_LMDB_FILE, &info, 0) == 0 && info.st_size > 0) {
+        return 0;
+    }
+    int native = env_lmdb_open_file(env, ENV_LMDB_FILE_NEW, MDB_NOLOCK, &made, tables);
+    if (native != 0) {
+        return native;
+    }
+    mdb_env_close(made);
+    bool is_named =
+        renameat(env->directory_fd, ENV_LMDB_FILE_NEW, env->directory_fd, ENV_LMDB_FILE) == 0 &&
+        fsync(env->directory_fd) == 0;
+    return is_named ? 0 : errno;
+}
+
 static int open_env(struct env_lmdb *env, char *ret_text)
 {
     env_lmdb_images_clean(env);
-    int native = env_lmdb_open_file(env, ENV_LMDB_FILE, 0, &env->env, env->tables);
+    int native = make_file(env);
+    if (native == 0) {
+        native = env_lmdb_open_file(env, ENV_LMDB_FILE, 0, &env->env, env->tables);
+    }
     return native == 0 ? 0 : fail_open(env, ret_text, "cannot open store.mdb", native);
 }
 

@@ -25,6 +25,7 @@ flags_of() {
 checker_of() {
     case $1 in
     continue-after-failed-sync) echo "env wal_test" ;;
+    nometasync-while-acking) echo "env crash" ;;
     snapshot-omits-table) echo "env snapshot_test" ;;
     retry-applied-twice | compare-at-propose) echo "env kv_ways_test" ;;
     early-tombstone-drop) echo "env kv_core_state_test" ;;
@@ -35,15 +36,22 @@ checker_of() {
     *) ;;
     esac
 }
+run_test() { # a unit test, or the crash images
+    if [ "$1" = crash ]; then
+        timeout "$seconds_max" "$build/bin/crash" images --images 100
+    else
+        timeout "$seconds_max" "$build/test/$1"
+    fi
+}
 declare -A passes=()
 passes_without() { # TEST, each once
-    [ -n "${passes[$1]:-}" ] || { timeout "$seconds_max" "$build/test/$1" >/dev/null 2>&1 && passes[$1]=yes || passes[$1]=no; }
+    [ -n "${passes[$1]:-}" ] || { run_test "$1" >/dev/null 2>&1 && passes[$1]=yes || passes[$1]=no; }
     [ "${passes[$1]}" = yes ]
 }
 by_test() { # ID MODE TEST: the verdict
     if ! passes_without "$3"; then
         echo "$3 FAILS without the bug, too"
-    elif [ "$2" = env ] && QUORATE_CANARY=$1 timeout "$seconds_max" "$build/test/$3" >/dev/null 2>&1; then
+    elif [ "$2" = env ] && QUORATE_CANARY=$1 run_test "$3" >/dev/null 2>&1; then
         echo "SURVIVED $3"
     else
         echo caught

@@ -21,7 +21,7 @@ sim-determinism: $(B)/bin/sim ## The same seed gives the same trace
 CANARY_TESTS := arb_confirm_test kv_core_state_test kv_lease_test kv_watch_random_test kv_ways_test raft_cluster_test \
   snapshot_test wal_test
 canaries: ## Every planted bug must break an invariant; writes build/results/canaries.json
-	@$(MAKE) --no-print-directory VARIANT=canary build/canary/bin/sim $(CANARY_TESTS:%=build/canary/test/%)
+	@$(MAKE) --no-print-directory VARIANT=canary build/canary/bin/sim build/canary/bin/crash $(CANARY_TESTS:%=build/canary/test/%)
 	@bash tests/sim/canaries.sh build/canary build/results/canaries.json
 
 canaries-check: canaries
