@@ -43,6 +43,14 @@ TESTS += store_test
 TEST_store_test := tests/unit/store_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
 TLIBS_store_test := cores base
 TPKG_store_test := lmdb
+TESTS += store_kill_test
+TEST_store_kill_test := tests/unit/store_kill_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
+TLIBS_store_kill_test := cores base
+TPKG_store_kill_test := lmdb
+TESTS += store_lazy_test
+TEST_store_lazy_test := tests/unit/store_lazy_test.c $(KV_TEST_SUPPORT) raft/store_mem.c raft/store_mem_image.c $(STORE_DISK_SRC)
+TLIBS_store_lazy_test := cores base
+TPKG_store_lazy_test := lmdb
 TESTS += kv_lease_test
 TEST_kv_lease_test = tests/unit/kv_lease_test.c tests/unit/kv_world.c tests/support/panic.c $(KV_GLUE) $(RAFT_GLUE) \
   raft/store_mem.c raft/store_mem_image.c
