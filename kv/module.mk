@@ -3,7 +3,7 @@ KV_GLUE := kv/lease.c kv/lease_renew.c kv/lease_table.c kv/service.c kv/service_
 KV_AUTH := kv/auth.c kv/auth_cache.c kv/auth_token.c
 KV_WATCH := kv/watch.c kv/watch_index.c kv/watch_read.c kv/watch_send.c kv/watch_stream.c
 LIB_glue += $(KV_AUTH) $(KV_GLUE) $(KV_WATCH) raft/store_mem.c raft/store_mem_image.c
-STORE_DISK_SRC := raft/env_lmdb.c raft/env_lmdb_image.c raft/env_lmdb_image_work.c raft/env_lmdb_txn.c raft/store_thread.c \
+STORE_DISK_SRC := raft/env_lmdb.c raft/env_lmdb_image.c raft/env_lmdb_image_work.c raft/env_lmdb_map.c raft/env_lmdb_txn.c raft/store_thread.c \
   raft/wal_format.c raft/wal_io.c raft/wal_log.c raft/wal_recover.c raft/wal_rows.c raft/wal_segment.c raft/wal_store.c raft/wal_txn.c
 LIB_store += $(STORE_DISK_SRC) kv/offline/image.c kv/offline/offline.c
 KV_TEST_SUPPORT := tests/unit/kv_support.c tests/support/panic.c

@@ -234,6 +234,15 @@ int env_lmdb_open_file(const struct env_lmdb *env, const char *name, unsigned fl
     return native;
 }
 
+static int open_own(struct env_lmdb *env)
+{
+    int native = env_lmdb_open_file(env, ENV_LMDB_FILE, 0, &env->env, env->tables);
+    if (native == 0) {
+        env_lmdb_map_find(env->env, env->options.resident_bytes, &env->map);
+    }
+    return native;
+}
+
 /* A new file comes under its name only when it is whole and durable: LMDB does not take one whose
  * first pages a power failure has kept back. */
 static int make_file(const struct env_lmdb *env)
@@ -259,9 +268,7 @@ static int open_env(struct env_lmdb *env, char *ret_text)
 {
     env_lmdb_images_clean(env);
     int native = make_file(env);
-    if (native == 0) {
-        native = env_lmdb_open_file(env, ENV_LMDB_FILE, 0, &env->env, env->tables);
-    }
+    native = native != 0 ? native : open_own(env);
     return native == 0 ? 0 : fail_open(env, ret_text, "cannot open store.mdb", native);
 }
 
@@ -279,7 +286,7 @@ int env_lmdb_swap(struct env_lmdb *env)
         native = errno;
     }
     if (native == 0) {
-        native = env_lmdb_open_file(env, ENV_LMDB_FILE, 0, &env->env, env->tables);
+        native = open_own(env);
     }
     rc = env_lmdb_failure(env, "installation of an image", native);
     rc = rc == BASE_E_NOTFOUND ? BASE_E_IO : rc;
@@ -313,6 +320,9 @@ static void set_defaults(struct env_lmdb_options *options)
     }
     if (options->commit_pages == 0) {
         options->commit_pages = ENV_LMDB_COMMIT_PAGES_DEFAULT;
+    }
+    if (options->resident_bytes == 0) {
+        options->resident_bytes = ENV_LMDB_RESIDENT_DEFAULT;
     }
     if (options->image_bytes_per_s == 0) {
         options->image_bytes_per_s = ENV_LMDB_IMAGE_RATE_DEFAULT;

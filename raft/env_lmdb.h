@@ -25,8 +25,9 @@
     (UINT64_C(512) << 20) /* bytes in use above which client writes are refused */
 #define ENV_LMDB_MAP_MIN (UINT64_C(1) << 20)
 #define ENV_LMDB_COMMIT_LAZY_MS 100u /* for a state store whose log is elsewhere */
-#define ENV_LMDB_COMMIT_BYTES_DEFAULT (UINT64_C(4) << 20)
-#define ENV_LMDB_COMMIT_PAGES_DEFAULT 1024u
+#define ENV_LMDB_COMMIT_BYTES_DEFAULT (UINT64_C(2) << 20)
+#define ENV_LMDB_COMMIT_PAGES_DEFAULT 384u
+#define ENV_LMDB_RESIDENT_DEFAULT (UINT64_C(8) << 20)
 #define ENV_LMDB_IMAGE_RATE_DEFAULT (UINT64_C(64) << 20)
 #define ENV_LMDB_ERROR_MAX 256
 
@@ -41,6 +42,8 @@ struct env_lmdb_options {
      * same; 0: defaults. */
     uint64_t commit_bytes;
     uint32_t commit_pages;
+    /* Bytes of the file that stay mapped in, about; the kernel keeps them anyway. 0: default. */
+    uint64_t resident_bytes;
     /* Bytes a second that making and reading images may take from the disk; 0: default. */
     uint64_t image_bytes_per_s;
     void *ctx;

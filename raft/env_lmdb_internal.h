@@ -19,6 +19,15 @@ struct env_lmdb_touched {
     uint64_t pages;
 };
 
+/* Where the file is mapped, and what was looked at there. */
+struct env_lmdb_map {
+    uintptr_t at;
+    size_t bytes;        /* 0: not known, nothing is let go of */
+    size_t resident_max; /* bytes */
+    size_t others;       /* bytes of other files that are mapped in */
+    size_t looked;       /* bytes, roughly, since the last count */
+};
+
 struct env_lmdb_images;
 
 struct env_lmdb {
@@ -31,6 +40,7 @@ struct env_lmdb {
     size_t batch_bytes;
     uint64_t batch_pages;
     struct env_lmdb_touched touched[STORE_TABLE_COUNT];
+    struct env_lmdb_map map; /* of `env` */
     bool is_batch_written;
     int native; /* LMDB's or errno's number behind the failure */
     const char *failed_at;
@@ -53,6 +63,15 @@ int env_lmdb_open_file(const struct env_lmdb *env, const char *name, unsigned fl
 /* Storage thread, inside a job: ends the batch; closes the environment, puts store.new in its place
  * and goes on with that. */
 int env_lmdb_swap(struct env_lmdb *env);
+
+/* env_lmdb_map.c: where this environment's file is mapped. */
+void env_lmdb_map_find(MDB_env *env, size_t resident_max, struct env_lmdb_map *ret);
+#define ENV_LMDB_LOOK 4096u /* a look anywhere costs its page */
+/* So many bytes were looked at in the map: every so often counts what is mapped in, and
+ * lets go of it when that is too much. On the thread that owns `map`; pointers stay good. */
+void env_lmdb_map_looked(struct env_lmdb_map *map, size_t bytes);
+/* Lets go of all of it. */
+void env_lmdb_map_drop(struct env_lmdb_map *map);
 
 /* env_lmdb_image.c: completions of images; how many. */
 size_t env_lmdb_images_complete(struct env_lmdb *env);

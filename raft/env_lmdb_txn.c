@@ -39,6 +39,7 @@ static int lmdb_get(struct store_txn *txn, enum store_table table, struct slice 
         return BASE_E_NOTFOUND;
     }
     int rc = env_lmdb_failure(env, "read", mdb_get(env->open, env->tables[table], &k, &v));
+    env_lmdb_map_looked(&env->map, ENV_LMDB_LOOK + v.mv_size);
     if (rc == 0) {
         *ret = slice_of(&v);
     }
@@ -52,6 +53,7 @@ static void note_change(struct env_lmdb *env, enum store_table table, size_t byt
 {
     struct env_lmdb_touched *touched = &env->touched[table];
     bool is_appended = table == STORE_LOG || table == STORE_KV_REVS;
+    env_lmdb_map_looked(&env->map, ENV_LMDB_LOOK + bytes);
     env->is_batch_written = true;
     env->batch_bytes += bytes;
     touched->bytes += bytes;
@@ -118,6 +120,7 @@ struct walk {
 static int walk_run(struct walk *walk, int native, MDB_cursor_op step)
 {
     while (native == 0) {
+        env_lmdb_map_looked(&walk->env->map, walk->key.mv_size + walk->value.mv_size);
         int rc = walk->visit(walk->ctx, slice_of(&walk->key), slice_of(&walk->value));
         if (rc != 0) {
             return rc > 0 ? 0 : rc;

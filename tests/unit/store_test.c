@@ -422,6 +422,100 @@ static void every_failure_rolls_back(void **state)
     }
 }
 
+/* What is mapped in of the file counts as memory of the process: it stays small. */
+#define MAP_ROWS 3000u
+#define MAP_ROW_BYTES 3000u /* one to a page */
+
+struct map_job {
+    struct store_job job;
+    bool is_done;
+    int status;
+    uint32_t rows;
+    size_t most; /* bytes of files mapped in while the rows were visited */
+};
+
+static size_t files_mapped_in(void)
+{
+    unsigned long size = 0;
+    unsigned long resident = 0;
+    unsigned long shared = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu %lu", &size, &resident, &shared), 3);
+    assert_int_equal(fclose(file), 0);
+    return (size_t)shared * 4096;
+}
+
+static int map_fill(struct store_job *job, struct store_txn *txn)
+{
+    static uint8_t row[MAP_ROW_BYTES];
+    int rc = 0;
+    (void)job;
+    for (uint32_t i = 0; i < MAP_ROWS && rc == 0; i++) {
+        uint8_t key[8];
+        number_key(i, key);
+        row[0] = (uint8_t)i;
+        rc = store_put(txn, STORE_KV_REVS, slice_from(key, 8), slice_from(row, sizeof(row)));
+    }
+    return rc;
+}
+
+static int map_visit(void *ctx, struct slice key, struct slice value)
+{
+    struct map_job *map = ctx;
+    size_t mapped = files_mapped_in();
+    (void)key;
+    map->most = mapped > map->most ? mapped : map->most;
+    return value.len == MAP_ROW_BYTES && value.data[0] == (uint8_t)map->rows++ ? 0 : -1;
+}
+
+static int map_scan(struct store_job *job, struct store_txn *txn)
+{
+    return store_scan(txn, STORE_KV_REVS, SLICE_EMPTY, map_visit, job);
+}
+
+static void map_done(struct store_job *job, int status)
+{
+    struct map_job *map = (struct map_job *)(void *)job;
+    map->is_done = true;
+    map->status = status;
+}
+
+static void map_run(struct env_lmdb *env, struct map_job *map)
+{
+    struct store_port port = env_lmdb_port(env);
+    map->job.done = map_done;
+    port.submit(port.ctx, &map->job);
+    for (int i = 0; !map->is_done && i < 100000; i++) {
+        (void)env_lmdb_complete(env);
+        (void)usleep(100);
+    }
+    assert_true(map->is_done);
+    assert_int_equal(map->status, 0);
+}
+
+static void map_of_lmdb_stays_small(void **state)
+{
+    (void)state;
+    char directory[64];
+    char text[ENV_LMDB_ERROR_MAX];
+    struct env_lmdb *env = NULL;
+    struct map_job fill = {.job = {.run = map_fill, .wants_durable = true}};
+    struct map_job scan = {.job = {.run = map_scan, .is_read_only = true}};
+    const size_t most = (size_t)1 << 20;
+    test_make_directory(directory, sizeof(directory));
+    const struct env_lmdb_options options = {
+        .directory = directory, .resident_bytes = most, .notify = ignore_notify};
+    assert_int_equal(env_lmdb_open(&options, &env, text), 0);
+    map_run(env, &fill);
+    size_t before = files_mapped_in();
+    map_run(env, &scan);
+    assert_int_equal(scan.rows, MAP_ROWS);
+    assert_true(scan.most < before + 4 * most); /* of 12 MB */
+    assert_null(env_lmdb_close(env));
+    test_remove_directory(directory);
+}
+
 int main(void)
 {
     static enum test_store_kind memory = TEST_STORE_MEM;
@@ -439,6 +533,7 @@ int main(void)
         cmocka_unit_test(readers_do_not_commit),
         cmocka_unit_test(opening_what_cannot_be_opened),
         cmocka_unit_test(closing_delivers_what_was_submitted),
+        cmocka_unit_test(map_of_lmdb_stays_small),
         cmocka_unit_test(crash_drops_what_was_not_committed),
         cmocka_unit_test(every_failure_rolls_back),
     };
