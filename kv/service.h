@@ -108,7 +108,8 @@ struct kv_service_options {
     void (*role_changed)(void *user);
     void (*started)(void *user, int status);
     void (*halted)(void *user, int status);
-    /* An applied entry changed the store to this revision (seat of the watch). May be NULL. */
+    /* An applied entry changed the store to this revision: watches have something to read. May be
+     * NULL. */
     void (*revised)(void *user, int64_t revision);
     /* What is read at revisions below this one is refused from now on. May be NULL. */
     void (*compacted)(void *user, int64_t revision);
