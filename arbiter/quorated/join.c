@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arbiter/quorated/founding.h"
 #include "base/failpoint.h"
 #include "base/name.h"
 #include "proto/io/config_quorum.h"
@@ -14,14 +15,16 @@
 
 #define ASK_US (500 * BASE_US_PER_MS)
 #define LOOK_US (300 * BASE_US_PER_MS) /* new quorum: so long others may say that it is not */
-#define REMIND_EVERY 20                /* questions without a use */
+#define LATE_LOOKS 10   /* and so often it is looked who else answers, when it is not */
+#define REMIND_EVERY 20 /* questions without a use */
 
 struct quorated_join {
     struct quorated_join_options options;
     struct io_links *links;
     struct io_timer timer;
     uint64_t asked;
-    bool is_over; /* the end is due: from the timer, never from inside the links */
+    struct founding founding; /* of a new quorum */
+    bool is_over;             /* the end is due: from the timer, never from inside the links */
     struct quorated_joined joined;
 };
 
@@ -88,22 +91,36 @@ static void find_self(struct quorated_join *j, const struct member_frame *frame)
     }
 }
 
-/* The quorum was thought to be new. */
-static void find_others_at_work(struct quorated_join *j, const struct member_frame *frame)
+/* The quorum was thought to be new, and this node may have been part of it. */
+static void refuse(struct quorated_join *j)
 {
     const struct quorated_settings *s = j->options.settings;
-    bool is_known = raft_members_find(&frame->configuration, s->node_id) != NULL;
-    if (!frame->has_log) {
-        return;
-    }
     (void)snprintf(
         j->joined.text, sizeof(j->joined.text),
         "this quorum is at work already, and %s is empty: starting with an empty disk "
         "could undo what this node has promised; %s, then 'kv member add %s --peer-urls=%s', and "
         "start it with quorum.state: existing",
-        s->data_dir, is_known ? "run 'kv member remove' for it" : "if it was no member",
+        s->data_dir,
+        j->founding.is_refused ? "if it was a member, run 'kv member remove' for it"
+                               : "run 'kv member remove' for it",
         s->name.text, own_url(s));
     over(j, BASE_E_CONFLICT, 0, 0);
+}
+
+/* Looks again as long as others may answer who have not yet. */
+static void look(struct quorated_join *j)
+{
+    const struct quorated_settings *s = j->options.settings;
+    enum founding_verdict verdict = founding_verdict(&j->founding);
+    if (verdict == FOUNDING_REFUSED || (verdict == FOUNDING_WAIT && j->asked >= LATE_LOOKS)) {
+        refuse(j);
+    } else if (verdict != FOUNDING_WAIT) {
+        if (verdict == FOUNDING_LATE) {
+            IO_LOG_NOTICE("join", "late", io_name("name", &s->name),
+                          io_text("why", "the others have begun without it"));
+        }
+        over(j, 0, s->cluster_id, s->node_id);
+    }
 }
 
 static void received(void *ctx, uint64_t link, const struct net_identity *from,
@@ -117,7 +134,7 @@ static void received(void *ctx, uint64_t link, const struct net_identity *from,
         return;
     }
     if (!j->options.settings->is_joining) {
-        find_others_at_work(j, &frame);
+        founding_answer(&j->founding, from->node_id, &frame);
     } else if (frame.is_committed) {
         find_self(j, &frame);
     }
@@ -153,16 +170,14 @@ static void fired(void *ctx)
     struct quorated_join *j = ctx;
     const struct quorated_settings *s = j->options.settings;
     if (!j->is_over && !s->is_joining) {
-        j->is_over = true; /* nobody has objected */
-        j->joined.cluster_id = s->cluster_id;
-        j->joined.node_id = s->node_id;
+        look(j);
     }
     if (j->is_over) {
         j->options.done(j->options.ctx, &j->joined);
         return;
     }
     ask(j);
-    io_timer_start_in_us(&j->timer, ASK_US);
+    io_timer_start_in_us(&j->timer, s->is_joining ? ASK_US : LOOK_US);
 }
 
 static const struct io_link_events events = {.received = received};
@@ -186,6 +201,10 @@ int quorated_join_start(struct io_loop *loop, const struct quorated_join_options
                                            .events = &events,
                                            .ctx = j};
     int rc = io_links_new(loop, &links, &j->links, why);
+    j->founding.self = s->node_id;
+    for (size_t i = 0; i < s->nodes_count && i < RAFT_MEMBERS_MAX; i++) {
+        j->founding.ids[j->founding.count++] = s->nodes[i].node_id;
+    }
     for (size_t i = 0; rc == 0 && i < s->nodes_count; i++) {
         if (s->nodes[i].node_id != s->node_id) {
             rc = io_links_add(j->links, &s->nodes[i], why);

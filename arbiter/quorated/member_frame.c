@@ -42,6 +42,10 @@ static int put_here(const struct member_frame *frame, struct buf *out)
     buf_put_u64_be(out, frame->cluster_id);
     buf_put_u8(out, (uint8_t)((frame->is_committed ? 1 : 0) | (frame->has_log ? 2 : 0)));
     buf_put_u64_be(out, frame->configuration.index);
+    buf_put_u8(out, frame->unheard_count);
+    for (size_t i = 0; i < frame->unheard_count; i++) {
+        buf_put_u64_be(out, frame->unheard[i]);
+    }
     return raft_members_encode(&frame->configuration, out);
 }
 
@@ -74,6 +78,13 @@ static int read_here(struct slice *s, struct member_frame *ret)
     int rc = slice_take_u64_be(s, &ret->cluster_id);
     rc = rc != 0 ? rc : slice_take_u8(s, &flags);
     rc = rc != 0 ? rc : slice_take_u64_be(s, &index);
+    rc = rc != 0 ? rc : slice_take_u8(s, &ret->unheard_count);
+    if (rc == 0 && ret->unheard_count > RAFT_MEMBERS_MAX) {
+        rc = BASE_E_PROTO;
+    }
+    for (size_t i = 0; rc == 0 && i < ret->unheard_count; i++) {
+        rc = slice_take_u64_be(s, &ret->unheard[i]);
+    }
     rc = rc != 0 ? rc : raft_members_decode(*s, &ret->configuration);
     ret->is_committed = (flags & 1) != 0;
     ret->has_log = (flags & 2) != 0;

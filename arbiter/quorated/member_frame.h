@@ -24,7 +24,11 @@ struct member_frame {
     uint64_t cluster_id;       /* HERE */
     bool is_committed;         /* HERE */
     bool has_log;              /* HERE: something was committed here already */
-    uint8_t client_url_count;  /* PUBLISH */
+    /* HERE: members whom the sender has never heard under their ids. Empty unless it still is in
+     * the life in which it began with an empty directory: nobody remembers more. */
+    uint8_t unheard_count;
+    uint64_t unheard[RAFT_MEMBERS_MAX];
+    uint8_t client_url_count; /* PUBLISH */
     struct base_text client_urls[RAFT_CLIENT_URLS_MAX];
     struct raft_configuration configuration; /* HERE, with its index */
 };

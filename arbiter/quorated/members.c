@@ -193,6 +193,35 @@ void quorated_members_tick(struct quorated_members *m)
 
 /* --- what is said between nodes --- */
 
+static bool has_heard(const struct quorated_members *m, uint64_t id)
+{
+    for (size_t i = 0; i < m->heard_count; i++) {
+        if (m->heard[i] == id) {
+            return true;
+        }
+    }
+    return id == m->self.id;
+}
+
+static void hear(struct quorated_members *m, uint64_t id)
+{
+    if (m->heard_count == BASE_COUNT_OF(m->heard)) {
+        m->is_first_life = false; /* so many came that it cannot be told any more */
+    } else if (!has_heard(m, id)) {
+        m->heard[m->heard_count++] = id;
+    }
+}
+
+static void tell_unheard(const struct quorated_members *m, struct member_frame *frame)
+{
+    const struct raft_configuration *c = &frame->configuration;
+    for (size_t i = 0; i < c->count && m->is_first_life; i++) {
+        if (!has_heard(m, c->members[i].id)) {
+            frame->unheard[frame->unheard_count++] = c->members[i].id;
+        }
+    }
+}
+
 static void send_here(const struct quorated_members *m, uint64_t link)
 {
     uint8_t memory[MEMBER_FRAME_MAX];
@@ -206,6 +235,7 @@ static void send_here(const struct quorated_members *m, uint64_t link)
     frame.configuration = *raft_node_configuration(m->node);
     frame.is_committed = status.commit_index >= frame.configuration.index;
     frame.has_log = status.commit_index > 0;
+    tell_unheard(m, &frame);
     if (frame.configuration.count > 0 && member_frame_put(&frame, &out) == 0) {
         const struct net_port net = io_links_port_of(m->links);
         (void)net.send(net.ctx, link, buf_slice(&out)); /* it asks again */
@@ -216,6 +246,8 @@ void quorated_members_up(struct quorated_members *m, uint64_t link, const struct
 {
     if (who->role == NET_ROLE_NODE && link >= IO_LINK_FIRST_AGENT) {
         send_here(m, link);
+    } else if (who->role == NET_ROLE_NODE) {
+        hear(m, link); /* a member's link has its id */
     }
 }
 

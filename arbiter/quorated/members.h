@@ -21,6 +21,10 @@ struct quorated_members {
     bool was_member;             /* of a configuration seen in this life, the newest of them at: */
     uint64_t member_at;
     bool is_ended;
+    /* Set by the owner: this life began with an empty directory, and knows all whom it heard. */
+    bool is_first_life;
+    uint64_t heard[2 * RAFT_MEMBERS_MAX];
+    size_t heard_count;
     /* This node is no member any more; `text` says so and what to do. Once. */
     void (*removed)(void *ctx, const char *text);
     void *ctx;

@@ -153,6 +153,7 @@ static void joined(void *ctx, const struct quorated_joined *joined)
         quorated_stop(q, 1);
         return;
     }
+    q->membership.is_first_life = !q->settings->is_joining && !q->ids.are_known;
     q->ids = (struct quorated_ids){.cluster_id = joined->cluster_id, .node_id = joined->node_id};
     q->join = quorated_join_free(q->join);
     if (open_rest(q) != 0) {

@@ -15,6 +15,8 @@ static struct member_frame sample(enum member_frame_kind kind)
     if (kind == MEMBER_HERE) {
         f.cluster_id = 77;
         f.is_committed = true;
+        f.unheard_count = 1;
+        f.unheard[0] = 6;
         f.configuration.index = 12;
         f.configuration.count = 2;
         for (uint32_t i = 0; i < 2; i++) {
