@@ -57,6 +57,7 @@ struct confirm_slot {
 struct arb_driver {
     struct arb_driver_options options;
     bool is_leader, is_ready;
+    bool is_stale; /* the records are not known */
     uint64_t term;
     struct base_mono elected;
     uint64_t restore_id;
@@ -460,10 +461,12 @@ void arb_driver_role_changed(struct arb_driver *driver)
     struct arb_effects fx;
     raft_node_status(d->options.node, &status);
     bool leads = status.role == RAFT_LEADER && !status.is_halted;
-    bool is_other = leads != d->is_leader || (leads && status.term != d->term);
-    bool becomes_ready = leads && status.has_applied_own_term && (is_other || !d->is_ready);
+    bool is_ready = leads && status.has_applied_own_term && !d->is_stale;
+    bool is_other = leads != d->is_leader || (leads && status.term != d->term) ||
+                    (d->is_ready && !is_ready); /* begins anew */
+    bool becomes_ready = is_ready && (is_other || !d->is_ready);
     d->is_leader = leads;
-    d->is_ready = leads && status.has_applied_own_term;
+    d->is_ready = is_ready;
     d->term = status.term;
     d->elected = status.elected_at;
     for (size_t i = 0; i < d->slots_count && is_other; i++) {
@@ -479,6 +482,20 @@ void arb_driver_role_changed(struct arb_driver *driver)
         d->slots[i]->members_changed = (uint16_t)((1u << d->slots[i]->cluster.views_count) - 1);
         take(d->slots[i], &event, &fx);
     }
+}
+
+void arb_driver_records_stale(struct arb_driver *driver)
+{
+    driver->is_stale = true;
+    if (driver->is_ready) {
+        arb_driver_role_changed(driver);
+    }
+}
+
+void arb_driver_records_told(struct arb_driver *driver)
+{
+    driver->is_stale = false;
+    arb_driver_role_changed(driver);
 }
 
 struct base_mono arb_driver_deadline(const struct arb_driver *driver)

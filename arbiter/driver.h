@@ -50,6 +50,13 @@ int arb_driver_receive(struct arb_driver *driver, uint64_t link, const struct ne
 void arb_driver_set_restore(struct arb_driver *driver, uint64_t restore_id);
 /* kv_service_options.swapped: applied swaps and loaded records. */
 void arb_driver_swapped(struct arb_driver *driver, const struct kv_swapped *swapped);
+/* What is remembered of the records may not be what the store holds: before they are read at a
+ * start, and from the moment when an image takes the place of the store. Until they are told anew
+ * this node grants and decides nothing, even if it is elected meanwhile: the old holder of an
+ * epoch that has passed must not get a lease from a record that is behind. */
+void arb_driver_records_stale(struct arb_driver *driver);
+/* arb_driver_swapped has told all of them. As after opening. */
+void arb_driver_records_told(struct arb_driver *driver);
 /* kv_service_options.role_changed. */
 void arb_driver_role_changed(struct arb_driver *driver);
 /* When arb_driver_tick wants to be called next; changes with every call into the driver. */

@@ -60,6 +60,7 @@ static void on_restored(void *ctx, uint64_t index)
     if (m->inner.restored != NULL) {
         m->inner.restored(m->inner.ctx, index);
     }
+    m->restored(m->ctx);
 }
 
 static void on_changed(void *ctx, uint64_t cookie, int status)

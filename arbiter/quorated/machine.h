@@ -13,6 +13,7 @@ struct quorated_machine {
     void (*started)(void *ctx, int status);
     void (*halted)(void *ctx, int status);
     void (*members_changed)(void *ctx);
+    void (*restored)(void *ctx); /* an image took the place of the state */
 };
 
 /* Valid as long as `machine`. */

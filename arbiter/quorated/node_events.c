@@ -90,16 +90,16 @@ static void records_loaded(void *user, int status)
         quorated_stop(q, 1);
     } else if (q->is_reload_wanted) {
         load_records(q);
+    } else {
+        arb_driver_records_told(q->arbiter);
     }
 }
 
-/* Another state, another set of records. */
 static void service_restored(void *user, int64_t revision)
 {
     struct quorated *q = user;
     IO_LOG_NOTICE("store", "restored", io_i64("revision", revision));
     quorated_clients_restored(&q->clients);
-    load_records(q);
 }
 
 static void service_revised(void *user, int64_t revision)
@@ -115,6 +115,14 @@ static void service_auth_changed(void *user, const struct kv_auth_event *event)
 }
 
 /* --- Raft --- */
+
+/* Another state, another set of records; those known so far must not be decided by. */
+static void raft_restored(void *ctx)
+{
+    struct quorated *q = ctx;
+    arb_driver_records_stale(q->arbiter);
+    load_records(q);
+}
 
 static void raft_started(void *ctx, int status)
 {
@@ -190,6 +198,7 @@ void quorated_hear_raft(struct quorated *q)
     q->machine.started = raft_started;
     q->machine.halted = raft_halted;
     q->machine.members_changed = raft_members_changed;
+    q->machine.restored = raft_restored;
     q->membership.ctx = q;
     q->membership.removed = member_removed;
 }

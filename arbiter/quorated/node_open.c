@@ -178,6 +178,9 @@ static int open_arbiter(struct quorated *q)
     };
     quorated_hear_arbiter(q, &options);
     int rc = arb_driver_open(&options, &q->arbiter);
+    if (rc == 0) {
+        arb_driver_records_stale(q->arbiter); /* they are read as soon as Raft has started */
+    }
     const struct arb_api_options api = {
         .driver = q->arbiter, .service = q->service, .is_insecure = q->settings->is_insecure};
     return rc != 0 ? rc : arb_api_new(&api, &q->databases);
