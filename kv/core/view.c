@@ -154,25 +154,14 @@ static int each_current(struct kv_view *view, struct walk *walk)
     return rc == BASE_E_NOTFOUND || rc > 0 ? 0 : rc;
 }
 
-static void unescape(struct slice escaped, struct kv_bytes *ret)
-{
-    ret->len = 0;
-    for (size_t i = 0; i + 1 < escaped.len; i++) { /* the last byte is the end mark */
-        ret->data[ret->len++] = escaped.data[i];
-        i += escaped.data[i] == 0;
-    }
-}
-
 /* Hands on the key whose rows have all been seen. */
 static int flush_candidate(struct walk *walk)
 {
-    struct kv_bytes key;
     if (walk->candidate.len == 0 || walk->is_candidate_dead) {
         return 0;
     }
-    unescape(kv_bytes_slice(&walk->candidate), &key);
     walk->candidate.len = 0;
-    int rc = walk->visit(walk->ctx, &(struct kv_cell){kv_bytes_slice(&key), walk->rev, 0});
+    int rc = walk->visit(walk->ctx, &(struct kv_cell){.rev = walk->rev});
     walk->is_stopped = rc == 1;
     return rc;
 }

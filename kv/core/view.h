@@ -42,11 +42,12 @@ bool kv_interval_has(struct kv_interval interval, struct slice key);
 /* Whether some key lies in both. */
 bool kv_interval_overlaps(struct kv_interval a, struct kv_interval b);
 
-/* A living key found by a walk; `key` is valid during the call only. */
+/* A living key found by a walk; `key` is valid during the call only. Of a walk at an older revision
+ * `rev` alone: the row that it names has the rest. */
 struct kv_cell {
     struct slice key;
     struct kv_rev rev;
-    uint64_t lease; /* walks over the present only */
+    uint64_t lease;
 };
 /* 0: go on, 1: stop, negative: error. Must not write. */
 typedef int kv_cell_fn(void *ctx, const struct kv_cell *cell);
