@@ -95,11 +95,18 @@ MUST_CHECK int pg_run_sleep_us(struct pg_run *run, int64_t us);
 MUST_CHECK int pg_run_check_stopped(struct pg_run *run);
 struct guard_status pg_run_guard(struct pg_run *run);
 void pg_run_signal(struct pg_run *run, int signal_number);
+#define PG_RUN_CONNINFO_MAX 2048
+#define PG_RUN_SLOT_LIMIT_US (10 * BASE_US_PER_S)
+#define PG_RUN_CHECK_LIMIT_US (10 * BASE_US_PER_S) /* of a look into a stopped directory */
 /* What the order says about upstream, as configuration; nobody in the sync names. */
 struct pg_conf pg_run_conf(const struct pg_run *run);
 /* Connection string of the order's upstream into memory. */
 MUST_CHECK int pg_run_upstream_conninfo(struct pg_run *run, const char *role, bool is_replication,
                                         char *memory, size_t cap);
+/* Says why the upstream cannot be used; returns status. */
+int pg_run_upstream_failed(struct pg_run *run, int status, const struct base_text *why);
+/* Flushes a data directory that a helper has written. */
+MUST_CHECK int pg_run_sync_data(struct pg_run *run, const char *dir);
 /* Makes our slot on the upstream, within limit_us. What can be told of it comes back too. */
 struct pg_upstream {
     uint64_t system_id;

@@ -1,5 +1,6 @@
 PG_DB_SRC := agents/postgresql/child.c agents/postgresql/conf.c agents/postgresql/control.c agents/postgresql/db.c \
-  agents/postgresql/files.c agents/postgresql/order_make.c agents/postgresql/order_run.c agents/postgresql/order_sync.c \
+  agents/postgresql/files.c agents/postgresql/order_make.c agents/postgresql/order_rewind.c agents/postgresql/order_run.c \
+  agents/postgresql/order_sync.c \
   agents/postgresql/probe.c agents/postgresql/process.c agents/postgresql/settings.c agents/postgresql/slot_keep.c \
   agents/postgresql/sql.c
 PG_UNIT_SRC := agents/postgresql/child.c agents/postgresql/conf.c agents/postgresql/control.c agents/postgresql/files.c \
