@@ -180,6 +180,14 @@ void chores_open(struct world *w)
     }
 }
 
+void chores_restart(struct world *w)
+{
+    for (unsigned i = 0; i <= KEEPERS; i++) {
+        BASE_ASSERT(!w->chores->keepers[i].is_waiting);
+        w->chores->keepers[i].is_keeping = false;
+    }
+}
+
 void chores_close(struct world *w)
 {
     free(w->chores);

@@ -7,6 +7,8 @@
 #include "tests/sim/world.h"
 
 void chores_open(struct world *w);
+/* The quorum begins anew: whether leases are still there is not known. */
+void chores_restart(struct world *w);
 void chores_close(struct world *w);
 
 #endif

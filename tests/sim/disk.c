@@ -304,6 +304,11 @@ bool disk_is_idle(const struct disk *d)
     return !d->is_busy && store_mem_queued(d->mem) == 0;
 }
 
+void disk_settle(struct disk *d)
+{
+    store_mem_commit(d->mem);
+}
+
 void disk_hang_until(struct disk *d, int64_t until_us)
 {
     d->hang_until_us = until_us;

@@ -33,6 +33,8 @@ void disk_wipe(struct disk *d);
 struct store_txn *disk_txn(struct disk *d);
 /* All submitted jobs are done and durable. */
 bool disk_is_idle(const struct disk *d);
+/* What was written through disk_txn becomes durable. The process must be gone. */
+void disk_settle(struct disk *d);
 void disk_hang_until(struct disk *d, int64_t until_us);
 void disk_fail_next_sync(struct disk *d);
 

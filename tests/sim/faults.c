@@ -255,7 +255,7 @@ void faults_open(struct world *w)
     static const unsigned weights[] = {0, 0, 1, 1, 3};
     struct faults *f = w->faults = must_alloc(1, sizeof(*f));
     f->rand = world_stream(w, STREAM_FAULTS, 0);
-    for (int kind = 0; kind < FAULT_KIND_COUNT; kind++) {
+    for (int kind = 0; kind < FAULT_DRAWN_COUNT; kind++) {
         bool is_database = kind >= (int)FAULT_FIRST_DATABASE && kind != FAULT_ROLLING;
         f->weight[kind] = weights[draw(&f->rand, 0, 4)];
         if (is_database && !w->setup.has_databases) {

@@ -35,7 +35,8 @@
     X(SWITCHOVER, "switchover") \
     X(GUARD_CRASH, "guard-crash") \
     X(STANDSTILL, "host-standstill") \
-    X(ROLLING, "rolling-crash")
+    X(ROLLING, "rolling-crash") \
+    X(RESTORE, "quorum-restored")
 
 enum fault_kind {
 #define FAULT_ENUM(id, name) FAULT_##id,
@@ -44,6 +45,7 @@ enum fault_kind {
         FAULT_KIND_COUNT
 };
 #define FAULT_FIRST_DATABASE FAULT_DATABASE_CRASH
+#define FAULT_DRAWN_COUNT FAULT_RESTORE /* that one has seeds of its own */
 
 struct faults {
     struct base_rand rand;

@@ -42,6 +42,7 @@ struct kv_load {
     struct chk_history history;
     struct chk_op ops[OPS_MAX];
     struct chk_key keys[KEYS_MAX];
+    size_t phase_first; /* of this history; older ones had other keys */
     int64_t next_value;
     int64_t last_ok_us;
     uint64_t next_id;
@@ -52,7 +53,7 @@ struct kv_load {
 static uint32_t draw_key(struct client *c)
 {
     struct kv_load *load = c->world->kv_load;
-    size_t phase = load->history.count / PHASE_OPS;
+    size_t phase = load->phase_first + load->history.count / PHASE_OPS;
     uint32_t number = (uint32_t)(phase * PHASE_KEYS) + (uint32_t)draw(&c->rand, 0, PHASE_KEYS - 1);
     char text[16];
     struct buf name = buf_over(text, sizeof(text));
@@ -387,6 +388,21 @@ void kv_load_check(struct world *w)
     judge(w, "the revision witness", chk_witness(h, memory, MEMORY_BYTES));
     struct chk_linear_limits limits = {memory, MEMORY_BYTES, 20000000};
     judge(w, "the search", chk_linear(h, &limits));
+}
+
+void kv_load_restart(struct world *w)
+{
+    struct kv_load *load = w->kv_load;
+    kv_load_check(w);
+    load->phase_first += load->history.count / PHASE_OPS + 1;
+    load->history = chk_history_over(load->ops, OPS_MAX, load->keys, KEYS_MAX);
+    for (unsigned i = 0; i < w->setup.kv_clients; i++) {
+        struct client *c = &load->clients[i];
+        if (c->is_waiting) {
+            w->tally.kv_unknown++;
+            again(c, true);
+        }
+    }
 }
 
 int64_t kv_load_last_ok_us(const struct world *w)

@@ -11,6 +11,9 @@ void kv_load_open(struct world *w);
 void kv_load_close(struct world *w);
 /* Linearizable? World fails when not, or when the checkers cannot tell. */
 void kv_load_check(struct world *w);
+/* The quorum begins anew from an older state: the history so far is judged, and a new one begins,
+ * with other keys. */
+void kv_load_restart(struct world *w);
 /* True time of the last operation that succeeded. */
 int64_t kv_load_last_ok_us(const struct world *w);
 /* Writes the history as JSON lines to standard output. */

@@ -18,6 +18,7 @@
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/operator.h"
+#include "tests/sim/restore.h"
 #include "tests/sim/sql_load.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/watchers.h"
@@ -39,6 +40,8 @@ _Noreturn void base_panic(const char *file, int line, const char *expression)
 }
 
 /* --- one seed --- */
+
+#define RESTORE_US (90 * SECOND) /* leases of a lost quorum are waited for */
 
 static void draw_setup(struct world *w, const struct options *o)
 {
@@ -75,6 +78,10 @@ static void draw_setup(struct world *w, const struct options *o)
     s->is_standstill = !s->is_async && chance(&r, 150000);
     s->is_changing = !s->is_calm && s->nodes > 1 && chance(&r, 500000);
     s->slots = s->is_changing ? s->nodes + 2 : s->nodes;
+    r = world_stream(w, STREAM_SETUP, 1);
+    s->is_restoring = s->has_databases && !s->is_calm && !s->is_changing && !s->is_standstill &&
+                      chance(&r, 300000);
+    s->end_us += s->is_restoring ? RESTORE_US : 0;
 }
 
 static void check_logs(void *ctx, uint64_t number, struct slice bytes)
@@ -118,6 +125,7 @@ static void world_open(struct world *w, const struct options *o)
     operator_open(w);
     chores_open(w);
     watchers_open(w);
+    restore_open(w);
     world_at(w, SECOND, NULL, check_logs, w);
 }
 
@@ -131,6 +139,7 @@ static void world_close(struct world *w)
     operator_close(w);
     chores_close(w);
     watchers_close(w);
+    restore_close(w);
     truth_close(w);
     net_close(w);
     world_free_events(w);

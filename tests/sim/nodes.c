@@ -56,6 +56,7 @@ struct node {
 struct nodes {
     struct node list[NODES_MAX];
     struct raft_member members[NODES_MAX];
+    uint64_t cluster_id;
 };
 
 static struct node *get(struct world *w, unsigned node)
@@ -422,6 +423,7 @@ static void arrive(void *ctx, unsigned from, struct slice payload)
 static bool order_send(void *ctx, uint64_t link, struct slice payload)
 {
     struct node *n = ctx;
+    truth_order(n->world, n->index, payload);
     return net_send(n->world, ADDRESS_NODE + n->index, (unsigned)link, payload);
 }
 
@@ -522,7 +524,7 @@ static void open_service(struct node *n)
         .store = disk_port(n->state),
         .net = {n, port_send},
         .clock = clock_port_of(&n->clock),
-        .cluster_id = SIM_CLUSTER_ID,
+        .cluster_id = n->world->nodes->cluster_id,
         .member_id = n->id,
         .life = n->process.life + 1,
         .quota_bytes = UINT64_C(1) << 30,
@@ -544,7 +546,7 @@ static void open_raft(struct node *n)
 {
     const struct setup *s = &n->world->setup;
     struct raft_node_config config = {
-        .cluster_id = SIM_CLUSTER_ID,
+        .cluster_id = n->world->nodes->cluster_id,
         .id = n->id,
         .members = n->world->nodes->members,
         .member_count = n->is_founder ? s->nodes : 0,
@@ -648,6 +650,7 @@ void node_replace(struct world *w, unsigned node, uint64_t id)
 void nodes_open(struct world *w)
 {
     w->nodes = must_alloc(1, sizeof(*w->nodes));
+    w->nodes->cluster_id = SIM_CLUSTER_ID;
     for (unsigned i = 0; i < w->setup.slots; i++) {
         struct node *n = get(w, i);
         n->world = w;
@@ -704,10 +707,14 @@ struct raft_node *node_raft(struct world *w, unsigned node)
     return n->is_started ? n->raft : NULL;
 }
 
-int nodes_switchover(struct world *w)
+void nodes_set_cluster(struct world *w, uint64_t cluster)
+{
+    w->nodes->cluster_id = cluster;
+}
+
+int nodes_request(struct world *w, const struct arb_request *request)
 {
     int leader = nodes_leader(w);
-    struct arb_request request = {.kind = ARB_REQUEST_SWITCHOVER};
     struct base_name cluster;
     struct base_text text;
     if (leader < 0 || node_process(w, (unsigned)leader)->stopped != 0) {
@@ -715,10 +722,16 @@ int nodes_switchover(struct world *w)
     }
     struct node *n = get(w, (unsigned)leader);
     BASE_ASSERT(base_name_from_text("main", &cluster) == 0);
-    int rc = arb_driver_request(n->driver, &cluster, &request, &text);
+    int rc = arb_driver_request(n->driver, &cluster, request, &text);
     trace_text(w, ADDRESS_NODE + n->index, text.text);
     rearm(n);
     return rc;
+}
+
+int nodes_switchover(struct world *w)
+{
+    struct arb_request request = {.kind = ARB_REQUEST_SWITCHOVER};
+    return nodes_request(w, &request);
 }
 
 int nodes_leader(struct world *w)

@@ -44,6 +44,7 @@
 #define INVARIANT_LEASE_KEYS "lease-and-keys-together"
 #define INVARIANT_LEASE_RENEWAL "lease-renewal-holds"
 #define INVARIANT_LEASE_END "lease-ends"
+#define INVARIANT_UNCONFIRMED "unconfirmed-record-rests"
 #define INVARIANT_WATCH "watch-hears-everything"
 
 void truth_open(struct world *w);
@@ -84,6 +85,18 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
 void truth_guard(struct world *w, const struct member *m);
 void truth_host_off(struct world *w, const struct member *m);
 int truth_holder(const struct world *w); /* -1 none */
+
+/* A restored quorum. Remembers how the store stands; it stands like that again, at that entry, and
+ * goes on from that revision; an operator's confirmation was accepted; whether one is missing. */
+void truth_saved(struct world *w);
+void truth_begin_anew(struct world *w, uint64_t index, int64_t revision);
+void truth_confirming(struct world *w);
+bool truth_is_unconfirmed(const struct world *w);
+/* The newest record; false: none. Whether this store has it, of that epoch. */
+bool truth_record(const struct world *w, struct msg_record *ret);
+bool truth_is_newest(struct world *w, struct store_txn *txn, uint64_t epoch);
+/* A quorum node sends an order to an agent. */
+void truth_order(struct world *w, unsigned node, struct slice payload);
 
 /* Databases */
 void truth_open_writes(struct world *w, struct pg *pg);

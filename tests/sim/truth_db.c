@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/name.h"
+#include "kv/core/apply.h"
 #include "proto/wire/agent.h"
 #include "tests/sim/members.h"
 #include "tests/sim/truth.h"
@@ -99,7 +100,7 @@ static void candidate_is_best(struct world *w, const struct msg_record *old,
     }
 }
 
-static void epoch_begins(struct world *w, const struct msg_record *new)
+static void epoch_begins(struct world *w, const struct msg_record *new, bool is_confirmed)
 {
     struct truth *t = w->truth;
     bool is_first = t->record.epoch == 0;
@@ -108,7 +109,7 @@ static void epoch_begins(struct world *w, const struct msg_record *new)
           set_of(w, &new->voters));
     if (!is_first) {
         old_holder_is_over(w, &t->record, new->epoch);
-        if (!is_bootstrap) {
+        if (!is_bootstrap && !is_confirmed) {
             candidate_is_best(w, &t->record, new);
         }
         if (w->setup.is_calm) {
@@ -193,21 +194,32 @@ void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swap
 {
     struct truth *t = w->truth;
     struct msg_record new;
-    (void)node;
     if (!swapped->is_won || wire_record_decode(swapped->blob, &new) != 0) {
         return;
     }
+    bool is_confirmed = t->restored == RESTORED_CONFIRMING;
+    if (t->restored == RESTORED_UNCONFIRMED) {
+        world_fail(w, INVARIANT_UNCONFIRMED,
+                   "node %u applies epoch %lu, revision %lu, of a restored quorum, and nobody has "
+                   "confirmed the record",
+                   node, (unsigned long)new.epoch, (unsigned long)new.revision);
+    }
+    if (is_confirmed && new.epoch <= t->record.epoch) {
+        world_fail(w, INVARIANT_EPOCHS_GROW, "epoch %lu is confirmed after epoch %lu",
+                   (unsigned long)new.epoch, (unsigned long)t->record.epoch);
+    }
+    t->restored = RESTORED_NOT;
     bool is_newer = new.epoch > t->record.epoch ||
                     (new.epoch == t->record.epoch &&new.revision > t->record.revision);
     if (!is_newer) {
         return; /* another node applies what one has applied before */
     }
-    if (new.revision != t->record.revision + 1 && t->record.epoch != 0) {
+    if (!is_confirmed && new.revision != t->record.revision + 1 && t->record.epoch != 0) {
         world_fail(w, INVARIANT_EPOCHS_GROW, "revision %lu follows %lu",
                    (unsigned long)new.revision, (unsigned long)t->record.revision);
     }
     if (new.epoch > t->record.epoch) {
-        epoch_begins(w, &new);
+        epoch_begins(w, &new, is_confirmed);
     } else {
         trace(w, TRACE_RECORD, new.epoch, new.revision, set_of(w, &new.voters), new.votes_needed_r);
     }
@@ -215,6 +227,59 @@ void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swap
     acked_is_on_voters(w);
     for (unsigned i = 0; i < w->setup.members; i++) {
         truth_settings(w, pg_of(w, i));
+    }
+}
+
+/* --- a restored quorum --- */
+
+bool truth_record(const struct world *w, struct msg_record *ret)
+{
+    *ret = w->truth->record;
+    return ret->epoch != 0;
+}
+
+struct newest {
+    uint64_t epoch;
+    bool is_there;
+};
+
+static int look_at_record(void *ctx, struct slice name, const struct kv_record *record)
+{
+    struct newest *newest = ctx;
+    (void)name;
+    newest->is_there = newest->is_there || record->epoch == newest->epoch;
+    return 0;
+}
+
+bool truth_is_newest(struct world *w, struct store_txn *txn, uint64_t epoch)
+{
+    struct newest newest = {.epoch = epoch};
+    int64_t revision = 0;
+    int rc = kv_core_records(txn, look_at_record, &newest);
+    rc = rc != 0 ? rc : kv_core_revision(txn, &revision);
+    return rc == 0 && newest.is_there && revision == truth_revision(w);
+}
+
+void truth_confirming(struct world *w)
+{
+    w->truth->restored = RESTORED_CONFIRMING;
+}
+
+bool truth_is_unconfirmed(const struct world *w)
+{
+    return w->truth->restored != RESTORED_NOT;
+}
+
+void truth_order(struct world *w, unsigned node, struct slice payload)
+{
+    static struct msg_order order;
+    if (w->truth->restored == RESTORED_NOT) {
+        return;
+    }
+    if (wire_order_decode(slice_skip(payload, 1), &order) == 0 && order.is_granted) {
+        world_fail(w, INVARIANT_UNCONFIRMED,
+                   "node %u of a restored quorum grants epoch %lu, and nobody has confirmed it",
+                   node, (unsigned long)order.granted_epoch);
     }
 }
 

@@ -32,7 +32,14 @@ struct truth_epoch {
 #define TRUTH_IDS_MAX 200     /* of quorum nodes, over a whole run */
 #define TRUTH_STATE_EVERY 256 /* entries between two looks at the whole state */
 
+enum truth_restored {
+    RESTORED_NOT,
+    RESTORED_UNCONFIRMED,
+    RESTORED_CONFIRMING, /* an operator's order was accepted; its swap is on its way */
+};
+
 struct truth {
+    enum truth_restored restored;
     struct truth_kv *kv;
     uint64_t pre_votes[TRUTH_IDS_MAX + 1][TRUTH_IDS_MAX + 1]; /* by candidate, voter: the term that
                                                                  was granted last */
@@ -77,5 +84,6 @@ bool truth_is_lost(struct world *w, uint64_t id);
 void truth_image(struct world *w, unsigned node, uint64_t index);
 void truth_kv_open(struct world *w); /* truth_kv.c */
 void truth_kv_close(struct world *w);
+void truth_kv_begin_anew(struct world *w, uint64_t index, int64_t revision);
 
 #endif

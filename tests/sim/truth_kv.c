@@ -43,6 +43,15 @@ struct attached {
     int64_t lease; /* 0: no more */
 };
 
+/* How leases stood when an image was made. */
+struct saved {
+    struct lease *leases;
+    size_t leases_cap;
+    struct attached attached[ATTACHED_MAX];
+    size_t attached_count;
+    int64_t revision, compact;
+};
+
 struct truth_kv {
     struct block *blocks;
     struct chk_changes changes;
@@ -54,6 +63,7 @@ struct truth_kv {
     size_t attached_count;
     bool *is_written; /* by value of the checked clients */
     size_t is_written_cap;
+    struct saved saved;
     uint64_t *lease_hashes; /* by index: of the tables of leases behind that entry, 0 none */
     size_t lease_hashes_cap;
 };
@@ -83,6 +93,7 @@ void truth_kv_close(struct world *w)
     free(kv->leases);
     free(kv->is_written);
     free(kv->lease_hashes);
+    free(kv->saved.leases);
     free(kv);
     w->truth->kv = NULL;
 }
@@ -330,6 +341,57 @@ void truth_kv_image(struct world *w, unsigned node, struct store_txn *txn, uint6
                    "the image at %" PRIu64 " of node %u has other leases than there were", index,
                    node);
     }
+}
+
+/* --- an older state --- */
+
+void truth_saved(struct world *w)
+{
+    struct truth_kv *kv = w->truth->kv;
+    struct saved *s = &kv->saved;
+    s->leases = must_alloc(kv->leases_cap + 1, sizeof(*s->leases));
+    s->leases_cap = kv->leases_cap;
+    for (size_t i = 0; i < kv->leases_cap; i++) {
+        s->leases[i] = kv->leases[i];
+    }
+    memcpy(s->attached, kv->attached, sizeof(s->attached));
+    s->attached_count = kv->attached_count;
+    s->revision = kv->revision;
+    s->compact = kv->changes.compact;
+}
+
+/* Leases of then are there again with their full time, and nothing that was promised about any
+ * holds. */
+static void leases_back(struct world *w)
+{
+    struct truth_kv *kv = w->truth->kv;
+    const struct saved *s = &kv->saved;
+    for (size_t i = 0; i < kv->leases_cap; i++) {
+        bool was_asked = kv->leases[i].is_revoke_asked;
+        bool was_living = i < s->leases_cap && s->leases[i].is_living;
+        struct lease lease = {.is_living = was_living, .is_revoke_asked = was_asked};
+        lease.ttl_us = was_living ? s->leases[i].ttl_us : 0;
+        lease.hope_until_us = w->now_us + lease.ttl_us;
+        kv->leases[i] = lease;
+    }
+    memcpy(kv->attached, s->attached, sizeof(kv->attached));
+    kv->attached_count = s->attached_count;
+}
+
+void truth_kv_begin_anew(struct world *w, uint64_t index, int64_t revision)
+{
+    struct truth_kv *kv = w->truth->kv;
+    leases_back(w);
+    for (size_t i = (size_t)index + 1; i < kv->lease_hashes_cap; i++) {
+        kv->lease_hashes[i] = 0;
+    }
+    while (kv->changes.count > 0 &&
+           kv->changes.items[kv->changes.count - 1].revision > kv->saved.revision) {
+        kv->changes.count--;
+    }
+    kv->changes.compact = kv->saved.compact;
+    kv->index = index;
+    kv->revision = revision;
 }
 
 /* --- leases, as clients were told --- */

@@ -253,6 +253,28 @@ bool truth_is_lost(struct world *w, uint64_t id)
     return w->truth->is_lost[number_of(w, id)];
 }
 
+void truth_begin_anew(struct world *w, uint64_t index, int64_t revision)
+{
+    struct truth *t = w->truth;
+    memset(t->leaders, 0, t->leaders_cap * sizeof(*t->leaders));
+    memset(t->votes, 0, t->votes_cap * sizeof(*t->votes));
+    memset(t->pre_votes, 0, sizeof(t->pre_votes));
+    memset(t->led, 0, sizeof(t->led));
+    memset(t->commit_term, 0, sizeof(t->commit_term));
+    for (size_t i = (size_t)index + 1; i < t->entries_cap; i++) {
+        t->entries[i] = 0;
+    }
+    for (size_t i = (size_t)(index / TRUTH_STATE_EVERY) + 1; i < t->states_cap; i++) {
+        t->states[i] = 0;
+    }
+    for (unsigned node = 0; node < w->setup.slots; node++) {
+        truth_started(w, node, index);
+    }
+    t->committed = index;
+    t->restored = RESTORED_UNCONFIRMED;
+    truth_kv_begin_anew(w, index, revision);
+}
+
 void truth_apply(struct world *w, unsigned node, const struct raft_applied *entry)
 {
     struct truth *t = w->truth;

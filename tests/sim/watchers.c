@@ -47,7 +47,7 @@ struct watchers {
 
 static bool is_ending(const struct world *w)
 {
-    return w->now_us > w->setup.end_us - ENDING_US;
+    return w->now_us >= w->setup.end_us - ENDING_US;
 }
 
 /* --- what is heard --- */
@@ -299,6 +299,17 @@ void watchers_node_down(struct world *w, unsigned node)
         struct client *c = &w->watchers->clients[i];
         if (c->stream != NULL && c->node == node) {
             forget_stream(c);
+        }
+    }
+}
+
+void watchers_forget(struct world *w)
+{
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct client *c = &w->watchers->clients[i];
+        BASE_ASSERT(c->stream == NULL);
+        for (size_t at = 0; at < WATCHES; at++) {
+            c->watches[at].is_used = false;
         }
     }
 }

@@ -49,6 +49,7 @@ enum stream {
     STREAM_OPERATOR,
     STREAM_CHORES,
     STREAM_WATCH,
+    STREAM_RESTORE,
 };
 
 /* One line per kind of trace record: name, and what its four numbers are. */
@@ -170,6 +171,7 @@ struct setup {
     int64_t delay_min_us, delay_max_us;
     int64_t sync_min_us, sync_max_us;
     bool has_databases;
+    bool is_restoring; /* the quorum is lost and begins anew from an older image */
 };
 
 struct world {
@@ -198,6 +200,7 @@ struct world {
     struct oper *oper;
     struct chores *chores;
     struct watchers *watchers;
+    struct restore *restore;
     jmp_buf failed;
     const char *failure_name;
     char failure_text[512];
