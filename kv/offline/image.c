@@ -269,7 +269,7 @@ static int write_log(void *ctx, struct store_txn *txn)
     if (rc == 0) { /* so that a state ahead of the log is no sign of a lost log */
         rc = log_store_save_image(txn, ret->image.index, ret->image.term);
     }
-    return rc != 0 ? rc : log_store_save_state(txn, ret->image.term, 0);
+    return rc != 0 ? rc : log_store_save_state(txn, ret->image.term + KV_RESTORE_TERMS, 0);
 }
 
 static int fill(struct restore *restore, const struct file *file, const char *directory,

@@ -282,7 +282,8 @@ static int force_write_log(void *ctx, struct store_txn *txn)
     static uint8_t value[LOG_STORE_HEADER + RAFT_MEMBERS_BYTES_MAX];
     struct raft_configuration alone = {.count = 1, .members = {force->ret->self}};
     struct buf bytes = buf_over(body, sizeof(body));
-    struct msg_raft_entry entry = {.term = force->state.term + 1, .type = MSG_RAFT_ENTRY_MEMBERS};
+    struct msg_raft_entry entry = {.term = force->state.term + KV_RESTORE_TERMS,
+                                   .type = MSG_RAFT_ENTRY_MEMBERS};
     int rc = raft_members_encode(&alone, &bytes);
     if (rc == 0) {
         rc = replace_ids(txn, force->ret);
@@ -296,7 +297,7 @@ static int force_write_log(void *ctx, struct store_txn *txn)
         rc = log_store_put(txn, force->last + 1,
                            slice_from(value, LOG_STORE_HEADER + entry.body.len));
     }
-    return rc != 0 ? rc : log_store_save_state(txn, force->state.term + 1, 0);
+    return rc != 0 ? rc : log_store_save_state(txn, force->state.term + KV_RESTORE_TERMS, 0);
 }
 
 static int force_judge(struct force *force, char *ret_text)

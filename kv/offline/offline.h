@@ -15,6 +15,9 @@
 #define KV_OFFLINE_TEXT 1024
 #define KV_LOG_DIRECTORY "wal"
 #define KV_RESTORE_BUMP UINT64_C(1000000) /* revisions that a restore skips, see kv_restore */
+/* Terms that a new quorum skips: agents take no orders of a lower term than they have seen, and keep
+ * what they promised in one. */
+#define KV_RESTORE_TERMS UINT64_C(1000000)
 
 struct kv_offline;
 typedef int kv_offline_fn(void *ctx, struct store_txn *txn);
