@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim --seed N --count M [--trace] [--quiet] [--history] [--calm] [--kv-only]: runs whole systems,
- * one seed after the other, until an invariant fails. Exit code 0: all held and enough happened; 1:
- * one failed, with its name, seed, event and last steps; 2: usage. Everything that a run does
- * follows from its seed and the flags.
+/* sim --seed N --count M [--trace] [--quiet] [--history] [--calm] [--kv-only] [--restore]: runs
+ * whole systems, one seed after the other, until an invariant fails. Exit code 0: all held and
+ * enough happened; 1: one failed, with its name, seed, event and last steps; 2: usage. Everything
+ * that a run does follows from its seed and the flags.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,7 +25,8 @@
 
 struct options {
     uint64_t seed, count;
-    bool is_tracing, is_quiet, is_history, is_calm, is_kv_only, is_twice, is_check, is_canaries;
+    bool is_tracing, is_quiet, is_history, is_calm, is_kv_only, is_twice, is_check, is_canaries,
+        is_restoring;
 };
 
 static struct world *current; /* for base_panic */
@@ -80,7 +81,7 @@ static void draw_setup(struct world *w, const struct options *o)
     s->slots = s->is_changing ? s->nodes + 2 : s->nodes;
     r = world_stream(w, STREAM_SETUP, 1);
     s->is_restoring = s->has_databases && !s->is_calm && !s->is_changing && !s->is_standstill &&
-                      chance(&r, 300000);
+                      (chance(&r, 300000) || o->is_restoring);
     s->end_us += s->is_restoring ? RESTORE_US : 0;
 }
 
@@ -304,10 +305,11 @@ static bool parse(int argc, char **argv, struct options *o)
         struct {
             const char *name;
             bool *flag;
-        } flags[] = {{"--trace", &o->is_tracing},   {"--quiet", &o->is_quiet},
-                     {"--history", &o->is_history}, {"--calm", &o->is_calm},
-                     {"--kv-only", &o->is_kv_only}, {"--twice", &o->is_twice},
-                     {"--check", &o->is_check},     {"--canaries", &o->is_canaries}};
+        } flags[] = {{"--trace", &o->is_tracing},    {"--quiet", &o->is_quiet},
+                     {"--history", &o->is_history},  {"--calm", &o->is_calm},
+                     {"--kv-only", &o->is_kv_only},  {"--twice", &o->is_twice},
+                     {"--check", &o->is_check},      {"--restore", &o->is_restoring},
+                     {"--canaries", &o->is_canaries}};
         bool is_known = false;
         for (size_t j = 0; j < sizeof(flags) / sizeof(flags[0]); j++) {
             if (strcmp(argv[i], flags[j].name) == 0) {
@@ -337,7 +339,7 @@ int main(int argc, char **argv)
         (void)fprintf(
             stderr,
             "usage: sim --seed N --count M [--trace] [--quiet] [--history] [--calm] [--kv-only] "
-            "[--twice] [--check] | --canaries\n");
+            "[--twice] [--check] [--restore] | --canaries\n");
         return 2;
     }
     if (!base_canary_select(getenv("QUORATE_CANARY"))) {

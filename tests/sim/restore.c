@@ -200,8 +200,11 @@ void restore_open(struct world *w)
     r->rand = world_stream(w, STREAM_RESTORE, 0);
     if (w->setup.is_restoring) {
         int64_t end_us = w->setup.faults_end_us;
-        world_at(w, draw(&r->rand, 8 * SECOND, end_us / 2), NULL, take, w);
-        world_at(w, draw(&r->rand, end_us / 2 + SECOND, end_us - SECOND), NULL, begin_anew, w);
+        int64_t at_us = draw(&r->rand, end_us / 2 + SECOND, end_us - SECOND);
+        int64_t image_us = chance(&r->rand, 500000) ? at_us - draw(&r->rand, SECOND, 8 * SECOND)
+                                                    : draw(&r->rand, 8 * SECOND, end_us / 2);
+        world_at(w, image_us, NULL, take, w);
+        world_at(w, at_us, NULL, begin_anew, w);
     }
 }
 
