@@ -304,7 +304,7 @@ static void restored_members_agree(void **state)
         assert_true(seen.restore_id == restored[i].restore_id);
         assert_int_equal(seen.state.applied_index, APPLIED);
         assert_true(seen.state.term == 3 + KV_RESTORE_TERMS); /* above the old quorum's */
-        assert_int_equal(seen.last, 0); /* the log is empty */
+        assert_int_equal(seen.last, 0);                       /* the log is empty */
         assert_int_equal(seen.members.count, 3);
         assert_non_null(raft_members_find(&seen.members, seen.node));
         assert_true(seen.has_user);
