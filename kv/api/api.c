@@ -101,6 +101,7 @@ uint64_t api_snapshots(const struct api *api)
 void api_tick(struct api *api, struct base_mono now)
 {
     rpc_tick(api->registry, now);
+    api_maintenance_tick(api->maintenance, now);
     api_health_changed(api->health);
 }
 

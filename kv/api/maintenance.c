@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* etcdserverpb.Maintenance. Snapshot streams an image of the state store (raft/snapshot_format.h)
  * in blobs of 32 KiB, padded with zeros to whole blocks of 512 bytes, and the SHA-256 over all of
- * them as last blob: the form that `etcdctl snapshot save` accepts. One client at a time; one that
- * reads slowly holds up nobody but itself, and the next one is told to come again. Defragment
+ * them as last blob: the form that `etcdctl snapshot save` accepts. One client at a time; the next
+ * one is told to come again. There is one image at a time, and a node that lacks a part of the log
+ * waits for it, so a client that takes nothing for STALLED_US is left behind. Defragment
  * answers at once: pages that are free are used again, there is nothing to move. */
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #define BLOB_BYTES (32u * 1024u)
 #define BLOCK_BYTES 512u
+#define STALLED_US (20 * BASE_US_PER_S)
 
 enum snapshot_state { SNAPSHOT_IDLE, SNAPSHOT_BEGINNING, SNAPSHOT_READING, SNAPSHOT_SENDING };
 
@@ -27,6 +29,7 @@ struct api_maintenance {
     uint64_t offset;    /* read so far */
     uint64_t remaining; /* to be sent, padding included */
     bool is_digest_sent;
+    struct base_mono taken_at; /* the last blob by the client, or the beginning */
     EVP_MD_CTX *digest;
     uint8_t blob[BLOB_BYTES];
     size_t blob_len;
@@ -74,6 +77,7 @@ static void snapshot_done(struct snapshot_job *job, int status)
         return;
     }
     if (is_begin) {
+        m->taken_at = io_now();
         m->remaining = (job->info.bytes + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
         snapshot_read(m);
         return;
@@ -129,6 +133,7 @@ static void snapshot_send(struct api_maintenance *m)
     if (rc == BASE_E_BUSY) {
         return;
     }
+    m->taken_at = io_now();
     if (rc != 0 || m->is_digest_sent) {
         m->served += rc == 0;
         snapshot_finish(m, rc == 0 ? IO_GRPC_OK : IO_GRPC_UNAVAILABLE, NULL);
@@ -192,6 +197,14 @@ static void snapshot_canceled(void *ctx, struct rpc_call *call)
     m->call_id = 0;
     if (m->state == SNAPSHOT_SENDING) {
         snapshot_end(m); /* else the job under way ends it */
+    }
+}
+
+void api_maintenance_tick(struct api_maintenance *m, struct base_mono now)
+{
+    if (m->state == SNAPSHOT_SENDING && base_mono_diff_us(now, m->taken_at) > STALLED_US) {
+        snapshot_finish(m, IO_GRPC_UNAVAILABLE,
+                        "the client took nothing of the image for 20 seconds; others wait for it");
     }
 }
 

@@ -31,6 +31,8 @@ struct api_maintenance;
 MUST_CHECK int api_maintenance_new(struct rpc_registry *registry,
                                    const struct api_maintenance_options *options,
                                    struct api_maintenance **ret);
+/* Leaves a client behind that takes nothing of its image. Every second or more often. */
+void api_maintenance_tick(struct api_maintenance *maintenance, struct base_mono now);
 /* Images served since the start. */
 uint64_t api_maintenance_snapshots(const struct api_maintenance *maintenance);
 /* After the registry and the snapshot port are closed. NULL is fine. Returns NULL. */

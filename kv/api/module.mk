@@ -13,9 +13,9 @@ TEST_kv_api_auth_test := tests/unit/kv_api_auth_test.c kv/api/auth.c kv/api/rpc.
 TLIBS_kv_api_auth_test := wire cores base
 TPKG_kv_api_auth_test := libprotobuf-c
 TESTS += kv_rpc_test
-TEST_kv_rpc_test := tests/unit/kv_rpc_test.c kv/api/cluster.c kv/api/kv.c kv/api/lease.c kv/api/rpc.c tests/support/panic.c
+TEST_kv_rpc_test := tests/unit/kv_rpc_test.c kv/api/cluster.c kv/api/kv.c kv/api/lease.c kv/api/maintenance.c kv/api/rpc.c tests/support/panic.c
 TLIBS_kv_rpc_test := wire cores base
-TPKG_kv_rpc_test := libprotobuf-c
+TPKG_kv_rpc_test := libprotobuf-c openssl
 TESTS += kv_lock_test
 TEST_kv_lock_test = tests/unit/kv_lock_test.c tests/unit/kv_world.c tests/support/panic.c kv/api/election.c kv/api/lock.c \
   kv/api/recipe.c kv/api/rpc.c

@@ -314,6 +314,70 @@ static void keep_alive_fails_and_goes(void **state)
     expect_error(KV_E_MALFORMED);
 }
 
+/* --- images --- */
+
+static struct {
+    struct snapshot_job *job;
+    unsigned ended;
+} image;
+
+static int image_begin(void *ctx, struct snapshot_job *job)
+{
+    (void)ctx;
+    image.job = job;
+    return 0;
+}
+
+static int image_read(void *ctx, struct snapshot_job *job, uint64_t offset)
+{
+    (void)ctx;
+    (void)offset;
+    image.job = job;
+    return 0;
+}
+
+static void image_end(void *ctx)
+{
+    (void)ctx;
+    image.ended++;
+}
+
+/* There is one image at a time: one who does not read his must not keep it from a node. */
+static void an_image_is_not_held_by_one_who_reads_nothing(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[600];
+    struct api_maintenance *maintenance = NULL;
+    const struct api_maintenance_options options = {.snapshot = {.export_begin = image_begin,
+                                                                 .export_read = image_read,
+                                                                 .export_end = image_end}};
+    const struct rpc_open open = open_as(NET_ROLE_ADMIN);
+    memset(&image, 0, sizeof(image));
+    begin(true);
+    assert_int_equal(api_maintenance_new(registry, &options, &maintenance), 0);
+    paper.now.us = 1000 * BASE_US_PER_S;
+    rpc_stream(registry, rpc_find_method(registry, SLICE_LIT("/etcdserverpb.Maintenance/Snapshot")),
+               &open);
+    rpc_message(client.call, SLICE_EMPTY);
+    assert_non_null(image.job);
+    image.job->info.bytes = sizeof(bytes);
+    image.job->done(image.job, 0);
+    client.is_full = true;
+    image.job->data = slice_from(bytes, sizeof(bytes));
+    image.job->done(image.job, 0);
+    paper.now.us += 20 * BASE_US_PER_S;
+    api_maintenance_tick(maintenance, paper.now);
+    assert_false(client.is_ended);
+    paper.now.us++;
+    api_maintenance_tick(maintenance, paper.now);
+    assert_true(client.is_ended);
+    assert_int_equal(client.status, IO_GRPC_UNAVAILABLE);
+    assert_int_equal(image.ended, 1);
+    client.is_full = false;
+    registry = rpc_registry_free(registry);
+    (void)api_maintenance_free(maintenance);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +391,7 @@ int main(void)
         cmocka_unit_test_teardown(permissions_are_being_read, end),
         cmocka_unit_test_teardown(keep_alive_ends_with_its_last_answer, end),
         cmocka_unit_test_teardown(keep_alive_fails_and_goes, end),
+        cmocka_unit_test_teardown(an_image_is_not_held_by_one_who_reads_nothing, end),
     };
     return cmocka_run_group_tests_name("kv_rpc", tests, NULL, NULL);
 }
