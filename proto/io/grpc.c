@@ -22,8 +22,7 @@ static const struct io_grpc_handler *handler_of(const struct io_grpc_call *call)
     return &call->h2->conn->server->grpc;
 }
 
-/* --- answers
- * -------------------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 /* Percent-encoded: all but 0x20 to 0x7e, and '%' (Status-Message in PROTOCOL-HTTP2.md). */
 static void set_status(struct io_grpc_call *call, enum io_grpc_status status, const char *message)
@@ -146,8 +145,7 @@ void io_grpc_resume(struct io_grpc_call *call)
     }
 }
 
-/* --- what handlers ask
- * ---------------------------------------------------------------------------------- */
+/* --- what handlers ask --- */
 
 struct slice io_grpc_path(const struct io_grpc_call *call)
 {
@@ -198,8 +196,7 @@ struct io_grpc_call *io_grpc_find(struct io_server *server, uint64_t call_id)
     return call != NULL && call->is_told ? call : NULL;
 }
 
-/* --- requests
- * ------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 /* TimeoutValue TimeoutUnit: 1 to 8 digits and one of H M S m u n. False: malformed. */
 static bool parse_timeout(struct slice text, int64_t *ret_us)

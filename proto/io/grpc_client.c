@@ -11,8 +11,7 @@
 
 #define WINDOW (16 << 20)
 
-/* --- HTTP/2
- * --------------------------------------------------------------------------------------------- */
+/* --- HTTP/2 --- */
 
 static int status_number(struct slice value)
 {
@@ -194,8 +193,7 @@ int grpc_submit(struct io_grpc_client *client, const char *path, uint32_t timeou
     return 0;
 }
 
-/* --- answers
- * -------------------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 static int http_to_grpc(int http_status)
 {

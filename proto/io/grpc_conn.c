@@ -22,8 +22,7 @@
 #define CONNECT_SHARE_US \
     (2 * BASE_US_PER_S) /* at most so long for one endpoint while others are left */
 
-/* --- making clients
- * ------------------------------------------------------------------------------------- */
+/* --- making clients --- */
 
 static int parse_endpoint(struct slice text, bool has_ca, struct grpc_endpoint *ret,
                           struct io_why *why)
@@ -155,8 +154,7 @@ const char *io_grpc_client_endpoint(const struct io_grpc_client *client, size_t 
     return client->endpoints[n].text;
 }
 
-/* --- bytes under a deadline
- * ----------------------------------------------------------------------------- */
+/* --- bytes under a deadline --- */
 
 static int wait_for(int fd, short events, struct base_mono deadline)
 {
@@ -255,8 +253,7 @@ int grpc_receive_bytes(struct io_grpc_client *client, uint8_t *data, size_t cap,
     return status;
 }
 
-/* --- connecting
- * ----------------------------------------------------------------------------------------- */
+/* --- connecting --- */
 
 static int connect_address(const struct addrinfo *address, struct base_mono deadline, int *ret_fd)
 {

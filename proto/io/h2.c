@@ -25,8 +25,7 @@ nghttp2_nv h2_field(struct slice name, struct slice value)
     return (nghttp2_nv){n.out, v.out, name.len, value.len, NGHTTP2_NV_FLAG_NONE};
 }
 
-/* --- calls
- * ---------------------------------------------------------------------------------------------- */
+/* --- calls --- */
 
 static struct io_grpc_call *call_new(struct h2 *h2, int32_t stream_id)
 {
@@ -114,8 +113,7 @@ int h2_append(struct io_grpc_call *call, const struct slice *pieces, size_t coun
     return 0;
 }
 
-/* --- sending
- * -------------------------------------------------------------------------------------------- */
+/* --- sending --- */
 
 static ssize_t read_out(nghttp2_session *session, int32_t stream_id, uint8_t *data, size_t len,
                         uint32_t *flags, nghttp2_data_source *source, void *user)
@@ -279,8 +277,7 @@ void h2_flush(struct h2 *h2)
     }
 }
 
-/* --- receiving: nghttp2's callbacks
- * ------------------------------------------------------------------------- */
+/* --- receiving: nghttp2's callbacks --- */
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
@@ -415,8 +412,7 @@ static int on_close(nghttp2_session *session, int32_t stream_id, uint32_t error_
     return 0;
 }
 
-/* --- the session
- * ---------------------------------------------------------------------------------------- */
+/* --- the session --- */
 
 static nghttp2_session *session_new(struct h2 *h2)
 {

@@ -71,8 +71,7 @@ const char *io_http_reason(int status)
     return "Unknown";
 }
 
-/* --- answering
- * ------------------------------------------------------------------------------------------ */
+/* --- answering --- */
 
 static void process(struct http1 *http1);
 
@@ -237,8 +236,7 @@ static void refuse(struct http1 *http1, int status)
     http1_reply(&http1->exchange, status, "text/plain", slice_from_text(io_http_reason(status)));
 }
 
-/* --- what handlers call
- * --------------------------------------------------------------------------------- */
+/* --- what handlers call --- */
 
 struct slice io_http_header(const struct io_http_exchange *exchange, const char *name)
 {
@@ -304,8 +302,7 @@ void *io_http_user(const struct io_http_exchange *exchange)
     return exchange->user;
 }
 
-/* --- receiving
- * ------------------------------------------------------------------------------------------ */
+/* --- receiving --- */
 
 void http1_dispatch(struct io_server *server, struct io_http_exchange *exchange)
 {

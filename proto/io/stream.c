@@ -25,10 +25,7 @@
 #define FLUSH_AT \
     ((size_t)256 << 10) /* gathered bytes that are not kept until the end of the round */
 
-static void flush(struct io_stream *stream);
-
-/* --- life cycle
- * ----------------------------------------------------------------------------------------- */
+/* --- life cycle --- */
 
 struct io_stream *stream_new(struct io_loop *loop, const struct io_stream_options *options)
 {
@@ -167,7 +164,7 @@ void io_stream_close(struct io_stream *stream)
     io_timer_init(&stream->timer, stream->loop, linger_over, stream);
     io_timer_start_in_us(&stream->timer, LINGER_US);
     io_stream_resume(stream);
-    flush(stream);
+    stream_flush(stream);
     if (stream->state == STREAM_LINGERING) {
         shut_down(stream);
     }
@@ -183,8 +180,7 @@ void io_streams_close_all(struct io_loop *loop)
     }
 }
 
-/* --- writing
- * -------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static void write_done(uv_write_t *write, int status)
 {
@@ -199,7 +195,7 @@ static void write_done(uv_write_t *write, int status)
     if (stream->state == STREAM_CLOSING) {
         return;
     }
-    flush(stream);
+    stream_flush(stream);
     if (stream->state == STREAM_LINGERING) {
         shut_down(stream);
         return;
@@ -214,7 +210,7 @@ static void write_done(uv_write_t *write, int status)
 }
 
 /* Hands `pending` to the kernel, the rest of it to libuv. */
-static void flush(struct io_stream *stream)
+void stream_flush(struct io_stream *stream)
 {
     if (stream->pending.len == 0 || stream->is_writing || stream->state == STREAM_CLOSING) {
         return;
@@ -252,15 +248,15 @@ void io_streams_flush(struct io_loop *loop)
         struct io_stream *stream = loop->flush_list;
         loop->flush_list = stream->flush_next;
         stream->is_flush_due = false;
-        flush(stream);
+        stream_flush(stream);
     }
 }
 
 /* Something was added to `pending`. */
-static void flush_later(struct io_stream *stream)
+void stream_flush_later(struct io_stream *stream)
 {
     if (stream->pending.len >= FLUSH_AT) {
-        flush(stream);
+        stream_flush(stream);
     } else if (!stream->is_flush_due && stream->pending.len > 0) {
         stream->is_flush_due = true;
         stream->flush_next = stream->loop->flush_list;
@@ -328,7 +324,7 @@ int io_stream_writev(struct io_stream *stream, const struct slice *pieces, size_
         status = put(stream, pieces[i]);
     }
     if (status == 0) {
-        flush_later(stream);
+        stream_flush_later(stream);
         if (io_stream_queued(stream) >= stream->queue_max / 2) {
             stream->was_over_half = true;
         }
@@ -341,133 +337,7 @@ int io_stream_write(struct io_stream *stream, struct slice bytes)
     return io_stream_writev(stream, &bytes, 1);
 }
 
-/* --- TLS
- * ------------------------------------------------------------------------------------------------
- */
-
-static int bio_write(BIO *bio, const char *data, int len)
-{
-    struct io_stream *stream = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    return io_bytes_append(&stream->pending, slice_from(data, (size_t)len)) == 0 ? len : -1;
-}
-
-static int bio_read(BIO *bio, char *data, int len)
-{
-    struct io_stream *stream = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    if (stream->in.len == 0) {
-        BIO_set_retry_read(bio);
-        return -1;
-    }
-    size_t taken = stream->in.len < (size_t)len ? stream->in.len : (size_t)len;
-    memcpy(data, stream->in.data, taken);
-    stream->in = slice_skip(stream->in, taken);
-    return (int)taken;
-}
-
-static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-    (void)bio;
-    (void)number;
-    (void)pointer;
-    return command == BIO_CTRL_FLUSH ? 1 : 0;
-}
-
-static const BIO_METHOD *bio_method(void)
-{
-    static BIO_METHOD *method; /* made once, kept as long as the process */
-    if (method == NULL) {
-        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
-        if (method != NULL) {
-            (void)BIO_meth_set_write(method, bio_write);
-            (void)BIO_meth_set_read(method, bio_read);
-            (void)BIO_meth_set_ctrl(method, bio_ctrl);
-        }
-    }
-    return method;
-}
-
-static bool attach_bio(struct io_stream *stream)
-{
-    BIO *bio = bio_method() != NULL ? BIO_new(bio_method()) : NULL;
-    if (bio == NULL) {
-        return false;
-    }
-    BIO_set_data(bio, stream);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(stream->ssl, bio, bio);
-    return true;
-}
-
-static void tls_failed(struct io_stream *stream, int result)
-{
-    struct io_why why;
-    if (SSL_get_error(stream->ssl, result) == SSL_ERROR_ZERO_RETURN) {
-        stream_fail(stream, BASE_E_CLOSED, "closed by %s", stream->peer);
-        return;
-    }
-    io_tls_why(stream->ssl, &why);
-    flush(stream); /* the alert that tells the other side */
-    stream_fail(stream, BASE_E_TLS, "%s (%s)", why.text, stream->peer);
-}
-
-static void opened(struct io_stream *stream)
-{
-    io_timer_stop(&stream->timer);
-    stream->state = STREAM_OPEN;
-    if (stream->events != NULL && stream->events->opened != NULL) {
-        stream->events->opened(stream->ctx, stream);
-    }
-}
-
-static void handshake(struct io_stream *stream)
-{
-    ERR_clear_error();
-    int result = SSL_do_handshake(stream->ssl);
-    if (result != 1 && SSL_get_error(stream->ssl, result) == SSL_ERROR_WANT_READ) {
-        flush_later(stream);
-        return;
-    }
-    if (result != 1) {
-        tls_failed(stream, result);
-        return;
-    }
-    flush_later(stream);
-    stream->identity = io_tls_identity(stream->ssl);
-    opened(stream);
-}
-
-/* Encrypted bytes have come: handshake, then plain bytes to the owner, until all are used. */
-static void tls_received(struct io_stream *stream, struct slice bytes)
-{
-    stream->in = bytes;
-    if (stream->state == STREAM_HANDSHAKE) {
-        handshake(stream);
-    }
-    while (stream->state == STREAM_OPEN || stream->state == STREAM_LINGERING) {
-        ERR_clear_error();
-        int got = SSL_read(stream->ssl, stream->loop->plain_buffer, (int)IO_PLAIN_BUFFER);
-        if (got <= 0 && SSL_get_error(stream->ssl, got) == SSL_ERROR_WANT_READ) {
-            break;
-        }
-        if (got <= 0) {
-            tls_failed(stream, got);
-            break;
-        }
-        if (stream->state == STREAM_OPEN) {
-            stream->events->data(stream->ctx, stream,
-                                 slice_from(stream->loop->plain_buffer, (size_t)got));
-        }
-    }
-    stream->in = SLICE_EMPTY;
-    if (stream->state != STREAM_CLOSING) {
-        flush_later(stream);
-    }
-}
-
-/* --- reading
- * -------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static void allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
@@ -491,7 +361,7 @@ static void received(uv_stream_t *tcp, ssize_t count, const uv_buf_t *buffer)
         return;
     }
     if (count == UV_EOF) {
-        flush(stream); /* the other side may have closed its half only, after asking */
+        stream_flush(stream); /* the other side may have closed its half only, after asking */
         stream_fail(stream, BASE_E_CLOSED, "closed by %s", stream->peer);
         return;
     }
@@ -502,7 +372,7 @@ static void received(uv_stream_t *tcp, ssize_t count, const uv_buf_t *buffer)
     }
     struct slice bytes = slice_from(buffer->base, (size_t)count);
     if (stream->ssl != NULL) {
-        tls_received(stream, bytes);
+        stream_tls_received(stream, bytes);
     } else if (stream->state == STREAM_OPEN) {
         stream->events->data(stream->ctx, stream, bytes);
     }
@@ -530,8 +400,7 @@ void io_stream_resume(struct io_stream *stream)
     start_reading(stream);
 }
 
-/* --- established
- * ---------------------------------------------------------------------------------------- */
+/* --- established --- */
 
 static void set_options(struct io_stream *stream)
 {
@@ -571,27 +440,35 @@ static void handshake_late(void *ctx)
     stream_fail(stream, BASE_E_TIMEOUT, "no TLS handshake from %s in time", stream->peer);
 }
 
+void stream_opened(struct io_stream *stream)
+{
+    io_timer_stop(&stream->timer);
+    stream->state = STREAM_OPEN;
+    if (stream->events != NULL && stream->events->opened != NULL) {
+        stream->events->opened(stream->ctx, stream);
+    }
+}
+
 void stream_established(struct io_stream *stream)
 {
     set_options(stream);
     read_peer(stream);
     start_reading(stream);
     if (stream->ssl == NULL) {
-        opened(stream);
+        stream_opened(stream);
         return;
     }
-    if (!attach_bio(stream)) {
+    if (!stream_tls_attach(stream)) {
         stream_fail(stream, BASE_E_NOMEM, "out of memory");
         return;
     }
     stream->state = STREAM_HANDSHAKE;
     io_timer_init(&stream->timer, stream->loop, handshake_late, stream);
     io_timer_start(&stream->timer, stream->deadline);
-    handshake(stream);
+    stream_tls_handshake(stream);
 }
 
-/* --- what owners ask
- * ------------------------------------------------------------------------------------ */
+/* --- what owners ask --- */
 
 void io_stream_set(struct io_stream *stream, const struct io_stream_events *events, void *ctx)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of struct io_stream, for stream.c, connect.c and listen.c only. */
+/* The inside of struct io_stream, for stream.c, stream_tls.c, connect.c and listen.c only. */
 #ifndef QUORATE_PROTO_IO_STREAM_INTERNAL_H
 #define QUORATE_PROTO_IO_STREAM_INTERNAL_H
 
@@ -74,6 +74,16 @@ void stream_established(struct io_stream *stream);
 /* Ends with a status and a text: closed follows. Does nothing when closing already. */
 void stream_fail(struct io_stream *stream, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* TCP, and TLS if any, are up: the owner hears of it. */
+void stream_opened(struct io_stream *stream);
+/* What is pending goes to the kernel now, or at the end of this round of the loop. */
+void stream_flush(struct io_stream *stream);
+void stream_flush_later(struct io_stream *stream);
+/* stream_tls.c. False: out of memory. */
+bool stream_tls_attach(struct io_stream *stream);
+void stream_tls_handshake(struct io_stream *stream);
+/* Encrypted bytes have come: handshake, then plain bytes to the owner, until all are used. */
+void stream_tls_received(struct io_stream *stream, struct slice bytes);
 /* connect.c: stop what is under way there. */
 void stream_connect_stop(struct io_stream *stream);
 

@@ -40,8 +40,7 @@ size_t io_table_rows(const struct io_table *table);
 void io_table_print(const struct io_table *table, FILE *out, bool has_headers);
 struct io_table *io_table_free(struct io_table *table);
 
-/* --- subcommands
- * --------------------------------------------------------------------------------------- */
+/* --- subcommands --- */
 struct io_command {
     const char *name;      /* "db list": one or more words */
     const char *arguments; /* "CLUSTER [--force]"; "" for none */

@@ -62,8 +62,7 @@ const char *io_identity_text(const struct io_identity *identity, char *memory, s
 #define IO_IDENTITY_TEXT_MAX 160
 const char *io_role_name(enum net_role role);
 
-/* --- for stream.c and the blocking client
- * -------------------------------------------------------------- */
+/* --- for stream.c and the blocking client --- */
 struct ssl_st;
 struct ssl_ctx_st;
 /* A new SSL of the server's or the client's context. verify_host: name or address that the

@@ -14,8 +14,7 @@
 #include "proto/io/server.h"
 #include "tests/unit/io_test_support.h"
 
-/* --- the server, on a thread of its own
- * ---------------------------------------------------------------------- */
+/* --- the server, on a thread of its own --- */
 
 static struct {
     struct io_loop *loop;
@@ -185,8 +184,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- our client
- * ----------------------------------------------------------------------------------------- */
+/* --- our client --- */
 
 static struct io_grpc_client *make_client(const char *scheme, const char *ca, const char *name)
 {
@@ -358,8 +356,7 @@ static void foreign_server(void **state)
     tls = io_tls_free(tls);
 }
 
-/* --- programs of others
- * --------------------------------------------------------------------------------- */
+/* --- programs of others --- */
 
 static void run(const char *command, char *output, size_t cap)
 {
@@ -441,8 +438,7 @@ static void curl_http2(void **state)
     assert_string_equal(output, "{\"health\":\"true\"}");
 }
 
-/* --- raw HTTP/2
- * ----------------------------------------------------------------------------------------- */
+/* --- raw HTTP/2 --- */
 
 static struct slice stream_body; /* what is left of the request's DATA */
 static bool is_kept_open;        /* the request does not end with it */

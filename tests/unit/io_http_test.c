@@ -12,8 +12,7 @@
 
 static struct io_loop *loop;
 
-/* --- bytes
- * ---------------------------------------------------------------------------------------------- */
+/* --- bytes --- */
 
 static int parse(const char *text, struct http1_head *head)
 {
@@ -101,8 +100,7 @@ static void queries(void **state)
     assert_int_equal(io_http_decode(SLICE_LIT("%4"), false, &b), BASE_E_INVALID);
 }
 
-/* --- a server
- * ------------------------------------------------------------------------------------------- */
+/* --- a server --- */
 
 static struct io_server *server;
 static struct io_http_exchange *waiting;

@@ -14,8 +14,7 @@
 
 static struct io_loop *loop;
 
-/* --- frames
- * --------------------------------------------------------------------------------------------- */
+/* --- frames --- */
 
 static unsigned frames_seen;
 static size_t bytes_seen;
@@ -110,8 +109,7 @@ static void damaged_hellos(void **state)
     }
 }
 
-/* --- tables
- * --------------------------------------------------------------------------------------------- */
+/* --- tables --- */
 
 struct place {
     struct io_links *links;
