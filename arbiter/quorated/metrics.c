@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -95,18 +96,21 @@ static const struct row {
 
 static void read_process(struct figures *f)
 {
-    unsigned long pages = 0;
-    unsigned long resident = 0;
+    char line[128];
+    uint64_t pages = 0;
+    uint64_t resident = 0;
     struct rlimit limit = {0};
     FILE *file = fopen("/proc/self/statm", "re");
     if (file != NULL) {
-        if (fscanf(file, "%lu %lu", &pages, &resident) != 2) {
-            pages = resident = 0;
+        if (fgets(line, sizeof(line), file) != NULL) { /* numbers of pages: all, in memory, ... */
+            char *rest = line;
+            pages = strtoull(rest, &rest, 10);
+            resident = strtoull(rest, NULL, 10);
         }
         (void)fclose(file);
     }
-    f->virtual_memory = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    f->resident = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    f->virtual_memory = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    f->resident = resident * (uint64_t)sysconf(_SC_PAGESIZE);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         f->fds_max = limit.rlim_cur;
     }

@@ -133,38 +133,53 @@ int cmd_member_update(void *ctx, int argc, char **argv)
     return rc;
 }
 
+/* A request that names one member, and what to say when it is done. */
+struct change {
+    const char *usage;
+    const char *path;
+    const ProtobufCMessage *request;
+    uint64_t *id; /* in it */
+    const ProtobufCMessageDescriptor *answer;
+    const char *what;
+};
+
+static int change_one(struct cli *cli, int argc, char **argv, const struct change *change)
+{
+    ProtobufCMessage *message = NULL;
+    int rc = cli_options(&argc, argv, NULL, 0);
+    rc = rc != 0 ? rc : one_member(argc, argv, change->usage, change->id);
+    rc = rc != 0 ? rc : cli_call(cli, change->path, change->request, change->answer, &message);
+    if (rc != 0) {
+        return rc;
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+    return done(cli, *change->id, change->what);
+}
+
 int cmd_member_promote(void *ctx, int argc, char **argv)
 {
     Etcdserverpb__MemberPromoteRequest request;
-    ProtobufCMessage *message = NULL;
     etcdserverpb__member_promote_request__init(&request);
-    int rc = cli_options(&argc, argv, NULL, 0);
-    rc = rc != 0 ? rc : one_member(argc, argv, "member promote ID", &request.id);
-    rc = rc != 0 ? rc
-                 : cli_call(ctx, "/etcdserverpb.Cluster/MemberPromote", &request.base,
-                            &etcdserverpb__member_promote_response__descriptor, &message);
-    if (rc == 0) {
-        protobuf_c_message_free_unpacked(message, NULL);
-        rc = done(ctx, request.id, "promoted");
-    }
-    return rc;
+    const struct change change = {"member promote ID",
+                                  "/etcdserverpb.Cluster/MemberPromote",
+                                  &request.base,
+                                  &request.id,
+                                  &etcdserverpb__member_promote_response__descriptor,
+                                  "promoted"};
+    return change_one(ctx, argc, argv, &change);
 }
 
 int cmd_member_remove(void *ctx, int argc, char **argv)
 {
     Etcdserverpb__MemberRemoveRequest request;
-    ProtobufCMessage *message = NULL;
     etcdserverpb__member_remove_request__init(&request);
-    int rc = cli_options(&argc, argv, NULL, 0);
-    rc = rc != 0 ? rc : one_member(argc, argv, "member remove ID", &request.id);
-    rc = rc != 0 ? rc
-                 : cli_call(ctx, "/etcdserverpb.Cluster/MemberRemove", &request.base,
-                            &etcdserverpb__member_remove_response__descriptor, &message);
-    if (rc == 0) {
-        protobuf_c_message_free_unpacked(message, NULL);
-        rc = done(ctx, request.id, "removed");
-    }
-    return rc;
+    const struct change change = {"member remove ID",
+                                  "/etcdserverpb.Cluster/MemberRemove",
+                                  &request.base,
+                                  &request.id,
+                                  &etcdserverpb__member_remove_response__descriptor,
+                                  "removed"};
+    return change_one(ctx, argc, argv, &change);
 }
 
 int cmd_move_leader(void *ctx, int argc, char **argv)
