@@ -155,6 +155,16 @@ static bool batch_is_large(void *ctx)
 
 /* --- opening and closing --- */
 
+static const char *next_step(int code, int native)
+{
+    if (code == BASE_E_CORRUPT) {
+        return ". The state is damaged: on another node take this one out of the quorum with "
+               "\"kv member remove\", add it anew with \"kv member add\", and start it with an "
+               "empty data directory and quorum.state: existing";
+    }
+    return native == EMFILE || native == ENFILE ? " (raise the limit of open files)" : "";
+}
+
 static int fail_open(struct env_lmdb *env, char *ret_text, const char *what, int native)
 {
     int code = env_lmdb_code(native);
@@ -162,8 +172,10 @@ static int fail_open(struct env_lmdb *env, char *ret_text, const char *what, int
         code = BASE_E_BUSY;
     }
     if (ret_text != NULL) {
-        (void)snprintf(ret_text, ENV_LMDB_ERROR_MAX, "%s in %s: %s", what, env->options.directory,
-                       code == BASE_E_BUSY ? "another process uses it" : mdb_strerror(native));
+        (void)snprintf(ret_text, ENV_LMDB_ERROR_MAX, "%s in %.300s: %s%s", what,
+                       env->options.directory,
+                       code == BASE_E_BUSY ? "another process uses it" : mdb_strerror(native),
+                       next_step(code, native));
     }
     return code;
 }
@@ -197,6 +209,25 @@ static int open_tables(MDB_env *env, MDB_dbi tables[STORE_TABLE_COUNT])
     return mdb_txn_commit(txn);
 }
 
+/* A file that something has cut off gets its pages back, empty: reading one is damage that is told,
+ * and not a signal. LMDB itself may leave the last ones unwritten when nothing refers to them. */
+static int cover_pages(MDB_env *env)
+{
+    MDB_envinfo used;
+    MDB_stat pages;
+    struct stat file;
+    int fd = -1;
+    int native = mdb_env_info(env, &used);
+    native = native != 0 ? native : mdb_env_stat(env, &pages);
+    native = native != 0 ? native : mdb_env_get_fd(env, &fd);
+    if (native != 0) {
+        return native;
+    }
+    off_t len = (off_t)((used.me_last_pgno + 1) * pages.ms_psize);
+    bool is_bad = fstat(fd, &file) != 0 || (file.st_size < len && ftruncate(fd, len) != 0);
+    return is_bad ? errno : 0;
+}
+
 int env_lmdb_open_file(const struct env_lmdb *env, const char *name, unsigned flags, MDB_env **ret,
                        MDB_dbi ret_tables[STORE_TABLE_COUNT])
 {
@@ -217,6 +248,9 @@ int env_lmdb_open_file(const struct env_lmdb *env, const char *name, unsigned fl
         flags |= MDB_NOSUBDIR | MDB_NOTLS;
         flags |= CANARY(NOMETASYNC_WHILE_ACKING) ? MDB_NOMETASYNC : 0;
         native = mdb_env_open(opened, path, flags, 0600);
+    }
+    if (native == 0) {
+        native = cover_pages(opened);
     }
     if (native == 0) {
         native = open_tables(opened, ret_tables);

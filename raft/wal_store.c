@@ -151,8 +151,8 @@ static int open_log(struct wal_store *store, char *ret_text)
     }
     int rc = wal_log_open(&options, &store->log, text);
     if (rc != 0 && ret_text != NULL) {
-        (void)snprintf(ret_text, WAL_STORE_ERROR_MAX, "%.500s in %.200s",
-                       text[0] != 0 ? text : base_error_text(rc), store->directory);
+        (void)snprintf(ret_text, WAL_STORE_ERROR_MAX, "%.200s: %.500s", store->directory,
+                       text[0] != 0 ? text : base_error_text(rc));
     }
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/name.h"
 #include "kv/cli/cli.h"
@@ -124,6 +125,12 @@ static int add_members(struct raft_configuration *configuration, const char *lis
     return rc;
 }
 
+static void show_progress(uint64_t done, uint64_t all)
+{
+    (void)fprintf(stderr, "\r%3u %%%s", (unsigned)(all == 0 ? 100 : done * 100 / all),
+                  done == all ? "\r     \r" : "");
+}
+
 static int print_restored(const struct cli *cli, const struct kv_restore_options *options,
                           const struct kv_restored *restored)
 {
@@ -191,6 +198,7 @@ int cmd_snapshot_restore(void *ctx, int argc, char **argv)
         return rc;
     }
     restore.file = argv[1];
+    restore.progress = isatty(STDERR_FILENO) ? show_progress : NULL;
     rc = kv_restore(&restore, &restored, text);
     return rc == 0 ? print_restored(ctx, &restore, &restored)
                    : cli_fail(io_exit_of(rc), "%s", text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Image files: checking one, and making the data directory of a new quorum's member out of it. */
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -32,16 +33,34 @@ struct file {
     size_t mapped;
 };
 
+/* What a file that is no image of ours is, where that can be told; NULL: it cannot. */
+static const char *known_stranger(int fd)
+{
+    const uint32_t bbolt = UINT32_C(0xED0CDAED); /* in its first page, behind 16 bytes */
+    uint32_t word = 0;
+    if (pread(fd, &word, sizeof(word), 16) == (ssize_t)sizeof(word) && le32toh(word) == bbolt) {
+        return "a snapshot of etcd (bbolt), which only etcd's tools restore; to move its keys here, "
+               "run \"etcdctl make-mirror\" from the running etcd to this quorum";
+    }
+    return NULL;
+}
+
 static int file_open(const char *path, struct file *ret, char *ret_text)
 {
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &info) != 0) {
         int rc = kv_offline_errno(ret_text, "cannot read the image", path);
         if (fd >= 0) {
             (void)close(fd);
         }
         return rc;
+    }
+    const char *stranger =
+        S_ISREG(info.st_mode) ? known_stranger(fd) : "not a file; name the file itself";
+    if (stranger != NULL) {
+        (void)close(fd);
+        return kv_offline_fail(ret_text, BASE_E_UNSUPPORTED, "%s is %s", path, stranger);
     }
     size_t size = (size_t)info.st_size;
     bool is_fit = size >= SNAPSHOT_ALIGN &&
@@ -50,7 +69,9 @@ static int file_open(const char *path, struct file *ret, char *ret_text)
     (void)close(fd);
     if (!is_fit) {
         return kv_offline_fail(ret_text, BASE_E_CORRUPT,
-                               "%s is no image: %zu bytes, which no whole image has", path, size);
+                               "%s is no whole image: %zu bytes, which none has; it may be cut "
+                               "off, take another copy",
+                               path, size);
     }
     if (bytes == MAP_FAILED) {
         return kv_offline_errno(ret_text, "cannot read the image", path);
@@ -225,7 +246,8 @@ static int wait_for(struct kv_offline *offline, struct wait *wait, int rc)
 }
 
 /* Through the same door as an image from another node. */
-static int install(struct kv_offline *offline, const struct file *file)
+static int install(struct kv_offline *offline, const struct file *file,
+                   const struct kv_restore_options *options)
 {
     struct snapshot_port port = env_lmdb_snapshot_port(kv_offline_env(offline));
     struct wait wait = {.job = {.done = wait_done}};
@@ -236,6 +258,9 @@ static int install(struct kv_offline *offline, const struct file *file)
         rc = wait_for(offline, &wait,
                       port.import_write(port.ctx, &wait.job, slice_from(file->bytes + at, len)));
         at += len;
+        if (options->progress != NULL) {
+            options->progress(at, file->len);
+        }
     }
     wait = (struct wait){.job = {.done = wait_done}};
     return rc != 0 ? rc : wait_for(offline, &wait, port.import_install(port.ctx, &wait.job));
@@ -280,7 +305,7 @@ static int fill(struct restore *restore, const struct file *file, const char *di
     if (rc != 0) {
         return rc;
     }
-    rc = install(offline, file);
+    rc = install(offline, file, restore->options);
     rc = rc != 0 ? rc : kv_offline_state(offline, write_state, restore);
     rc = rc != 0 ? rc : kv_offline_log(offline, write_log, restore);
     if (rc != 0) {

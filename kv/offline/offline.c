@@ -62,7 +62,10 @@ static int code_of_errno(int native)
 int kv_offline_errno(char *ret_text, const char *what, const char *path)
 {
     int native = errno;
-    const char *why = native == EWOULDBLOCK ? "a node is running on it" : strerror(native);
+    const char *why = native == EWOULDBLOCK ? "a node is running on it; stop it first"
+                      : native == EACCES
+                          ? "permission denied; run this as the user that the node runs as"
+                          : strerror(native);
     return kv_offline_fail(ret_text, code_of_errno(native), "%s %s: %s", what, path, why);
 }
 
@@ -77,7 +80,7 @@ static int open_log(struct kv_offline *o, const char *directory, bool make, char
     }
     o->log_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (o->log_fd < 0) {
-        return kv_offline_errno(ret_text, "no log of a node in", path);
+        return kv_offline_errno(ret_text, "no data directory of a node: its log", path);
     }
     o->lock_fd = openat(o->log_fd, "wal.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (o->lock_fd < 0 || flock(o->lock_fd, LOCK_EX | LOCK_NB) != 0) {
@@ -88,7 +91,11 @@ static int open_log(struct kv_offline *o, const char *directory, bool make, char
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     options.fresh_id = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-    return wal_log_open(&options, &o->log, ret_text);
+    char text[WAL_LOG_TEXT_MAX] = "";
+    int rc = wal_log_open(&options, &o->log, text);
+    return rc == 0 ? 0
+                   : kv_offline_fail(ret_text, rc, "%s: %s", path,
+                                     text[0] != 0 ? text : base_error_text(rc));
 }
 
 static void notify(void *ctx)
@@ -116,7 +123,7 @@ static int open_state(struct kv_offline *o, const char *directory, bool make, ch
                                        .fatal = fatal};
     (void)snprintf(path, sizeof(path), "%s/store.mdb", directory);
     if (!make && stat(path, &info) != 0) {
-        return kv_offline_errno(ret_text, "no state of a node:", path);
+        return kv_offline_errno(ret_text, "no data directory of a node: its state", path);
     }
     return env_lmdb_open(&options, &o->state, ret_text);
 }

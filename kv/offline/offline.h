@@ -15,8 +15,8 @@
 #define KV_OFFLINE_TEXT 1024
 #define KV_LOG_DIRECTORY "wal"
 #define KV_RESTORE_BUMP UINT64_C(1000000) /* revisions that a restore skips, see kv_restore */
-/* Terms that a new quorum skips: agents take no orders of a lower term than they have seen, and keep
- * what they promised in one. */
+/* Terms that a new quorum skips: agents take no orders of a lower term than they have seen, and
+ * keep what they promised in one. */
 #define KV_RESTORE_TERMS UINT64_C(1000000)
 
 struct kv_offline;
@@ -78,7 +78,8 @@ struct kv_restore_options {
     const char *name;                        /* which of the members this directory is for */
     struct raft_configuration configuration; /* names and peer URLs; ids are made here */
     uint64_t bump;
-    bool mark_compacted; /* everything up to the new revision */
+    bool mark_compacted;                           /* everything up to the new revision */
+    void (*progress)(uint64_t done, uint64_t all); /* bytes; NULL: not told */
 };
 
 struct kv_restored {
