@@ -7,6 +7,8 @@
 
 #define SEND_AGAIN_US (500 * BASE_US_PER_MS) /* nothing moved for so long: from where it stands */
 #define GIVE_UP_US (20 * BASE_US_PER_S)      /* nothing heard for so long: the next peer's turn */
+#define SILENT_US (2 * BASE_US_PER_S)        /* a peer that says nothing at all is gone */
+#define KEEP_US (2 * BASE_US_PER_S)          /* so long the log, after the image was sent */
 #define RELEASE_US (30 * BASE_US_PER_S)      /* an image that nobody needs is kept so long */
 #define FORGET_US (30 * BASE_US_PER_S)       /* receiver: a sender that says nothing any more */
 #define TRY_AGAIN_US (100 * BASE_US_PER_MS)
@@ -124,14 +126,27 @@ static void make(struct raft_node *node)
 
 /* --- sender: chunks --- */
 
-static bool is_still_wanted(const struct raft_node *node, uint64_t id)
+static const struct raft_peer *peer_of(const struct raft_node *node, uint64_t id)
 {
     for (size_t i = 0; node->core.role == RAFT_LEADER && i < RAFT_MEMBERS_MAX; i++) {
         if (node->core.peers[i].id == id) {
-            return node->core.peers[i].state == RAFT_PEER_SNAPSHOT;
+            return &node->core.peers[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+static bool is_still_wanted(const struct raft_node *node, uint64_t id)
+{
+    const struct raft_peer *peer = peer_of(node, id);
+    return peer != NULL && peer->state == RAFT_PEER_SNAPSHOT;
+}
+
+/* Not even answers to heartbeats: the log must not wait for it. */
+static bool is_silent(const struct raft_node *node, uint64_t id)
+{
+    const struct raft_peer *peer = peer_of(node, id);
+    return peer == NULL || now_us(node) - peer->heard_us > SILENT_US;
 }
 
 static void end_transfer(struct raft_node *node, int status, bool is_told)
@@ -294,7 +309,7 @@ static void sender_tick(struct raft_node *node)
     int64_t now = now_us(node);
     if (out->peer != 0 && !is_still_wanted(node, out->peer)) {
         end_transfer(node, 0, false); /* it has found its way back to the log */
-    } else if (out->peer != 0 && now - out->heard_us > GIVE_UP_US) {
+    } else if (out->peer != 0 && (now - out->heard_us > GIVE_UP_US || is_silent(node, out->peer))) {
         end_transfer(node, BASE_E_TIMEOUT, true);
     } else if (out->peer != 0 && now - out->moved_us > SEND_AGAIN_US) {
         out->sent = out->acked;
@@ -534,8 +549,9 @@ void node_snapshot_end(struct raft_node *node)
     node->snapshot.in.is_known = false;
 }
 
-/* From the moment when it is begun until it is released: who got it must find what follows it in
- * the log, though entries come faster than it is made and sent. */
+/* From the moment when it is begun until a little after it was sent: who got it must find what
+ * follows it in the log, though entries come faster than it is made and sent. An image that is left
+ * over holds nothing up. */
 uint64_t node_snapshot_keeps(const struct raft_node *node)
 {
     const struct snapshot_sender *out = &node->snapshot.out;
@@ -543,7 +559,10 @@ uint64_t node_snapshot_keeps(const struct raft_node *node)
     case SNAPSHOT_MAKING:
         return out->making_from;
     case SNAPSHOT_READY:
-        return out->info.index;
+        if (out->peer != 0 || out->waiting_count > 0 || now_us(node) - out->idle_us < KEEP_US) {
+            return out->info.index;
+        }
+        break;
     case SNAPSHOT_NONE:
         break;
     }

@@ -110,16 +110,19 @@ static void send_probe(struct raft_core *core, struct raft_effects *effects, str
 }
 
 /* The log no longer has what this peer needs next: asks for an image, once. True: nothing else is
- * to be sent. */
+ * to be sent. Who is not there gets none, since the log is kept while an image is under way: its
+ * next answer to a heartbeat brings it here again. */
 static bool needs_image(const struct raft_core *core, struct raft_effects *effects,
                         struct raft_peer *peer)
 {
-    if (peer->state != RAFT_PEER_SNAPSHOT && peer->next < core->log.first_index) {
+    bool is_lacking = peer->next < core->log.first_index;
+    bool is_there = core->now_us - peer->heard_us <= core->config.election_max_us;
+    if (peer->state != RAFT_PEER_SNAPSHOT && is_lacking && is_there) {
         raft_peer_probe(peer);
         peer->state = RAFT_PEER_SNAPSHOT;
         raft_effect_add(effects, RAFT_EFFECT_SNAPSHOT)->id = peer->id;
     }
-    return peer->state == RAFT_PEER_SNAPSHOT;
+    return peer->state == RAFT_PEER_SNAPSHOT || is_lacking;
 }
 
 void raft_peer_send(struct raft_core *core, struct raft_effects *effects, struct raft_peer *peer)

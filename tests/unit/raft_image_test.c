@@ -113,6 +113,23 @@ static void test_a_failed_image_is_asked_for_again_later(void **state)
     assert_int_equal(effects_of(RAFT_EFFECT_SNAPSHOT), 1);
 }
 
+/* The log is kept while an image is under way: not for one that is down. */
+static void test_who_is_silent_gets_no_image_until_it_answers(void **state)
+{
+    (void)state;
+    lead_with_one_behind();
+    compact(8);
+    do_step((struct raft_event){.type = RAFT_EVENT_UNREACHABLE, .peer = 3});
+    rig.core.peers[2].is_probe_sent = false;
+    rig.now_us += 10000 * MS;
+    assert_int_equal(propose(1), 0);
+    assert_int_equal(effects_of(RAFT_EFFECT_SNAPSHOT), 0);
+    assert_false(is_sent(MSG_RAFT_APPEND, 3));
+    assert_int_not_equal(rig.core.peers[2].state, RAFT_PEER_SNAPSHOT);
+    hear_beat_reply(3, 0);
+    assert_int_equal(effects_of(RAFT_EFFECT_SNAPSHOT), 1);
+}
+
 /* Whatever image it was: what counts is that its log meets ours again. */
 static void test_any_image_that_reconnects_will_do(void **state)
 {
@@ -277,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_only_what_is_settled_is_forgotten),
         cmocka_unit_test(test_a_peer_behind_the_log_gets_one_image),
         cmocka_unit_test(test_a_failed_image_is_asked_for_again_later),
+        cmocka_unit_test(test_who_is_silent_gets_no_image_until_it_answers),
         cmocka_unit_test(test_any_image_that_reconnects_will_do),
         cmocka_unit_test(test_an_empty_follower_is_not_probed_for_ever),
         cmocka_unit_test(test_chunks_only_of_the_leader_of_this_term),
