@@ -471,6 +471,68 @@ static void test_a_healed_node_disturbs_nobody(void **state)
     }
 }
 
+/* A node is gone, or goes in the middle of an image for it: the leader's log is cut all the same.
+ */
+static uint64_t log_behind_commit(const struct host *leader)
+{
+    const struct raft_core *core = raft_node_core(leader->node);
+    return raft_core_commit(core) - raft_core_first_index(core);
+}
+
+static void cut_off(struct world *w, size_t one, int ms)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        w->is_cut[i][one] = w->is_cut[one][i] = i != one;
+    }
+    for (int i = 0; i < ms; i++) {
+        step(w);
+    }
+}
+
+static bool is_sent_an_image(const struct host *leader, size_t to)
+{
+    const struct raft_core *core = raft_node_core(leader->node);
+    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
+        if (core->peers[i].id == to + 1) {
+            return core->peers[i].state == RAFT_PEER_SNAPSHOT;
+        }
+    }
+    return false;
+}
+
+static void test_the_log_does_not_wait_for_who_is_away(void **state)
+{
+    (void)state;
+    struct host *leader = NULL;
+    struct world *w = calm_world(7, 3, &leader);
+    w->log_keep = 20;
+    for (size_t i = 0; i < w->count; i++) {
+        crash(&w->hosts[i]);
+        boot(&w->hosts[i]);
+    }
+    for (leader = NULL; leader == NULL; leader = leader_of(w)) {
+        step(w);
+    }
+    size_t away = (leader->number + 1) % 3;
+    cut_off(w, away, 5000);
+    assert_in_range(log_behind_commit(leader), 0, 80);
+    heal_net(w);
+    for (int i = 0; i < 2000 && !is_sent_an_image(leader, away); i++) {
+        step(w);
+    }
+    assert_true(is_sent_an_image(leader, away));
+    cut_off(w, away, 6000);
+    assert_in_range(log_behind_commit(leader), 0, 80);
+    heal_net(w);
+    for (int i = 0; i < 3000; i++) {
+        step(w);
+    }
+    assert_true(w->restored_count > 0);
+    check_converged(w);
+    assert_null(w->broken);
+    world_free(w);
+}
+
 /* Time from the death of a leader to the first entry of the next one. */
 static void test_failover_is_fast(void **state)
 {
@@ -553,6 +615,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leader_with_a_hanging_disk_keeps_leading),
         cmocka_unit_test(test_a_healed_node_disturbs_nobody),
+        cmocka_unit_test(test_the_log_does_not_wait_for_who_is_away),
         cmocka_unit_test(test_failover_is_fast),
         cmocka_unit_test(test_one_node_under_crashes),
         cmocka_unit_test(test_three_nodes_under_faults),
