@@ -258,7 +258,7 @@ static void machine_started(void *ctx, int status)
         return;
     }
     if (status != 0) {
-        world_fail(n->world, INVARIANT_NO_CRASH, "node %u does not start: %s", n->index,
+        world_fail(n->world, INVARIANT_STARTS, "node %u does not start: %s", n->index,
                    base_error_text(status));
     }
     struct raft_node_status now;

@@ -35,6 +35,7 @@
 #define INVARIANT_REWIND "no-divergence"
 #define INVARIANT_TIMELINE "reserved-timeline"
 #define INVARIANT_NO_CRASH "no-assertion"
+#define INVARIANT_STARTS "starts-from-its-disk"
 #define INVARIANT_ENOUGH "enough-happened"
 #define INVARIANT_OWN_TERM "leader-counts-its-own-term"
 #define INVARIANT_PRE_VOTE "vote-after-pre-vote"

@@ -204,13 +204,13 @@ void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swap
                    "confirmed the record",
                    node, (unsigned long)new.epoch, (unsigned long)new.revision);
     }
-    if (is_confirmed && new.epoch <= t->record.epoch) {
-        world_fail(w, INVARIANT_EPOCHS_GROW, "epoch %lu is confirmed after epoch %lu",
-                   (unsigned long)new.epoch, (unsigned long)t->record.epoch);
+    if (is_confirmed && new.epoch <= t->epoch_reported) {
+        world_fail(w, INVARIANT_EPOCHS_GROW, "epoch %lu is confirmed, and epoch %lu was seen",
+                   (unsigned long)new.epoch, (unsigned long)t->epoch_reported);
     }
     t->restored = RESTORED_NOT;
-    bool is_newer = new.epoch > t->record.epoch ||
-                    (new.epoch == t->record.epoch &&new.revision > t->record.revision);
+    bool is_begun = is_confirmed || new.epoch > t->record.epoch;
+    bool is_newer = is_begun || (new.epoch == t->record.epoch &&new.revision > t->record.revision);
     if (!is_newer) {
         return; /* another node applies what one has applied before */
     }
@@ -218,7 +218,7 @@ void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swap
         world_fail(w, INVARIANT_EPOCHS_GROW, "revision %lu follows %lu",
                    (unsigned long)new.revision, (unsigned long)t->record.revision);
     }
-    if (new.epoch > t->record.epoch) {
+    if (is_begun) {
         epoch_begins(w, &new, is_confirmed);
     } else {
         trace(w, TRACE_RECORD, new.epoch, new.revision, set_of(w, &new.voters), new.votes_needed_r);
@@ -323,6 +323,8 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
         world_fail(w, INVARIANT_NO_CRASH, "%s sends a malformed report", m->name.text);
     }
     trace_report(w, m, &report);
+    t->epoch_reported =
+        report.epoch_seen > t->epoch_reported ? report.epoch_seen : t->epoch_reported;
     if (report.epoch_handed_back > 0) {
         handback_is_true(w, m, report.epoch_handed_back);
     }

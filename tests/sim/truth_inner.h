@@ -40,6 +40,7 @@ enum truth_restored {
 
 struct truth {
     enum truth_restored restored;
+    uint64_t epoch_reported; /* the highest that an agent has seen */
     struct truth_kv *kv;
     uint64_t pre_votes[TRUTH_IDS_MAX + 1][TRUTH_IDS_MAX + 1]; /* by candidate, voter: the term that
                                                                  was granted last */
