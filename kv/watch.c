@@ -299,6 +299,9 @@ int kv_watch_open(const struct kv_watch_options *options, struct kv_watch_hub **
     if (hub->options.progress_us <= 0) {
         hub->options.progress_us = KV_WATCH_PROGRESS_US;
     }
+    if (hub->options.sends_max == 0) {
+        hub->options.sends_max = SENDS_DEFAULT;
+    }
     hub->shared_next = 1;
     hub->catch_up_max = CATCH_UP_MAX;
     hub->rand = base_rand_make(options->seed, 1);

@@ -44,6 +44,7 @@ struct kv_watch_options {
     /* Ids and term of a response made now; its revision is not used. */
     void (*header)(void *ctx, struct kv_header *ret);
     int64_t progress_us; /* 0: KV_WATCH_PROGRESS_US */
+    uint32_t sends_max;  /* events for watchers in one turn, or one revision; 0: 32768 */
     uint64_t seed;       /* random: against keys chosen to fall on one heap; and for jitter */
 };
 

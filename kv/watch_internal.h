@@ -25,6 +25,7 @@
 #define CATCH_UP_LOOKS 512u     /* watchers looked at in search of them */
 #define CATCH_UP_WINDOW 1000    /* revisions between the first and the last of them */
 #define MATCHES_MAX 65536u      /* of events and groups at once */
+#define SENDS_DEFAULT 32768u    /* some ten milliseconds */
 #define KEPT_BYTES (1u << 20)   /* memory that stays for the next read */
 #define NOTHING UINT32_MAX      /* no match */
 #define NO_READ (INT64_MAX - 1) /* a revision to read from that never comes */
@@ -54,7 +55,7 @@ struct watcher {
     bool is_fragment : 1;
     bool is_progress_notify : 1;
     bool has_heard : 1;  /* events since the last notification of progress */
-    bool is_future : 1;  /* asked for a start that was not there yet: no progress below it */
+    bool is_future : 1;  /* asked for a start that was not sent to all yet: no progress below it */
     bool is_refused : 1; /* a negative start: cancelled like a compacted one */
 };
 
@@ -183,7 +184,8 @@ struct kv_watch_hub {
     struct watch_read read;
     struct match *matches; /* MATCHES_MAX */
     size_t matches_count;
-    struct group **touched; /* as many */
+    uint64_t sends;         /* the matches, times the watchers of their groups */
+    struct group **touched; /* as many as matches */
     size_t touched_count;
     uint8_t *message;
     size_t message_cap;

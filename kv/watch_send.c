@@ -229,6 +229,7 @@ static bool send_events(struct watcher *watcher, uint32_t at, int64_t through)
     }
     if (watcher->next <= through) {
         watcher->next = through + 1;
+        watcher->is_future = false;
     }
     return true;
 }
@@ -245,6 +246,7 @@ static int add_match(struct kv_watch_hub *hub, struct group *group, void *ctx)
         return 1;
     }
     uint32_t at = (uint32_t)hub->matches_count++;
+    hub->sends += group->synced;
     hub->matches[at] = (struct match){.record = *record, .next = NOTHING};
     if (group->match_first == NOTHING) {
         group->match_first = at;
@@ -270,17 +272,21 @@ static void drop_matches(struct kv_watch_hub *hub, uint32_t first)
     }
 }
 
-/* Matches whole revisions from record `at` on while there is room. Returns where it ended; `at`
- * itself when not even one revision fits. */
+/* Matches whole revisions from record `at` on while there is room and not too much to send at once.
+ * Returns where it ended; `at` itself when not even one revision fits. */
 static uint32_t match_some(struct kv_watch_hub *hub, uint32_t at)
 {
     const struct watch_read *read = &hub->read;
     uint32_t start = at; /* of the revision under way */
     hub->matches_count = 0;
     hub->touched_count = 0;
+    hub->sends = 0;
     for (uint32_t i = at; i < read->count; i++) {
         if (read->records[i].revision != read->records[start].revision) {
             start = i;
+            if (hub->sends >= hub->options.sends_max) {
+                return start;
+            }
         }
         if (index_each(hub, record_key(read, &read->records[i]), add_match, &i) != 0) {
             drop_matches(hub, start);
@@ -356,6 +362,10 @@ void send_shared(struct kv_watch_hub *hub)
             return;
         }
         at = end;
+        if (!is_all && hub->sends >= hub->options.sends_max) {
+            hub->shared_next = read->records[at].revision; /* the rest is read again */
+            return;
+        }
     }
     hub->shared_next = result->next;
 }

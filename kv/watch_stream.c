@@ -196,7 +196,9 @@ static bool may_hear_progress(struct watcher *watcher)
     if (watcher->is_future && hub->shared_next > watcher->next) {
         watcher->is_future = false;
     }
-    return watcher->state == WATCHER_SYNCED && !watcher->is_future;
+    /* one that came from history may be ahead of what was sent to all */
+    return watcher->state == WATCHER_SYNCED && !watcher->is_future &&
+           watcher->next <= hub->shared_next;
 }
 
 void stream_progress_due(struct kv_watch_stream *stream)
@@ -421,7 +423,7 @@ static void watcher_start(struct watcher *watcher, int64_t start)
     struct kv_watch_hub *hub = stream->hub;
     watcher->next = start > 0 ? start : (start == 0 ? hub->revision + 1 : 1);
     watcher->is_refused = start < 0;
-    watcher->is_future = start > hub->revision;
+    watcher->is_future = start > hub->revision || (start > 0 && start >= hub->shared_next);
     if (!watcher->is_refused && hub_is_synced_from(hub, watcher->next)) {
         watcher_move(watcher, WATCHER_SYNCED);
     } else if (stream_takes(stream, watcher)) {

@@ -18,6 +18,8 @@ const char *const rig_keys[RIG_KEYS] = {"a",   "a0", "b", "b1", "c",  "c/1", "c/
                                         "c/3", "c0", "d", "d5", "d6", "e",   "f",
                                         "f1",  "g",  "h", "i",  "j",  "k"};
 
+uint32_t rig_sends_max;
+
 static struct chk_change changes[CHANGES_MAX];
 
 /* Bytes that live until the rig is closed. */
@@ -52,6 +54,7 @@ void rig_open(struct rig *rig, int64_t progress_us)
     const struct kv_watch_options options = {.store = test_store_port(&rig->store),
                                              .header = header,
                                              .progress_us = progress_us,
+                                             .sends_max = rig_sends_max,
                                              .seed = 7};
     assert_int_equal(kv_watch_open(&options, &rig->hub), 0);
     for (unsigned i = 0; i < RIG_CLIENTS; i++) {

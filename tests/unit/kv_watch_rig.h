@@ -60,6 +60,7 @@ struct rig {
 };
 
 extern const char *const rig_keys[RIG_KEYS];
+extern uint32_t rig_sends_max; /* of hubs that are opened */
 
 void rig_open(struct rig *rig, int64_t progress_us);
 void rig_close(struct rig *rig);

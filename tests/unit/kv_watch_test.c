@@ -618,6 +618,29 @@ static void test_many_watchers(void **state)
     rig_close(&rig);
 }
 
+/* Many events for many watchers are no long turn of the loop: the rest is read again. */
+static void test_turns_are_bounded(void **state)
+{
+    struct kv_watch_create create = on("a", "", 0);
+    (void)state;
+    rig_sends_max = 3;
+    rig_open(&rig, 0);
+    rig_sends_max = 0;
+    rig_connect(&rig, 0, RIG_CREDITS_ALL);
+    assert_non_null(rig_watch(&rig, 0, &create));
+    assert_non_null(rig_watch(&rig, 0, &create));
+    rig_settle(&rig);
+    start_log();
+    rig_put(&rig, 0, "1", true);
+    rig_put(&rig, 0, "2", true);
+    rig_put(&rig, 0, "3", false);
+    rig_settle(&rig);
+    expect_log("id 1 rev 3 PUT a=1@2,2,1 PUT a=2@2,3,2\nid 0 rev 3 PUT a=1@2,2,1 PUT a=2@2,3,2\n"
+               "id 1 rev 4 PUT a=3@2,4,3\nid 0 rev 4 PUT a=3@2,4,3\n");
+    rig_check_end(&rig);
+    rig_close(&rig);
+}
+
 static void test_limits(void **state)
 {
     struct kv_watch_request request = {.which = 1, .create = on("a", "", 0)};
@@ -679,6 +702,7 @@ int main(void)
         cmocka_unit_test(test_progress_on_request),
         cmocka_unit_test(test_image),
         cmocka_unit_test(test_many_watchers),
+        cmocka_unit_test(test_turns_are_bounded),
         cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
