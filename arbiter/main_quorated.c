@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quorated: the quorum node's program. Reads the configuration and runs the node; nothing else. */
+#include <stdlib.h>
+
 #include "arbiter/quorated/failpoints.h"
 #include "arbiter/quorated/node.h"
+#include "base/canary.h"
 #include "proto/io/daemon.h"
 
 int main(int argc, char **argv)
@@ -9,6 +12,7 @@ int main(int argc, char **argv)
     struct quorated_settings settings;
     struct io_config *config = NULL;
     io_daemon_small_memory();
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what chaos must catch */
     if (!quorated_failpoints_set()) {
         return 2;
     }
