@@ -145,9 +145,9 @@ static int store_run(struct store_job *job, struct store_txn *txn)
     if (rc == 0) {
         rc = log_store_load_state(txn, &load->state);
     }
-    if (rc == 0 && has_ids && load->is_log_new && load->state.applied_index > 0) {
-        rc = BASE_E_CORRUPT; /* the log, and with it our vote, was lost: not the same node any more
-                              */
+    if (rc == 0 && has_ids && load->is_log_new) {
+        rc = BASE_E_CORRUPT; /* the log's ids are durable first: it was lost, and with it our vote,
+                                also where nothing was applied yet */
     }
     if (rc != 0) {
         return rc;

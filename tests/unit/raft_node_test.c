@@ -494,6 +494,25 @@ static void test_a_lost_log_is_refused(void **state)
     close_desk(&d);
 }
 
+/* It may have voted before it has applied anything. */
+static void test_a_log_lost_before_the_first_apply_is_refused(void **state)
+{
+    (void)state;
+    struct desk d;
+    open_desk(&d);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(create(&d, 7, 1, 3), 0);
+        raft_node_start(d.node);
+        settle(&d);
+        assert_int_equal(d.started, i == 0 ? 0 : BASE_E_CORRUPT);
+        power_loss(&d);
+        d.node = raft_node_destroy(d.node);
+        d.log = store_mem_destroy(d.log);
+        d.log = store_mem_create();
+    }
+    close_desk(&d);
+}
+
 /* --- two stores --- */
 
 static void test_nothing_is_applied_before_it_is_durable_in_the_log(void **state)
@@ -898,6 +917,7 @@ int main(void)
         cmocka_unit_test(test_each_store_call_may_fail),
         cmocka_unit_test(test_damage_is_refused),
         cmocka_unit_test(test_a_lost_log_is_refused),
+        cmocka_unit_test(test_a_log_lost_before_the_first_apply_is_refused),
         cmocka_unit_test(test_nothing_is_applied_before_it_is_durable_in_the_log),
         cmocka_unit_test(test_state_that_was_not_durable_is_applied_again),
         cmocka_unit_test(test_a_read_after_a_restart_sees_all_that_was_acknowledged),
