@@ -48,8 +48,8 @@ static void log_completions(void *ctx)
 static void state_completions(void *ctx)
 {
     const struct quorated_stores *s = ctx;
-    if (s->state != NULL) {
-        (void)env_lmdb_complete(s->state);
+    if (s->state != NULL && env_lmdb_complete(s->state) > 0) {
+        io_loop_trim_later(s->loop); /* of what answers and pages have left in the heap */
     }
 }
 
@@ -300,6 +300,7 @@ int quorated_stores_open(struct quorated_stores *stores, struct io_loop *loop,
         return BASE_E_NOMEM;
     }
     stores->is_open = true;
+    stores->loop = loop;
     int rc = make_directory(settings->data_dir, why);
     if (rc == 0 && (io_wake_new(loop, log_completions, stores, &stores->log_wake) != 0 ||
                     io_wake_new(loop, state_completions, stores, &stores->state_wake) != 0)) {

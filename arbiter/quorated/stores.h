@@ -17,6 +17,7 @@ struct env_lmdb;
 struct quorated_stores {
     struct wal_store *log;
     struct env_lmdb *state;
+    struct io_loop *loop;
     struct io_wake *log_wake;
     struct io_wake *state_wake;
     sem_t told; /* while the start waits for a job */

@@ -22,6 +22,9 @@ MUST_CHECK int io_loop_new(struct io_loop **ret);
 /* Closes what the loop still holds (timers are dropped, workers joined, open streams closed without
  * their callbacks being of use any more) and frees it. NULL is fine. Returns NULL. */
 struct io_loop *io_loop_free(struct io_loop *loop);
+/* Memory was used that may not be needed again: what is free of the heap goes back to the system in
+ * a few seconds. Cheap, call it as often as you like. Loop thread. */
+void io_loop_trim_later(struct io_loop *loop);
 /* Runs until io_loop_stop. */
 void io_loop_run(struct io_loop *loop);
 /* Runs callbacks until `until` at the latest, returning earlier after each round of events; for

@@ -43,8 +43,6 @@ void io_timers_close(struct io_loop *loop);
 void io_streams_close_all(struct io_loop *loop);
 /* stream.c: hands what was written to the kernel; before each poll. */
 void io_streams_flush(struct io_loop *loop);
-/* loop.c: connections have gone; their memory goes back to the system in a few seconds. */
-void io_loop_trim_later(struct io_loop *loop);
 /* loop.c: NULL on no memory. */
 struct io_workers *io_loop_resolver(struct io_loop *loop);
 /* work.c: like io_workers_free, but leaves the pool and its thread alone when one hangs in a call.
