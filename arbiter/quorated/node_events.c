@@ -130,9 +130,9 @@ static void raft_started(void *ctx, int status)
     if (status != 0) {
         (void)fprintf(
             stderr,
-            "quorated: the log in %s cannot be used: %s. A copy of it would not know what this node "
-            "has promised since: on another node run 'kv member remove' and 'kv member add' for it, "
-            "then start it with an empty data directory and quorum.state: existing\n",
+            "quorated: the log in %s cannot be used: %s. A copy of it would not know what this "
+            "node has promised since: on another node run 'kv member remove' and 'kv member add' "
+            "for it, then start it with an empty data directory and quorum.state: existing\n",
             q->settings->data_dir, base_error_text(status));
         quorated_stop(q, 1);
         return;

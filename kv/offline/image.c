@@ -39,8 +39,8 @@ static const char *known_stranger(int fd)
     const uint32_t bbolt = UINT32_C(0xED0CDAED); /* in its first page, behind 16 bytes */
     uint32_t word = 0;
     if (pread(fd, &word, sizeof(word), 16) == (ssize_t)sizeof(word) && le32toh(word) == bbolt) {
-        return "a snapshot of etcd (bbolt), which only etcd's tools restore; to move its keys here, "
-               "run \"etcdctl make-mirror\" from the running etcd to this quorum";
+        return "a snapshot of etcd (bbolt), which only etcd's tools restore; to move its keys "
+               "here, run \"etcdctl make-mirror\" from the running etcd to this quorum";
     }
     return NULL;
 }
