@@ -45,6 +45,10 @@ struct kv_call {
     /* error KV_OK: `response` is the encoded protobuf message (kv_wire_decode_response reads it),
      * header filled in; valid during the call only. Else `response` is empty. */
     void (*done)(struct kv_call *call, enum kv_error error, struct slice response);
+    /* Set by the caller, loop thread, when nobody waits for the answer any more: a read that has
+     * not begun is left out, and `done` comes with TIMEOUT, by and by. Of a write it changes
+     * nothing. */
+    bool is_given_up;
     /* the service's own */
     struct kv_call *next;
     uint64_t guard_term; /* not 0: proposed by this node in this term or not at all */

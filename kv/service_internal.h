@@ -68,6 +68,7 @@ struct read_job {
     /* filled in by the storage thread */
     int64_t revision;
     uint64_t bytes_used;
+    int64_t rows; /* looked at */
 };
 
 /* The one job that derives what the service keeps in memory from the store, at a start and after an
@@ -89,7 +90,7 @@ struct compact_job {
     struct store_job job;
     struct kv_service *service;
     bool is_busy;
-    uint32_t chained; /* steps since the last tick */
+    uint32_t chained;                   /* steps since the last tick */
     struct kv_compact_progress reached; /* the job's, while is_busy */
     struct kv_compact_progress progress;
     struct call_list physical; /* compactions that wait for their rows to be gone */

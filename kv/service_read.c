@@ -134,7 +134,7 @@ int kv_service_barrier(struct kv_service *service, struct kv_barrier *barrier)
 
 /* --- memory --- */
 
-#define TRIM_ABOVE ((size_t)1 << 20)
+#define TRIM_ABOVE ((size_t)128 << 10)
 #define TRIM_PAGE 4096u /* or more: what is left over stays */
 
 /* Gives pages back of memory that a large answer has used and that holds nothing any more. */
@@ -271,6 +271,9 @@ static int call_read(struct read_job *job, struct store_txn *txn, const struct k
     return rc;
 }
 
+/* Rows that one job looks at, the last call's aside: writes of others wait for the job. */
+#define JOB_ROWS_MAX 20000
+
 /* Storage thread: answers one call into the buffer; is_postponed when the buffer is full of others.
  */
 static int job_answer(struct read_job *job, struct store_txn *txn, struct kv_call *call)
@@ -286,6 +289,9 @@ static int job_answer(struct read_job *job, struct store_txn *txn, struct kv_cal
         call->error = KV_E_RESPONSE_TOO_LARGE;
     }
     call->response_len = job->out.len - call->response_at;
+    if (call->request->kind == KV_KIND_RANGE && outcome.error == KV_OK) {
+        job->rows += outcome.response.range.count; /* each is walked over to be counted */
+    }
     return rc;
 }
 
@@ -315,6 +321,7 @@ static int job_run(struct store_job *store_job, struct store_txn *txn)
     uint64_t bytes = 0;
     bool is_postponed = false;
     buf_reset(&job->out);
+    job->rows = 0;
     int rc = kv_core_revision(txn, &job->revision);
     if (rc == 0) {
         rc = store_size(txn, &bytes, &job->bytes_used);
@@ -329,7 +336,7 @@ static int job_run(struct store_job *store_job, struct store_txn *txn)
         call->is_postponed = is_postponed;
         if (!is_postponed) {
             rc = job_answer(job, txn, call);
-            is_postponed = call->is_postponed;
+            is_postponed = call->is_postponed || job->rows > JOB_ROWS_MAX;
         }
     }
     const struct base_arena *arena = &job->service->scratch.arena;
@@ -435,6 +442,18 @@ static void job_prepare(struct read_job *job)
     }
 }
 
+/* Ends what nobody waits for any more, so that the clients that are left do not wait for it. */
+static void ready_drop_given_up(struct kv_service *service)
+{
+    struct call_list all = service->ready;
+    struct call_list given_up = {0};
+    service->ready = (struct call_list){0};
+    for (struct kv_call *call = list_pop(&all); call != NULL; call = list_pop(&all)) {
+        list_push(call->is_given_up ? &given_up : &service->ready, call);
+    }
+    list_fail(service, &given_up, KV_E_TIMEOUT);
+}
+
 /* Sends a job off with all calls that are ready, and with the load when one is wanted. */
 static void job_start(struct kv_service *service, struct read_job *job)
 {
@@ -458,6 +477,10 @@ void reads_pump(struct kv_service *service)
     }
     waiting_pump(service);
     struct read_job *job = job_free(service);
+    if (job != NULL && service->ready.head != NULL) {
+        ready_drop_given_up(service);
+        job = job_free(service); /* `done` may have used it */
+    }
     while (job != NULL && (service->is_load_wanted || service->ready.head != NULL)) {
         job_start(service, job);
         job = job_free(service);

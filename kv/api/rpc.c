@@ -243,6 +243,7 @@ static void block_close(struct block *block, enum io_grpc_status status)
     block->is_open = false;
     block->call.route->handled[status]++;
     registry->streams_count -= block->call.method->kind == RPC_STREAM;
+    block->kv.is_given_up = true; /* a read that nobody waits for is not worth its time */
     if (!block->is_busy) {
         free(block);
     }

@@ -325,6 +325,29 @@ static void large_answers_take_turns(void **state)
     assert_equal_states(world);
 }
 
+/* Reads that nobody waits for any more are left out; those of others and writes are served. */
+static void what_is_given_up_is_not_read(void **state)
+{
+    struct world *world = *state;
+    static struct ask asks[CALLS];
+    static uint8_t megabyte[1 << 20];
+    struct host *leader = wait_leader(world);
+    struct kv_request request = put_of("k", "");
+    request.put.value = slice_from(megabyte, sizeof(megabyte));
+    assert_int_equal(ask_now(leader, &asks[0], request), KV_OK);
+    for (size_t i = 0; i < CALLS; i++) {
+        assert_int_equal(ask_send(leader, &asks[i], get_of("k")), KV_OK);
+        asks[i].call.is_given_up = i % 4 != 0;
+    }
+    unsigned left_out = 0;
+    for (size_t i = 0; i < CALLS; i++) {
+        ask_wait(world, &asks[i]);
+        assert_int_equal(asks[i].error, i % 4 == 0 ? KV_OK : KV_E_TIMEOUT);
+        left_out += asks[i].error == KV_E_TIMEOUT;
+    }
+    assert_int_equal(left_out, CALLS - CALLS / 4);
+}
+
 static void full_store_takes_no_more_puts(void **state)
 {
     struct world *world = *state;
@@ -555,6 +578,7 @@ int main(void)
         CASE(without_a_leader),
         CASE(parked_writes_go_to_the_next_leader),
         CASE(large_answers_take_turns),
+        CASE(what_is_given_up_is_not_read),
         CASE(full_store_takes_no_more_puts),
         CASE(too_many_calls_are_refused),
         CASE(failed_store_stops_the_node),
