@@ -45,6 +45,17 @@ quorum_start "$survivor"
 check "forced: it starts again without the option" wait_until 15 quorum_has_leader
 check "forced: nothing is to be confirmed then" eval '! "${KV[@]}" db list | grep -q unconfirmed'
 
+# --- a member of a further database cluster, which has none yet
+"$DIR/bin/kv" cert issue --role agent --cluster pg-new --name pgn --dir "$DIR/tls" >/dev/null
+free_port "SQL_PORT[pgn]" 5452
+free_port "HTTP_PORT[pgn]" 8038
+mkdir -p "$DIR/pgn"
+nodes=""
+for node in "${QUORUM[@]}"; do nodes+="    $node: 127.0.0.1:${PEER_PORT[$node]}"$'\n'; done
+MEMBER_TLS="" member_config pgn pg-new "$nodes" >"$DIR/pgn.yml"
+own_paths "$DIR/pgn" "$DIR/pgn.yml" "$DIR/tls"
+member_start pgn
+
 # --- two new nodes
 joined=("$survivor")
 for node in "${lost[@]}"; do
@@ -56,36 +67,28 @@ for node in "${lost[@]}"; do
     quorum_start "$node"
     joined+=("$node")
     endpoints_of "${joined[@]}"
-    started() { "${KV[@]}" member list -o json | jq -e --arg n "$node" '.[] | select(.name == $n and .started != false)'; }
     check "forced: $node takes part" wait_until 20 eval "[ \"\$(\"\${KV[@]}\" status -o json --timeout 1s | jq '[.[] | select(.up)] | length')\" = ${#joined[@]} ]"
 done
 endpoints_of "${QUORUM[@]}"
 check "forced: three nodes, equal" wait_until 20 eval \
     '"${KV[@]}" hash -o json | jq -e "length == 3 and ([.[].hash] | unique | length == 1)"'
-check "forced: the survivor is not needed any more" eval 'quorum_stop "$survivor" && wait_until 15 quorum_has_leader'
-quorum_start "$survivor"
-wait_until 15 eval '[ "$("${KV[@]}" status -o json --timeout 1s | jq "[.[] | select(.up)] | length")" = 3 ]'
 check "forced: agents report to the new nodes" wait_until 30 is_settled
 second_failover
 finish
 
 # --- a further database cluster on a quorum that was made anew: made only when an operator says so
 old_cluster=$MEMBERS_CLUSTER old_members=("${MEMBERS[@]}")
-MEMBERS_CLUSTER=pg-new
-"$DIR/bin/kv" cert issue --role agent --cluster pg-new --name pgn --dir "$DIR/tls" >/dev/null
-free_port "SQL_PORT[pgn]" 5452
-free_port "HTTP_PORT[pgn]" 8038
-mkdir -p "$DIR/pgn"
-nodes=""
-for node in "${QUORUM[@]}"; do nodes+="    $node: 127.0.0.1:${PEER_PORT[$node]}"$'\n'; done
-MEMBER_TLS="" member_config pgn pg-new "$nodes" >"$DIR/pgn.yml"
-own_paths "$DIR/pgn" "$DIR/pgn.yml" "$DIR/tls"
-MEMBERS=(pgn)
-member_start pgn
+MEMBERS_CLUSTER=pg-new MEMBERS=(pgn)
 check "new cluster: nothing is made by itself" wait_until 20 says "no database is made; run kv db confirm pg-new"
 asks() { confirm 2>&1 | grep -q -- "--force lets a new one be made"; }
 check "new cluster: a plain confirmation asks, a minute after the leader's election at the latest" wait_until 75 asks
 check "new cluster: confirmed" confirm --force
 check "new cluster: it is made then" wait_until 30 has_primary
 MEMBERS_CLUSTER=$old_cluster MEMBERS=("${old_members[@]}")
+
+# --- without the node that was left
+check "forced: the survivor is not needed any more" eval 'quorum_stop "$survivor" && wait_until 15 quorum_has_leader'
+check "forced: there is a primary without it" wait_until 20 has_primary
+quorum_start "$survivor"
+wait_until 15 eval '[ "$("${KV[@]}" status -o json --timeout 1s | jq "[.[] | select(.up)] | length")" = 3 ]'
 report_end forced
