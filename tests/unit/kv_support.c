@@ -256,6 +256,20 @@ int test_read(struct test_store *store, const struct kv_request *request, struct
     return test_store_run(store, core_read, &call, true);
 }
 
+int test_rows_add(void *ctx, struct slice key, struct slice value)
+{
+    struct test_rows *rows = ctx;
+    for (size_t i = 0; i < key.len; i++) {
+        rows->sum = rows->sum * 31 + key.data[i];
+    }
+    for (size_t i = 0; i < value.len; i++) {
+        rows->sum = rows->sum * 37 + value.data[i];
+    }
+    rows->sum = rows->sum * 41 + key.len * 43 + value.len;
+    rows->rows++;
+    return rows->rows == rows->stop_after;
+}
+
 struct slice sl(const char *text)
 {
     return slice_from_text(text);

@@ -46,6 +46,15 @@ void test_store_wait(struct test_store *store);
 typedef int test_store_fn(void *ctx, struct store_txn *txn);
 int test_store_run(struct test_store *store, test_store_fn *fn, void *ctx, bool is_read_only);
 
+/* What the rows of a scan add up to: keys, values and their order. */
+struct test_rows {
+    uint64_t sum;
+    uint64_t rows;
+    uint64_t stop_after; /* that many; 0: at the end */
+};
+/* Visitor of scans; ctx is a struct test_rows. */
+int test_rows_add(void *ctx, struct slice key, struct slice value);
+
 /* A new directory, removed at exit at the latest. */
 void test_make_directory(char *ret, size_t size);
 void test_remove_directory(const char *directory);

@@ -11,26 +11,6 @@
 
 /* --- operations: all stores answer alike --- */
 
-struct rows_hash {
-    uint64_t sum;
-    size_t count;
-    size_t stop_after;
-};
-
-static int hash_visit(void *ctx, struct slice key, struct slice value)
-{
-    struct rows_hash *hash = ctx;
-    for (size_t i = 0; i < key.len; i++) {
-        hash->sum = hash->sum * 31 + key.data[i];
-    }
-    for (size_t i = 0; i < value.len; i++) {
-        hash->sum = hash->sum * 37 + value.data[i];
-    }
-    hash->sum = hash->sum * 41 + key.len * 43 + value.len;
-    hash->count++;
-    return hash->count == hash->stop_after;
-}
-
 struct script {
     struct base_rand rand;
     uint64_t digest;
@@ -93,12 +73,12 @@ static void script_range(struct script *script, struct store_txn *txn, enum stor
 static void script_scan(struct script *script, struct store_txn *txn, enum store_table table)
 {
     uint8_t memory[STORE_KEY_MAX + 1];
-    struct rows_hash hash = {.stop_after = below(script, 2) == 0 ? 0 : 1 + below(script, 5)};
+    struct test_rows hash = {.stop_after = below(script, 2) == 0 ? 0 : 1 + below(script, 5)};
     struct slice at = script_bound(script, table, memory);
-    int rc = below(script, 2) == 0 ? store_scan(txn, table, at, hash_visit, &hash)
-                                   : store_scan_back(txn, table, at, hash_visit, &hash);
+    int rc = below(script, 2) == 0 ? store_scan(txn, table, at, test_rows_add, &hash)
+                                   : store_scan_back(txn, table, at, test_rows_add, &hash);
     assert_int_equal(rc, 0);
-    mix(script, hash.sum + hash.count);
+    mix(script, hash.sum + hash.rows);
 }
 
 static int script_run(void *ctx, struct store_txn *txn)
@@ -238,10 +218,10 @@ static int put_megabyte(void *ctx, struct store_txn *txn)
 
 static int count_rows(void *ctx, struct store_txn *txn)
 {
-    struct rows_hash hash = {0};
+    struct test_rows hash = {0};
     size_t *count = ctx;
-    int rc = store_scan(txn, STORE_KV_REVS, SLICE_EMPTY, hash_visit, &hash);
-    *count = hash.count;
+    int rc = store_scan(txn, STORE_KV_REVS, SLICE_EMPTY, test_rows_add, &hash);
+    *count = hash.rows;
     return rc;
 }
 

@@ -39,30 +39,11 @@ static struct slice index_key(uint64_t index, uint8_t memory[8])
     return buf_slice(&b);
 }
 
-struct sum {
-    uint64_t sum;
-    uint64_t rows;
-};
-
-static int sum_row(void *ctx, struct slice key, struct slice value)
-{
-    struct sum *sum = ctx;
-    for (size_t i = 0; i < key.len; i++) {
-        sum->sum = sum->sum * 31 + key.data[i];
-    }
-    for (size_t i = 0; i < value.len; i++) {
-        sum->sum = sum->sum * 37 + value.data[i];
-    }
-    sum->sum = sum->sum * 41 + value.len;
-    sum->rows++;
-    return 0;
-}
-
 static uint64_t state_sum(struct wal_log *log)
 {
-    struct sum sum = {0};
-    assert_int_equal(store_scan(wal_log_txn(log), STORE_META, SLICE_EMPTY, sum_row, &sum), 0);
-    assert_int_equal(store_scan(wal_log_txn(log), STORE_LOG, SLICE_EMPTY, sum_row, &sum), 0);
+    struct test_rows sum = {0};
+    assert_int_equal(store_scan(wal_log_txn(log), STORE_META, SLICE_EMPTY, test_rows_add, &sum), 0);
+    assert_int_equal(store_scan(wal_log_txn(log), STORE_LOG, SLICE_EMPTY, test_rows_add, &sum), 0);
     return sum.sum;
 }
 
