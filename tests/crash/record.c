@@ -433,12 +433,12 @@ int renameat(int from_at, const char *from, int to_at, const char *to)
     record_lock();
     bool is_ours = name_below(from_at, from, old_name) && name_below(to_at, to, new_name);
     int rc = (int)syscall(SYS_renameat, from_at, from, to_at, to);
-    if (rc == 0 && is_ours && find(old_name) != NULL) {
-        struct name *replaced = find(new_name);
-        if (replaced != NULL) {
-            forget(replaced);
-        }
-        struct name *known = find(old_name);
+    struct name *replaced = rc == 0 && is_ours ? find(new_name) : NULL;
+    if (replaced != NULL) {
+        forget(replaced);
+    }
+    struct name *known = rc == 0 && is_ours ? find(old_name) : NULL;
+    if (known != NULL) {
         struct record *r = add_name(RECORD_RENAME, known->file, old_name);
         put_name(r->to, new_name);
         put_name(known->text, new_name);

@@ -1,0 +1,45 @@
+# libFuzzer targets: NAME is tests/fuzz/fuzz_NAME.c; FUZZ_MORE_NAME further sources, FUZZ_PKG_NAME pkg-config packages.
+FUZZERS := agent auth_rows config http json kv_apply kv_wire link raft_core raft_members raft_message snapshot txn wal
+FUZZ_MORE_http := tests/fuzz/fake_stream.c
+FUZZ_LD_http := -Wl,-z,muldefs
+FUZZ_MORE_json := kv/api/json_read.c kv/api/json_scan.c kv/api/json_write.c
+FUZZ_MORE_txn := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c kv/cli/cmd_keys.c
+FUZZ_MORE_wal := tests/unit/wal_disk.c
+FUZZ_PKGS := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
+FUZZ_B := build/fuzz-clang
+FUZZ_SECONDS ?= 3
+BINARIES += fuzz-seeds
+BIN_fuzz-seeds := tests/fuzz/seeds.c tests/support/panic.c
+LIBS_fuzz-seeds := io wire cores base
+PKG_fuzz-seeds := libuv openssl libprotobuf-c
+EXTRA_SRC += $(FUZZERS:%=tests/fuzz/fuzz_%.c) $(foreach name,$(FUZZERS),$(FUZZ_MORE_$(name)))
+
+# These rules are for VARIANT=fuzz CC=clang alone.
+ifeq ($(VARIANT),fuzz)
+.PHONY: fuzzers
+fuzzers: $(FUZZERS:%=$(B)/fuzz/%)
+define fuzzer
+$(B)/fuzz/$(1): $(patsubst %.c,$(B)/%.o,tests/fuzz/fuzz_$(1).c tests/support/panic.c $(FUZZ_MORE_$(1))) \
+  $(foreach lib,glue io store wire cores base,$(B)/lib$(lib).a)
+	@mkdir -p $$(@D)
+	@echo "  ld $$@"
+	@$(CC) -fsanitize=fuzzer,address,undefined -pie -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
+	  -Wl,--end-group $$(shell pkg-config --libs $(FUZZ_PKGS)) -lpthread $(FUZZ_LD_$(1))
+endef
+$(foreach name,$(FUZZERS),$(eval $(call fuzzer,$(name))))
+endif
+
+CHECK_STEPS += fuzz-check
+.PHONY: fuzz-check fuzz-smoke fuzz-build $(FUZZERS:%=fuzz-%)
+fuzz-build:
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=fuzz CC=clang fuzzers | grep -v '^  cc' || true
+	@$(MAKE) --no-print-directory -q VARIANT=fuzz CC=clang fuzzers
+
+fuzz-smoke: fuzz-build ## Every fuzz target: its whole corpus, then some seconds [FUZZ_SECONDS=3]
+	@bash tests/fuzz/smoke.sh $(FUZZ_B)/fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+fuzz-check: fuzz-smoke
+
+SECONDS_OF_FUZZ = $(or $(SECONDS),60)
+$(FUZZERS:%=fuzz-%): fuzz-%: fuzz-build
+	@bash tests/fuzz/one.sh $(FUZZ_B)/fuzz $* $(SECONDS_OF_FUZZ)
