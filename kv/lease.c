@@ -335,12 +335,14 @@ static void checkpoint_tick(struct kv_leases *leases, struct base_mono now)
     }
     checkpoint->count = 0;
     while (leases->checkpoint_next < table->count && checkpoint->count < CHECKPOINTS_MAX) {
-        const struct lease *lease = &table->items[leases->checkpoint_next++];
+        struct lease *lease = &table->items[leases->checkpoint_next++];
         int64_t left = base_mono_diff_us(lease->deadline, now);
         int64_t seconds = (left + BASE_US_PER_S - 1) / BASE_US_PER_S;
         if (!lease->is_ending && left > KV_LEASE_CHECKPOINT_US && seconds < lease->ttl) {
             checkpoint->items[checkpoint->count++] =
                 (struct kv_lease_checkpoint){lease->id, seconds};
+            lease->is_checkpointed = true; /* from now on, as it may stand in the log for all that
+                                              becomes of this call */
         }
     }
     (void)checkpoint_send(leases); /* one that cannot be sent is due again in five minutes */

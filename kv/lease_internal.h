@@ -17,7 +17,7 @@ struct lease {
     struct base_mono deadline;
     uint32_t heap_at;
     bool is_ending;       /* a revoke was proposed: no renewal before its outcome */
-    bool is_checkpointed; /* the store says that less than the TTL is left */
+    bool is_checkpointed; /* the store says that less than the TTL is left, or may soon */
 };
 
 struct table {

@@ -293,6 +293,33 @@ static void checkpoints_shorten_the_next_leaders_time(void **state)
     assert_equal_states(world);
 }
 
+/* A renewal while the entry that says how little was left is on its way: whoever got his full time
+ * has it with the next leader too. */
+static void a_renewal_overtakes_no_checkpoint(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    struct raft_node_status status;
+    struct host *old = wait_leader(world);
+    assert_int_equal(ask_now(old, &ask, grant_of(7, 1000)), KV_OK);
+    pass_ms(world, 1000);
+    raft_node_status(old->node, &status);
+    uint64_t last = status.last_index;
+    for (int i = 0; i < 310000 && status.last_index == last; i++) {
+        step(world);
+        raft_node_status(old->node, &status);
+    }
+    assert_true(status.last_index > last && status.applied_index == last);
+    assert_int_equal(renew(old, 7), 1000);
+    pass_ms(world, 1000);
+    old->is_cut = true;
+    struct host *leader = wait_leader(world);
+    pass_ms(world, 100);
+    assert_true(ttl(leader, 7) > 990);
+    old->is_cut = false;
+    assert_equal_states(world);
+}
+
 /* --- many --- */
 
 static void many_leases_end(void **state)
@@ -352,6 +379,7 @@ int main(void)
         CASE(bug_20615_renewal_waits_for_the_revoke),
         CASE(all_stood_still),
         CASE(checkpoints_shorten_the_next_leaders_time),
+        CASE(a_renewal_overtakes_no_checkpoint),
         CASE(many_leases_end),
         CASE(survive_a_restart_of_all),
     };
