@@ -169,8 +169,10 @@ struct kv_offline *kv_offline_close(struct kv_offline *o)
 int kv_offline_log(struct kv_offline *o, kv_offline_fn *fn, void *ctx)
 {
     int rc = fn(ctx, wal_log_txn(o->log));
+    bool has_changed = wal_log_batch_bytes(o->log) > 0;
     wal_log_job_end(o->log);
-    return rc != 0 ? rc : wal_log_commit(o->log);
+    rc = rc != 0 ? rc : wal_log_commit(o->log);
+    return rc != 0 || !has_changed ? rc : wal_log_seal(o->log);
 }
 
 struct env_lmdb *kv_offline_env(struct kv_offline *o)
