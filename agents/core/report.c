@@ -99,6 +99,18 @@ static void fill_standbys(const struct agt *a, struct msg_report *r)
     }
 }
 
+/* Also a number that was only reserved, by an epoch that this member knows of: a quorum that was
+ * restored does not, and would give it out again. */
+static uint32_t timeline_highest(const struct agt *a)
+{
+    uint32_t highest = a->view.timeline_highest;
+    for (uint8_t i = 0; i < a->want.openings_count; i++) {
+        uint32_t reserved = a->want.openings[i].timeline;
+        highest = reserved > highest ? reserved : highest;
+    }
+    return highest;
+}
+
 static void fill_database(const struct agt *a, struct base_mono now, struct msg_report *r)
 {
     const struct db_view *v = &a->view;
@@ -110,7 +122,7 @@ static void fill_database(const struct agt *a, struct base_mono now, struct msg_
     r->position.lineage = agt_disk_lineage(&a->want, v->timeline);
     r->position.timeline = v->timeline;
     r->position.lsn = v->lsn;
-    r->timeline_highest = v->timeline_highest;
+    r->timeline_highest = timeline_highest(a);
     r->replay_lsn = v->replay_lsn;
     r->is_open = agt_is_open(a, now);
     r->is_receiving = v->is_process && v->is_receiving;

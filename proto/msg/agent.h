@@ -132,7 +132,7 @@ struct msg_report {
     enum msg_db_state db_state;
     uint64_t system_id; /* 0 when there is no data directory */
     struct msg_position position;
-    uint32_t timeline_highest; /* highest history file held */
+    uint32_t timeline_highest; /* highest history file held, or number known to be reserved */
     uint64_t replay_lsn;
     bool is_open;          /* primary that accepts and may acknowledge writes under its grant */
     bool is_receiving;     /* WAL receiver is streaming */

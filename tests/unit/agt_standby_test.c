@@ -105,6 +105,47 @@ static void test_former_holder_with_more_wal_is_rewound(void **state)
     good();
 }
 
+/* What is known of a directory at rest may be less than what the server had replayed: a standby
+ * that was stopped because it is ahead is rewound, and not started as it is. */
+static void test_standby_that_is_ahead_is_rewound_whatever_it_shows_at_rest(void **state)
+{
+    (void)state;
+    standby();
+    w.db.lsn = 9000;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600); /* seen */
+    world_record(&w, 2, "d");
+    w.record.floor.lsn = 2000;
+    w.upstream_timeline = 2;
+    for (int ms = 0; w.db.is_running && ms < 5000; ms += 5) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 5);
+    }
+    assert_false(w.db.is_running);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0);
+    w.db.lsn = 1500; /* of its last checkpoint */
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1500);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    assert_int_equal(w.starts, 2);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+/* A number that an epoch has reserved is told though no directory has it: a restored quorum has
+ * forgotten the epoch. */
+static void test_reserved_timeline_is_reported(void **state)
+{
+    (void)state;
+    standby();
+    assert_int_equal(w.report.timeline_highest, 1);
+    world_record(&w, 5, "d");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_true(w.db.timeline < 5);
+    assert_int_equal(w.report.timeline_highest, 5);
+    world_agent_start(&w); /* it stands on disk */
+    world_run_ms(&w, 600);
+    assert_int_equal(w.report.timeline_highest, 5);
+    good();
+}
+
 static void test_failed_rewind_becomes_a_clone_only_when_it_is_final(void **state)
 {
     (void)state;
@@ -445,6 +486,8 @@ int main(void)
         cmocka_unit_test(test_empty_directory_is_cloned),
         cmocka_unit_test(test_standby_follows_the_new_holder_without_a_restart),
         cmocka_unit_test(test_former_holder_with_more_wal_is_rewound),
+        cmocka_unit_test(test_standby_that_is_ahead_is_rewound_whatever_it_shows_at_rest),
+        cmocka_unit_test(test_reserved_timeline_is_reported),
         cmocka_unit_test(test_failed_rewind_becomes_a_clone_only_when_it_is_final),
         cmocka_unit_test(test_same_timeline_number_is_a_clone),
         cmocka_unit_test(test_silent_receiver_reconnects),
