@@ -18,10 +18,9 @@ sim-check: $(B)/bin/sim ## Simulated systems, 200 seeds, with a floor of what mu
 sim-determinism: $(B)/bin/sim ## The same seed gives the same trace
 	@$(B)/bin/sim --seed 1 --count 10 --quiet --twice
 
-CANARY_TESTS := arb_confirm_test kv_core_state_test kv_lease_test kv_watch_random_test kv_ways_test raft_cluster_test \
-  snapshot_test wal_test
+CANARY_TESTS := arb_confirm_test arb_lease_test arb_sync_test kv_watch_random_test raft_cluster_test
 canaries: ## Every planted bug must break an invariant; writes build/results/canaries.json
 	@$(MAKE) --no-print-directory VARIANT=canary build/canary/bin/sim build/canary/bin/crash $(CANARY_TESTS:%=build/canary/test/%)
-	@bash tests/sim/canaries.sh build/canary build/results/canaries.json
+	@bash tests/sim/canaries.sh build/canary build/results/canaries.json $(CANARY_TESTS)
 
 canaries-check: canaries
