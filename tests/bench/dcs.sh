@@ -4,7 +4,7 @@
 #
 #   QUICK=1              one short round, few cases, no long parts
 #   ROUNDS=3             rounds of the load, alternating between the systems
-#   SECONDS_EACH=3       of each case
+#   SECONDS_EACH=2       of each case
 #   PARTS="load flushes gap start watch agents compact floor"      what is measured
 #   TRIALS=20            kills of the leader
 #   START_MB=1024        data of the node that is started
@@ -25,7 +25,7 @@ cd "$(dirname "$0")/../.." || exit 2
 
 QUICK=${QUICK:-}
 ROUNDS=${ROUNDS:-$([ -n "$QUICK" ] && echo 1 || echo 3)}
-SECONDS_EACH=${SECONDS_EACH:-$([ -n "$QUICK" ] && echo 1 || echo 3)}
+SECONDS_EACH=${SECONDS_EACH:-$([ -n "$QUICK" ] && echo 1 || echo 2)}
 PARTS=${PARTS:-$([ -n "$QUICK" ] && echo "load flushes gap" || echo "load flushes gap start watch agents compact floor")}
 TRIALS=${TRIALS:-$([ -n "$QUICK" ] && echo 3 || echo 20)}
 START_MB=${START_MB:-1024}
