@@ -25,3 +25,7 @@ patroni-check: scenario-programs ## Debian's Patroni with its etcd3 section poin
 .PHONY: cli-check
 cli-check: scenario-programs ## Every command of kv and its refusals against three real nodes
 	@BIN=build/release/bin bash tests/integration/cli/run.sh
+CHECK_STEPS += restore-check
+.PHONY: restore-check
+restore-check: scenario-programs ## A quorum restored from an old image, or made anew by force, under a real cluster; damaged directories and images
+	@BIN=build/release/bin bash tests/integration/restore/all.sh
