@@ -17,6 +17,7 @@
 #include "base/failpoint.h"
 #include "raft/env_lmdb_internal.h"
 
+#define QUIET_MS 1000u
 #define FULL_DISK_BYTES ((uint64_t)256 << 10)
 
 const char *const env_lmdb_table_names[STORE_TABLE_COUNT] = {
@@ -151,6 +152,14 @@ static bool batch_is_large(void *ctx)
     const struct env_lmdb *env = ctx;
     return batch_is_dirty(ctx) && (env->batch_bytes >= env->options.commit_bytes ||
                                    env->batch_pages >= env->options.commit_pages);
+}
+
+/* Nothing was written for a while. */
+static int batch_seal(void *ctx)
+{
+    struct env_lmdb *env = ctx;
+    env_lmdb_map_drop(&env->map);
+    return 0;
 }
 
 /* --- opening and closing --- */
@@ -337,7 +346,9 @@ static int start_thread(struct env_lmdb *env, char *ret_text)
                                                        .abort = batch_abort,
                                                        .job_end = batch_job_end,
                                                        .is_dirty = batch_is_dirty,
-                                                       .is_large = batch_is_large},
+                                                       .is_large = batch_is_large,
+                                                       .seal = batch_seal,
+                                                       .seal_ms = QUIET_MS},
                                            .lazy_ms = env->options.commit_lazy_ms,
                                            .ctx = env->options.ctx,
                                            .notify = env->options.notify};
