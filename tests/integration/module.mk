@@ -25,7 +25,26 @@ patroni-check: scenario-programs ## Debian's Patroni with its etcd3 section poin
 .PHONY: cli-check
 cli-check: scenario-programs ## Every command of kv and its refusals against three real nodes
 	@BIN=build/release/bin bash tests/integration/cli/run.sh
+# A client that harms, for hostile-check.
+BINARIES += hostile
+BIN_hostile := tests/integration/hostile/hostile.c tests/integration/hostile/frames.c
+PKG_hostile := openssl
+CHECK_STEPS += hostile-check
+.PHONY: hostile-check
+hostile-check: ## Peers that harm on every port of real nodes, while others write
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,quorated kv kvload hostile,build/release/bin/$(p))
+	@BIN=build/release/bin bash tests/integration/hostile/run.sh
+CHECK_STEPS += etcdctl-check
+.PHONY: etcdctl-check
+etcdctl-check: ## Debian's etcdctl through all its commands against three nodes [PEER=etcd [RECORD=1]] [PERF=1]
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,quorated kv,build/release/bin/$(p))
+	@BIN=build/release/bin PEER=$(PEER) RECORD=$(RECORD) PERF=$(PERF) bash tests/integration/etcdctl/run.sh
 CHECK_STEPS += restore-check
 .PHONY: restore-check
 restore-check: scenario-programs ## A quorum restored from an old image, or made anew by force, under a real cluster; damaged directories and images
 	@BIN=build/release/bin bash tests/integration/restore/all.sh
+CHECK_STEPS += gateway-check
+.PHONY: gateway-check
+gateway-check: ## The JSON gateway with curl over TLS; IPv6 and names on every listener
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,quorated kv,build/release/bin/$(p))
+	@BIN=build/release/bin bash tests/integration/gateway/run.sh
