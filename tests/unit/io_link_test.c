@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Links: frames taken apart in any pieces, bad ones refused, nodes and agents over TLS and plain,
  * restarts. */
+#include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/crc32c.h"
 #include "base/name.h"
@@ -11,6 +15,8 @@
 #include "proto/io/link_frame.h"
 #include "proto/io/log.h"
 #include "tests/unit/io_test_support.h"
+
+#define SILENT_MAX 64u /* STRANGERS_MAX of the links */
 
 static struct io_loop *loop;
 
@@ -560,6 +566,59 @@ static void raw_garbage(void **state)
     io_log_set_level(IO_LEVEL_INFO);
 }
 
+static int dial_silent(uint16_t port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+/* How many of them have been hung up on. */
+static unsigned hung_up(const int *fds, unsigned count)
+{
+    unsigned gone = 0;
+    for (unsigned i = 0; i < count; i++) {
+        char byte;
+        ssize_t n = recv(fds[i], &byte, 1, MSG_DONTWAIT);
+        gone += n == 0 || (n < 0 && errno != EAGAIN);
+    }
+    return gone;
+}
+
+/* So many may be silent and no more; who is let go makes room. */
+static void silent_ones_are_bounded(void **state)
+{
+    (void)state;
+    int fds[SILENT_MAX + 3];
+    open_place(&places[0], &node_1, "n1", NULL);
+    listen_place(&places[0], 0);
+    uint16_t port = io_links_port(places[0].links);
+    for (unsigned i = 0; i < SILENT_MAX; i++) {
+        fds[i] = dial_silent(port);
+    }
+    run_for(loop, 200 * BASE_US_PER_MS);
+    assert_int_equal(hung_up(fds, SILENT_MAX), 0);
+    for (unsigned i = SILENT_MAX; i < SILENT_MAX + 3; i++) {
+        fds[i] = dial_silent(port);
+    }
+    for (int i = 0; i < 200 && hung_up(fds, SILENT_MAX + 3) < 3; i++) {
+        run_for(loop, 20 * BASE_US_PER_MS);
+    }
+    assert_int_equal(hung_up(fds, SILENT_MAX), 0);
+    assert_int_equal(hung_up(fds + SILENT_MAX, 3), 3);
+    (void)close(fds[0]);
+    run_for(loop, 200 * BASE_US_PER_MS);
+    fds[0] = dial_silent(port);
+    run_for(loop, 200 * BASE_US_PER_MS);
+    assert_int_equal(hung_up(fds, 1), 0);
+    for (unsigned i = 0; i < SILENT_MAX + 3; i++) {
+        (void)close(fds[i]);
+    }
+}
+
 /* A full queue refuses, and what was taken arrives whole and in order. */
 static void full_queue(void **state)
 {
@@ -607,6 +666,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(doubled_agents_are_both_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(insecure_is_for_loopback, setup, teardown),
         cmocka_unit_test_setup_teardown(raw_garbage, setup, teardown),
+        cmocka_unit_test_setup_teardown(silent_ones_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(full_queue, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
