@@ -113,11 +113,6 @@ void buf_put_u32_le(struct buf *b, uint32_t value)
     put_little_endian(b, value, 4);
 }
 
-void buf_put_u64_le(struct buf *b, uint64_t value)
-{
-    put_little_endian(b, value, 8);
-}
-
 static void put_digits(struct buf *b, uint64_t value, unsigned base, unsigned width)
 {
     uint8_t digits[64];

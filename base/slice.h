@@ -46,7 +46,6 @@ void buf_put_u8(struct buf *b, uint8_t value);
 void buf_put_u32_be(struct buf *b, uint32_t value);
 void buf_put_u64_be(struct buf *b, uint64_t value);
 void buf_put_u32_le(struct buf *b, uint32_t value);
-void buf_put_u64_le(struct buf *b, uint64_t value);
 /* Decimal and lower-case hexadecimal text. width pads with zeros on the left. */
 void buf_put_dec(struct buf *b, uint64_t value);
 void buf_put_int(struct buf *b, int64_t value);

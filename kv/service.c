@@ -210,11 +210,6 @@ bool is_leaderless_long(const struct kv_service *service)
            service->leaderless_since.us != BASE_MONO_NEVER.us;
 }
 
-bool kv_service_has_leader(const struct kv_service *service)
-{
-    return !is_leaderless_long(service);
-}
-
 void call_park(struct kv_service *service, struct kv_call *call)
 {
     if (is_asked(call)) {
@@ -505,11 +500,6 @@ size_t kv_service_open_calls(const struct kv_service *service)
 int64_t kv_service_revision(const struct kv_service *service)
 {
     return service->revision;
-}
-
-uint64_t kv_service_bytes_used(const struct kv_service *service)
-{
-    return service->bytes_used;
 }
 
 int64_t kv_service_compact_revision(const struct kv_service *service)

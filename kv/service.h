@@ -164,13 +164,10 @@ void kv_service_receive(struct kv_service *service, uint64_t from, struct slice 
 void kv_service_tick(struct kv_service *service, struct base_mono now);
 size_t kv_service_open_calls(const struct kv_service *service);
 
-/* Newest revision that this node has applied, and bytes in use of the store as last seen. */
+/* Newest revision that this node has applied. */
 int64_t kv_service_revision(const struct kv_service *service);
-uint64_t kv_service_bytes_used(const struct kv_service *service);
 /* What is older than this revision is compacted; 0: nothing is. */
 int64_t kv_service_compact_revision(const struct kv_service *service);
-/* False once no leader is known for KV_NO_LEADER_AFTER_US. */
-bool kv_service_has_leader(const struct kv_service *service);
 /* Header of a response made now: ids, term and newest revision. */
 void kv_service_header(const struct kv_service *service, struct kv_header *ret);
 

@@ -130,21 +130,6 @@ void io_grpc_finish(struct io_grpc_call *call, enum io_grpc_status status, const
     end_call(call, status, message);
 }
 
-void io_grpc_pause(struct io_grpc_call *call)
-{
-    call->is_paused = true;
-}
-
-void io_grpc_resume(struct io_grpc_call *call)
-{
-    size_t kept = call->unconsumed;
-    call->is_paused = false;
-    call->unconsumed = 0;
-    if (kept > 0) {
-        h2_consume(call, kept);
-    }
-}
-
 /* --- what handlers ask --- */
 
 struct slice io_grpc_path(const struct io_grpc_call *call)
@@ -160,11 +145,6 @@ struct slice io_grpc_metadata(const struct io_grpc_call *call, const char *name)
 const struct io_identity *io_grpc_identity(const struct io_grpc_call *call)
 {
     return io_stream_identity(call->h2->conn->stream);
-}
-
-const char *io_grpc_peer(const struct io_grpc_call *call)
-{
-    return io_stream_peer(call->h2->conn->stream);
 }
 
 struct base_mono io_grpc_deadline(const struct io_grpc_call *call)

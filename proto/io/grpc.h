@@ -69,7 +69,6 @@ struct io_grpc_handler {
 struct slice io_grpc_path(const struct io_grpc_call *call);
 struct slice io_grpc_metadata(const struct io_grpc_call *call, const char *name);
 const struct io_identity *io_grpc_identity(const struct io_grpc_call *call);
-const char *io_grpc_peer(const struct io_grpc_call *call);
 /* From grpc-timeout; BASE_MONO_NEVER when the client set none. */
 struct base_mono io_grpc_deadline(const struct io_grpc_call *call);
 /* A pointer of the handler's. */
@@ -89,8 +88,5 @@ MUST_CHECK int io_grpc_send(struct io_grpc_call *call, struct slice message);
 size_t io_grpc_queued(const struct io_grpc_call *call);
 /* Ends the call with trailers after what is queued. */
 void io_grpc_finish(struct io_grpc_call *call, enum io_grpc_status status, const char *message);
-/* Back-pressure: the client's window is not opened further until resumed. */
-void io_grpc_pause(struct io_grpc_call *call);
-void io_grpc_resume(struct io_grpc_call *call);
 
 #endif

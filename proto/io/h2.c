@@ -364,24 +364,11 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
     struct io_grpc_call *call = call_of(session, stream_id);
     (void)flags;
     (void)user;
-    (void)nghttp2_session_consume_connection(session, len);
-    if (call == NULL) {
-        (void)nghttp2_session_consume_stream(session, stream_id, len);
-        return 0;
+    (void)nghttp2_session_consume(session, stream_id, len);
+    if (call != NULL) {
+        grpc_data(call, slice_from(data, len));
     }
-    if (call->is_paused) {
-        call->unconsumed += len;
-    } else {
-        (void)nghttp2_session_consume_stream(session, stream_id, len);
-    }
-    grpc_data(call, slice_from(data, len));
     return 0;
-}
-
-void h2_consume(struct io_grpc_call *call, size_t len)
-{
-    (void)nghttp2_session_consume_stream(call->h2->session, call->stream_id, len);
-    h2_flush(call->h2);
 }
 
 /* Our answer is complete but the client still sends: free the stream (reference: section 2.3 of

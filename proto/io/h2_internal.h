@@ -32,14 +32,12 @@ struct io_grpc_call {
     bool is_done;          /* answered: what follows `out` is the end */
     bool is_begun;         /* response headers submitted */
     bool is_deferred;      /* nghttp2 waits for more of `out` */
-    bool is_paused;
     bool was_over_half;
     /* receiving */
     uint8_t prefix[GRPC_PREFIX];
     uint8_t prefix_len;
     unsigned messages_count;
     struct io_bytes message; /* the message (or HTTP body) being received, or being answered */
-    size_t unconsumed;       /* bytes of the window kept back while paused */
     /* sending */
     struct io_bytes out;
     size_t out_at;
@@ -81,8 +79,6 @@ void h2_reset(struct io_grpc_call *call, uint32_t error_code);
 void h2_call_free(struct io_grpc_call *call);
 /* Adds to `out`, all or nothing. BASE_E_BUSY: above the bounds of connection or server. */
 MUST_CHECK int h2_append(struct io_grpc_call *call, const struct slice *pieces, size_t count);
-/* The client may send as much again. */
-void h2_consume(struct io_grpc_call *call, size_t len);
 nghttp2_nv h2_field(struct slice name, struct slice value);
 
 /* grpc.c: what came. */

@@ -505,8 +505,3 @@ bool io_stream_is_http2(const struct io_stream *stream)
     }
     return len == 2 && memcmp(name, "h2", 2) == 0;
 }
-
-struct io_loop *io_stream_loop(const struct io_stream *stream)
-{
-    return stream->loop;
-}

@@ -79,6 +79,5 @@ bool io_stream_is_loopback(const struct io_stream *stream); /* the other side's 
 const char *io_stream_peer(const struct io_stream *stream);
 /* TLS: ALPN chose "h2". */
 bool io_stream_is_http2(const struct io_stream *stream);
-struct io_loop *io_stream_loop(const struct io_stream *stream);
 
 #endif

@@ -22,7 +22,6 @@
     X(DUPLICATE_KEY, 3, "etcdserver: duplicate key given in txn request") \
     X(INVALID_SORT, 3, "etcdserver: invalid sort option") \
     X(REQUEST_TOO_LARGE, 3, "etcdserver: request is too large") \
-    X(INVALID_COMPARE, 3, "quorate: unknown comparison in txn request") \
     X(MALFORMED, 3, "quorate: malformed request") \
     X(BAD_MEMBER_URLS, 3, "etcdserver: given member URLs are invalid") \
     X(USER_EMPTY, 3, "etcdserver: user name is empty") \
@@ -41,7 +40,6 @@
     X(RESPONSE_TOO_LARGE, 8, "quorate: response is too large, ask for less with a limit") \
     X(SWAP_VOID, 9, "quorate: the record has moved on, the swap is void") \
     X(LEASE_EXISTS, 9, "etcdserver: lease already exists") \
-    X(MEMBER_EXISTS, 9, "etcdserver: member ID already exist") \
     X(PEER_URL_EXISTS, 9, "etcdserver: Peer URLs already exists") \
     X(UNSAFE_RECONFIGURATION, 9, \
       "etcdserver: re-configuration failed due to not enough started members") \
