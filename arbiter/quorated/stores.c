@@ -53,11 +53,18 @@ static void state_completions(void *ctx)
     }
 }
 
+/* What is damaged is not mended: the node has promised things that it does not know any more. */
+#define REJOIN \
+    "; on another node take it out of the quorum with \"kv member remove\", add it anew with \"kv " \
+    "member add\", and start it with an empty data directory and quorum.state: existing"
+
 static void failed(struct quorated_stores *s, const char *which, int status, const char *text)
 {
-    IO_LOG_ERROR("store", "store_failed", io_text("store", which), io_err(status),
-                 io_text("text", text),
-                 io_text("next", "this node stops; mend the disk or make room, then start it"));
+    IO_LOG_ERROR(
+        "store", "store_failed", io_text("store", which), io_err(status), io_text("text", text),
+        io_text("next", status == BASE_E_CORRUPT
+                            ? "this node stops" REJOIN
+                            : "this node stops; mend the disk or make room, then start it"));
     s->failed(s->ctx);
 }
 
@@ -281,8 +288,8 @@ static int look_into(struct quorated_stores *s, const struct quorated_settings *
     }
     rc = rc != 0 ? rc : run_now(s, quorated_stores_log(s), &ids);
     if (rc != 0) {
-        io_why_set(why, "the stores in %s cannot be read: %s", settings->data_dir,
-                   base_error_text(rc));
+        io_why_set(why, "the stores in %s cannot be read: %s%s", settings->data_dir,
+                   base_error_text(rc), rc == BASE_E_CORRUPT ? REJOIN : "");
         return rc;
     }
     *ret = ids.ids;
