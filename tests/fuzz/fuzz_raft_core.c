@@ -17,7 +17,7 @@ static struct desk {
     size_t save_at, save_count, write_at, write_count;
     struct raft_effect install;
     bool is_installing;
-    uint64_t term, commit, vote_term, vote;
+    uint64_t term, commit, persisted, vote_term, vote;
     uint64_t committed[INDEX_MAX]; /* terms */
 } d;
 
@@ -40,7 +40,8 @@ static void note_effects(void)
         if (e->type == RAFT_EFFECT_SAVE_STATE && d.save_count < QUEUE) {
             d.saves[d.save_count++] = *e;
         } else if (e->type == RAFT_EFFECT_WRITE && d.write_count < QUEUE) {
-            BASE_ASSERT(e->from > d.commit); /* R13 */
+            /* R13; what is committed elsewhere may still have to be written here */
+            BASE_ASSERT(e->from > d.commit || e->from > d.persisted);
             d.writes[d.write_count++] = *e;
         } else if (e->type == RAFT_EFFECT_SEND) {
             note_send(&e->message);
@@ -66,11 +67,13 @@ static void check(void)
     }
     d.term = raft_core_term(&d.core);
     d.commit = commit;
+    d.persisted = raft_core_persisted(&d.core);
 }
 
 static void step(struct raft_event event)
 {
     event.now.us = d.now_us;
+    d.fx.count = 0;
     if (raft_core_step(&d.core, &event, &d.fx) == 0) {
         note_effects();
     }
@@ -86,6 +89,22 @@ static uint64_t near(struct slice *in, uint64_t value)
     }
     uint64_t delta = b % 16u;
     return value + delta < 8 ? 0 : value + delta - 8;
+}
+
+/* Taken means: our log agrees with the leader's up to the last entry of the message (T 3.5). */
+static void check_taken(const struct msg_raft *m)
+{
+    uint64_t term = 0;
+    bool is_taken = false;
+    for (uint32_t i = 0; i < d.fx.count; i++) {
+        const struct msg_raft *reply = &d.fx.list[i].message;
+        is_taken = is_taken || (d.fx.list[i].type == RAFT_EFFECT_SEND && !reply->is_rejected &&
+                                reply->type == MSG_RAFT_APPEND_REPLY &&
+                                reply->received >= m->index + m->entry_count);
+    }
+    if (m->type == MSG_RAFT_APPEND && is_taken && raft_log_term(&d.core.log, m->index, &term)) {
+        BASE_ASSERT(term == m->log_term || m->index < raft_core_first_index(&d.core));
+    }
 }
 
 static void message(struct slice *in)
@@ -134,6 +153,7 @@ static void message(struct slice *in)
     if (wire_raft_encode(&m, &arena[0], &out) == 0 &&
         wire_raft_decode(buf_slice(&out), &arena[1], &decoded) == 0) {
         step((struct raft_event){.type = RAFT_EVENT_MESSAGE, .message = &decoded});
+        check_taken(&decoded);
     }
 }
 
