@@ -55,8 +55,8 @@ static void state_completions(void *ctx)
 
 /* What is damaged is not mended: the node has promised things that it does not know any more. */
 #define REJOIN \
-    "; on another node take it out of the quorum with \"kv member remove\", add it anew with \"kv " \
-    "member add\", and start it with an empty data directory and quorum.state: existing"
+    "; on another node take it out of the quorum with \"kv member remove\", add it anew with " \
+    "\"kv member add\", and start it with an empty data directory and quorum.state: existing"
 
 static void failed(struct quorated_stores *s, const char *which, int status, const char *text)
 {
