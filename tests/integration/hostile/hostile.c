@@ -516,8 +516,8 @@ int main(int argc, char **argv)
         }
     }
     if (argc - optind != 2 || resolve(argv[optind + 1]) != 0) {
-        return fail(
-            "usage: hostile KIND HOST:PORT [--count N] [--seconds S] [--cacert F --cert F --key F]");
+        return fail("usage: hostile KIND HOST:PORT [--count N] "
+                    "[--seconds S] [--cacert F --cert F --key F]");
     }
     if (cert != NULL && key != NULL &&
         (tls == NULL || SSL_CTX_use_certificate_chain_file(tls, cert) != 1 ||
