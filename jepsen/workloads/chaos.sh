@@ -164,6 +164,7 @@ said() { cat "$DIR"/log/q* | grep -c -- "$1"; }
 
 for node in "${QUORUM[@]}"; do quorum_start "$node"; done
 check "$NODES nodes elect a leader" wait_until 10 quorum_has_leader
+[ "$FAILED" -eq 0 ] || { tail -n 1 "$DIR"/log/q*; report_end chaos; }
 began=$SECONDS
 "$DIR/bin/chaosload" --endpoints "$ENDPOINTS" --cacert "$DIR/tls/ca.crt" --cert "$DIR/tls/admin-admin.crt" \
     --key "$DIR/tls/admin-admin.key" --seconds 100000 --seed "$SEED" --out "$work/history" ${LOAD:-} \
