@@ -37,7 +37,7 @@
 #define RAFT_SENDS_PER_STEP 4u          /* appends to one peer in one step */
 #define RAFT_WRITES_MAX 4u /* WRITEs in flight; further entries wait for the next one */
 #define RAFT_ROUNDS_MAX 4u /* read rounds in flight; further reads share the next one */
-#define RAFT_EFFECTS_MAX 64u
+#define RAFT_EFFECTS_MAX 96u
 #define RAFT_SELF_NONE SIZE_MAX
 
 enum raft_peer_state {
