@@ -161,15 +161,19 @@ static void machine_members_changed(void *ctx)
     }
 }
 
+static void load_records(struct node *n);
+
 static void machine_restored(void *ctx, uint64_t index)
 {
     struct node *n = ctx;
+    arb_driver_records_stale(n->driver);
     n->world->tally.images++;
     trace(n->world, TRACE_IMAGE, n->index, index, 0, 0);
     truth_restored(n->world, n->index, index);
     if (n->inner.restored != NULL) {
         n->inner.restored(n->inner.ctx, index);
     }
+    load_records(n);
 }
 
 static void machine_changed(void *ctx, uint64_t cookie, int status)
@@ -220,8 +224,6 @@ static void machine_halted(void *ctx, int status)
     }
 }
 
-static void load_records(struct node *n);
-
 static void records_loaded(void *user, int status)
 {
     struct node *n = user;
@@ -229,6 +231,8 @@ static void records_loaded(void *user, int status)
         machine_halted(user, status);
     } else if (n->is_reload_wanted) {
         load_records(n);
+    } else {
+        arb_driver_records_told(n->driver);
     }
 }
 
@@ -247,7 +251,6 @@ static void service_restored(void *user, int64_t revision)
     struct node *n = user;
     (void)revision;
     kv_watch_restored(n->hub);
-    load_records(n);
 }
 
 static void machine_started(void *ctx, int status)
@@ -516,6 +519,7 @@ static void open_driver(struct node *n)
     if (arb_driver_open(&options, &n->driver) != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "the arbiter of node %u does not open", n->index);
     }
+    arb_driver_records_stale(n->driver); /* they are read as soon as Raft has started */
 }
 
 static void open_service(struct node *n)
