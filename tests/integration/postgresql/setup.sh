@@ -11,7 +11,7 @@ LOAD=0 PROBE=0
 make_cluster() {
     cluster_init "$work"
     quorum_setup 3
-    if quorum_mounts 64; then note "quorum nodes on file systems of their own"; fi
+    if quorum_mounts 160; then note "quorum nodes on file systems of their own"; fi
     for node in "${QUORUM[@]}"; do quorum_start_here "$node"; done
     wait_until 15 quorum_has_leader || die "the quorum has no leader"
     MEMBER_TLS=verify-full # though all is on loopback: the way it is between real servers

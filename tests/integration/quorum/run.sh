@@ -13,7 +13,7 @@ trap 'cluster_stop; keep_logs quorum; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 cluster_init "$work"
 quorum_setup 3
-quorum_mounts 48 || note "without file systems of their own"
+quorum_mounts 256 || note "without file systems of their own"
 for node in "${QUORUM[@]}"; do quorum_start_here "$node"; done
 check "three nodes elect a leader" wait_until 10 quorum_has_leader
 
