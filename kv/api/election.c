@@ -158,6 +158,17 @@ static void proclaim_leased(struct recipe *recipe, const struct kv_response *res
     recipe_ask(recipe, proclaimed);
 }
 
+/* False: no leader was given, and the call has been told so. */
+static bool take_leader(struct recipe *recipe, bool is_given, const struct kv_leader_key *leader)
+{
+    if (!is_given) {
+        recipe_fail_text(recipe, NO_FIELD_TEXT);
+        return false;
+    }
+    recipe->key = leader->key;
+    return true;
+}
+
 static void proclaim(void *ctx, struct rpc_call *call, struct slice message)
 {
     struct kv_proclaim request;
@@ -165,11 +176,9 @@ static void proclaim(void *ctx, struct rpc_call *call, struct slice message)
     if (recipe == NULL) {
         return;
     }
-    if (!request.has_leader) {
-        recipe_fail_text(recipe, NO_FIELD_TEXT);
+    if (!take_leader(recipe, request.has_leader, &request.leader)) {
         return;
     }
-    recipe->key = request.leader.key;
     recipe->my_revision = request.leader.rev;
     recipe->lease = request.leader.lease;
     recipe->value = request.value;
@@ -188,11 +197,9 @@ static void resign(void *ctx, struct rpc_call *call, struct slice message)
     if (recipe == NULL) {
         return;
     }
-    if (!request.has_leader) {
-        recipe_fail_text(recipe, NO_FIELD_TEXT);
+    if (!take_leader(recipe, request.has_leader, &request.leader)) {
         return;
     }
-    recipe->key = request.leader.key;
     recipe_compare_created(recipe, request.leader.rev);
     recipe->then_ops[0] = (struct kv_op){.kind = KV_OP_DELETE, .delete_range.key = recipe->key};
     recipe->request.txn.then_ops = (struct kv_ops){recipe->then_ops, 1};
