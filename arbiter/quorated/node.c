@@ -18,6 +18,7 @@
 
 #define SERVICE_TICK_US (50 * BASE_US_PER_MS)
 #define FILES_MAX 65536 /* descriptors */
+#define FILES_MIN 128   /* its own 30, and a few peers, agents and clients */
 
 void quorated_stop(struct quorated *q, int exit_status)
 {
@@ -183,21 +184,35 @@ static int ask_who(struct quorated *q)
                : quorated_fail("links", &why);
 }
 
-/* A thousand agents and as many clients need as many descriptors. */
-static void raise_limits(void)
+/* A thousand agents and as many clients need as many descriptors. Too few are refused here, with one
+ * clear line, rather than wherever the first one happens to be missing. */
+static int raise_limits(void)
 {
+    struct io_why why = {""};
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
-        (void)setrlimit(RLIMIT_NOFILE,
-                        &limit); /* what cannot be had is refused when it is needed */
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 0; /* what cannot be had is refused when it is needed */
     }
+    if (limit.rlim_cur < limit.rlim_max && limit.rlim_cur < FILES_MAX) {
+        limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= FILES_MIN) {
+        return 0;
+    }
+    io_why_set(&why,
+               "at most %llu open files are allowed and a node needs %d or more: raise the limit of "
+               "open files (LimitNOFILE= of its unit, or ulimit -n)",
+               (unsigned long long)limit.rlim_cur, FILES_MIN);
+    return quorated_fail("cannot start", &why);
 }
 
 static int open_all(struct quorated *q)
 {
     struct io_why why = {""};
-    raise_limits();
+    if (raise_limits() != 0) {
+        return -1;
+    }
     if (getrandom(&q->life, sizeof(q->life), 0) != (ssize_t)sizeof(q->life) ||
         io_loop_new(&q->loop) != 0) {
         io_why_set(&why, "no random numbers or no event loop");

@@ -77,13 +77,14 @@ if [ "$(id -u)" -eq 0 ]; then
 else
     skip "directories of others" "needs root"
 fi
-(
-    ulimit -n 12
+few_files() { # LIMIT: whether a node that may open so many files ends and says why
     : >"$DIR/log/$victim"
-    quorum_start "$victim"
-)
-check "too few file descriptors: the node ends" wait_until 10 ends
-check "too few file descriptors: with its reason" grep -q "raise the limit of open files" "$DIR/log/$victim"
+    (ulimit -n "$1" && quorum_start "$victim")
+    wait_until 10 ends && grep -q "raise the limit of open files" "$DIR/log/$victim"
+}
+for limit in 12 16 24 64 127; do
+    check "at most $limit open files: the node ends with its reason" few_files $limit || note "$(tail -n 3 "$DIR/log/$victim")"
+done
 rm -rf "$AT" && : >"$AT"
 own_paths "$AT"
 refuses "a file in place of the directory" 'Not a directory'
