@@ -52,7 +52,7 @@ OPT_release := -O2 -g $(HARDEN)
 OPT_debug := -O1 -g -DQUORATE_SLOW_CHECKS
 OPT_asan := -O1 -g -DQUORATE_SLOW_CHECKS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan := -O1 -g -fsanitize=thread
-OPT_canary := -O1 -g -DQUORATE_SLOW_CHECKS -DQUORATE_CANARIES
+OPT_canary := -O2 -g -DQUORATE_SLOW_CHECKS -DQUORATE_CANARIES
 OPT_cov := -O0 -g -DQUORATE_SLOW_CHECKS --coverage
 OPT_fuzz := -O1 -g -DQUORATE_SLOW_CHECKS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 ifeq ($(OPT_$(VARIANT)),)

@@ -184,8 +184,8 @@ static int ask_who(struct quorated *q)
                : quorated_fail("links", &why);
 }
 
-/* A thousand agents and as many clients need as many descriptors. Too few are refused here, with one
- * clear line, rather than wherever the first one happens to be missing. */
+/* A thousand agents and as many clients need as many descriptors. Too few are refused here, with
+ * one clear line, rather than wherever the first one happens to be missing. */
 static int raise_limits(void)
 {
     struct io_why why = {""};
@@ -200,10 +200,11 @@ static int raise_limits(void)
     if (limit.rlim_cur >= FILES_MIN) {
         return 0;
     }
-    io_why_set(&why,
-               "at most %llu open files are allowed and a node needs %d or more: raise the limit of "
-               "open files (LimitNOFILE= of its unit, or ulimit -n)",
-               (unsigned long long)limit.rlim_cur, FILES_MIN);
+    io_why_set(
+        &why,
+        "at most %llu open files are allowed and a node needs %d or more: raise the limit of "
+        "open files (LimitNOFILE= of its unit, or ulimit -n)",
+        (unsigned long long)limit.rlim_cur, FILES_MIN);
     return quorated_fail("cannot start", &why);
 }
 

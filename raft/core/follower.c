@@ -3,6 +3,7 @@
  * what is durable. */
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 #include "raft/core/members.h"
 
@@ -62,6 +63,7 @@ static int take_entries(struct raft_core *core, struct raft_effects *effects,
                                   disk */
     }
     uint64_t members_index = core->configuration.index;
+    MARK(RAFT_TRUNCATE);
     int rc = raft_members_truncate(core, index);
     raft_log_truncate(&core->log, index);
     core->persisted = core->persisted < index ? core->persisted : index - 1;
