@@ -1,112 +1,159 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Proves that the simulator can fail: every planted bug of base/canary.h must break a named invariant.
+# Proves that the harness can fail: every planted bug of base/canary.h must be caught as its rows in
+# tests/canaries.txt say. The checkers cannot see which bug is on.
 # usage: canaries.sh BUILD_OF_VARIANT_CANARY RESULT_JSON [UNIT_TEST...]
-# One that the simulated disk cannot show is caught by the crash images. The unit tests named switch bugs of theirs on
-# and off themselves, which only this build can; they must pass.
-# A bug counts as caught when an invariant fails (an assertion does not count), the same seed fails again in
-# the same way, and that seed passes without the bug. The checkers cannot see which bug is on.
+# The unit tests named switch bugs of theirs on and off themselves, which only this build can; they must pass.
+# LONG=1: three different seeds must catch each bug of the simulator, and the time to catch is their median.
+# ONLY="id id": these alone. CANARY_JOBS: how many at a time. CANARY_SEEDS, CANARY_SECONDS: how long one bug is looked for.
 set -u
-build=$1 sim=$1/bin/sim result=$2
+shopt -s extglob
+table=tests/canaries.txt
+jobs=${CANARY_JOBS:-2} seeds_max=${CANARY_SEEDS:-400} long=${LONG:-0}
+seconds_max=${CANARY_SECONDS:-$((long ? 400 : 90))}
+wanted=$((long ? 3 : 1))
+
+now() { date +%s.%N; }
+since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f", b - a }'; }
+
+# --- one row ---
+
+# A line of JSON for the result, and one for people: verdict, names, seeds, seconds.
+finish() { # VERDICT NAME SEED SECONDS SEEDS_TRIED
+    printf '%s\t"by": "%s", "invariant": "%s", "seeds": [%s], "seconds_to_catch": %s, "seeds_tried": %s\n' \
+        "$1" "$tier" "$2" "$3" "$4" "$5"
+    case $1 in
+    caught) printf '%-30s caught by %s %s, seed %s, %s s, %s tried\n' "$id" "$tier" "$2" "$3" "$4" "$5" >&2 ;;
+    *) printf '%-30s %s (%s)\n' "$id" "$1" "$tier" >&2 ;;
+    esac
+}
+
+run_sim() { # CANARY SEED COUNT: its line of failure
+    # shellcheck disable=SC2086
+    QUORATE_CANARY=$1 timeout "$seconds_max" "$build/bin/sim" --seed "$2" --count "$3" --quiet $options 2>&1 |
+        grep '^FAILED ' || true
+}
+is_expected() { # NAME
+    [ "$1" != no-assertion ] && { [ "$names" = any ] || [[ ",$names," == *",$1,"* ]]; }
+}
+
+# Seeds from 1 on, until enough of them have failed as the row wants. Others that fail (an assertion, another rule)
+# are passed over.
+by_sim() {
+    local from=1 start first seed name="" found="" times="" seeds=0 passed_over="" begun
+    begun=$(now)
+    start=$begun
+    while [ "$seeds" -lt "$wanted" ]; do
+        if [ "$from" -gt "$seeds_max" ] || awk -v s="$(since "$begun")" -v m="$seconds_max" 'BEGIN { exit !(s > m) }'; then
+            finish "SURVIVED $((from - 1)) seeds${passed_over:+, passed over:$passed_over}" "$name" "$found" 0 "$((from - 1))"
+            return
+        fi
+        first=$(run_sim "$id" "$from" "$((seeds_max + 1 - from))")
+        seed=$(sed -n 's/^FAILED .* seed \([0-9]*\),.*/\1/p' <<<"$first")
+        if [ -z "$seed" ]; then
+            from=$((seeds_max + 1))
+            continue
+        fi
+        from=$((seed + 1))
+        if ! is_expected "$(sed -n 's/^FAILED \([a-z0-9-]*\):.*/\1/p' <<<"$first")"; then
+            passed_over="$passed_over $(sed -n 's/^FAILED \([a-z0-9-]*\):.*/\1/p' <<<"$first")"
+            continue
+        fi
+        times="$times $(since "$start")"
+        if [ "$(run_sim "$id" "$seed" 1)" != "$first" ]; then
+            finish "NOT the same a second time, seed $seed" "" "$seed" 0 "$seed"
+            return
+        fi
+        if [ -n "$(run_sim "" "$seed" 1)" ]; then
+            finish "FAILS without the bug, too, seed $seed" "" "$seed" 0 "$seed"
+            return
+        fi
+        name=$(sed -n 's/^FAILED \([a-z0-9-]*\):.*/\1/p' <<<"$first")
+        found="$found${found:+, }$seed"
+        seeds=$((seeds + 1))
+        start=$(now)
+    done
+    finish caught "$name" "$found" "$(tr ' ' '\n' <<<"$times" | sort -n | awk 'NF { v[++n] = $1 } END { print v[int((n + 1) / 2)] }')" \
+        "$((from - 1))"
+}
+
+run_test() { # of a tier that runs whole programs
+    case $tier in
+    # shellcheck disable=SC2086
+    crash) timeout "$seconds_max" "$build/bin/crash" $options ;;
+    unit) timeout "$seconds_max" "$build/test/$options" ;;
+    *) echo "no such tier: $tier" && false ;;
+    esac
+}
+by_test() {
+    local start
+    start=$(now)
+    if QUORATE_CANARY=$id run_test >/dev/null 2>&1; then
+        finish "SURVIVED $options" "" "" 0 0
+    elif ! run_test >/dev/null 2>&1; then
+        finish "FAILS without the bug, too: $options" "" "" 0 0
+    else
+        finish caught "$options" "" "$(since "$start")" 0
+    fi
+}
+
+one_row() { # BUILD "id tier names options"
+    build=$1
+    read -r id tier names options <<<"$2"
+    if [ "$tier" = sim ]; then by_sim; else by_test; fi
+}
+if [ "${1:-}" = --row ]; then
+    one_row "$2" "$3"
+    exit 0
+fi
+
+# --- all ---
+
+build=$1 result=$2
 shift 2
-seeds_max=${CANARY_SEEDS:-400} seconds_max=${CANARY_SECONDS:-120}
+work=$(mktemp -d "${TMPDIR:-/tmp}/canaries.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
 mkdir -p "$(dirname "$result")"
 rm -f "$result"
-caught=0 survived=0 rows="" top=0
-
-# The rules of Raft and of the key-value store show faster without databases.
-flags_of() {
-    case $1 in
-    continue-after-failed-sync | snapshot-omits-table | vote-not-persisted | ack-before-flush) echo "--kv-only" ;;
-    commit-older-term | skip-log-matching | read-index-over-leader-change | no-pre-vote) echo "--kv-only" ;;
-    quorum-of-old-configuration | read-without-confirmation | retry-applied-twice | compare-at-propose) echo "--kv-only" ;;
-    early-tombstone-drop | expire-on-waking | watch-skips-revision) echo "--kv-only" ;;
-    restored-record-trusted) echo "--restore" ;;
-    *) echo "" ;;
-    esac
-}
-
-# "env TEST": fails when the variable names the bug, and passes without. Empty: the simulator.
-checker_of() {
-    case $1 in
-    nometasync-while-acking) echo "env crash" ;;
-    *) ;;
-    esac
-}
-run_test() { # a unit test, or the crash images
-    if [ "$1" = crash ]; then
-        timeout "$seconds_max" "$build/bin/crash" images --images 100
-    else
-        timeout "$seconds_max" "$build/test/$1"
-    fi
-}
-declare -A passes=()
-passes_without() { # TEST, each once
-    [ -n "${passes[$1]:-}" ] || { run_test "$1" >/dev/null 2>&1 && passes[$1]=yes || passes[$1]=no; }
-    [ "${passes[$1]}" = yes ]
-}
-by_test() { # ID MODE TEST: the verdict
-    if ! passes_without "$3"; then
-        echo "$3 FAILS without the bug, too"
-    elif [ "$2" = env ] && QUORATE_CANARY=$1 run_test "$3" >/dev/null 2>&1; then
-        echo "SURVIVED $3"
-    else
-        echo caught
-    fi
-}
-
-failure() { # canary, seed, count, flags: the line with the invariant's name
-    # shellcheck disable=SC2086
-    QUORATE_CANARY=$1 timeout "$seconds_max" "$sim" --seed "$2" --count "$3" --quiet $4 2>&1 | grep '^FAILED '
-}
-
-ids=$("$sim" --canaries) || exit 1
+begun=$(now)
+ids=$("$build/bin/sim" --canaries) || exit 1
+rows=$(grep -v -e '^#' -e '^$' "$table")
+survived=0
 for id in $ids; do
-    read -r mode checker <<<"$(checker_of "$id")"
-    if [ -n "$mode" ]; then
-        start=$(date +%s.%N)
-        verdict=$(by_test "$id" "$mode" "$checker")
-        seconds=$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.2f", b - a }')
-        if [ "$verdict" = caught ]; then
-            caught=$((caught + 1))
-            rows="$rows${rows:+, }\"$id\": {\"caught_by\": [\"$checker\"], \"seconds_to_catch\": $seconds}"
-        else
-            survived=$((survived + 1))
-            rows="$rows${rows:+, }\"$id\": {\"caught_by\": []}"
-        fi
-        printf '%-28s %s by %s, %s s\n' "$id" "$verdict" "$checker" "$seconds"
-        continue
-    fi
-    flags=$(flags_of "$id")
-    start=$(date +%s.%N)
-    first=$(failure "$id" 1 "$seeds_max" "$flags")
-    seconds=$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.2f", b - a }')
-    seed=$(sed -n 's/.* seed \([0-9]*\),.*/\1/p' <<<"$first")
-    name=$(sed -n 's/^FAILED \([a-z-]*\):.*/\1/p' <<<"$first")
-    verdict=caught
-    if [ -z "$seed" ]; then
-        verdict="SURVIVED $seeds_max seeds"
-    elif [ "$name" = no-assertion ]; then
-        verdict="met an assertion only"
-    elif [ "$(failure "$id" "$seed" 1 "$flags")" != "$first" ]; then
-        verdict="NOT the same a second time"
-    elif [ -n "$(failure "" "$seed" 1 "$flags")" ]; then
-        verdict="FAILS without the bug, too"
-    fi
-    if [ "$verdict" = caught ]; then
-        caught=$((caught + 1))
-        [ "$seed" -gt "$top" ] && top=$seed
-        rows="$rows${rows:+, }\"$id\": {\"caught_by\": [\"sim\"], \"invariant\": \"$name\", \"seed\": $seed, \"seconds_to_catch\": $seconds}"
-    else
-        survived=$((survived + 1))
-        rows="$rows${rows:+, }\"$id\": {\"caught_by\": []}"
-    fi
-    printf '%-28s %s%s\n' "$id" "$verdict" "${seed:+ by $name, seed $seed, $seconds s}"
+    grep -q "^$id " "$table" || { echo "$id has no row in $table: say there who must catch it"; survived=$((survived + 1)); }
+done
+while read -r id _; do
+    grep -qx "$id" <<<"$ids" || { echo "$table names $id, which base/canary.h does not"; survived=$((survived + 1)); }
+done <<<"$rows"
+if [ -n "${ONLY:-}" ]; then
+    rows=$(for id in $ONLY; do grep "^$id " "$table"; done)
+fi
+
+number=0
+while read -r row; do
+    number=$((number + 1))
+    while [ "$(jobs -pr | wc -l)" -ge "$jobs" ]; do wait -n; done
+    bash "$0" --row "$build" "$row" >"$work/$(printf %04d "$number")-${row%% *}" &
+done <<<"$rows"
+wait
+
+caught=0 json="" top=0
+for file in "$work"/*; do
+    id=$(basename "$file")
+    id=${id#*-}
+    verdict=$(cut -f1 "$file")
+    fields=$(cut -f2- "$file")
+    if [ "$verdict" = caught ]; then caught=$((caught + 1)); else survived=$((survived + 1)); fi
+    json="$json${json:+,
+  }{\"id\": \"$id\", \"verdict\": \"${verdict:-it ended without a word}\"${fields:+, $fields}}"
+    tried=$(sed -n 's/.*"seeds_tried": \([0-9]*\).*/\1/p' <<<"$fields")
+    [ "${tried:-0}" -gt "$top" ] && top=$tried
 done
 
+# The same seeds without any bug.
 control=clean
 [ "$top" -gt 40 ] && top=40
-if [ "$top" -gt 0 ] && ! "$sim" --seed 1 --count "$top" --quiet >/dev/null 2>&1; then
+if [ "$top" -gt 0 ] && ! "$build/bin/sim" --seed 1 --count "$top" --quiet >/dev/null 2>&1; then
     control=violated
     survived=$((survived + 1))
 fi
@@ -114,10 +161,11 @@ printf 'control: %d seeds without a planted bug: %s\n' "$top" "$control"
 for test; do
     if ! timeout "$seconds_max" "$build/test/$test" >/dev/null 2>&1; then
         survived=$((survived + 1))
-        printf '%-28s FAILS, or does not see a bug that it switches on itself\n' "$test"
+        printf '%-30s FAILS, or does not see a bug that it switches on itself\n' "$test"
     fi
 done
-printf '{"control": "%s", "canaries": {%s}}\n' "$control" "$rows" >"$result"
+printf '{"control": "%s", "control_seeds": %d, "seeds_each": %d, "seconds": %s, "canaries": [\n  %s]}\n' \
+    "$control" "$top" "$wanted" "$(since "$begun")" "$json" >"$result"
 printf 'canaries: %d passed, %d failed, 0 skipped\n' "$caught" "$survived"
 [ -n "${QUORATE_COUNTS:-}" ] && echo "$caught $survived 0" >>"$QUORATE_COUNTS"
 [ "$survived" -eq 0 ] && [ "$caught" -gt 0 ]
