@@ -51,16 +51,33 @@ static struct link *find_link(const struct io_links *links, uint64_t number)
 
 /* --- accepting --- */
 
+/* The stranger that has been silent for longest makes room: a peer that comes says its hello at
+ * once, so whoever fills the table with silence does not keep it out. */
+static void drop_oldest_stranger(struct io_links *links)
+{
+    struct link *oldest = NULL;
+    for (struct link *link = links->all; link != NULL; link = link->next) {
+        oldest = link->is_stranger ? link : oldest;
+    }
+    BASE_ASSERT(oldest != NULL);
+    link_known(oldest);
+    io_stream_abort(oldest->stream, "too many connections without a hello");
+}
+
 static void accepted(void *ctx, struct io_stream *stream)
 {
     struct io_links *links = ctx;
-    struct link *link = links->strangers < STRANGERS_MAX ? link_new(links) : NULL;
+    struct link *link = link_new(links);
     if (link == NULL) {
         static const struct io_stream_events nothing = {NULL, NULL, NULL, NULL};
         io_stream_set(stream, &nothing, NULL);
-        io_stream_abort(stream, "too many connections");
+        io_stream_abort(stream, "out of memory");
         return;
     }
+    if (links->strangers == STRANGERS_MAX) {
+        drop_oldest_stranger(links);
+    }
+    link->is_stranger = true;
     links->strangers++;
     link->stream = stream;
     io_stream_set(stream, &link_stream_events, link);

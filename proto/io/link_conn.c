@@ -185,6 +185,12 @@ void link_unlist(struct link *link)
     }
 }
 
+void link_known(struct link *link)
+{
+    link->links->strangers -= link->is_stranger;
+    link->is_stranger = false;
+}
+
 static void link_closed(void *ctx, struct io_stream *stream, int status, const char *why)
 {
     struct link *link = ctx;
@@ -205,9 +211,8 @@ static void link_closed(void *ctx, struct io_stream *stream, int status, const c
     } else if (was_up) {
         links->agents[link->number & ((1u << SLOT_BITS) - 1)] = NULL;
         link_tell_down(links, link->number, &link->identity);
-    } else {
-        links->strangers--;
     }
+    link_known(link);
     link_free(link);
 }
 

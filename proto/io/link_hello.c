@@ -75,7 +75,7 @@ static bool take_slot(struct link *link, struct io_why *why)
             links->agents[slot] = link;
             links->generation++;
             link->number = IO_LINK_FIRST_AGENT | links->generation << SLOT_BITS | slot;
-            links->strangers--;
+            link_known(link);
             return true;
         }
     }
@@ -130,7 +130,7 @@ static bool take_peer(struct link *link, const struct link_hello *hello, struct 
     peer->in = link;
     link->peer = peer;
     link->number = peer->node.node_id;
-    link->links->strangers--;
+    link_known(link);
     return true;
 }
 

@@ -26,16 +26,17 @@ struct link {
     struct io_stream *stream;
     struct peer *peer; /* the node at the other end; NULL: agent or stranger */
     bool is_dialled;
-    bool is_up;      /* both hellos are good */
-    bool has_sent;   /* since the last tick */
-    bool is_refused; /* by us, and logged */
-    bool is_guest;   /* a node that is not in the table */
+    bool is_up;       /* both hellos are good */
+    bool has_sent;    /* since the last tick */
+    bool is_refused;  /* by us, and logged */
+    bool is_guest;    /* a node that is not in the table */
+    bool is_stranger; /* accepted, counted in links->strangers: no hello yet */
     uint64_t number;
     struct net_identity identity;
     struct link_reader reader;
     struct io_timer timer; /* hello, then ticks */
     struct base_mono heard;
-    struct link *next, *prev; /* links->all */
+    struct link *next, *prev; /* links->all, the newest first */
 };
 
 struct peer {
@@ -80,6 +81,8 @@ extern const struct io_stream_events link_stream_events; /* ctx: struct link */
 struct link *link_new(struct io_links *links);
 void link_free(struct link *link);
 void link_unlist(struct link *link);
+/* Counts as a stranger no more: it is let in, or gone. */
+void link_known(struct link *link);
 /* False: the queue is full, nothing was sent. */
 bool link_send(struct link *link, struct slice payload);
 void link_tell_down(struct io_links *links, uint64_t number, const struct net_identity *who);
