@@ -4,31 +4,54 @@
 
 #include <string.h>
 
+static size_t bucket_of(struct slice text, size_t cap)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < text.len; i++) {
+        hash = (hash ^ text.data[i]) * UINT64_C(0x100000001b3);
+    }
+    return (size_t)((hash ^ hash >> 29) % cap);
+}
+
+int chk_name(struct chk_key *keys, size_t *count, size_t cap, struct slice text, uint32_t *ret)
+{
+    if (text.len == 0 || text.len > CHK_KEY_MAX) {
+        return BASE_E_TOOBIG;
+    }
+    if (cap == 0) {
+        return BASE_E_NOSPACE;
+    }
+    struct chk_key *head = &keys[bucket_of(text, cap)];
+    for (uint32_t at = head->bucket; at != 0; at = keys[at - 1].next) {
+        if (slice_equal(slice_from_text(keys[at - 1].text), text)) {
+            *ret = at - 1;
+            return 0;
+        }
+    }
+    if (*count == cap) {
+        return BASE_E_NOSPACE;
+    }
+    struct chk_key *key = &keys[*count];
+    memset(key->text, 0, sizeof(key->text));
+    memcpy(key->text, text.data, text.len);
+    *ret = (uint32_t)(*count)++;
+    key->next = head->bucket;
+    head->bucket = *ret + 1;
+    return 0;
+}
+
 struct chk_history chk_history_over(struct chk_op *ops, size_t ops_cap, struct chk_key *keys,
                                     size_t keys_cap)
 {
+    for (size_t i = 0; i < keys_cap; i++) {
+        keys[i].bucket = keys[i].next = 0;
+    }
     return (struct chk_history){.ops = ops, .cap = ops_cap, .keys = keys, .keys_cap = keys_cap};
 }
 
 int chk_history_key(struct chk_history *h, struct slice text, uint32_t *ret)
 {
-    if (text.len == 0 || text.len > CHK_KEY_MAX) {
-        return BASE_E_TOOBIG;
-    }
-    for (size_t i = 0; i < h->keys_count; i++) {
-        if (slice_equal(slice_from_text(h->keys[i].text), text)) {
-            *ret = (uint32_t)i;
-            return 0;
-        }
-    }
-    if (h->keys_count == h->keys_cap) {
-        return BASE_E_NOSPACE;
-    }
-    struct chk_key *key = &h->keys[h->keys_count];
-    memset(key, 0, sizeof(*key));
-    memcpy(key->text, text.data, text.len);
-    *ret = (uint32_t)h->keys_count++;
-    return 0;
+    return chk_name(h->keys, &h->keys_count, h->keys_cap, text, ret);
 }
 
 int chk_history_add(struct chk_history *h, const struct chk_op *op)

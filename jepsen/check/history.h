@@ -53,8 +53,11 @@ struct chk_op {
     struct chk_part parts[CHK_PARTS_MAX];
 };
 
+/* One row of a table of names; the table is its own hash index. */
 struct chk_key {
     char text[CHK_KEY_MAX + 1];
+    uint32_t bucket; /* of hash value = own number: first name, plus 1; 0 none */
+    uint32_t next;   /* in the same bucket, plus 1 */
 };
 
 struct chk_history {
@@ -64,6 +67,7 @@ struct chk_history {
     struct chk_key *keys;
     size_t keys_count;
     size_t keys_cap;
+    size_t open; /* invocations without completion, counted by the reader */
 };
 
 /* What a checker found; `text` is static and names the rule, the two operations are indices or
@@ -76,11 +80,15 @@ struct chk_result {
     uint64_t steps;
 };
 
-/* Over arrays of the caller. */
+/* Number of a text in a table of `cap` rows that was zeroed at its beginning, added when new.
+ * BASE_E_TOOBIG (empty or over 63 bytes), BASE_E_NOSPACE (table full). */
+MUST_CHECK int chk_name(struct chk_key *keys, size_t *count, size_t cap, struct slice text,
+                        uint32_t *ret);
+
+/* Over arrays of the caller; forgets the keys that were in the table. */
 struct chk_history chk_history_over(struct chk_op *ops, size_t ops_cap, struct chk_key *keys,
                                     size_t keys_cap);
-/* Number of a key, added when new. BASE_E_TOOBIG (text over 63 bytes), BASE_E_NOSPACE (table full).
- */
+/* Number of a key, as chk_name. */
 MUST_CHECK int chk_history_key(struct chk_history *h, struct slice text, uint32_t *ret);
 /* Appends a copy. BASE_E_NOSPACE. */
 MUST_CHECK int chk_history_add(struct chk_history *h, const struct chk_op *op);

@@ -2,7 +2,7 @@
 /* Writer and reader of the history format: flat JSON objects, arrays only in "parts". */
 #include "jepsen/check/json.h"
 
-#include <string.h>
+#include "jepsen/check/scan.h"
 
 /* --- writer --- */
 
@@ -75,8 +75,7 @@ void chk_json_write(struct buf *out, const struct chk_history *h, const struct c
 
 struct reader {
     struct chk_history *h;
-    struct slice s;
-    const char *why;
+    struct chk_scan s;
     unsigned seen; /* bits of enum field */
     struct chk_op op;
 };
@@ -97,86 +96,16 @@ enum field {
 static const char *const field_names[] = {"process", "type",    "call", "return",  "rev",  "if",
                                           "is",      "applied", "saw",  "saw-rev", "parts"};
 
-static int bad(struct reader *r, const char *why)
-{
-    r->why = why;
-    return BASE_E_PROTO;
-}
-
-static void skip_space(struct reader *r)
-{
-    while (r->s.len > 0 && (r->s.data[0] == ' ' || r->s.data[0] == '\t' || r->s.data[0] == '\r')) {
-        r->s = slice_skip(r->s, 1);
-    }
-}
-
-static bool take_char(struct reader *r, char c)
-{
-    skip_space(r);
-    if (r->s.len == 0 || r->s.data[0] != (uint8_t)c) {
-        return false;
-    }
-    r->s = slice_skip(r->s, 1);
-    return true;
-}
-
-static int take_text(struct reader *r, struct slice *ret)
-{
-    if (!take_char(r, '"')) {
-        return bad(r, "a text expected");
-    }
-    for (size_t i = 0; i < r->s.len; i++) {
-        if (r->s.data[i] == '\\' || r->s.data[i] < 0x20) {
-            return bad(r, "escapes and control characters are not part of this format");
-        }
-        if (r->s.data[i] == '"') {
-            *ret = slice_from(r->s.data, i);
-            r->s = slice_skip(r->s, i + 1);
-            return 0;
-        }
-    }
-    return bad(r, "text without end");
-}
-
-static int take_integer(struct reader *r, int64_t *ret)
-{
-    bool is_negative = take_char(r, '-');
-    size_t len = 0;
-    while (len < r->s.len && r->s.data[len] >= '0' && r->s.data[len] <= '9') {
-        len++;
-    }
-    uint64_t value = 0;
-    if (slice_to_u64(slice_from(r->s.data, len), &value) != 0 || value > (uint64_t)INT64_MAX) {
-        return bad(r, "an integer expected");
-    }
-    r->s = slice_skip(r->s, len);
-    *ret = is_negative ? -(int64_t)value : (int64_t)value;
-    return 0;
-}
-
-static int take_name_of(struct reader *r, const char *const *names, size_t count, size_t *ret)
-{
-    struct slice text;
-    int rc = take_text(r, &text);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        if (slice_equal(text, slice_from_text(names[i]))) {
-            *ret = i;
-            return 0;
-        }
-    }
-    return rc != 0 ? rc : bad(r, "unknown word");
-}
-
 static int take_key(struct reader *r, uint32_t *ret)
 {
     struct slice text;
-    int rc = take_text(r, &text);
+    int rc = chk_scan_text(&r->s, &text);
     if (rc != 0) {
         return rc;
     }
     rc = chk_history_key(r->h, text, ret);
     if (rc != 0) {
-        r->why = rc == BASE_E_NOSPACE ? "too many keys" : "key empty or too long";
+        r->s.why = rc == BASE_E_NOSPACE ? "too many keys" : "key empty or too long";
     }
     return rc;
 }
@@ -186,27 +115,27 @@ static int take_part(struct reader *r)
     struct chk_part part = {.kind = CHK_READ};
     size_t kind = 0;
     int64_t revision = 0;
-    if (!take_char(r, '[')) {
-        return bad(r, "[ expected");
+    if (!chk_scan_char(&r->s, '[')) {
+        return chk_scan_bad(&r->s, "[ expected");
     }
-    int rc = take_name_of(r, kind_names, BASE_COUNT_OF(kind_names), &kind);
+    int rc = chk_scan_word(&r->s, kind_names, BASE_COUNT_OF(kind_names), &kind);
     if (rc == 0) {
-        rc = take_char(r, ',') ? take_key(r, &part.key) : bad(r, ", expected");
-    }
-    if (rc == 0) {
-        rc = take_char(r, ',') ? take_integer(r, &part.value) : bad(r, ", expected");
+        rc = chk_scan_char(&r->s, ',') ? take_key(r, &part.key) : chk_scan_bad(&r->s, ", expected");
     }
     if (rc == 0) {
-        rc = take_char(r, ',') ? take_integer(r, &revision) : bad(r, ", expected");
+        rc = chk_scan_char(&r->s, ',') ? chk_scan_integer(&r->s, &part.value) : chk_scan_bad(&r->s, ", expected");
+    }
+    if (rc == 0) {
+        rc = chk_scan_char(&r->s, ',') ? chk_scan_integer(&r->s, &revision) : chk_scan_bad(&r->s, ", expected");
     }
     if (rc != 0) {
         return rc;
     }
-    if (!take_char(r, ']') || revision < 0 || part.value < 0) {
-        return bad(r, "a part is [kind, key, value, revision]");
+    if (!chk_scan_char(&r->s, ']') || revision < 0 || part.value < 0) {
+        return chk_scan_bad(&r->s, "a part is [kind, key, value, revision]");
     }
     if (r->op.parts_count == CHK_PARTS_MAX) {
-        return bad(r, "too many parts");
+        return chk_scan_bad(&r->s, "too many parts");
     }
     part.kind = (enum chk_kind)kind;
     part.revision = (uint64_t)revision;
@@ -216,10 +145,10 @@ static int take_part(struct reader *r)
 
 static int take_parts(struct reader *r)
 {
-    if (!take_char(r, '[')) {
-        return bad(r, "[ expected");
+    if (!chk_scan_char(&r->s, '[')) {
+        return chk_scan_bad(&r->s, "[ expected");
     }
-    if (take_char(r, ']')) {
+    if (chk_scan_char(&r->s, ']')) {
         return 0;
     }
     do {
@@ -227,19 +156,19 @@ static int take_parts(struct reader *r)
         if (rc != 0) {
             return rc;
         }
-    } while (take_char(r, ','));
-    return take_char(r, ']') ? 0 : bad(r, "] expected");
+    } while (chk_scan_char(&r->s, ','));
+    return chk_scan_char(&r->s, ']') ? 0 : chk_scan_bad(&r->s, "] expected");
 }
 
 static int take_number_field(struct reader *r, enum field field)
 {
     int64_t value = 0;
-    int rc = take_integer(r, &value);
+    int rc = chk_scan_integer(&r->s, &value);
     if (rc != 0) {
         return rc;
     }
     if (value < 0 && field != FIELD_CALL && field != FIELD_RETURN) {
-        return bad(r, "negative number");
+        return chk_scan_bad(&r->s, "negative number");
     }
     if (field == FIELD_PROCESS) {
         r->op.process = (uint32_t)value;
@@ -265,20 +194,20 @@ static int take_number_field(struct reader *r, enum field field)
 static int take_field(struct reader *r)
 {
     size_t field = 0;
-    int rc = take_name_of(r, field_names, BASE_COUNT_OF(field_names), &field);
+    int rc = chk_scan_word(&r->s, field_names, BASE_COUNT_OF(field_names), &field);
     if (rc != 0) {
         return rc;
     }
     if ((r->seen >> field & 1) != 0) {
-        return bad(r, "field twice");
+        return chk_scan_bad(&r->s, "field twice");
     }
     r->seen |= 1u << field;
-    if (!take_char(r, ':')) {
-        return bad(r, ": expected");
+    if (!chk_scan_char(&r->s, ':')) {
+        return chk_scan_bad(&r->s, ": expected");
     }
     if (field == FIELD_TYPE) {
         size_t status = 0;
-        rc = take_name_of(r, status_names, BASE_COUNT_OF(status_names), &status);
+        rc = chk_scan_word(&r->s, status_names, BASE_COUNT_OF(status_names), &status);
         r->op.status = (enum chk_status)status;
         return rc;
     }
@@ -295,19 +224,19 @@ static int check_fields(struct reader *r)
         1u << FIELD_PROCESS | 1u << FIELD_TYPE | 1u << FIELD_CALL | 1u << FIELD_PARTS;
     bool has_return = (r->seen >> FIELD_RETURN & 1) != 0, is_over = r->op.status == CHK_DONE;
     if ((r->seen & need) != need) {
-        return bad(r, "process, type, call and parts are needed");
+        return chk_scan_bad(&r->s, "process, type, call and parts are needed");
     }
     if (is_over && (!has_return || r->op.return_us < r->op.call_us)) {
-        return bad(r, "ok needs a return not before its call");
+        return chk_scan_bad(&r->s, "ok needs a return not before its call");
     }
     if (r->op.has_compare != ((r->seen >> FIELD_IS & 1) != 0)) {
-        return bad(r, "if and is go together");
+        return chk_scan_bad(&r->s, "if and is go together");
     }
     if (is_over && r->op.has_compare && (r->seen >> FIELD_APPLIED & 1) == 0) {
-        return bad(r, "ok with a comparison needs applied");
+        return chk_scan_bad(&r->s, "ok with a comparison needs applied");
     }
     if (r->op.parts_count == 0) {
-        return bad(r, "an operation has parts");
+        return chk_scan_bad(&r->s, "an operation has parts");
     }
     if (r->op.status != CHK_DONE && r->op.status != CHK_FAILED) {
         r->op.return_us = CHK_NO_RETURN;
@@ -318,7 +247,7 @@ static int check_fields(struct reader *r)
 /* The open invocation of a process; NULL when there is none. */
 static struct chk_op *find_invoked(struct chk_history *h, uint32_t process)
 {
-    for (size_t i = h->count; i-- > 0;) {
+    for (size_t i = h->open > 0 ? h->count : 0; i-- > 0;) {
         if (h->ops[i].process == process) {
             return h->ops[i].status == CHK_INVOKED ? &h->ops[i] : NULL;
         }
@@ -331,35 +260,36 @@ static int store_op(struct reader *r)
     struct chk_op *invoked = find_invoked(r->h, r->op.process);
     if (invoked == NULL) {
         int rc = chk_history_add(r->h, &r->op);
-        r->why = rc != 0 ? "too many operations" : r->why;
+        r->h->open += rc == 0 && r->op.status == CHK_INVOKED;
+        r->s.why = rc != 0 ? "too many operations" : r->s.why;
         return rc;
     }
     if (r->op.status == CHK_INVOKED || invoked->call_us != r->op.call_us) {
-        r->why = "the process has another operation under way";
+        r->s.why = "the process has another operation under way";
         return BASE_E_STATE;
     }
     *invoked = r->op;
+    r->h->open--;
     return 0;
 }
 
 int chk_json_read_line(struct chk_history *h, struct slice line, const char **ret_why)
 {
-    struct reader r = {.h = h, .s = line, .why = "malformed"};
+    struct reader r = {.h = h, .s = {line, "malformed"}};
     r.op.return_us = CHK_NO_RETURN;
     r.op.is_applied = true;
-    int rc = take_char(&r, '{') ? 0 : bad(&r, "{ expected");
+    int rc = chk_scan_char(&r.s, '{') ? 0 : chk_scan_bad(&r.s, "{ expected");
     while (rc == 0) {
         rc = take_field(&r);
-        if (rc == 0 && !take_char(&r, ',')) {
+        if (rc == 0 && !chk_scan_char(&r.s, ',')) {
             break;
         }
     }
-    if (rc == 0 && !take_char(&r, '}')) {
-        rc = bad(&r, "} expected");
+    if (rc == 0 && !chk_scan_char(&r.s, '}')) {
+        rc = chk_scan_bad(&r.s, "} expected");
     }
-    skip_space(&r);
-    if (rc == 0 && r.s.len != 0) {
-        rc = bad(&r, "text behind the object");
+    if (rc == 0) {
+        rc = chk_scan_end(&r.s);
     }
     if (rc == 0) {
         rc = check_fields(&r);
@@ -368,7 +298,7 @@ int chk_json_read_line(struct chk_history *h, struct slice line, const char **re
         rc = store_op(&r);
     }
     if (rc != 0) {
-        *ret_why = r.why;
+        *ret_why = r.s.why;
     }
     return rc;
 }
@@ -376,21 +306,13 @@ int chk_json_read_line(struct chk_history *h, struct slice line, const char **re
 int chk_json_read(struct chk_history *h, struct slice text, size_t *ret_line, const char **ret_why)
 {
     size_t number = 0;
-    while (text.len > 0) {
-        size_t len = 0;
-        while (len < text.len && text.data[len] != '\n') {
-            len++;
-        }
+    for (struct slice line; chk_scan_line(&text, &line);) {
         number++;
-        struct slice line = slice_from(text.data, len);
-        if (len > 0) {
-            int rc = chk_json_read_line(h, line, ret_why);
-            if (rc != 0) {
-                *ret_line = number;
-                return rc;
-            }
+        int rc = line.len > 0 ? chk_json_read_line(h, line, ret_why) : 0;
+        if (rc != 0) {
+            *ret_line = number;
+            return rc;
         }
-        text = slice_skip(text, len < text.len ? len + 1 : len);
     }
     return 0;
 }

@@ -1,5 +1,4 @@
-LIB_check += jepsen/check/history.c jepsen/check/json.c jepsen/check/linear.c jepsen/check/model.c \
-  jepsen/check/oracle.c jepsen/check/watch.c jepsen/check/witness.c
+LIB_check += $(addprefix jepsen/check/, history.c json.c linear.c model.c oracle.c scan.c watch.c witness.c)
 TESTS += check_corpus_test check_random_test
 TEST_check_corpus_test := tests/unit/check_corpus_test.c tests/support/panic.c
 TLIBS_check_corpus_test := check base

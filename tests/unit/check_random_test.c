@@ -15,7 +15,7 @@
 #define LONG_OPS 4000
 
 static struct chk_op ops[LONG_OPS];
-static struct chk_key keys[2] = {{"a"}, {"b"}};
+static struct chk_key keys[2] = {{.text = "a"}, {.text = "b"}};
 static _Alignas(16) uint8_t memory[32 << 20];
 
 /* Makes a true history: operations get a moment between call and return at which they really
