@@ -17,9 +17,10 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-chaos.XXXXXX")
 trap 'cluster_stop; keep_history; keep_logs chaos; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 keep_history() {
-    [ "$FAILED" -eq 0 ] || { mkdir -p build/failed && cp "$work/history" build/failed/chaos.history 2>/dev/null; }
+    [ "$FAILED" -eq 0 ] || { mkdir -p build/failed && cp "$work/history/register.jsonl" build/failed/chaos.history 2>/dev/null; }
 }
 cluster_init "$work"
+mkdir "$work/history"
 cp "$BIN/chaosload" "$DIR/bin/"
 quorum_setup "$NODES"
 for node in "${QUORUM[@]}"; do sed -i "s/^quorum:/quorum:\n  snapshot_count: $KEPT/" "$DIR/$node.yml"; done
@@ -167,7 +168,7 @@ check "$NODES nodes elect a leader" wait_until 10 quorum_has_leader
 [ "$FAILED" -eq 0 ] || { tail -n 1 "$DIR"/log/q*; report_end chaos; }
 began=$SECONDS
 "$DIR/bin/chaosload" --endpoints "$ENDPOINTS" --cacert "$DIR/tls/ca.crt" --cert "$DIR/tls/admin-admin.crt" \
-    --key "$DIR/tls/admin-admin.key" --seconds 100000 --seed "$SEED" --out "$work/history" ${LOAD:-} \
+    --key "$DIR/tls/admin-admin.key" --seconds 100000 --seed "$SEED" --out "$work/history" --setters 2 --listers 2 --lockers 2 ${LOAD:-} \
     >"$work/load" 2>"$work/load.err" &
 load=$!
 check "writes are acknowledged" revision_grows $((KEPT * 2)) 10

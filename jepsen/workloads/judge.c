@@ -57,18 +57,31 @@ static struct slice number_text(char room[TEXT_BYTES], int64_t value)
 
 /* --- the list of all changes --- */
 
+/* The families of numbered keys, one behind the other in the numbering. */
+static size_t family_size(const struct load *load, size_t family)
+{
+    const size_t sizes[] = {load->history.keys_count, 2 * load->leases_count, LISTS_MAX,
+                            ELEMENTS_MAX + 64, LOCKS};
+    return sizes[family];
+}
+
 /* Number of a key among all; CHK_NONE for one that nobody here wrote. */
 static size_t key_number(const struct truth *t, const char *key)
 {
-    size_t number = 0;
-    char which = 0, more = 0;
-    if (sscanf(key, PREFIX_KV "%zu%c", &number, &more) == 1 &&
-        number < t->load->history.keys_count) {
-        return number;
-    }
-    if (sscanf(key, PREFIX_LEASE "%zu/%c%c", &number, &which, &more) == 2 &&
-        number < t->load->leases_count && (which == 'a' || which == 'b')) {
-        return t->load->history.keys_count + 2 * number + (which == 'b');
+    static const char *const prefixes[] = {PREFIX_KV, PREFIX_LEASE, PREFIX_LIST, PREFIX_SET,
+                                           PREFIX_LOCK};
+    size_t first = 0;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (strncmp(key, prefixes[i], strlen(prefixes[i])) == 0) {
+            char *end = NULL;
+            size_t number = strtoull(key + strlen(prefixes[i]), &end, 10);
+            if (strcmp(prefixes[i], PREFIX_LEASE) == 0) {
+                number = 2 * number + (strcmp(end, "/b") == 0);
+                end += strlen(end) == 2 ? 2 : 0;
+            }
+            return *end == 0 && number < family_size(t->load, i) ? first + number : CHK_NONE;
+        }
+        first += family_size(t->load, i);
     }
     return strcmp(key, KEY_END) == 0 ? t->keys - 1 : CHK_NONE;
 }
@@ -249,6 +262,7 @@ static void narrow(struct truth *t)
         }
         if (op->status == CHK_INFO) {
             op->revision = 0; /* not told by a reply */
+            t->load->unsettled++;
         }
         if (op->status == CHK_DONE) {
             judge_acknowledged(t, op, i);
@@ -324,6 +338,39 @@ static void judge_lease(struct truth *t, const struct lease *lease, size_t numbe
         load_violation(t->load,
                        "lease %zu: its keys went %" PRId64 " us early, in revision %" PRId64,
                        number, early, end->revision);
+    }
+}
+
+/* --- all keys at the end, from each node --- */
+
+static void judge_final(struct truth *t, const struct final_read *final, size_t node)
+{
+    size_t alive = 0, same = 0;
+    if (final->revision < t->last) {
+        load_violation(t->load, "node %zu tells revision %" PRId64 " at the end, not %" PRId64,
+                       node, final->revision, t->last);
+        return;
+    }
+    for (size_t i = 0; i < t->keys; i++) {
+        alive += t->newest[i] != CHK_NONE && !t->changes.items[t->newest[i]].is_delete;
+    }
+    for (size_t i = 0; i < final->count; i++) {
+        const struct heard *pair = &final->pairs[i];
+        size_t key = key_number(t, pair->key);
+        const struct chk_change *change = key == CHK_NONE || t->newest[key] == CHK_NONE
+                                              ? NULL
+                                              : &t->changes.items[t->newest[key]];
+        char text[TEXT_BYTES];
+        same += change != NULL && !change->is_delete && change->revision == pair->mod_revision &&
+                change->create_revision == pair->create_revision &&
+                change->version == pair->version &&
+                slice_equal(change->value, number_text(text, pair->value));
+    }
+    if (same != final->count || alive != final->count) {
+        load_violation(t->load,
+                       "node %zu has %zu keys at the end, %zu of them as they should be; %zu are "
+                       "alive",
+                       node, final->count, same, alive);
     }
 }
 
@@ -413,7 +460,10 @@ static void judge_watcher(struct truth *t, const struct watcher *w)
 void load_judge(struct load *load, int64_t last_revision)
 {
     struct truth t = {.load = load, .last = last_revision};
-    t.keys = load->history.keys_count + 2 * load->leases_count + 1;
+    t.keys = 1;
+    for (size_t i = 0; i < 5; i++) {
+        t.keys += family_size(load, i);
+    }
     t.sources = take((size_t)last_revision + 1, sizeof(*t.sources));
     t.at_revision = take((size_t)last_revision + 1, sizeof(*t.at_revision));
     t.newest = take(t.keys, sizeof(*t.newest));
@@ -432,6 +482,11 @@ void load_judge(struct load *load, int64_t last_revision)
     }
     for (int i = 0; i < load->watchers; i++) {
         judge_watcher(&t, &load->watcher[i]);
+    }
+    for (size_t i = 0; i < IO_GRPC_ENDPOINTS_MAX; i++) {
+        if (load->finals[i].revision != 0) {
+            judge_final(&t, &load->finals[i], i);
+        }
     }
     free(t.sources);
     free(t.at_revision);

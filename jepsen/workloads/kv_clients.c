@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients of linearizability, and the one who compacts.
+/* Clients of linearizability.
  *
  * Puts, deletes, transactions with and without a comparison, reads; values are unique numbers.
  * PHASE_OPS operations share PHASE_KEYS keys, then come others, so that the search stays small.
@@ -9,8 +9,6 @@
 #include <string.h>
 
 #include "jepsen/workloads/load.h"
-
-#define PATH_RANGE "/etcdserverpb.KV/Range"
 
 /* --- drawing; under the lock --- */
 
@@ -95,6 +93,7 @@ static void part_op(const struct caller *c, struct texts *t, const struct chk_pa
     if (part->kind == CHK_READ) {
         op->kind = KV_OP_RANGE;
         op->range.key = key_text(c, part->key);
+        op->range.is_serializable = c->load->is_stale;
     } else if (part->kind == CHK_WRITE) {
         op->kind = KV_OP_PUT;
         op->put.key = key_text(c, part->key);
@@ -131,7 +130,7 @@ struct asking {
 
 static void ask_txn(const struct caller *c, const struct chk_op *op, struct asking *a)
 {
-    a->path = "/etcdserverpb.KV/Txn";
+    a->path = PATH_TXN;
     a->request.kind = KV_KIND_TXN;
     a->request.txn.then_ops = (struct kv_ops){a->ops, op->parts_count};
     if (op->has_compare) {
@@ -156,7 +155,7 @@ static void ask(const struct caller *c, const struct chk_op *op, struct asking *
         a->request.kind = KV_KIND_RANGE;
         a->request.range = a->ops[0].range;
     } else if (a->ops[0].kind == KV_OP_PUT) {
-        a->path = "/etcdserverpb.KV/Put";
+        a->path = PATH_PUT;
         a->request.kind = KV_KIND_PUT;
         a->request.put = a->ops[0].put;
     } else {
@@ -242,6 +241,12 @@ static void do_op(struct caller *c)
     } else {
         op.status = CHK_INFO;
     }
+    load_count(c->load, op.call_us, outcome, chk_op_may_write(&op));
+    if (c->load->has_wrong_times && op.return_us != CHK_NO_RETURN) { /* a clock that runs ahead */
+        int64_t wrong = (int64_t)draw(c, 0, 200000);
+        op.call_us += wrong;
+        op.return_us += wrong;
+    }
     h->ops[at] = op; /* the place is this thread's alone */
 }
 
@@ -278,6 +283,7 @@ void *load_kv_client(void *caller)
 {
     struct caller *c = caller;
     struct load *load = c->load;
+    load_enter_host(load, c->number);
     while (!atomic_load(&load->is_stopping)) {
         if (draw(c, 0, 9) == 0) {
             read_stale(c);
@@ -287,64 +293,6 @@ void *load_kv_client(void *caller)
         if (load->op_us > 0) {
             load_nap_us((int64_t)draw(c, 0, 2 * (uint64_t)load->op_us));
         }
-    }
-    return NULL;
-}
-
-/* --- compaction --- */
-
-/* The newest revision that some watcher of everything has heard: so the list of all changes will
- * have no gap, while all the other watchers lose theirs. */
-static int64_t newest_heard(struct load *load)
-{
-    int64_t newest = 0;
-    pthread_mutex_lock(&load->lock);
-    for (int i = 0; i < load->watchers; i++) {
-        const struct watcher *w = &load->watcher[i];
-        newest = w->is_all && w->heard_to > newest ? w->heard_to : newest;
-    }
-    pthread_mutex_unlock(&load->lock);
-    return newest;
-}
-
-/* Valid ones, and some of the past or the future, which must be refused. */
-static void compact(struct caller *c)
-{
-    struct load *load = c->load;
-    int64_t newest = newest_heard(load);
-    uint64_t what = draw(c, 0, 9);
-    int64_t revision = what == 0   ? newest + 1000000 + (int64_t)draw(c, 0, 1000000)
-                       : what == 1 ? (int64_t)draw(c, 1, 100)
-                       : what < 4  ? newest - (int64_t)draw(c, 0, 10)
-                                   : newest - (int64_t)draw(c, 0, 100);
-    struct kv_request request = {
-        .kind = KV_KIND_COMPACT,
-        .compact = {.revision = revision > 0 ? revision : 1, .is_physical = draw(c, 0, 3) == 0}};
-    pthread_mutex_lock(&load->lock);
-    if (load->asked_count < ASKED_MAX && what != 0) {
-        int64_t before = load->asked_count == 0 ? 0 : load->asked[load->asked_count - 1].revision;
-        load->asked[load->asked_count++] =
-            (struct asked){.at_us = io_now().us, .revision = before > revision ? before : revision};
-    }
-    pthread_mutex_unlock(&load->lock);
-    enum outcome outcome = load_call(c, &request, "/etcdserverpb.KV/Compact");
-    load->compactions += outcome == OUTCOME_OK;
-    load->compactions_refused += outcome == OUTCOME_REFUSED;
-    if (outcome == OUTCOME_OK && what == 0) {
-        load_violation(load, "a compaction to the future revision %lld was accepted",
-                       (long long)revision);
-    }
-    if (outcome == OUTCOME_OK && revision > atomic_load(&load->compacted)) {
-        atomic_store(&load->compacted, revision);
-    }
-}
-
-void *load_compactor(void *caller)
-{
-    struct caller *c = caller;
-    while (!atomic_load(&c->load->is_stopping)) {
-        load_nap_us(200000);
-        compact(c);
     }
     return NULL;
 }

@@ -54,7 +54,7 @@ static void put_keys(struct caller *c, struct lease *lease, size_t number)
     }
     struct kv_request request = {.kind = KV_KIND_TXN, .txn = {.then_ops = {ops, 2}}};
     lease->may_have_keys = true;
-    enum outcome outcome = load_call(c, &request, "/etcdserverpb.KV/Txn");
+    enum outcome outcome = load_call(c, &request, PATH_TXN);
     lease->has_keys = outcome == OUTCOME_OK;
     if (outcome == OUTCOME_REFUSED && is_not_found(c) && io_now().us < lease->deadline_us) {
         load_violation(c->load, "lease %" PRIx64 " is unknown %" PRId64 " us before its end",
@@ -82,6 +82,7 @@ void *load_lessee(void *caller)
 {
     struct caller *c = caller;
     struct load *load = c->load;
+    load_enter_host(load, c->number);
     while (!atomic_load(&load->is_stopping)) {
         size_t number = grant(c);
         if (number == SIZE_MAX) {

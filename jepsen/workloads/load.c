@@ -2,26 +2,27 @@
 /* Loads a quorum that is being broken, and judges at the end what all clients were told.
  *
  *   chaosload --endpoints H:P,... [--seconds S] [--seed N] [--clients N] [--watchers N]
- *             [--lessees N] [--op-us N] [--out FILE] [--cacert F --cert F --key F]
+ *             [--lessees N] [--setters N] [--listers N] [--lockers N] [--op-us N] [--compact-ms N]
+ *             [--netns HOST,...] [--out DIR] [--cacert F --cert F --key F]
+ *             [--stale] [--no-tokens] [--wrong-times]
  *
  * Ends after S seconds or on SIGTERM: the nodes are to be up and healthy by then. It waits until
  * all leases are over and all watchers have heard the last change, prints one JSON object and each
- * finding on standard error. FILE gets the history (jepsen/check/README.md). Exit 1 on a finding.
+ * finding on standard error. DIR gets the histories (jepsen/check/README.md). Exit 1 on a finding.
  */
 #include "jepsen/workloads/load.h"
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "jepsen/check/json.h"
 
-#define RESPONSE_BYTES ((size_t)1 << 20)
+#define CALLERS_MAX (CLIENTS_MAX * 2)
 #define SETTLE_US INT64_C(60000000) /* so long after the end may it take until all is told */
 
 static struct load the_load;
@@ -30,139 +31,6 @@ static void on_signal(int number)
 {
     (void)number;
     atomic_store(&the_load.is_stopping, true);
-}
-
-_Noreturn void load_give_up(const char *what, const char *why)
-{
-    (void)fprintf(stderr, "chaosload: %s: %s\n", what, why);
-    exit(2);
-}
-
-void load_nap_us(int64_t us)
-{
-    const struct timespec t = {us / 1000000, (us % 1000000) * 1000};
-    (void)nanosleep(&t, NULL);
-}
-
-void load_violation(struct load *load, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    if (atomic_fetch_add(&load->violations, 1) < 20) {
-        (void)fprintf(stderr, "chaosload: VIOLATION: %s\n", text);
-    }
-}
-
-void *load_room(void *list, size_t count, size_t *cap, size_t size)
-{
-    if (count < *cap) {
-        return list;
-    }
-    *cap = *cap == 0 ? 1024 : *cap * 2;
-    void *bigger = reallocarray(list, *cap, size);
-    if (bigger == NULL) {
-        load_give_up("memory", "none left");
-    }
-    return bigger;
-}
-
-static void raise_to(_Atomic int64_t *at, int64_t value)
-{
-    int64_t had = atomic_load(at);
-    while (value > had && !atomic_compare_exchange_weak(at, &had, value)) {
-    }
-}
-
-void load_note(struct load *load, const struct kv_header *header)
-{
-    uint64_t none = 0;
-    raise_to(&load->newest, header->revision);
-    if (header->raft_term != 0) {
-        (void)atomic_compare_exchange_strong(&load->term_first, &none, header->raft_term);
-    }
-    if (header->raft_term > atomic_load(&load->term_last)) {
-        atomic_store(&load->term_last, header->raft_term);
-    }
-}
-
-/* --- calls --- */
-
-struct caller load_caller(struct load *load, uint64_t stream)
-{
-    struct io_why why = {""};
-    struct caller c = {
-        .load = load, .number = (uint32_t)stream, .rand = base_rand_make(load->seed, stream)};
-    void *memory = malloc(RESPONSE_BYTES);
-    if (memory == NULL || io_grpc_client_new(&load->client, &c.client, &why) != 0) {
-        load_give_up("client", why.text);
-    }
-    c.arena = base_arena_over(memory, RESPONSE_BYTES);
-    c.endpoint = stream % io_grpc_client_endpoints(c.client);
-    io_grpc_client_pin(c.client, c.endpoint);
-    return c;
-}
-
-void load_caller_free(struct caller *c)
-{
-    io_grpc_answer_free(&c->answer);
-    (void)io_grpc_client_free(c->client);
-    free(c->arena.memory);
-}
-
-static void elsewhere(struct caller *c)
-{
-    c->endpoint = (c->endpoint + 1) % io_grpc_client_endpoints(c->client);
-    io_grpc_client_pin(c->client, c->endpoint);
-    load_nap_us((int64_t)base_rand_between(&c->rand, 2000, 20000));
-}
-
-/* A refusal that leaves no doubt: all others may come after the entry was proposed. */
-static bool is_refusal(const struct io_grpc_answer *answer)
-{
-    static const enum kv_error sure[] = {KV_E_NO_LEADER, KV_E_TOO_MANY_REQUESTS,
-                                         KV_E_LEASE_NOT_FOUND, KV_E_COMPACTED,
-                                         KV_E_FUTURE_REVISION};
-    for (size_t i = 0; i < sizeof(sure) / sizeof(sure[0]); i++) {
-        if (strcmp(answer->message.text, kv_error_text(sure[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-enum outcome load_call(struct caller *c, const struct kv_request *request, const char *path)
-{
-    uint8_t memory[2048];
-    struct buf out = buf_over(memory, sizeof(memory));
-    struct io_why why = {""};
-    io_grpc_answer_free(&c->answer);
-    c->answer = (struct io_grpc_answer){0};
-    base_arena_reset(&c->arena);
-    if (kv_wire_encode_request(request, &out) != 0) {
-        load_give_up("request", "does not fit");
-    }
-    int rc = io_grpc_call(c->client, path, buf_slice(&out), CALL_MS, &c->answer, &why);
-    if (rc != 0) {
-        c->answer = (struct io_grpc_answer){0};
-        elsewhere(c);
-        return rc == BASE_E_UNREACHABLE ? OUTCOME_REFUSED : OUTCOME_UNKNOWN;
-    }
-    if (c->answer.status != IO_GRPC_OK) {
-        bool is_sure = is_refusal(&c->answer);
-        if (c->answer.status != IO_GRPC_NOT_FOUND && c->answer.status != IO_GRPC_OUT_OF_RANGE) {
-            elsewhere(c);
-        }
-        return is_sure ? OUTCOME_REFUSED : OUTCOME_UNKNOWN;
-    }
-    if (kv_wire_decode_response((enum kv_kind)request->kind,
-                                slice_from(c->answer.data, c->answer.len), &c->arena,
-                                &c->response) != 0) {
-        load_give_up(path, "malformed response");
-    }
-    return OUTCOME_OK;
 }
 
 /* --- the end --- */
@@ -188,7 +56,7 @@ static int64_t last_change(struct caller *c, int64_t end_us)
     const struct kv_request request = {.kind = KV_KIND_PUT,
                                        .put = {.key = SLICE_LIT(KEY_END), .value = SLICE_LIT("1")}};
     while (io_now().us < end_us) {
-        if (load_call(c, &request, "/etcdserverpb.KV/Put") == OUTCOME_OK) {
+        if (load_call(c, &request, PATH_PUT) == OUTCOME_OK) {
             return c->response.put.header.revision;
         }
         load_nap_us(50000);
@@ -218,6 +86,33 @@ static void await_watchers(struct load *load, int64_t revision, int64_t end_us)
     }
 }
 
+/* All keys as each node tells them, one after the other. */
+static void read_finals(struct caller *c, int64_t end_us)
+{
+    struct load *load = c->load;
+    const struct kv_request request = {
+        .kind = KV_KIND_RANGE, .range = {.key = SLICE_LIT("\0"), .range_end = SLICE_LIT("\0")}};
+    for (size_t i = 0; i < io_grpc_client_endpoints(c->client); i++) {
+        struct final_read *final = &load->finals[i];
+        enum outcome outcome = OUTCOME_UNKNOWN;
+        while (outcome != OUTCOME_OK && io_now().us < end_us) {
+            io_grpc_client_pin(c->client, i);
+            outcome = load_call(c, &request, PATH_RANGE);
+        }
+        if (outcome != OUTCOME_OK) {
+            load_violation(load, "node %zu does not answer at the end", i);
+            continue;
+        }
+        const struct kv_pairs *pairs = &c->response.range.kvs;
+        final->revision = c->response.range.header.revision;
+        for (size_t k = 0; k < pairs->count; k++) {
+            final->pairs =
+                load_room(final->pairs, final->count, &final->cap, sizeof(*final->pairs));
+            load_keep_pair(&pairs->items[k], &final->pairs[final->count++]);
+        }
+    }
+}
+
 static int64_t settle(struct load *load)
 {
     struct caller c = load_caller(load, 9999);
@@ -225,30 +120,50 @@ static int64_t settle(struct load *load)
     await_leases(&c, end_us);
     int64_t revision = last_change(&c, end_us);
     await_watchers(load, revision, end_us);
+    read_finals(&c, end_us);
     load_caller_free(&c);
     return revision;
 }
 
-static void keep_history(const struct load *load)
+static void open_files(struct load *load)
+{
+    static const char *const names[FILES] = {"register.jsonl", "set.jsonl", "append.jsonl",
+                                             "lock.jsonl", "ops"};
+    char path[PATH_MAX];
+    for (size_t i = 0; load->out != NULL && i < FILES; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", load->out, names[i]);
+        load->files[i] = fopen(path, "we");
+        if (load->files[i] == NULL) {
+            load_give_up(path, "cannot be written");
+        }
+    }
+}
+
+/* The history of the registers and the times of all operations; the others are written already. */
+static void keep_histories(struct load *load)
 {
     static char line[4096];
-    FILE *file = load->out == NULL ? NULL : fopen(load->out, "we");
-    if (load->out != NULL && file == NULL) {
-        load_give_up(load->out, "cannot be written");
-    }
-    for (size_t i = 0; file != NULL && i < load->history.count; i++) {
+    static const char outcomes[] = {'o', 'f', 'u'};
+    for (size_t i = 0; load->out != NULL && i < load->history.count; i++) {
         struct buf out = buf_over(line, sizeof(line));
         chk_json_write(&out, &load->history, &load->history.ops[i]);
-        (void)fwrite(line, 1, out.len, file);
+        (void)fwrite(line, 1, out.len, load->files[FILE_REGISTER]);
     }
-    if (file != NULL) {
-        (void)fclose(file);
+    for (size_t i = 0; i < load->counted_count; i++) {
+        const struct counted *op = &load->counted[i];
+        load_line(load, FILE_OPS, "%" PRId64 " %" PRId64 " %c %c\n", op->return_us, op->call_us,
+                  outcomes[op->outcome], op->is_write ? 'w' : 'r');
+    }
+    for (size_t i = 0; i < FILES; i++) {
+        if (load->files[i] != NULL && fclose(load->files[i]) != 0) {
+            load_give_up(load->out, "a history could not be written");
+        }
     }
 }
 
 static void report(const struct load *load)
 {
-    const uint64_t *by_status = load->by_status;
+    const uint64_t *by = load->by_outcome;
     uint64_t events = 0, sessions = 0, cancels = 0;
     for (int i = 0; i < load->watchers; i++) {
         events += load->watcher[i].events_count;
@@ -256,12 +171,14 @@ static void report(const struct load *load)
         cancels += load->watcher[i].cancels;
     }
     (void)printf("{\"ok\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"unknown\": %" PRIu64
+                 ", \"unsettled\": %" PRIu64 ", \"elements\": %" PRId64
+                 ", \"transactions\": %" PRId64
                  ", \"stale_reads\": %zu, \"leases\": %zu, \"compactions\": %" PRIu64
                  ", \"compactions_refused\": %" PRIu64 ", \"events\": %" PRIu64
                  ", \"watches\": %" PRIu64 ", \"watches_compacted\": %" PRIu64
                  ", \"terms\": %" PRIu64 ", \"revision\": %" PRId64 ", \"violations\": %d}\n",
-                 by_status[CHK_DONE], by_status[CHK_FAILED],
-                 by_status[CHK_INFO] + by_status[CHK_INVOKED], load->stales_count,
+                 by[OUTCOME_OK], by[OUTCOME_REFUSED], by[OUTCOME_UNKNOWN], load->unsettled,
+                 atomic_load(&load->set_next), load->lists_ops, load->stales_count,
                  load->leases_count, load->compactions, load->compactions_refused, events, sessions,
                  cancels, atomic_load(&load->term_last) - atomic_load(&load->term_first),
                  atomic_load(&load->newest), atomic_load(&load->violations));
@@ -277,19 +194,16 @@ static void prepare(struct load *load)
     load->stales = calloc(STALES_MAX, sizeof(*load->stales));
     load->leases = calloc(LEASES_MAX, sizeof(*load->leases));
     load->asked = calloc(ASKED_MAX, sizeof(*load->asked));
+    load->counted = calloc(OPS_MAX, sizeof(*load->counted));
     if (ops == NULL || keys == NULL || load->stales == NULL || load->leases == NULL ||
-        load->asked == NULL) {
+        load->asked == NULL || load->counted == NULL) {
         load_give_up("memory", "none left");
     }
     load->history = chk_history_over(ops, OPS_MAX, keys, KEYS_MAX);
 }
 
-static int run(struct load *load)
+static void start_watchers(struct load *load)
 {
-    static struct caller callers[CLIENTS_MAX * 2 + 1];
-    static pthread_t threads[CLIENTS_MAX * 2 + 1];
-    int count = load->clients + load->lessees + 1;
-    prepare(load);
     for (int i = 0; i < load->watchers; i++) {
         struct watcher *w = &load->watcher[i];
         w->load = load;
@@ -300,32 +214,52 @@ static int run(struct load *load)
         w->next = w->is_all ? 1 : 0;
         (void)pthread_create(&w->thread, NULL, load_watcher, w);
     }
-    for (int i = 0; i < count; i++) {
-        void *(*work)(void *) = i < load->clients                   ? load_kv_client
-                                : i < load->clients + load->lessees ? load_lessee
-                                                                    : load_compactor;
-        callers[i] = load_caller(load, (uint64_t)i);
-        (void)pthread_create(&threads[i], NULL, work, &callers[i]);
+}
+
+static struct caller the_callers[CALLERS_MAX];
+static pthread_t the_threads[CALLERS_MAX];
+
+/* One thread for each client; returns how many. */
+static size_t start_callers(struct load *load)
+{
+    const struct {
+        int count;
+        void *(*work)(void *);
+    } kinds[] = {{load->clients, load_kv_client}, {load->lessees, load_lessee},
+                 {load->setters, load_setter},    {load->listers, load_lister},
+                 {load->lockers, load_locker},    {1, load_compactor}};
+    size_t count = 0;
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        for (int i = 0; i < kinds[k].count; i++, count++) {
+            the_callers[count] = load_caller(load, count);
+            (void)pthread_create(&the_threads[count], NULL, kinds[k].work, &the_callers[count]);
+        }
     }
+    return count;
+}
+
+static int run(struct load *load)
+{
+    prepare(load);
+    open_files(load);
+    start_watchers(load);
+    size_t count = start_callers(load);
     int64_t end_us = io_now().us + (int64_t)(load->seconds * 1e6);
     while (!atomic_load(&load->is_stopping) && io_now().us < end_us) {
         load_nap_us(20000);
     }
     atomic_store(&load->is_stopping, true);
-    for (int i = 0; i < count; i++) {
-        (void)pthread_join(threads[i], NULL);
-        load_caller_free(&callers[i]);
+    for (size_t i = 0; i < count; i++) {
+        (void)pthread_join(the_threads[i], NULL);
+        load_caller_free(&the_callers[i]);
     }
     int64_t revision = settle(load);
     atomic_store(&load->is_over, true);
     for (int i = 0; i < load->watchers; i++) {
         (void)pthread_join(load->watcher[i].thread, NULL);
     }
-    for (size_t i = 0; i < load->history.count; i++) {
-        load->by_status[load->history.ops[i].status]++;
-    }
     load_judge(load, revision);
-    keep_history(load);
+    keep_histories(load);
     report(load);
     return atomic_load(&load->violations) == 0 ? 0 : 1;
 }
@@ -333,48 +267,73 @@ static int run(struct load *load)
 static int usage(void)
 {
     (void)fputs("usage: chaosload --endpoints H:P,... [--seconds S] [--seed N] [--clients N]\n"
-                "       [--watchers N] [--lessees N] [--op-us N] [--out FILE]\n"
-                "       [--cacert F --cert F --key F]\n",
+                "       [--watchers N] [--lessees N] [--setters N] [--listers N] [--lockers N]\n"
+                "       [--op-us N] [--compact-ms N] [--netns HOST,...] [--out DIR]\n"
+                "       [--cacert F --cert F --key F] [--stale] [--no-tokens] [--wrong-times]\n",
                 stderr);
     return 2;
 }
 
+/* One option: where its value goes. */
+struct place {
+    const char *name;
+    const char **text;
+    int *number;
+    bool *flag;
+};
+
+static bool set(const struct place *place, const char *value)
+{
+    if (place->text != NULL) {
+        *place->text = value;
+    } else if (place->flag != NULL) {
+        *place->flag = true;
+    } else {
+        char *end = NULL;
+        *place->number = (int)strtol(value, &end, 10);
+        return *end == 0 && *place->number >= 0;
+    }
+    return true;
+}
+
 static bool parse(int argc, char **argv, struct load *s)
 {
-    static const struct option options[] = {
-        {"endpoints", required_argument, NULL, 'e'}, {"out", required_argument, NULL, 'o'},
-        {"clients", required_argument, NULL, 'c'},   {"seconds", required_argument, NULL, 's'},
-        {"seed", required_argument, NULL, 'n'},      {"watchers", required_argument, NULL, 'w'},
-        {"lessees", required_argument, NULL, 'l'},   {"op-us", required_argument, NULL, 'u'},
-        {"cacert", required_argument, NULL, 'a'},    {"cert", required_argument, NULL, 'x'},
-        {"key", required_argument, NULL, 'k'},       {NULL, 0, NULL, 0}};
+    const char *seconds = "20", *seed = "1";
+    const struct place places[] = {
+        {"endpoints", &s->client.endpoints, NULL, NULL},
+        {"out", &s->out, NULL, NULL},
+        {"netns", &s->netns, NULL, NULL},
+        {"cacert", &s->client.ca_file, NULL, NULL},
+        {"cert", &s->client.cert_file, NULL, NULL},
+        {"key", &s->client.key_file, NULL, NULL},
+        {"seconds", &seconds, NULL, NULL},
+        {"seed", &seed, NULL, NULL},
+        {"clients", NULL, &s->clients, NULL},
+        {"watchers", NULL, &s->watchers, NULL},
+        {"lessees", NULL, &s->lessees, NULL},
+        {"setters", NULL, &s->setters, NULL},
+        {"listers", NULL, &s->listers, NULL},
+        {"lockers", NULL, &s->lockers, NULL},
+        {"op-us", NULL, &s->op_us, NULL},
+        {"compact-ms", NULL, &s->compact_ms, NULL},
+        {"stale", NULL, NULL, &s->is_stale},
+        {"no-tokens", NULL, NULL, &s->is_tokenless},
+        {"wrong-times", NULL, NULL, &s->has_wrong_times},
+    };
+    struct option options[sizeof(places) / sizeof(places[0]) + 1] = {0};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        options[i] = (struct option){
+            places[i].name, places[i].flag == NULL ? required_argument : no_argument, NULL, (int)i};
+    }
     for (int c = 0; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        const char **text = c == 'e'   ? &s->client.endpoints
-                            : c == 'o' ? &s->out
-                            : c == 'a' ? &s->client.ca_file
-                            : c == 'x' ? &s->client.cert_file
-                            : c == 'k' ? &s->client.key_file
-                                       : NULL;
-        int *number = c == 'c'   ? &s->clients
-                      : c == 'w' ? &s->watchers
-                      : c == 'l' ? &s->lessees
-                      : c == 'u' ? &s->op_us
-                                 : NULL;
-        if (text != NULL) {
-            *text = optarg;
-        } else if (number != NULL) {
-            *number = (int)strtol(optarg, NULL, 10);
-        } else if (c == 's') {
-            s->seconds = strtod(optarg, NULL);
-        } else if (c == 'n') {
-            s->seed = strtoull(optarg, NULL, 10);
-        } else {
+        if (c == '?' || !set(&places[c], optarg)) {
             return false;
         }
     }
-    return s->client.endpoints != NULL && s->clients > 0 && s->clients <= CLIENTS_MAX &&
-           s->lessees >= 0 && s->lessees <= CLIENTS_MAX && s->watchers > 0 &&
-           s->watchers <= CLIENTS_MAX && s->op_us >= 0;
+    s->seconds = strtod(seconds, NULL);
+    s->seed = strtoull(seed, NULL, 10);
+    return s->client.endpoints != NULL && s->watchers > 0 && s->watchers <= CLIENTS_MAX &&
+           s->clients + s->lessees + s->setters + s->listers + s->lockers + 1 <= CALLERS_MAX;
 }
 
 int main(int argc, char **argv)
@@ -383,9 +342,8 @@ int main(int argc, char **argv)
     the_load.clients = 8;
     the_load.watchers = 8;
     the_load.lessees = 4;
-    the_load.seconds = 20.0;
-    the_load.seed = 1;
     the_load.op_us = 10000;
+    the_load.compact_ms = 200;
     (void)sigaction(SIGTERM, &stop, NULL);
     (void)sigaction(SIGINT, &stop, NULL);
     (void)signal(SIGPIPE, SIG_IGN);

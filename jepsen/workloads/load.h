@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "base/rand.h"
 #include "jepsen/check/history.h"
@@ -27,11 +28,34 @@
 #define LEASES_MAX 50000u
 #define ASKED_MAX 100000u
 #define KEY_BYTES 24
+#define LISTS_MAX 20000u
+#define ELEMENTS_MAX 100000u
+#define LOCKS 4u
 
-/* Prefixes: of linearizability, of leases, the last key of all. */
+/* Prefixes: of linearizability, of leases, lists, elements of the set, locks; the last key of all.
+ */
 #define PREFIX_KV "g/"
 #define PREFIX_LEASE "l/"
+#define PREFIX_LIST "a/"
+#define PREFIX_SET "s/"
+#define PREFIX_LOCK "k/"
 #define KEY_END "z/end"
+
+#define PATH_RANGE "/etcdserverpb.KV/Range"
+#define PATH_PUT "/etcdserverpb.KV/Put"
+#define PATH_TXN "/etcdserverpb.KV/Txn"
+
+enum outcome { OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN };
+
+/* One operation of any client as the clock sees it. */
+struct counted {
+    int64_t call_us, return_us;
+    enum outcome outcome;
+    bool is_write;
+};
+
+/* Files of the run's folder, by what is in them. */
+enum load_file { FILE_REGISTER, FILE_SET, FILE_APPEND, FILE_LOCK, FILE_OPS, FILES };
 
 /* One serializable or historic read: what it saw must have been there at `revision`. */
 struct stale {
@@ -58,7 +82,7 @@ struct asked {
     int64_t revision; /* the highest asked for until then */
 };
 
-/* One event as a watcher heard it. Values are numbers. */
+/* One event as a watcher heard it. Values are numbers; of another text, a number made of it. */
 struct heard {
     char key[KEY_BYTES];
     int64_t value;
@@ -80,6 +104,13 @@ struct response {
 struct session {
     int64_t start;
     size_t first, count;
+};
+
+/* All keys as one node told them at the end. */
+struct final_read {
+    int64_t revision;
+    struct heard *pairs;
+    size_t count, cap;
 };
 
 struct load;
@@ -104,11 +135,18 @@ struct watcher {
 #define CLIENTS_MAX 64
 struct load {
     struct io_grpc_client_options client;
-    int clients, watchers, lessees;
+    int clients, watchers, lessees, setters, listers, lockers;
+    int compact_ms;                               /* between compactions; 0: none */
+    bool is_stale, is_tokenless, has_wrong_times; /* shown able to fail: README.md */
+    const char *netns;                            /* hosts whose networks the callers live in */
     double seconds;
     uint64_t seed;
-    int op_us; /* mean pause between the operations of one client */
-    const char *out;
+    int op_us;       /* mean pause between the operations of one client */
+    const char *out; /* folder */
+    FILE *files[FILES];
+    struct counted *counted;
+    size_t counted_count;
+    uint64_t by_outcome[3];
     atomic_bool is_stopping; /* no further operations */
     atomic_bool is_over;     /* watchers too */
     pthread_mutex_t lock;
@@ -121,7 +159,12 @@ struct load {
     struct asked *asked;
     size_t asked_count;
     uint64_t compactions, compactions_refused;
-    uint64_t by_status[4];  /* operations, before those of unknown outcome are settled */
+    uint64_t unsettled;   /* operations on keys whose outcome nobody knows even at the end */
+    int64_t lists_ops;    /* transactions begun on lists; the keys follow from it */
+    int64_t next_element; /* of lists */
+    _Atomic int64_t set_next;
+    int64_t lock_tokens[LOCKS]; /* highest that each guarded resource has seen */
+    struct final_read finals[IO_GRPC_ENDPOINTS_MAX];
     _Atomic int64_t newest; /* revision */
     _Atomic int64_t compacted;
     _Atomic uint64_t term_first, term_last;
@@ -129,7 +172,7 @@ struct load {
     struct watcher watcher[CLIENTS_MAX];
 };
 
-/* --- load.c --- */
+/* --- calls.c --- */
 _Noreturn void load_give_up(const char *what, const char *why);
 void load_nap_us(int64_t us);
 /* Prints the finding and counts it. */
@@ -137,6 +180,15 @@ void load_violation(struct load *load, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* `list` with room for one more item of `size`. */
 void *load_room(void *list, size_t count, size_t *cap, size_t size);
+/* Value of a pair as a number: itself, or one made of its text. */
+int64_t load_number(struct slice value);
+void load_keep_pair(const struct kv_pair *pair, struct heard *ret);
+/* One line into a file of the run's folder, if there is one. */
+void load_line(struct load *load, enum load_file file, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Counts an operation that has just returned. */
+void load_count(struct load *load, int64_t call_us, enum outcome outcome, bool is_write);
+void load_enter_host(const struct load *load, uint64_t stream);
 /* What each response tells about the whole quorum. */
 void load_note(struct load *load, const struct kv_header *header);
 
@@ -151,7 +203,6 @@ struct caller {
     struct kv_response response;
     struct base_rand rand;
 };
-enum outcome { OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN };
 struct caller load_caller(struct load *load, uint64_t stream);
 void load_caller_free(struct caller *c);
 /* Sends `request` and waits for the answer. OK: c->response is valid until the next call. REFUSED:
@@ -162,6 +213,9 @@ enum outcome load_call(struct caller *c, const struct kv_request *request, const
 void *load_kv_client(void *caller);
 void *load_compactor(void *caller);
 void *load_lessee(void *caller);
+void *load_setter(void *caller);
+void *load_lister(void *caller);
+void *load_locker(void *caller);
 void *load_watcher(void *watcher);
 
 /* --- judge.c: after everybody has ended --- */

@@ -1,6 +1,5 @@
 BINARIES += chaosload
-BIN_chaosload := jepsen/workloads/load.c jepsen/workloads/judge.c jepsen/workloads/kv_clients.c jepsen/workloads/leases.c \
-  jepsen/workloads/watchers.c
+BIN_chaosload := $(addprefix jepsen/workloads/,calls.c compactor.c judge.c kv_clients.c leases.c lists.c load.c locks.c sets.c watchers.c)
 LIBS_chaosload := io wire cores base check
 PKG_chaosload := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
 LDL_chaosload := -lpthread

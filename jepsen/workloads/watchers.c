@@ -52,28 +52,18 @@ static bool create(struct listening *l)
     return ask(l, &request);
 }
 
-static int64_t number_of(struct slice value)
-{
-    uint64_t number = 0;
-    return slice_to_u64(value, &number) == 0 ? (int64_t)number : -1;
-}
-
 static void keep_event(struct watcher *w, const struct kv_event *event)
 {
     w->events = load_room(w->events, w->events_count, &w->events_cap, sizeof(*w->events));
     struct heard *heard = &w->events[w->events_count++];
-    *heard = (struct heard){.is_delete = event->type == 1,
-                            .value = event->type == 1 ? 0 : number_of(event->kv.value),
-                            .create_revision = event->kv.create_revision,
-                            .mod_revision = event->kv.mod_revision,
-                            .version = event->kv.version,
-                            .has_prev = event->has_prev_kv};
+    load_keep_pair(&event->kv, heard);
+    heard->is_delete = event->type == 1;
+    heard->value = heard->is_delete ? 0 : heard->value;
+    heard->has_prev = event->has_prev_kv;
     if (event->has_prev_kv) {
-        heard->prev_value = number_of(event->prev_kv.value);
+        heard->prev_value = load_number(event->prev_kv.value);
         heard->prev_mod_revision = event->prev_kv.mod_revision;
     }
-    size_t len = event->kv.key.len < KEY_BYTES - 1 ? event->kv.key.len : KEY_BYTES - 1;
-    memcpy(heard->key, event->kv.key.data, len);
 }
 
 /* Where a client goes on that has heard this. */
@@ -170,6 +160,7 @@ void *load_watcher(void *watcher)
     void *memory = malloc(ARENA_BYTES);
     struct listening l = {.w = w, .arena = base_arena_over(memory, ARENA_BYTES)};
     struct io_why why = {""};
+    load_enter_host(w->load, (uint64_t)w->number);
     if (memory == NULL || io_grpc_client_new(&w->load->client, &l.client, &why) != 0) {
         load_give_up("watcher", why.text);
     }
