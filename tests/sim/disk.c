@@ -314,6 +314,11 @@ void disk_hang_until(struct disk *d, int64_t until_us)
     d->hang_until_us = until_us;
 }
 
+void disk_heal(struct disk *d)
+{
+    d->hang_until_us = 0;
+}
+
 void disk_fail_next_sync(struct disk *d)
 {
     d->is_failing = true;

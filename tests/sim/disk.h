@@ -37,5 +37,7 @@ bool disk_is_idle(const struct disk *d);
 void disk_settle(struct disk *d);
 void disk_hang_until(struct disk *d, int64_t until_us);
 void disk_fail_next_sync(struct disk *d);
+/* All faults are over. */
+void disk_heal(struct disk *d);
 
 #endif

@@ -1,62 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fault scheduler. Each seed draws which faults it uses and how often (swarm testing), then
- * strikes at random moments, with a preference for whoever leads or holds. Every fault has a
- * counter of how often it really bit.
+/* What goes wrong: the plan's schedule of faults is carried out, with a preference for whoever
+ * leads or holds. Every fault has a counter of how often it really bit (fault_kinds.h is the table;
+ * a new fault is a line there and a function here or in faults_*.c).
  */
 #ifndef QUORATE_TESTS_SIM_FAULTS_H
 #define QUORATE_TESTS_SIM_FAULTS_H
 
+#include "tests/sim/plan.h"
 #include "tests/sim/world.h"
 
-/* Quorum first, then database hosts: the latter are drawn only when there are any. */
-#define FAULT_KINDS(X) \
-    X(NODE_CRASH, "node-crash") \
-    X(NODE_PAUSE, "node-pause") \
-    X(NODE_ISOLATE, "node-isolate") \
-    X(NODE_CUT, "node-cut") \
-    X(NODE_CUT_ONE_WAY, "node-cut-one-way") \
-    X(QUORUM_LOST, "quorum-lost") \
-    X(DISK_HANG, "disk-hang") \
-    X(DISK_FAIL, "disk-fail") \
-    X(RESET, "reset") \
-    X(SLOW_LINK, "slow-link") \
-    X(LEADER_FLIP, "leader-flip") \
-    X(DATABASE_CRASH, "database-crash") \
-    X(DATABASE_HANG, "database-hang") \
-    X(HOST_POWER, "host-power") \
-    X(HOST_PAUSE, "host-pause") \
-    X(AGENT_CRASH, "agent-crash") \
-    X(AGENT_PAUSE, "agent-pause") \
-    X(AGENT_CUT, "agent-cut") \
-    X(AGENT_CUT_ONE_WAY, "agent-cut-one-way") \
-    X(HOST_ISOLATE, "host-isolate") \
-    X(REPLICATION_CUT, "replication-cut") \
-    X(SPLIT, "split") \
-    X(SWITCHOVER, "switchover") \
-    X(GUARD_CRASH, "guard-crash") \
-    X(STANDSTILL, "host-standstill") \
-    X(ROLLING, "rolling-crash") \
-    X(RESTORE, "quorum-restored")
-
-enum fault_kind {
-#define FAULT_ENUM(id, name) FAULT_##id,
-    FAULT_KINDS(FAULT_ENUM)
-#undef FAULT_ENUM
-        FAULT_KIND_COUNT
-};
-#define FAULT_FIRST_DATABASE FAULT_DATABASE_CRASH
-#define FAULT_DRAWN_COUNT FAULT_RESTORE /* that one has seeds of its own */
-
-struct faults {
+/* A fault that strikes now. All it draws comes from `rand`, which is its own. */
+struct strike {
+    unsigned number; /* on the schedule */
+    enum fault_kind kind;
     struct base_rand rand;
-    unsigned weight[FAULT_KIND_COUNT];
-    unsigned weight_sum;
-    uint64_t bit[FAULT_KIND_COUNT];
-    int64_t gap_max_us;
 };
 
-void faults_open(struct world *w);
-void faults_close(struct world *w);
+/* Strikes as the plan says; the plan must live as long as the world. */
+void faults_open(struct world *w, const struct plan *plan);
 const char *fault_name(enum fault_kind kind);
+bool fault_find(const char *name, enum fault_kind *ret);
+
+/* --- for those that do faults --- */
+#define FAULT_DECLARE(id, name, group, floor, fn) void fn(struct world *w, struct strike *s);
+FAULT_KINDS_DRAWN(FAULT_DECLARE)
+#undef FAULT_DECLARE
+
+/* It had an effect: counts and tells; counts only. */
+void fault_bit(struct world *w, enum fault_kind kind, unsigned who, unsigned other, int64_t for_us);
+void fault_count(struct world *w, enum fault_kind kind);
+/* A quorum node, rather the leader; any place. */
+unsigned strike_node(struct world *w, struct strike *s);
+unsigned strike_place(struct world *w, struct strike *s);
+void fault_cut_both(struct world *w, unsigned a, unsigned b, int64_t for_us, bool is_held);
 
 #endif

@@ -7,17 +7,19 @@
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
 
-static struct base_rand *rand_of(struct world *w)
-{
-    return &w->faults->rand;
-}
-
-static unsigned draw_member(struct world *w)
+/* A database host, rather the one that holds the epoch. */
+static unsigned strike_member(struct world *w, struct strike *s)
 {
     int holder = members_holder(w);
-    bool is_holder = chance(rand_of(w), 600000);
-    unsigned member = (unsigned)draw(rand_of(w), 0, w->setup.members - 1);
+    bool is_holder = chance(&s->rand, 600000);
+    unsigned member = (unsigned)draw(&s->rand, 0, w->setup.members - 1);
     return is_holder && holder >= 0 ? (unsigned)holder : member;
+}
+
+static int64_t strike_for(struct strike *s)
+{
+    return chance(&s->rand, 300000) ? draw(&s->rand, 2 * SECOND, 15 * SECOND)
+                                    : draw(&s->rand, 50 * MS, 4 * SECOND);
 }
 
 /* Guard, agent and database stop at once. The guard gets its turn first when they go on: what
@@ -34,13 +36,15 @@ static void host_goes_on(void *ctx, uint64_t number, struct slice bytes)
     pg_note(&m->pg);
 }
 
-static void pause_host(struct world *w, unsigned member, int64_t for_us)
+void strike_host_pause(struct world *w, struct strike *s)
 {
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
     struct member *m = member_of(w, member);
     if (m->clock.standing_since != 0) {
         return;
     }
-    fault_bit(w, FAULT_HOST_PAUSE, member, 0, for_us);
+    fault_bit(w, s->kind, member, 0, for_us);
     process_pause(w, &m->agent_process, for_us);
     process_pause(w, &m->guard_process, for_us);
     if (m->tree.is_up) {
@@ -65,14 +69,16 @@ static void standstill_ends(void *ctx, uint64_t number, struct slice bytes)
     }
 }
 
-static void standstill(struct world *w, unsigned member, int64_t for_us)
+void strike_standstill(struct world *w, struct strike *s)
 {
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
     struct member *m = member_of(w, member);
     bool is_stopped = m->guard_process.stopped != 0 || m->agent_process.stopped != 0;
     if (!w->setup.is_standstill || is_stopped || !m->has_power) {
         return;
     }
-    fault_bit(w, FAULT_STANDSTILL, member, 0, for_us);
+    fault_bit(w, s->kind, member, 0, for_us);
     clock_stop(&m->clock);
     process_freeze(&m->agent_process, STOPPED_BY_FAULT);
     process_freeze(&m->guard_process, STOPPED_BY_FAULT);
@@ -81,19 +87,20 @@ static void standstill(struct world *w, unsigned member, int64_t for_us)
     world_at_with(w, w->now_us + for_us, NULL, standstill_ends, w, member, SLICE_EMPTY);
 }
 
-static void crash_guard(struct world *w, unsigned member)
+void strike_guard_crash(struct world *w, struct strike *s)
 {
+    unsigned member = strike_member(w, s);
     struct member *m = member_of(w, member);
     if (m->guard_process.is_up && m->guard_process.stopped == 0) {
-        fault_bit(w, FAULT_GUARD_CRASH, member, 0, 0);
+        fault_bit(w, s->kind, member, 0, 0);
         member_crash_guard(w, member);
     }
 }
 
-static void switchover(struct world *w)
+void strike_switchover(struct world *w, struct strike *s)
 {
     if (nodes_switchover(w) == 0) {
-        fault_bit(w, FAULT_SWITCHOVER, 0, 0, 0);
+        fault_bit(w, s->kind, 0, 0, 0);
     }
 }
 
@@ -105,32 +112,37 @@ static void hang_ends(void *ctx, uint64_t number, struct slice bytes)
     pg->is_hung = false;
 }
 
-static void hang(struct world *w, unsigned member, int64_t for_us)
+void strike_database_hang(struct world *w, struct strike *s)
 {
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
     struct pg *pg = pg_of(w, member);
     if (pg->process->is_up) {
-        fault_bit(w, FAULT_DATABASE_HANG, member, 0, for_us);
+        fault_bit(w, s->kind, member, 0, for_us);
         pg->is_hung = true;
         world_at(w, w->now_us + for_us, NULL, hang_ends, pg);
     }
 }
 
-static void crash(struct world *w, unsigned member)
+void strike_database_crash(struct world *w, struct strike *s)
 {
+    unsigned member = strike_member(w, s);
     struct pg *pg = pg_of(w, member);
     if (pg->process->is_up && pg->is_root_alive) {
-        fault_bit(w, FAULT_DATABASE_CRASH, member, 0, 0);
+        fault_bit(w, s->kind, member, 0, 0);
         pg_root_killed(pg);
     }
 }
 
-static void cut_agent(struct world *w, unsigned member, int64_t for_us, bool is_one_way)
+static void cut_agent(struct world *w, struct strike *s, bool is_one_way)
 {
-    bool is_out = chance(rand_of(w), 500000), is_all = chance(rand_of(w), 700000);
-    bool is_held = chance(rand_of(w), 500000);
-    fault_bit(w, is_one_way ? FAULT_AGENT_CUT_ONE_WAY : FAULT_AGENT_CUT, member, is_out, for_us);
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    bool is_out = chance(&s->rand, 500000), is_all = chance(&s->rand, 700000);
+    bool is_held = chance(&s->rand, 500000);
+    fault_bit(w, s->kind, member, is_out, for_us);
     for (unsigned i = 0; i < w->setup.slots; i++) {
-        if (!is_all && chance(rand_of(w), 500000)) {
+        if (!is_all && chance(&s->rand, 500000)) {
             continue;
         }
         if (!is_one_way || is_out) {
@@ -151,9 +163,11 @@ static void cut_replication(struct world *w, unsigned member, int64_t for_us, bo
     }
 }
 
-static void isolate(struct world *w, unsigned member, int64_t for_us)
+void strike_host_isolate(struct world *w, struct strike *s)
 {
-    fault_bit(w, FAULT_HOST_ISOLATE, member, 0, for_us);
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    fault_bit(w, s->kind, member, 0, for_us);
     cut_replication(w, member, for_us, false);
     for (unsigned i = 0; i < w->setup.slots; i++) {
         fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, for_us, false);
@@ -161,12 +175,14 @@ static void isolate(struct world *w, unsigned member, int64_t for_us)
 }
 
 /* One quorum node and one host are together, and away from all others. */
-static void split(struct world *w, unsigned member, int64_t for_us)
+void strike_split(struct world *w, struct strike *s)
 {
-    unsigned node = (unsigned)draw(rand_of(w), 0, w->setup.slots - 1);
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    unsigned node = strike_place(w, s);
     int leader = nodes_leader(w);
-    node = leader >= 0 && chance(rand_of(w), 700000) ? (unsigned)leader : node;
-    fault_bit(w, FAULT_SPLIT, member, node, for_us);
+    node = leader >= 0 && chance(&s->rand, 700000) ? (unsigned)leader : node;
+    fault_bit(w, s->kind, member, node, for_us);
     for (unsigned i = 0; i < w->setup.slots; i++) {
         if (i != node) {
             fault_cut_both(w, ADDRESS_NODE + node, ADDRESS_NODE + i, for_us, false);
@@ -178,89 +194,58 @@ static void split(struct world *w, unsigned member, int64_t for_us)
             fault_cut_both(w, ADDRESS_NODE + node, ADDRESS_AGENT + i, for_us, false);
         }
     }
-    if (chance(rand_of(w), 500000)) {
+    if (chance(&s->rand, 500000)) {
         cut_replication(w, member, for_us, false);
     }
 }
 
-static void power_off(struct world *w, unsigned member, int64_t for_us)
+void strike_host_power(struct world *w, struct strike *s)
 {
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
     if (member_of(w, member)->has_power) {
-        fault_bit(w, FAULT_HOST_POWER, member, 0, for_us);
+        fault_bit(w, s->kind, member, 0, for_us);
         member_power_off(w, member, for_us);
     }
 }
 
-static void pause_agent(struct world *w, unsigned member, int64_t for_us)
+void strike_agent_pause(struct world *w, struct strike *s)
 {
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
     struct member *m = member_of(w, member);
     if (m->agent_process.is_up && m->clock.standing_since == 0) {
-        fault_bit(w, FAULT_AGENT_PAUSE, member, 0, for_us);
+        fault_bit(w, s->kind, member, 0, for_us);
         process_pause(w, &m->agent_process, for_us);
     }
 }
 
-static void crash_agent(struct world *w, unsigned member, int64_t for_us)
+void strike_agent_crash(struct world *w, struct strike *s)
 {
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
     if (member_of(w, member)->agent_process.is_up) {
-        fault_bit(w, FAULT_AGENT_CRASH, member, 0, for_us);
+        fault_bit(w, s->kind, member, 0, for_us);
         member_crash_agent(w, member, for_us);
     }
 }
 
-void faults_db_strike(struct world *w, enum fault_kind kind)
+void strike_agent_cut(struct world *w, struct strike *s)
 {
-    unsigned member = draw_member(w);
-    bool is_long = chance(rand_of(w), 300000), is_held = chance(rand_of(w), 500000);
-    int64_t for_us =
-        is_long ? draw(rand_of(w), 2 * SECOND, 15 * SECOND) : draw(rand_of(w), 50 * MS, 4 * SECOND);
-    switch ((int)kind) {
-    case FAULT_DATABASE_CRASH:
-        crash(w, member);
-        break;
-    case FAULT_DATABASE_HANG:
-        hang(w, member, for_us);
-        break;
-    case FAULT_HOST_POWER:
-        power_off(w, member, for_us);
-        break;
-    case FAULT_HOST_PAUSE:
-        pause_host(w, member, for_us);
-        break;
-    case FAULT_AGENT_CRASH:
-        crash_agent(w, member, for_us);
-        break;
-    case FAULT_AGENT_PAUSE:
-        pause_agent(w, member, for_us);
-        break;
-    case FAULT_AGENT_CUT:
-        cut_agent(w, member, for_us, false);
-        break;
-    case FAULT_AGENT_CUT_ONE_WAY:
-        cut_agent(w, member, for_us, true);
-        break;
-    case FAULT_HOST_ISOLATE:
-        isolate(w, member, for_us);
-        break;
-    case FAULT_REPLICATION_CUT:
-        fault_bit(w, kind, member, 0, for_us);
-        cut_replication(w, member, for_us, is_held);
-        break;
-    case FAULT_SPLIT:
-        split(w, member, for_us);
-        break;
-    case FAULT_SWITCHOVER:
-        switchover(w);
-        break;
-    case FAULT_GUARD_CRASH:
-        crash_guard(w, member);
-        break;
-    case FAULT_STANDSTILL:
-        standstill(w, member, for_us);
-        break;
-    default:
-        break;
-    }
+    cut_agent(w, s, false);
+}
+
+void strike_agent_cut_one_way(struct world *w, struct strike *s)
+{
+    cut_agent(w, s, true);
+}
+
+void strike_replication_cut(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    fault_bit(w, s->kind, member, 0, for_us);
+    cut_replication(w, member, for_us, chance(&s->rand, 500000));
 }
 
 void faults_db_heal(struct world *w)

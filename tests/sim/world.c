@@ -294,9 +294,14 @@ struct clock_port clock_port_of(struct host_clock *c)
 
 /* --- randomness --- */
 
+struct base_rand seed_stream(uint64_t seed, enum stream stream, uint64_t source)
+{
+    return base_rand_make(seed, (uint64_t)stream * 1000000 + source);
+}
+
 struct base_rand world_stream(const struct world *w, enum stream stream, uint64_t source)
 {
-    return base_rand_make(w->seed, (uint64_t)stream * 10000 + source);
+    return seed_stream(w->seed, stream, source);
 }
 
 int64_t draw(struct base_rand *r, int64_t low, int64_t high)

@@ -17,12 +17,14 @@
 #include "base/slice.h"
 #include "base/types.h"
 #include "proto/port_clock.h"
+#include "tests/sim/setup.h"
+#include "tests/sim/tally.h"
 
 #define MS BASE_US_PER_MS
 #define SECOND BASE_US_PER_S
 
 #define NODES_MAX 7
-#define MEMBERS_MAX 5
+#define MEMBERS_MAX 9 /* of all database clusters together */
 #define KV_CLIENTS_MAX 6
 #define SQL_CLIENTS_MAX 3
 /* Addresses on the network: quorum nodes, then agents, then database hosts' own traffic, then
@@ -34,7 +36,7 @@
 #define ADDRESS_SQL_CLIENT (ADDRESS_KV_CLIENT + KV_CLIENTS_MAX)
 #define ADDRESSES (ADDRESS_SQL_CLIENT + SQL_CLIENTS_MAX)
 
-/* Streams of random numbers; each has room for 10000 sources. */
+/* Streams of random numbers; each has room for a million sources. */
 enum stream {
     STREAM_SETUP = 1,
     STREAM_FAULTS,
@@ -50,11 +52,14 @@ enum stream {
     STREAM_CHORES,
     STREAM_WATCH,
     STREAM_RESTORE,
+    STREAM_WEIGHT, /* by kind of fault: whether this seed has it */
+    STREAM_STRIKE, /* by number of a fault on the schedule */
+    STREAM_LUCK,   /* by node: bad luck at named points */
 };
 
 /* One line per kind of trace record: name, and what its four numbers are. */
 #define TRACE_KINDS(X) \
-    X(START, "start", "nodes", "members", "ttl_ms", "seconds") \
+    X(START, "start", "nodes", "members", "clusters", "seconds") \
     X(SEND, "send", "from", "to", "type", "bytes") \
     X(ARRIVE, "arrive", "from", "to", "type", "bytes") \
     X(LOSE, "lose", "from", "to", "type", "why") \
@@ -128,52 +133,6 @@ struct host_clock {
 struct event;
 typedef void event_fn(void *ctx, uint64_t number, struct slice bytes);
 
-/* What a run was, for the sums at the end. */
-struct tally {
-    uint64_t events;
-    uint64_t frames;
-    uint64_t kv_ok, kv_fail, kv_unknown;
-    uint64_t sql_acked, sql_fail, sql_unknown;
-    uint64_t elections;
-    uint64_t failovers;
-    uint64_t handovers;
-    uint64_t reopened;
-    uint64_t images;  /* installed */
-    uint64_t changes; /* of the quorum's members, committed */
-    uint64_t transfers;
-    uint64_t chores;             /* leases, and compactions of history */
-    uint64_t renewals, expiries; /* of leases: answered; not asked for by a client */
-    uint64_t watches, watch_events, watch_resumes, watch_compacted;
-    uint64_t simulated_us;
-};
-
-/* How the database cluster of this seed is set, and how wild the world is. */
-struct setup {
-    unsigned nodes;   /* that the quorum begins with */
-    unsigned slots;   /* places for nodes, spare ones included */
-    bool is_changing; /* members come and go, logs are short, images are sent */
-    unsigned members;
-    unsigned kv_clients;
-    unsigned sql_clients;
-    uint32_t ttl_ms;
-    uint32_t heartbeat_ms;
-    uint32_t freeze_max_ms;
-    bool is_async;
-    bool is_strict;
-    bool is_standstill; /* hosts and their clocks may stand still: outside of the lease's bounds */
-    bool is_vote_crash; /* nodes like to lose power when they have voted */
-    uint32_t election_min_ms, election_max_ms;
-    bool is_calm; /* no fault at all: nothing may fail over */
-    int64_t faults_end_us;
-    int64_t end_us;
-    bool is_ordered; /* links keep order, as TCP does; else frames pass each other */
-    uint32_t loss_ppm, double_ppm, late_ppm;
-    int64_t delay_min_us, delay_max_us;
-    int64_t sync_min_us, sync_max_us;
-    bool has_databases;
-    bool is_restoring; /* the quorum is lost and begins anew from an older image */
-};
-
 struct world {
     uint64_t seed;
     bool is_tracing;
@@ -233,6 +192,7 @@ void clock_stop(struct host_clock *c);
 void clock_go_on(struct host_clock *c);
 
 /* --- randomness --- */
+struct base_rand seed_stream(uint64_t seed, enum stream stream, uint64_t source);
 struct base_rand world_stream(const struct world *w, enum stream stream, uint64_t source);
 int64_t draw(struct base_rand *r, int64_t low, int64_t high);
 bool chance(struct base_rand *r, uint32_t ppm);

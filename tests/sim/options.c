@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One table per kind of option. */
+#include "tests/sim/options.h"
+
+#include <string.h>
+
+#include "base/slice.h"
+
+void options_usage(FILE *out)
+{
+    (void)fprintf(
+        out,
+        "usage: sim --seed N [--count M] [OPTION...] | --canaries\n"
+        "  --jobs N        as many seeds at a time\n"
+        "  --check         fails when too little happened; with --jobs 1 or more, prints progress\n"
+        "  --go-on         goes on behind a seed that fails\n"
+        "  --twice         each seed twice: the trace must be the same\n"
+        "  --json FILE     the sums, for machines\n"
+        "  --faults only=N,N,... | without=N,N,...   by their numbers on the schedule\n"
+        "  --plan          prints what the seed draws, as a script, and does not run it\n"
+        "  --trace --quiet --history     what is printed\n"
+        "  --calm --kv-only --restore    what is drawn: no fault; no databases; a lost quorum\n");
+}
+
+bool options_parse(int argc, char **argv, struct options *ret)
+{
+    *ret = (struct options){.seed = 1, .count = 1, .jobs = 1};
+    const struct {
+        const char *name;
+        uint64_t *number;
+        const char **text;
+        bool *flag;
+    } table[] = {
+        {"--seed", &ret->seed, NULL, NULL},
+        {"--count", &ret->count, NULL, NULL},
+        {"--jobs", &ret->jobs, NULL, NULL},
+        {"--faults", NULL, &ret->faults, NULL},
+        {"--json", NULL, &ret->json, NULL},
+        {"--trace", NULL, NULL, &ret->is_tracing},
+        {"--quiet", NULL, NULL, &ret->is_quiet},
+        {"--history", NULL, NULL, &ret->is_history},
+        {"--twice", NULL, NULL, &ret->is_twice},
+        {"--check", NULL, NULL, &ret->is_check},
+        {"--go-on", NULL, NULL, &ret->is_going_on},
+        {"--plan", NULL, NULL, &ret->is_plan},
+        {"--canaries", NULL, NULL, &ret->is_canaries},
+        {"--calm", NULL, NULL, &ret->wish.is_calm},
+        {"--kv-only", NULL, NULL, &ret->wish.is_kv_only},
+        {"--restore", NULL, NULL, &ret->wish.is_restoring},
+    };
+    for (int i = 1; i < argc; i++) {
+        size_t at = 0;
+        while (at < sizeof(table) / sizeof(table[0]) && strcmp(argv[i], table[at].name) != 0) {
+            at++;
+        }
+        if (at == sizeof(table) / sizeof(table[0]) || (table[at].flag == NULL && i + 1 == argc)) {
+            return false;
+        }
+        if (table[at].flag != NULL) {
+            *table[at].flag = true;
+        } else if (table[at].text != NULL) {
+            *table[at].text = argv[++i];
+        } else if (slice_to_u64(slice_from_text(argv[++i]), table[at].number) != 0) {
+            return false;
+        }
+    }
+    return ret->count > 0 && ret->jobs > 0 && ret->jobs <= 64;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plans: the schedule of faults, drawn up front. */
+#include "tests/sim/plan.h"
+
+#include <stdlib.h>
+
+#include "base/slice.h"
+#include "tests/sim/world.h"
+
+enum fault_group { GROUP_NODE, GROUP_DATABASE, GROUP_STANDSTILL };
+
+static const enum fault_group groups[FAULT_DRAWN_COUNT] = {
+#define FAULT_GROUP(id, name, group, floor, fn) [FAULT_##id] = GROUP_##group,
+    FAULT_KINDS_DRAWN(FAULT_GROUP)
+#undef FAULT_GROUP
+};
+
+static unsigned draw_weight(const struct plan *p, enum fault_kind kind)
+{
+    static const unsigned choice[] = {0, 0, 1, 1, 3};
+    struct base_rand r = seed_stream(p->seed, STREAM_WEIGHT, kind);
+    unsigned weight = choice[draw(&r, 0, 4)];
+    switch (groups[kind]) {
+    case GROUP_DATABASE:
+        return p->setup.has_databases ? weight : 0;
+    case GROUP_STANDSTILL: /* few seeds allow it, so all of them have it */
+        return p->setup.has_databases && p->setup.is_standstill ? weight + 1 : 0;
+    case GROUP_NODE:
+        break;
+    }
+    return weight;
+}
+
+/* Which kinds this seed uses, and how much: each kind has a stream of its own for that. */
+static unsigned draw_weights(const struct plan *p, unsigned *ret_weights)
+{
+    unsigned sum = 0;
+    for (unsigned kind = 0; kind < FAULT_DRAWN_COUNT; kind++) {
+        ret_weights[kind] = draw_weight(p, (enum fault_kind)kind);
+        sum += ret_weights[kind];
+    }
+    return sum;
+}
+
+static enum fault_kind draw_kind(struct base_rand *r, const unsigned *weights, unsigned sum)
+{
+    unsigned at = (unsigned)draw(r, 0, sum - 1), kind = 0;
+    while (at >= weights[kind]) {
+        at -= weights[kind++];
+    }
+    return (enum fault_kind)kind;
+}
+
+void plan_draw(uint64_t seed, const struct setup_wish *wish, struct plan *ret)
+{
+    unsigned weights[FAULT_DRAWN_COUNT];
+    ret->seed = seed;
+    ret->faults_count = 0;
+    setup_draw(seed, wish, &ret->setup);
+    unsigned sum = draw_weights(ret, weights);
+    if (ret->setup.is_calm || sum == 0) {
+        return;
+    }
+    struct base_rand r = seed_stream(seed, STREAM_FAULTS, 0);
+    int64_t gap_max_us = draw(&r, SECOND, 12 * SECOND);
+    int64_t at_us = draw(&r, 5 * SECOND, 12 * SECOND);
+    while (at_us < ret->setup.faults_end_us && ret->faults_count < PLAN_FAULTS_MAX) {
+        struct planned_fault *f = &ret->faults[ret->faults_count++];
+        *f =
+            (struct planned_fault){(unsigned)ret->faults_count, at_us, draw_kind(&r, weights, sum)};
+        at_us += draw(&r, 100 * MS, gap_max_us);
+    }
+}
+
+static bool keep(struct plan *p, const char *numbers, bool is_only)
+{
+    static bool is_listed[PLAN_FAULTS_MAX + 1];
+    for (size_t i = 0; i <= PLAN_FAULTS_MAX; i++) {
+        is_listed[i] = false;
+    }
+    for (const char *at = numbers; *at != '\0';) {
+        char *end = NULL;
+        unsigned long number = strtoul(at, &end, 10);
+        if (end == at || number > PLAN_FAULTS_MAX || (*end != ',' && *end != '\0')) {
+            return false;
+        }
+        is_listed[number] = true;
+        at = *end == ',' ? end + 1 : end;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < p->faults_count; i++) {
+        if (is_listed[p->faults[i].number] == is_only) {
+            p->faults[kept++] = p->faults[i];
+        }
+    }
+    p->faults_count = kept;
+    return true;
+}
+
+bool plan_keep_only(struct plan *p, const char *numbers)
+{
+    return keep(p, numbers, true);
+}
+
+bool plan_keep_others(struct plan *p, const char *numbers)
+{
+    return keep(p, numbers, false);
+}

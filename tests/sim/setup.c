@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a seed's world is drawn (swarm testing), and setups as text. */
+#include "tests/sim/setup.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "tests/sim/world.h"
+
+#define RESTORE_US (90 * SECOND) /* leases of a lost quorum are waited for */
+#define PEACE_US (25 * SECOND)   /* after the faults: everything has to work again */
+
+static void draw_sizes(struct base_rand *r, struct setup *s)
+{
+    static const unsigned nodes[] = {1, 3, 3, 3, 3, 3, 5, 5};
+    s->nodes = nodes[draw(r, 0, 7)];
+    s->clusters = 1;
+    s->members = (unsigned)draw(r, 2, 5);
+    s->kv_clients = (unsigned)draw(r, 3, KV_CLIENTS_MAX);
+    s->sql_clients = (unsigned)draw(r, 1, SQL_CLIENTS_MAX);
+}
+
+static void draw_links_and_disks(struct base_rand *r, struct setup *s)
+{
+    static const uint32_t rates[] = {0, 0, 1000, 10000, 50000};
+    s->is_ordered = chance(r, 500000);
+    s->loss_ppm = s->is_calm ? 0 : rates[draw(r, 0, 4)];
+    s->double_ppm = s->is_calm ? 0 : rates[draw(r, 0, 4)];
+    s->late_ppm = s->is_calm ? 0 : rates[draw(r, 0, 3)];
+    s->delay_min_us = 100;
+    s->delay_max_us = draw(r, 300, chance(r, 300000) ? 25 * MS : 3 * MS);
+    s->sync_min_us = 200;
+    s->sync_max_us = draw(r, 500, !s->is_calm && chance(r, 300000) ? 40 * MS : 6 * MS);
+}
+
+static void draw_databases(struct base_rand *r, struct setup *s)
+{
+    static const uint32_t ttls[] = {600, 1000, 2000, 2000, 3000};
+    s->ttl_ms = ttls[draw(r, 0, 4)];
+    s->heartbeat_ms = s->ttl_ms / 8 < 100 ? 100 : s->ttl_ms / 8;
+    s->freeze_max_ms = (uint32_t)draw(r, 1, 3) * 1000;
+    s->is_async = chance(r, 150000);
+    s->is_strict = chance(r, 300000);
+    s->is_standstill = !s->is_async && chance(r, 150000);
+}
+
+static void draw_quorum(struct base_rand *r, struct setup *s)
+{
+    s->election_min_ms = 250;
+    s->election_max_ms = !s->is_calm && chance(r, 300000) ? 265 : 500; /* narrow: split votes */
+    s->is_vote_crash = !s->is_calm && chance(r, 300000);
+    s->is_changing = !s->is_calm && s->nodes > 1 && chance(r, 500000);
+    s->slots = s->is_changing ? s->nodes + 2 : s->nodes;
+}
+
+/* Each part has its own stream: what one gains moves nothing in the others. */
+void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
+{
+    struct base_rand part[6];
+    for (size_t i = 0; i < 6; i++) {
+        part[i] = seed_stream(seed, STREAM_SETUP, i);
+    }
+    *ret = (struct setup){.has_databases = !wish->is_kv_only};
+    ret->is_calm = wish->is_calm || chance(&part[0], 60000);
+    ret->faults_end_us = draw(&part[0], 40 * SECOND, 160 * SECOND);
+    ret->end_us = ret->faults_end_us + PEACE_US;
+    draw_sizes(&part[1], ret);
+    draw_links_and_disks(&part[2], ret);
+    draw_databases(&part[3], ret);
+    draw_quorum(&part[4], ret);
+    ret->is_restoring = ret->has_databases && !ret->is_calm && !ret->is_changing &&
+                        !ret->is_standstill && (chance(&part[5], 300000) || wish->is_restoring);
+    ret->end_us += ret->is_restoring ? RESTORE_US : 0;
+}
+
+static bool db_set(struct db_setup *s, const char *name, int64_t value)
+{
+#define SETUP_SET(type, field, text) \
+    if (strcmp(name, #field) == 0) { \
+        s->field = (type)value; \
+        return true; \
+    }
+    DB_SETUP_FIELDS(SETUP_SET)
+    return false;
+}
+
+bool setup_set(struct setup *s, const char *name, int64_t value)
+{
+    if (name[0] == 'd' && name[1] == 'b' && name[2] >= '1' && name[2] < '1' + DB_CLUSTERS_MAX &&
+        name[3] == '.') {
+        return db_set(&s->databases[name[2] - '1'], name + 4, value);
+    }
+    SETUP_FIELDS(SETUP_SET)
+#undef SETUP_SET
+    return false;
+}
+
+static void write_field(FILE *out, unsigned db, const char *name, int64_t value, const char *text)
+{
+    char line[80], prefix[8] = "";
+    if (value == 0) {
+        return;
+    }
+    if (db != 0) {
+        (void)snprintf(prefix, sizeof(prefix), "db%u.", db);
+    }
+    (void)snprintf(line, sizeof(line), "set %s%s %" PRId64, prefix, name, value);
+    (void)fprintf(out, "%-36s%s%s\n", line, text[0] != '\0' ? "# " : "", text);
+}
+
+void setup_write(const struct setup *s, FILE *out)
+{
+    unsigned db = 0;
+    const struct db_setup *d = NULL;
+#define SETUP_WRITE(type, field, text) write_field(out, db, #field, (int64_t)s->field, text);
+#define DB_WRITE(type, field, text) write_field(out, db, #field, (int64_t)d->field, text);
+    SETUP_FIELDS(SETUP_WRITE)
+    for (db = 1; db <= DB_CLUSTERS_MAX; db++) {
+        d = &s->databases[db - 1];
+        DB_SETUP_FIELDS(DB_WRITE)
+    }
+#undef SETUP_WRITE
+#undef DB_WRITE
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a seed draws once, before anything runs: sizes, features, limits, how wild the world is. One
+ * line a field; scripts name them (`set nodes 3`), so that a later version of the drawing runs an
+ * old script all the same. A field that a script does not name is 0. */
+#ifndef QUORATE_TESTS_SIM_SETUP_H
+#define QUORATE_TESTS_SIM_SETUP_H
+
+#include <stdio.h>
+
+#include "base/types.h"
+
+/*   type, name, what it is */
+#define SETUP_FIELDS(X) \
+    X(unsigned, nodes, "quorum nodes at the beginning") \
+    X(unsigned, slots, "places for nodes, spare ones included") \
+    X(bool, is_changing, "members come and go, logs are short, images are sent") \
+    X(unsigned, clusters, "of databases") \
+    X(unsigned, members, "database hosts of all clusters") \
+    X(unsigned, kv_clients, "clients of the store") \
+    X(unsigned, sql_clients, "clients of the databases") \
+    X(uint32_t, ttl_ms, "the holder's lease") \
+    X(uint32_t, heartbeat_ms, "between two reports of an agent") \
+    X(uint32_t, freeze_max_ms, "how long the guard freezes at most") \
+    X(bool, is_async, "commits wait for no standby") \
+    X(bool, is_strict, "commits never go on without a standby") \
+    X(bool, is_standstill, \
+      "hosts and their clocks may stand still: outside of the lease's bounds") \
+    X(bool, is_vote_crash, "nodes like to lose power when they have voted") \
+    X(uint32_t, election_min_ms, "") \
+    X(uint32_t, election_max_ms, "") \
+    X(bool, is_calm, "no fault at all: nothing may fail over") \
+    X(int64_t, faults_end_us, "when all faults are over") \
+    X(int64_t, end_us, "when the run ends") \
+    X(bool, is_ordered, "links keep order, as TCP does; else frames pass each other") \
+    X(uint32_t, loss_ppm, "frames lost") \
+    X(uint32_t, double_ppm, "frames doubled") \
+    X(uint32_t, late_ppm, "frames late by up to a second") \
+    X(int64_t, delay_min_us, "on a link") \
+    X(int64_t, delay_max_us, "on a link") \
+    X(int64_t, sync_min_us, "of a disk") \
+    X(int64_t, sync_max_us, "of a disk") \
+    X(bool, has_databases, "agents, guards and databases exist") \
+    X(bool, is_restoring, "the quorum is lost and begins anew from an older image") \
+    X(uint32_t, kv_off, "clients of the store that do nothing, as bits") \
+    X(uint32_t, kv_ops_max, "operations of the store in all; 0: no limit") \
+    X(uint32_t, sql_off, "clients of the databases that do nothing, as bits") \
+    X(bool, is_cut_down, "by shrinking: little may happen and the end may come early")
+
+/* Of one database cluster; scripts name it `set db1.ttl_ms 2000`. */
+#define DB_SETUP_FIELDS(X) \
+    X(unsigned, first, "its members are the places from here on") \
+    X(unsigned, members, "how many") \
+    X(uint32_t, ttl_ms, "the holder's lease") \
+    X(uint32_t, heartbeat_ms, "between two reports of an agent") \
+    X(uint32_t, freeze_max_ms, "how long the guard freezes at most") \
+    X(bool, is_async, "commits wait for no standby") \
+    X(bool, is_strict, "commits never go on without a standby")
+
+#define DB_CLUSTERS_MAX 3
+
+#define SETUP_FIELD(type, name, text) type name;
+struct db_setup {
+    DB_SETUP_FIELDS(SETUP_FIELD)
+};
+
+struct setup {
+    SETUP_FIELDS(SETUP_FIELD)
+    struct db_setup databases[DB_CLUSTERS_MAX];
+};
+#undef SETUP_FIELD
+
+/* What the command line asks for. */
+struct setup_wish {
+    bool is_calm, is_kv_only, is_restoring;
+};
+
+void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret);
+/* False when there is no such field. */
+bool setup_set(struct setup *s, const char *name, int64_t value);
+/* One `set NAME VALUE` a line, zeros left out, each with what it is. */
+void setup_write(const struct setup *s, FILE *out);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happened in a run, counted. One line a count: its name, how much of it must have come
+ * together in 1000 seeds (or `sim --check` fails; 0: no floor), and its name for people. All of it
+ * goes into the JSON of `sim --json`. */
+#ifndef QUORATE_TESTS_SIM_TALLY_H
+#define QUORATE_TESTS_SIM_TALLY_H
+
+#include "base/types.h"
+#include "tests/sim/fault_kinds.h"
+
+/*   name, floor in 1000 seeds, text */
+#define TALLY_COUNTS(X) \
+    X(simulated_us, 0, "simulated microseconds") \
+    X(busy_us, 0, "simulated microseconds, idle stretches left out") \
+    X(events, 0, "events") \
+    X(frames, 0, "frames delivered") \
+    X(elections, 1000, "leaders elected") \
+    X(kv_ok, 500000, "key-value operations that succeeded") \
+    X(kv_fail, 0, "key-value operations that failed") \
+    X(kv_unknown, 0, "key-value operations of unknown outcome") \
+    X(sql_acked, 200000, "commits acknowledged") \
+    X(sql_fail, 0, "commits refused") \
+    X(sql_unknown, 0, "commits of unknown outcome") \
+    X(failovers, 1000, "failovers") \
+    X(handovers, 0, "hand-overs of the databases") \
+    X(reopened, 0, "returns of the former holder") \
+    X(images, 500, "images installed") \
+    X(changes, 1000, "changes of the quorum's members") \
+    X(transfers, 100, "hand-overs of leadership") \
+    X(chores, 20000, "leases kept, and compactions") \
+    X(renewals, 50000, "renewals of leases answered") \
+    X(expiries, 5000, "leases that ran out") \
+    X(watches, 0, "watches") \
+    X(watch_events, 1000000, "events told to watches") \
+    X(watch_resumes, 20000, "watches resumed") \
+    X(watch_compacted, 1000, "watches ended by compaction")
+
+struct tally {
+#define TALLY_FIELD(name, floor, text) uint64_t name;
+    TALLY_COUNTS(TALLY_FIELD)
+#undef TALLY_FIELD
+    uint64_t bit[FAULT_KIND_COUNT]; /* how often each fault had an effect */
+};
+
+#endif
