@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# One PostgreSQL run under faults: run.sh RUN SEED OUTDIR
+#
+# RUN is a name of jepsen/run/runs.txt (pg-...); SEED decides faults, their order, targets and lengths. OUTDIR, which must be
+# new or empty, receives histories, faults.jsonl, probers, logs and result.json. Exit 0 passed, 1 failed, 2 invalid,
+# 77 skipped.
+#   BIN=...        programs (build/release/bin)      PEER=ours|patroni    who keeps the cluster
+#   ONLY="kind .." only these kinds of the plan      LIMIT=SECONDS        of the whole run
+#
+# A fault begins when the cluster is settled and two calm seconds have gone by, and is taken away after its time; the
+# next one comes when all is settled again. So each interruption belongs to one fault.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+if [ -z "${SQL_INSIDE:-}" ]; then
+    [ $# -eq 3 ] || { echo "usage: run.sh RUN SEED OUTDIR" >&2; exit 2; }
+    cd "$here" || exit 2
+    mkdir -p "$3" || exit 2
+    [ -z "$(ls -A "$3")" ] || { echo "run.sh: $3 is not empty: a run needs a fresh folder" >&2; exit 2; }
+    export SQL_INSIDE=1 SQL_RUN=$1 SQL_SEED=$2
+    SQL_OUT=$(cd "$3" && pwd)
+    export SQL_OUT
+    exec bash jepsen/hosts/sandbox.sh -t "${LIMIT:-3000}" "$here/jepsen/sql/run.sh"
+fi
+BIN=${BIN:-build/release/bin}
+. tests/support/cluster.sh
+. jepsen/sql/topology.sh
+. jepsen/sql/faults.sh
+. jepsen/sql/judge.sh
+
+setting() { # NAME DEFAULT: of the run's table
+    local value
+    value=$(awk -v run="$SQL_RUN" -v name="$1" '$1 == run && $2 == "set" && $3 == name { $1 = $2 = $3 = ""; print }' jepsen/run/runs.txt | xargs)
+    echo "${value:-$2}"
+}
+plan() { # lines "AT_MS KIND RULE FOR_MS"
+    "$BIN/jepsen-schedule" jepsen/run/runs.txt "$SQL_RUN" "$SQL_SEED" |
+        awk -v only=" ${ONLY:-} " 'only == "  " || index(only, " " $2 " ")'
+}
+# From the run's table unless the environment says otherwise.
+settings_take() {
+    SQL_SYNC=${SQL_SYNC:-$(setting sync on)} SQL_STRICT=${SQL_STRICT:-$(setting strict off)}
+    SQL_TTL=${SQL_TTL:-$(setting ttl 2s)} SQL_HEARTBEAT=${SQL_HEARTBEAT:-$(setting heartbeat 250ms)}
+    SQL_ELECTION=${SQL_ELECTION:-$(setting election 250ms)} SQL_COMMIT=${SQL_COMMIT:-$(setting commit on)}
+    SYSTEM=$(setting system "${SYSTEM}")
+    [ "${PEER:-ours}" != patroni ] || SYSTEM=patroni
+    SQL_NODE_LINES="raft:
+  election: $SQL_ELECTION"
+}
+
+INVALID=() FAILURES=()
+invalid() { INVALID+=("$*") && say "INVALID $*"; }
+failed() { FAILURES+=("$*") && say "FAIL    $*"; }
+fault_line() { # KIND TARGET on|off BIT
+    printf '{"at":%s,"kind":"%s","target":"%s","what":"%s","bit":%s}\n' "$(now_us)" "$1" "$2" "$3" "$4" >>"$SQL_OUT/faults.jsonl"
+}
+decision_line() { # EPOCH: what the arbiter says about it
+    [ "$SYSTEM" = quorate ] || return 0
+    "${KV[@]}" db why "$SQL_CLUSTER" "$1" -o json --timeout 3s 2>/dev/null |
+        jq -c --arg kind "$2" --argjson epoch "$1" '{fault: $kind, epoch: $epoch, times_us: ([.. | .times_us? // empty] | first),
+            loss_bound: ([.. | .loss_bound_bytes? // empty] | first), why: ([.. | .reason? // empty] | first)}' >>"$SQL_OUT/decisions.jsonl"
+}
+
+# What a service manager does: a daemon that has ended on a host with power is started again.
+daemons_revive() {
+    local name
+    for name in "${QUORUM[@]}" "${DATABASES[@]}"; do
+        host_is_mounted "$name" && ! is_running "$name" || continue
+        say "        $name had ended; started again"
+        echo "$(now_us) $name" >>"$SQL_OUT/revived"
+        host_daemons_start "$name"
+    done
+}
+settle() { # SECONDS
+    local end=$((SECONDS + $1))
+    until cluster_healthy 2>/dev/null; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        daemons_revive
+        sleep 0.3
+    done
+}
+calm() { # two seconds in which nothing may happen
+    local before
+    before=$(epoch)
+    sleep 2 # the calm is what is being tested
+    [ "$(epoch)" = "$before" ] || { FALSE_FAILOVERS=$((FALSE_FAILOVERS + 1)) && say "        the epoch grew without a fault"; }
+}
+
+one_fault() { # KIND RULE FOR_MS
+    local kind=$1 rule=$2 for_ms=$3 target bit e before reason
+    if ! reason=$(fault_can "$kind"); then
+        say "skip    $kind: $reason"
+        echo "$kind" >>"$SQL_OUT/skipped"
+        return 0
+    fi
+    target=$(sql_target "$rule" "$for_ms") && [ -n "$target" ] || { failed "$kind: nobody is $rule"; return 1; }
+    before=$(epoch)
+    fault_line "$kind" "$target" on 0
+    fault_on "$kind" "$target" || invalid "$kind at $target could not be made"
+    sleep "$((for_ms / 1000)).$(printf %03d $((for_ms % 1000)))" # the fault lasts so long
+    bit=$(fault_bit "$kind" "$target")
+    fault_off "$kind" "$target" || invalid "$kind at $target could not be taken away"
+    fault_line "$kind" "$target" off "${bit:-0}"
+    [ "${bit:-0}" -gt 0 ] || invalid "$kind at $target had no effect"
+    settle "${SQL_SETTLE_S:-90}" || { failed "not settled ${SQL_SETTLE_S:-90} s after $kind at $target"; return 1; }
+    e=$(epoch)
+    say "        $kind at $target ($rule) ${for_ms} ms, bit $bit, epoch $before -> $e, primary $(primary)"
+    while [ "$before" -lt "$e" ]; do
+        before=$((before + 1))
+        decision_line "$before" "$kind"
+    done
+}
+
+leave() {
+    local code=$? name
+    sql_probers_stop
+    [ "$CLIENTS" -gt 0 ] && kill -KILL "$CLIENTS" 2>/dev/null
+    faults_off
+    mkdir -p "$SQL_OUT/log"
+    cp "$DIR"/log/* "$DIR"/*.yml "$SQL_OUT/log/" 2>/dev/null
+    for name in "${DATABASES[@]}"; do
+        cp "$(host_data "$name")/state/postgresql.log" "$SQL_OUT/log/$name.postgresql" 2>/dev/null
+        cp "$(host_data "$name")/state/guard.log" "$SQL_OUT/log/$name.guard" 2>/dev/null
+    done
+    "${KV[@]}" db show "$SQL_CLUSTER" --timeout 2s >"$SQL_OUT/log/show" 2>&1
+    exit "$code"
+}
+
+run() {
+    local begin=$SECONDS at kind rule for_ms n=0
+    FALSE_FAILOVERS=0
+    settings_take
+    : >"$SQL_OUT/faults.jsonl"
+    plan >"$SQL_OUT/plan" && [ -s "$SQL_OUT/plan" ] || { invalid "no plan for $SQL_RUN"; return; }
+    sql_setup || { invalid "the hosts could not be made"; return; }
+    trap leave EXIT
+    sql_start
+    sql_ready || { invalid "the cluster did not become healthy within ${SQL_READY_S:-90} s"; return; }
+    say "$SQL_RUN seed $SQL_SEED: healthy after $((SECONDS - begin)) s, $(wc -l <"$SQL_OUT/plan") faults"
+    sql_tables || { invalid "the tables could not be made"; return; }
+    chown "$RUN_AS" "$SQL_OUT"
+    sql_clients_start "$SQL_OUT" "$SQL_SEED"
+    sql_probers_start "$SQL_OUT"
+    while read -r at kind rule for_ms <&8; do
+        n=$((n + 1))
+        settle 60 || { failed "not settled before $kind"; break; }
+        calm
+        one_fault "$kind" "$rule" "$for_ms" || break
+    done 8<"$SQL_OUT/plan"
+    echo "$n" >"$SQL_OUT/faults.count"
+    faults_off
+    net_heal && net_verify || failed "the network did not heal"
+    settle 90 || failed "not settled at the end"
+    calm
+    sql_probers_run || invalid "a prober ended during the run"
+    sql_probers_stop
+    sql_clients_stop || invalid "clients failed, or the last reads were not possible: see load.log"
+}
+run
+judge_all
+exit "$VERDICT_CODE"
