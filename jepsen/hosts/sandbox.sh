@@ -25,6 +25,10 @@ export QUORATE_SANDBOX_DIR
 chmod 755 "$QUORATE_SANDBOX_DIR"
 cgroup2=$(awk '$9 == "cgroup2" || $(NF-2) == "cgroup2" {print $5; exit}' /proc/self/mountinfo)
 export QUORATE_CGROUP2=${cgroup2:-}
+for controller in cpu memory pids blkio; do # version 1, which some machines have beside it
+    export "QUORATE_CGROUP_${controller^^}=$(awk -v name="$controller" '
+        $(NF - 2) == "cgroup" && ("," $NF ",") ~ "," name "," { print $5; exit }' /proc/self/mountinfo)"
+done
 
 cleanup() {
     if [ -n "$QUORATE_CGROUP2" ] && [ -d "$QUORATE_CGROUP2/$QUORATE_SANDBOX" ]; then

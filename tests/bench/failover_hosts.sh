@@ -6,8 +6,6 @@
 # Everything listens on the host's own address with the default ports and TLS, as on three servers. A host that is
 # lost loses its link and every process at one instant; its files stay, and it comes back with them.
 
-unset -f cut # of jepsen/hosts/lib.sh: no link is cut here, and scripts mean cut(1)
-
 host_of() { echo "h${1//[a-z]/}"; } # q1, pg1 -> h1
 hosts_make() {
     local i
@@ -141,7 +139,7 @@ members_list() {
 }
 client_run() { # CMD...: as the daemons' user on the clients' host; replaces the calling shell
     echo "$BASHPID" >"$(host_cgroup c1)/cgroup.procs" 2>/dev/null
-    exec nsenter --time="/proc/${HOST_INIT[c1]}/ns/time" --net=/run/netns/c1 -- \
+    exec nsenter --time="/proc/$(<"$(host_dir c1)/init")/ns/time" --net=/run/netns/c1 -- \
         setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- env HOME="$DIR" "$@"
 }
 

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# How the doctor tries each kind: try_KIND KIND TARGET puts it on, makes use of what is broken, and says whether
+# the effect was that of the kind: TRY_WHY is what it was looking for.
+pings() { client_exec "$1" ping -q -c 2 -i 0.02 -W 0.2 "$(host_address "$2")" >/dev/null 2>&1; }
+on_and() { # KIND TARGET [ARGS] -- CMD...
+    local args=()
+    while [ "$1" != -- ]; do args+=("$1"); shift; done
+    shift
+    fault_on "${args[@]}" || return 1
+    TRY_WHY="not so: $*"
+    "$@"
+}
+cut_between() { # "A B" pairs that must not answer, "A B" pairs that must
+    local pair
+    for pair in ${1//,/ }; do ! pings "${pair%>*}" "${pair#*>}" || return 1; done
+    for pair in ${2//,/ }; do pings "${pair%>*}" "${pair#*>}" || return 1; done
+}
+try_isolate() { on_and "$@" -- cut_between "d1>d2 q1>d1 c1>d1" "d2>q1"; }
+try_halves() { on_and "$@" -- cut_between "d1>d2 d1>q1" "c1>d1 c1>q1"; }
+try_bridge() { on_and "$@" -- cut_between "q2>q4 q3>q5" "q1>q2 q1>q5 q2>q3"; }
+try_ring() { on_and "$@" -- cut_between "q1>q3 q1>q4 q2>q5" "q1>q2 q5>q1 q3>q4"; }
+arrived() { ip -n "$1" -s -j link show eth0 | jq '.[0].stats64.rx.packets'; }
+arrives() { # FROM TO yes|no: frames, though answers may not
+    local before
+    before=$(arrived "$2")
+    pings "$1" "$2"
+    if [ "$(arrived "$2")" -gt "$before" ]; then [ "$3" = yes ]; else [ "$3" = no ]; fi
+}
+try_one_way_in() { on_and "$@" -- eval 'arrives d2 d1 no && arrives d1 d2 yes'; }
+try_one_way_out() { on_and "$@" -- eval 'arrives d1 d2 no && arrives d2 d1 yes'; }
+try_cut_peers() { on_and "$@" -- cut_between "d1>d2" "d1>q1 c1>d1"; }
+try_cut_quorum() { on_and "$@" -- cut_between "d1>q1 d1>q5" "d1>d2 c1>d1"; }
+try_cut_clients() { on_and "$@" -- cut_between "d1>c1" "d1>d2 d1>q1"; }
+connects() { client_exec "$1" timeout 0.5 bash -c "exec 3<>/dev/tcp/$(host_address "$2")/$3" 2>/dev/null; }
+refused() { client_exec "$1" timeout 0.5 bash -c "exec 3<>/dev/tcp/$(host_address "$2")/$3" 2>&1 | grep -q refused; }
+try_cut_replication() { on_and "$@" -- eval 'refused d2 d1 80 && ! refused d2 d1 5432 && refused c1 d1 5432'; }
+try_flapping() { on_and "$@" 100 -- eval 'wait_for 5 eval "! pings d1 d2" && wait_for 5 pings d1 d2 && wait_for 5 eval "[ \$(fault_bit flapping d1) -gt 0 ]"'; }
+lossy() { client_exec d1 ping -q -c 200 -i 0.002 -W 0.1 "$(host_address d2)" | grep -qE ' ([3-9][0-9])(\.[0-9]+)?% packet loss'; }
+try_loss() { on_and "$@" 40 -- lossy; }
+try_link_down() { on_and "$@" -- eval '! pings d2 d1'; }
+unreachable() { client_exec "$1" ping -c 1 -W 0.2 "$(host_address "$2")" 2>&1 | grep -q unreachable; }
+try_link_down_inside() { on_and "$@" -- unreachable d1 d2; }
+
+listen() { # HOST PORT: something that takes connections and holds them
+    host_spawn "$1" /dev/null python3 -c "
+import socket
+s = socket.create_server(('', $2)); held = []
+while True: held.append(s.accept())" >/dev/null
+    wait_for 5 connects c1 "$1" "$2"
+}
+try_reject() { listen d1 7001 && on_and "$@" -- refused c1 d1 7001; }
+try_kill_connections() {
+    client_spawn c1 /dev/null bash -c "exec 3<>/dev/tcp/$(host_address d1)/7001; read -r -t 10 <&3" >/dev/null
+    wait_for 5 eval 'client_exec d1 ss -Htn state established sport = 7001 | grep -q .' && on_and "$@" -- \
+        wait_for 5 eval '! client_exec d1 ss -Htn state established sport = 7001 | grep -q .'
+}
+try_bandwidth() { on_and "$@" 1mbit -- client_exec d1 ping -q -f -c 60 -s 1400 -W 0.2 "$(host_address d2)" >/dev/null; }
+
+working() { # HOST: a file that grows as long as processes of the host run
+    COUNTED=$(host_data "$1")/counted
+    : >"$COUNTED"
+    host_spawn "$1" /dev/null bash -c "exec -a writer bash -c 'while :; do echo >>$COUNTED; sleep 0.01; done'" >/dev/null
+    wait_for 5 test -s "$COUNTED"
+}
+grows() {
+    local size
+    size=$(stat -c %s "$COUNTED")
+    wait_for "${1:-2}" eval "[ \$(stat -c %s $COUNTED) -gt $size ]" 2>/dev/null
+}
+stands_still() {
+    local size
+    size=$(stat -c %s "$COUNTED")
+    sleep 0.2
+    [ "$(stat -c %s "$COUNTED")" = "$size" ]
+}
+taken_back() { fault_off "$1" "$2" && grows; }
+try_stop() { working d1 && on_and "$@" bash -- stands_still && taken_back "$@"; }
+try_freeze_part() { on_and "$@" bash -- stands_still && taken_back "$@"; }
+try_freeze() { on_and "$@" -- stands_still && taken_back "$@"; }
+try_kill() { working d1 && on_and "$@" bash -- stands_still; }
+try_power() {
+    local data
+    data=$(host_data d1)
+    working d1 && host_exec d1 bash -c "echo kept >$data/synced; sync $data/synced; sync -f $data; echo lost >$data/unsynced" &&
+        on_and "$@" -- test ! -e "$data/synced" || return 1
+    TRY_WHY="after power on: what was synced, and only that"
+    fault_off "$@" && grep -qx kept "$data/synced" && { [ "$(findmnt -n -o FSTYPE "$data")" != xfs ] || [ ! -s "$data/unsynced" ]; } &&
+        wait_for 5 pings d2 d1
+}
+busy() { host_exec d1 timeout 0.4 bash -c 'while :; do :; done'; [ $? -eq 124 ]; }
+try_throttle() { on_and "$@" 10 -- busy; }
+try_memory() { on_and "$@" 8 -- eval '! host_exec d1 bash -c "head -c 100000000 /dev/zero | tail >/dev/null" 2>/dev/null'; }
+try_pids() { on_and "$@" -- eval '! host_exec d1 bash -c "(:) & wait" 2>/dev/null || [ "$(fault_bit pids d1)" -gt 0 ]'; }
+
+try_disk_hang() {
+    local wrote=$QUORATE_SANDBOX_DIR/wrote
+    fault_on "$@" || return 1
+    TRY_WHY="a writer waits until it is over"
+    host_spawn d1 /dev/null bash -c "echo x >$(host_data d1)/hung; touch $wrote" >/dev/null
+    sleep 0.2
+    [ ! -e "$wrote" ] && wait_for 2 eval '[ "$(fault_bit disk-hang d1)" -gt 0 ]' && fault_off "$@" && wait_for 5 test -e "$wrote"
+}
+writes() { host_exec d1 dd if=/dev/zero of="$(host_data d1)/written" bs=64k count=${1:-4} conv=fsync 2>/dev/null; }
+try_disk_full() { on_and "$@" -- eval '! writes' && fault_off "$@" && writes; }
+try_disk_slow() { on_and "$@" 4194304 -- writes 16; }

@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The network between hosts: a bridge in a namespace of its own, and one set of pairs (from, to) that it drops.
+#
+#   net_cut ID < lines "FROM TO [PORT]"    a named cut; PORT: only TCP with that port on either side
+#   net_uncut ID                           it is gone, others stay        net_cut_count ID   frames it has dropped
+#   net_heal                               all cuts and losses are gone   net_verify         everybody reaches everybody
+#   net_loss PERCENT < pairs               net_lossless < pairs           net_dropped        frames dropped in all
+#   link_down/link_up NAME                 both_ways, pairs: to write pairs
+#
+# Whoever changes a cut hands the kernel the difference to what it has as one transaction: there is no moment with
+# half of it, and pairs that stay keep their counters. Neighbours are permanent, since frames dropped one way
+# would drop ARP answers too and soon cut both ways.
+
+net_enter() {
+    ip netns add sw || return 1
+    ip -n sw link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0 || return 1
+    ip -n sw link set br0 up
+    mkdir -p "$QUORATE_SANDBOX_DIR/net/cuts" "$QUORATE_SANDBOX_DIR/net/dropped"
+    : >"$QUORATE_SANDBOX_DIR/net/applied"
+    nft_sw -f - <<'NFT'
+table bridge faults {
+  set cut { type ifname . ifname; counter; }
+  set cut_port { type ifname . ifname . inet_service; counter; }
+  map lossy { type ifname . ifname : verdict; }
+  counter dropped { }
+  chain forwarding {
+    type filter hook forward priority 0; policy accept;
+    iifname . oifname @cut counter name dropped drop
+    iifname . oifname . tcp dport @cut_port counter name dropped drop
+    iifname . oifname . tcp sport @cut_port counter name dropped drop
+    iifname . oifname vmap @lossy
+  }
+}
+NFT
+}
+nft_sw() { nsenter --net=/run/netns/sw -- nft "$@"; }
+
+net_attach() { # NAME
+    local name=$1 other
+    # Without IPv6, whose own chatter would count as frames that a cut has dropped.
+    nsenter --net="/run/netns/$name" -- sh -c 'for i in all default; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done' 2>/dev/null
+    ip -n sw link add "p-$name" type veth peer name eth0 address "$(host_mac "$name")" netns "$name" || return 1
+    ip -n sw link set "p-$name" master br0 up
+    ip -n "$name" addr add "$(host_address "$name")/24" dev eth0
+    ip -n "$name" link set eth0 up
+    net_neighbours "$name"
+    for other in $(hosts); do
+        [ "$other" = "$name" ] ||
+            ip -n "$other" neigh replace "$(host_address "$name")" lladdr "$(host_mac "$name")" dev eth0 nud permanent
+    done
+}
+net_neighbours() { # NAME: it knows all others
+    local other
+    for other in $(hosts); do
+        [ "$other" = "$1" ] ||
+            echo "neigh replace $(host_address "$other") lladdr $(host_mac "$other") dev eth0 nud permanent"
+    done | ip -n "$1" -batch -
+}
+
+net_cut() { # ID, pairs on standard input
+    sort -u >"$QUORATE_SANDBOX_DIR/net/cuts/.$1"
+    mv "$QUORATE_SANDBOX_DIR/net/cuts/.$1" "$QUORATE_SANDBOX_DIR/net/cuts/$1" && net_apply
+}
+net_uncut() { # ID
+    [ -e "$QUORATE_SANDBOX_DIR/net/cuts/$1" ] || return 0
+    rm -f "$QUORATE_SANDBOX_DIR/net/cuts/$1" && net_apply
+}
+net_element() { # of a line FROM TO [PORT]: the nft statement, after VERB
+    awk -v verb="$1" '{ printf "%s element bridge faults cut%s { \"p-%s\" . \"p-%s\"%s }\n", verb, (NF > 2 ? "_port" : ""), $1, $2, (NF > 2 ? " . " $3 : "") }'
+}
+net_apply() {
+    local net=$QUORATE_SANDBOX_DIR/net
+    (
+        flock 9
+        cat "$net"/cuts/* 2>/dev/null | sort -u >"$net/wanted"
+        { comm -13 "$net/wanted" "$net/applied" | net_element delete
+          comm -23 "$net/wanted" "$net/applied" | net_element add; } >"$net/change"
+        [ ! -s "$net/change" ] || nft_sw -f "$net/change" || exit 1
+        mv "$net/wanted" "$net/applied"
+    ) 9>"$net/lock"
+}
+net_counters() { # lines "FROM TO [PORT] FRAMES" of every pair that is cut
+    { nft_sw list set bridge faults cut; nft_sw list set bridge faults cut_port; } | grep -o '"p-[^,}]*' |
+        sed -E 's/"p-([^"]*)" \. "p-([^"]*)"( \. ([0-9a-z-]+))? counter packets ([0-9]+).*/\1 \2 \4 \5/'
+}
+net_cut_count() { # ID: frames dropped by its pairs, as long as it is on
+    net_counters | awk -v file="$QUORATE_SANDBOX_DIR/net/cuts/$1" '
+        BEGIN { while ((getline line < file) > 0) { $0 = line; mine[$1 " " $2] = 1 } }
+        ($1 " " $2) in mine { sum += $NF }
+        END { print sum + 0 }'
+}
+
+both_ways() { awk '{ print; t = $1; $1 = $2; $2 = t; print }'; }
+pairs() { # "A B C" "D E": each of the first with each of the second, one way
+    local a b
+    for a in $1; do for b in $2; do [ "$a" = "$b" ] || echo "$a $b"; done; done
+}
+
+# --- loss
+loss_chain() { # PERCENT: a chain that drops so many
+    nft_sw list chain bridge faults "drop$1" >/dev/null 2>&1 ||
+        printf 'add counter bridge faults lost%d\nadd chain bridge faults drop%d { numgen random mod 100 < %d counter name lost%d counter name dropped drop; }\n' \
+            "$1" "$1" "$1" "$1" | nft_sw -f -
+}
+net_loss() { # PERCENT, pairs on standard input; of one pair the last word counts
+    loss_chain "$1" || return 1
+    awk -v n="$1" '{ printf "add element bridge faults lossy { \"p-%s\" . \"p-%s\" : jump drop%d }\n", $1, $2, n }' | nft_sw -f -
+}
+net_lossless() { # pairs on standard input
+    awk '{ printf "delete element bridge faults lossy { \"p-%s\" . \"p-%s\" }\n", $1, $2 }' | nft_sw -f -
+}
+net_heal() {
+    rm -f "$QUORATE_SANDBOX_DIR"/net/cuts/*
+    net_apply && nft_sw flush map bridge faults lossy
+}
+nft_counter() { nft_sw list counter bridge faults "$1" 2>/dev/null | awk '$1 == "packets" { n = $2 } END { print n + 0 }'; }
+net_dropped() { nft_counter dropped; }
+link_down() { ip -n sw link set "p-$1" down; }
+link_up() { ip -n sw link set "p-$1" up; }
+
+# Every host reaches every other one, and nothing is dropped any more. Prints the pairs that fail.
+net_verify() { # [SECONDS]
+    wait_for "${1:-10}" net_all_reach || { net_unreached; return 1; }
+    local before
+    before=$(net_dropped)
+    net_all_reach && [ "$(net_dropped)" = "$before" ] || { echo "frames are still dropped" >&2; return 1; }
+}
+net_all_reach() { [ -z "$(net_unreached)" ]; }
+net_unreached() {
+    local from pids=()
+    for from in $(hosts); do
+        # shellcheck disable=SC2016,SC2046 # expanded inside, and words are meant
+        nsenter --net="/run/netns/$from" -- bash -c 'from=$1; shift
+            for to; do ping -q -c 1 -W 1 "${to#*=}" >/dev/null 2>&1 || echo "$from does not reach ${to%=*}" & done; wait' \
+            _ "$from" $(for to in $(hosts); do [ "$to" = "$from" ] || echo "$to=$(host_address "$to")"; done) &
+        pids+=($!)
+    done
+    wait "${pids[@]}"
+}
