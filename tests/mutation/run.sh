@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# How many one-token mutations of the cores do the tests notice? Each is built and meets the unit tests of its module, then
+# simulated systems. Takes up where it was interrupted.      usage: run.sh MUTATE_PROGRAM [COUNT] [SEED]
+#   SECONDS_MAX=n   stop after so long; what was done counts
+#   FLOOR=n         fail when less than so many percent were killed
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+mutate=$PWD/$1 count=${2:-200} seed=${3:-1} seconds_max=${SECONDS_MAX:-100000} floor=${FLOOR:-0}
+out=$PWD/build/mutation results=$PWD/build/results
+modules="raft/core/*.c arbiter/core/*.c agents/core/*.c agents/guard/core.c"
+mkdir -p "$out" "$results"
+
+kinds=(raft/x arbiter/x agents/core/x agents/guard/x) # a file of each module
+tests_of() { # FILE: the unit tests that look at its module, quickest first
+    case $1 in
+    raft/*) echo raft_change_test raft_core_test raft_image_test raft_replication_test raft_node_test raft_cluster_test ;;
+    arbiter/*) echo arb_entry_test arb_sets_test arb_sync_test arb_lease_test arb_confirm_test arb_driver_test arb_minisim_test ;;
+    agents/core/*) echo agt_core_test agt_standby_test agt_random_test arb_minisim_test ;;
+    agents/guard/*) echo guard_core_test ;;
+    *) exit 2 ;;
+    esac
+}
+flags_of() { case $1 in raft/*) echo --kv-only ;; esac; }
+
+# A worker has a tree of its own, so that nobody sees a changed file.
+tree_make() { # WORKER
+    local tree=$out/tree$1
+    mkdir -p "$tree"
+    git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$tree" --keep-newer-files 2>/dev/null
+    build "$1" $(for file in "${kinds[@]}"; do tests_of "$file"; done | tr ' ' '\n' | sort -u) >"$out/build$1.log" 2>&1
+}
+build() { # WORKER TEST...
+    local tree=$out/tree$1
+    shift
+    make -C "$tree" --no-print-directory B=out VARIANT=debug "${@/#/out/test/}" out/bin/sim
+}
+killer() { # WORKER FILE: who notices; empty: nobody
+    local tree=$out/tree$1 test
+    for test in $(tests_of "$2"); do
+        (cd "$tree" && timeout 60 "out/test/$test" >/dev/null 2>&1) || { echo "$test" && return; }
+    done
+    # shellcheck disable=SC2046
+    (cd "$tree" && timeout 300 out/bin/sim --seed 1 --count "${SIM_SEEDS:-25}" --quiet $(flags_of "$2") >/dev/null 2>&1) || echo sim
+}
+# The place of a mutation that outlives changes elsewhere in the file: file, text of the line, what became what.
+key_of() { # FILE LINE OLD NEW
+    printf '%s | %s | %s -> %s' "$1" "$(sed -n "$2s/^ *//p" "$1")" "$(xargs <<<"$3")" "$(xargs <<<"$4")"
+}
+try() { # WORKER FILE LINE COLUMN OLD NEW: one line of JSON
+    local tree=$out/tree$1 by verdict=killed
+    "$mutate" apply "$2" "$3" "$4" "$5" "$6" >"$tree/$2" || exit 2
+    # shellcheck disable=SC2046
+    if ! build "$1" $(tests_of "$2") >"$out/build$1.log" 2>&1; then
+        verdict=stillborn by=""
+    else
+        by=$(killer "$1" "$2")
+        [ -n "$by" ] || verdict=survived
+    fi
+    cp "$2" "$tree/$2"
+    jq -cn --arg at "$2:$3:$4" --arg key "$(key_of "$2" "$3" "$5" "$6")" --arg verdict "$verdict" --arg by "$by" \
+        '{at: $at, key: $key, verdict: $verdict, by: $by}'
+}
+unharmed() { # WORKER: without a mutation all must pass, or every one would count as noticed
+    local file by
+    for file in "${kinds[@]}"; do
+        by=$(killer "$1" "$file")
+        [ -z "$by" ] || { echo "mutations: $by fails without a mutation" && return 1; }
+    done
+}
+worker() { # WORKER OF: each takes its share of the sample
+    local number=0 line file row column old new
+    tree_make "$1" || { tail -n 5 "$out/build$1.log" && exit 1; }
+    unharmed "$1" || exit 1
+    while IFS= read -r line; do
+        number=$((number + 1))
+        [ $((number % $2)) -eq "$1" ] || continue
+        [ "$(jq -s 'map(select(.verdict != "stillborn")) | length' "$out"/done.*)" -lt "$count" ] && [ "$SECONDS" -lt "$seconds_max" ] || break
+        IFS=: read -r file row column old new <<<"$line"
+        grep -qsF "\"at\":\"$file:$row:$column\"" "$out"/done.* && continue
+        try "$1" "$file" "$row" "$column" "$old" "$new" >>"$out/done.$1"
+    done <"$out/sample"
+}
+
+# The same seed draws the same sample of the same code.
+# shellcheck disable=SC2086
+state="$(cat $modules | sha256sum | cut -c1-16) $seed"
+[ "$(cat "$out/state" 2>/dev/null)" = "$state" ] || rm -f "$out"/done.*
+echo "$state" >"$out/state"
+touch "$out/done.0" "$out/done.1"
+# shellcheck disable=SC2086
+"$mutate" list $modules | while IFS= read -r line; do
+    printf '%s\t%s\n' "$(printf '%s %s' "$seed" "$line" | cksum | cut -d' ' -f1)" "$line"
+done | sort -n | cut -f2- >"$out/sample"
+failed=0
+for worker in 0 1; do worker "$worker" 2 & done
+for job in $(jobs -p); do wait "$job" || failed=1; done
+
+cat "$out"/done.* | jq -s --rawfile explained tests/mutation/explained.txt --arg seed "$seed" '
+    ($explained | split("\n") | map(select(startswith("#") | not) | select(length > 0) | split(" || ")[0])) as $known |
+    map(select(.verdict != "stillborn")) as $all |
+    { seed: ($seed | tonumber), mutations: ($all | length), killed: ($all | map(select(.verdict == "killed")) | length),
+      by: ($all | map(select(.verdict == "killed").by) | group_by(.) | map({key: .[0], value: length}) | from_entries),
+      stillborn: (length - ($all | length)),
+      explained: ($all | map(select(.verdict == "survived" and ([.key] | inside($known)))) | map(.key)),
+      survivors: ($all | map(select(.verdict == "survived" and ([.key] | inside($known) | not))) | map({at, key})) } |
+    . + {killed_percent: (if .mutations == 0 then 0 else .killed * 100 / .mutations | floor end)}' >"$results/mutation.json"
+jq -r '.survivors[] | "survived  \(.at)  \(.key)"' "$results/mutation.json"
+jq -r '"mutations: \(.mutations), \(.killed) killed (\(.killed_percent) %), \(.explained | length) survivors explained, \(.survivors | length) not; \(.stillborn) did not compile"' "$results/mutation.json"
+[ "$failed" -eq 0 ] && [ "$(jq .mutations "$results/mutation.json")" -gt 0 ] && [ "$(jq .killed_percent "$results/mutation.json")" -ge "$floor" ]
