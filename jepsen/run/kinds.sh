@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Faults that need to know the quorum itself; all others are in jepsen/hosts. Sourced inside the sandbox.
+# Each has the functions of jepsen/hosts/faults.sh: can, on, off, bit. Done at once, they prove their effect by a count.
+fault_table <<'TABLE'
+replace quorum host - removed, its disk emptied, added again
+move-leader quorum host - the leadership is handed on
+restart quorum hosts - stopped in order and started again, one after the other
+kill-all quorum hosts - killed all at once, started again in random order
+nothing quorum host - no fault at all: a run with it must be found invalid
+TABLE
+
+may_replace() { :; }
+raise_replace() {
+    local other
+    echo 0 | fault_keep replace "$1" count
+    wait_for 10 store_all_up || return 0
+    other=$(store_other "$1")
+    node_kill "$1"
+    wait_for 15 member_remove "$1" "$other" || return 1
+    rm -rf "$(host_data "$1")/node"
+    node_configure "$1" existing
+    wait_for 15 member_add "$1" "$other" || return 1
+    node_start "$1"
+    echo 1 | fault_keep replace "$1" count
+}
+lower_replace() { :; }
+live_replace() { fault_kept replace "$1" count; }
+
+may_move_leader() { :; }
+raise_move_leader() { # TARGET: who leads now
+    local id to
+    to=$(store_status | awk '$2 != "true"' | shuf -n 1 --random-source=<(yes "$DICE"))
+    id=${to##* }
+    echo 0 | fault_keep move-leader "$1" count
+    [ -n "$id" ] || return 0
+    node_kv "$1" move-leader "$id" --timeout 2s >/dev/null 2>&1
+    [ "$(store_leader)" = "${to%% *}" ] && echo 1 | fault_keep move-leader "$1" count
+    return 0
+}
+lower_move_leader() { :; }
+live_move_leader() { fault_kept move-leader "$1" count; }
+
+may_restart() { :; }
+raise_restart() {
+    local name count=0
+    for name in ${1//,/ }; do
+        node_stop "$name" && node_start "$name" && count=$((count + 1))
+        wait_for 10 store_all_up
+    done
+    echo "$count" | fault_keep restart "$1" count
+}
+lower_restart() { :; }
+live_restart() { fault_kept restart "$1" count; }
+
+may_kill_all() { :; }
+raise_kill_all() {
+    local name count=0
+    for name in ${1//,/ }; do kill -KILL "$(node_pid "$name")" 2>/dev/null && count=$((count + 1)); done
+    for name in ${1//,/ }; do wait_for 5 eval "! node_up $name"; done
+    for name in $(tr ',' '\n' <<<"$1" | shuf --random-source=<(yes "$DICE")); do node_start "$name"; done
+    echo "$count" | fault_keep kill-all "$1" count
+}
+lower_kill_all() { :; }
+live_kill_all() { fault_kept kill-all "$1" count; }
+
+may_nothing() { :; }
+raise_nothing() { :; }
+lower_nothing() { :; }
+live_nothing() { echo 0; }
