@@ -48,6 +48,7 @@ struct agt_config {
     uint32_t seed_freeze_max_ms;
     enum msg_sync_mode seed_sync_mode;
     bool seed_sync_strict;
+    uint8_t seed_sync_count; /* how many standbys a commit waits for; 0: the default */
 };
 
 enum agt_event_kind {

@@ -71,6 +71,7 @@ static void fill_identity(const struct agt *a, struct msg_report *r)
     r->seed_freeze_max_ms = a->config.seed_freeze_max_ms;
     r->seed_sync_mode = a->config.seed_sync_mode;
     r->seed_sync_strict = a->config.seed_sync_strict;
+    r->seed_sync_count = a->config.seed_sync_count;
 }
 
 static void fill_right(const struct agt *a, struct base_mono now, struct msg_report *r)

@@ -54,6 +54,7 @@ static int read_seed(const struct io_config *config, struct agt_config *core, st
     core->seed_freeze_max_ms =
         (uint32_t)(io_config_int(config, AGENT_KEY_FREEZE_MAX) / BASE_US_PER_MS);
     core->seed_sync_mode = io_config_bool(config, AGENT_KEY_SYNC) ? MSG_SYNC_ON : MSG_SYNC_ASYNC;
+    core->seed_sync_count = (uint8_t)io_config_int(config, AGENT_KEY_SYNC_COUNT);
     core->seed_sync_strict = io_config_bool(config, AGENT_KEY_STRICT);
     if (core->seed_heartbeat_ms * LEASE_HEARTBEATS_PER_TTL_MIN > core->seed_ttl_ms) {
         io_config_why(config, AGENT_KEY_HEARTBEAT, why,

@@ -24,6 +24,8 @@
       "Seed: how long a frozen primary waits for its lease before it is killed") \
     X(SYNC, "cluster.sync", BOOL, "on", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Seed: synchronous replication, so that a failover loses nothing") \
+    X(SYNC_COUNT, "cluster.sync_count", INT, "1", 1, 15, NULL, IO_CONFIG_PLAIN, \
+      "Seed: how many standbys a commit waits for") \
     X(STRICT, "cluster.strict", BOOL, "off", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Seed: commits wait when no standby is left, instead of going on alone") \
     X(PROFILE, "cluster.profile", TEXT, "default", 0, 0, "default|fast", IO_CONFIG_PLAIN, \

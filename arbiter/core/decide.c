@@ -26,7 +26,8 @@ void arb_take_seed(const struct msg_report *seed, struct msg_record *record)
     record->freeze_max_ms =
         seed->seed_freeze_max_ms != 0 ? seed->seed_freeze_max_ms : LEASE_FREEZE_MAX_DEFAULT_MS;
     record->sync_mode = seed->seed_sync_mode;
-    record->sync_count = 1;
+    bool is_count_good = seed->seed_sync_count > 0 && seed->seed_sync_count < MSG_MEMBERS_MAX;
+    record->sync_count = is_count_good ? seed->seed_sync_count : 1;
     record->is_sync_strict = seed->seed_sync_strict;
     record->maximum_lag_bytes = ARB_MAXIMUM_LAG_DEFAULT;
 }

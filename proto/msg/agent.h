@@ -163,6 +163,7 @@ struct msg_report {
     uint32_t seed_freeze_max_ms;
     enum msg_sync_mode seed_sync_mode;
     bool seed_sync_strict;
+    uint8_t seed_sync_count; /* 0: the default */
 };
 
 /* What the arbiter wants of a member. The agent's table says how to get there from where it is. */

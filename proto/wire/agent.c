@@ -336,6 +336,7 @@ static void put_report_comfort(const struct msg_report *in, Quorate__Agent__Repo
     out->seed_freeze_max_ms = in->seed_freeze_max_ms;
     out->seed_sync_mode = in->seed_sync_mode;
     out->seed_sync_strict = in->seed_sync_strict;
+    out->seed_sync_count = in->seed_sync_count;
 }
 
 int wire_report_encode(const struct msg_report *report, struct buf *out)
@@ -439,7 +440,9 @@ static bool get_report_comfort(const Quorate__Agent__Report *in, struct msg_repo
     out->seed_freeze_max_ms = in->seed_freeze_max_ms;
     out->seed_sync_mode = (enum msg_sync_mode)in->seed_sync_mode;
     out->seed_sync_strict = in->seed_sync_strict != 0;
-    return get_u8(in->priority, UINT8_MAX, &out->priority) && get_text(in->note, &out->note);
+    return get_u8(in->priority, UINT8_MAX, &out->priority) &&
+           get_u8(in->seed_sync_count, MSG_MEMBERS_MAX, &out->seed_sync_count) &&
+           get_text(in->note, &out->note);
 }
 
 int wire_report_decode(struct slice bytes, struct msg_report *ret)

@@ -173,8 +173,8 @@ static void probe(void *ctx, uint64_t number, struct slice bytes)
     (void)number;
     (void)bytes;
     agent_view(m);
-    world_at(m->world, m->world->now_us + m->world->setup.heartbeat_ms * MS / 2, &m->agent_process,
-             probe, m);
+    world_at(m->world, m->world->now_us + database_of(m->world, m->index)->heartbeat_ms * MS / 2,
+             &m->agent_process, probe, m);
 }
 
 static void order_done(void *ctx, const struct db_done *done)
@@ -187,9 +187,9 @@ static void order_done(void *ctx, const struct db_done *done)
 
 static void config_of(struct member *m, struct agt_config *config)
 {
-    const struct setup *s = &m->world->setup;
+    const struct db_setup *s = database_of(m->world, m->index);
     config->member = m->name;
-    BASE_ASSERT(base_name_from_text("main", &config->cluster) == 0);
+    config->cluster = *cluster_name(cluster_of(m->world, m->index));
     config->host = base_text_from(base_name_slice(&m->name));
     config->db_port = (uint16_t)(5432 + m->index);
     config->http_port = (uint16_t)(8008 + m->index);
@@ -200,6 +200,7 @@ static void config_of(struct member *m, struct agt_config *config)
     config->seed_freeze_max_ms = s->freeze_max_ms;
     config->seed_sync_mode = s->is_async ? MSG_SYNC_ASYNC : MSG_SYNC_ON;
     config->seed_sync_strict = s->is_strict;
+    config->seed_sync_count = (uint8_t)s->sync_count;
 }
 
 void agent_start(struct member *m)

@@ -7,12 +7,12 @@
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
 
-/* A database host, rather the one that holds the epoch. */
+/* A database host, rather one that holds an epoch. */
 static unsigned strike_member(struct world *w, struct strike *s)
 {
-    int holder = members_holder(w);
     bool is_holder = chance(&s->rand, 600000);
     unsigned member = (unsigned)draw(&s->rand, 0, w->setup.members - 1);
+    int holder = members_holder(w, cluster_of(w, member));
     return is_holder && holder >= 0 ? (unsigned)holder : member;
 }
 
@@ -99,7 +99,7 @@ void strike_guard_crash(struct world *w, struct strike *s)
 
 void strike_switchover(struct world *w, struct strike *s)
 {
-    if (nodes_switchover(w) == 0) {
+    if (nodes_switchover(w, (unsigned)draw(&s->rand, 0, w->setup.clusters - 1)) == 0) {
         fault_bit(w, s->kind, 0, 0, 0);
     }
 }

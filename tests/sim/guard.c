@@ -155,6 +155,7 @@ void guard_boot(struct member *m)
     process_start(&m->guard_process);
     m->guard_wake_us = INT64_MAX;
     guard_core_init(&m->guard, base_rand_next(&m->rand) | 1,
-                    lease_margin_us(m->world->setup.ttl_ms * MS), clock_now(&m->clock));
+                    lease_margin_us(database_of(m->world, m->index)->ttl_ms * MS),
+                    clock_now(&m->clock));
     rearm(m);
 }

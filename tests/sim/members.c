@@ -129,7 +129,6 @@ void member_crash_guard(struct world *w, unsigned member)
         return;
     }
     process_stop(&m->guard_process);
-    truth_host_off(w, m);
     world_at(w, w->now_us + draw(&m->rand, 200, 8 * MS), NULL, twin_kills, m);
     world_at(w, w->now_us + draw(&m->rand, 50 * MS, 600 * MS), NULL, guard_again, m);
 }
@@ -155,16 +154,16 @@ void member_power_off(struct world *w, unsigned member, int64_t for_us)
         pg_gone(&m->pg, true);
     }
     process_stop(&m->guard_process);
-    truth_host_off(w, m);
     world_at(w, w->now_us + for_us, NULL, power_on, m);
 }
 
-int members_holder(struct world *w)
+int members_holder(struct world *w, unsigned cluster)
 {
-    for (unsigned i = 0; i < w->setup.members; i++) {
+    const struct db_setup *d = &w->setup.databases[cluster];
+    for (unsigned i = d->first; i < d->first + d->members; i++) {
         if (member_of(w, i)->pg.is_writable) {
             return (int)i;
         }
     }
-    return truth_holder(w);
+    return truth_holder(w, cluster);
 }

@@ -6,6 +6,7 @@
 #define QUORATE_TESTS_SIM_MEMBERS_H
 
 #include "agents/guard/core.h"
+#include "tests/sim/databases.h"
 #include "tests/sim/pg.h"
 #include "tests/sim/world.h"
 
@@ -67,7 +68,7 @@ void member_crash_guard(struct world *w, unsigned member);
 /* Power and agent are on again. */
 void member_heal(struct member *m);
 void member_crash_agent(struct world *w, unsigned member, int64_t for_us);
-int members_holder(
-    struct world *w); /* member that is writable now, else the record's holder, else -1 */
+/* Of a database cluster: the member that is writable now, else the record's holder, else -1. */
+int members_holder(struct world *w, unsigned cluster);
 
 #endif

@@ -348,7 +348,7 @@ static void report(struct node *n, unsigned from, struct slice payload)
 {
     struct net_identity identity = {.role = NET_ROLE_AGENT};
     identity.member = member_of(n->world, from - ADDRESS_AGENT)->name;
-    BASE_ASSERT(base_name_from_text("main", &identity.cluster) == 0);
+    identity.cluster = *cluster_name(cluster_of(n->world, from - ADDRESS_AGENT));
     int rc = arb_driver_receive(n->driver, from, &identity, payload);
     if (rc != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "node %u refuses a report of %s: %s", n->index,
@@ -512,7 +512,7 @@ static void open_driver(struct node *n)
         .service = n->service,
         .net = {n, order_send},
         .clock = clock_port_of(&n->clock),
-        .clusters_max = 1,
+        .clusters_max = DB_CLUSTERS_MAX,
         .user = n,
         .noted = noted,
     };
@@ -716,26 +716,24 @@ void nodes_set_cluster(struct world *w, uint64_t cluster)
     w->nodes->cluster_id = cluster;
 }
 
-int nodes_request(struct world *w, const struct arb_request *request)
+int nodes_request(struct world *w, unsigned cluster, const struct arb_request *request)
 {
     int leader = nodes_leader(w);
-    struct base_name cluster;
     struct base_text text;
     if (leader < 0 || node_process(w, (unsigned)leader)->stopped != 0) {
         return BASE_E_NOTLEADER;
     }
     struct node *n = get(w, (unsigned)leader);
-    BASE_ASSERT(base_name_from_text("main", &cluster) == 0);
-    int rc = arb_driver_request(n->driver, &cluster, request, &text);
+    int rc = arb_driver_request(n->driver, cluster_name(cluster), request, &text);
     trace_text(w, ADDRESS_NODE + n->index, text.text);
     rearm(n);
     return rc;
 }
 
-int nodes_switchover(struct world *w)
+int nodes_switchover(struct world *w, unsigned cluster)
 {
     struct arb_request request = {.kind = ARB_REQUEST_SWITCHOVER};
-    return nodes_request(w, &request);
+    return nodes_request(w, cluster, &request);
 }
 
 int nodes_leader(struct world *w)

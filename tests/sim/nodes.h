@@ -45,9 +45,9 @@ int64_t node_revision(struct world *w, unsigned node);
 enum kv_error node_ask(struct world *w, unsigned node, struct kv_call *call);
 struct raft_node *node_raft(struct world *w, unsigned node); /* NULL when down */
 /* An operator asks the leader for a switchover to anybody; BASE_E_* when refused. */
-int nodes_switchover(struct world *w);
+int nodes_switchover(struct world *w, unsigned cluster);
 /* Any order of an operator about the databases, to the leader. */
-int nodes_request(struct world *w, const struct arb_request *request);
+int nodes_request(struct world *w, unsigned cluster, const struct arb_request *request);
 /* The id of the quorum that nodes are started with from now on. */
 void nodes_set_cluster(struct world *w, uint64_t cluster);
 /* Index of a node that thinks it leads in the highest term; -1 when there is none. */

@@ -149,7 +149,7 @@ static void confirm(void *ctx, uint64_t number, struct slice bytes)
     if (turn > 0) {
         request.candidate = member_of(w, turn - 1)->name;
     }
-    if (nodes_request(w, &request) == 0) {
+    if (nodes_request(w, 0, &request) == 0) {
         truth_confirming(w);
     }
     world_at(w, w->now_us + 700 * MS, NULL, confirm, w);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tests/sim/databases.h"
 #include "tests/sim/world.h"
 
 #define RESTORE_US (90 * SECOND) /* leases of a lost quorum are waited for */
@@ -33,17 +34,6 @@ static void draw_links_and_disks(struct base_rand *r, struct setup *s)
     s->sync_max_us = draw(r, 500, !s->is_calm && chance(r, 300000) ? 40 * MS : 6 * MS);
 }
 
-static void draw_databases(struct base_rand *r, struct setup *s)
-{
-    static const uint32_t ttls[] = {600, 1000, 2000, 2000, 3000};
-    s->ttl_ms = ttls[draw(r, 0, 4)];
-    s->heartbeat_ms = s->ttl_ms / 8 < 100 ? 100 : s->ttl_ms / 8;
-    s->freeze_max_ms = (uint32_t)draw(r, 1, 3) * 1000;
-    s->is_async = chance(r, 150000);
-    s->is_strict = chance(r, 300000);
-    s->is_standstill = !s->is_async && chance(r, 150000);
-}
-
 static void draw_quorum(struct base_rand *r, struct setup *s)
 {
     s->election_min_ms = 250;
@@ -66,11 +56,12 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
     ret->end_us = ret->faults_end_us + PEACE_US;
     draw_sizes(&part[1], ret);
     draw_links_and_disks(&part[2], ret);
-    draw_databases(&part[3], ret);
+    ret->is_standstill = chance(&part[3], 130000);
     draw_quorum(&part[4], ret);
     ret->is_restoring = ret->has_databases && !ret->is_calm && !ret->is_changing &&
                         !ret->is_standstill && (chance(&part[5], 300000) || wish->is_restoring);
     ret->end_us += ret->is_restoring ? RESTORE_US : 0;
+    databases_draw(seed, ret);
 }
 
 static bool db_set(struct db_setup *s, const char *name, int64_t value)

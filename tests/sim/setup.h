@@ -18,11 +18,6 @@
     X(unsigned, members, "database hosts of all clusters") \
     X(unsigned, kv_clients, "clients of the store") \
     X(unsigned, sql_clients, "clients of the databases") \
-    X(uint32_t, ttl_ms, "the holder's lease") \
-    X(uint32_t, heartbeat_ms, "between two reports of an agent") \
-    X(uint32_t, freeze_max_ms, "how long the guard freezes at most") \
-    X(bool, is_async, "commits wait for no standby") \
-    X(bool, is_strict, "commits never go on without a standby") \
     X(bool, is_standstill, \
       "hosts and their clocks may stand still: outside of the lease's bounds") \
     X(bool, is_vote_crash, "nodes like to lose power when they have voted") \
@@ -53,6 +48,7 @@
     X(uint32_t, ttl_ms, "the holder's lease") \
     X(uint32_t, heartbeat_ms, "between two reports of an agent") \
     X(uint32_t, freeze_max_ms, "how long the guard freezes at most") \
+    X(uint32_t, sync_count, "how many standbys a commit waits for") \
     X(bool, is_async, "commits wait for no standby") \
     X(bool, is_strict, "commits never go on without a standby")
 

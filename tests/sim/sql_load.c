@@ -40,10 +40,11 @@ static unsigned choose(struct sql_client *c)
 {
     struct world *w = c->world;
     unsigned any = (unsigned)draw(&c->rand, 0, w->setup.members - 1);
+    const struct db_setup *d = database_of(w, any);
     if (chance(&c->rand, 100000)) {
         return any;
     }
-    for (unsigned i = 0; i < w->setup.members; i++) {
+    for (unsigned i = d->first; i < d->first + d->members; i++) {
         struct member *m = member_of(w, i);
         if (m->agent != NULL && agt_is_open(agt_driver_agent(m->agent), clock_now(&m->clock))) {
             return i;

@@ -38,6 +38,12 @@
 #define INVARIANT_STARTS "starts-from-its-disk"
 #define INVARIANT_ENOUGH "enough-happened"
 #define INVARIANT_OWN_TERM "leader-counts-its-own-term"
+#define INVARIANT_FORWARD "terms-and-commit-grow"
+#define INVARIANT_NO_CUT "committed-is-not-cut"
+#define INVARIANT_IMAGE_FORWARD "image-goes-forward"
+#define INVARIANT_ROUND "round-by-majority"
+#define INVARIANT_ELECTED "leader-by-majority"
+#define INVARIANT_HANDED_OVER "hand-over-to-the-newest"
 #define INVARIANT_PRE_VOTE "vote-after-pre-vote"
 #define INVARIANT_REVISIONS "revisions-in-steps-of-one"
 #define INVARIANT_APPLIED_ONCE "applied-once"
@@ -47,6 +53,15 @@
 #define INVARIANT_LEASE_END "lease-ends"
 #define INVARIANT_UNCONFIRMED "unconfirmed-record-rests"
 #define INVARIANT_WATCH "watch-hears-everything"
+#define INVARIANT_LOSS "loss-within-bound"
+#define INVARIANT_VOTE_FINAL "vote-is-final"
+#define INVARIANT_PROMISE "promise-kept"
+#define INVARIANT_CONFIRMED "confirmed-before-sync"
+#define INVARIANT_FENCED "fenced-in-time"
+#define INVARIANT_UNDER_LEASE "orders-under-lease"
+#define INVARIANT_HAND_OVER "hand-over-loses-nothing"
+#define INVARIANT_ONE_GUARD "one-guard-an-epoch"
+#define INVARIANT_GATE "gate-after-barrier"
 
 void truth_open(struct world *w);
 void truth_close(struct world *w);
@@ -64,7 +79,7 @@ void truth_members(struct world *w, unsigned node);
 void truth_restored(struct world *w, unsigned node, uint64_t applied_index);
 void truth_wiped(struct world *w, unsigned node, uint64_t id);
 
-/* What is on its way out of a leader: how far it may have committed (R8). */
+/* Something is about to leave the node, or to be applied (truth_lead.c). */
 void truth_leads(struct world *w, unsigned node);
 
 /* The store: after an entry, with its effect in `txn`; an image was installed. */
@@ -84,8 +99,7 @@ void truth_leases_end(struct world *w);
 void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swapped);
 void truth_report(struct world *w, const struct member *m, struct slice payload);
 void truth_guard(struct world *w, const struct member *m);
-void truth_host_off(struct world *w, const struct member *m);
-int truth_holder(const struct world *w); /* -1 none */
+int truth_holder(struct world *w, unsigned cluster); /* -1 none */
 
 /* A restored quorum. Remembers how the store stands; it stands like that again, at that entry, and
  * goes on from that revision; an operator's confirmation was accepted; whether one is missing. */
@@ -104,6 +118,10 @@ void truth_open_writes(struct world *w, struct pg *pg);
 void truth_settings(struct world *w, const struct pg *pg);
 void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t position);
 void truth_promoted(struct world *w, const struct pg *pg);
+/* The agent gives its database an order. */
+void truth_ordered(struct world *w, const struct member *m, const struct db_order *order);
+/* A restarted primary lets its first client in. */
+void truth_lets_in(struct world *w, const struct pg *pg);
 /* A standby has been accepted by an upstream and holds a part of what that holds. */
 void truth_streams(struct world *w, const struct pg *standby, const struct pg *upstream);
 /* At the end of a run: writable again, and everything acknowledged is there. */

@@ -32,20 +32,56 @@ struct truth_epoch {
 #define TRUTH_IDS_MAX 200     /* of quorum nodes, over a whole run */
 #define TRUTH_STATE_EVERY 256 /* entries between two looks at the whole state */
 
+/* A node as it was when its last frame left, in this life. */
+struct truth_lead {
+    uint64_t last_term, last_commit, last_persisted, last_persisted_term;
+    uint64_t term; /* in which it leads; 0: it does not. The rest is of that: */
+    uint64_t commit, round, members;
+};
+
+/* The newest round of heartbeats that somebody has answered to a leader. */
+struct truth_round {
+    uint64_t term, round;
+};
+
 enum truth_restored {
     RESTORED_NOT,
     RESTORED_UNCONFIRMED,
     RESTORED_CONFIRMING, /* an operator's order was accepted; its swap is on its way */
 };
 
-struct truth {
+/* One database cluster. */
+struct truth_db {
+    unsigned cluster;
     enum truth_restored restored;
     uint64_t epoch_reported; /* the highest that an agent has seen */
+    uint64_t granted_lsn;    /* the highest that a granted report of this epoch told */
+    struct truth_epoch *epochs;
+    size_t epochs_count, epochs_cap;
+    struct msg_record record; /* the newest applied anywhere; epoch 0: none */
+    bool is_handback_clean; /* the holder of the present epoch has handed back after an orderly stop
+                             */
+    struct truth_acked *acked;
+    size_t acked_count, acked_cap;
+    uint64_t ack_epoch;
+    int64_t last_ack_us;
+};
+
+/* One member of any of them. */
+struct truth_member {
+    uint64_t epoch_seen; /* as it last said */
+    struct truth_vote vote;
+};
+
+struct truth {
+    struct truth_db db[DB_CLUSTERS_MAX];
+    struct truth_member members[MEMBERS_MAX];
     struct truth_kv *kv;
     uint64_t pre_votes[TRUTH_IDS_MAX + 1][TRUTH_IDS_MAX + 1]; /* by candidate, voter: the term that
                                                                  was granted last */
-    uint64_t commit_term[NODES_MAX]; /* in which it leads; 0: it does not */
-    uint64_t commit_seen[NODES_MAX];
+    struct truth_lead lead[NODES_MAX];
+    struct truth_round rounds[NODES_MAX]
+                             [TRUTH_IDS_MAX + 1]; /* by place of the leader, who answers */
     uint64_t ids[TRUTH_IDS_MAX];
     size_t ids_count;
     bool is_lost[TRUTH_IDS_MAX + 1];          /* by number: its disks were taken away */
@@ -64,25 +100,40 @@ struct truth {
     size_t entries_cap;
     uint64_t applied[NODES_MAX];
     uint64_t matched[NODES_MAX][NODES_MAX];
-    struct truth_epoch *epochs;
-    size_t epochs_count, epochs_cap;
-    struct msg_record record; /* the newest applied anywhere; epoch 0: none */
-    bool is_handback_clean; /* the holder of the present epoch has handed back after an orderly stop
-                             */
-    struct truth_vote vote_of[MEMBERS_MAX];
-    struct truth_acked *acked;
-    size_t acked_count, acked_cap;
-    uint64_t ack_epoch;
-    int64_t last_ack_us;
     struct wire_arena arena;
     _Alignas(16) uint8_t arena_bytes[1 << 20];
 };
+
+/* truth_db.c, truth_arbiter.c, truth_sync.c among themselves. */
+struct pg;
+struct truth_db *truth_db_of(struct world *w, unsigned member);
+void truth_db_close(struct world *w);
+void truth_db_begin_anew(struct world *w);
+/* Members of a list, as bits. */
+uint32_t truth_set(struct world *w, const struct msg_names *names);
+bool truth_has(const struct pg *pg, const struct truth_acked *a);
+unsigned truth_bits(uint32_t set);
+void truth_loss_is_bounded(struct world *w, const struct truth_db *t, const struct msg_record *new);
+void truth_voters_have_it(struct world *w, const struct truth_db *t, const struct msg_record *old);
 
 /* truth_members.c, called by truth_raft.c. */
 struct raft_applied;
 void truth_committed(struct world *w, unsigned node, const struct raft_applied *entry);
 bool truth_is_lost(struct world *w, uint64_t id);
 void truth_image(struct world *w, unsigned node, uint64_t index);
+/* Durable in its log, or in its state. */
+bool truth_has_entry(struct world *w, uint64_t id, uint64_t index, uint64_t term);
+bool truth_has_majority(struct world *w, const struct raft_configuration *c, uint64_t index,
+                        uint64_t term);
+/* truth_raft.c: a small number for an id, from 1 on; whom it has voted for, 0 nobody. */
+uint8_t truth_number(struct world *w, uint64_t id);
+uint64_t truth_vote_of(struct world *w, uint64_t voter_id, uint64_t term);
+/* truth_lead.c: a new life; frames seen; it has just been elected. */
+void truth_lead_forget(struct world *w, unsigned node);
+void truth_round_answered(struct world *w, uint64_t from, uint64_t to, uint64_t term,
+                          uint64_t round);
+void truth_handed_over(struct world *w, uint64_t from, uint64_t to);
+void truth_elected(struct world *w, unsigned node);
 void truth_kv_open(struct world *w); /* truth_kv.c */
 void truth_kv_close(struct world *w);
 void truth_kv_begin_anew(struct world *w, uint64_t index, int64_t revision);

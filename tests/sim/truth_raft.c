@@ -29,9 +29,8 @@ void truth_close(struct world *w)
     free(w->truth->leaders);
     free(w->truth->votes);
     free(w->truth->entries);
-    free(w->truth->epochs);
     free(w->truth->states);
-    free(w->truth->acked);
+    truth_db_close(w);
     free(w->truth);
     w->truth = NULL;
 }
@@ -54,6 +53,7 @@ void truth_role(struct world *w, unsigned node, const struct raft_node_status *s
     uint8_t *leader = &t->leaders[status->term];
     if (*leader == 0) {
         w->tally.elections++;
+        truth_elected(w, node);
         *leader = (uint8_t)(node + 1);
     } else if (*leader != node + 1) {
         world_fail(w, INVARIANT_ONE_LEADER, "nodes %u and %u both lead term %lu", *leader - 1u,
@@ -61,39 +61,10 @@ void truth_role(struct world *w, unsigned node, const struct raft_node_status *s
     }
 }
 
-/* --- R8 --- */
-
-void truth_leads(struct world *w, unsigned node)
-{
-    struct truth *t = w->truth;
-    const struct raft_node *raft = node_raft(w, node);
-    if (raft == NULL) {
-        t->commit_term[node] = 0;
-        return;
-    }
-    struct raft_node_status status;
-    const struct raft_core *core = raft_node_core(raft);
-    raft_node_status(raft, &status);
-    uint64_t commit = raft_core_commit(core);
-    if (status.role != RAFT_LEADER || t->commit_term[node] != status.term) {
-        t->commit_term[node] = status.role == RAFT_LEADER ? status.term : 0;
-        t->commit_seen[node] = commit;
-        return;
-    }
-    if (commit > t->commit_seen[node] && commit >= raft_core_first_index(core) &&
-        raft_core_log_term(core, commit) != status.term) {
-        world_fail(w, INVARIANT_OWN_TERM,
-                   "leader %u of term %lu commits %lu, which is of term %lu, by counting", node,
-                   (unsigned long)status.term, (unsigned long)commit,
-                   (unsigned long)raft_core_log_term(core, commit));
-    }
-    t->commit_seen[node] = commit;
-}
-
 /* --- R2 --- */
 
 /* Small numbers for ids, from 1 on: those of members that were added are random. */
-static uint8_t number_of(struct world *w, uint64_t id)
+uint8_t truth_number(struct world *w, uint64_t id)
 {
     struct truth *t = w->truth;
     for (size_t i = 0; i < t->ids_count; i++) {
@@ -109,12 +80,13 @@ static uint8_t number_of(struct world *w, uint64_t id)
 static void vote_given(struct world *w, uint64_t voter_id, uint64_t term, uint64_t candidate_id)
 {
     struct truth *t = w->truth;
-    uint8_t voter = number_of(w, voter_id), candidate = number_of(w, candidate_id);
+    uint8_t voter = truth_number(w, voter_id), candidate = truth_number(w, candidate_id);
     size_t index = (size_t)term * (TRUTH_IDS_MAX + 1) + voter;
     size_t had = t->votes_cap;
     t->votes = must_grow(t->votes, &t->votes_cap, index + 1, sizeof(*t->votes));
     memset(t->votes + had, 0, (t->votes_cap - had) * sizeof(*t->votes));
     if (t->votes[index] == 0) {
+        trace(w, TRACE_VOTE, node_of(w, voter_id), node_of(w, candidate_id), term, 0);
         t->votes[index] = candidate;
     } else if (t->votes[index] != candidate) {
         world_fail(w, INVARIANT_ONE_VOTE, "node %lx voted for %lx and for %lx in term %lu",
@@ -123,11 +95,18 @@ static void vote_given(struct world *w, uint64_t voter_id, uint64_t term, uint64
     }
 }
 
+uint64_t truth_vote_of(struct world *w, uint64_t voter_id, uint64_t term)
+{
+    const struct truth *t = w->truth;
+    size_t index = (size_t)term * (TRUTH_IDS_MAX + 1) + truth_number(w, voter_id);
+    return index >= t->votes_cap || t->votes[index] == 0 ? 0 : t->ids[t->votes[index] - 1];
+}
+
 /* R14: who asks for votes was told before that a majority would give them. */
 static void check_pre_votes(struct world *w, const struct msg_raft *m)
 {
     unsigned node = node_of(w, m->from);
-    uint8_t candidate = number_of(w, m->from);
+    uint8_t candidate = truth_number(w, m->from);
     size_t granted = 0;
     if (m->is_transfer || node == NODES_MAX || node_raft(w, node) == NULL) {
         return;
@@ -156,11 +135,17 @@ bool truth_raft_frame(struct world *w, unsigned from, struct slice payload)
         vote_given(w, msg.from, msg.term, msg.to);
     }
     if (msg.type == MSG_RAFT_PREVOTE_REPLY && !msg.is_rejected) {
-        w->truth->pre_votes[number_of(w, msg.to)][number_of(w, msg.from)] = msg.proposed_term;
+        w->truth->pre_votes[truth_number(w, msg.to)][truth_number(w, msg.from)] = msg.proposed_term;
     }
     if (msg.type == MSG_RAFT_VOTE) { /* asking others, a candidate has voted for itself */
         check_pre_votes(w, &msg);
         vote_given(w, msg.from, msg.term, msg.from);
+    }
+    if (msg.type == MSG_RAFT_HEARTBEAT_REPLY) {
+        truth_round_answered(w, msg.from, msg.to, msg.term, msg.round);
+    }
+    if (msg.type == MSG_RAFT_TIMEOUT_NOW) {
+        truth_handed_over(w, msg.from, msg.to);
     }
     return msg.type == MSG_RAFT_VOTE_REPLY && !msg.is_rejected;
 }
@@ -228,6 +213,7 @@ void truth_started(struct world *w, unsigned node, uint64_t applied_index)
 {
     w->truth->applied[node] = applied_index;
     w->truth->matched[node][0] = 0;
+    truth_lead_forget(w, node);
     for (unsigned other = 0; other < NODES_MAX; other++) {
         w->truth->matched[node][other] = w->truth->matched[other][node] = 0;
     }
@@ -244,13 +230,13 @@ void truth_wiped(struct world *w, unsigned node, uint64_t id)
 {
     truth_started(w, node, 0);
     if (id != 0) {
-        w->truth->is_lost[number_of(w, id)] = true;
+        w->truth->is_lost[truth_number(w, id)] = true;
     }
 }
 
 bool truth_is_lost(struct world *w, uint64_t id)
 {
-    return w->truth->is_lost[number_of(w, id)];
+    return w->truth->is_lost[truth_number(w, id)];
 }
 
 void truth_begin_anew(struct world *w, uint64_t index, int64_t revision)
@@ -260,7 +246,8 @@ void truth_begin_anew(struct world *w, uint64_t index, int64_t revision)
     memset(t->votes, 0, t->votes_cap * sizeof(*t->votes));
     memset(t->pre_votes, 0, sizeof(t->pre_votes));
     memset(t->led, 0, sizeof(t->led));
-    memset(t->commit_term, 0, sizeof(t->commit_term));
+    memset(t->lead, 0, sizeof(t->lead));
+    memset(t->rounds, 0, sizeof(t->rounds));
     for (size_t i = (size_t)index + 1; i < t->entries_cap; i++) {
         t->entries[i] = 0;
     }
@@ -271,7 +258,7 @@ void truth_begin_anew(struct world *w, uint64_t index, int64_t revision)
         truth_started(w, node, index);
     }
     t->committed = index;
-    t->restored = RESTORED_UNCONFIRMED;
+    truth_db_begin_anew(w);
     truth_kv_begin_anew(w, index, revision);
 }
 

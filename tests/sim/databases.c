@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Database clusters as a seed draws them. */
+#include "tests/sim/databases.h"
+
+#include "base/assert.h"
+#include "tests/sim/world.h"
+
+static void draw_members(struct base_rand *r, struct setup *s)
+{
+    static const unsigned clusters[] = {1, 1, 1, 1, 1, 1, 1, 2, 2, 3};
+    unsigned left = MEMBERS_MAX;
+    unsigned wanted = clusters[draw(r, 0, (int64_t)BASE_COUNT_OF(clusters) - 1)];
+    s->clusters = s->is_restoring ? 1 : wanted; /* a restored quorum is judged for one */
+    s->members = 0;
+    for (unsigned i = 0; i < s->clusters; i++) {
+        unsigned room = left - 2 * (s->clusters - 1 - i); /* two for each that follows */
+        unsigned count = (unsigned)draw(r, 2, CLUSTER_MEMBERS_MAX);
+        s->databases[i].first = s->members;
+        s->databases[i].members = count < room ? count : room;
+        left -= s->databases[i].members;
+        s->members += s->databases[i].members;
+    }
+}
+
+static void draw_settings(struct base_rand *r, const struct setup *s, struct db_setup *d)
+{
+    static const uint32_t ttls[] = {600, 1000, 2000, 2000, 3000};
+    d->ttl_ms = ttls[draw(r, 0, 4)];
+    d->heartbeat_ms = d->ttl_ms / 8 < 100 ? 100 : d->ttl_ms / 8;
+    d->freeze_max_ms = (uint32_t)draw(r, 1, 3) * 1000;
+    d->sync_count = d->members > 2 && chance(r, 300000) ? 2 : 1;
+    d->is_async = chance(r, 150000) && !s->is_standstill;
+    d->is_strict = chance(r, 300000);
+}
+
+void databases_draw(uint64_t seed, struct setup *s)
+{
+    struct base_rand members = seed_stream(seed, STREAM_SETUP, 10);
+    draw_members(&members, s);
+    for (unsigned i = 0; i < s->clusters; i++) {
+        struct base_rand own = seed_stream(seed, STREAM_SETUP, 11 + i);
+        draw_settings(&own, s, &s->databases[i]);
+    }
+}
+
+unsigned cluster_of(const struct world *w, unsigned member)
+{
+    unsigned i = 0;
+    while (member >= w->setup.databases[i].first + w->setup.databases[i].members) {
+        i++;
+        BASE_ASSERT(i < w->setup.clusters);
+    }
+    return i;
+}
+
+const struct db_setup *database_of(const struct world *w, unsigned member)
+{
+    return &w->setup.databases[cluster_of(w, member)];
+}
+
+const struct base_name *cluster_name(unsigned cluster)
+{
+    static const struct base_name names[DB_CLUSTERS_MAX] = {{"main"}, {"shop"}, {"blog"}};
+    return &names[cluster];
+}
