@@ -5,14 +5,25 @@ LIBS_crash := wire cores base
 PKG_crash := lmdb libprotobuf-c
 LDL_crash := -lpthread
 
+# sweep: every write and flush of a real quorated, with a library in front of the C library.
+BINARIES += sweep
+BIN_sweep := $(addprefix tests/crash/,daemon.c scenario.c sweep.c) tests/differential/http.c tests/support/panic.c
+LIBS_sweep := base
+EXTRA_SRC += tests/crash/shim.c
+$(B)/lib/quorate-shim.so: tests/crash/shim.c tests/crash/shim.h
+	@mkdir -p $(@D)
+	@$(CC) $(call std_of,$<) $(CPPFLAGS) -O1 -g $(WARN) $(WERROR) -fPIC -shared -o $@ $< -lpthread
+
 CHECK_STEPS += crash-check
 IMAGES ?= 2000
 POINTS ?= 300
-.PHONY: crash-check crash-images
-crash-check:
-	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug build/debug/bin/crash | grep -v '^  cc' || true
-	@bash tests/crash/run.sh build/debug/bin/crash 600 40 2
+STEP ?= 1
+.PHONY: crash-build crash-check crash-images
+crash-build:
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug $(addprefix build/debug/,bin/crash bin/sweep bin/quorated lib/quorate-shim.so) | \
+	  grep -v '^  cc' || true
+crash-check: crash-build
+	@bash tests/crash/run.sh build/debug 600 40 2 8
 
-crash-images: ## make crash-images [IMAGES=n] [POINTS=n] [SEED=n]: power failures and disk errors of a node's stores
-	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug build/debug/bin/crash | grep -v '^  cc' || true
-	@SEED=$(SEED) bash tests/crash/run.sh build/debug/bin/crash $(IMAGES) $(POINTS) 4
+crash-images: crash-build ## make crash-images [IMAGES=n] [POINTS=n] [STEP=n] [SEED=n]: power failures and disk errors of a node
+	@SEED=$(SEED) bash tests/crash/run.sh build/debug $(IMAGES) $(POINTS) 4 $(STEP)

@@ -1,24 +1,46 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Crash images from several seeds side by side, then the error sweep.
-# usage: run.sh CRASH_BINARY IMAGES POINTS PARTS; SEED: the first seed
+# Crash images from several seeds, the error sweep, and the sweep over a real quorated, side by side. What was done goes
+# into build/results/crash.json as well.
+# usage: run.sh BUILD_DIR IMAGES POINTS PARTS SWEEP_STEP; SEED: the first seed; SWEEP_FLAGS: for the sweeps
 set -u
-crash=$1 images=$2 points=$3 parts=$4 seed=${SEED:-1}
+build=$1 images=$2 points=$3 parts=$4 step=$5 seed=${SEED:-1}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 pids=()
-for ((i = 0; i < parts; i++)); do
-    timeout 3000 "$crash" images --seed $((seed + i)) --images $((images / parts)) >"$out/images-$i" 2>&1 &
+start() { # FILE COMMAND...
+    local file=$1
+    shift
+    timeout 3000 "$@" >"$out/$file" 2>&1 &
     pids+=($!)
+}
+# shellcheck disable=SC2086
+sweep() { # MODE FIRST STEP
+    start "sweep-$1-$2" "$build/bin/sweep" "$1" --quorated "$build/bin/quorated" --shim "$build/lib/quorate-shim.so" \
+        --first "$2" --step "$3" ${SWEEP_FLAGS:-}
+}
+for ((i = 0; i < parts; i++)); do
+    start "images-$i" "$build/bin/crash" images --seed $((seed + i)) --images $((images / parts))
 done
-timeout 3000 "$crash" errors --seed "$seed" --points "$points" --quiet >"$out/errors" 2>&1 &
-pids+=($!)
+start errors "$build/bin/crash" errors --seed "$seed" --points "$points" --quiet
+sweep image 1 $((step > 1 ? step : 2))
+[ "$step" -gt 1 ] || sweep image 2 2
+for ((i = 0; i < 2; i++)); do sweep alone $((seed % step + 1 + i * step)) $((2 * step)); done
 passed=0 failed=0
 for pid in "${pids[@]}"; do
     if wait "$pid"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 done
 cat "$out"/*
-awk '/^crash images:/ { n += $3 } END { printf "crash images in all: %d\n", n }' "$out"/images-*
+sum() { # PATTERN FIELD: over all lines that begin so
+    cat "$out"/* | awk -v pattern="^$1" -v field="$2" '$0 ~ pattern { n += $field } END { print n + 0 }'
+}
+all_images=$(sum "crash images:" 3) alone=$(sum "crash points of a node alone:" 7) image=$(sum "crash points of a follower:" 6)
+errors=$(sum "errors:" 2)
+printf 'crash images in all: %d; disk errors: %d; crash points of a real node: %d alone, %d with an image\n' "$all_images" \
+    "$errors" "$alone" "$image"
+mkdir -p build/results
+printf '{"images":%d,"errors":%d,"points_alone":%d,"points_follower":%d,"passed":%d,"failed":%d}\n' "$all_images" "$errors" \
+    "$alone" "$image" "$passed" "$failed" >build/results/crash.json
 printf 'crash: %d passed, %d failed, 0 skipped\n' "$passed" "$failed"
 [ -n "${QUORATE_COUNTS:-}" ] && echo "$passed $failed 0" >>"$QUORATE_COUNTS"
 [ "$failed" -eq 0 ]

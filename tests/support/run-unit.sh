@@ -5,6 +5,10 @@
 set -u
 build=$1
 shift
+# What a test leaves behind when it is killed goes with this.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/quorate-unit.XXXXXX")
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 passed=0 failed=0 skipped=0
 for name in "$@"; do
     out=$(timeout 300 "$build/test/$name" 2>&1)
