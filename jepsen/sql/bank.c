@@ -77,6 +77,7 @@ const struct load_kind load_bank = {
     .schema = "CREATE TABLE jepsen_accounts (id int PRIMARY KEY, balance bigint NOT NULL);"
               "INSERT INTO jepsen_accounts SELECT n, 100 FROM generate_series(0, 7) n;"
               "GRANT ALL ON jepsen_accounts TO app;",
+    .opening = "[\"open\",[100,100,100,100,100,100,100,100]]",
     .step = step,
     .final = balances,
 };

@@ -164,6 +164,10 @@ static int run(const struct options *o)
             perror(path);
             return 1;
         }
+        if (kinds[k]->opening != NULL) {
+            sql_history_txn(&histories[k], LOAD_CLIENTS_MAX - 1, SQL_OK, sql_now_us(),
+                            kinds[k]->opening);
+        }
         for (int i = 0; i < o->clients[k] && count < LOAD_CLIENTS_MAX; i++, count++) {
             struct load_client *c = &clients[count];
             c->kind = kinds[k];
@@ -257,7 +261,7 @@ static bool parse(int argc, char **argv, struct options *o)
         }
     }
     return o->conninfo != NULL && (o->is_prepare || o->dir != NULL) &&
-           o->clients[0] + o->clients[1] + o->clients[2] <= LOAD_CLIENTS_MAX;
+           o->clients[0] + o->clients[1] + o->clients[2] < LOAD_CLIENTS_MAX;
 }
 
 int main(int argc, char **argv)

@@ -16,7 +16,8 @@ typedef enum sql_end (*load_step)(struct load_client *client);
 /* What a kind of work does at the start and at the end. */
 struct load_kind {
     const char *name;
-    const char *schema; /* statements; done once by --prepare */
+    const char *schema;  /* statements; done once by --prepare */
+    const char *opening; /* what its history begins with, or NULL */
     load_step step;
     load_step final; /* reads all, once everything is healed; until it is OK */
 };

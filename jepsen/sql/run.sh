@@ -33,7 +33,8 @@ setting() { # NAME DEFAULT: of the run's table
     value=$(awk -v run="$SQL_RUN" -v name="$1" '$1 == run && $2 == "set" && $3 == name { $1 = $2 = $3 = ""; print }' jepsen/run/runs.txt | xargs)
     echo "${value:-$2}"
 }
-plan() { # lines "AT_MS KIND RULE FOR_MS"
+plan() { # lines "AT_MS KIND RULE FOR_MS"; none in a calm run
+    [ "$(setting calm 0)" = 0 ] || return 0
     "$BIN/jepsen-schedule" jepsen/run/runs.txt "$SQL_RUN" "$SQL_SEED" |
         awk -v only=" ${ONLY:-} " 'only == "  " || index(only, " " $2 " ")'
 }
@@ -42,6 +43,7 @@ settings_take() {
     SQL_SYNC=${SQL_SYNC:-$(setting sync on)} SQL_STRICT=${SQL_STRICT:-$(setting strict off)}
     SQL_TTL=${SQL_TTL:-$(setting ttl 2s)} SQL_HEARTBEAT=${SQL_HEARTBEAT:-$(setting heartbeat 250ms)}
     SQL_ELECTION=${SQL_ELECTION:-$(setting election 250ms)} SQL_COMMIT=${SQL_COMMIT:-$(setting commit on)}
+    SQL_PAUSE_US=${SQL_PAUSE_US:-$(setting pause_us 15000)}
     SYSTEM=$(setting system "${SYSTEM}")
     [ "${PEER:-ours}" != patroni ] || SYSTEM=patroni
     SQL_NODE_LINES="raft:
@@ -54,11 +56,19 @@ failed() { FAILURES+=("$*") && say "FAIL    $*"; }
 fault_line() { # KIND TARGET on|off BIT
     printf '{"at":%s,"kind":"%s","target":"%s","what":"%s","bit":%s}\n' "$(now_us)" "$1" "$2" "$3" "$4" >>"$SQL_OUT/faults.jsonl"
 }
-decision_line() { # EPOCH: what the arbiter says about it
+# What the arbiter says about an epoch, and the same as steps in the harness's time.
+decision_line() { # EPOCH KIND
+    local wall_ahead
     [ "$SYSTEM" = quorate ] || return 0
-    "${KV[@]}" db why "$SQL_CLUSTER" "$1" -o json --timeout 3s 2>/dev/null |
-        jq -c --arg kind "$2" --argjson epoch "$1" '{fault: $kind, epoch: $epoch, times_us: ([.. | .times_us? // empty] | first),
-            loss_bound: ([.. | .loss_bound_bytes? // empty] | first), why: ([.. | .reason? // empty] | first)}' >>"$SQL_OUT/decisions.jsonl"
+    wall_ahead=$(($(date +%s%N) / 1000 - $(now_us)))
+    "${KV[@]}" db why "$SQL_CLUSTER" "$1" -o json --timeout 3s >"$SQL_OUT/why" 2>/dev/null || return 0
+    jq -c --arg kind "$2" --argjson epoch "$1" '{fault: $kind, epoch: $epoch, times_us: ([.. | .times_us? // empty] | first),
+        loss_bound: ([.. | .loss_bound_bytes? // empty] | first), why: ([.. | .reason? // empty] | first)}' \
+        "$SQL_OUT/why" >>"$SQL_OUT/decisions.jsonl"
+    jq -c --argjson ahead "$wall_ahead" '([.. | .since_wall_us? // empty] | first - $ahead) as $at | ([.. | .times_us? // empty] | first) as $t |
+        {at: ($at - $t.commit - $t.vote - $t.lease), event: "detect"}, {at: ($at - $t.commit - $t.vote), event: "fence"},
+        {at: ($at - $t.commit), event: "choose"}, {at: $at, event: "promote"}, {at: ($at + $t.open), event: "endpoint"}' \
+        "$SQL_OUT/why" >>"$SQL_OUT/events.jsonl"
 }
 
 # What a service manager does: a daemon that has ended on a host with power is started again.
@@ -79,6 +89,7 @@ settle() { # SECONDS
         sleep 0.3
     done
 }
+CALM_FROM=0 CALM_TO=0
 calm() { # two seconds in which nothing may happen
     local before
     before=$(epoch)
@@ -127,11 +138,11 @@ leave() {
 }
 
 run() {
-    local begin=$SECONDS at kind rule for_ms n=0
+    local begin=$SECONDS kind rule for_ms n=0
     FALSE_FAILOVERS=0
     settings_take
     : >"$SQL_OUT/faults.jsonl"
-    plan >"$SQL_OUT/plan" && [ -s "$SQL_OUT/plan" ] || { invalid "no plan for $SQL_RUN"; return; }
+    plan >"$SQL_OUT/plan" && [ "$(setting calm 0)$(cat "$SQL_OUT/plan")" != 0 ] || { invalid "no plan for $SQL_RUN"; return; }
     sql_setup || { invalid "the hosts could not be made"; return; }
     trap leave EXIT
     sql_start
@@ -141,7 +152,11 @@ run() {
     chown "$RUN_AS" "$SQL_OUT"
     sql_clients_start "$SQL_OUT" "$SQL_SEED"
     sql_probers_start "$SQL_OUT"
-    while read -r at kind rule for_ms <&8; do
+    settle 60
+    CALM_FROM=$(now_us)
+    sleep "$(setting calm 0)" # the load of a calm run
+    CALM_TO=$(now_us)
+    while read -r _ kind rule for_ms <&8; do
         n=$((n + 1))
         settle 60 || { failed "not settled before $kind"; break; }
         calm

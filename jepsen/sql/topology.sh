@@ -9,10 +9,9 @@
 #   sql_clients_start DIR SEED / sql_clients_stop               sql_probers_start DIR / sql_probers_stop
 #   now_us                                microseconds of the harness's CLOCK_MONOTONIC, as in all histories
 #
-# Settings: SQL_TTL, SQL_HEARTBEAT, SQL_FREEZE_MAX, SQL_SYNC=on|off, SQL_STRICT=on|off, SQL_ELECTION_MS=MIN-MAX,
-# SQL_DISK_MB, SQL_COMMIT=on|off (synchronous_commit of the database, a planted bug when off), SQL_CANARY, SQL_CANARY_ON=agent|node|guard.
+# Settings: SQL_TTL, SQL_HEARTBEAT, SQL_FREEZE_MAX, SQL_SYNC=on|off, SQL_STRICT=on|off, SQL_NODE_LINES (of the nodes'
+# configuration), SQL_DISK_MB, SQL_COMMIT=on|off (synchronous_commit: a planted bug when off), SQL_CANARY (of the canary build).
 
-unset -f cut # of jepsen/hosts: scripts mean cut(1)
 DATABASES=(d1 d2 d3)
 QUORUM=(q1 q2 q3)
 SQL_CLUSTER=pg-main
@@ -37,6 +36,10 @@ http_code() { # NAME PATH
 
 sql_setup() {
     local name
+    case $SYSTEM in
+    patroni) . jepsen/sql/patroni.sh && patroni_peer ;;
+    none) none_peer ;;
+    esac
     cluster_init "$QUORATE_SANDBOX_DIR/cluster"
     for program in sqlload sqlprobe; do cp -f "$BIN/$program" "$DIR/bin/$program" || die "$BIN/$program is not built"; done
     HOST_DISK_MB=64 hosts_make "${QUORUM[@]}" || die "cannot make the quorum's hosts"
@@ -144,22 +147,40 @@ postgresql:
     synchronous_commit: ${SQL_COMMIT:-on}
 YML
 }
-none_config() { quorate_config "$1"; }
+# One database without anybody who watches over it: what clients reach when nothing stands between.
+none_config() { :; }
+none_start() {
+    local data
+    data=$(host_data d1)
+    [ "$1" = d1 ] || return 0
+    mkdir -p "$data/run" && chown "$RUN_AS" "$data/run"
+    [ -d "$data/pg" ] || {
+        as_user "$POSTGRES_BIN/initdb" -D "$data/pg" -U postgres --auth-local=trust --auth-host=scram-sha-256 >/dev/null || return 1
+        echo "host all app 10.78.0.0/24 scram-sha-256" >>"$data/pg/pg_hba.conf"
+    }
+    spawn_on d1 d1 "$POSTGRES_BIN/postgres" -D "$data/pg" -c listen_addresses="$(host_address d1)" \
+        -c unix_socket_directories="$data/run" -c shared_buffers=32MB -c max_wal_size=128MB -c fsync="${SQL_FSYNC:-on}" \
+        -c synchronous_commit="${SQL_COMMIT:-on}"
+}
+none_primary() { [ "$(sql d1 'SELECT 1' 2>/dev/null)" = 1 ] && echo d1; }
+none_settled() { [ -n "$(none_primary)" ]; }
+none_peer() {
+    SQL_CLIENT_TLS=sslmode=disable DATABASES=(d1) QUORUM=()
+    epoch() { echo 1; }
+}
 
 # --- daemons -------------------------------------------------------------------------------------------------------
-canary_for() { # node|agent: the environment of a planted bug
-    [ -z "${SQL_CANARY:-}" ] || echo "QUORATE_CANARY=$SQL_CANARY"
-}
+planted() { [ -z "${SQL_CANARY:-}" ] || echo "QUORATE_CANARY=$SQL_CANARY"; }
 node_start() {
     mkdir -p "$(host_data "$1")/node" && chown "$RUN_AS" "$(host_data "$1")/node"
     # shellcheck disable=SC2046
-    spawn_on "$1" "$1" env $(canary_for node) "$DIR/bin/quorated" --config "$DIR/$1.yml"
+    spawn_on "$1" "$1" env $(planted) "$DIR/bin/quorated" --config "$DIR/$1.yml"
 }
 node_kill() { kill -KILL "$(pid_of "$1")" 2>/dev/null; }
 quorate_start() { # MEMBER
     mkdir -p "$(host_data "$1")/state" "$(host_data "$1")/run" && chown "$RUN_AS" "$(host_data "$1")"/{state,run}
     # shellcheck disable=SC2046
-    spawn_on "$1" "$1" env $(canary_for agent) "$DIR/bin/quorate-agent-postgresql" --config "$DIR/$1.yml"
+    spawn_on "$1" "$1" env $(planted) "$DIR/bin/quorate-agent-postgresql" --config "$DIR/$1.yml"
 }
 agent_start() { "${SYSTEM}_start" "$1"; }
 agent_pid() { pid_of "$1"; }

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The peer: Debian's Patroni over Debian's etcd on the same hosts, for the same clients, probers and faults. Sourced by
+# topology.sh; takes the place of what asks and starts our own daemons. Its shortest lease is 20 s; loop_wait and
+# retry_timeout are the longest that go with it and were made for it. No watchdog, as most installations have none.
+
+patroni_peer() { # replaces functions of topology.sh
+    SQL_CLIENT_TLS=sslmode=disable
+    node_start() { etcd_start "$1"; }
+    quorum_leader() { etcd_leader; }
+    quorum_is_whole() { [ "$(etcd_ctl endpoint health -w json 2>/dev/null | jq '[.[] | select(.health)] | length')" = 3 ]; }
+    epoch() { patroni_timeline; }
+    may_guard_kill() { echo "Patroni has no guard"; return 1; }
+    may_restart_agents() { echo "an ended Patroni ends its database"; return 1; }
+    raise_switchover() {
+        local before
+        before=$(epoch)
+        patroni_ctl switchover --force --master "$(primary)" "$SQL_CLUSTER" >"$(fault_dir switchover "$1")/said" 2>&1
+        wait_until 60 eval "[ \"\$(epoch)\" -gt $before ]"
+        echo $(($(epoch) - before)) | fault_keep switchover "$1" epochs
+    }
+}
+
+etcd_start() { # NAME
+    local all="" other address
+    address=$(host_address "$1")
+    for other in "${QUORUM[@]}"; do all+=${all:+,}$other=http://$(host_address "$other"):2380; done
+    spawn_on "$1" "$1" etcd --name "$1" --data-dir "$(host_data "$1")/node" --logger zap --log-level error \
+        --listen-client-urls "http://$address:2379" --advertise-client-urls "http://$address:2379" \
+        --listen-peer-urls "http://$address:2380" --initial-advertise-peer-urls "http://$address:2380" --initial-cluster "$all"
+}
+etcd_ctl() {
+    local name list=""
+    for name in "${QUORUM[@]}"; do list+=${list:+,}http://$(host_address "$name"):2379; done
+    client_exec c1 env ETCDCTL_API=3 etcdctl --endpoints "$list" --command-timeout 2s "$@"
+}
+etcd_leader() {
+    etcd_ctl endpoint status -w json 2>/dev/null |
+        jq -r '[.[] | select(.Status.leader == .Status.header.member_id)][0].Endpoint // empty' | sed -n 's|.*10\.78\.0\.1\([0-9]\):.*|q\1|p'
+}
+
+patroni_config() { # NAME
+    local data address name hosts=""
+    data=$(host_data "$1") address=$(host_address "$1")
+    for name in "${QUORUM[@]}"; do hosts+=${hosts:+,}$(host_address "$name"):2379; done
+    cat <<YML
+scope: $SQL_CLUSTER
+name: $1
+restapi: {listen: "$address:8008", connect_address: "$address:8008"}
+etcd3: {hosts: "$hosts"}
+bootstrap:
+  dcs:
+    ttl: 20
+    loop_wait: ${PATRONI_LOOP_WAIT:-5}
+    retry_timeout: 6
+    synchronous_mode: $([ "${SQL_SYNC:-on}" = on ] && echo true || echo false)
+    synchronous_mode_strict: $([ "${SQL_STRICT:-off}" = on ] && echo true || echo false)
+    postgresql:
+      use_pg_rewind: true
+      parameters: {max_connections: 60, shared_buffers: 32MB, wal_keep_size: 64MB, max_wal_size: 128MB, log_min_messages: warning}
+  initdb: [{encoding: UTF8}, data-checksums]
+postgresql:
+  listen: "$address:5432"
+  connect_address: "$address:5432"
+  data_dir: $data/pg
+  bin_dir: $POSTGRES_BIN
+  pgpass: $data/pgpass
+  parameters: {unix_socket_directories: "$data/run"}
+  pg_hba:
+    - local all all trust
+    - host replication replicator 10.78.0.0/24 scram-sha-256
+    - host all all 10.78.0.0/24 scram-sha-256
+  authentication:
+    superuser: {username: postgres, password: $(sed -n 's/^superuser://p' "$DIR/passwords")}
+    replication: {username: replicator, password: $(sed -n 's/^replication://p' "$DIR/passwords")}
+YML
+}
+patroni_start() {
+    mkdir -p "$(host_data "$1")/run" && chown "$RUN_AS" "$(host_data "$1")/run"
+    chmod 644 "$DIR/$1.yml"
+    spawn_on "$1" "$1" env HOME="$(host_data "$1")" PGSSLMODE=disable patroni "$DIR/$1.yml"
+}
+patroni_ctl() { client_exec c1 env HOME="$DIR" patronictl -c "$DIR/d1.yml" "$@"; }
+patroni_cluster() { # JSON, from whoever answers
+    local name
+    for name in "${DATABASES[@]}"; do
+        client_exec c1 curl -s -m 1 "http://$(host_address "$name"):8008/cluster" && return
+    done
+    return 1
+}
+patroni_timeline() { patroni_cluster | jq -r '[.members[].timeline // 0] | max // 0'; }
+patroni_primary() {
+    local name
+    for name in "${DATABASES[@]}"; do member_is "$name" /primary && echo "$name" && return; done
+    return 1
+}
+patroni_settled() {
+    patroni_cluster | jq -e --arg sync "${SQL_SYNC:-on}" '(.members | length) == 3 and
+        ([.members[] | select(.role == "leader" and .state == "running")] | length) == 1 and
+        ([.members[] | select(.role != "leader" and (.state == "running" or .state == "streaming") and .lag < 1000000)] | length) == 2 and
+        ([.members[].timeline] | unique | length) == 1 and
+        ($sync != "on" or ([.members[] | select(.role == "sync_standby")] | length) > 0)' >/dev/null
+}
