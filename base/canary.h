@@ -22,6 +22,60 @@
       "a vote is sent before it is durable") \
     X(ACK_BEFORE_FLUSH, "ack-before-flush", \
       "an append is acknowledged before it is durable") \
+    X(CHANGE_BEFORE_OWN_TERM, "change-before-own-term", \
+      "a leader changes members before an entry of its term is committed") \
+    X(TWO_CHANGES_AT_ONCE, "two-changes-at-once", \
+      "a leader changes members while the last change is not committed") \
+    X(LEARNER_COUNTED, "learner-counted", \
+      "what a learner holds counts towards the majority") \
+    X(REMOVED_LEADER_COUNTED, "removed-leader-counted", \
+      "a leader that is being removed counts itself") \
+    X(COMMIT_BEYOND_MATCH, "commit-beyond-match", \
+      "a follower is told a commit index beyond where the logs are known to agree") \
+    X(STALE_READ_ROUND, "stale-read-round", \
+      "an answer to an older heartbeat confirms the round of today") \
+    X(VOTE_WITHOUT_COMPARISON, "vote-without-comparison", \
+      "a vote is given without a look at the candidate's log") \
+    X(TWO_VOTES_A_TERM, "two-votes-a-term", \
+      "a vote is given though another one was in this term") \
+    X(TRANSFER_TO_STALE_LOG, "transfer-to-stale-log", \
+      "leadership is handed to a node that lacks the end of the log") \
+    X(READ_BEFORE_OWN_TERM, "read-before-own-term", \
+      "a new leader serves reads before an entry of its term is committed") \
+    X(OLD_APPEND_REPLY_COUNTED, "old-append-reply-counted", \
+      "an acknowledgement of an older term counts") \
+    X(OLD_VOTE_COUNTED, "old-vote-counted", \
+      "a vote of an older term counts") \
+    X(REPLACED_WRITE_COUNTED, "replaced-write-counted", \
+      "an entry counts as durable when the write of the one that it replaced ends") \
+    X(IMAGE_OVER_HELD_LOG, "image-over-held-log", \
+      "an image replaces a log that holds what is in it, and more") \
+    X(APPLY_BEFORE_DURABLE, "apply-before-durable", \
+      "an entry is applied before it is durable in the log of this node") \
+    X(TRIM_BEFORE_DURABLE, "trim-before-durable", \
+      "the log forgets what the state does not hold durably") \
+    X(IMAGE_WITHOUT_INTENT, "image-without-intent", \
+      "an image is installed without a note of it in the log's store") \
+    X(READ_BEFORE_APPLY, "read-before-apply", \
+      "a read does not wait until its index is applied") \
+    X(KEYS_OUTLIVE_LEASE, "keys-outlive-lease", \
+      "a lease ends and its keys stay") \
+    X(RENEWED_WHILE_ENDING, "renewed-while-ending", \
+      "a lease is renewed while its end is in the log") \
+    X(RENEWED_WITHOUT_ROUND, "renewed-without-round", \
+      "a leader renews leases without asking whether it still leads") \
+    X(LEASE_SHORTENED, "lease-shortened", \
+      "a new leader gives leases half of their time") \
+    X(VERSION_FORGOTTEN, "version-forgotten", \
+      "the version of a key begins anew with each put") \
+    X(HALF_A_TRANSACTION, "half-a-transaction", \
+      "a transaction ends behind its first change") \
+    X(COMPACTED_READ_ANSWERED, "compacted-read-answered", \
+      "a read below the compacted revision is answered") \
+    X(PERMISSION_AT_PROPOSE, "permission-at-propose", \
+      "what was allowed when it was proposed is done, whatever was changed since") \
+    X(WATCH_SPLITS_REVISION, "watch-splits-revision", \
+      "changes of one revision reach a watcher as if they were several") \
     X(COMMIT_OLDER_TERM, "commit-older-term", \
       "an entry of an older term is committed by counting") \
     X(SKIP_LOG_MATCHING, "skip-log-matching", \

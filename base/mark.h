@@ -13,7 +13,51 @@
 /* clang-format off */
 /*   id, name, the branch */
 #define BASE_MARKS(X) \
-    X(RAFT_TRUNCATE, "raft-truncate", "a follower cuts entries off that differ from the leader's")
+    X(RAFT_TRUNCATE, "raft-truncate", "a follower cuts entries off that differ from the leader's") \
+    X(RAFT_TRUNCATE_AT_COMMIT, "raft-truncate-at-commit", "... right behind what is committed") \
+    X(RAFT_TRUNCATE_DURABLE, "raft-truncate-durable", "... that were durable") \
+    X(RAFT_MEMBERS_TRUNCATED, "raft-members-truncated", "... a change of members among them") \
+    X(RAFT_CHANGE_TOO_SOON, "raft-change-too-soon", "members are to be changed by a leader that has committed nothing yet") \
+    X(RAFT_OLD_TERM_NOT_COUNTED, "raft-old-term-not-counted", "a majority holds an entry of an older term") \
+    X(RAFT_REMOVED_LEADER_RESIGNS, "raft-removed-leader-resigns", "a leader has committed its own removal") \
+    X(RAFT_CHECK_QUORUM, "raft-check-quorum", "a leader that hears no majority steps down") \
+    X(RAFT_UNREACHABLE, "raft-unreachable", "a link turns a peer away that was being streamed to") \
+    X(RAFT_VOTE_OLD_LOG, "raft-vote-old-log", "no vote, as the candidate's log is older") \
+    X(RAFT_OWN_VOTE_SLOW, "raft-own-vote-slow", "an election ends before our own vote is durable") \
+    X(RAFT_VOTE_DENIED_BY_LEASE, "raft-vote-denied-by-lease", "no vote, as a leader was just heard") \
+    X(RAFT_STRANGER, "raft-stranger", "an answer of one that is no member any more") \
+    X(RAFT_STALLED, "raft-stalled", "a node finds that it did not run for a while") \
+    X(RAFT_TRANSFER_WAITS, "raft-transfer-waits", "leadership is handed over as soon as the other has all") \
+    X(RAFT_TRANSFER_TIMEOUT, "raft-transfer-timeout", "... which came to nothing") \
+    X(RAFT_TRANSFER_REMOVED, "raft-transfer-removed", "... as it is no member any more") \
+    X(RAFT_READ_WAITS_FOR_TERM, "raft-read-waits-for-term", "a read waits for the first commit of a term") \
+    X(RAFT_ROUNDS_FULL, "raft-rounds-full", "a read waits for the next round of heartbeats") \
+    X(RAFT_READ_DROPPED, "raft-read-dropped", "a forwarded read is lost with the leader") \
+    X(RAFT_READ_ASKED_AGAIN, "raft-read-asked-again", "a forwarded read is asked a second time") \
+    X(RAFT_WRITE_REPLACED, "raft-write-replaced", "a write ends that a later one replaces") \
+    X(RAFT_IMAGE_TAKEN, "raft-image-taken", "an image is about to replace state and log") \
+    X(RAFT_IMAGE_NOT_NEEDED, "raft-image-not-needed", "an image arrives that is not needed any more") \
+    X(RAFT_IMAGE_FAILED, "raft-image-failed", "an image could not be sent") \
+    X(RAFT_REPLICATE_BEHIND_IMAGE, "raft-replicate-behind-image", "a peer goes on with the log behind an image") \
+    X(RAFT_PROBE_TO_IMAGE, "raft-probe-to-image", "a peer lacks what the log has forgotten") \
+    X(RAFT_FROM_STORE, "raft-from-store", "a peer is so far behind that its entries come out of the store") \
+    X(NODE_LOG_KEPT_FOR_IMAGE, "node-log-kept-for-image", "the log is not compacted while an image is under way") \
+    X(NODE_APPLY_FROM_LOG, "node-apply-from-log", "entries are applied that memory no longer holds") \
+    X(NODE_LOAD_BEHIND_IMAGE, "node-load-behind-image", "a start finds an image whose log did not begin anew") \
+    X(NODE_IMAGE_CALLED_OFF, "node-image-called-off", "a receiver of an image finds its way back to the log") \
+    X(NODE_IMAGE_GIVEN_UP, "node-image-given-up", "a receiver of an image is silent for too long") \
+    X(NODE_IMAGE_FROM_START, "node-image-from-start", "a receiver of an image has begun anew") \
+    X(NODE_IMAGE_OF_OLD_LEADER, "node-image-of-old-leader", "a half image is thrown away as its leader is gone") \
+    X(LEASE_STOOD_STILL, "lease-stood-still", "a leader has slept and ends no lease for a while") \
+    X(LEASE_CONFIRM_LOST, "lease-confirm-lost", "leases are due at a node that turns out to lead no more") \
+    X(LEASE_REVOKE_UNKNOWN, "lease-revoke-unknown", "the end of a lease was proposed and nobody knows what came of it") \
+    X(LEASE_RENEWED_WHILE_ENDING, "lease-renewed-while-ending", "a lease is renewed while its end is in the log") \
+    X(KV_FORWARDED_LOST, "kv-forwarded-lost", "a forwarded write is of unknown outcome as its leader is gone") \
+    X(KV_GUARD_TERM_OVER, "kv-guard-term-over", "what a leader decided is applied in a later term") \
+    X(KV_AUTH_CHANGED_BEFORE_APPLY, "kv-auth-changed-before-apply", "users or roles changed between propose and apply") \
+    X(WATCH_COMPACTED, "watch-compacted", "a watch of the past ends as that is compacted") \
+    X(WATCH_COMPACTED_MEANWHILE, "watch-compacted-meanwhile", "... while it was being read for others, too") \
+    X(WATCH_FELL_BEHIND, "watch-fell-behind", "a watcher does not take what it is sent")
 /* clang-format on */
 
 enum base_mark {

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "kv/core/lease.h"
 #include "kv/lease_internal.h"
 
@@ -92,6 +93,7 @@ static void load_take(struct kv_leases *leases)
                              ? (int64_t)(leases->table.count - SPREAD_ABOVE) * SPREAD_US
                              : 0;
         int64_t left = row->remaining > 0 ? row->remaining : row->ttl;
+        left = CANARY(LEASE_SHORTENED) ? left / 2 : left;
         struct base_mono deadline =
             base_mono_add_us(now, left * BASE_US_PER_S + election_us(leases) + spread);
         struct lease *lease = table_find(&leases->table, row->id);
@@ -239,6 +241,7 @@ static void revoke_done(struct kv_call *call, enum kv_error error, struct slice 
     } else if (error == KV_E_LEASE_NOT_FOUND) {
         kv_leases_revoked(leases, revoke->id); /* somebody else was first */
     } else if (lease != NULL) {
+        MARK(LEASE_REVOKE_UNKNOWN);
         /* Unknown or refused: it may still be applied, so no renewal gets through. Again later. */
         table_move(&leases->table, lease, base_mono_add_us(clock_of(leases->service), RETRY_US));
         return;
@@ -254,6 +257,7 @@ static void confirm_done(struct raft_confirm *confirm, int status)
     struct kv_leases *leases = confirming->leases;
     confirming->is_busy = false;
     if (status != 0 || !leases->is_leader || confirm->term != leases->term) {
+        MARK(LEASE_CONFIRM_LOST);
         return; /* somebody else decides now */
     }
     leases->confirmed_until = confirming->at;
@@ -366,6 +370,7 @@ void kv_leases_tick(struct kv_leases *leases)
         return;
     }
     if (base_mono_diff_us(now, leases->last_tick) > STALL_US && !CANARY(EXPIRE_ON_WAKING)) {
+        MARK(LEASE_STOOD_STILL);
         /* It stood still: renewals that came meanwhile are still to be read. */
         leases->not_before = base_mono_add_us(now, election_us(leases));
     }

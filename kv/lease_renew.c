@@ -7,6 +7,8 @@
  * the next leader would believe the store.
  */
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/mark.h"
 #include "kv/lease_internal.h"
 
 static void answer(struct kv_leases *leases, struct kv_call *call, int64_t ttl)
@@ -54,7 +56,8 @@ static void confirmed_run(struct kv_leases *leases)
             call_park(leases->service, call);
         } else if (lease == NULL) {
             answer(leases, call, 0);
-        } else if (lease->is_ending) {
+        } else if (lease->is_ending && !CANARY(RENEWED_WHILE_ENDING)) {
+            MARK(LEASE_RENEWED_WHILE_ENDING);
             list_push(&leases->ending, call);
         } else if (lease->is_checkpointed) {
             list_push(&leases->confirmed, call);
@@ -109,6 +112,11 @@ void renewals_pump(struct kv_leases *leases)
 
 void kv_leases_keep_alive(struct kv_leases *leases, struct kv_call *call)
 {
+    if (CANARY(RENEWED_WITHOUT_ROUND) && leases->is_ready) {
+        list_push(&leases->confirmed, call);
+        confirmed_run(leases);
+        return;
+    }
     list_push(&leases->waiting, call);
     renewals_pump(leases);
 }

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "base/rand.h"
 #include "kv/core/check.h"
 #include "kv/service_internal.h"
@@ -301,6 +302,7 @@ static void fail_forwarded(struct kv_service *service)
         if (is_repeatable(slot->call->request->kind) || CANARY(RETRY_APPLIED_TWICE)) {
             list_push(&service->parked, slot_release(slot));
         } else {
+            MARK(KV_FORWARDED_LOST);
             slot_end(service, slot, KV_E_TIMEOUT_LEADER, SLICE_EMPTY);
         }
     }

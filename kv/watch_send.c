@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/mark.h"
 #include "kv/watch_internal.h"
 #include "proto/wire/kv_tables.h"
 
@@ -221,6 +223,7 @@ static bool send_events(struct watcher *watcher, uint32_t at, int64_t through)
             rc = send_message(watcher, part.first, part.end, part.bytes, revision, false);
         }
         if (rc != 0) {
+            MARK(WATCH_FELL_BEHIND);
             stream_set_turn(stream, watcher);
             watcher_behind(watcher, stream->hub->read.records[part.first].revision);
             return false;
@@ -282,7 +285,8 @@ static uint32_t match_some(struct kv_watch_hub *hub, uint32_t at)
     hub->touched_count = 0;
     hub->sends = 0;
     for (uint32_t i = at; i < read->count; i++) {
-        if (read->records[i].revision != read->records[start].revision) {
+        if (read->records[i].revision != read->records[start].revision ||
+            (CANARY(WATCH_SPLITS_REVISION) && i > start)) {
             start = i;
             if (hub->sends >= hub->options.sends_max) {
                 return start;
@@ -424,8 +428,10 @@ void send_catch_up(struct kv_watch_hub *hub)
         if (watcher->is_refused) {
             watcher_cancel(watcher, result->compact > 1 ? result->compact : 1, SLICE_EMPTY);
         } else if (watcher->next < result->compact) {
+            MARK(WATCH_COMPACTED);
             watcher_cancel(watcher, result->compact, SLICE_EMPTY);
         } else if (result->is_compacted) {
+            MARK(WATCH_COMPACTED_MEANWHILE);
             watcher_move(watcher, WATCHER_WAITING);
         } else if (is_stuck) {
             catch_up_impossible(watcher);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "raft/node_internal.h"
 
 #define ENTRY_BYTES_DEFAULT ((3u << 19) + (64u << 10))
@@ -464,8 +465,8 @@ int raft_node_change_members(struct raft_node *node, const struct raft_configura
     if (bytes.len > node->config.entry_bytes_max) {
         return BASE_E_TOOBIG;
     }
-    if (node->change.cookie != 0 ||
-        !entry_ring_make_room(&node->ring, size + MEMORY_RESERVE, size)) {
+    bool is_changing = node->change.cookie != 0 && !CANARY(TWO_CHANGES_AT_ONCE);
+    if (is_changing || !entry_ring_make_room(&node->ring, size + MEMORY_RESERVE, size)) {
         return BASE_E_BUSY;
     }
     struct raft_event event = {.type = RAFT_EVENT_CHANGE_MEMBERS,

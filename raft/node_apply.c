@@ -2,7 +2,9 @@
 /* The state store: applying what is committed and durable in the log here, knowing how much of that
  * is durable in its turn, and letting the log forget it. */
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/failpoint.h"
+#include "base/mark.h"
 #include "raft/node_internal.h"
 
 /* --- apply --- */
@@ -170,8 +172,8 @@ static void apply_fetch_done(struct store_job *job, int status)
 void node_submit_apply(struct raft_node *node)
 {
     struct node_apply_job *apply = &node->apply;
-    uint64_t upto =
-        node->core.commit < node->core.persisted ? node->core.commit : node->core.persisted;
+    bool is_durable = node->core.commit < node->core.persisted || CANARY(APPLY_BEFORE_DURABLE);
+    uint64_t upto = is_durable ? node->core.commit : node->core.persisted;
     if (apply->is_busy || node->core.is_halted || node->core.is_installing ||
         upto <= node->applied) {
         return;
@@ -181,6 +183,7 @@ void node_submit_apply(struct raft_node *node)
     apply->to = upto - node->applied > NODE_BATCH_MAX ? node->applied + NODE_BATCH_MAX : upto;
     apply->is_fetched = entry_ring_find(&node->ring, apply->from) == NULL;
     if (apply->is_fetched) {
+        MARK(NODE_APPLY_FROM_LOG);
         node_submit_log(node, &apply->fetch);
         return;
     }
@@ -211,7 +214,8 @@ static uint64_t forgettable(const struct raft_node *node)
     if (node->core.log.run_count > RAFT_RUNS_MAX / 2) {
         return mark->durable; /* rather too few entries than too many terms */
     }
-    uint64_t index = less(mark->durable, node->config.log_keep_entries);
+    uint64_t durable = CANARY(TRIM_BEFORE_DURABLE) ? node->applied : mark->durable;
+    uint64_t index = less(durable, node->config.log_keep_entries);
     for (uint32_t i = 0; i < NODE_MARKS && i < mark->count; i++) {
         const struct node_mark *past = &mark->done[i];
         if (now->bytes - past->bytes >= node->config.log_keep_bytes && past->index > index) {
@@ -225,6 +229,9 @@ static void compact(struct raft_node *node)
 {
     uint64_t index = forgettable(node);
     uint64_t keeps = node_snapshot_keeps(node);
+    if (index >= keeps) {
+        MARK(NODE_LOG_KEPT_FOR_IMAGE);
+    }
     index = index < keeps ? index : keeps;
     if (index >= node->core.log.first_index) {
         struct raft_event event = {

@@ -3,6 +3,7 @@
  * makes the image the state, the log begins anew behind it. After a crash in between, the start
  * finds the state ahead of the log, or the intent, and goes on from there (node_load.c). */
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/failpoint.h"
 #include "raft/node_internal.h"
 
@@ -10,7 +11,9 @@ static int intent_run(struct store_job *job, struct store_txn *txn)
 {
     const struct node_image_job *image = (struct node_image_job *)(void *)job;
     int rc = FAILPOINT(IMAGE_INTENT);
-    return rc != 0 ? rc : log_store_save_image(txn, image->index, image->term);
+    return rc != 0 || CANARY(IMAGE_WITHOUT_INTENT)
+               ? rc
+               : log_store_save_image(txn, image->index, image->term);
 }
 
 static void intent_done(struct store_job *job, int status)

@@ -3,6 +3,7 @@
  * stores. They fill the core's log and configuration on the storage threads, while nobody looks at
  * them. */
 #include "base/assert.h"
+#include "base/mark.h"
 #include "raft/node_internal.h"
 
 static void submit_next(struct node_load_job *load, bool is_log,
@@ -96,6 +97,7 @@ static int log_run(struct store_job *job, struct store_txn *txn)
         rc = is_log_behind_image(load, &is_behind);
     }
     if (rc == 0 && is_behind) {
+        MARK(NODE_LOAD_BEHIND_IMAGE);
         load->is_reset = load->rows > 0;
         raft_log_init(&core->log, load->state.applied_index, load->state.applied_term);
         raft_core_load_members(core, &load->base, true);

@@ -2,6 +2,7 @@
 /* What waits in the node: proposals for their apply, reads for a round and an index, confirmations
  * for a round; and the callbacks that end them. */
 #include "base/assert.h"
+#include "base/canary.h"
 #include "raft/node_internal.h"
 
 void node_proposal_add(struct raft_node *node, uint64_t index, uint64_t cookie, size_t bytes)
@@ -87,7 +88,8 @@ static bool drain_read(struct raft_node *node)
     }
     struct node_read read = node->read_list[node->reads.begin];
     bool is_lost = read.state == NODE_READ_LOST || node->core.is_halted;
-    bool is_ready = read.state == NODE_READ_READY && node->applied >= read.index;
+    bool is_ready =
+        read.state == NODE_READ_READY && (node->applied >= read.index || CANARY(READ_BEFORE_APPLY));
     if (!is_lost && !is_ready) {
         return false;
     }

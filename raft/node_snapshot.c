@@ -3,6 +3,7 @@
  * jobs step the core; what is called from inside a step only begins jobs and sends. */
 #include "base/assert.h"
 #include "base/failpoint.h"
+#include "base/mark.h"
 #include "raft/node_internal.h"
 
 #define SEND_AGAIN_US (500 * BASE_US_PER_MS) /* nothing moved for so long: from where it stands */
@@ -297,6 +298,7 @@ void node_snapshot_reply(struct raft_node *node, const struct msg_raft *message)
         out->sent = out->sent < out->acked ? out->acked : out->sent;
         out->moved_us = out->heard_us;
     } else if (message->offset < out->acked) { /* it began anew */
+        MARK(NODE_IMAGE_FROM_START);
         out->acked = out->sent = message->offset;
         out->moved_us = out->heard_us;
     }
@@ -308,8 +310,10 @@ static void sender_tick(struct raft_node *node)
     struct snapshot_sender *out = &node->snapshot.out;
     int64_t now = now_us(node);
     if (out->peer != 0 && !is_still_wanted(node, out->peer)) {
+        MARK(NODE_IMAGE_CALLED_OFF);
         end_transfer(node, 0, false); /* it has found its way back to the log */
     } else if (out->peer != 0 && (now - out->heard_us > GIVE_UP_US || is_silent(node, out->peer))) {
+        MARK(NODE_IMAGE_GIVEN_UP);
         end_transfer(node, BASE_E_TIMEOUT, true);
     } else if (out->peer != 0 && now - out->moved_us > SEND_AGAIN_US) {
         out->sent = out->acked;
@@ -538,6 +542,7 @@ void node_snapshot_role_changed(struct raft_node *node)
         out->idle_us = now_us(node);
     }
     if (node->snapshot.in.is_known && node->snapshot.in.from != node->core.leader) {
+        MARK(NODE_IMAGE_OF_OLD_LEADER);
         discard(node);
     }
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether an asker may still do what he was allowed; see kv_auth_admit in auth.h. */
+#include "base/canary.h"
+#include "base/mark.h"
 #include "kv/core/auth.h"
 #include "kv/core/auth_rows.h"
 #include "kv/core/auth_walk.h"
@@ -112,7 +114,9 @@ int kv_auth_admit(struct store_txn *txn, struct kv_scratch *scratch, const struc
         return 0;
     }
     int rc = kv_auth_revision(txn, &revision);
-    if (rc == 0 && revision != asker->auth_revision) {
+    bool is_known = revision == asker->auth_revision || CANARY(PERMISSION_AT_PROPOSE);
+    if (rc == 0 && !is_known) {
+        MARK(KV_AUTH_CHANGED_BEFORE_APPLY);
         error = KV_E_AUTH_OLD_REVISION;
     } else if (rc == 0 && revision != 0 && has_lease(request)) {
         size_t used = scratch->arena.used;

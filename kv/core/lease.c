@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "kv/core/mvcc.h"
 
 #define LEASE_ID_BYTES 8u
@@ -202,7 +203,7 @@ int kv_lease_revoke_apply(struct kv_view *view, int64_t id, enum kv_error *ret_e
         return rc == BASE_E_NOTFOUND ? 0 : rc;
     }
     *ret_error = KV_OK;
-    rc = delete_attached(view, (uint64_t)id);
+    rc = CANARY(KEYS_OUTLIVE_LEASE) ? 0 : delete_attached(view, (uint64_t)id);
     if (rc == 0) {
         id_encode((uint64_t)id, &at);
         rc = store_del(view->txn, STORE_KV_LEASES, kv_bytes_slice(&at));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "kv/core/lease.h"
 
 /* --- one version of one key --- */
@@ -107,7 +108,7 @@ int kv_put_apply(struct kv_view *view, const struct kv_put *put, struct kv_put_r
         }
     }
     struct kv_row row = {.create = is_old ? stamp.create : (uint64_t)view->base + 1,
-                         .version = is_old ? stamp.version + 1 : 1,
+                         .version = is_old && !CANARY(VERSION_FORGOTTEN) ? stamp.version + 1 : 1,
                          .lease =
                              put->is_ignore_lease && is_old ? stamp.lease : (uint64_t)put->lease,
                          .key = put->key,

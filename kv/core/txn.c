@@ -242,6 +242,9 @@ static int run(struct way *way, const struct kv_txn *txn, struct kv_txn_response
     way->taken = 0;
     begin_txn(way, txn, &root);
     while (rc == 0 && (op = way_next(way)) != NULL) {
+        if (CANARY(HALF_A_TRANSACTION) && way->view->changes > 0) {
+            break;
+        }
         struct kv_op_response *response = next_response(way, &spare[way->depth - 1]);
         response->kind = op->kind;
         if (op->kind == KV_OP_TXN) {

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 #include "raft/core/members.h"
 #include "raft/core/quorum.h"
@@ -89,6 +90,7 @@ int raft_members_truncate(struct raft_core *core, uint64_t from)
     if (!core->has_previous || core->previous.index >= from) {
         return BASE_E_CORRUPT; /* it was committed, see core.h */
     }
+    MARK(RAFT_MEMBERS_TRUNCATED);
     core->configuration = core->previous;
     core->has_previous = false;
     rebuild_peers(core);
@@ -104,10 +106,12 @@ int raft_change_members(struct raft_core *core, struct raft_effects *effects,
     if (!raft_members_are_sound(next) || !raft_members_is_step(&core->configuration, next)) {
         return BASE_E_INVALID;
     }
-    if (!raft_core_has_committed_own_term(core)) {
+    if (!raft_core_has_committed_own_term(core) && !CANARY(CHANGE_BEFORE_OWN_TERM)) {
+        MARK(RAFT_CHANGE_TOO_SOON);
         return BASE_E_STATE;
     }
-    if (core->transfer_to != 0 || core->configuration.index > core->commit) {
+    bool is_changing = core->configuration.index > core->commit && !CANARY(TWO_CHANGES_AT_ONCE);
+    if (core->transfer_to != 0 || is_changing) {
         return BASE_E_BUSY;
     }
     int rc = raft_append_own(core, effects, MSG_RAFT_ENTRY_MEMBERS, bytes);

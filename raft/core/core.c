@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 #include "raft/core/members.h"
 
@@ -128,6 +129,13 @@ static bool may_stranger_say(enum msg_raft_type type)
     return is_from_leader(type) || type == MSG_RAFT_VOTE || type == MSG_RAFT_PREVOTE;
 }
 
+/* Planted bugs: answers to what was asked in a term that is over. */
+static bool is_old_counted(enum msg_raft_type type)
+{
+    return (CANARY(OLD_APPEND_REPLY_COUNTED) && type == MSG_RAFT_APPEND_REPLY) ||
+           (CANARY(OLD_VOTE_COUNTED) && type == MSG_RAFT_VOTE_REPLY);
+}
+
 /* Brings our term and role into line with the sender's (T 3.3). False: the message means nothing to
  * us. */
 static bool settle_term(struct raft_core *core, struct raft_effects *effects,
@@ -142,12 +150,16 @@ static bool settle_term(struct raft_core *core, struct raft_effects *effects,
     if (m->type == MSG_RAFT_PREVOTE_REPLY && m->term < core->term) {
         return true; /* what counts is the term that was asked for; a voter may be behind ours */
     }
+    if (m->term < core->term && is_old_counted(m->type)) {
+        return true;
+    }
     if (m->term < core->term) {
         answer_old_term(core, effects, m);
         return false;
     }
     if (m->type == MSG_RAFT_VOTE && m->term > core->term && raft_has_live_leader(core) &&
         !m->is_transfer) {
+        MARK(RAFT_VOTE_DENIED_BY_LEASE);
         return false; /* T 4.2.3: a healthy group is not disturbed */
     }
     if (is_from_leader(m->type)) {
@@ -234,6 +246,7 @@ static int on_message(struct raft_core *core, struct raft_effects *effects,
         return BASE_E_DENIED;
     }
     if (peer == NULL && !may_stranger_say(m->type)) {
+        MARK(RAFT_STRANGER);
         return 0; /* of one that was a member a moment ago */
     }
     if (settle_term(core, effects, m)) {
@@ -253,6 +266,9 @@ static void on_tick(struct raft_core *core, struct raft_effects *effects, int64_
      * so that a machine which is always late can still elect. */
     bool was_stalled = late_us > 2 * core->config.heartbeat_us && !core->has_grace;
     core->has_grace = was_stalled;
+    if (was_stalled) {
+        MARK(RAFT_STALLED);
+    }
     if (core->role == RAFT_LEADER) {
         if (was_stalled) {
             core->quorum_check_from_us =

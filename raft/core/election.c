@@ -3,6 +3,7 @@
  * vote is told to nobody, not even counted by ourselves, before it is durable. */
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 
 /* Next election: after a random time in [min, max], or within `longest_us` if that is shorter than
@@ -133,6 +134,7 @@ void raft_election_tick(struct raft_core *core, struct raft_effects *effects)
         return;
     }
     if (core->role == RAFT_CANDIDATE && core->own_vote == RAFT_VOTE_NONE) {
+        MARK(RAFT_OWN_VOTE_SLOW);
         /* Our disk has not taken our own vote yet: another term would not make it faster. */
         raft_reset_election(core, core->config.election_max_us);
         return;
@@ -148,6 +150,9 @@ void raft_election_tick(struct raft_core *core, struct raft_effects *effects)
 static bool is_up_to_date(const struct raft_core *core, const struct msg_raft *m)
 {
     uint64_t last_term = raft_log_last_term(&core->log);
+    if (CANARY(VOTE_WITHOUT_COMPARISON)) {
+        return true;
+    }
     return m->log_term > last_term ||
            (m->log_term == last_term && m->index >= core->log.last_index);
 }
@@ -164,8 +169,12 @@ void raft_on_prevote(struct raft_core *core, struct raft_effects *effects, const
 void raft_on_vote(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m)
 {
     BASE_ASSERT(m->term == core->term);
-    bool may_vote = core->vote == m->from || (core->vote == 0 && core->leader == 0);
+    bool may_vote =
+        core->vote == m->from || (core->vote == 0 && core->leader == 0) || CANARY(TWO_VOTES_A_TERM);
     if (!may_vote || core->role == RAFT_LEADER || !is_up_to_date(core, m)) {
+        if (may_vote && core->role != RAFT_LEADER) {
+            MARK(RAFT_VOTE_OLD_LOG);
+        }
         raft_send(core, effects, m->from, MSG_RAFT_VOTE_REPLY)->is_rejected = true;
         return;
     }

@@ -63,7 +63,15 @@ static int take_entries(struct raft_core *core, struct raft_effects *effects,
                                   disk */
     }
     uint64_t members_index = core->configuration.index;
-    MARK(RAFT_TRUNCATE);
+    if (index <= core->log.last_index) {
+        MARK(RAFT_TRUNCATE);
+        if (index == core->commit + 1) {
+            MARK(RAFT_TRUNCATE_AT_COMMIT);
+        }
+        if (core->persisted >= index) {
+            MARK(RAFT_TRUNCATE_DURABLE);
+        }
+    }
     int rc = raft_members_truncate(core, index);
     raft_log_truncate(&core->log, index);
     core->persisted = core->persisted < index ? core->persisted : index - 1;

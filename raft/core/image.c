@@ -2,6 +2,8 @@
 /* The log behind images of the state: forgetting what is applied, peers that lack what is
  * forgotten, and a follower whose log begins anew behind an image (T 5). */
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 
 int raft_compact(struct raft_core *core, struct raft_effects *effects, uint64_t index)
@@ -26,10 +28,12 @@ void raft_on_snapshot_ended(struct raft_core *core, struct raft_effects *effects
     peer->progress_us = core->now_us;
     peer->next = peer->match + 1;
     if (event->status != 0) {
+        MARK(RAFT_IMAGE_FAILED);
         peer->is_probe_sent = true; /* again when it has answered a few heartbeats */
         return;
     }
     if (event->index > peer->match) {
+        MARK(RAFT_REPLICATE_BEHIND_IMAGE);
         peer->next = event->index + 1;
     }
     if (peer->next > core->log.last_index + 1) {
@@ -46,13 +50,16 @@ void raft_on_snapshot_received(struct raft_core *core, struct raft_effects *effe
         return;
     }
     bool is_held = raft_log_term(&core->log, event->index, &term) && term == event->term;
-    if (core->role == RAFT_FOLLOWER && event->index > core->commit && !is_held) {
+    bool is_needed = event->index > core->commit && (!is_held || CANARY(IMAGE_OVER_HELD_LOG));
+    if (core->role == RAFT_FOLLOWER && is_needed) {
+        MARK(RAFT_IMAGE_TAKEN);
         core->is_installing = true;
         struct raft_effect *effect = raft_effect_add(effects, RAFT_EFFECT_INSTALL);
         effect->index = event->index;
         effect->term = event->term;
         return;
     }
+    MARK(RAFT_IMAGE_NOT_NEEDED);
     (void)raft_effect_add(effects, RAFT_EFFECT_DISCARD);
     if (core->role == RAFT_FOLLOWER && core->leader != 0) {
         /* What is in an image is committed, and every later leader has it (T 3.6.3). */

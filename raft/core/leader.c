@@ -2,6 +2,7 @@
 /* The leader: its term's first entry, proposals, heartbeats, check-quorum, and the commit rule. */
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 #include "raft/core/quorum.h"
 
@@ -81,7 +82,8 @@ void raft_broadcast_heartbeat(struct raft_core *core, struct raft_effects *effec
         }
         const struct raft_peer *peer = &core->peers[i];
         struct msg_raft *message = raft_send(core, effects, peer->id, MSG_RAFT_HEARTBEAT);
-        message->commit = core->commit < peer->match ? core->commit : peer->match;
+        bool is_held = core->commit < peer->match || CANARY(COMMIT_BEYOND_MATCH);
+        message->commit = is_held ? core->commit : peer->match;
         message->round = core->round_started;
     }
 }
@@ -104,6 +106,7 @@ void raft_leader_tick(struct raft_core *core, struct raft_effects *effects)
 {
     if (core->now_us - core->quorum_check_from_us > core->config.election_max_us &&
         !has_quorum(core)) {
+        MARK(RAFT_CHECK_QUORUM);
         raft_become_follower(core, effects, core->term, 0);
         return;
     }
@@ -129,16 +132,22 @@ void raft_advance_commit(struct raft_core *core, struct raft_effects *effects)
     uint64_t reached[RAFT_MEMBERS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < core->peer_count; i++) {
-        if (!core->peers[i].is_learner) {
+        if (!core->peers[i].is_learner || CANARY(LEARNER_COUNTED)) {
             reached[count++] = is_other(core, i) ? core->peers[i].match : core->persisted;
         }
+    }
+    if (CANARY(REMOVED_LEADER_COUNTED) && core->self == RAFT_SELF_NONE) {
+        reached[count++] = core->persisted;
     }
     uint64_t index = raft_quorum_reached_by(reached, count, raft_majority(core));
     uint64_t before = core->commit;
     uint64_t term = 0;
     /* T 3.6.2: only entries of the leader's own term are committed by counting. */
-    if (index <= before || !raft_log_term(&core->log, index, &term) ||
-        (term != core->term && !CANARY(COMMIT_OLDER_TERM))) {
+    if (index <= before || !raft_log_term(&core->log, index, &term)) {
+        return;
+    }
+    if (term != core->term && !CANARY(COMMIT_OLDER_TERM)) {
+        MARK(RAFT_OLD_TERM_NOT_COUNTED);
         return;
     }
     raft_set_commit(core, effects, index);
@@ -151,6 +160,7 @@ void raft_advance_commit(struct raft_core *core, struct raft_effects *effects)
         raft_rounds_advance(core, effects);
     }
     if (!raft_core_is_voter(core) && core->configuration.index <= core->commit) {
+        MARK(RAFT_REMOVED_LEADER_RESIGNS);
         raft_resign(core, effects); /* T 4.2.2: it led until its removal was committed */
     }
 }
@@ -192,7 +202,7 @@ void raft_on_heartbeat_reply(struct raft_core *core, struct raft_effects *effect
         return;
     }
     if (m->round <= core->round_started && m->round > peer->round_acked) {
-        peer->round_acked = m->round;
+        peer->round_acked = CANARY(STALE_READ_ROUND) ? core->round_started : m->round;
         raft_rounds_advance(core, effects);
     }
     bool is_waiting = peer->match + 1 < peer->next || peer->is_probe_sent;
@@ -210,6 +220,7 @@ void raft_on_unreachable(struct raft_core *core, uint64_t id)
         peer->state != RAFT_PEER_REPLICATE) {
         return;
     }
+    MARK(RAFT_UNREACHABLE);
     raft_peer_probe(peer);
     peer->is_probe_sent = true; /* not before its next heartbeat reply */
     peer->next = peer->match + 1;

@@ -2,6 +2,7 @@
 /* One peer as its leader sees it: where the logs agree, what is on the way, what may be sent next
  * (T 10.2). */
 #include "base/assert.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 
 #define ENTRY_OVERHEAD 16u /* bytes of an entry on the wire besides its body */
@@ -120,6 +121,7 @@ static bool needs_image(const struct raft_core *core, struct raft_effects *effec
     if (peer->state != RAFT_PEER_SNAPSHOT && is_lacking && is_there) {
         raft_peer_probe(peer);
         peer->state = RAFT_PEER_SNAPSHOT;
+        MARK(RAFT_PROBE_TO_IMAGE);
         raft_effect_add(effects, RAFT_EFFECT_SNAPSHOT)->id = peer->id;
     }
     return peer->state == RAFT_PEER_SNAPSHOT || is_lacking;
@@ -136,6 +138,7 @@ void raft_peer_send(struct raft_core *core, struct raft_effects *effects, struct
             return;
         }
         if (peer->next < core->log.memory_from) {
+            MARK(RAFT_FROM_STORE);
             raft_peer_probe(peer); /* far behind: out of the store, one message at a time */
             break;
         }

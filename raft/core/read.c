@@ -5,6 +5,7 @@
  * the next one. */
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 #include "raft/core/quorum.h"
 
@@ -21,6 +22,7 @@ static uint64_t want_round(struct raft_core *core, struct raft_effects *effects)
         start_round(core, effects);
         return core->round_started;
     }
+    MARK(RAFT_ROUNDS_FULL);
     core->is_round_wanted = true;
     return core->round_started + 1;
 }
@@ -45,7 +47,8 @@ static uint64_t forward(struct raft_core *core, struct raft_effects *effects)
 
 static void release_ready(struct raft_core *core, struct raft_effects *effects)
 {
-    if (!raft_core_has_committed_own_term(core)) {
+    if (!raft_core_has_committed_own_term(core) && !CANARY(READ_BEFORE_OWN_TERM)) {
+        MARK(RAFT_READ_WAITS_FOR_TERM);
         return; /* the commit index may be older than what the last leader acknowledged */
     }
     if (core->round_confirmed > core->round_released) {
@@ -120,6 +123,9 @@ int raft_read(struct raft_core *core, struct raft_effects *effects)
 
 void raft_read_reset(struct raft_core *core, struct raft_effects *effects)
 {
+    if (core->is_forward_sent) {
+        MARK(RAFT_READ_DROPPED);
+    }
     core->is_forward_sent = false;
     core->is_forward_wanted = false;
     core->is_round_wanted = false;
@@ -130,6 +136,7 @@ void raft_read_tick(struct raft_core *core, struct raft_effects *effects)
 {
     if (core->is_forward_sent && core->role == RAFT_FOLLOWER &&
         core->now_us - core->forward_sent_us >= 2 * core->config.heartbeat_us) {
+        MARK(RAFT_READ_ASKED_AGAIN);
         send_question(core, effects);
     }
 }

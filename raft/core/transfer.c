@@ -2,6 +2,8 @@
 /* Handing over leadership (T 3.10): no proposals meanwhile, the other one is brought up to the end
  * of the log and told to stand at once; after an election timeout things go on as before. */
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 
 int raft_transfer(struct raft_core *core, struct raft_effects *effects, uint64_t to)
@@ -28,9 +30,10 @@ void raft_transfer_advance(struct raft_core *core, struct raft_effects *effects)
     if (core->role != RAFT_LEADER || peer == NULL) {
         return;
     }
-    if (peer->match == core->log.last_index) {
+    if (peer->match == core->log.last_index || CANARY(TRANSFER_TO_STALE_LOG)) {
         (void)raft_send(core, effects, peer->id, MSG_RAFT_TIMEOUT_NOW);
     } else {
+        MARK(RAFT_TRANSFER_WAITS);
         raft_peer_send(core, effects, peer);
     }
 }
@@ -49,8 +52,10 @@ void raft_transfer_settle(struct raft_core *core, struct raft_effects *effects)
     if (core->role != RAFT_LEADER && core->leader != 0) {
         end_transfer(core, effects, core->leader == core->transfer_to ? 0 : BASE_E_CANCELED);
     } else if (core->now_us >= core->transfer_until_us) {
+        MARK(RAFT_TRANSFER_TIMEOUT);
         end_transfer(core, effects, BASE_E_TIMEOUT);
     } else if (core->role == RAFT_LEADER && raft_peer_of(core, core->transfer_to) == NULL) {
+        MARK(RAFT_TRANSFER_REMOVED);
         end_transfer(core, effects, BASE_E_CANCELED);
     }
 }

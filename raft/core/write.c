@@ -2,6 +2,8 @@
 /* Own disk: which entries are being written, which are durable, and the commit index. A few writes
  * are in flight at a time; what comes meanwhile shares the next one. */
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/mark.h"
 #include "raft/core/internal.h"
 
 uint64_t raft_settled(const struct raft_core *core)
@@ -31,7 +33,8 @@ void raft_start_writes(struct raft_core *core, struct raft_effects *effects)
 static uint64_t durable_after(const struct raft_core *core, uint64_t reached)
 {
     for (uint32_t i = 0; i < core->write_count; i++) {
-        if (core->writes[i].from <= reached) {
+        if (core->writes[i].from <= reached && !CANARY(REPLACED_WRITE_COUNTED)) {
+            MARK(RAFT_WRITE_REPLACED);
             reached = core->writes[i].from - 1;
         }
     }

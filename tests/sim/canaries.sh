@@ -29,7 +29,6 @@ finish() { # VERDICT NAME SEED SECONDS SEEDS_TRIED
 }
 
 run_sim() { # CANARY SEED COUNT: its line of failure
-    # shellcheck disable=SC2086
     QUORATE_CANARY=$1 timeout "$seconds_max" "$build/bin/sim" --seed "$2" --count "$3" --quiet $options 2>&1 |
         grep '^FAILED ' || true
 }
@@ -77,9 +76,9 @@ by_sim() {
         "$((from - 1))"
 }
 
+# shellcheck disable=SC2086
 run_test() { # of a tier that runs whole programs
     case $tier in
-    # shellcheck disable=SC2086
     crash) timeout "$seconds_max" "$build/bin/crash" $options ;;
     unit) timeout "$seconds_max" "$build/test/$options" ;;
     *) echo "no such tier: $tier" && false ;;

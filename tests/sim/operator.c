@@ -25,7 +25,7 @@ enum step {
 
 struct oper {
     struct world *world;
-    struct base_rand rand;
+    struct base_rand rand, hurry;
     enum step step;
     bool is_add_next; /* after the removal */
     bool is_learner;
@@ -320,6 +320,15 @@ static void act(struct oper *o, int leader)
     }
 }
 
+/* A member that has started once more says who it is, whatever is under way: the same members once
+ * more, which is refused at a bad moment. */
+static void publish_again(struct world *w, int leader)
+{
+    struct raft_configuration next = *configuration(w, leader);
+    int rc = raft_node_change_members(node_raft(w, (unsigned)leader), &next, PUBLISH_COOKIE);
+    trace(w, TRACE_MARK, 23, (uint64_t)rc, 0, 0);
+}
+
 static void operator_tick(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
@@ -328,6 +337,9 @@ static void operator_tick(void *ctx, uint64_t number, struct slice bytes)
     (void)number;
     (void)bytes;
     world_at(w, w->now_us + STEP_US, NULL, operator_tick, w);
+    if (leader >= 0 && chance(&o->hurry, 40000)) {
+        publish_again(w, leader);
+    }
     if (o->is_waiting || leader < 0 || node_process(w, (unsigned)leader)->stopped != 0) {
         return;
     }
@@ -340,6 +352,7 @@ void operator_open(struct world *w)
     struct oper *o = w->oper = must_alloc(1, sizeof(*o));
     o->world = w;
     o->rand = world_stream(w, STREAM_OPERATOR, 0);
+    o->hurry = world_stream(w, STREAM_OPERATOR, 1);
     if (w->setup.is_changing) {
         world_at(w, w->now_us + 3 * SECOND, NULL, operator_tick, w);
     }

@@ -16,7 +16,7 @@
 /* --- R7 --- */
 
 /* Whether the node in this place has the entry for good: durable in its log, or in its state. */
-static bool has_entry(struct world *w, uint64_t id, uint64_t index, uint64_t term)
+bool truth_has_entry(struct world *w, uint64_t id, uint64_t index, uint64_t term)
 {
     struct msg_raft_entry entry;
     struct log_store_state state;
@@ -38,15 +38,14 @@ static bool has_entry(struct world *w, uint64_t id, uint64_t index, uint64_t ter
     return log_store_get(disk_txn(node_log(w, node)), index, &entry) == 0 && entry.term == term;
 }
 
-static bool has_majority(struct world *w, const struct raft_configuration *c,
-                         const struct raft_applied *entry)
+bool truth_has_majority(struct world *w, const struct raft_configuration *c, uint64_t index,
+                        uint64_t term)
 {
     size_t voters = 0;
     size_t have = 0;
     for (size_t i = 0; i < c->count; i++) {
         voters += !c->members[i].is_learner;
-        have +=
-            !c->members[i].is_learner && has_entry(w, c->members[i].id, entry->index, entry->term);
+        have += !c->members[i].is_learner && truth_has_entry(w, c->members[i].id, index, term);
     }
     return have >= voters / 2 + 1;
 }
@@ -60,7 +59,8 @@ static bool has_majority_of_leader(struct world *w, const struct raft_applied *e
         if (node_raft(w, node) != NULL) {
             raft_node_status(node_raft(w, node), &status);
             is_enough = status.role == RAFT_LEADER &&
-                        has_majority(w, raft_node_configuration(node_raft(w, node)), entry);
+                        truth_has_majority(w, raft_node_configuration(node_raft(w, node)),
+                                           entry->index, entry->term);
         }
     }
     return is_enough;
@@ -78,7 +78,7 @@ static void check_quorum(struct world *w, unsigned node, const struct raft_appli
     if (c->index > entry->index) {
         return; /* it may have been committed under the one before */
     }
-    if (!has_majority(w, c, entry) && !has_majority_of_leader(w, entry)) {
+    if (!truth_has_majority(w, c, entry->index, entry->term) && !has_majority_of_leader(w, entry)) {
         world_fail(w, INVARIANT_QUORUM,
                    "entry %lu is applied by node %u and stands on no majority of configuration %lu",
                    (unsigned long)entry->index, node, (unsigned long)c->index);
@@ -172,6 +172,12 @@ void truth_members(struct world *w, unsigned node)
                        "leader %u begins configuration %lu before %lu is "
                        "committed",
                        node, (unsigned long)c->index, (unsigned long)last->index);
+        }
+        if (!raft_core_has_committed_own_term(raft_node_core(raft))) {
+            world_fail(w, INVARIANT_ONE_CHANGE,
+                       "leader %u begins configuration %lu and has committed nothing of its term "
+                       "%lu",
+                       node, (unsigned long)c->index, (unsigned long)status.term);
         }
     }
     *last = *c;

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Invariants of a leader, at every frame that leaves a node: it was elected by a majority of the
+ * configuration (R1), commits nothing that a majority lacks (R4, R7) and nothing of an older term
+ * by counting (R8), confirms its reads by what others sent since (R9), and hands over to who has it
+ * all. Terms and commit indexes go one way, and what is committed is not cut off (R6, R13).
+ */
+#include "raft/core/core.h"
+#include "raft/core/members.h"
+#include "tests/sim/nodes.h"
+#include "tests/sim/truth.h"
+#include "tests/sim/truth_inner.h"
+
+void truth_lead_forget(struct world *w, unsigned node)
+{
+    w->truth->lead[node] = (struct truth_lead){0};
+}
+
+/* --- R6, R13 --- */
+
+/* A log that has just begun anew behind an image. */
+static void check_image(struct world *w, unsigned node, const struct raft_core *core)
+{
+    const struct truth_lead *seen = &w->truth->lead[node];
+    uint64_t index = core->log.last_index;
+    bool is_empty = core->log.first_index == index + 1;
+    if (is_empty && index < seen->last_persisted &&
+        raft_core_log_term(core, index) == seen->last_persisted_term) {
+        world_fail(w, INVARIANT_IMAGE_FORWARD,
+                   "node %u takes an image at %lu; it held the log up to %lu, of the same term",
+                   node, (unsigned long)index, (unsigned long)seen->last_persisted);
+    }
+}
+
+static void check_forward(struct world *w, unsigned node, const struct raft_core *core)
+{
+    struct truth_lead *seen = &w->truth->lead[node];
+    if (core->term < seen->last_term || core->commit < seen->last_commit) {
+        world_fail(w, INVARIANT_FORWARD,
+                   "node %u goes back from term %lu, commit %lu to term %lu, commit %lu", node,
+                   (unsigned long)seen->last_term, (unsigned long)seen->last_commit,
+                   (unsigned long)core->term, (unsigned long)core->commit);
+    }
+    if (core->log.last_index < core->commit) {
+        world_fail(w, INVARIANT_NO_CUT, "the log of node %u ends at %lu, before its commit %lu",
+                   node, (unsigned long)core->log.last_index, (unsigned long)core->commit);
+    }
+    check_image(w, node, core);
+    seen->last_term = core->term;
+    seen->last_commit = core->commit;
+    seen->last_persisted = core->persisted;
+    seen->last_persisted_term =
+        core->persisted >= core->log.first_index ? raft_core_log_term(core, core->persisted) : 0;
+}
+
+/* --- R7, R8 --- */
+
+static void check_commit(struct world *w, unsigned node, const struct raft_core *core)
+{
+    uint64_t commit = core->commit;
+    uint64_t term = raft_core_log_term(core, commit);
+    if (term != core->term) {
+        world_fail(w, INVARIANT_OWN_TERM,
+                   "leader %u of term %lu commits %lu, which is of term %lu, by counting", node,
+                   (unsigned long)core->term, (unsigned long)commit, (unsigned long)term);
+    }
+    if (!truth_has_majority(w, &core->configuration, commit, term)) {
+        world_fail(w, INVARIANT_QUORUM,
+                   "leader %u commits entry %lu, which stands on no majority of its configuration "
+                   "%lu",
+                   node, (unsigned long)commit, (unsigned long)core->configuration.index);
+    }
+}
+
+/* --- R9 --- */
+
+void truth_round_answered(struct world *w, uint64_t from, uint64_t to, uint64_t term,
+                          uint64_t round)
+{
+    unsigned leader = node_of(w, to);
+    if (leader == NODES_MAX) {
+        return;
+    }
+    struct truth_round *seen = &w->truth->rounds[leader][truth_number(w, from)];
+    if (seen->term != term || seen->round < round) {
+        *seen = (struct truth_round){term, round};
+    }
+}
+
+static void check_round(struct world *w, unsigned node, const struct raft_core *core)
+{
+    const struct raft_configuration *c = &core->configuration;
+    size_t answered = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        uint64_t id = c->members[i].id;
+        const struct truth_round *seen = &w->truth->rounds[node][truth_number(w, id)];
+        bool is_in_time = seen->term == core->term && seen->round >= core->round_confirmed;
+        answered += !c->members[i].is_learner && (id == core->config.id || is_in_time);
+    }
+    size_t needed = raft_members_voters(c) / 2 + 1;
+    if (answered < needed) {
+        world_fail(w, INVARIANT_ROUND,
+                   "leader %u takes round %lu of term %lu for confirmed, and %zu of %zu have "
+                   "answered it",
+                   node, (unsigned long)core->round_confirmed, (unsigned long)core->term, answered,
+                   needed);
+    }
+}
+
+void truth_leads(struct world *w, unsigned node)
+{
+    const struct raft_node *raft = node_raft(w, node);
+    struct truth_lead *seen = &w->truth->lead[node];
+    if (raft == NULL || raft_node_core(raft)->is_halted) {
+        truth_lead_forget(w, node);
+        return;
+    }
+    const struct raft_core *core = raft_node_core(raft);
+    check_forward(w, node, core);
+    if (core->role != RAFT_LEADER || seen->term != core->term) {
+        seen->term = core->role == RAFT_LEADER ? core->term : 0;
+        seen->commit = core->commit;
+        seen->round = core->round_confirmed;
+        seen->members = core->configuration.index;
+        return;
+    }
+    if (core->commit > seen->commit && core->commit >= core->log.first_index) {
+        check_commit(w, node, core);
+    }
+    if (core->round_confirmed > seen->round && core->configuration.index == seen->members) {
+        check_round(w, node, core);
+    }
+    seen->commit = core->commit;
+    seen->round = core->round_confirmed;
+    seen->members = core->configuration.index;
+}
+
+/* --- how it came to lead, and how it ends --- */
+
+void truth_elected(struct world *w, unsigned node)
+{
+    const struct raft_core *core = raft_node_core(node_raft(w, node));
+    const struct raft_configuration *c = &core->configuration;
+    size_t granted = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        uint64_t id = c->members[i].id;
+        bool has_voted = truth_vote_of(w, id, core->term) == core->config.id;
+        granted += !c->members[i].is_learner && (id == core->config.id || has_voted);
+    }
+    if (granted < raft_members_voters(c) / 2 + 1) {
+        world_fail(w, INVARIANT_ELECTED, "node %u leads term %lu by %zu votes of %zu voters", node,
+                   (unsigned long)core->term, granted, raft_members_voters(c));
+    }
+}
+
+void truth_handed_over(struct world *w, uint64_t from, uint64_t to)
+{
+    unsigned node = node_of(w, from);
+    if (node == NODES_MAX || node_raft(w, node) == NULL) {
+        return;
+    }
+    const struct raft_core *core = raft_node_core(node_raft(w, node));
+    uint64_t last = core->log.last_index;
+    if (!truth_has_entry(w, to, last, raft_core_log_term(core, last))) {
+        world_fail(w, INVARIANT_HANDED_OVER,
+                   "node %u hands over to node %lx, which lacks entry %lu, its last", node,
+                   (unsigned long)to, (unsigned long)last);
+    }
+}
