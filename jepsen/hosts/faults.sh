@@ -59,14 +59,30 @@ fault_read_bit() { # KIND TARGET
         echo 0
     fi
 }
+# A kind for one host is put on several by their names joined by commas: it bit when it bit at each of them.
+fault_each() { # raise|lower|read_bit KIND TARGETS [ARGS]
+    local what=$1 kind=$2 targets=$3 host bit least="" status=0
+    shift 3
+    for host in ${targets//,/ }; do
+        if [ "$what" = read_bit ]; then
+            bit=$(fault_read_bit "$kind" "$host")
+            [ -n "$least" ] && [ "$least" -lt "$bit" ] || least=$bit
+        else
+            "fault_$what" "$kind" "$host" "$@" || status=1
+        fi
+    done
+    [ "$what" != read_bit ] || echo "${least:-0}"
+    return $status
+}
 fault_table() { # lines of FAULT_KINDS on standard input: their functions are made
-    local line kind
-    while read -r line; do
-        kind=${line%% *}
-        FAULT_KINDS+=("$line")
-        eval "$(fault_function "$kind" on)() { fault_raise $kind \"\$@\"; }
-            $(fault_function "$kind" off)() { fault_lower $kind \"\$@\"; }
-            $(fault_function "$kind" bit)() { fault_read_bit $kind \"\$@\"; }
+    local kind class target rest by
+    while read -r kind class target rest; do
+        FAULT_KINDS+=("$kind $class $target $rest")
+        by="fault_"
+        [ "$target" = hosts ] || by="fault_each "
+        eval "$(fault_function "$kind" on)() { ${by}raise $kind \"\$@\"; }
+            $(fault_function "$kind" off)() { ${by}lower $kind \"\$@\"; }
+            $(fault_function "$kind" bit)() { ${by}read_bit $kind \"\$@\"; }
             $(fault_function "$kind" can)() { may_${kind//-/_}; }"
     done
 }

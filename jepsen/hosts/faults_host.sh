@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Faults of processes and whole hosts: killed, stopped, frozen, without power, without processor, memory or pids.
-# NAME is the short name of processes (ps -o comm), a shell pattern: postgres, quorated, "quorate-*".
+# NAME is the short name of processes (ps -o comm), a shell pattern: postgres, quorated, "quorate-*"; * when it is
+# not given. After a kill or a loss of power "off" calls node_start HOST, if the run has such a function.
 fault_table <<'TABLE'
-kill process host NAME kill -9 of all processes of that name (once)
+kill process host NAME kill -9 of all processes of that name
 stop process host NAME SIGSTOP to each; off: SIGCONT
 freeze-part process host NAME they stand still at one moment, what they start too; the rest of the host goes on
 freeze host host - every process of the host stands still at one moment
-power host host - power loss: un-synced data gone, processes dead, link down; off: power on, log recovery; start the daemons again
+power host host - power loss: un-synced data gone, processes dead, link down; off: power on, log recovery
 throttle host host PERCENT so much of one processor for the whole host (10)
 memory host host MIB no more than that is given in addition (16); what needs it is killed by the kernel
 pids host host - no process or thread can be started
@@ -21,15 +22,16 @@ count_lines() { grep -c . || true; }
 
 raise_kill() {
     local pid count=0
-    for pid in $(host_pids "$1" "${2:?NAME}"); do kill -KILL "$pid" 2>/dev/null && count=$((count + 1)); done
+    for pid in $(host_pids "$1" "${2:-*}"); do kill -KILL "$pid" 2>/dev/null && count=$((count + 1)); done
     echo "$count" | fault_keep kill "$1" count
 }
-lower_kill() { :; }
+node_comes_back() { ! declare -F node_start >/dev/null || node_start "$1"; }
+lower_kill() { node_comes_back "$1"; }
 live_kill() { fault_kept kill "$1" count; }
 may_kill() { may_cgroup2 kill; }
 
 raise_stop() {
-    host_pids "$1" "${2:?NAME}" | fault_keep stop "$1" pids
+    host_pids "$1" "${2:-*}" | fault_keep stop "$1" pids
     # shellcheck disable=SC2046 # words are meant
     kill -STOP $(fault_kept stop "$1" pids) 2>/dev/null
 }
@@ -50,7 +52,7 @@ raise_freeze_part() {
     local dir file group
     dir=$(fault_dir freeze-part "$1")
     : >"$dir/groups"
-    host_pids "$1" "${2:?NAME}" | sort >"$dir/left"
+    host_pids "$1" "${2:-*}" | sort >"$dir/left"
     while read -r file; do
         group=${file%/cgroup.procs}
         [ "$group" != "$(host_cgroup "$1")" ] && [ -s "$file" ] || continue
@@ -89,7 +91,7 @@ raise_power() {
     host_pids "$1" | fault_keep power "$1" pids
     host_power_off "$1"
 }
-lower_power() { host_power_on "$1"; }
+lower_power() { host_power_on "$1" && node_comes_back "$1"; }
 live_power() { # what ran there is dead: as many as that, and the dark host itself
     local pid count=1
     for pid in $(fault_kept power "$1" pids); do [ -d "/proc/$pid" ] || count=$((count + 1)); done

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Kills the harness with kill -9 at random moments and looks whether anything is left: a process, a cgroup, a loop
+# device, a file, a mount. In every fifth round its sweeper is killed too: then the next start has to sweep.
+# usage: clean_test.sh      environment: ROUNDS, SEED
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+RANDOM=${SEED:-1}
+ROUNDS=${ROUNDS:-20}
+passed=0 failed=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-clean.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work
+cat >"$work/busy.sh" <<'SCRIPT'
+hosts_make d1 q1 || exit 1
+while :; do
+    for kind in disk-hang freeze throttle isolate flapping disk-full power link-down; do fault_on "$kind" d1 || exit 1; done
+    fault_on freeze q1 || exit 1
+    faults_off
+done
+SCRIPT
+processes() { # of this test's sandboxes, and nobody else's
+    local file
+    for file in $(grep -lzsxF "TMPDIR=$work" /proc/[0-9]*/environ); do
+        file=${file#/proc/}
+        grep -qzsE '^QUORATE_SANDBOX=' "/proc/${file%/environ}/environ" && echo "process ${file%/environ}: $(tr '\0' ' ' <"/proc/${file%/environ}/cmdline")"
+    done
+}
+left() {
+    processes
+    grep -lsF "$work/" /sys/block/loop*/loop/backing_file
+    ls -d "$work"/quorate-sandbox.* 2>/dev/null
+    awk '$(NF-2) ~ /^cgroup2?$/ { print $5 }' /proc/self/mountinfo | while read -r mount; do
+        for pid in "${harnesses[@]}"; do ls -d "$mount/quorate-sandbox.$pid-"* 2>/dev/null; done
+    done
+    grep -F "$work/" /proc/self/mountinfo
+}
+nothing_left() {
+    local end=$((SECONDS + 10))
+    until [ -z "$(left)" ]; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.05
+    done
+}
+harnesses=()
+bash "$here/sandbox.sh" -t 20 /dev/null >"$work/out" 2>&1
+if [ $? -eq 77 ]; then
+    cat "$work/out"
+    echo "0 0 $ROUNDS" >>"${QUORATE_COUNTS:-/dev/null}"
+    exit 0
+fi
+for round in $(seq "$ROUNDS"); do
+    bash "$here/sandbox.sh" -t 60 "$work/busy.sh" >/dev/null 2>&1 &
+    harness=$!
+    harnesses+=("$harness")
+    delay=$(printf '0.%03d' $((RANDOM % 1000)))
+    sleep "$delay"
+    sweeper=$(pgrep -f "^bash $here/sweep.sh wait" -P "$harness")
+    kill -KILL "$harness" || { failed=$((failed + 1)); echo "FAIL  round $round: the harness had ended by itself"; }
+    [ $((round % 5)) -ne 0 ] || [ -z "$sweeper" ] || kill -KILL "$sweeper"
+    wait "$harness" 2>/dev/null
+    how="killed after $delay s"
+    if [ $((round % 5)) -eq 0 ]; then
+        how="$how with its sweeper"
+        bash "$here/sandbox.sh" -t 20 /dev/null
+    fi
+    if nothing_left; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $how: left:"
+        left | sed 's/^/      /'
+    fi
+done 2>/dev/null
+echo "hosts-clean: $passed passed, $failed failed, 0 skipped"
+[ -n "${QUORATE_COUNTS:-}" ] && echo "$passed $failed 0" >>"$QUORATE_COUNTS"
+[ "$failed" -eq 0 ]
