@@ -40,11 +40,6 @@ bool fault_find(const char *name, enum fault_kind *ret)
     return false;
 }
 
-const char *trace_fault_name(uint64_t kind)
-{
-    return kind < FAULT_KIND_COUNT ? names[kind] : "?";
-}
-
 void fault_count(struct world *w, enum fault_kind kind)
 {
     w->tally.bit[kind]++;
@@ -54,6 +49,11 @@ void fault_bit(struct world *w, enum fault_kind kind, unsigned who, unsigned oth
 {
     fault_count(w, kind);
     trace(w, TRACE_FAULT, kind, who, other, (uint64_t)for_us);
+    if (w->bites_count < BITES_MAX) {
+        w->bite_numbers[w->bites_count] = w->striking;
+        w->bites[w->bites_count++] =
+            (struct trace_record){w->now_us, TRACE_FAULT, {kind, who, other, (uint64_t)for_us}};
+    }
 }
 
 static void strike(void *ctx, uint64_t number, struct slice bytes)
@@ -62,7 +62,9 @@ static void strike(void *ctx, uint64_t number, struct slice bytes)
     struct planned_fault f;
     memcpy(&f, bytes.data, sizeof(f));
     struct strike s = {(unsigned)number, f.kind, world_stream(w, STREAM_STRIKE, number)};
+    w->striking = f.number;
     strikes[f.kind](w, &s);
+    w->striking = 0;
 }
 
 /* The end of all faults. */
@@ -71,7 +73,7 @@ static void heal(void *ctx, uint64_t number, struct slice bytes)
     struct world *w = ctx;
     (void)number;
     (void)bytes;
-    trace(w, TRACE_MARK, 1, 0, 0, 0);
+    trace(w, TRACE_HEAL, 0, 0, 0, 0);
     net_heal_all(w);
     w->setup.is_vote_crash = false;
     w->setup.loss_ppm = w->setup.double_ppm = w->setup.late_ppm = 0;

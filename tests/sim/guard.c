@@ -82,8 +82,10 @@ static void carry_out(struct member *m, const struct guard_effect *fx)
         pg_signal(&m->pg, fx->number);
         break;
     case GUARD_FX_STATUS:
-        trace(m->world, TRACE_GUARD, m->index, m->guard.status.tree, m->guard.status.epoch,
+        trace(m->world, m->guard.status.tree != m->tree_told ? TRACE_GUARD : TRACE_ARMED, m->index,
+              m->guard.status.tree, m->guard.status.epoch,
               (uint64_t)base_mono_diff_us(m->guard.status.deadline, clock_now(&m->clock)));
+        m->tree_told = m->guard.status.tree;
         agent_guard_status(m);
         break;
     case GUARD_FX_EXIT:

@@ -30,6 +30,7 @@ struct member {
     struct guard_core guard;
     int64_t guard_wake_us;
     uint64_t guard_wake_number;
+    enum guard_tree tree_told; /* by the story */
     uint64_t freeze_number;
     /* database: the process tree and what it is */
     struct process tree;

@@ -1,9 +1,4 @@
-SIM_SRC += tests/sim/agent.c tests/sim/chores.c tests/sim/databases.c tests/sim/disk.c tests/sim/faults.c \
-  tests/sim/faults_db.c tests/sim/faults_node.c tests/sim/guard.c tests/sim/kv_load.c tests/sim/main.c tests/sim/members.c \
-  tests/sim/net.c tests/sim/nodes.c tests/sim/operator.c tests/sim/options.c tests/sim/pg.c tests/sim/pg_commit.c \
-  tests/sim/pg_order.c tests/sim/pg_stream.c tests/sim/pg_wal.c tests/sim/plan.c tests/sim/restore.c tests/sim/run.c \
-  tests/sim/setup.c tests/sim/sql_load.c tests/sim/story.c tests/sim/sums.c tests/sim/trace.c tests/sim/truth_arbiter.c tests/sim/truth_db.c tests/sim/truth_kv.c tests/sim/truth_lead.c \
-  tests/sim/truth_members.c tests/sim/truth_raft.c tests/sim/truth_sync.c tests/sim/watchers.c tests/sim/world.c
+SIM_SRC += $(sort $(wildcard tests/sim/*.c))
 
 TESTS += sim_world_test
 TEST_sim_world_test := tests/unit/sim_world_test.c tests/sim/world.c tests/sim/trace.c tests/sim/disk.c \

@@ -17,6 +17,7 @@
 #include "tests/sim/operator.h"
 #include "tests/sim/restore.h"
 #include "tests/sim/sql_load.h"
+#include "tests/sim/story.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/watchers.h"
 
@@ -133,9 +134,7 @@ int run_plan(struct world *w, const struct plan *plan, bool is_tracing)
 
 void run_print_failure(const struct world *w)
 {
-    printf("last steps:\n");
-    trace_legend();
-    trace_print_last(w, 60);
+    story_print(w);
     printf("FAILED %s: seed %" PRIu64 ", event %" PRIu64 " at %.3f s: %s\n", w->failure_name,
            w->seed, w->event_number, (double)w->now_us / 1e6, w->failure_text);
 }

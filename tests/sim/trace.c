@@ -1,21 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The story of a run: numbers while it runs (cheap, and hashed), text only when somebody reads it.
+/* Steps of a run: numbers while it runs (cheap, and hashed), words only when somebody reads them.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/types.h"
+#include "proto/port_net.h"
 #include "tests/sim/world.h"
 
-struct kind {
-    const char *name;
-    const char *fields[4];
-};
-
-static const struct kind kinds[TRACE_KIND_COUNT] = {
-#define TRACE_ROW(id, name, a, b, c, d) [TRACE_##id] = {name, {a, b, c, d}},
+static const struct kind {
+    enum trace_loudness loudness;
+    const char *text;
+} kinds[TRACE_KIND_COUNT] = {
+#define TRACE_ROW(id, loudness, text) [TRACE_##id] = {TRACE_##loudness, text},
     TRACE_KINDS(TRACE_ROW)
 #undef TRACE_ROW
 };
+
+static const struct fault_row {
+    const char *name;
+    bool is_of_host; /* whom it meets is a database host, else an address */
+} faults[FAULT_KIND_COUNT] = {
+#define GROUP_NODE false
+#define GROUP_DATABASE true
+#define GROUP_STANDSTILL true
+#define FAULT_ROW(id, name, group, floor, fn) [FAULT_##id] = {name, GROUP_##group},
+    FAULT_KINDS_DRAWN(FAULT_ROW)
+#undef FAULT_ROW
+#define FAULT_ROW(id, name, floor) [FAULT_##id] = {name, false},
+        FAULT_KINDS_OTHER(FAULT_ROW)
+#undef FAULT_ROW
+};
+
+/* --- recording --- */
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
@@ -25,58 +44,198 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 
 void trace(struct world *w, enum trace_kind kind, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-    struct trace_record *r = &w->ring[w->trace_count++ % TRACE_RING];
-    *r = (struct trace_record){w->now_us, kind, {a, b, c, d}};
-    uint64_t hash = mix(w->trace_hash, (uint64_t)r->at_us);
+    const struct trace_record r = {w->now_us, kind, {a, b, c, d}};
+    if (kinds[kind].loudness != TRACE_QUIET) {
+        w->ring[w->trace_count++ % TRACE_RING] = r;
+    }
+    uint64_t hash = mix(w->trace_hash, (uint64_t)r.at_us);
     hash = mix(hash, (uint64_t)kind);
     for (size_t i = 0; i < 4; i++) {
-        hash = mix(hash, r->value[i]);
+        hash = mix(hash, r.value[i]);
     }
     w->trace_hash = hash;
     if (w->is_tracing) {
-        trace_print(w, r);
+        trace_print(&r);
     }
 }
 
-void trace_print(const struct world *w, const struct trace_record *r)
+/* --- words --- */
+
+void trace_address(unsigned address, char *ret, size_t size)
 {
-    (void)w;
-    const struct kind *kind = &kinds[r->kind];
-    printf("%11.3f ms  %-10s", (double)r->at_us / 1000.0, kind->name);
-    for (size_t i = 0; i < 4; i++) {
-        if (kind->fields[i][0] == '-') {
+    if (address < ADDRESS_AGENT) {
+        (void)snprintf(ret, size, "q%u", address - ADDRESS_NODE + 1);
+    } else if (address < ADDRESS_DB) {
+        (void)snprintf(ret, size, "pg%u's agent", address - ADDRESS_AGENT + 1);
+    } else if (address < ADDRESS_KV_CLIENT) {
+        (void)snprintf(ret, size, "pg%u", address - ADDRESS_DB + 1);
+    } else if (address < ADDRESS_SQL_CLIENT) {
+        (void)snprintf(ret, size, "client %u", address - ADDRESS_KV_CLIENT);
+    } else {
+        (void)snprintf(ret, size, "SQL client %u", address - ADDRESS_SQL_CLIENT);
+    }
+}
+
+static void frame_text(uint64_t type, char *ret, size_t size)
+{
+    static const struct {
+        uint64_t type;
+        const char *name;
+    } names[] = {{NET_FRAME_RAFT, "a Raft message"},
+                 {NET_FRAME_REPORT, "a report"},
+                 {NET_FRAME_ORDER, "an order"},
+                 {NET_FRAME_KV, "a write passed on"},
+                 {200, "a request"},
+                 {201, "an answer"},
+                 {210, "a standby's wish to stream"},
+                 {211, "its acceptance"},
+                 {212, "its refusal"},
+                 {213, "WAL"},
+                 {214, "a standby's position"},
+                 {220, "a write"},
+                 {221, "the answer to a write"}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (names[i].type == type) {
+            (void)snprintf(ret, size, "%s", names[i].name);
+            return;
+        }
+    }
+    (void)snprintf(ret, size, "a frame of type %" PRIu64, type);
+}
+
+static void hosts_text(uint64_t bits, char *ret, size_t size)
+{
+    size_t used = 0;
+    (void)snprintf(ret, size, "nobody");
+    for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+        if ((bits >> i & 1) != 0 && used < size) {
+            used += (size_t)snprintf(ret + used, size - used, "%spg%u", used > 0 ? " " : "", i + 1);
+        }
+    }
+}
+
+static void other_text(const struct trace_record *r, char *ret, size_t size)
+{
+    bool is_node = r->value[0] == FAULT_NODE_CUT || r->value[0] == FAULT_NODE_CUT_ONE_WAY;
+    if (is_node || r->value[0] == FAULT_SPLIT) {
+        (void)snprintf(ret, size, " %s q%" PRIu64, is_node ? "from" : "with", r->value[2] + 1);
+    } else {
+        ret[0] = '\0';
+    }
+}
+
+/* One value of a step, as its type letter says. */
+static void value_text(const struct trace_record *r, char type, uint64_t value, char *ret,
+                       size_t size)
+{
+    bool is_fault = value < FAULT_KIND_COUNT;
+    bool is_host = r->value[0] < FAULT_KIND_COUNT && faults[r->value[0]].is_of_host;
+    switch (type) {
+    case 'q':
+        (void)snprintf(ret, size, "q%" PRIu64, value + 1);
+        break;
+    case 'm':
+        (void)snprintf(ret, size, "pg%" PRIu64, value + 1);
+        break;
+    case 'a':
+        trace_address((unsigned)value, ret, size);
+        break;
+    case 'w':
+        trace_address(is_host ? ADDRESS_DB + (unsigned)value : (unsigned)value, ret, size);
+        break;
+    case 'o':
+        other_text(r, ret, size);
+        break;
+    case 'k':
+        (void)snprintf(ret, size, "%s", is_fault ? faults[value].name : "?");
+        break;
+    case 'f':
+        frame_text(value, ret, size);
+        break;
+    case 's':
+        hosts_text(value, ret, size);
+        break;
+    case 'u':
+        (void)snprintf(ret, size, value != 0 ? ", for %.3f s" : "", (double)value / 1e6);
+        break;
+    case 'x':
+        (void)snprintf(ret, size, "%" PRIx64, value);
+        break;
+    case 'i':
+        (void)snprintf(ret, size, "%" PRId64, (int64_t)value);
+        break;
+    case 'e':
+        (void)snprintf(ret, size, "%s", value == 0 ? "done" : base_error_text((int)(int64_t)value));
+        break;
+    default:
+        (void)snprintf(ret, size, "%" PRIu64, value);
+        break;
+    }
+}
+
+/* The word for a value: `alternatives` ends with a brace. */
+static void word_text(const char *alternatives, uint64_t value, char *ret, size_t size)
+{
+    const char *at = alternatives;
+    for (; value > 0 && *at != '}'; at++) {
+        value -= *at == '|';
+    }
+    (void)snprintf(ret, size, "%.*s", (int)strcspn(at, "|}"), at);
+}
+
+static void record_text(const struct trace_record *r, char *ret, size_t size)
+{
+    size_t used = 0;
+    for (const char *at = kinds[r->kind].text; *at != '\0' && used + 1 < size;) {
+        char piece[96];
+        if (*at != '{') {
+            ret[used++] = *at++;
             continue;
         }
-        bool is_fault = i == 0 && (r->kind == TRACE_FAULT || r->kind == TRACE_HEAL);
-        if (is_fault) {
-            printf(" %s", trace_fault_name(r->value[i]));
+        if (at[2] == '?') {
+            word_text(at + 3, r->value[at[1] - '0'], piece, sizeof(piece));
         } else {
-            printf(" %s=%" PRId64, kind->fields[i], (int64_t)r->value[i]);
+            value_text(r, at[1], r->value[at[2] - '0'], piece, sizeof(piece));
+        }
+        at = strchr(at, '}') + 1;
+        int added = snprintf(ret + used, size - used, "%s", piece);
+        used += (size_t)added < size - used ? (size_t)added : size - used - 1;
+    }
+    ret[used] = '\0';
+}
+
+void trace_fault_text(const struct trace_record *r, char *ret, size_t size)
+{
+    record_text(r, ret, size);
+}
+
+void trace_print(const struct trace_record *r)
+{
+    char text[512];
+    record_text(r, text, sizeof(text));
+    printf("%10.3f s  %s\n", (double)r->at_us / 1e6, text);
+}
+
+void trace_print_last(const struct world *w, size_t count, unsigned about)
+{
+    uint64_t end = w->trace_count, have = end < TRACE_RING ? end : TRACE_RING, from = end;
+    while (count > 0 && from > end - have) {
+        from--;
+        count -= (kinds[w->ring[from % TRACE_RING].kind].loudness & about) != 0;
+    }
+    for (; from < end; from++) {
+        const struct trace_record *r = &w->ring[from % TRACE_RING];
+        if ((kinds[r->kind].loudness & about) != 0) {
+            trace_print(r);
         }
     }
-    printf("\n");
-}
-
-void trace_print_last(const struct world *w, size_t count)
-{
-    uint64_t have = w->trace_count < TRACE_RING ? w->trace_count : TRACE_RING;
-    uint64_t from = w->trace_count - (count < have ? count : have);
-    for (uint64_t i = from; i < w->trace_count; i++) {
-        trace_print(w, &w->ring[i % TRACE_RING]);
-    }
-}
-
-void trace_legend(void)
-{
-    printf("one line per step: true time, what, and its numbers; addresses: quorum nodes from %d,\n"
-           "agents from %d, "
-           "database hosts from %d, key-value clients from %d, SQL clients from %d\n",
-           ADDRESS_NODE, ADDRESS_AGENT, ADDRESS_DB, ADDRESS_KV_CLIENT, ADDRESS_SQL_CLIENT);
 }
 
 void trace_text(const struct world *w, unsigned address, const char *text)
 {
     if (w->is_tracing) {
-        printf("%11.3f ms  says       address=%u %s\n", (double)w->now_us / 1000.0, address, text);
+        char name[32];
+        trace_address(address, name, sizeof(name));
+        printf("%10.3f s  %s says: %s\n", (double)w->now_us / 1e6, name, text);
     }
 }

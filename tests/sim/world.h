@@ -19,6 +19,7 @@
 #include "proto/port_clock.h"
 #include "tests/sim/setup.h"
 #include "tests/sim/tally.h"
+#include "tests/sim/trace_kinds.h"
 
 #define MS BASE_US_PER_MS
 #define SECOND BASE_US_PER_S
@@ -57,57 +58,13 @@ enum stream {
     STREAM_LUCK,   /* by node: bad luck at named points */
 };
 
-/* One line per kind of trace record: name, and what its four numbers are. */
-#define TRACE_KINDS(X) \
-    X(START, "start", "nodes", "members", "clusters", "seconds") \
-    X(SEND, "send", "from", "to", "type", "bytes") \
-    X(ARRIVE, "arrive", "from", "to", "type", "bytes") \
-    X(LOSE, "lose", "from", "to", "type", "why") \
-    X(FAULT, "FAULT", "kind", "who", "other", "for_us") \
-    X(HEAL, "heal", "kind", "who", "other", "-") \
-    X(NODE_UP, "node up", "node", "life", "-", "-") \
-    X(NODE_DOWN, "node down", "node", "why", "-", "-") \
-    X(ROLE, "role", "node", "role", "term", "commit") \
-    X(APPLY, "apply", "node", "index", "term", "hash") \
-    X(SYNC, "disk sync", "node", "jobs", "-", "-") \
-    X(IMAGE, "image", "node", "index", "-", "-") \
-    X(CHANGE, "members", "node", "index", "count", "voters") \
-    X(KV_CALL, "kv call", "client", "op", "key", "node") \
-    X(KV_END, "kv end", "client", "op", "status", "revision") \
-    X(EPOCH, "EPOCH", "epoch", "holder", "revision", "voters") \
-    X(RECORD, "record", "epoch", "revision", "voters", "r") \
-    X(REPORT, "report", "agent", "number", "held", "db_state") \
-    X(GRANT, "grant", "agent", "epoch", "number", "term") \
-    X(GOAL, "goal", "agent", "goal", "epoch", "attempt") \
-    X(AGENT_UP, "agent up", "agent", "session", "-", "-") \
-    X(AGENT_DOWN, "agent down", "agent", "why", "-", "-") \
-    X(GUARD, "guard", "member", "tree", "epoch", "left_us") \
-    X(ORDER, "db order", "member", "kind", "id", "argument") \
-    X(ORDER_END, "db done", "member", "kind", "id", "status") \
-    X(DB_STATE, "db state", "member", "state", "count", "timeline") \
-    X(DB_SYNC, "db sync", "member", "names", "count", "lsn") \
-    X(OPEN, "OPEN", "member", "epoch", "count", "timeline") \
-    X(SHUT, "SHUT", "member", "epoch", "why", "-") \
-    X(ACK, "ack", "member", "epoch", "value", "count") \
-    X(SQL_CALL, "sql call", "client", "member", "value", "-") \
-    X(SQL_END, "sql end", "client", "member", "value", "outcome") \
-    X(LEASE, "lease", "id", "what", "value", "-") \
-    X(WATCH, "watch", "client", "what", "id", "value") \
-    X(MARK, "mark", "what", "a", "b", "c")
-
-enum trace_kind {
-#define TRACE_ENUM(id, name, a, b, c, d) TRACE_##id,
-    TRACE_KINDS(TRACE_ENUM)
-#undef TRACE_ENUM
-        TRACE_KIND_COUNT
-};
-
 struct trace_record {
     int64_t at_us;
     enum trace_kind kind;
     uint64_t value[4];
 };
-#define TRACE_RING 4096
+#define TRACE_RING 1024 /* loud ones */
+#define BITES_MAX 1024
 
 /* Who has stopped a process; it runs on when nobody does. */
 enum stopped_by { STOPPED_BY_FAULT = 1, STOPPED_BY_GUARD = 2 };
@@ -146,6 +103,10 @@ struct world {
     size_t parked_count, parked_cap;
     struct trace_record ring[TRACE_RING];
     uint64_t trace_count;
+    struct trace_record bites[BITES_MAX]; /* faults that bit, and the number on the schedule */
+    unsigned bite_numbers[BITES_MAX];
+    size_t bites_count;
+    unsigned striking; /* number of the fault that strikes now; 0: none */
     uint64_t trace_hash;
     struct setup setup;
     struct tally tally;
@@ -199,12 +160,15 @@ bool chance(struct base_rand *r, uint32_t ppm);
 
 /* --- trace and failure --- */
 void trace(struct world *w, enum trace_kind kind, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
-void trace_print(const struct world *w, const struct trace_record *r);
-void trace_print_last(const struct world *w, size_t count);
-void trace_legend(void);
+void trace_print(const struct trace_record *r);
+/* The last steps that are about that (bits of enum trace_loudness). */
+void trace_print_last(const struct world *w, size_t count, unsigned about);
 /* A line of a program's own log; shown with --trace, not part of the hash. */
 void trace_text(const struct world *w, unsigned address, const char *text);
-const char *trace_fault_name(uint64_t kind);
+/* How a place on the network is called: q1, pg2's agent, client 3. */
+void trace_address(unsigned address, char *ret, size_t size);
+/* What a fault did, in words. */
+void trace_fault_text(const struct trace_record *r, char *ret, size_t size);
 /* Ends the run: the invariant `name` does not hold. printf format. */
 _Noreturn void world_fail(struct world *w, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

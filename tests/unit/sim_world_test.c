@@ -16,12 +16,6 @@ static struct process process;
 static char story[64];
 static size_t told;
 
-const char *trace_fault_name(uint64_t kind)
-{
-    (void)kind;
-    return "";
-}
-
 static int setup(void **state)
 {
     (void)state;

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The story of a failure, for a reader who does not know the source. */
+#include "tests/sim/story.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/truth.h"
+
+#define STEPS 50
+#define FAULTS_TOLD 12
+
+enum about {
+    RAFT = TRACE_ALWAYS,
+    STORE = TRACE_ALWAYS | TRACE_STORE,
+    DATABASES = TRACE_ALWAYS | TRACE_DATABASES,
+    ALL = TRACE_ALWAYS | TRACE_STORE | TRACE_DATABASES,
+};
+
+static const struct rule {
+    const char *invariant;
+    enum about about;
+    const char *rule;
+} rules[] = {
+    {INVARIANT_ONE_LEADER, RAFT, "At most one quorum node leads in a term."},
+    {INVARIANT_ONE_VOTE, RAFT,
+     "A node votes for one candidate a term, also when it has restarted."},
+    {INVARIANT_LOG_MATCHING, RAFT, "Logs that agree at one entry agree at all before it."},
+    {INVARIANT_STATE_MACHINE, RAFT, "Every node applies the same entries in the same order."},
+    {INVARIANT_QUORUM, RAFT, "What is committed is durable on a majority of the voters in force."},
+    {INVARIANT_ONE_CHANGE, RAFT, "One change of members is under way at a time."},
+    {INVARIANT_IMAGE, RAFT, "The state after an image equals the state after all its entries."},
+    {INVARIANT_LINEARIZABLE, STORE,
+     "Every answer of the store fits one order of all operations that "
+     "agrees with real time."},
+    {INVARIANT_ONE_WRITER, DATABASES, "At most one database can acknowledge commits at any time."},
+    {INVARIANT_EPOCH_AFTER_LEASE, DATABASES,
+     "A new epoch begins when the holder before it has handed back or "
+     "its lease has run out."},
+    {INVARIANT_EPOCHS_GROW, DATABASES, "Epochs only grow, and nobody obeys an older one."},
+    {INVARIANT_NO_LOST_COMMIT, DATABASES,
+     "A commit that a client was told is safe is in every later "
+     "primary."},
+    {INVARIANT_BEST_CANDIDATE, DATABASES,
+     "Who is promoted was in the recorded set and had the highest "
+     "position of those that voted."},
+    {INVARIANT_SYNC_SET, DATABASES,
+     "The standbys that a commit waits for fit the recorded voters."},
+    {INVARIANT_CALM, DATABASES, "Without a fault nothing fails over."},
+    {INVARIANT_LIVENESS, ALL, "When all faults are over, everything works again in time."},
+    {INVARIANT_HANDBACK, DATABASES,
+     "A lease is handed back when no process of the database is left."},
+    {INVARIANT_REWIND, DATABASES, "A database whose history differs is rewound before it follows."},
+    {INVARIANT_TIMELINE, DATABASES, "A promotion gets the timeline that was reserved for it."},
+    {INVARIANT_NO_CRASH, ALL, "No assertion of the product fails, whatever arrives."},
+    {INVARIANT_STARTS, RAFT, "A node starts from whatever its disk held at a crash."},
+    {INVARIANT_ENOUGH, ALL, "Enough happens in a run for it to prove something."},
+    {INVARIANT_OWN_TERM, RAFT, "A leader commits by counting only entries of its own term."},
+    {INVARIANT_PRE_VOTE, RAFT,
+     "Who asks for votes was told before that a majority would give them."},
+    {INVARIANT_REVISIONS, STORE, "Each change of the store makes its revision one higher."},
+    {INVARIANT_APPLIED_ONCE, STORE, "A request has its effect once."},
+    {INVARIANT_LEASE_EARLY, STORE, "A lease ends no sooner than the client was told."},
+    {INVARIANT_LEASE_KEYS, STORE, "Keys vanish together with their lease."},
+    {INVARIANT_LEASE_RENEWAL, STORE,
+     "A lease that is told to live lives; one told to be gone is gone."},
+    {INVARIANT_LEASE_END, STORE, "A lease that nobody renews ends, in time."},
+    {INVARIANT_UNCONFIRMED, DATABASES,
+     "The record of a restored quorum rests until an operator confirms it."},
+    {INVARIANT_WATCH, STORE,
+     "A watch hears of every change, once and in order, or that it was ended."},
+};
+
+static struct rule rule_of(const char *invariant)
+{
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (strcmp(rules[i].invariant, invariant) == 0) {
+            return rules[i];
+        }
+    }
+    return (struct rule){invariant, ALL, "as the table of invariants in tests/sim/README.md says"};
+}
+
+static void print_world(const struct world *w)
+{
+    const struct setup *s = &w->setup;
+    printf("the world: quorum nodes q1 to q%u", s->nodes);
+    if (s->slots > s->nodes) {
+        printf(" (members come and go, up to q%u)", s->slots);
+    }
+    if (s->has_databases) {
+        printf(", database hosts pg1 to pg%u with an agent and a guard each", s->members);
+    }
+    printf(", clients 0 to %u of the store", s->kv_clients - 1);
+    if (s->has_databases) {
+        printf(", SQL clients 0 to %u", s->sql_clients - 1);
+    }
+    printf("\n");
+}
+
+static void print_faults(const struct world *w)
+{
+    size_t from = w->bites_count > FAULTS_TOLD ? w->bites_count - FAULTS_TOLD : 0;
+    printf("%zu faults had an effect%s:\n", w->bites_count, from > 0 ? "; the last ones" : "");
+    for (size_t i = from; i < w->bites_count; i++) {
+        trace_print(&w->bites[i]);
+    }
+}
+
+void story_print(const struct world *w)
+{
+    print_world(w);
+    print_faults(w);
+    printf("the last steps:\n");
+    struct rule rule = rule_of(w->failure_name);
+    trace_print_last(w, STEPS, rule.about);
+    printf("the rule: %s\n", rule.rule);
+    printf("seen:     %s\n", w->failure_text);
+}
