@@ -202,6 +202,7 @@ static void judge_acknowledged(struct truth *t, const struct chk_op *op, size_t 
             change != NULL && change->is_delete == (part->kind == CHK_DELETE) &&
             (change->is_delete || slice_equal(change->value, number_text(text, part->value)));
         if (!is_there) {
+            t->load->lost++;
             load_violation(t->load,
                            "lost: operation %zu, %s = %" PRId64
                            ", acknowledged as revision %" PRIu64 ", is not among the changes",

@@ -171,18 +171,18 @@ static void report(const struct load *load)
         sessions += load->watcher[i].sessions_count;
         cancels += load->watcher[i].cancels;
     }
-    (void)printf("{\"ok\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"unknown\": %" PRIu64
-                 ", \"unsettled\": %" PRIu64 ", \"elements\": %" PRId64
-                 ", \"transactions\": %" PRId64
-                 ", \"stale_reads\": %zu, \"leases\": %zu, \"compactions\": %" PRIu64
-                 ", \"compactions_refused\": %" PRIu64 ", \"events\": %" PRIu64
-                 ", \"watches\": %" PRIu64 ", \"watches_compacted\": %" PRIu64
-                 ", \"terms\": %" PRIu64 ", \"revision\": %" PRId64 ", \"violations\": %d}\n",
-                 by[OUTCOME_OK], by[OUTCOME_REFUSED], by[OUTCOME_UNKNOWN], load->unsettled,
-                 atomic_load(&load->set_next), load->lists_ops, load->stales_count,
-                 load->leases_count, load->compactions, load->compactions_refused, events, sessions,
-                 cancels, atomic_load(&load->term_last) - atomic_load(&load->term_first),
-                 atomic_load(&load->newest), atomic_load(&load->violations));
+    (void)printf(
+        "{\"ok\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"unknown\": %" PRIu64
+        ", \"unsettled\": %" PRIu64 ", \"elements\": %" PRId64 ", \"transactions\": %" PRId64
+        ", \"stale_reads\": %zu, \"leases\": %zu, \"compactions\": %" PRIu64
+        ", \"compactions_refused\": %" PRIu64 ", \"events\": %" PRIu64 ", \"watches\": %" PRIu64
+        ", \"watches_compacted\": %" PRIu64 ", \"terms\": %" PRIu64 ", \"revision\": %" PRId64
+        ", \"lost\": %" PRIu64 ", \"violations\": %d}\n",
+        by[OUTCOME_OK], by[OUTCOME_REFUSED], by[OUTCOME_UNKNOWN], load->unsettled,
+        atomic_load(&load->set_next), load->lists_ops, load->stales_count, load->leases_count,
+        load->compactions, load->compactions_refused, events, sessions, cancels,
+        atomic_load(&load->term_last) - atomic_load(&load->term_first), atomic_load(&load->newest),
+        load->lost, atomic_load(&load->violations));
 }
 
 /* --- the beginning --- */

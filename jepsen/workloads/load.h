@@ -159,6 +159,7 @@ struct load {
     struct asked *asked;
     size_t asked_count;
     uint64_t compactions, compactions_refused;
+    uint64_t lost;        /* acknowledged writes that never happened */
     uint64_t unsettled;   /* operations on keys whose outcome nobody knows even at the end */
     int64_t lists_ops;    /* transactions begun on lists; the keys follow from it */
     int64_t next_element; /* of lists */

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+# The tables of RESULTS.md from an array of results; the program is named by --arg part. See results.sh.
+def quantile(q): sort | if length == 0 then null else .[([length - 1, ((length * q) | floor)] | min)] end;
+def spread: {n: length, min: min, median: quantile(0.5), p90: quantile(0.9), max: max};
+def cell: if . == null then "–" else tostring end;
+def row: "| " + (map(cell) | join(" | ")) + " |";
+def store: map(select(.peer == "quorate" or .peer == "etcd"));
+def sum(f): map(f // 0) | add // 0;
+def gaps(peer): map(select(.peer == peer and (.election_ms // 0) > 0)) | map(.gaps // []) | add // [];
+def times: "\(.n) × \(.min | cell) / \(.median | cell) / \(.p90 | cell) / \(.max | cell)";
+def checks: (.checks // {}) | to_entries | map("\(.key) \(.value | if type == "object" then .verdict // "?" else . end)") | join(", ");
+
+if $part == "runs" then
+    sort_by(.name)[] | [.name, .commit, .verdict, .ops.ok, .ops.failed, .ops.unknown, (.ops.unsettled // .ops.unknown),
+        ((.faults // {}) | map(.n // 0) | add), (.load.lost // .set.lost // "–"), (if .away_ms then .away_ms / 1000 | floor else null end), checks] | row
+elif $part == "sums" then
+    "\(store | map(select(.peer == "quorate")) | "\(length) runs of the store, \(sum(.ops.ok + .ops.failed + .ops.unknown)) operations: \(sum(.ops.ok)) acknowledged, \(sum(.ops.failed)) refused, \(sum(.ops.unknown)) of unknown outcome, of which \(sum(.ops.unsettled)) were not settled by the log of changes; \(map(select(.verdict == "passed")) | length) passed, \(map(select(.verdict == "failed")) | length) failed, \(map(select(.verdict == "invalid")) | length) invalid; \(sum(.load.lost)) acknowledged writes lost.")"
+elif $part == "n" then
+    map(select(.verdict == "passed" and .peer != "etcd" and .peer != "patroni")) | length
+elif $part == "faults" then
+    [.[] | select(.peer != "etcd" and .peer != "patroni") | (.faults // {}) | to_entries[]] | group_by(.key)[] |
+        [.[0].key, (map(.value.n // 0) | add), (map(.value.bit // 0) | add), (map(.value.skipped // 0) | add)] | row
+elif $part == "gaps" then
+    gaps("quorate") as $ours | gaps("etcd") as $theirs |
+    ($ours | group_by(.kind + " " + .rule))[] | .[0] as $one |
+        [$one.kind, $one.rule, (map(.ms) | spread | times), ([$theirs[] | select(.kind == $one.kind and .rule == $one.rule) | .ms] | if length == 0 then null else spread | times end)] | row
+elif $part == "sql" then
+    map(select(.name | startswith("pg-"))) | sort_by(.name)[] |
+        [.name, .verdict, .set.lost, (.acknowledged.dual_acknowledged // .acknowledged.count // null), (.writable.dual_writable_ms // null), .false_failovers, (.rto.unavailable_ms // null)] | row
+elif $part == "rto" then
+    [.[] | select(.name | startswith("pg-")) | . as $run | (.rto.classes // .rto.faults // [])[]? | . + {peer: $run.peer}] | group_by(.peer + " " + .kind)[] |
+        [.[0].kind, .[0].peer, (map(.n // 1) | add), (map(.min_ms // .min) | min), (map(.median_ms // .median) | quantile(0.5)), (map(.p90_ms // .p90) | max), (map(.max_ms // .max) | max)] | row
+elif $part == "failures" then
+    map(select(.verdict == "failed" or .verdict == "invalid")) | if length == 0 then "None." else sort_by(.name)[] | "- `\(.name)` \(.verdict): \(.why | join("; "))" end
+else error("part?") end

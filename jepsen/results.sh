@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Writes jepsen/RESULTS.md from build/results/jepsen/*.json: `make jepsen-results` after the runs that are to stand there.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+results=(build/results/jepsen/*.json)
+[ -s "${results[0]}" ] || { echo "results.sh: no results in build/results/jepsen; run 'make jepsen' first" >&2; exit 2; }
+part() { jq -rs --arg part "$1" -f jepsen/results.jq "${results[@]}"; }
+canaries() {
+    jq -rs 'sort_by(.name)[] | "| \(.name) | \(.verdict) | \(.why | join("; ")) |"' build/results/jepsen-canaries/*.json 2>/dev/null
+}
+bugs() { # found by these runs: lines of tests/bugs.txt
+    grep -hE 'jepsen|4[a-f]|pg-' tests/bugs.txt 2>/dev/null | grep -v '^#' | sed 's/^/- /'
+}
+n=$(part n)
+
+cat >jepsen/RESULTS.md.new <<MD
+# Results of the runs
+
+Written by \`make jepsen-results\` on $(date -u +%F) from what stood in \`build/results/jepsen\`, on $(nproc) cores, Linux $(uname -r).
+
+$(part sums)
+
+| run | commit | verdict | ok | refused | unknown | not settled | faults | lost | no writes, s | checkers |
+|---|---|---|---|---|---|---|---|---|---|---|
+$(part runs)
+
+Not passed:
+
+$(part failures)
+
+## Faults, by type
+
+Each counts when it really had effect (frames dropped, processes killed or standing still, ...); a run with one that had none is invalid.
+
+| fault | times | effect, sum of its counters | skipped here |
+|---|---|---|---|
+$(part faults)
+
+## Longest pause between acknowledged writes around each fault, ms
+
+n × min / median / p90 / max, over all clients; etcd is Debian's 3.4.23 with the same election time, faults, clients and checkers.
+
+| fault | meets | ours | etcd |
+|---|---|---|---|
+$(part gaps)
+
+## PostgreSQL
+
+| run | verdict | acknowledged commits lost | acknowledged by two primaries | both writable, ms | false failovers | no writes, ms |
+|---|---|---|---|---|---|---|
+$(part sql)
+
+| fault | peer | n | min | median | p90 | max, ms |
+|---|---|---|---|---|---|---|
+$(part rto)
+
+## Shown able to fail
+
+The last runs with planted bugs and spoilt harnesses (\`make jepsen-canaries\`); those named after a run alone are controls.
+
+| run | verdict | why |
+|---|---|---|
+$(canaries)
+
+## Bugs of ours that these runs found
+
+$(b=$(bugs); echo "${b:-None so far.}")
+
+## What this shows, and what it cannot
+
+$n runs passed without an anomaly. If each run had the same chance to show one, that chance is below about 3/$n $( [ "$n" -gt 0 ] && awk -v n="$n" 'BEGIN { printf "= %.0f %%", 300 / n > 100 ? 100 : 300 / n }') (95 % confidence). Such runs show that
+bugs are there, never that none is: schedules of faults are few beside what can happen, which is why the simulator is the main tool.
+
+Limits: one kernel for all hosts and so one true clock; $(nproc) cores, so that slow schedules count as faults; disks that do not lie about
+a flush; no hardware watchdog. A pause is measured from the clients, to the next acknowledged write of anybody.
+MD
+mv jepsen/RESULTS.md.new jepsen/RESULTS.md
+echo "jepsen/RESULTS.md is written from ${#results[@]} runs"

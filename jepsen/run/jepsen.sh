@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Carries runs out and keeps what they say: build/results/jepsen/NAME.json each, merged into build/results/jepsen.json.
+#
+#   jepsen.sh suite NAME      every run of the table whose setting `suite` has the name
+#   jepsen.sh run NAME        that one
+#   jepsen.sh merge           results of this commit into one file
+# environment: BIN, SEED=1, NODES, PEERS=1 (Debian's etcd and Patroni in our place), LONG=1 (goes on with the seeds that this commit
+# lacks, SEEDS=10 each), ELECTION, BOUND (ms)
+#
+# Each run has a fresh, empty folder and a sandbox of its own; a run without a result is invalid. What failed keeps its
+# folder in build/failed/jepsen/NAME. Nothing is repeated because it failed. Exit 0 when every run passed or was skipped.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
+BIN=${BIN:-build/release/bin}
+BIN=$(cd "$BIN" && pwd) || exit 2
+export BIN
+TABLE=jepsen/run/runs.txt
+RESULTS=${RESULTS:-build/results/jepsen}
+SEED=${SEED:-1}
+COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+passed=0 failed=0 skipped=0
+
+setting() { awk -v run="$1" -v name="$2" '$1 == run && $2 == "set" && $3 == name { for (i = 4; i <= NF && $i !~ /^#/; i++) print $i }' $TABLE; }
+runs_of() { # SUITE
+    awk '$2 == "set" && $3 == "suite" { print $1 }' $TABLE | while read -r run; do setting "$run" suite | grep -qx -- "$1" && echo "$run"; done
+}
+is_sql() { [[ $1 == pg-* ]]; }
+peer_of() { # RUN
+    if [ -z "${PEERS:-}" ]; then if is_sql "$1"; then echo ours; else echo quorate; fi
+    elif is_sql "$1"; then echo patroni; else echo etcd; fi
+}
+seconds_of() { echo $(($(setting "$1" seconds | head -n 1) + 200)); }
+
+carry_out() { # RUN SEED NODES OUT: exit status of the run
+    if is_sql "$1"; then
+        PEER=$(peer_of "$1") bash jepsen/sql/run.sh "$1" "$2" "$4"
+    else
+        PEER=$(peer_of "$1") NODE_COUNT=$3 bash jepsen/hosts/sandbox.sh -t "$(seconds_of "$1")" jepsen/run/run.sh "$1" "$2" "$4"
+    fi
+}
+
+name_of() { # RUN SEED NODES
+    local name=$1 peer
+    peer=$(peer_of "$1")
+    [ "$3" = 3 ] || name+=-n$3
+    case $peer in etcd | patroni) name+=-$peer ;; esac
+    echo "$name-$2"
+}
+is_there() { # NAME: a result of this commit
+    [ "$(jq -r .commit "$RESULTS/$1.json" 2>/dev/null)" = "$COMMIT" ]
+}
+
+one() { # RUN SEED NODES
+    local name out status began=$SECONDS
+    name=$(name_of "$1" "$2" "$3")
+    if [ -n "${LONG:-}" ] && is_there "$name"; then return 0; fi
+    out=$(mktemp -d "${TMPDIR:-/tmp}/quorate-jepsen.XXXXXX")
+    mkdir -p "$RESULTS" build/failed/jepsen
+    rm -rf "$RESULTS/$name.json" "build/failed/jepsen/$name"
+    echo "--- $name"
+    carry_out "$1" "$2" "$3" "$out/run"
+    status=$?
+    keep "$name" "$out/run" "$status" $((SECONDS - began))
+    case $status in
+    0) passed=$((passed + 1)) ;;
+    77) skipped=$((skipped + 1)) ;;
+    *)
+        failed=$((failed + 1))
+        mv "$out/run" "build/failed/jepsen/$name" 2>/dev/null
+        echo "kept: build/failed/jepsen/$name; again: make jepsen RUN=$1 SEED=$2 NODES=$3${PEERS:+ PEERS=1}"
+        ;;
+    esac
+    rm -rf "$out"
+}
+keep() { # NAME OUT STATUS SECONDS
+    local verdict=invalid
+    [ "$3" -ne 77 ] || verdict=skipped
+    { cat "$2/result.json" 2>/dev/null || echo '{"why": ["the run left no result"]}'; } |
+        jq --arg name "$1" --arg commit "$COMMIT" --arg date "$(date -u +%FT%TZ)" --arg verdict "$verdict" --argjson took "$4" \
+            '{name: $name, commit: $commit, date: $date, took_s: $took, verdict: $verdict} + .' >"$RESULTS/$1.json"
+}
+nodes_of() { # RUN: how many nodes it is made with, one a line
+    if [ -n "${NODES:-}" ]; then echo "$NODES"; elif is_sql "$1"; then echo 3; else { setting "$1" nodes; echo 3; } | head -n 1; setting "$1" nodes_also; fi
+}
+each_nodes() { # RUN SEED
+    local nodes
+    for nodes in $(nodes_of "$1"); do one "$1" "$2" "$nodes"; done
+}
+
+merge() {
+    jq -s --arg commit "$COMMIT" '{commit: $commit, runs: [.[] | select(.commit == $commit)]}' "$RESULTS"/*.json >"$RESULTS.json.new" &&
+        mv "$RESULTS.json.new" "$RESULTS.json"
+}
+
+suite() { # NAME
+    local run seed
+    for seed in $(if [ -n "${LONG:-}" ]; then seq "$SEED" $((SEED + ${SEEDS:-10} - 1)); else echo "$SEED"; fi); do
+        for run in $(runs_of "$1"); do each_nodes "$run" "$seed"; done
+        merge
+    done
+}
+
+case ${1:-} in
+suite) suite "$2" ;;
+run) each_nodes "$2" "$SEED" ;;
+merge) ;;
+*) echo "usage: jepsen.sh suite NAME | run NAME | merge" >&2; exit 2 ;;
+esac
+merge
+[ "${1:-}" != merge ] || exit 0
+echo "jepsen: $passed passed, $failed failed, $skipped skipped"
+[ -z "${QUORATE_COUNTS:-}" ] || echo "$passed $failed $skipped" >>"$QUORATE_COUNTS"
+[ "$failed" -eq 0 ]
