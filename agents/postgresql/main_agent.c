@@ -13,6 +13,7 @@
 #include "agents/postgresql/control.h"
 #include "agents/postgresql/engine.h"
 #include "agents/postgresql/process.h"
+#include "base/canary.h"
 #include "proto/io/daemon.h"
 
 #define PROGRAM "quorate-agent-postgresql"
@@ -277,6 +278,7 @@ int main(int argc, char **argv)
     struct agent_settings common;
     struct io_config *config = NULL;
     io_daemon_small_memory();
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what jepsen must catch */
     (void)umask(0077);
     bool is_dry_run = take_dry_run(&argc, argv);
     int rc = io_config_main(&spec, argc, argv, check, &config);

@@ -25,7 +25,7 @@ probers_wrote() {
     end=$(now_us)
     for name in "${DATABASES[@]}"; do
         [ -s "$SQL_OUT/probers.$name" ] || { invalid "the prober of $name wrote nothing"; continue; }
-        jq -r '[.call, .return] | @tsv' "$SQL_OUT/probers.$name" 2>/dev/null | sort -n |
+        jq -r '[.asked, .return] | @tsv' "$SQL_OUT/probers.$name" 2>/dev/null | sort -n |
             awk -v end="$end" 'last && $1 - last > 5e6 { bad = 1 } { if ($2 > last) last = $2 } END { exit bad || end - last > 120e6 }' ||
             invalid "the prober of $name stood still"
     done

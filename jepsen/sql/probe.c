@@ -38,6 +38,7 @@ struct sight {
     int64_t timeline;
     int64_t token;
     enum sql_end end;
+    int64_t asked_us; /* when the look at it began */
     int64_t call_us;
 };
 
@@ -72,10 +73,10 @@ static void keep(struct prober *p, const struct sight *s)
     int64_t return_us = sql_now_us();
     (void)pthread_mutex_lock(&p->out->lock);
     (void)fprintf(p->out->file,
-                  "{\"prober\":\"%s\",\"call\":%" PRId64 ",\"return\":%" PRId64
-                  ",\"role\":\"%s\",\"epoch\":0,\"timeline\":%" PRId64 ",\"token\":%" PRId64
-                  ",\"type\":\"%s\"}\n",
-                  p->host, s->call_us, return_us,
+                  "{\"prober\":\"%s\",\"asked\":%" PRId64 ",\"call\":%" PRId64
+                  ",\"return\":%" PRId64 ",\"role\":\"%s\",\"epoch\":0,\"timeline\":%" PRId64
+                  ",\"token\":%" PRId64 ",\"type\":\"%s\"}\n",
+                  p->host, s->asked_us, s->call_us, return_us,
                   !s->is_up       ? "none"
                   : s->is_primary ? "primary"
                                   : "standby",
@@ -102,7 +103,8 @@ static void *run_prober(void *argument)
 {
     struct prober *p = argument;
     while (!atomic_load(&is_stopping)) {
-        struct sight s = {.end = SQL_FAIL, .call_us = sql_now_us()};
+        struct sight s = {.end = SQL_FAIL, .asked_us = sql_now_us()};
+        s.call_us = s.asked_us;
         if (connect_prober(p)) {
             look(p, &s);
             if (s.is_primary) {

@@ -152,6 +152,7 @@ run() {
     chown "$RUN_AS" "$SQL_OUT"
     sql_clients_start "$SQL_OUT" "$SQL_SEED"
     sql_probers_start "$SQL_OUT"
+    [ -z "${SQL_STOP_PROBER:-}" ] || kill -STOP "${PROBERS[0]}" # a planted bug of the harness
     settle 60
     CALM_FROM=$(now_us)
     sleep "$(setting calm 0)" # the load of a calm run

@@ -144,7 +144,6 @@ postgresql:
     wal_keep_size: 64MB
     max_wal_size: 128MB
     log_min_messages: warning
-    synchronous_commit: ${SQL_COMMIT:-on}
 YML
 }
 # One database without anybody who watches over it: what clients reach when nothing stands between.
@@ -159,8 +158,7 @@ none_start() {
         echo "host all app 10.78.0.0/24 scram-sha-256" >>"$data/pg/pg_hba.conf"
     }
     spawn_on d1 d1 "$POSTGRES_BIN/postgres" -D "$data/pg" -c listen_addresses="$(host_address d1)" \
-        -c unix_socket_directories="$data/run" -c shared_buffers=32MB -c max_wal_size=128MB -c fsync="${SQL_FSYNC:-on}" \
-        -c synchronous_commit="${SQL_COMMIT:-on}"
+        -c unix_socket_directories="$data/run" -c shared_buffers=32MB -c max_wal_size=128MB -c fsync="${SQL_FSYNC:-on}"
 }
 none_primary() { [ "$(sql d1 'SELECT 1' 2>/dev/null)" = 1 ] && echo d1; }
 none_settled() { [ -n "$(none_primary)" ]; }
@@ -234,6 +232,7 @@ sql_tables() { # once: a role and the tables of the clients
     as_user psql -X -q -h "$(host_data "$member")/run" -U postgres -d postgres <<SQL
 SET client_min_messages = warning;
 CREATE ROLE app LOGIN PASSWORD '$(cut -d: -f5 "$DIR/pgpass")';
+ALTER ROLE app SET synchronous_commit = ${SQL_COMMIT:-on};
 SQL
     as_user "$DIR/bin/sqlload" --prepare --conninfo "host=$(host_data "$member")/run user=postgres dbname=postgres"
 }
@@ -279,7 +278,7 @@ sql_probers_start() { # DIR
 sql_probers_run() { local p; for p in "${PROBERS[@]}"; do kill -0 "$p" 2>/dev/null || return 1; done; }
 sql_probers_stop() {
     [ "${#PROBERS[@]}" -gt 0 ] || return 0
-    kill -TERM "${PROBERS[@]}" 2>/dev/null
+    kill -TERM "${PROBERS[@]}" 2>/dev/null && kill -CONT "${PROBERS[@]}" 2>/dev/null
     wait "${PROBERS[@]}" 2>/dev/null
     PROBERS=()
 }
