@@ -10,6 +10,7 @@
 #ifndef QUORATE_BASE_LEASE_MATH_H
 #define QUORATE_BASE_LEASE_MATH_H
 
+#include "base/canary.h"
 #include "base/types.h"
 
 #define LEASE_CLOCK_ERROR_PERCENT 1 /* d */
@@ -27,6 +28,9 @@
  * clock. */
 static inline int64_t lease_wait_us(int64_t ttl_us)
 {
+    if (CANARY(NO_MARGIN)) {
+        return ttl_us;
+    }
     return ttl_us + ttl_us / 100 * LEASE_DRIFT_PERCENT + LEASE_DRIFT_PERCENT;
 }
 
@@ -34,7 +38,7 @@ static inline int64_t lease_wait_us(int64_t ttl_us)
  * clock. */
 static inline int64_t lease_margin_us(int64_t ttl_us)
 {
-    return ttl_us / 100 * LEASE_MARGIN_PERCENT;
+    return CANARY(NO_MARGIN) ? 0 : ttl_us / 100 * LEASE_MARGIN_PERCENT;
 }
 
 static inline struct base_mono lease_deadline(struct base_mono sent, int64_t ttl_us)

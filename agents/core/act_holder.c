@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "agents/core/internal.h"
+#include "base/canary.h"
+#include "base/mark.h"
 
 static int64_t start_timeout_us(const struct agt *a)
 {
@@ -41,6 +43,7 @@ static struct db_order prepare_for_holder(const struct agt *a)
         sync_wanted(a, &order);
         /* Section 6: closed until k of S have all. The agent that saw the crash may be gone. */
         order.is_gated = a->exit_epoch == order.epoch || a->want.opened_epoch == order.epoch;
+        order.is_gated = order.is_gated && !CANARY(GATE_OPENED_EARLY);
     }
     return order;
 }
@@ -86,6 +89,7 @@ void agt_do_watch_start(struct agt_run *run)
 static void refuse_timeline(struct agt_run *run)
 {
     struct agt *a = run->a;
+    MARK(AGENT_REFUSES_TIMELINE);
     agt_fx_log(run, "on another timeline than the one reserved for the epoch, does not open", NULL);
     a->is_promotion_wrong = true;
     a->want.is_clone_needed = true;
@@ -96,11 +100,12 @@ static void refuse_timeline(struct agt_run *run)
 void agt_do_promote(struct agt_run *run)
 {
     struct agt *a = run->a;
-    if (a->is_promotion_wrong) {
+    if (a->is_promotion_wrong && !CANARY(OPEN_ON_ANY_TIMELINE)) {
         refuse_timeline(run);
         return;
     }
-    if (!agt_is_holder(a) || !agt_has_right(a, run->now) || a->is_handback_wanted) {
+    bool has_right = agt_has_right(a, run->now) || CANARY(PROMOTE_WITHOUT_RIGHT);
+    if (!agt_is_holder(a) || !has_right || a->is_handback_wanted) {
         return;
     }
     if (a->promoted_epoch == a->order.record.epoch) {
@@ -172,7 +177,8 @@ void agt_do_open(struct agt_run *run)
     if (!agt_is_holder(a) || a->is_handback_wanted) {
         return;
     }
-    if (agt_disk_lineage(&a->want, a->view.timeline) != a->order.record.epoch) {
+    if (agt_disk_lineage(&a->want, a->view.timeline) != a->order.record.epoch &&
+        !CANARY(OPEN_ON_ANY_TIMELINE)) {
         if (a->wrong_views >= AGT_ROGUE_VIEWS || a->is_promotion_wrong) {
             refuse_timeline(run);
         }
@@ -216,6 +222,7 @@ void agt_do_stop(struct agt_run *run)
     struct base_mono immediate_at = base_mono_add_us(stop->since, fast_us);
     struct base_mono kill_at = base_mono_add_us(stop->since, fast_us + fast_us / 2);
     if (!stop->is_immediate && !base_mono_before(run->now, immediate_at)) {
+        MARK(AGENT_STOPS_AT_ONCE);
         stop->is_immediate = true;
         agt_fx_log(run, "fast stop takes too long, stops at once", NULL);
         agt_fx_add(run, AGT_FX_GUARD_SIGNAL)->number = AGT_SIGNAL_IMMEDIATE;
@@ -303,6 +310,7 @@ void agt_on_exit(struct agt_run *run)
     a->exit_at = a->exit_epoch == a->guard.epoch ? a->exit_at : run->now;
     a->exit_epoch = a->guard.epoch;
     if (crash_again(run)) {
+        MARK(AGENT_RETIRES);
         a->is_retired = true;
         a->is_handback_wanted = true;
         agt_fx_log(run,
@@ -312,6 +320,7 @@ void agt_on_exit(struct agt_run *run)
         a->is_handback_wanted = true;
         agt_fx_log(run, "the database exited: enough voters are streaming, hands back", NULL);
     } else {
+        MARK(AGENT_RESTARTS_IN_PLACE);
         agt_fx_log(run, "the database exited: restarts it in place", NULL);
     }
 }

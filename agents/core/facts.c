@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "agents/core/internal.h"
+#include "base/canary.h"
 #include "base/lease_math.h"
+#include "base/mark.h"
 
 bool agt_holds(const struct agt *a)
 {
@@ -56,7 +58,7 @@ bool agt_is_holder(const struct agt *a)
 {
     return agt_order_is_in_force(a) && a->has_guard && a->order.record.epoch > 0 &&
            base_name_equal(&a->order.record.holder, &a->config.member) &&
-           a->order.record.holder_instance == a->guard.instance;
+           (a->order.record.holder_instance == a->guard.instance || CANARY(INSTANCE_IGNORED));
 }
 
 int agt_attempt_compare(struct msg_attempt a, struct msg_attempt b)
@@ -84,7 +86,13 @@ bool agt_vote_is_final(const struct agt *a)
         agt_attempt_compare(a->disk.promised, a->want.promised) != 0) {
         return false;
     }
-    if (!a->has_guard || a->guard.tree != GUARD_TREE_RUNNING || !a->is_detached || !a->has_view) {
+    if (!a->has_guard || a->guard.tree != GUARD_TREE_RUNNING || !a->has_view) {
+        return false;
+    }
+    if (CANARY(VOTE_BEFORE_STOP)) {
+        return a->view.is_answering && a->view.is_in_recovery;
+    }
+    if (!a->is_detached) {
         return false;
     }
     const struct db_view *v = &a->view;
@@ -223,6 +231,9 @@ enum agt_prefix agt_prefix_of(const struct agt *a)
 bool agt_may_follow(const struct agt *a)
 {
     enum agt_prefix prefix = agt_prefix_of(a);
+    if (CANARY(REJOIN_WITHOUT_REWIND)) {
+        return true;
+    }
     bool is_own = a->want.opened_epoch != 0 &&
                   agt_disk_lineage(&a->want, a->view.timeline) == a->want.opened_epoch;
     return prefix == AGT_PREFIX_YES || (prefix == AGT_PREFIX_UNKNOWN && !is_own);

@@ -5,6 +5,7 @@
 
 #include "agents/core/internal.h"
 #include "base/crc32c.h"
+#include "base/mark.h"
 
 static enum msg_db_state db_state_gone(const struct agt *a)
 {
@@ -178,6 +179,7 @@ static void fill_note(const struct agt *a, struct msg_report *r)
  * grants on would keep the role at a member that cannot serve. */
 static void disown(struct msg_report *r)
 {
+    MARK(AGENT_GUARD_DEAF);
     r->instance = 0;
     r->epoch_held = 0;
     r->lease_left_us = 0;

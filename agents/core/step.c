@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "agents/core/internal.h"
+#include "base/canary.h"
 #include "base/lease_math.h"
+#include "base/mark.h"
 
 #define AGT_MAGIC 0x61677463u
 #define AGT_SAVE_RETRY_US (INT64_C(200) * BASE_US_PER_MS)
@@ -23,6 +25,9 @@ void agt_init(struct agt *agent, const struct agt_config *config, const struct a
     agent->config = *config;
     agent->disk = *disk;
     agent->want = *disk;
+    if (CANARY(PROMISE_FORGOTTEN)) {
+        agent->disk.promised = agent->want.promised = (struct msg_attempt){0, 0};
+    }
     agent->heartbeat_at = now;
     agent->wake = now;
     agent->handback_asked_at = BASE_MONO_LONG_AGO;
@@ -123,6 +128,7 @@ static void on_guard(struct agt_run *run, const struct guard_status *status)
     struct agt *a = run->a;
     a->is_arm_asked = false;
     if (status_is_old(a, status)) {
+        MARK(AGENT_STATUS_OVERTAKEN);
         return;
     }
     struct guard_status old = a->guard;
@@ -179,6 +185,7 @@ static void receiver_watch(struct agt *a)
     a->detach_views++;
     bool is_fresh = a->view.orders_done >= a->detach_id || a->detach_views >= 2;
     if (is_fresh && a->view.has_receiver) {
+        MARK(AGENT_RECEIVER_AGAIN);
         a->is_detached = false;
     }
 }
@@ -235,7 +242,8 @@ static void on_view(struct agt_run *run, const struct db_view *view)
 
 static bool order_fits(const struct agt *a, const struct msg_order *o)
 {
-    return o->session == a->lease.session && o->number > 0 && o->number <= a->lease.number &&
+    return (o->session == a->lease.session || CANARY(REPORT_NUMBER_REUSED)) && o->number > 0 &&
+           o->number <= a->lease.number &&
            (o->record.epoch == 0 || base_name_equal(&o->record.cluster, &a->config.cluster));
 }
 
@@ -268,7 +276,7 @@ static void epoch_take(struct agt *a, const struct msg_record *r)
     if (r->state == MSG_RECORD_BOOTSTRAP) {
         opening.timeline = 1; /* initdb has no choice */
     }
-    if (r->epoch > a->want.epoch_seen) {
+    if (r->epoch > a->want.epoch_seen || CANARY(OLD_EPOCH_ACCEPTED)) {
         a->want.epoch_seen = r->epoch;
         a->want.promised = (struct msg_attempt){0, 0};
     }
@@ -290,15 +298,18 @@ static void promise_take(struct agt *a, const struct msg_order *o)
 }
 
 /* The grant of an order counts by itself: from the sending of the report that it answers. */
-static void grant_take(struct agt *a, const struct msg_order *o)
+static void grant_take(struct agt *a, const struct msg_order *o, struct base_mono now)
 {
     struct base_mono sent;
     if (!o->is_granted || o->granted_epoch != o->record.epoch || o->ttl_us <= 0 ||
         o->ttl_us > LEASE_TTL_MAX_MS * BASE_US_PER_MS ||
         !base_name_equal(&o->record.holder, &a->config.member) || !a->has_guard ||
-        o->record.holder_instance != a->guard.instance ||
+        (o->record.holder_instance != a->guard.instance && !CANARY(INSTANCE_IGNORED)) ||
         !agt_lease_sent_at(&a->lease, o->number, &sent)) {
         return;
+    }
+    if (CANARY(DEADLINE_FROM_RECEIPT)) {
+        sent = now;
     }
     struct base_mono deadline = lease_deadline(sent, o->ttl_us);
     if (a->has_grant && a->grant_epoch == o->granted_epoch) {
@@ -316,12 +327,13 @@ static void on_order(struct agt_run *run, const struct msg_order *o)
         return;
     }
     /* A quorum restored from an old backup: nobody acts for a lower epoch than one seen before. */
-    if (o->record.epoch < agt_epoch_known(a)) {
+    if (o->record.epoch < agt_epoch_known(a) && !CANARY(OLD_EPOCH_ACCEPTED)) {
         return;
     }
     epoch_take(a, &o->record);
-    grant_take(a, o);
+    grant_take(a, o, run->now);
     if (order_is_stale(a, o)) {
+        MARK(AGENT_STALE_ORDER);
         return;
     }
     a->order = *o;
@@ -345,19 +357,22 @@ void agt_grant_apply(struct agt_run *run)
         return;
     }
     if (agt_holds(a) && a->guard.epoch < a->grant_epoch) {
+        MARK(AGENT_LOWER_FIRST);
         return; /* the lower one is handed back first, its tree seen gone */
     }
     a->has_grant = false;
     bool is_rogue = a->guard.tree == GUARD_TREE_RUNNING && a->has_answered && !a->was_in_recovery &&
                     !agt_holds(a);
     if (is_rogue || a->grant_epoch != a->disk.epoch_seen || a->grant_epoch != agt_epoch_known(a) ||
-        a->grant_epoch <= a->guard.epoch_handed_back || a->grant_epoch <= a->handback_asked ||
+        (a->grant_epoch <= a->guard.epoch_handed_back && !CANARY(HANDBACK_NOT_FINAL)) ||
+        (a->grant_epoch <= a->handback_asked && !CANARY(HANDBACK_NOT_FINAL)) ||
         a->grant_epoch < a->guard.epoch || a->is_handback_wanted || agt_has_foreign_system(a)) {
         return;
     }
     bool is_later = !a->guard.is_armed || a->guard.epoch != a->grant_epoch ||
                     base_mono_before(a->guard.deadline, a->grant_deadline);
-    if (!is_later || !base_mono_before(run->now, a->grant_deadline)) {
+    bool is_ahead = base_mono_before(run->now, a->grant_deadline);
+    if ((!is_later || !is_ahead) && !CANARY(THAW_ANY_GRANT)) {
         return; /* a late answer to an old report thaws nothing */
     }
     uint32_t freeze_ms = a->order.record.freeze_max_ms;

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 
 #define GUARD_MAGIC 0x67647264u
 
@@ -74,6 +75,7 @@ static void time_passes(struct guard_core *core, struct base_mono now, struct gu
     if (!base_mono_before(now, due)) {
         freeze_begin(core, due, now, fx);
     } else if (!base_mono_before(now, kill_at(core))) {
+        MARK(GUARD_FROZEN_TOO_LONG);
         kill_begin(core, now, fx);
     }
 }
@@ -119,21 +121,30 @@ static int event_arm(struct guard_core *core, const struct guard_event *ev,
                      struct guard_effects *fx)
 {
     struct guard_status *st = &core->status;
-    if (ev->epoch == 0 || ev->epoch <= st->epoch_handed_back || ev->epoch < core->epoch_seen) {
+    bool is_over = ev->epoch <= st->epoch_handed_back;
+    if (is_over && CANARY(HANDBACK_NOT_FINAL) && ev->epoch == st->epoch) {
+        st->epoch_handed_back = ev->epoch - 1;
+        is_over = false;
+    }
+    bool is_lower = ev->epoch < core->epoch_seen && !CANARY(OLD_EPOCH_ACCEPTED);
+    if (ev->epoch == 0 || is_over || is_lower) {
+        MARK(GUARD_REFUSES_GRANT);
         return BASE_E_CONFLICT;
     }
     if (base_mono_before(base_mono_add_us(ev->now, GUARD_AHEAD_MAX_US), ev->deadline)) {
         return BASE_E_RANGE;
     }
     bool is_same = ev->epoch == st->epoch;
-    if (is_same && st->is_armed && !base_mono_before(st->deadline, ev->deadline)) {
+    if (is_same && st->is_armed && !base_mono_before(st->deadline, ev->deadline) &&
+        !CANARY(THAW_ANY_GRANT)) {
         return 0; /* an older grant: nothing new */
     }
     arm_take(core, ev);
     if (is_stopping_or_stopped(core)) {
         if (!is_same) {
             kill_begin(core, ev->now, fx);
-        } else if (base_mono_before(ev->now, st->deadline)) {
+        } else if (base_mono_before(ev->now, st->deadline) || CANARY(THAW_ANY_GRANT)) {
+            MARK(GUARD_THAWS);
             tree_set(core, GUARD_TREE_RUNNING, ev->now);
             effect_add(fx, GUARD_FX_THAW, 0);
         }

@@ -7,6 +7,8 @@
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/mark.h"
 #include "base/name.h"
 
 #define HAND_OVER_LOOK_US (INT64_C(200) * BASE_US_PER_MS)
@@ -133,7 +135,9 @@ static void fail_over(struct arb_turn *t, uint8_t i, enum arb_decision_kind kind
     struct msg_record next = arb_record_next(c, view, t->event->wall);
     enum arb_note_kind said = ARB_NOTE_FAILOVER;
     next.floor = view->report.position;
-    next.floor_epoch = next.epoch;
+    if (!CANARY(FLOOR_EPOCH_KEPT)) {
+        next.floor_epoch = next.epoch;
+    }
     arb_decision_begin(t, kind, &view->member);
     c->decision.is_loss_possible =
         kind == ARB_DECIDE_FORCED || (kind == ARB_DECIDE_FAILOVER && c->record.votes_needed_r == 0);
@@ -153,9 +157,13 @@ static void fail_over(struct arb_turn *t, uint8_t i, enum arb_decision_kind kind
 static void come_back(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
+    MARK(HOLDER_RETURNS);
     const struct arb_view *view = arb_view_holder(c);
     struct msg_record next = arb_record_next(c, view, t->event->wall);
     next.floor = view->report.position;
+    if (CANARY(FLOOR_EPOCH_RAISED_BY_RETURN)) {
+        next.floor_epoch = next.epoch;
+    }
     arb_decision_begin(t, ARB_DECIDE_RETURN, &view->member);
     say_takeover(t, ARB_NOTE_RETURN, &next);
     arb_propose(t, ARB_DECIDE_RETURN, &next);
@@ -260,6 +268,7 @@ static void decide_sync(struct arb_turn *t)
         return;
     }
     if (needed == 0 || counted < needed) {
+        MARK(FAILOVER_WAITS_FOR_VOTES);
         say_missing(t, counted, needed);
     }
 }
@@ -315,6 +324,7 @@ static void decide_async(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     struct arb_note why;
     if (c->known.lineage == 0) {
+        MARK(ASYNC_POSITION_UNKNOWN);
         if (may_return(t)) {
             come_back(t);
             return;
@@ -461,6 +471,7 @@ static bool abandon(struct arb_turn *t, const struct arb_view *holder)
         return false;
     }
     struct msg_record next = c->record;
+    MARK(SWITCHOVER_ABANDONED);
     struct arb_note *note = arb_say(t, ARB_NOTE_SWITCHOVER_ENDED);
     note->member = holder->member;
     note->other = c->record.target;

@@ -6,6 +6,7 @@
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "base/name.h"
 
 void arb_lease_reset(struct arb_cluster *c)
@@ -24,13 +25,15 @@ void arb_lease_reset(struct arb_cluster *c)
 static bool may_hand_back(const struct arb_cluster *c, const struct arb_view *view)
 {
     const struct msg_report *report = &view->report;
-    if (view->refused != ARB_REFUSE_NONE || report->epoch_handed_back < c->record.epoch ||
+    if (view->refused != ARB_REFUSE_NONE || report->epoch_handed_back == 0 ||
+        (report->epoch_handed_back < c->record.epoch && !CANARY(HANDBACK_ANY_EPOCH)) ||
         !base_name_equal(&view->member, &c->record.holder)) {
         return false;
     }
     if (arb_view_is_holder(c, view)) {
         return true;
     }
+    MARK(HANDBACK_BY_LATER_GUARD);
     return report->instance != 0 && report->is_tree_gone && report->system_id != 0 &&
            report->system_id == c->record.system_id;
 }
@@ -63,7 +66,8 @@ struct base_mono arb_lease_end(const struct arb_cluster *c)
     if (c->has_granted) {
         from = base_mono_max(from, c->granted);
     }
-    if (!CANARY(NEW_LEADER_DOES_NOT_WAIT)) {
+    bool is_heard = c->has_holder_good && base_mono_before(c->elected, c->holder_good);
+    if (!CANARY(NEW_LEADER_DOES_NOT_WAIT) && !(CANARY(HOLDER_REPORT_CUTS) && is_heard)) {
         from = base_mono_max(from, c->elected); /* grants of others may still be under way */
     }
     if (CANARY(PROMOTE_WITHOUT_WAITING) && c->has_holder_good) {
@@ -86,6 +90,7 @@ bool arb_lease_may_grant(const struct arb_cluster *c, const struct arb_view *vie
         return false;
     }
     if (c->is_swapping && c->is_swap_epoch && !CANARY(GRANT_WHILE_CAS)) {
+        MARK(GRANT_HELD_FOR_SWAP);
         return false; /* an entry that would replace the epoch lies in the log */
     }
     return arb_view_is_holder(c, view) && c->handed == ARB_OVER_NO &&
@@ -96,6 +101,7 @@ void arb_lease_ask(struct arb_turn *t, const struct arb_view *view)
 {
     struct arb_cluster *c = t->c;
     if (c->tickets_count == ARB_TICKETS_MAX) { /* confirmations do not come: the oldest is void */
+        MARK(CONFIRMATIONS_MISSING);
         for (uint8_t i = 1; i < ARB_TICKETS_MAX; i++) {
             c->tickets[i - 1] = c->tickets[i];
         }
@@ -104,13 +110,17 @@ void arb_lease_ask(struct arb_turn *t, const struct arb_view *view)
     c->tickets[c->tickets_count++] =
         (struct arb_ticket){++c->ticket, view->report.session, view->report.number};
     t->fx->ticket = c->ticket;
+    if (CANARY(NO_QUORUM_ROUND)) {
+        arb_lease_confirmed(t, c->ticket);
+    }
 }
 
 void arb_lease_confirmed(struct arb_turn *t, uint64_t ticket)
 {
     struct arb_cluster *c = t->c;
     uint8_t taken = 0;
-    while (taken < c->tickets_count && c->tickets[taken].ticket <= ticket) {
+    while (taken < c->tickets_count &&
+           (c->tickets[taken].ticket <= ticket || CANARY(STALE_ROUND))) {
         c->is_confirmed = true;
         c->confirmed_session = c->tickets[taken].session;
         c->confirmed_number = c->tickets[taken].number;

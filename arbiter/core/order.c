@@ -6,6 +6,7 @@
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
+#include "base/mark.h"
 #include "base/name.h"
 
 static enum msg_goal goal_of_holder(const struct arb_cluster *c, const struct arb_view *view)
@@ -96,6 +97,7 @@ static void add_grant(struct arb_cluster *c, const struct arb_view *view, struct
     c->granted = now;
     c->over_at = BASE_MONO_NEVER;
     if (c->is_attempt) { /* section 4.1: its votes are void */
+        MARK(GRANT_ENDS_ATTEMPT);
         arb_attempt_end(c);
         c->is_end_unsaid = true;
     }

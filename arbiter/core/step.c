@@ -2,6 +2,7 @@
 /* The arbiter's step function: one event in, bounded effects out. */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
+#include "base/mark.h"
 #include "base/name.h"
 
 #define CLUSTER_MAGIC 0x61726263u
@@ -211,6 +212,7 @@ static void on_record(struct arb_turn *t)
 static void on_swap_ended(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
+    MARK(SWAP_VOID);
     c->is_swapping = false;
     struct arb_note *note = arb_say(t, ARB_NOTE_SWAP_VOID);
     note->a = c->record.epoch;

@@ -7,6 +7,8 @@
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/mark.h"
 #include "base/name.h"
 
 static bool is_in_set(const struct arb_cluster *c, const struct base_name *member)
@@ -52,9 +54,11 @@ struct arb_set arb_sync_target(const struct arb_cluster *c, struct base_mono now
         return target;
     }
     if (!c->record.is_sync_strict) {
+        MARK(GOES_ON_ALONE);
         target.count = target.names.count;
         return target;
     }
+    MARK(STRICT_WAITS);
     if (arb_names_unite(&target.names, &c->record.voters) !=
         0) { /* strict: commits wait for these */
         target.names = c->record.voters;
@@ -66,8 +70,9 @@ struct arb_set arb_sync_target(const struct arb_cluster *c, struct base_mono now
  * answers an older report: it would be dropped. */
 static bool is_wish_taken(const struct arb_cluster *c, const struct msg_report *report)
 {
-    return c->has_wish && report->session == c->wish_session && report->order_term == c->term &&
-           report->order_number >= c->wish_number;
+    return c->has_wish && (CANARY(NARROW_WITHOUT_ECHO) ||
+                           (report->session == c->wish_session && report->order_term == c->term &&
+                            report->order_number >= c->wish_number));
 }
 
 static void change_record(struct arb_turn *t, const struct arb_sync_step *step)
@@ -82,6 +87,14 @@ static void change_record(struct arb_turn *t, const struct arb_sync_step *step)
     arb_propose(t, is_widening ? ARB_DECIDE_WIDEN : ARB_DECIDE_NARROW, &next);
 }
 
+/* A planted bug in the order of steps comes as far as the database. */
+static bool is_safe(const struct arb_cluster *c, const struct arb_set *set)
+{
+    const struct arb_set record = {c->record.voters, c->record.votes_needed_r};
+    return arb_sync_is_safe(&record, set) || CANARY(SYNC_SET_NO_WIDENING) ||
+           CANARY(SYNC_ADD_DATABASE_FIRST) || CANARY(SYNC_LOWER_DATABASE_FIRST);
+}
+
 static void change_wish(struct arb_turn *t, const struct arb_view *holder,
                         const struct arb_set *set)
 {
@@ -90,8 +103,7 @@ static void change_wish(struct arb_turn *t, const struct arb_view *holder,
     if (is_same && c->wish_session == holder->report.session) {
         return;
     }
-    BASE_ASSERT(
-        arb_sync_is_safe(&(struct arb_set){c->record.voters, c->record.votes_needed_r}, set));
+    BASE_ASSERT(is_safe(c, set));
     c->has_wish = true;
     c->wish = *set;
     c->wish_session = holder->report.session;
@@ -131,7 +143,7 @@ void arb_sync(struct arb_turn *t)
     case ARB_SYNC_DATABASE:
     case ARB_SYNC_WAIT:
     case ARB_SYNC_DONE:
-        if (arb_sync_is_safe(&state.record, &target)) {
+        if (is_safe(c, &target)) {
             change_wish(t, holder, &target);
         }
         return;

@@ -23,7 +23,7 @@ uint8_t arb_votes_needed(const struct arb_set *record)
     if (record->names.count <= record->count) {
         return 1;
     }
-    return (uint8_t)(record->names.count - record->count + 1);
+    return (uint8_t)(record->names.count - record->count + (CANARY(TOO_FEW_VOTES) ? 0 : 1));
 }
 
 static struct arb_sync_step step_of(enum arb_sync_kind kind, const struct arb_set *set)
@@ -31,8 +31,45 @@ static struct arb_sync_step step_of(enum arb_sync_kind kind, const struct arb_se
     return (struct arb_sync_step){kind, *set};
 }
 
+#ifdef QUORATE_CANARIES
+/* One step taken in the other order, for one kind of change at a time. Only planted bugs come here;
+ * false: the right order. */
+static bool plan_wrongly(const struct arb_sync_state *state, const struct arb_set *target,
+                         struct arb_sync_step *ret)
+{
+    bool is_reached = state->is_database_known && arb_set_equal(&state->database, target);
+    bool is_adding = arb_names_beyond(&target->names, &state->record.names) > 0;
+    bool is_removing = arb_names_beyond(&state->record.names, &target->names) > 0;
+    bool is_raising = target->count > state->record.count;
+    bool is_lowering = target->count < state->record.count;
+    bool is_database_first = (CANARY(SYNC_ADD_DATABASE_FIRST) && is_adding) ||
+                             (CANARY(SYNC_LOWER_DATABASE_FIRST) && is_lowering) ||
+                             CANARY(SYNC_SET_NO_WIDENING);
+    bool is_record_first = (CANARY(SYNC_REMOVE_RECORD_FIRST) && is_removing) ||
+                           (CANARY(SYNC_RAISE_RECORD_FIRST) && is_raising);
+    bool is_unwaited = (CANARY(SYNC_REMOVE_NO_BARRIER) && is_removing) ||
+                       (CANARY(SYNC_RAISE_NO_BARRIER) && is_raising);
+    if (!is_reached && is_database_first) {
+        *ret = step_of(ARB_SYNC_DATABASE, target);
+    } else if (!is_reached && is_record_first) {
+        *ret = step_of(ARB_SYNC_NARROW, target);
+    } else if (is_reached && is_unwaited && !arb_set_equal(&state->record, target)) {
+        *ret = step_of(ARB_SYNC_NARROW, target);
+    } else {
+        return false;
+    }
+    return true;
+}
+#endif
+
 struct arb_sync_step arb_sync_plan(const struct arb_sync_state *state, const struct arb_set *target)
 {
+#ifdef QUORATE_CANARIES
+    struct arb_sync_step wrong;
+    if (plan_wrongly(state, target, &wrong)) {
+        return wrong;
+    }
+#endif
     struct arb_set wide = state->record;
     bool is_reached = state->is_database_known && arb_set_equal(&state->database, target);
     if (is_reached) {

@@ -7,6 +7,8 @@
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/mark.h"
 #include "base/name.h"
 
 #define RIVAL_HEARTBEATS 4
@@ -57,7 +59,7 @@ bool arb_view_is_holder(const struct arb_cluster *c, const struct arb_view *view
 {
     return c->record.epoch != 0 && view->has_report && view->refused == ARB_REFUSE_NONE &&
            base_name_equal(&view->member, &c->record.holder) && view->report.instance != 0 &&
-           view->report.instance == c->record.holder_instance;
+           (view->report.instance == c->record.holder_instance || CANARY(INSTANCE_IGNORED));
 }
 
 const struct arb_view *arb_view_ahead(const struct arb_cluster *c)
@@ -111,6 +113,7 @@ static bool rival_may_enter(struct arb_turn *t, struct arb_view *view)
         view->rival_heard = t->event->now;
     }
     if (!are_both_alive) {
+        MARK(ANOTHER_GUARD_SPEAKS);
         refuse(t, ARB_REFUSE_DOUBLED, MSG_GOAL_NONE);
         return false;
     }
@@ -132,6 +135,7 @@ static bool session_may_speak(struct arb_turn *t, struct arb_view *view)
         return report->number > view->report.number;
     }
     if (report->session == view->session_before) {
+        MARK(FORMER_PROCESS_SPEAKS);
         return false;
     }
     return report->instance == view->report.instance || rival_may_enter(t, view);
@@ -185,7 +189,8 @@ static void mark_standbys(struct arb_cluster *c, const struct arb_view *holder,
     for (uint8_t i = 0; i < holder->report.standbys_count; i++) {
         const struct msg_standby *standby = &holder->report.standbys[i];
         uint8_t at = arb_view_find(c, &standby->member);
-        if (at == ARB_NOBODY || !standby->is_streaming || !standby->is_confirmed) {
+        if (at == ARB_NOBODY || !standby->is_streaming ||
+            (!standby->is_confirmed && !CANARY(SYNC_BEFORE_CONFIRMED))) {
             continue;
         }
         struct arb_view *view = &c->views[at];

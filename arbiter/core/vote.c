@@ -9,11 +9,12 @@
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
 #include "base/canary.h"
+#include "base/mark.h"
 #include "base/name.h"
 
 int arb_position_compare(const struct msg_position *a, const struct msg_position *b)
 {
-    if (a->lineage != b->lineage) {
+    if (a->lineage != b->lineage && !CANARY(POSITION_ONLY)) {
         return a->lineage < b->lineage ? -1 : 1;
     }
     if (a->lsn != b->lsn) {
@@ -31,6 +32,7 @@ bool arb_position_has_floor(const struct msg_record *record, const struct msg_po
         return false;
     }
     if (p->lineage >= record->floor_epoch) {
+        MARK(FLOOR_BY_LINEAGE);
         return true;
     }
     return p->lineage == record->floor.lineage && p->lsn >= record->floor.lsn;
@@ -80,12 +82,14 @@ enum arb_refusal arb_vote_check(const struct arb_cluster *c, const struct arb_vi
     if (!arb_has_database(view)) {
         return ARB_REFUSE_NOT_USABLE;
     }
-    if (!c->is_attempt || !report->is_vote_valid || report->promised.term != c->attempt.term ||
-        report->promised.number != c->attempt.number) {
+    bool is_of_attempt =
+        report->promised.term == c->attempt.term && report->promised.number == c->attempt.number;
+    if (!c->is_attempt || !report->is_vote_valid || (!is_of_attempt && !CANARY(VOTES_SURVIVE))) {
         return ARB_REFUSE_NO_VOTE;
     }
     bool has_floor = arb_position_has_floor(&c->record, &report->position);
     if (!has_floor && !c->is_forced && !CANARY(NO_FLOOR)) {
+        MARK(VOTE_LACKS_FLOOR);
         return ARB_REFUSE_LACKS_FLOOR;
     }
     if (report->position.lineage > c->record.epoch) {
@@ -194,7 +198,8 @@ uint8_t arb_vote_choose(const struct arb_cluster *c, struct base_mono now,
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
         if (arb_vote_check(c, view) != ARB_REFUSE_NONE ||
-            arb_position_compare(&view->report.position, &c->views[first].report.position) != 0 ||
+            (arb_position_compare(&view->report.position, &c->views[first].report.position) != 0 &&
+             !CANARY(TAG_BEFORE_POSITION)) ||
             check_candidate(c, view, now) != ARB_REFUSE_NONE) {
             continue;
         }
@@ -220,7 +225,7 @@ static bool has_everything(const struct arb_cluster *c, const struct arb_view *v
     const struct msg_position *stopped = &c->views[holder].report.position;
     return view->report.position.lineage == stopped->lineage &&
            arb_position_has_floor(&c->record, stopped) &&
-           view->report.position.lsn >= c->handback_lsn;
+           (view->report.position.lsn >= c->handback_lsn || CANARY(HANDOVER_WITHOUT_CHECKPOINT));
 }
 
 uint8_t arb_handover_choose(const struct arb_cluster *c, struct base_mono now)
@@ -273,6 +278,7 @@ enum arb_refusal arb_return_check(const struct arb_cluster *c, struct base_mono 
         if (i != at && arb_view_is_live(c, other, now) && other->refused == ARB_REFUSE_NONE &&
             other->report.position.lineage == c->record.epoch && arb_has_database(other) &&
             arb_position_compare(&other->report.position, own) > 0) {
+            MARK(RETURN_BEHIND);
             return ARB_REFUSE_BEHIND;
         }
     }
