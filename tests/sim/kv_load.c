@@ -236,7 +236,8 @@ static void next(void *ctx, uint64_t number, struct slice bytes)
     struct kv_load *load = w->kv_load;
     (void)number;
     (void)bytes;
-    if (load->history.count == OPS_MAX) {
+    uint32_t most = w->setup.kv_ops_max != 0 ? w->setup.kv_ops_max : OPS_MAX;
+    if (load->history.count >= most || (w->setup.kv_off >> c->index & 1) != 0) {
         return;
     }
     struct chk_op op = {.process = c->index,

@@ -16,6 +16,8 @@
 #include "tests/sim/kv_load.h"
 #include "tests/sim/options.h"
 #include "tests/sim/run.h"
+#include "tests/sim/script.h"
+#include "tests/sim/shrink.h"
 #include "tests/sim/sums.h"
 
 #define PROGRESS_EVERY 25
@@ -179,6 +181,63 @@ static int run_all(const struct options *o)
     return rc == 0 && o->is_check ? sums_check(&s, with_marks) : rc;
 }
 
+/* --- scripts --- */
+
+static struct script script;
+
+static int run_script(const struct options *o)
+{
+    if (!script_read(o->script, &script)) {
+        return 2;
+    }
+    if (o->is_tracing) {
+        (void)base_canary_select(script.canary);
+        int rc = run_plan(&world, &script.plan, true);
+        if (rc != 0) {
+            run_print_failure(&world);
+        }
+        return rc;
+    }
+    int rc = script_run(&script, o->script);
+    if (rc == 0 && !o->is_quiet) {
+        printf("%s: as expected\n", o->script);
+    }
+    return rc;
+}
+
+static void begin_script(const char *canary)
+{
+    (void)snprintf(script.canary, sizeof(script.canary), "%s", canary != NULL ? canary : "");
+    script.plan = plan;
+}
+
+static int print_plan(const char *canary)
+{
+    begin_script(canary);
+    script_write(&script, &world, stdout);
+    return 0;
+}
+
+static int shrink_seed(const struct options *o, const char *canary)
+{
+    begin_script(canary);
+    if (!shrink(&script)) {
+        return 1;
+    }
+    (void)base_canary_select(script.canary);
+    (void)run_plan(&world, &script.plan, false);
+    run_print_failure(&world);
+    FILE *out = fopen(o->shrink, "w");
+    if (out == NULL) {
+        perror(o->shrink);
+        return 2;
+    }
+    (void)fprintf(out, "# Breaks %s: %s\n", world.failure_name, world.failure_text);
+    script_write(&script, &world, out);
+    printf("written to %s\n", o->shrink);
+    return fclose(out) == 0 ? 0 : 2;
+}
+
 /* Names of all planted bugs, one a line. */
 static int print_canaries(void)
 {
@@ -199,5 +258,14 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "sim: QUORATE_CANARY names no planted bug of this build\n");
         return 2;
     }
-    return o.is_canaries ? print_canaries() : run_all(&o);
+    if (o.is_canaries) {
+        return print_canaries();
+    }
+    if (o.script != NULL) {
+        return run_script(&o);
+    }
+    if (o.is_plan) {
+        return print_plan(getenv("QUORATE_CANARY"));
+    }
+    return o.shrink != NULL ? shrink_seed(&o, getenv("QUORATE_CANARY")) : run_all(&o);
 }

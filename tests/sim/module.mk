@@ -8,11 +8,18 @@ TPKG_sim_world_test := libprotobuf-c
 
 CHECK_STEPS += sim-check sim-determinism canaries-check
 CHECK_SEEDS ?= 200
-.PHONY: sim-check sim-determinism canaries canaries-check
+.PHONY: sim-check sim-shrink sim-determinism canaries canaries-check
 sim-check: ## Simulated systems, 200 seeds, no planted bug on, with a floor of what must have happened
 	@$(MAKE) --no-print-directory -j2 VARIANT=canary build/canary/bin/sim | grep -v '^  cc' || true
 	@mkdir -p build/results
+	@bash tests/sim/past.sh build/canary/bin/sim
 	@build/canary/bin/sim --seed 1 --count $(CHECK_SEEDS) --jobs 2 --quiet --check --json build/results/sim.json
+
+SHRUNK ?= tests/sim/scripts/$(if $(CANARY),$(CANARY),seed-$(SEED)).sim
+sim-shrink: ## make sim-shrink SEED=n [CANARY=id]: makes a failing seed smaller, into tests/sim/scripts
+	@$(MAKE) --no-print-directory -j2 VARIANT=canary build/canary/bin/sim | grep -v '^  cc' || true
+	@mkdir -p tests/sim/scripts
+	@QUORATE_CANARY=$(CANARY) build/canary/bin/sim --seed $(SEED) $(SIM_FLAGS) --shrink $(SHRUNK)
 
 sim-determinism: $(B)/bin/sim ## The same seed gives the same trace
 	@$(B)/bin/sim --seed 1 --count 10 --quiet --twice

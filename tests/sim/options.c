@@ -17,6 +17,8 @@ void options_usage(FILE *out)
         "  --twice         each seed twice: the trace must be the same\n"
         "  --json FILE     the sums, for machines\n"
         "  --faults only=N,N,... | without=N,N,...   by their numbers on the schedule\n"
+        "  --script FILE   runs a script instead of a seed, and fails unless it turns out as it says\n"
+        "  --shrink FILE   makes a failing seed smaller, and writes it as a script\n"
         "  --plan          prints what the seed draws, as a script, and does not run it\n"
         "  --trace --quiet --history     what is printed\n"
         "  --calm --kv-only --restore    what is drawn: no fault; no databases; a lost quorum\n");
@@ -36,6 +38,8 @@ bool options_parse(int argc, char **argv, struct options *ret)
         {"--jobs", &ret->jobs, NULL, NULL},
         {"--faults", NULL, &ret->faults, NULL},
         {"--json", NULL, &ret->json, NULL},
+        {"--script", NULL, &ret->script, NULL},
+        {"--shrink", NULL, &ret->shrink, NULL},
         {"--trace", NULL, NULL, &ret->is_tracing},
         {"--quiet", NULL, NULL, &ret->is_quiet},
         {"--history", NULL, NULL, &ret->is_history},

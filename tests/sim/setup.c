@@ -41,6 +41,7 @@ static void draw_quorum(struct base_rand *r, struct setup *s)
     s->is_vote_crash = !s->is_calm && chance(r, 300000);
     s->is_changing = !s->is_calm && s->nodes > 1 && chance(r, 500000);
     s->slots = s->is_changing ? s->nodes + 2 : s->nodes;
+    s->log_keep = s->is_changing ? (uint32_t)draw(r, 1, chance(r, 500000) ? 8 : 120) : 0;
 }
 
 /* Each part has its own stream: what one gains moves nothing in the others. */
@@ -96,7 +97,7 @@ static void write_field(FILE *out, unsigned db, const char *name, int64_t value,
         (void)snprintf(prefix, sizeof(prefix), "db%u.", db);
     }
     (void)snprintf(line, sizeof(line), "set %s%s %" PRId64, prefix, name, value);
-    (void)fprintf(out, "%-36s%s%s\n", line, text[0] != '\0' ? "# " : "", text);
+    (void)fprintf(out, text[0] != '\0' ? "%-36s# %s\n" : "%s%s\n", line, text);
 }
 
 void setup_write(const struct setup *s, FILE *out)

@@ -24,6 +24,7 @@
     X(uint32_t, election_min_ms, "") \
     X(uint32_t, election_max_ms, "") \
     X(bool, is_calm, "no fault at all: nothing may fail over") \
+    X(uint32_t, log_keep, "entries of the log kept behind what is applied durably; 0: many") \
     X(int64_t, faults_end_us, "when all faults are over") \
     X(int64_t, end_us, "when the run ends") \
     X(bool, is_ordered, "links keep order, as TCP does; else frames pass each other") \

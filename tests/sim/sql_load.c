@@ -83,6 +83,9 @@ static void next(void *ctx, uint64_t number, struct slice bytes)
     struct sql_frame f;
     (void)number;
     (void)bytes;
+    if ((w->setup.sql_off >> c->index & 1) != 0) {
+        return;
+    }
     memset(&f, 0, sizeof(f));
     c->member = choose(c);
     c->request = f.request = ++w->sql_load->next_request;

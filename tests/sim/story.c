@@ -81,20 +81,30 @@ static struct rule rule_of(const char *invariant)
     return (struct rule){invariant, ALL, "as the table of invariants in tests/sim/README.md says"};
 }
 
+/* ", WHAT PREFIX1 to PREFIX7" or ", WHAT PREFIX1"; nothing for none. */
+static void print_range(const char *what, const char *prefix, unsigned from, unsigned count)
+{
+    if (count > 1) {
+        printf("; %s %s%u to %s%u", what, prefix, from, prefix, from + count - 1);
+    } else if (count == 1) {
+        printf("; %s %s%u", what, prefix, from);
+    }
+}
+
 static void print_world(const struct world *w)
 {
     const struct setup *s = &w->setup;
-    printf("the world: quorum nodes q1 to q%u", s->nodes);
+    printf("the world");
+    print_range("quorum nodes", "q", 1, s->nodes);
     if (s->slots > s->nodes) {
         printf(" (members come and go, up to q%u)", s->slots);
     }
-    if (s->has_databases) {
-        printf(", database hosts pg1 to pg%u with an agent and a guard each", s->members);
+    print_range("clients of the store", "", 0, s->kv_clients);
+    for (unsigned i = 0; s->has_databases && i < s->clusters; i++) {
+        print_range("database hosts, each with an agent and a guard,", "pg",
+                    s->databases[i].first + 1, s->databases[i].members);
     }
-    printf(", clients 0 to %u of the store", s->kv_clients - 1);
-    if (s->has_databases) {
-        printf(", SQL clients 0 to %u", s->sql_clients - 1);
-    }
+    print_range("clients of the databases", "", 0, s->has_databases ? s->sql_clients : 0);
     printf("\n");
 }
 

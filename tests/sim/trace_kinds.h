@@ -35,7 +35,7 @@ enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRA
     X(REPORT, QUIET, "{m0} reports, number {n1}, holds epoch {n2}, database {3?unknown|empty|being made|stopped|starting|standby|promoting|primary|stopping|frozen|failed}") \
     X(AGENT_UP, DATABASES, "the agent of {m0} starts, session {n1}") \
     X(AGENT_DOWN, DATABASES, "the agent of {m0} goes down: {1?|a fault|the host lost power|it had given up}") \
-    X(GUARD, DATABASES, "the guard of {m0}: database {1?gone|running|being frozen|frozen|being killed|without its root}, armed for epoch {n2}, {i3} us left") \
+    X(GUARD, DATABASES, "the guard of {m0}: the database is {1?gone|running|being frozen|frozen|being killed|without its root}, armed for epoch {n2}") \
     X(ARMED, QUIET, "the guard of {m0}: database {1?gone|running|being frozen|frozen|being killed|without its root}, armed for epoch {n2}, {i3} us left") \
     X(ORDER, QUIET, "{m0} is told to {1?nothing|init|clone|rewind|prepare a standby|prepare a primary|follow|detach|promote|set sync|barrier|checkpoint|send clients away|cancel}, order {n2}, timeline {n3}") \
     X(ORDER_END, QUIET, "{m0} has ended order {n2} ({1?nothing|init|clone|rewind|prepare a standby|prepare a primary|follow|detach|promote|set sync|barrier|checkpoint|send clients away|cancel}): {e3}") \
