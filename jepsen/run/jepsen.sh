@@ -23,7 +23,7 @@ passed=0 failed=0 skipped=0
 
 setting() { awk -v run="$1" -v name="$2" '$1 == run && $2 == "set" && $3 == name { for (i = 4; i <= NF && $i !~ /^#/; i++) print $i }' $TABLE; }
 runs_of() { # SUITE
-    awk '$2 == "set" && $3 == "suite" { print $1 }' $TABLE | while read -r run; do setting "$run" suite | grep -qx -- "$1" && echo "$run"; done
+    awk '$2 == "set" && $3 == "suite" && !seen[$1]++ { print $1 }' $TABLE | while read -r run; do setting "$run" suite | grep -qx -- "$1" && echo "$run"; done
 }
 is_sql() { [[ $1 == pg-* ]]; }
 peer_of() { # RUN
@@ -93,12 +93,21 @@ merge() {
         mv "$RESULTS.json.new" "$RESULTS.json"
 }
 
+# Rounds come one after the other, each with all runs; a run has a part in as many as its setting `rounds` says (1).
 suite() { # NAME
-    local run seed
-    for seed in $(if [ -n "${LONG:-}" ]; then seq "$SEED" $((SEED + ${SEEDS:-10} - 1)); else echo "$SEED"; fi); do
-        for run in $(runs_of "$1"); do each_nodes "$run" "$seed"; done
-        merge
+    local run round rounds=1 most
+    for run in $(runs_of "$1"); do most=$(rounds_of "$run"); [ "$most" -le "$rounds" ] || rounds=$most; done
+    for round in $(seq "$rounds"); do
+        for run in $(runs_of "$1"); do
+            [ "$round" -gt "$(rounds_of "$run")" ] || each_nodes "$run" $((SEED + round - 1))
+            merge
+        done
     done
+}
+rounds_of() { # RUN
+    local rounds
+    rounds=$(setting "$1" rounds | head -n 1)
+    if [ -n "${LONG:-}" ]; then echo "${SEEDS:-10}"; else echo "${rounds:-1}"; fi
 }
 
 case ${1:-} in
