@@ -104,3 +104,38 @@ try_disk_hang() {
 writes() { host_exec d1 dd if=/dev/zero of="$(host_data d1)/written" bs=64k count=${1:-4} conv=fsync 2>/dev/null; }
 try_disk_full() { on_and "$@" -- eval '! writes' && fault_off "$@" && writes; }
 try_disk_slow() { on_and "$@" 4194304 -- writes 16; }
+
+wall_is() { # HOST SECONDS: ahead of the machine's, to five seconds
+    local ahead
+    ahead=$(($(host_exec "$1" date +%s) - $(date +%s) - $2))
+    [ "$ahead" -ge -5 ] && [ "$ahead" -le 5 ]
+}
+try_wall_jump() { on_and "$@" -60 -- wall_is d1 -60 && wall_is d2 0 && fault_off "$@" && wall_is d1 0; }
+try_wall_strobe() { on_and "$@" 600 -- eval 'wait_for 5 wall_is d1 600 && wait_for 5 wall_is d1 0 && wait_for 5 wall_is d1 600'; }
+# What python3 calls a fifth of a second by a clock of the host, in microseconds of the machine's.
+ahead_us() { # HOST CLOCK: difference between the host's clock and the machine's
+    host_exec "$1" python3 -c "
+import time, sys
+mine = time.clock_gettime_ns(time.CLOCK_$2)
+print(mine // 1000 - int(open('/proc/uptime').read().split()[0].replace('.', '')) * 10000)"
+}
+moves() { # HOST: what its monotonic clock gains on the machine's in half a second
+    local before
+    before=$(ahead_us "$1" BOOTTIME)
+    sleep 0.5
+    MOVED=$(($(ahead_us "$1" BOOTTIME) - before))
+}
+try_clock_rate() { on_and "$@" 1000000 -- eval 'moves d1 && [ $MOVED -gt 400000 ]'; }
+try_clock_freeze() { on_and "$@" -- eval 'moves d1 && [ $MOVED -lt -400000 ]' && fault_off "$@" && moves d1 && [ "$MOVED" -gt -100000 ]; }
+try_suspend() {
+    local before
+    before=$(($(ahead_us d1 BOOTTIME) - $(ahead_us d1 MONOTONIC)))
+    on_and "$@" 60 -- eval 'after=$(($(ahead_us d1 BOOTTIME) - $(ahead_us d1 MONOTONIC)))'
+    TRY_WHY="$after - $before is 60 s"
+    [ $((after - before)) -gt 59000000 ] && [ $((after - before)) -lt 65000000 ]
+}
+flush() { host_exec d1 dd if=/dev/zero of="$(host_data d1)/flushed" bs=4k count=1 conv=fsync 2>/dev/null; }
+try_slow_sync() { on_and "$@" 50 -- flush; }
+try_sync_error() { on_and "$@" -- eval '! flush' && fault_off "$@" && flush; }
+try_sync_lies() { on_and "$@" -- flush; }
+try_write_error() { on_and "$@" EIO -- eval '! flush' && fault_off "$@" && flush; }

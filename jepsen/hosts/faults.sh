@@ -107,3 +107,4 @@ needs() { # TOOL...
 . "$HOSTS_LIB/faults_net.sh"
 . "$HOSTS_LIB/faults_host.sh"
 . "$HOSTS_LIB/faults_disk.sh"
+. "$HOSTS_LIB/faults_bend.sh"

@@ -16,6 +16,7 @@ sandbox_enter() {
     mkdir -p /run/netns && mount -t tmpfs none /run/netns || return 1
     mount -t tmpfs none /dev/shm || return 1
     ip link set lo up
+    bend_enter || return 1
     net_enter
 }
 
@@ -105,21 +106,15 @@ host_init() {
     done
     [ -n "$child" ] || { echo "host $name: no time namespace" >&2; return 1; }
     echo "$child" >"$QUORATE_SANDBOX_DIR/$name/init"
+    bend_host "$name"
 }
 
-# The host's clock hook: what runs there can have its clocks and its disk bent, see faults_bend.sh.
-host_environment() { # NAME; sets HOST_ENV
-    HOST_ENV=()
-    [ ! -e "$QUORATE_SANDBOX_DIR/$1/bend" ] ||
-        HOST_ENV=(env "LD_PRELOAD=$QUORATE_SANDBOX_DIR/bend.so" "QUORATE_BEND=$QUORATE_SANDBOX_DIR/$1/bend")
-}
 host_exec() { # NAME CMD...: in the host's namespaces and cgroup
     local name=$1
     shift
     (
         host_join "$name" || exit 1
-        host_environment "$name"
-        exec nsenter --time="/proc/$(<"$QUORATE_SANDBOX_DIR/$name/init")/ns/time" --net="/run/netns/$name" -- "${HOST_ENV[@]}" "$@"
+        exec nsenter --time="/proc/$(<"$QUORATE_SANDBOX_DIR/$name/init")/ns/time" --net="/run/netns/$name" -- "$@"
     )
 }
 host_spawn() { # NAME LOG CMD...: in the background; prints the pid
@@ -127,9 +122,7 @@ host_spawn() { # NAME LOG CMD...: in the background; prints the pid
     shift 2
     (
         host_join "$name" || exit 1
-        host_environment "$name"
-        exec setsid nsenter --time="/proc/$(<"$QUORATE_SANDBOX_DIR/$name/init")/ns/time" --net="/run/netns/$name" -- \
-            "${HOST_ENV[@]}" "$@"
+        exec setsid nsenter --time="/proc/$(<"$QUORATE_SANDBOX_DIR/$name/init")/ns/time" --net="/run/netns/$name" -- "$@"
     ) >>"$log" 2>&1 </dev/null &
     echo $!
     disown # that a fault kills it is no news

@@ -1,7 +1,18 @@
-.PHONY: hosts-check hosts-clean-check
-hosts-check: ## Try every fault of jepsen/hosts on this kernel
-	@mkdir -p build; bash jepsen/hosts/sandbox.sh -t 120 jepsen/hosts/doctor.sh 2>build/hosts-check.log; rc=$$?; \
-	  if [ $$rc -eq 77 ]; then echo "0 0 40" >>"$${QUORATE_COUNTS:-/dev/null}"; exit 0; fi; exit $$rc
+BINARIES += jepsen-bend
+BIN_jepsen-bend := jepsen/hosts/bend_tool.c
+EXTRA_SRC += jepsen/hosts/bend.c
+$(B)/bin/jepsen-bend.so: jepsen/hosts/bend.c jepsen/hosts/bend.h
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu17 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ jepsen/hosts/bend.c -ldl -lpthread
+
+.PHONY: hosts-check hosts-clean-check hosts-programs
+HOSTS_PROGRAMS := jepsen-bend jepsen-bend.so
+hosts-programs:
+	@$(MAKE) --no-print-directory VARIANT=release $(HOSTS_PROGRAMS:%=build/release/bin/%)
+
+hosts-check: hosts-programs ## Try every fault of jepsen/hosts on this kernel
+	@BIN=build/release/bin bash jepsen/hosts/sandbox.sh -t 120 jepsen/hosts/doctor.sh 2>build/hosts-check.log; rc=$$?; \
+	  if [ $$rc -eq 77 ]; then echo "0 0 48" >>"$${QUORATE_COUNTS:-/dev/null}"; exit 0; fi; exit $$rc
 
 hosts-clean-check: ## Kill the harness 20 times at random moments; nothing may be left
 	@bash jepsen/hosts/clean_test.sh
