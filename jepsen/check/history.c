@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "jepsen/check/sort.h"
+
 static size_t bucket_of(struct slice text, size_t cap)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -85,44 +87,31 @@ bool chk_op_is_write(const struct chk_op *op)
     return op->status == CHK_DONE && chk_op_may_write(op);
 }
 
-static bool sorts_before(const struct chk_op *ops, uint32_t a, uint32_t b, bool by_return)
+struct order {
+    const struct chk_op *ops;
+    uint32_t *list;
+    bool by_return;
+};
+
+static bool order_before(const void *list, size_t a, size_t b)
 {
-    int64_t time_a = by_return ? ops[a].return_us : ops[a].call_us;
-    int64_t time_b = by_return ? ops[b].return_us : ops[b].call_us;
-    return time_a != time_b ? time_a < time_b : a < b;
+    const struct order *o = list;
+    uint32_t i = o->list[a], j = o->list[b];
+    int64_t time_i = o->by_return ? o->ops[i].return_us : o->ops[i].call_us;
+    int64_t time_j = o->by_return ? o->ops[j].return_us : o->ops[j].call_us;
+    return time_i != time_j ? time_i < time_j : i < j;
 }
 
-/* Heap sort: no memory, no recursion, no bad case. */
-static void sift_down(const struct chk_op *ops, uint32_t *order, size_t root, size_t count,
-                      bool by_return)
+static void order_swap(void *list, size_t a, size_t b)
 {
-    for (;;) {
-        size_t child = 2 * root + 1;
-        if (child >= count) {
-            return;
-        }
-        if (child + 1 < count && sorts_before(ops, order[child], order[child + 1], by_return)) {
-            child++;
-        }
-        if (!sorts_before(ops, order[root], order[child], by_return)) {
-            return;
-        }
-        uint32_t swap = order[root];
-        order[root] = order[child];
-        order[child] = swap;
-        root = child;
-    }
+    struct order *o = list;
+    uint32_t kept = o->list[a];
+    o->list[a] = o->list[b];
+    o->list[b] = kept;
 }
 
 void chk_sort(const struct chk_op *ops, uint32_t *order, size_t count, bool by_return)
 {
-    for (size_t root = count / 2; root-- > 0;) {
-        sift_down(ops, order, root, count, by_return);
-    }
-    for (size_t end = count; end-- > 1;) {
-        uint32_t swap = order[0];
-        order[0] = order[end];
-        order[end] = swap;
-        sift_down(ops, order, 0, end, by_return);
-    }
+    struct order o = {ops, order, by_return};
+    chk_heap_sort(&o, count, order_before, order_swap);
 }

@@ -123,10 +123,12 @@ static int take_part(struct reader *r)
         rc = chk_scan_char(&r->s, ',') ? take_key(r, &part.key) : chk_scan_bad(&r->s, ", expected");
     }
     if (rc == 0) {
-        rc = chk_scan_char(&r->s, ',') ? chk_scan_integer(&r->s, &part.value) : chk_scan_bad(&r->s, ", expected");
+        rc = chk_scan_char(&r->s, ',') ? chk_scan_integer(&r->s, &part.value)
+                                       : chk_scan_bad(&r->s, ", expected");
     }
     if (rc == 0) {
-        rc = chk_scan_char(&r->s, ',') ? chk_scan_integer(&r->s, &revision) : chk_scan_bad(&r->s, ", expected");
+        rc = chk_scan_char(&r->s, ',') ? chk_scan_integer(&r->s, &revision)
+                                       : chk_scan_bad(&r->s, ", expected");
     }
     if (rc != 0) {
         return rc;

@@ -6,21 +6,41 @@
 
 #define LINE_ROOM 512
 
-struct chk_report chk_report_over(void *text, size_t text_cap)
+struct chk_report chk_report_over(void *memory, size_t bytes)
 {
-    return (struct chk_report){.verdict = CHK_OK, .rule = "ok", .text = buf_over(text, text_cap)};
+    uint8_t *at = memory;
+    return (struct chk_report){.verdict = CHK_OK,
+                               .rule = "ok",
+                               .json = buf_over(at, bytes / 4),
+                               .text = buf_over(at + bytes / 4, bytes - bytes / 4)};
+}
+
+static struct chk_count *find_count(struct chk_report *report, const char *name)
+{
+    for (size_t i = 0; i < report->counts_count; i++) {
+        if (slice_equal(slice_from_text(report->counts[i].name), slice_from_text(name))) {
+            return &report->counts[i];
+        }
+    }
+    return NULL;
 }
 
 void chk_report_count(struct chk_report *report, const char *name, int64_t add)
 {
-    for (size_t i = 0; i < report->counts_count; i++) {
-        if (slice_equal(slice_from_text(report->counts[i].name), slice_from_text(name))) {
-            report->counts[i].value += add;
-            return;
-        }
+    struct chk_count *count = find_count(report, name);
+    if (count == NULL) {
+        BASE_ASSERT(report->counts_count < CHK_COUNTS_MAX);
+        count = &report->counts[report->counts_count++];
+        *count = (struct chk_count){name, 0};
     }
-    BASE_ASSERT(report->counts_count < CHK_COUNTS_MAX);
-    report->counts[report->counts_count++] = (struct chk_count){name, add};
+    count->value += add;
+}
+
+int64_t chk_report_value(const struct chk_report *report, const char *name)
+{
+    struct chk_report copy = *report;
+    const struct chk_count *count = find_count(&copy, name);
+    return count == NULL ? 0 : count->value;
 }
 
 bool chk_report_find(struct chk_report *report, enum chk_verdict verdict, const char *rule)

@@ -29,12 +29,15 @@ struct chk_report {
     size_t counts_count;
     struct chk_hit hits[CHK_HITS_MAX];
     size_t hits_count;
+    struct buf json; /* further members for programs, each with a comma before it */
     struct buf text; /* lines; grows with each finding until it is full */
 };
 
-struct chk_report chk_report_over(void *text, size_t text_cap);
+/* A quarter of the memory is for `json`, the rest for `text`. */
+struct chk_report chk_report_over(void *memory, size_t bytes);
 /* Adds to a count, which is made when it is new. */
 void chk_report_count(struct chk_report *report, const char *name, int64_t add);
+int64_t chk_report_value(const struct chk_report *report, const char *name); /* 0 without one */
 /* Worsens the verdict; true when this is the one that stands now, so that the caller may add hits.
  */
 bool chk_report_find(struct chk_report *report, enum chk_verdict verdict, const char *rule);

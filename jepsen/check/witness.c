@@ -4,6 +4,8 @@
  */
 #include "jepsen/check/witness.h"
 
+#include "jepsen/check/sort.h"
+
 /* One change of one key. */
 struct change {
     uint64_t revision;
@@ -112,45 +114,17 @@ static bool learn_revisions(struct witness *w)
 
 /* --- pass 2: the changes of each key, in order --- */
 
-static bool change_before(const struct change *a, const struct change *b)
+static bool change_before(const void *list, size_t i, size_t j)
 {
-    if (a->key != b->key) {
-        return a->key < b->key;
-    }
-    return a->revision < b->revision;
+    const struct change *a = (const struct change *)list + i, *b = (const struct change *)list + j;
+    return a->key != b->key ? a->key < b->key : a->revision < b->revision;
 }
 
-static void change_sift(struct change *list, size_t root, size_t count)
+static void change_swap(void *list, size_t i, size_t j)
 {
-    for (;;) {
-        size_t child = 2 * root + 1;
-        if (child >= count) {
-            return;
-        }
-        if (child + 1 < count && change_before(&list[child], &list[child + 1])) {
-            child++;
-        }
-        if (!change_before(&list[root], &list[child])) {
-            return;
-        }
-        struct change swap = list[root];
-        list[root] = list[child];
-        list[child] = swap;
-        root = child;
-    }
-}
-
-static void change_sort(struct change *list, size_t count)
-{
-    for (size_t root = count / 2; root-- > 0;) {
-        change_sift(list, root, count);
-    }
-    for (size_t end = count; end-- > 1;) {
-        struct change swap = list[0];
-        list[0] = list[end];
-        list[end] = swap;
-        change_sift(list, 0, end);
-    }
+    struct change *changes = list, kept = changes[i];
+    changes[i] = changes[j];
+    changes[j] = kept;
 }
 
 static void collect_changes(struct witness *w)
@@ -171,7 +145,7 @@ static void collect_changes(struct witness *w)
             }
         }
     }
-    change_sort(w->changes, w->changes_count);
+    chk_heap_sort(w->changes, w->changes_count, change_before, change_swap);
 }
 
 static bool check_unique(struct witness *w)

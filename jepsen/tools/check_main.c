@@ -55,7 +55,7 @@ static int print_report(const char *kind, const struct chk_report *report)
     for (size_t i = 0; i < report->counts_count; i++) {
         (void)printf(",\"%s\":%lld", report->counts[i].name, (long long)report->counts[i].value);
     }
-    (void)printf(",\"text\":");
+    (void)printf("%.*s,\"text\":", (int)report->json.len, (const char *)report->json.data);
     print_text((const char *)report->text.data, report->text.len);
     (void)printf("}\n");
     return statuses[report->verdict];
@@ -100,6 +100,8 @@ static bool take_option(struct judge_options *options, int c)
         return number_of(optarg, 1000, &options->bound_us);
     case 'g':
         return number_of(optarg, 1000, &options->gap_us);
+    case 'q':
+        return number_of(optarg, 1000, &options->silence_us);
     case 'm':
         if (!number_of(optarg, 1, &number) || number == 0) {
             return false;
@@ -113,17 +115,13 @@ static bool take_option(struct judge_options *options, int c)
 
 static bool take_options(int argc, char **argv, struct judge_options *options)
 {
-    static const struct option names[] = {{"faults", required_argument, NULL, 'f'},
-                                          {"events", required_argument, NULL, 'e'},
-                                          {"svg", required_argument, NULL, 's'},
-                                          {"picture", required_argument, NULL, 'p'},
-                                          {"allow", required_argument, NULL, 'a'},
-                                          {"no-tokens", no_argument, NULL, 'n'},
-                                          {"total", required_argument, NULL, 't'},
-                                          {"bound-ms", required_argument, NULL, 'b'},
-                                          {"gap-ms", required_argument, NULL, 'g'},
-                                          {"memory-mb", required_argument, NULL, 'm'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"faults", required_argument, NULL, 'f'},     {"events", required_argument, NULL, 'e'},
+        {"svg", required_argument, NULL, 's'},        {"picture", required_argument, NULL, 'p'},
+        {"allow", required_argument, NULL, 'a'},      {"no-tokens", no_argument, NULL, 'n'},
+        {"total", required_argument, NULL, 't'},      {"bound-ms", required_argument, NULL, 'b'},
+        {"gap-ms", required_argument, NULL, 'g'},     {"memory-mb", required_argument, NULL, 'm'},
+        {"silence-ms", required_argument, NULL, 'q'}, {NULL, 0, NULL, 0}};
     for (int c = 0; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         if (!take_option(options, c)) {
             return false;
@@ -142,7 +140,7 @@ static bool take_options(int argc, char **argv, struct judge_options *options)
 int main(int argc, char **argv)
 {
     static struct judge_options options = {
-        .memory_bytes = (size_t)1 << 30, .total = -1, .gap_us = 500000};
+        .memory_bytes = (size_t)1 << 30, .total = -1, .gap_us = 500000, .silence_us = 5000000};
     static struct judge_input input;
     static char text[JUDGE_TEXT_BYTES];
     char why[512];

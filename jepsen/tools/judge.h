@@ -24,6 +24,7 @@ struct judge_options {
     int64_t total;       /* bank: -1 takes the first reading */
     int64_t bound_us;    /* lease: 0 not asked for */
     int64_t gap_us;      /* prober, rto */
+    int64_t silence_us;  /* prober */
     const char *allow;   /* names of anomalies that do not count, with commas */
     bool no_tokens;      /* lock: the old way, by time */
 };
@@ -46,7 +47,6 @@ void judge_free(struct judge_input *input);
 struct judge_kind {
     const char *name;
     const char *help;
-    bool is_history; /* reads key-value operations; else a log */
     void (*run)(const struct judge_options *options, struct judge_input *input,
                 struct chk_report *report);
 };

@@ -3,7 +3,14 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "jepsen/check/append.h"
+#include "jepsen/check/bank.h"
+#include "jepsen/check/lease.h"
 #include "jepsen/check/linear.h"
+#include "jepsen/check/lock.h"
+#include "jepsen/check/prober.h"
+#include "jepsen/check/rto.h"
+#include "jepsen/check/set.h"
 #include "jepsen/check/shrink.h"
 #include "jepsen/check/witness.h"
 #include "jepsen/tools/judge.h"
@@ -39,6 +46,9 @@ static void run_register(const struct judge_options *options, struct judge_input
     const struct chk_history *h = &input->history;
     count_history(h, report);
     (void)options;
+    if (chk_report_value(report, "ok") == 0) {
+        (void)chk_report_find(report, CHK_UNKNOWN, "nothing was acknowledged");
+    }
     if (has_revisions(h)) {
         struct chk_result result = chk_witness(h, input->memory, input->memory_bytes);
         if (chk_report_find(report, result.verdict, result.text)) {
@@ -74,10 +84,89 @@ static void run_register(const struct judge_options *options, struct judge_input
     }
 }
 
+static struct base_arena arena_of(const struct judge_input *input)
+{
+    return base_arena_over(input->memory, input->memory_bytes);
+}
+
+static void run_append(const struct judge_options *options, struct judge_input *input,
+                       struct chk_report *report)
+{
+    const struct chk_append_options append = {options->allow, SEARCH_STEPS};
+    struct base_arena arena = arena_of(input);
+    chk_report_statuses(report, &input->log);
+    chk_append(&input->log, &append, &arena, report);
+}
+
+static void run_set(const struct judge_options *options, struct judge_input *input,
+                    struct chk_report *report)
+{
+    struct base_arena arena = arena_of(input);
+    chk_report_statuses(report, &input->log);
+    chk_set(&input->log, options->allow, &arena, report);
+}
+
+static void run_bank(const struct judge_options *options, struct judge_input *input,
+                     struct chk_report *report)
+{
+    chk_report_statuses(report, &input->log);
+    chk_bank(&input->log, options->total, options->allow, report);
+}
+
+static void run_lock(const struct judge_options *options, struct judge_input *input,
+                     struct chk_report *report)
+{
+    struct base_arena arena = arena_of(input);
+    chk_report_statuses(report, &input->log);
+    chk_lock(&input->log, options->no_tokens, &arena, report);
+}
+
+static void run_lease(const struct judge_options *options, struct judge_input *input,
+                      struct chk_report *report)
+{
+    struct base_arena arena = arena_of(input);
+    chk_report_statuses(report, &input->log);
+    chk_lease(&input->log, options->bound_us, &arena, report);
+}
+
+static void run_prober(const struct judge_options *options, struct judge_input *input,
+                       struct chk_report *report)
+{
+    const struct chk_prober_options prober = {options->gap_us, options->silence_us};
+    struct base_arena arena = arena_of(input);
+    chk_prober(&input->log, &prober, &arena, report);
+}
+
+static void run_rto(const struct judge_options *options, struct judge_input *input,
+                    struct chk_report *report)
+{
+    struct base_arena arena = arena_of(input);
+    size_t cap = input->history.count + input->log.txs_count;
+    int64_t *acks = base_arena_take(&arena, cap + 1, sizeof(*acks));
+    if (acks == NULL) {
+        (void)chk_report_find(report, CHK_UNKNOWN, "memory too small");
+        return;
+    }
+    size_t count = chk_rto_acks(&input->history, &input->log, acks, cap);
+    chk_rto(&input->log, acks, count, options->gap_us, options->bound_us, &arena, report);
+}
+
 const struct judge_kind judge_kinds[] = {
-    {"register", "key-value operations: revision witness and linearizability search", true,
-     run_register},
-    {NULL, NULL, false, NULL},
+    {"register", "key-value operations: revision witness and linearizability search", run_register},
+    {"append", "transactions of list appends: order, cycles, lost [--allow G2,G2-realtime,...]",
+     run_append},
+    {"set", "elements added, the set read: lost, stale, never read [--allow stale,vanished]",
+     run_set},
+    {"bank", "transfers and balances: the total stays [--total N]", run_bank},
+    {"lock", "locks with tokens at the guarded resource [--no-tokens: by time]", run_lock},
+    {"lease", "leases: early, torn, renewed after the end, immortal [--bound-ms N]", run_lease},
+    {"prober", "two hosts writable or acknowledging at one time [--gap-ms N] [--silence-ms N]",
+     run_prober},
+    {"rto",
+     "time without acknowledged writes per fault [--faults FILE] [--events FILE] "
+     "[--gap-ms N] [--bound-ms N]",
+     run_rto},
+    {NULL, NULL, NULL},
 };
 
 const struct judge_kind *judge_kind_named(const char *name)

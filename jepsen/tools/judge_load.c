@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "jepsen/check/json.h"
+#include "jepsen/check/scan.h"
 #include "jepsen/tools/judge.h"
 
 struct sizes {
@@ -66,17 +67,13 @@ static void *table(size_t count, size_t size, bool *is_taken)
     return memory;
 }
 
-static bool take_tables(struct judge_input *input, const struct sizes *sizes, bool is_history)
+static bool take_tables(struct judge_input *input, const struct sizes *sizes)
 {
     bool is_taken = true;
     size_t names = sizes->texts / 2 + sizes->numbers + 8;
-    if (is_history) {
-        struct chk_op *ops = table(sizes->lines, sizeof(*ops), &is_taken);
-        struct chk_key *keys = table(sizes->lists + 8, sizeof(*keys), &is_taken);
-        input->history = is_taken ? chk_history_over(ops, sizes->lines, keys, sizes->lists + 8)
-                                  : (struct chk_history){.ops = ops, .keys = keys};
-        names = sizes->lines * 3 + 8;
-    }
+    struct chk_op *ops = table(sizes->lines, sizeof(*ops), &is_taken);
+    struct chk_key *keys = table(sizes->lists + 8, sizeof(*keys), &is_taken);
+    input->history = chk_history_over(ops, sizes->lines, keys, keys == NULL ? 0 : sizes->lists + 8);
     struct chk_log *log = &input->log;
     log->txs_cap = log->probes_cap = log->faults_cap = log->marks_cap = sizes->lines;
     log->steps_cap = sizes->lists;
@@ -92,13 +89,27 @@ static bool take_tables(struct judge_input *input, const struct sizes *sizes, bo
     return is_taken;
 }
 
-static int parse(struct judge_input *input, bool is_history, struct slice text, const char *path,
-                 char *why, size_t why_bytes)
+/* Key-value operations have parts; the first line tells. */
+static bool is_history(struct slice text)
+{
+    struct slice line = SLICE_EMPTY;
+    while (line.len == 0 && chk_scan_line(&text, &line)) {
+    }
+    for (size_t i = 0; i < line.len; i++) {
+        if (slice_has_prefix(slice_skip(line, i), SLICE_LIT("\"parts\""))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int parse(struct judge_input *input, struct slice text, const char *path, char *why,
+                 size_t why_bytes)
 {
     size_t line = 0;
     const char *what = "";
-    int rc = is_history ? chk_json_read(&input->history, text, &line, &what)
-                        : chk_log_read(&input->log, text, &line, &what);
+    int rc = is_history(text) ? chk_json_read(&input->history, text, &line, &what)
+                              : chk_log_read(&input->log, text, &line, &what);
     if (rc != 0) {
         (void)snprintf(why, why_bytes, "%s:%zu: %s", path, line, what);
     }
@@ -111,7 +122,6 @@ int judge_load(const struct judge_options *options, struct judge_input *input, c
     const char *paths[JUDGE_FILES_MAX + 2];
     struct slice texts[JUDGE_FILES_MAX + 2];
     size_t count = 0;
-    bool is_history = judge_kind_named(options->kind)->is_history;
     for (size_t i = 0; i < options->files_count; i++) {
         paths[count++] = options->files[i];
     }
@@ -130,13 +140,12 @@ int judge_load(const struct judge_options *options, struct judge_input *input, c
     }
     input->memory_bytes = options->memory_bytes;
     input->memory = malloc(options->memory_bytes);
-    if (!take_tables(input, &sizes, is_history) || input->memory == NULL) {
+    if (!take_tables(input, &sizes) || input->memory == NULL) {
         (void)snprintf(why, why_bytes, "no memory for these files; try a smaller --memory-mb");
         return BASE_E_NOMEM;
     }
     for (size_t i = 0; i < count; i++) {
-        int rc = parse(input, is_history && i < options->files_count, texts[i], paths[i], why,
-                       why_bytes);
+        int rc = parse(input, texts[i], paths[i], why, why_bytes);
         if (rc != 0) {
             return rc;
         }
