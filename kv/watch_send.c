@@ -118,6 +118,12 @@ static int send_message(struct watcher *watcher, uint32_t from, uint32_t end, si
 
 /* --- one watcher --- */
 
+/* Planted bug: an end in the middle of a revision. */
+static bool is_split(const struct part *part)
+{
+    return CANARY(WATCH_SPLITS_REVISION) && part->events > 0;
+}
+
 /* Whole revisions from record `at` on, as many as make up one response, at least one that holds
  * something for the watcher. */
 static struct part next_part(const struct watcher *watcher, uint32_t at)
@@ -127,7 +133,7 @@ static struct part next_part(const struct watcher *watcher, uint32_t at)
     while (part.end != NOTHING) {
         struct part run = {.first = NOTHING, .end = part.end};
         int64_t revision = records[run.end].revision;
-        for (; run.end != NOTHING && records[run.end].revision == revision;
+        for (; run.end != NOTHING && records[run.end].revision == revision && !is_split(&run);
              run.end = records[run.end].pick) {
             if (is_for(watcher, &records[run.end])) {
                 run.first = run.first == NOTHING ? run.end : run.first;
@@ -135,7 +141,8 @@ static struct part next_part(const struct watcher *watcher, uint32_t at)
                 run.events++;
             }
         }
-        if (part.events > 0 && part.bytes + run.bytes > KV_WATCH_RESPONSE_BYTES) {
+        if (is_split(&part) ||
+            (part.events > 0 && part.bytes + run.bytes > KV_WATCH_RESPONSE_BYTES)) {
             break;
         }
         part.first = part.first == NOTHING ? run.first : part.first;
@@ -285,8 +292,7 @@ static uint32_t match_some(struct kv_watch_hub *hub, uint32_t at)
     hub->touched_count = 0;
     hub->sends = 0;
     for (uint32_t i = at; i < read->count; i++) {
-        if (read->records[i].revision != read->records[start].revision ||
-            (CANARY(WATCH_SPLITS_REVISION) && i > start)) {
+        if (read->records[i].revision != read->records[start].revision) {
             start = i;
             if (hub->sends >= hub->options.sends_max) {
                 return start;

@@ -214,8 +214,7 @@ static uint64_t forgettable(const struct raft_node *node)
     if (node->core.log.run_count > RAFT_RUNS_MAX / 2) {
         return mark->durable; /* rather too few entries than too many terms */
     }
-    uint64_t durable = CANARY(TRIM_BEFORE_DURABLE) ? node->applied : mark->durable;
-    uint64_t index = less(durable, node->config.log_keep_entries);
+    uint64_t index = less(mark->durable, node->config.log_keep_entries);
     for (uint32_t i = 0; i < NODE_MARKS && i < mark->count; i++) {
         const struct node_mark *past = &mark->done[i];
         if (now->bytes - past->bytes >= node->config.log_keep_bytes && past->index > index) {
@@ -322,7 +321,8 @@ void node_apply_init(struct raft_node *node)
     node->apply.fetch =
         (struct store_job){.run = apply_fetch_run, .done = apply_fetch_done, .is_read_only = true};
     node->mark.node = node;
-    node->mark.job = (struct store_job){.run = mark_run, .done = mark_done, .wants_durable = true};
+    node->mark.job = (struct store_job){
+        .run = mark_run, .done = mark_done, .wants_durable = !CANARY(TRIM_BEFORE_DURABLE)};
     node->trim.node = node;
     node->trim.job = (struct store_job){.run = trim_run, .done = trim_done};
     node_mark_reset(node, 0);

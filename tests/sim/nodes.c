@@ -554,7 +554,7 @@ static void open_raft(struct node *n)
         .id = n->id,
         .members = n->world->nodes->members,
         .member_count = n->is_founder ? s->nodes : 0,
-        .log_keep_entries = s->is_changing ? 40 : 0,
+        .log_keep_entries = s->log_keep,
         .snapshot_chunk_bytes = s->is_changing ? 4096 : 0,
         .election_min_ms = s->election_min_ms,
         .election_max_ms = s->election_max_ms,

@@ -39,9 +39,10 @@ struct truth_lead {
     uint64_t commit, round, members;
 };
 
-/* The newest round of heartbeats that somebody has answered to a leader. */
+/* What somebody has answered to a leader in its term: the newest round of heartbeats, and how far
+ * its log is durable. */
 struct truth_round {
-    uint64_t term, round;
+    uint64_t term, round, match;
 };
 
 enum truth_restored {
@@ -118,6 +119,7 @@ void truth_voters_have_it(struct world *w, const struct truth_db *t, const struc
 
 /* truth_members.c, called by truth_raft.c. */
 struct raft_applied;
+struct msg_raft;
 void truth_committed(struct world *w, unsigned node, const struct raft_applied *entry);
 bool truth_is_lost(struct world *w, uint64_t id);
 void truth_image(struct world *w, unsigned node, uint64_t index);
@@ -130,8 +132,7 @@ uint8_t truth_number(struct world *w, uint64_t id);
 uint64_t truth_vote_of(struct world *w, uint64_t voter_id, uint64_t term);
 /* truth_lead.c: a new life; frames seen; it has just been elected. */
 void truth_lead_forget(struct world *w, unsigned node);
-void truth_round_answered(struct world *w, uint64_t from, uint64_t to, uint64_t term,
-                          uint64_t round);
+void truth_answered(struct world *w, const struct msg_raft *m);
 void truth_handed_over(struct world *w, uint64_t from, uint64_t to);
 void truth_elected(struct world *w, unsigned node);
 void truth_kv_open(struct world *w); /* truth_kv.c */

@@ -197,6 +197,20 @@ static void follow_attached(struct step *step, struct slice key, const struct kv
     }
 }
 
+/* K2: a key that is not there begins anew, and each put is one version more. */
+static void check_versions(const struct step *step, const struct kv_row *row)
+{
+    const struct chk_changes *changes = &step->w->truth->kv->changes;
+    const struct chk_change *change = &changes->items[changes->count - 1];
+    if (!row->is_tombstone && ((int64_t)row->create != change->create_revision ||
+                               (int64_t)row->version != change->version)) {
+        world_fail(step->w, INVARIANT_VERSIONS,
+                   "revision %" PRId64 " writes version %" PRIu64 " of a key made at %" PRIu64
+                   "; it is version %" PRId64 ", made at %" PRId64,
+                   step->main, row->version, row->create, change->version, change->create_revision);
+    }
+}
+
 static int note_change(void *ctx, struct slice key, struct slice value)
 {
     struct step *step = ctx;
@@ -216,6 +230,7 @@ static int note_change(void *ctx, struct slice key, struct slice value)
     follow_attached(step, kept, &row);
     BASE_ASSERT(chk_changes_add(&kv->changes, step->main, row.is_tombstone, kept,
                                 keep(kv, row.value)) == 0);
+    check_versions(step, &row);
     return 0;
 }
 

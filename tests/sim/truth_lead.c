@@ -6,6 +6,7 @@
  */
 #include "raft/core/core.h"
 #include "raft/core/members.h"
+#include "raft/log_store.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
@@ -71,18 +72,66 @@ static void check_commit(struct world *w, unsigned node, const struct raft_core 
     }
 }
 
+/* --- what others have said, and what is on its own disk --- */
+
+static void check_heard(struct world *w, unsigned node, const struct raft_core *core)
+{
+    for (size_t i = 0; i < core->peer_count; i++) {
+        const struct raft_peer *peer = &core->peers[i];
+        const struct truth_round *told = &w->truth->rounds[node][truth_number(w, peer->id)];
+        uint64_t match = told->term == core->term ? told->match : 0;
+        bool is_vote = core->role == RAFT_CANDIDATE && peer->vote == RAFT_VOTE_GRANTED;
+        bool is_known = told->term <= core->term; /* it has not heard of its end yet */
+        if (core->role == RAFT_LEADER && i != core->self && is_known && peer->match > match) {
+            world_fail(w, INVARIANT_HEARD,
+                       "leader %u of term %lu counts on node %lx up to %lu, which has acknowledged "
+                       "%lu in this term",
+                       node, (unsigned long)core->term, (unsigned long)peer->id,
+                       (unsigned long)peer->match, (unsigned long)match);
+        }
+        if (is_vote && i != core->self &&
+            truth_vote_of(w, peer->id, core->term) != core->config.id) {
+            world_fail(w, INVARIANT_HEARD, "node %u counts a vote of node %lx for term %lu", node,
+                       (unsigned long)peer->id, (unsigned long)core->term);
+        }
+    }
+}
+
+/* What counts as durable is what the disk would bring back. */
+static void check_durable(struct world *w, unsigned node, const struct raft_core *core)
+{
+    struct msg_raft_entry entry;
+    uint64_t index = core->persisted;
+    if (index == w->truth->lead[node].last_persisted || index < core->log.first_index) {
+        return;
+    }
+    int rc = log_store_get(disk_txn(node_log(w, node)), index, &entry);
+    uint64_t term = raft_core_log_term(core, index);
+    if (rc != 0 || entry.term != term) {
+        world_fail(w, INVARIANT_DURABLE,
+                   "node %u takes entry %lu of term %lu for durable, and its disk has term %lu",
+                   node, (unsigned long)index, (unsigned long)term,
+                   (unsigned long)(rc == 0 ? entry.term : 0));
+    }
+}
+
 /* --- R9 --- */
 
-void truth_round_answered(struct world *w, uint64_t from, uint64_t to, uint64_t term,
-                          uint64_t round)
+void truth_answered(struct world *w, const struct msg_raft *m)
 {
-    unsigned leader = node_of(w, to);
+    unsigned leader = node_of(w, m->to);
     if (leader == NODES_MAX) {
         return;
     }
-    struct truth_round *seen = &w->truth->rounds[leader][truth_number(w, from)];
-    if (seen->term != term || seen->round < round) {
-        *seen = (struct truth_round){term, round};
+    struct truth_round *seen = &w->truth->rounds[leader][truth_number(w, m->from)];
+    if (seen->term != m->term) {
+        *seen = (struct truth_round){.term = m->term};
+    }
+    if (m->type == MSG_RAFT_HEARTBEAT_REPLY && m->round > seen->round) {
+        seen->round = m->round;
+    }
+    if (m->type == MSG_RAFT_APPEND_REPLY && !m->is_rejected && m->index > seen->match) {
+        seen->match = m->index;
     }
 }
 
@@ -93,7 +142,8 @@ static void check_round(struct world *w, unsigned node, const struct raft_core *
     for (size_t i = 0; i < c->count; i++) {
         uint64_t id = c->members[i].id;
         const struct truth_round *seen = &w->truth->rounds[node][truth_number(w, id)];
-        bool is_in_time = seen->term == core->term && seen->round >= core->round_confirmed;
+        bool is_in_time = seen->term > core->term ||
+                          (seen->term == core->term && seen->round >= core->round_confirmed);
         answered += !c->members[i].is_learner && (id == core->config.id || is_in_time);
     }
     size_t needed = raft_members_voters(c) / 2 + 1;
@@ -115,16 +165,19 @@ void truth_leads(struct world *w, unsigned node)
         return;
     }
     const struct raft_core *core = raft_node_core(raft);
+    check_durable(w, node, core);
     check_forward(w, node, core);
+    check_heard(w, node, core);
+    if (seen->term == core->term && core->commit > seen->commit &&
+        core->commit >= core->log.first_index) {
+        check_commit(w, node, core); /* also when that was the last that it did as a leader */
+    }
     if (core->role != RAFT_LEADER || seen->term != core->term) {
         seen->term = core->role == RAFT_LEADER ? core->term : 0;
         seen->commit = core->commit;
         seen->round = core->round_confirmed;
         seen->members = core->configuration.index;
         return;
-    }
-    if (core->commit > seen->commit && core->commit >= core->log.first_index) {
-        check_commit(w, node, core);
     }
     if (core->round_confirmed > seen->round && core->configuration.index == seen->members) {
         check_round(w, node, core);

@@ -141,8 +141,8 @@ bool truth_raft_frame(struct world *w, unsigned from, struct slice payload)
         check_pre_votes(w, &msg);
         vote_given(w, msg.from, msg.term, msg.from);
     }
-    if (msg.type == MSG_RAFT_HEARTBEAT_REPLY) {
-        truth_round_answered(w, msg.from, msg.to, msg.term, msg.round);
+    if (msg.type == MSG_RAFT_HEARTBEAT_REPLY || msg.type == MSG_RAFT_APPEND_REPLY) {
+        truth_answered(w, &msg);
     }
     if (msg.type == MSG_RAFT_TIMEOUT_NOW) {
         truth_handed_over(w, msg.from, msg.to);
