@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Faults of databases, agents and the arbiter, in the form of jepsen/hosts/faults.sh. Targets are hosts; what a
-# target RULE means is resolved when the fault begins (sql_target). Sourced after topology.sh.
+# target RULE means is resolved when the fault begins (sql_target). Those of network, disks and clocks are in
+# jepsen/hosts. Sourced after topology.sh.
 fault_table <<'TABLE'
 db-kill db host - SIGKILL to the postmaster (once)
 db-pause db host - every process of the database stopped, agent and guard alive
@@ -13,7 +14,6 @@ crash-in-order db hosts DELAY_MS power loss of one host after the other
 node-kill db hosts - SIGKILL to quorum nodes
 leader-killed-in-failover db host LEADER SIGKILL to the postmaster, then to the leader of the quorum
 promotion-hangs db host STANDBY SIGKILL to the postmaster while the recovery of a standby is stopped
-db-slow-sync db host MS each flush of the database takes longer
 switchover db host - asked for by an operator (once)
 restart-agents db hosts - agents replaced one after the other, databases go on
 restart-nodes db hosts - quorum nodes restarted one after the other
@@ -183,20 +183,6 @@ raise_restart_nodes() {
 }
 lower_restart_nodes() { :; }
 live_restart_nodes() { fault_kept restart-nodes "$1" count; }
-
-# --- disk: a full or a hung one is in jepsen/hosts
-# A tracer on the processes that flush the log; new ones that come meanwhile are followed.
-raise_db_slow_sync() { # HOST [MS]
-    local pids=() pid
-    for pid in $(postmaster_of "$1"); do pids+=(-p "$pid"); done
-    for pid in $(pgrep -P "$(postmaster_of "$1")"); do pids+=(-p "$pid"); done
-    setsid strace -f -qq -o "$(fault_dir db-slow-sync "$1")/trace" -e trace=fdatasync,fsync \
-        -e "inject=fdatasync,fsync:delay_enter=$((${2:-200} * 1000))" "${pids[@]}" >/dev/null 2>&1 </dev/null &
-    echo $! | fault_keep db-slow-sync "$1" pid
-}
-lower_db_slow_sync() { kill -TERM "$(fault_kept db-slow-sync "$1" pid)" 2>/dev/null; return 0; }
-live_db_slow_sync() { grep -c sync "$(fault_dir db-slow-sync "$1")/trace" 2>/dev/null; return 0; }
-may_db_slow_sync() { needs strace; }
 
 # --- targets ---------------------------------------------------------------------------------------------------------
 standbys() { local h p; p=$(primary); for h in "${DATABASES[@]}"; do [ "$h" = "$p" ] || echo "$h"; done; }

@@ -95,9 +95,9 @@ patroni_primary() {
     return 1
 }
 patroni_settled() {
-    patroni_cluster | jq -e --arg sync "${SQL_SYNC:-on}" '(.members | length) == 3 and
+    patroni_cluster | jq -r --arg sync "${SQL_SYNC:-on}" '(.members | length) == 3 and
         ([.members[] | select(.role == "leader" and .state == "running")] | length) == 1 and
         ([.members[] | select(.role != "leader" and (.state == "running" or .state == "streaming") and .lag < 1000000)] | length) == 2 and
         ([.members[].timeline] | unique | length) == 1 and
-        ($sync != "on" or ([.members[] | select(.role == "sync_standby")] | length) > 0)' >/dev/null
+        ($sync != "on" or ([.members[] | select(.role == "sync_standby")] | length) > 0)' | grep -qx true
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define ANSWER_LIMIT_US 60000000
+#define LOOK_LONG_US 500000 /* a look that took longer is a record of its own */
 
 static atomic_bool is_stopping;
 
@@ -73,10 +74,10 @@ static void keep(struct prober *p, const struct sight *s)
     int64_t return_us = sql_now_us();
     (void)pthread_mutex_lock(&p->out->lock);
     (void)fprintf(p->out->file,
-                  "{\"prober\":\"%s\",\"asked\":%" PRId64 ",\"call\":%" PRId64
-                  ",\"return\":%" PRId64 ",\"role\":\"%s\",\"epoch\":0,\"timeline\":%" PRId64
-                  ",\"token\":%" PRId64 ",\"type\":\"%s\"}\n",
-                  p->host, s->asked_us, s->call_us, return_us,
+                  "{\"prober\":\"%s\",\"call\":%" PRId64 ",\"return\":%" PRId64
+                  ",\"role\":\"%s\",\"epoch\":0,\"timeline\":%" PRId64 ",\"token\":%" PRId64
+                  ",\"type\":\"%s\"}\n",
+                  p->host, s->call_us, return_us,
                   !s->is_up       ? "none"
                   : s->is_primary ? "primary"
                                   : "standby",
@@ -108,6 +109,9 @@ static void *run_prober(void *argument)
         if (connect_prober(p)) {
             look(p, &s);
             if (s.is_primary) {
+                if (sql_now_us() - s.asked_us > LOOK_LONG_US) {
+                    keep(p, &s);
+                }
                 commit_token(p, &s);
             }
         }

@@ -17,12 +17,11 @@ if [ -z "${SQL_INSIDE:-}" ]; then
     cd "$here" || exit 2
     mkdir -p "$3" || exit 2
     [ -z "$(ls -A "$3")" ] || { echo "run.sh: $3 is not empty: a run needs a fresh folder" >&2; exit 2; }
-    export SQL_INSIDE=1 SQL_RUN=$1 SQL_SEED=$2
+    export SQL_INSIDE=1 SQL_RUN=$1 SQL_SEED=$2 BIN=${BIN:-build/release/bin}
     SQL_OUT=$(cd "$3" && pwd)
     export SQL_OUT
     exec bash jepsen/hosts/sandbox.sh -t "${LIMIT:-3000}" "$here/jepsen/sql/run.sh"
 fi
-BIN=${BIN:-build/release/bin}
 . tests/support/cluster.sh
 . jepsen/sql/topology.sh
 . jepsen/sql/faults.sh

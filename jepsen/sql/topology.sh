@@ -42,7 +42,7 @@ sql_setup() {
     esac
     cluster_init "$QUORATE_SANDBOX_DIR/cluster"
     for program in sqlload sqlprobe; do cp -f "$BIN/$program" "$DIR/bin/$program" || die "$BIN/$program is not built"; done
-    HOST_DISK_MB=64 hosts_make "${QUORUM[@]}" || die "cannot make the quorum's hosts"
+    HOST_DISK_MB=$([ "$SYSTEM" = patroni ] && echo 400 || echo 64) hosts_make "${QUORUM[@]}" || die "cannot make the quorum's hosts"
     HOST_DISK_MB=${SQL_DISK_MB:-700} hosts_make "${DATABASES[@]}" c1 || die "cannot make the databases' hosts"
     for name in "${QUORUM[@]}" "${DATABASES[@]}"; do
         host_own "$name"
