@@ -18,6 +18,12 @@ static bool is_not_found(const struct caller *c)
     return strcmp(c->answer.message.text, kv_error_text(KV_E_LEASE_NOT_FOUND)) == 0;
 }
 
+/* Until when a lease must live, as true time sees it, though its keeper's clock may be wrong. */
+static int64_t promised_until(const struct load *load, int64_t called_us, int64_t ttl)
+{
+    return called_us + ttl * (SECOND_US - load->clock_error_ppm);
+}
+
 /* Index of a new lease in the table, or SIZE_MAX. */
 static size_t grant(struct caller *c)
 {
@@ -33,9 +39,9 @@ static size_t grant(struct caller *c)
     pthread_mutex_lock(&load->lock);
     if (load->leases_count < LEASES_MAX) {
         at = load->leases_count++;
-        load->leases[at] =
-            (struct lease){.id = c->response.lease_grant.id,
-                           .deadline_us = called + c->response.lease_grant.ttl * SECOND_US};
+        load->leases[at] = (struct lease){
+            .id = c->response.lease_grant.id,
+            .deadline_us = promised_until(load, called, c->response.lease_grant.ttl)};
     }
     pthread_mutex_unlock(&load->lock);
     return at;
@@ -71,7 +77,7 @@ static void renew(struct caller *c, struct lease *lease)
     }
     int64_t ttl = c->response.keep_alive.ttl;
     if (ttl > 0) {
-        lease->deadline_us = called + ttl * SECOND_US;
+        lease->deadline_us = promised_until(c->load, called, ttl);
     } else if (io_now().us < lease->deadline_us) {
         load_violation(c->load, "lease %" PRIx64 " is gone %" PRId64 " us before its end",
                        (uint64_t)lease->id, lease->deadline_us - io_now().us);

@@ -3,6 +3,7 @@
  *
  *   chaosload --endpoints H:P,... [--seconds S] [--seed N] [--clients N] [--watchers N]
  *             [--lessees N] [--setters N] [--listers N] [--lockers N] [--op-us N] [--compact-ms N]
+ *             [--clock-error-ppm N]
  *             [--netns HOST,...] [--out DIR] [--cacert F --cert F --key F]
  *             [--stale] [--no-tokens] [--wrong-times]
  *
@@ -267,11 +268,12 @@ static int run(struct load *load)
 
 static int usage(void)
 {
-    (void)fputs("usage: chaosload --endpoints H:P,... [--seconds S] [--seed N] [--clients N]\n"
-                "       [--watchers N] [--lessees N] [--setters N] [--listers N] [--lockers N]\n"
-                "       [--op-us N] [--compact-ms N] [--netns HOST,...] [--out DIR]\n"
-                "       [--cacert F --cert F --key F] [--stale] [--no-tokens] [--wrong-times]\n",
-                stderr);
+    (void)fputs(
+        "usage: chaosload --endpoints H:P,... [--seconds S] [--seed N] [--clients N]\n"
+        "       [--watchers N] [--lessees N] [--setters N] [--listers N] [--lockers N]\n"
+        "       [--op-us N] [--compact-ms N] [--clock-error-ppm N] [--netns HOST,...] [--out DIR]\n"
+        "       [--cacert F --cert F --key F] [--stale] [--no-tokens] [--wrong-times]\n",
+        stderr);
     return 2;
 }
 
@@ -316,6 +318,7 @@ static bool parse(int argc, char **argv, struct load *s)
         {"listers", NULL, &s->listers, NULL},
         {"lockers", NULL, &s->lockers, NULL},
         {"op-us", NULL, &s->op_us, NULL},
+        {"clock-error-ppm", NULL, &s->clock_error_ppm, NULL},
         {"compact-ms", NULL, &s->compact_ms, NULL},
         {"stale", NULL, NULL, &s->is_stale},
         {"no-tokens", NULL, NULL, &s->is_tokenless},

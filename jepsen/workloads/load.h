@@ -136,6 +136,7 @@ struct watcher {
 struct load {
     struct io_grpc_client_options client;
     int clients, watchers, lessees, setters, listers, lockers;
+    int clock_error_ppm;                          /* so much may the clocks of the nodes be wrong */
     int compact_ms;                               /* between compactions; 0: none */
     bool is_stale, is_tokenless, has_wrong_times; /* shown able to fail: README.md */
     const char *netns;                            /* hosts whose networks the callers live in */
