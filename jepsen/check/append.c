@@ -51,6 +51,19 @@ static bool find(struct append *a, enum chk_verdict verdict, const char *rule, u
     return is_first;
 }
 
+/* Elements of one transaction are numbered in the order of its steps. */
+static void link_element(struct append *a, uint32_t number)
+{
+    struct element *e = &a->elements[number - 1];
+    for (uint32_t i = number - 1; i > 0 && a->elements[i - 1].tx == e->tx; i--) {
+        if (a->elements[i - 1].key == e->key) {
+            a->elements[i - 1].is_last = false;
+            e->before = i;
+            return;
+        }
+    }
+}
+
 static bool collect_elements(struct append *a)
 {
     for (uint32_t tx = 0; tx < a->log->txs_count; tx++) {
@@ -67,12 +80,7 @@ static bool collect_elements(struct append *a)
             a->elements[a->elements_count] = (struct element){
                 .key = step->name, .value = step->value, .tx = tx, .is_last = true};
             a->index[slot] = ++a->elements_count;
-            for (uint32_t j = 0; j < i; j++) {
-                const struct chk_tx_step *before = &a->log->steps[a->log->txs[tx].first + j];
-                if (before->kind == CHK_APPEND && before->name == step->name) {
-                    element_of(a, before->name, before->value)->is_last = false;
-                }
-            }
+            link_element(a, a->elements_count);
         }
     }
     return true;
@@ -140,6 +148,20 @@ static void learn_longest(struct append *a)
                 v->reads == 0 || t->call_us > v->last_call_us ? t->call_us : v->last_call_us;
             v->reads++;
             a->reads++;
+        }
+    }
+}
+
+/* What one transaction appended to a key stands together, in its order. */
+static void judge_together(struct append *a)
+{
+    for (uint32_t i = 0; i < a->elements_count; i++) {
+        const struct element *e = &a->elements[i];
+        bool is_torn =
+            e->order != 0 && e->before != 0 && a->elements[e->before - 1].order + 1 != e->order;
+        if (is_torn &&
+            find(a, CHK_VIOLATED, "torn", e->tx, "its values do not stand together in the list")) {
+            chk_report_hit(a->report, a->versions[e->key].reader, "longest list");
         }
     }
 }
@@ -266,7 +288,7 @@ void chk_append(const struct chk_log *log, const struct chk_append_options *opti
                 struct base_arena *arena, struct chk_report *report)
 {
     static const char *const counts[] = {"lost", "incompatible", "duplicate", "foreign", "G1a",
-                                         "G1b",  "internal",     "cycles",    "unread"};
+                                         "G1b",  "internal",     "torn",      "cycles",  "unread"};
     struct append a = {.log = log, .options = options, .report = report};
     for (size_t i = 0; i < BASE_COUNT_OF(counts); i++) {
         chk_report_count(report, counts[i], 0);
@@ -282,6 +304,7 @@ void chk_append(const struct chk_log *log, const struct chk_append_options *opti
     for (uint32_t key = 0; key < log->names_count; key++) {
         judge_versions(&a, key);
     }
+    judge_together(&a);
     judge_lost(&a);
     judge_reads(&a);
     append_cycles(&a, arena);

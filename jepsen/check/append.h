@@ -8,7 +8,8 @@
  * is named by its edges after Adya (1999): G0 (ww alone), G1c (with wr), G-single (one rw), G2
  * (several), each with "-realtime" when real time is needed for it. Told apart from cycles: lost
  * (acknowledged, and missing in a later read), G1a (a failed transaction's value was read), G1b (a
- * value in the middle of another's transaction), duplicate, foreign, internal (a transaction
+ * value in the middle of another's transaction), torn (values of one transaction do not stand
+ * together), duplicate, foreign, internal (a transaction
  * disagrees with itself), incompatible (two lists of which neither continues the other).
  *
  * Transactions of unknown outcome count as happened when somebody read a value of theirs.
@@ -24,7 +25,7 @@ struct chk_append_options {
     uint64_t steps_max; /* of the search for cycles */
 };
 
-/* Counts: lost, incompatible, duplicate, foreign, G1a, G1b, internal, cycles, appends, reads,
+/* Counts: lost, incompatible, duplicate, foreign, G1a, G1b, internal, torn, cycles, appends, reads,
  * unread. UNKNOWN: too little memory or steps, nothing read, or a value appended twice by the
  * workload. */
 void chk_append(const struct chk_log *log, const struct chk_append_options *options,

@@ -10,8 +10,9 @@ struct element {
     uint32_t key;
     uint32_t tx;
     int64_t value;
-    uint32_t order; /* place in the longest list, from 1; 0 in none */
-    bool is_last;   /* of its transaction on this key */
+    uint32_t order;  /* place in the longest list, from 1; 0 in none */
+    uint32_t before; /* element of the same transaction and key before it, plus 1; 0 none */
+    bool is_last;    /* of its transaction on this key */
 };
 
 /* The longest list read of a key. */

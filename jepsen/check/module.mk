@@ -8,3 +8,6 @@ TLIBS_check_random_test := check base
 TESTS += check_watch_test
 TEST_check_watch_test := tests/unit/check_watch_test.c tests/support/panic.c
 TLIBS_check_watch_test := check base
+TESTS += check_txns_test
+TEST_check_txns_test := tests/unit/check_txns_test.c tests/support/panic.c
+TLIBS_check_txns_test := check base

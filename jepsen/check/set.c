@@ -8,12 +8,12 @@
 
 struct item {
     int64_t value;
-    uint32_t tx;      /* that added it */
-    uint32_t run;     /* reads from the last one on that contain it without a gap */
-    uint32_t last_in; /* read (from the last one, plus 1) that was counted for it */
+    uint32_t tx;        /* that added it */
+    uint32_t run;       /* reads from the last one on that contain it without a gap */
+    uint32_t last_in;   /* read (from the last one, plus 1) that was counted for it */
+    uint32_t in_larger; /* mark of judge_forks */
     bool is_seen;
-    int64_t known_us;     /* CHK_NO_RETURN: never */
-    int64_t last_seen_us; /* call of the last read that contained it */
+    int64_t known_us; /* CHK_NO_RETURN: never */
 };
 
 struct set {
@@ -22,8 +22,9 @@ struct set {
     const char *allow;
     struct item *items; /* open addressing by value; tx + 1 of 0: free */
     size_t cap;
-    uint32_t *reads; /* steps, by call of their transaction */
+    uint32_t *reads; /* steps, in order of the earliest moment at which they can have happened */
     uint32_t *reader;
+    int64_t *from_us; /* a read happened at this moment or later */
     uint32_t reads_count;
 };
 
@@ -36,13 +37,14 @@ static struct item *item_at(const struct set *s, int64_t value)
     return &s->items[slot];
 }
 
-static void find(struct set *s, const char *rule, size_t tx, const char *what, int64_t value)
+static bool find(struct set *s, const char *rule, size_t tx, const char *what, int64_t value)
 {
     chk_report_count(s->report, rule, 1);
     if (chk_is_allowed(s->allow, rule)) {
-        return;
+        return false;
     }
-    if (chk_report_find(s->report, CHK_VIOLATED, rule)) {
+    bool is_first = chk_report_find(s->report, CHK_VIOLATED, rule);
+    if (is_first) {
         chk_report_hit(s->report, tx, rule);
     }
     if (chk_report_line(s->report, rule)) {
@@ -53,6 +55,7 @@ static void find(struct set *s, const char *rule, size_t tx, const char *what, i
         buf_put_text(&s->report->text, ": ");
         chk_report_tx(s->report, s->log, tx);
     }
+    return is_first;
 }
 
 /* False when the workload added a value twice. */
@@ -75,8 +78,7 @@ static bool collect(struct set *s)
             }
             *item = (struct item){.value = step->value,
                                   .tx = tx + 1,
-                                  .known_us = t->status == CHK_DONE ? t->return_us : CHK_NO_RETURN,
-                                  .last_seen_us = INT64_MIN};
+                                  .known_us = t->status == CHK_DONE ? t->return_us : CHK_NO_RETURN};
         }
     }
     return true;
@@ -85,7 +87,7 @@ static bool collect(struct set *s)
 static bool read_before(const void *list, size_t a, size_t b)
 {
     const struct set *s = list;
-    return s->log->txs[s->reader[a]].call_us < s->log->txs[s->reader[b]].call_us;
+    return s->from_us[a] < s->from_us[b];
 }
 
 static void read_swap(void *list, size_t a, size_t b)
@@ -96,6 +98,9 @@ static void read_swap(void *list, size_t a, size_t b)
     s->reader[a] = s->reader[b];
     s->reads[b] = step;
     s->reader[b] = reader;
+    int64_t from_us = s->from_us[a];
+    s->from_us[a] = s->from_us[b];
+    s->from_us[b] = from_us;
 }
 
 static void see(struct set *s, uint32_t from_last, uint32_t read)
@@ -106,16 +111,19 @@ static void see(struct set *s, uint32_t from_last, uint32_t read)
         int64_t value = s->log->values[step->first + i];
         struct item *item = item_at(s, value);
         if (item->tx == 0 || s->log->txs[item->tx - 1].status == CHK_FAILED) {
-            find(s, "foreign", s->reader[read], "was read and never added", value);
+            (void)find(s, "foreign", s->reader[read], "was read and never added", value);
             continue;
         }
+        if (s->log->txs[item->tx - 1].call_us > t->return_us) {
+            (void)find(s, "foreign", s->reader[read], "was read before its addition was called",
+                       value);
+        }
         if (item->last_in == from_last + 1) {
-            find(s, "duplicate", s->reader[read], "stands twice in one read", value);
+            (void)find(s, "duplicate", s->reader[read], "stands twice in one read", value);
             continue;
         }
         item->last_in = from_last + 1;
         item->run += item->run == from_last;
-        item->last_seen_us = item->is_seen ? item->last_seen_us : t->call_us;
         item->is_seen = true;
         item->known_us = t->return_us < item->known_us ? t->return_us : item->known_us;
     }
@@ -126,31 +134,86 @@ static void put_max(int64_t *max, int64_t value)
     *max = value > *max ? value : *max;
 }
 
+static bool smaller_before(const void *list, size_t a, size_t b)
+{
+    const struct set *s = list;
+    return s->log->steps[s->reads[a]].count < s->log->steps[s->reads[b]].count;
+}
+
+/* Not before its call, nor before the call of any addition that it saw, nor before a smaller read
+ * could have happened. Leaves the reads in this order. */
+static void date_reads(struct set *s)
+{
+    int64_t smaller_us = INT64_MIN, equal_us = INT64_MIN;
+    chk_heap_sort(s, s->reads_count, smaller_before, read_swap);
+    for (uint32_t read = 0; read < s->reads_count; read++) {
+        const struct chk_tx_step *step = &s->log->steps[s->reads[read]];
+        if (read > 0 && s->log->steps[s->reads[read - 1]].count < step->count) {
+            smaller_us = equal_us;
+        }
+        int64_t from_us = s->log->txs[s->reader[read]].call_us;
+        from_us = smaller_us > from_us ? smaller_us : from_us;
+        for (uint32_t i = 0; i < step->count; i++) {
+            const struct item *item = item_at(s, s->log->values[step->first + i]);
+            int64_t added_us = item->tx == 0 ? INT64_MIN : s->log->txs[item->tx - 1].call_us;
+            from_us = added_us > from_us ? added_us : from_us;
+        }
+        s->from_us[read] = from_us;
+        equal_us = from_us > equal_us ? from_us : equal_us;
+    }
+    chk_heap_sort(s, s->reads_count, read_before, read_swap);
+}
+
+/* A set that only grows: of two reads the smaller one lies within the larger one. */
+static void judge_forks(struct set *s)
+{
+    chk_heap_sort(s, s->reads_count, smaller_before, read_swap);
+    for (uint32_t read = 1; read < s->reads_count; read++) {
+        const struct chk_tx_step *small = &s->log->steps[s->reads[read - 1]];
+        const struct chk_tx_step *large = &s->log->steps[s->reads[read]];
+        for (uint32_t i = 0; i < large->count; i++) {
+            item_at(s, s->log->values[large->first + i])->in_larger = read;
+        }
+        for (uint32_t i = 0; i < small->count; i++) {
+            const struct item *item = item_at(s, s->log->values[small->first + i]);
+            if (item->tx != 0 && item->in_larger != read) {
+                if (find(s, "fork", s->reader[read],
+                         "is missing beside elements that came without it", item->value)) {
+                    chk_report_hit(s->report, s->reader[read - 1], "sees it, not all of the other");
+                }
+                break;
+            }
+        }
+    }
+}
+
 /* What became of one element. */
 static void judge_item(struct set *s, const struct item *item, int64_t *ret_stale_us,
                        int64_t *ret_lost_us)
 {
     bool has_missed = item->run < s->reads_count;
     uint32_t missed = has_missed ? s->reads_count - 1 - item->run : 0;
-    const struct chk_tx *t = has_missed ? &s->log->txs[s->reader[missed]] : NULL;
-    bool is_missed_late = t != NULL && t->call_us > item->known_us;
+    int64_t missed_us = has_missed ? s->from_us[missed] : 0;
+    bool is_missed_late = has_missed && missed_us > item->known_us;
     bool is_acked = s->log->txs[item->tx - 1].status == CHK_DONE;
     if (item->known_us == CHK_NO_RETURN) {
         chk_report_count(s->report, "unconfirmed", 1);
     } else if (item->run == 0 && is_missed_late) {
-        put_max(ret_lost_us, t->call_us - item->known_us);
-        find(s, is_acked ? "lost" : "vanished", item->tx - 1,
-             is_acked ? "was acknowledged and is missing in the last read"
-                      : "was read once and is missing in the last read",
-             item->value);
-        chk_report_hit(s->report, s->reader[missed], "does not see it");
+        put_max(ret_lost_us, missed_us - item->known_us);
+        if (find(s, is_acked ? "lost" : "vanished", item->tx - 1,
+                 is_acked ? "was acknowledged and is missing in the last read"
+                          : "was read once and is missing in the last read",
+                 item->value)) {
+            chk_report_hit(s->report, s->reader[missed], "does not see it");
+        }
     } else if (item->run > 0) {
         chk_report_count(s->report, "stable", 1);
         if (is_missed_late) {
-            put_max(ret_stale_us, t->call_us - item->known_us);
-            find(s, "stale", s->reader[missed], "was known and is missing in a later read",
-                 item->value);
-            chk_report_hit(s->report, item->tx - 1, "added it");
+            put_max(ret_stale_us, missed_us - item->known_us);
+            if (find(s, "stale", s->reader[missed], "was known and is missing in a later read",
+                     item->value)) {
+                chk_report_hit(s->report, item->tx - 1, "added it");
+            }
         }
     } else {
         chk_report_count(s->report, "never_read", 1);
@@ -160,8 +223,9 @@ static void judge_item(struct set *s, const struct item *item, int64_t *ret_stal
 void chk_set(const struct chk_log *log, const char *allow, struct base_arena *arena,
              struct chk_report *report)
 {
-    static const char *const counts[] = {"stable",   "lost",        "never_read", "stale",
-                                         "vanished", "unconfirmed", "foreign",    "duplicate"};
+    static const char *const counts[] = {"stable",      "lost",    "never_read",
+                                         "stale",       "fork",    "vanished",
+                                         "unconfirmed", "foreign", "duplicate"};
     int64_t stale_us = 0, lost_us = 0;
     struct set s = {.log = log, .report = report, .allow = allow, .cap = 16};
     while (s.cap < log->steps_count * 2) {
@@ -173,7 +237,8 @@ void chk_set(const struct chk_log *log, const char *allow, struct base_arena *ar
     s.items = base_arena_take(arena, s.cap, sizeof(*s.items));
     s.reads = base_arena_take(arena, log->steps_count + 1, sizeof(*s.reads));
     s.reader = base_arena_take(arena, log->steps_count + 1, sizeof(*s.reader));
-    if (s.items == NULL || s.reads == NULL || s.reader == NULL) {
+    s.from_us = base_arena_take(arena, log->steps_count + 1, sizeof(*s.from_us));
+    if (s.items == NULL || s.reads == NULL || s.reader == NULL || s.from_us == NULL) {
         (void)chk_report_find(report, CHK_UNKNOWN, "memory too small");
         return;
     }
@@ -181,7 +246,7 @@ void chk_set(const struct chk_log *log, const char *allow, struct base_arena *ar
         (void)chk_report_find(report, CHK_UNKNOWN, "an element was added twice by the workload");
         return;
     }
-    chk_heap_sort(&s, s.reads_count, read_before, read_swap);
+    date_reads(&s);
     for (uint32_t i = 0; i < s.reads_count; i++) {
         see(&s, i, s.reads_count - 1 - i);
     }
@@ -190,6 +255,7 @@ void chk_set(const struct chk_log *log, const char *allow, struct base_arena *ar
             judge_item(&s, &s.items[i], &stale_us, &lost_us);
         }
     }
+    judge_forks(&s);
     chk_report_count(report, "reads", s.reads_count);
     chk_report_count(report, "stale_max_us", stale_us);
     chk_report_count(report, "lost_max_us", lost_us);

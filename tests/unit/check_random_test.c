@@ -160,7 +160,7 @@ static void random_histories_agree(void **state)
 {
     (void)state;
     unsigned violated = 0, caught = 0;
-    for (uint64_t seed = 0; seed < 60000; seed++) {
+    for (uint64_t seed = 0; seed < 100000; seed++) {
         struct maker m = {.rand = base_rand_make(seed, 1)};
         make_history(&m, (size_t)base_rand_between(&m.rand, 1, 8), 45, 1 + (unsigned)(seed % 2));
         bool is_damaged = seed % 4 != 0;
