@@ -305,8 +305,8 @@ void chk_append(const struct chk_log *log, const struct chk_append_options *opti
         judge_versions(&a, key);
     }
     judge_together(&a);
-    judge_lost(&a);
     judge_reads(&a);
+    judge_lost(&a);
     append_cycles(&a, arena);
     chk_report_count(report, "appends", (int64_t)a.elements_count);
     chk_report_count(report, "reads", (int64_t)a.reads);

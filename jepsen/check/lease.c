@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two passes: what each lease is owed and when it was seen gone, then the observations. */
+/* Three passes: when each lease was seen gone, what it is owed until then, then the observations.
+ */
 #include "jepsen/check/lease.h"
 
 struct lease {
@@ -44,7 +45,8 @@ static void find(struct leases *l, const char *rule, const char *name, const cha
 static void note_right(struct lease *lease, const struct chk_tx *t, uint32_t tx,
                        const struct chk_tx_step *step)
 {
-    if (t->status == CHK_FAILED || (step->value == 0 && t->status == CHK_DONE)) {
+    bool is_nothing = t->status == CHK_FAILED || (step->value == 0 && t->status == CHK_DONE);
+    if (is_nothing || (lease->gone != 0 && t->call_us > lease->gone_us)) {
         return;
     }
     if (t->status != CHK_DONE) {
@@ -71,17 +73,22 @@ static void note_gone(struct lease *lease, const struct chk_tx *t, uint32_t tx)
     }
 }
 
-static void note(struct leases *l, uint32_t tx, const struct chk_tx_step *step)
+static void note_ends(struct leases *l, uint32_t tx, const struct chk_tx_step *step)
 {
     const struct chk_tx *t = &l->log->txs[tx];
     struct lease *lease = &l->items[step->name];
-    if (step->kind == CHK_GRANT || step->kind == CHK_KEEP) {
-        note_right(lease, t, tx, step);
-    } else if (step->kind == CHK_REVOKE && chk_tx_may_have(t)) {
+    bool is_absent = step->kind == CHK_PRESENT && step->value == 0 && step->number > 0;
+    if (step->kind == CHK_REVOKE && chk_tx_may_have(t)) {
         lease->revoked_us = t->call_us < lease->revoked_us ? t->call_us : lease->revoked_us;
-    } else if (step->kind == CHK_GONE ||
-               (step->kind == CHK_PRESENT && step->value == 0 && step->number > 0)) {
+    } else if (step->kind == CHK_GONE || is_absent) {
         note_gone(lease, t, tx);
+    }
+}
+
+static void note_rights(struct leases *l, uint32_t tx, const struct chk_tx_step *step)
+{
+    if (step->kind == CHK_GRANT || step->kind == CHK_KEEP) {
+        note_right(&l->items[step->name], &l->log->txs[tx], tx, step);
     }
 }
 
@@ -163,14 +170,16 @@ void chk_lease(const struct chk_log *log, int64_t bound_us, struct base_arena *a
         l.items[i].latest_us = INT64_MIN;
         l.items[i].revoked_us = CHK_NO_RETURN;
     }
-    for (int pass = 0; pass < 2; pass++) {
+    static void (*const passes[])(struct leases *, uint32_t,
+                                  const struct chk_tx_step *) = {note_ends, note_rights, judge};
+    for (size_t pass = 0; pass < BASE_COUNT_OF(passes); pass++) {
         for (uint32_t tx = 0; tx < log->txs_count; tx++) {
             for (uint32_t i = 0; i < log->txs[tx].count; i++) {
                 const struct chk_tx_step *step = &log->steps[log->txs[tx].first + i];
                 if (step->kind < CHK_GRANT || step->kind > CHK_GONE) {
                     continue;
                 }
-                (pass == 0 ? note : judge)(&l, tx, step);
+                passes[pass](&l, tx, step);
             }
         }
     }
