@@ -112,6 +112,8 @@
     X(HANDOVER_WITHOUT_CHECKPOINT, "handover-without-checkpoint", "a hand-over goes to a member without the shutdown checkpoint") \
     X(PROMOTE_WITHOUT_RIGHT, "promote-without-right", "an agent promotes without looking at its lease") \
     X(OPEN_ON_ANY_TIMELINE, "open-on-any-timeline", "a winner opens on another timeline than the reserved one") \
+    X(DECODER_TRUSTS_LENGTH, "decoder-trusts-length", \
+      "the length of a field is believed, though the message is shorter") \
     X(COMMIT_OLDER_TERM, "commit-older-term", \
       "an entry of an older term is committed by counting") \
     X(SKIP_LOG_MATCHING, "skip-log-matching", \

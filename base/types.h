@@ -28,7 +28,7 @@ struct base_wall {
 
 static inline struct base_mono base_mono_add_us(struct base_mono t, int64_t us)
 {
-    return (struct base_mono){t.us > INT64_MAX - us && us > 0 ? INT64_MAX : t.us + us};
+    return (struct base_mono){us > 0 && t.us > INT64_MAX - us ? INT64_MAX : t.us + us};
 }
 
 static inline int64_t base_mono_diff_us(struct base_mono later, struct base_mono earlier)

@@ -94,10 +94,10 @@ static int take_globals(struct cli *cli, int *argc, char **argv, char **flags, i
             return cli_fail(IO_EXIT_USAGE, "option --%s: too many options or too long", name);
         }
         flags[taken++] = strdup(flag);
+        *ret_flags = taken; /* the caller frees them, after an error as well */
     }
     argv[kept] = NULL;
     *argc = kept;
-    *ret_flags = taken;
     return 0;
 }
 

@@ -1,5 +1,9 @@
-# libFuzzer targets: NAME is tests/fuzz/fuzz_NAME.c; FUZZ_MORE_NAME further sources, FUZZ_PKG_NAME pkg-config packages.
-FUZZERS := agent auth_rows config http json kv_apply kv_wire link raft_core raft_members raft_message snapshot txn wal
+# libFuzzer targets: NAME is tests/fuzz/fuzz_NAME.c; FUZZ_MORE_NAME further sources, FUZZ_LD_NAME for the linker.
+FUZZERS := agent agent_http arbiter arguments auth_rows config guard http json kv_apply kv_wire link postgresql raft_core \
+  raft_members raft_message restore snapshot txn wal
+FUZZ_MORE_arguments := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c agents/guard/options.c
+FUZZ_MORE_postgresql = $(filter-out agents/postgresql/probe.c,$(PG_DB_SRC))
+FUZZ_LD_postgresql := -lpq
 FUZZ_MORE_http := tests/fuzz/fake_stream.c
 FUZZ_LD_http := -Wl,-z,muldefs
 FUZZ_MORE_json := kv/api/json_read.c kv/api/json_scan.c kv/api/json_write.c
@@ -12,6 +16,10 @@ BINARIES += fuzz-seeds
 BIN_fuzz-seeds := tests/fuzz/seeds.c tests/support/panic.c
 LIBS_fuzz-seeds := io wire cores base
 PKG_fuzz-seeds := libuv openssl libprotobuf-c
+BINARIES += replay-kv_wire
+BIN_replay-kv_wire := tests/fuzz/replay.c tests/fuzz/fuzz_kv_wire.c tests/support/panic.c
+LIBS_replay-kv_wire := wire cores base
+PKG_replay-kv_wire := libprotobuf-c
 EXTRA_SRC += $(FUZZERS:%=tests/fuzz/fuzz_%.c) $(foreach name,$(FUZZERS),$(FUZZ_MORE_$(name)))
 
 # These rules are for VARIANT=fuzz CC=clang alone.

@@ -80,6 +80,7 @@ by_sim() {
 run_test() { # of a tier that runs whole programs
     case $tier in
     crash) timeout "$seconds_max" "$build/bin/crash" $options ;;
+    replay) timeout "$seconds_max" "$build/bin/replay-$options" tests/fuzz/corpus/"$options"/* ;;
     unit) timeout "$seconds_max" "$build/test/$options" ;;
     *) echo "no such tier: $tier" && false ;;
     esac
