@@ -176,7 +176,8 @@ static bool has_reason(const struct probers *p, uint32_t host, int64_t from_us, 
     return false;
 }
 
-/* A host was not heard of from its last probe until `at_us`. */
+/* A host was not heard of from the end of its last probe until `at_us`. One that waits for an
+ * answer is not silent. */
 static void judge_gap(struct probers *p, uint32_t host, int64_t from_us, int64_t at_us)
 {
     if (at_us - from_us <= p->options->silence_us || has_reason(p, host, from_us, at_us)) {
@@ -209,7 +210,9 @@ static void judge_silence(struct probers *p)
         bool is_first = p->last_us[probe->host] == INT64_MIN;
         judge_gap(p, probe->host, is_first ? begin_us : p->last_us[probe->host], probe->call_us);
         chk_report_count(p->report, "hosts", is_first);
-        p->last_us[probe->host] = probe->call_us;
+        int64_t heard_us = probe->return_us == CHK_NO_RETURN ? probe->call_us : probe->return_us;
+        p->last_us[probe->host] =
+            is_first || heard_us > p->last_us[probe->host] ? heard_us : p->last_us[probe->host];
     }
     for (uint32_t i = 0; i < p->log->names_count; i++) {
         if (p->last_us[i] != INT64_MIN) {
