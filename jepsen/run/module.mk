@@ -5,7 +5,7 @@ TESTS += jepsen_schedule_test
 TEST_jepsen_schedule_test := tests/unit/jepsen_schedule_test.c jepsen/run/schedule.c tests/support/panic.c
 TLIBS_jepsen_schedule_test := base
 CHECK_STEPS += jepsen-quick
-JEPSEN_PROGRAMS := quorated kv chaosload jepsen-schedule jepsen-check quorate-agent-postgresql quorate-guard sqlload sqlprobe
+JEPSEN_PROGRAMS = quorated kv chaosload jepsen-schedule jepsen-check quorate-agent-postgresql quorate-guard sqlload sqlprobe $(HOSTS_PROGRAMS)
 JEPSEN_ENV = SEED=$(SEED) NODES=$(if $(filter command line,$(origin NODES)),$(NODES)) PEERS=$(PEERS) LONG=$(LONG)
 .PHONY: jepsen jepsen-quick jepsen-canaries jepsen-results jepsen-programs
 jepsen-programs:
@@ -19,7 +19,7 @@ jepsen-quick: jepsen-programs ## Two of them in four minutes
 
 jepsen-canaries: ## Planted bugs and spoilt harnesses that the real runs must find [ONLY="name .."]
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=canary $(foreach p,$(JEPSEN_PROGRAMS),build/canary/bin/$(p)) | grep -v '^  cc' || true
-	@ONLY='$(ONLY)' bash jepsen/run/canaries.sh
+	@ONLY='$(ONLY)' bash jepsen/run/canaries.sh; one=$$?; BIN=build/canary/bin ONLY='$(ONLY)' bash jepsen/sql/canaries.sh && [ $$one -eq 0 ]
 
 jepsen-results: ## Write jepsen/RESULTS.md from the results that are there
 	@bash jepsen/results.sh

@@ -19,6 +19,7 @@ PEER=${PEER:-quorate}
 ELECTION_MS=${ELECTION:-$(setting election_ms 250)}
 SNAPSHOT=$(setting snapshot 100)
 BOUND_MS=${BOUND:-$(setting bound_ms 5000)}
+MINORITY_MS=$((1500 + ELECTION_MS * 6)) # requests that were under way wait 1.5 s; an election takes two or three silences
 NODE_COUNT=${NODE_COUNT:-$(setting nodes 3)}
 
 invalid() { # the run could not be made
