@@ -276,7 +276,10 @@ static void epoch_take(struct agt *a, const struct msg_record *r)
     if (r->state == MSG_RECORD_BOOTSTRAP) {
         opening.timeline = 1; /* initdb has no choice */
     }
-    if (r->epoch > a->want.epoch_seen || CANARY(OLD_EPOCH_ACCEPTED)) {
+    if (CANARY(OLD_EPOCH_ACCEPTED) && r->epoch < a->want.epoch_seen) {
+        a->want.epoch_seen = a->disk.epoch_seen = a->saving.epoch_seen = r->epoch;
+    }
+    if (r->epoch > a->want.epoch_seen) {
         a->want.epoch_seen = r->epoch;
         a->want.promised = (struct msg_attempt){0, 0};
     }

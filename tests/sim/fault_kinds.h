@@ -5,6 +5,13 @@
 #ifndef QUORATE_TESTS_SIM_FAULT_KINDS_H
 #define QUORATE_TESTS_SIM_FAULT_KINDS_H
 
+/* Bad luck is met in the canary variant only (luck.h). */
+#ifdef QUORATE_CANARIES
+#define LUCK_FLOOR 50
+#else
+#define LUCK_FLOOR 0
+#endif
+
 /* Groups: NODE is drawn in every seed, DATABASE where there are databases,
  * STANDSTILL where hosts may stand still. */
 /*   id, name, group, floor in 1000 seeds, function */
@@ -20,6 +27,15 @@
     X(RESET, "reset", NODE, 50, strike_reset) \
     X(SLOW_LINK, "slow-link", NODE, 50, strike_slow_link) \
     X(LEADER_FLIP, "leader-flip", NODE, 50, strike_leader_flip) \
+    X(WRITE_FAIL, "write-fail", NODE, 50, strike_write_fail) \
+    X(NODE_DISK_FULL, "node-disk-full", NODE, 50, strike_node_disk_full) \
+    X(FLAPPING, "flapping", NODE, 50, strike_flapping) \
+    X(CLOG, "clog", NODE, 50, strike_clog) \
+    X(REPLAY, "replay", NODE, 50, strike_replay) \
+    X(WALL_JUMP, "wall-jump", NODE, 50, strike_wall_jump) \
+    X(LUCK_FAIL, "luck-fail", NODE, LUCK_FLOOR, strike_luck_fail) \
+    X(LUCK_PAUSE, "luck-pause", NODE, LUCK_FLOOR, strike_luck_pause) \
+    X(LUCK_CRASH, "luck-crash", NODE, LUCK_FLOOR, strike_luck_crash) \
     X(ROLLING, "rolling-crash", NODE, 50, strike_rolling) \
     X(DATABASE_CRASH, "database-crash", DATABASE, 50, strike_database_crash) \
     X(DATABASE_HANG, "database-hang", DATABASE, 50, strike_database_hang) \
@@ -34,12 +50,39 @@
     X(SPLIT, "split", DATABASE, 50, strike_split) \
     X(SWITCHOVER, "switchover", DATABASE, 50, strike_switchover) \
     X(GUARD_CRASH, "guard-crash", DATABASE, 50, strike_guard_crash) \
+    X(HIDDEN_HOLDER, "hidden-holder", DATABASE, 50, strike_hidden_holder) \
+    X(LATE_GRANT, "late-grant", DATABASE, 50, strike_late_grant) \
+    X(SLOW_VOTE, "slow-vote", DATABASE, 50, strike_slow_vote) \
+    X(LATE_ANSWERS, "late-answers", DATABASE, 50, strike_late_answers) \
+    X(SWAP_STALLS, "swap-stalls", DATABASE, 50, strike_swap_stalls) \
+    X(VOTE_IN_VAIN, "vote-in-vain", DATABASE, 50, strike_vote_in_vain) \
+    X(SHORT_LIVES, "short-lives", DATABASE, 50, strike_short_lives) \
+    X(CRASH_WITH_GRANT, "crash-with-grant", DATABASE, 50, strike_crash_with_grant) \
+    X(DIVERGENT_TAIL, "divergent-tail", DATABASE, 50, strike_divergent_tail) \
+    X(TWO_HOSTS, "two-hosts", DATABASE, 50, strike_two_hosts) \
+    X(WAIT_CANCELLED, "wait-cancelled", DATABASE, 50, strike_wait_cancelled) \
+    X(SLOW_STOP, "slow-stop", DATABASE, 10, strike_slow_stop) \
+    X(PROMOTION_FAILS, "promotion-fails", DATABASE, 20, strike_promotion_fails) \
+    X(CRASH_PROMOTING, "crash-while-promoting", DATABASE, 20, strike_crash_promoting) \
+    X(PROMOTED_BY_HAND, "promoted-by-hand", DATABASE, 50, strike_promoted_by_hand) \
+    X(STARTED_BY_HAND, "started-by-hand", DATABASE, 20, strike_started_by_hand) \
+    X(WAL_RECYCLED, "wal-recycled", DATABASE, 20, strike_wal_recycled) \
+    X(DATABASE_DISK_FULL, "database-disk-full", DATABASE, 20, strike_database_disk_full) \
     X(STANDSTILL, "host-standstill", STANDSTILL, 50, strike_standstill)
 
 /* Those that no schedule holds: they come with the seed's setup, or with a chore of the operator.
  * Whoever does one calls fault_bit, or fault_count where it would fill the story. */
 /*   id, name, floor in 1000 seeds */
-#define FAULT_KINDS_OTHER(X) X(RESTORE, "quorum-restored", 50)
+#define FAULT_KINDS_OTHER(X) \
+    X(RESTORE, "quorum-restored", 50) \
+    X(FRAME_LOST, "frame-lost", 50000) \
+    X(FRAME_DOUBLED, "frame-doubled", 50000) \
+    X(FRAME_LATE, "frame-late", 50000) \
+    X(FRAME_OVERTAKEN, "frame-overtaken", 50000) \
+    X(VOTE_CRASH, "vote-crash", 50) \
+    X(PART_WRITTEN, "part-written", 50) \
+    X(DISK_LOST, "disk-lost", 50) \
+    X(DRIFT, "drift-beyond-bound", 20)
 
 enum fault_kind {
 #define FAULT_ENUM(id, name, group, floor, fn) FAULT_##id,

@@ -256,6 +256,7 @@ void faults_db_heal(struct world *w)
         process_thaw(w, &m->agent_process, STOPPED_BY_FAULT);
         process_thaw(w, &m->guard_process, STOPPED_BY_FAULT);
         m->pg.is_hung = false;
+        faults_pg_heal(&m->pg);
         if (m->agent != NULL && agt_driver_agent(m->agent)->is_retired) {
             agent_stop(m, 3); /* it crashed too often: an operator starts it again */
         }

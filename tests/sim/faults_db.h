@@ -7,5 +7,7 @@
 
 /* All faults of database hosts are over. */
 void faults_db_heal(struct world *w);
+struct pg;
+void faults_pg_heal(struct pg *pg); /* those that still wait for their moment */
 
 #endif

@@ -40,8 +40,13 @@ void members_open(struct world *w)
         m->index = i;
         BASE_ASSERT(base_name_from_text(name, &m->name) == 0);
         m->rand = world_stream(w, STREAM_AGENT, i);
-        m->clock = (struct host_clock){w, draw(&m->rand, 0, 1000000 * SECOND),
-                                       draw(&m->rand, -9900, 9900), 0, 0};
+        m->clock =
+            (struct host_clock){w,
+                                draw(&m->rand, 0, 1000000 * SECOND),
+                                draw(&m->rand, -(int64_t)w->setup.drift_ppm, w->setup.drift_ppm),
+                                0,
+                                0,
+                                0};
         m->agent_process.clock = m->guard_process.clock = m->tree.clock = &m->clock;
         m->has_power = true;
         pg_init(w, &m->pg, i, &m->tree);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/members.h"
 #include "tests/sim/truth.h"
 
@@ -109,11 +110,16 @@ static void become_primary(struct pg *pg)
 {
     struct pg_record record = {
         .kind = PG_CHECKPOINT, .timeline = pg_timeline(&pg->dir), .writer = (int)pg->member};
-    pg->epoch = record.epoch = pg->world->members->list[pg->member].guard.status.epoch;
+    const struct guard_status *guard = &pg->world->members->list[pg->member].guard.status;
+    bool is_by_hand = guard->tree == GUARD_TREE_GONE; /* the guard knows nothing of it */
+    pg->epoch = record.epoch = is_by_hand ? 0 : guard->epoch;
     pg_insert(pg, &record, 0, 0);
     pg->is_sync_off = pg->dir.sync_names == 0 && pg->dir.sync_count == 0;
     pg_set_phase(pg, PG_PRIMARY);
 }
+
+static void exit_root(struct pg *pg, int status);
+static void leftovers_end(void *ctx, uint64_t number, struct slice bytes);
 
 static void started(void *ctx, uint64_t number, struct slice bytes)
 {
@@ -121,6 +127,12 @@ static void started(void *ctx, uint64_t number, struct slice bytes)
     (void)number;
     (void)bytes;
     if (!pg->is_root_alive) {
+        return;
+    }
+    if (pg->is_disk_full && !pg->dir.is_standby) {
+        fault_count(pg->world, FAULT_DATABASE_DISK_FULL);
+        exit_root(pg, 1); /* the checkpoint after recovery needs room */
+        world_at(pg->world, pg->world->now_us + MS, pg->process, leftovers_end, pg);
         return;
     }
     if (!pg->dir.is_standby) {
@@ -150,7 +162,7 @@ void pg_start(struct pg *pg)
     pg->epoch = 0;
     pg->waits_count = 0;
     memset(pg->senders, 0, sizeof(pg->senders));
-    pg->has_received = pg->is_hung = pg->is_client_barred = false;
+    pg->has_received = pg->is_hung = pg->is_client_barred = pg->is_let_in_told = false;
     pg_receiver_stop(pg);
     pg->wal_end_at_start = pg->dir.count;
     pg->replayed = pg->dir.count > 20 ? pg->dir.count - 20 : 0;
@@ -252,6 +264,11 @@ static void stop_fast(struct pg *pg)
     pg_receiver_stop(pg);
     pg->stop_at_us = pg->world->now_us +
                      draw(&pg->rand, 5 * MS, chance(&pg->rand, 100000) ? 4 * SECOND : 200 * MS);
+    if (pg->is_stop_slow) {
+        pg->is_stop_slow = false;
+        pg->stop_at_us += 20 * SECOND;
+        fault_bit(pg->world, FAULT_SLOW_STOP, pg->member, 0, 20 * SECOND);
+    }
     pg_set_phase(pg, PG_STOPPING);
     if (is_primary) {
         struct pg_record record = {.kind = PG_CHECKPOINT,

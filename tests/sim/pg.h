@@ -55,6 +55,7 @@ struct pg_directory {
     uint32_t sync_names;
     unsigned sync_count;
     bool is_gated;
+    uint32_t recycled; /* WAL before it is gone */
 };
 
 /* A commit whose client waits. */
@@ -101,6 +102,9 @@ struct pg {
     struct pg_wait waits[PG_WAITS_MAX];
     unsigned waits_count;
     bool is_hung; /* accepts, answers nothing */
+    bool is_let_in_told; /* the first client of this life was looked at */
+    /* faults that wait for their moment */
+    bool is_disk_full, is_stop_slow, is_promotion_failing, is_promotion_deadly;
     /* the agent's order under way */
     struct db_order order;
     uint64_t order_number;
@@ -161,5 +165,6 @@ void pg_order(struct pg *pg, const struct db_order *order);
 void pg_order_poll(struct pg *pg);
 void pg_order_forget(struct pg *pg);
 void pg_view(const struct pg *pg, struct db_view *ret);
+void pg_promote_by_hand(struct pg *pg);
 
 #endif

@@ -3,6 +3,7 @@
  * walsender has read them. */
 #include <string.h>
 
+#include "tests/sim/faults.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/sql_load.h"
@@ -31,6 +32,12 @@ void pg_flush_soon(struct pg *pg)
 
 void pg_insert(struct pg *pg, const struct pg_record *record, unsigned client, uint64_t request)
 {
+    if (pg->is_disk_full && record->kind == PG_COMMIT) {
+        fault_count(pg->world, FAULT_DATABASE_DISK_FULL);
+        sql_answer(pg->world, pg->member, client, request, SQL_UNKNOWN);
+        pg_root_killed(pg); /* PANIC: no room for WAL */
+        return;
+    }
     uint32_t number = pg_record_make(pg->world, record);
     pg_append(&pg->dir, number);
     pg->dir.is_clean = false;

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/name.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
@@ -207,6 +208,13 @@ static void prepare_done(struct pg *pg)
 
 /* --- running --- */
 
+/* What a standby wants is no longer there: only the upstream's oldest file shows it. */
+static bool is_recycled_upstream(struct pg *pg)
+{
+    const struct pg *source = source_of(pg);
+    return source != NULL && pg->dir.flushed < source->dir.recycled;
+}
+
 static void follow_done(struct pg *pg)
 {
     if (!answers(pg) || pg->phase != PG_STANDBY) {
@@ -215,6 +223,10 @@ static void follow_done(struct pg *pg)
     }
     pg->dir.upstream = member_by_name(pg->world, &pg->order.upstream_member);
     pg_receiver_restart(pg);
+    if (is_recycled_upstream(pg)) {
+        complete(pg, BASE_E_COMPACTED, "the WAL that is needed next is gone upstream");
+        return;
+    }
     complete(pg, 0, "follows");
 }
 
@@ -237,6 +249,30 @@ static void do_detach(struct pg *pg)
     }
 }
 
+/* On the timeline that it chose itself, or was told. */
+static void promote_now(struct pg *pg, uint32_t timeline, uint64_t epoch)
+{
+    struct pg_directory *d = &pg->dir;
+    pg_senders_end(pg);
+    pg_truncate(d, d->flushed);
+    d->history_count = pg_forks(d);
+    BASE_ASSERT(d->history_count < PG_HISTORY_MAX);
+    d->history[d->history_count++] = (struct pg_fork){timeline, d->count};
+    d->timeline_highest = timeline;
+    d->is_standby = false;
+    pg->epoch = epoch;
+    struct pg_record record = {PG_OPENING, timeline, pg->epoch, 0, (int)pg->member};
+    pg_insert(pg, &record, 0, 0);
+    pg_set_phase(pg, PG_PRIMARY);
+}
+
+/* An operator who knows better: pg_ctl promote. */
+void pg_promote_by_hand(struct pg *pg)
+{
+    pg_receiver_stop(pg);
+    promote_now(pg, pg->dir.timeline_highest + 1, 0);
+}
+
 /* The server goes on by itself once it was asked, also without the agent that asked. */
 static void promote_done(void *ctx, uint64_t number, struct slice bytes)
 {
@@ -248,17 +284,7 @@ static void promote_done(void *ctx, uint64_t number, struct slice bytes)
     }
     bool is_right = pg->promote_timeline > d->timeline_highest;
     uint32_t timeline = is_right ? pg->promote_timeline : d->timeline_highest + 1;
-    pg_senders_end(pg);
-    pg_truncate(d, d->flushed);
-    d->history_count = pg_forks(d);
-    BASE_ASSERT(d->history_count < PG_HISTORY_MAX);
-    d->history[d->history_count++] = (struct pg_fork){timeline, d->count};
-    d->timeline_highest = timeline;
-    d->is_standby = false;
-    pg->epoch = pg->world->members->list[pg->member].guard.status.epoch;
-    struct pg_record record = {PG_OPENING, timeline, pg->epoch, 0, (int)pg->member};
-    pg_insert(pg, &record, 0, 0);
-    pg_set_phase(pg, PG_PRIMARY);
+    promote_now(pg, timeline, pg->world->members->list[pg->member].guard.status.epoch);
     truth_promoted(pg->world, pg);
     pg->promote_order = number;
     pg->is_promoted_right = is_right;
@@ -282,13 +308,25 @@ static void promote_fails(struct pg *pg)
     complete(pg, BASE_E_TIMEOUT, "the promotion does not end");
 }
 
+static void promotion_kills(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct pg *pg = ctx;
+    (void)number;
+    (void)bytes;
+    if (pg->is_root_alive) {
+        pg_root_killed(pg);
+    }
+}
+
 static void do_promote(struct pg *pg)
 {
     if (!answers(pg) || pg->phase != PG_STANDBY) {
         complete(pg, BASE_E_STATE, "not a running standby");
         return;
     }
-    if (chance(&pg->rand, 30000)) {
+    if (pg->is_promotion_failing || chance(&pg->rand, 10000)) {
+        pg->is_promotion_failing = false;
+        fault_bit(pg->world, FAULT_PROMOTION_FAILS, pg->member, 0, 0);
         later(pg, draw(&pg->rand, 100 * MS, 3 * SECOND), promote_fails);
         return;
     }
@@ -299,6 +337,12 @@ static void do_promote(struct pg *pg)
     world_at_with(pg->world, pg->world->now_us + us, pg->process, promote_done, pg,
                   pg->order_number, SLICE_EMPTY);
     later(pg, us, promote_poll);
+    if (pg->is_promotion_deadly) {
+        pg->is_promotion_deadly = false;
+        fault_bit(pg->world, FAULT_CRASH_PROMOTING, pg->member, 0, us);
+        world_at(pg->world, pg->world->now_us + draw(&pg->rand, 0, us), pg->process,
+                 promotion_kills, pg);
+    }
 }
 
 /* Every process of the tree has read the new settings, and has shown it. */
@@ -408,6 +452,7 @@ void pg_order(struct pg *pg, const struct db_order *order)
         return;
     }
     BASE_ASSERT(pg->order.id == 0);
+    truth_ordered(pg->world, &pg->world->members->list[pg->member], order);
     pg->order = *order;
     pg->order_number++;
     world_at_with(pg->world, pg->world->now_us + order->timeout_us, agent_of(pg), too_late, pg,

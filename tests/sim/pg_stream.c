@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/sql_load.h"
@@ -182,7 +183,11 @@ static void connected(struct pg *pg, unsigned from, const struct stream_frame *f
         return;
     }
     bool is_ahead = f->timeline == pg_timeline(&pg->dir) && f->from > pg->dir.flushed;
-    if (is_ahead) {
+    bool is_recycled = f->from < pg->dir.recycled;
+    if (is_recycled) {
+        fault_count(pg->world, FAULT_WAL_RECYCLED);
+    }
+    if (is_ahead || is_recycled) {
         send_frame(pg, from, &reply);
         return;
     }

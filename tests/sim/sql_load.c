@@ -8,6 +8,7 @@
 #include "agents/driver.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
+#include "tests/sim/truth.h"
 
 #define TIMEOUT_US (1200 * MS)
 
@@ -134,6 +135,10 @@ void sql_arrive(struct pg *pg, unsigned from, struct slice payload)
     if (!is_open || pg->waits_count == PG_WAITS_MAX) {
         sql_answer(pg->world, pg->member, from, f.request, SQL_REFUSED);
         return;
+    }
+    if (!pg->is_let_in_told) {
+        pg->is_let_in_told = true;
+        truth_lets_in(pg->world, pg);
     }
     struct pg_record record = {.kind = PG_COMMIT,
                                .timeline = pg_timeline(&pg->dir),
