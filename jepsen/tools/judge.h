@@ -43,6 +43,10 @@ MUST_CHECK int judge_load(const struct judge_options *options, struct judge_inpu
                           size_t why_bytes);
 void judge_free(struct judge_input *input);
 
+/* Writes what `svg` and `picture` of the options ask for; complains on standard error. */
+MUST_CHECK int judge_picture(const struct judge_options *options, const struct judge_input *input,
+                             const struct chk_report *report);
+
 /* One kind of checker; NULL name ends the table. */
 struct judge_kind {
     const char *name;
