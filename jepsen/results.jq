@@ -3,6 +3,7 @@
 def quantile(q): sort | if length == 0 then null else .[([length - 1, ((length * q) | floor)] | min)] end;
 def spread: {n: length, min: min, median: quantile(0.5), p90: quantile(0.9), max: max};
 def cell: if . == null then "–" else tostring end;
+def ms: if . == null then null else . / 1000 | floor end;
 def row: "| " + (map(cell) | join(" | ")) + " |";
 def store: map(select(.peer == "quorate" or .peer == "etcd"));
 def sum(f): map(f // 0) | add // 0;
@@ -26,10 +27,11 @@ elif $part == "gaps" then
         [$one.kind, $one.rule, (map(.ms) | spread | times), ([$theirs[] | select(.kind == $one.kind and .rule == $one.rule) | .ms] | if length == 0 then null else spread | times end)] | row
 elif $part == "sql" then
     map(select(.name | startswith("pg-"))) | sort_by(.name)[] |
-        [.name, .verdict, .set.lost, (.acknowledged.dual_acknowledged // .acknowledged.count // null), (.writable.dual_writable_ms // null), .false_failovers, (.rto.unavailable_ms // null)] | row
+        [.name, .verdict, .ops.ok, .set.lost, .acknowledged.dual_acknowledged, (.writable.dual_writable_us | ms), .false_failovers, (.rto.unavailable_us | ms)] | row
 elif $part == "rto" then
-    [.[] | select(.name | startswith("pg-")) | . as $run | (.rto.classes // .rto.faults // [])[]? | . + {peer: $run.peer}] | group_by(.peer + " " + .kind)[] |
-        [.[0].kind, .[0].peer, (map(.n // 1) | add), (map(.min_ms // .min) | min), (map(.median_ms // .median) | quantile(0.5)), (map(.p90_ms // .p90) | max), (map(.max_ms // .max) | max)] | row
+    [.[] | select(.name | startswith("pg-")) | .peer as $peer | (.rto.classes // {}) | to_entries[] | .value + {kind: .key, peer: $peer}] | group_by(.kind + " " + .peer)[] |
+        [.[0].kind, .[0].peer, (map(.n) | add), (map(.min_us) | min | ms), (map(.median_us) | quantile(0.5) | ms), (map(.p90_us) | max | ms), (map(.max_us) | max | ms),
+         ([.[].steps // {} | to_entries[]] | group_by(.key) | map("\(.[0].key) \(map(.value) | quantile(0.5) | ms)") | join(", "))] | row
 elif $part == "failures" then
     map(select(.verdict == "failed" or .verdict == "invalid")) | if length == 0 then "None." else sort_by(.name)[] | "- `\(.name)` \(.verdict): \(.why | join("; "))" end
 else error("part?") end

@@ -47,12 +47,14 @@ $(part gaps)
 
 ## PostgreSQL
 
-| run | verdict | acknowledged commits lost | acknowledged by two primaries | both writable, ms | false failovers | no writes, ms |
-|---|---|---|---|---|---|---|
+| run | verdict | ok | acknowledged commits lost | acknowledged by two primaries | both writable, ms | false failovers | no commits, ms |
+|---|---|---|---|---|---|---|---|
 $(part sql)
 
-| fault | peer | n | min | median | p90 | max, ms |
-|---|---|---|---|---|---|---|
+Pause of acknowledged commits by fault, ms (median: of the runs' medians; p90: the worst run's); steps are the medians of what the arbiter's log tells.
+
+| fault | system | n | min | median | p90 | max | steps |
+|---|---|---|---|---|---|---|---|
 $(part rto)
 
 ## Shown able to fail
