@@ -195,17 +195,18 @@ static const struct class
     {"G2-realtime", CHK_WW | CHK_WR | CHK_RW | CHK_RT, 0},
 };
 
-static const char *edge_text(uint32_t kind)
+static void tell_edge(struct build *b, const struct chk_edge *edge)
 {
-    switch (kind) {
-    case CHK_WW:
-        return "  and was overwritten (ww) by, on key ";
-    case CHK_WR:
-        return "  and was read (wr) by, on key ";
-    case CHK_RW:
-        return "  did not see (rw) the append by, on key ";
-    default:
-        return "  and returned before the call (rt) of";
+    static const char *const words[] = {
+        [CHK_WW] = "  was overwritten (ww) on key ",
+        [CHK_WR] = "  was read (wr) on key ",
+        [CHK_RW] = "  did not see (rw) on key ",
+        [CHK_RT] = "  returned before the call (rt) of",
+    };
+    if (chk_report_line(b->a->report, words[edge->kind]) && edge->key != NONE) {
+        struct buf *out = &b->a->report->text;
+        buf_put_text(out, b->a->log->names[edge->key].text);
+        buf_put_text(out, edge->kind == CHK_RW ? " what was appended by" : " by");
     }
 }
 
@@ -224,9 +225,7 @@ static void tell_cycle(struct build *b, const char *name, const uint32_t *cycle,
         if (chk_report_line(report, "  ")) {
             chk_report_tx(report, b->a->log, edge->from);
         }
-        if (chk_report_line(report, edge_text(edge->kind)) && edge->key != NONE) {
-            buf_put_text(&report->text, b->a->log->names[edge->key].text);
-        }
+        tell_edge(b, edge);
         if (is_first) {
             chk_report_hit(report, edge->from,
                            edge->kind == CHK_RW   ? "did not see the next"

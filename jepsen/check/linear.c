@@ -240,6 +240,66 @@ static void group_keys(const struct chk_history *h, uint32_t *parent)
     }
 }
 
+/* Operations and keys by group: those of root r are list[start[r]] to list[start[r + 1]]. */
+struct lists {
+    uint32_t *op_start, *ops, *key_start, *keys;
+};
+
+static bool is_left_out(const struct chk_op *op)
+{
+    return op->status == CHK_FAILED || op->parts_count == 0;
+}
+
+static bool lists_room(struct lists *l, const struct chk_history *h, struct bump *b)
+{
+    l->op_start = bump_take(b, h->keys_count + 2, sizeof(*l->op_start));
+    l->key_start = bump_take(b, h->keys_count + 2, sizeof(*l->key_start));
+    l->ops = bump_take(b, h->count + 1, sizeof(*l->ops));
+    l->keys = bump_take(b, h->keys_count + 1, sizeof(*l->keys));
+    return l->op_start != NULL && l->key_start != NULL && l->ops != NULL && l->keys != NULL;
+}
+
+/* Counting sort by root. */
+static void lists_fill(struct lists *l, const struct chk_history *h, uint32_t *parent)
+{
+    memset(l->op_start, 0, (h->keys_count + 2) * sizeof(*l->op_start));
+    memset(l->key_start, 0, (h->keys_count + 2) * sizeof(*l->key_start));
+    for (uint32_t key = 0; key < h->keys_count; key++) {
+        l->key_start[find_root(parent, key) + 2]++;
+    }
+    for (size_t i = 0; i < h->count; i++) {
+        if (!is_left_out(&h->ops[i])) {
+            l->op_start[find_root(parent, first_key(&h->ops[i])) + 2]++;
+        }
+    }
+    for (size_t i = 2; i < h->keys_count + 2; i++) {
+        l->op_start[i] += l->op_start[i - 1];
+        l->key_start[i] += l->key_start[i - 1];
+    }
+    for (uint32_t key = 0; key < h->keys_count; key++) {
+        l->keys[l->key_start[find_root(parent, key) + 1]++] = key;
+    }
+    for (uint32_t i = 0; i < h->count; i++) {
+        if (!is_left_out(&h->ops[i])) {
+            l->ops[l->op_start[find_root(parent, first_key(&h->ops[i])) + 1]++] = i;
+        }
+    }
+}
+
+/* One group: the operations that share keys. */
+struct group {
+    const struct chk_op *all;
+    const uint32_t *ops, *keys;
+    uint32_t ops_count, keys_count;
+};
+
+static struct group group_at(const struct chk_history *h, const struct lists *l, uint32_t root)
+{
+    return (struct group){h->ops, l->ops + l->op_start[root], l->keys + l->key_start[root],
+                          l->op_start[root + 1] - l->op_start[root],
+                          l->key_start[root + 1] - l->key_start[root]};
+}
+
 /* Did `other` see the value that `part` may have written, or may it need its doing in another way?
  */
 static bool is_seen_by(const struct chk_op *other, const struct chk_part *part)
@@ -265,15 +325,15 @@ static bool is_seen_by(const struct chk_op *other, const struct chk_part *part)
 
 /* An operation of unknown outcome whose values nobody ever saw may be left out: it can as well
  * never have happened. */
-static bool is_needed(const struct chk_history *h, const struct chk_op *op)
+static bool is_needed(const struct group *g, const struct chk_op *op)
 {
     for (size_t j = 0; j < op->parts_count; j++) {
         if (op->parts[j].kind == CHK_DELETE) {
             return true;
         }
-        for (size_t i = 0; i < h->count; i++) {
-            const struct chk_op *other = &h->ops[i];
-            if (other != op && other->status != CHK_FAILED && is_seen_by(other, &op->parts[j])) {
+        for (size_t i = 0; i < g->ops_count; i++) {
+            const struct chk_op *other = &g->all[g->ops[i]];
+            if (other != op && is_seen_by(other, &op->parts[j])) {
                 return true;
             }
         }
@@ -283,11 +343,11 @@ static bool is_needed(const struct chk_history *h, const struct chk_op *op)
 
 /* First return of an operation whose reply shows that `part` has happened; CHK_NO_RETURN when there
  * is none. */
-static int64_t first_witness(const struct chk_history *h, const struct chk_part *part)
+static int64_t first_witness(const struct group *g, const struct chk_part *part)
 {
     int64_t first = CHK_NO_RETURN;
-    for (size_t i = 0; i < h->count; i++) {
-        const struct chk_op *op = &h->ops[i];
+    for (size_t i = 0; i < g->ops_count; i++) {
+        const struct chk_op *op = &g->all[g->ops[i]];
         bool is_here = op->has_compare && op->compare_key == part->key;
         bool is_seen = op->status == CHK_DONE && is_here &&
                        (op->is_applied ? op->compare_value == part->value
@@ -295,7 +355,7 @@ static int64_t first_witness(const struct chk_history *h, const struct chk_part 
         for (size_t j = 0; j < op->parts_count; j++) {
             const struct chk_part *other = &op->parts[j];
             bool is_same = other->key == part->key && other->value == part->value;
-            if (is_same && other->kind == CHK_WRITE && other != part && op->status != CHK_FAILED) {
+            if (is_same && other->kind == CHK_WRITE && other != part) {
                 return CHK_NO_RETURN; /* another one wrote the same value: who knows whose was seen
                                        */
             }
@@ -309,12 +369,12 @@ static int64_t first_witness(const struct chk_history *h, const struct chk_part 
 
 /* An operation of unknown outcome whose value was seen has happened, before the one that saw it
  * returned. */
-static int64_t happened_before(const struct chk_history *h, const struct chk_op *op)
+static int64_t happened_before(const struct group *g, const struct chk_op *op)
 {
     int64_t first = CHK_NO_RETURN;
     for (size_t i = 0; i < op->parts_count; i++) {
         if (op->parts[i].kind == CHK_WRITE) {
-            int64_t seen_us = first_witness(h, &op->parts[i]);
+            int64_t seen_us = first_witness(g, &op->parts[i]);
             first = seen_us < first ? seen_us : first;
         }
     }
@@ -322,37 +382,28 @@ static int64_t happened_before(const struct chk_history *h, const struct chk_op 
 }
 
 /* Fills the search with the operations of one group; false when it does not fit. */
-static bool search_fill(struct search *s, const struct chk_history *h, uint32_t *parent,
-                        uint32_t root)
+static bool search_fill(struct search *s, const struct group *g)
 {
-    s->slots.count = 0;
-    for (uint32_t key = 0; key < h->keys_count; key++) {
-        if (find_root(parent, key) != root) {
-            continue;
-        }
-        if (s->slots.count == CHK_MODEL_KEYS) {
-            return false;
-        }
-        s->slots.keys[s->slots.count++] = key;
+    if (g->keys_count > CHK_MODEL_KEYS) {
+        return false;
     }
+    s->slots.count = g->keys_count;
+    memcpy(s->slots.keys, g->keys, g->keys_count * sizeof(*g->keys));
     s->closed_count = s->open_count = 0;
-    for (uint32_t i = 0; i < h->count; i++) {
-        const struct chk_op *op = &h->ops[i];
-        if (op->status == CHK_FAILED || op->parts_count == 0 ||
-            find_root(parent, first_key(op)) != root) {
-            continue;
-        }
-        s->returns[i] = op->status == CHK_DONE ? op->return_us : happened_before(h, op);
+    for (uint32_t at = 0; at < g->ops_count; at++) {
+        uint32_t i = g->ops[at];
+        const struct chk_op *op = &g->all[i];
+        s->returns[i] = op->status == CHK_DONE ? op->return_us : happened_before(g, op);
         if (s->returns[i] != CHK_NO_RETURN) {
             s->closed[s->closed_count++] = i;
-        } else if (chk_op_may_write(op) && is_needed(h, op)) {
+        } else if (chk_op_may_write(op) && is_needed(g, op)) {
             if (s->open_count == OPEN_MAX) {
                 return false;
             }
             s->open[s->open_count++] = i;
         }
     }
-    chk_sort(h->ops, s->closed, s->closed_count, false);
+    chk_sort(g->all, s->closed, s->closed_count, false);
     return true;
 }
 
@@ -380,7 +431,7 @@ static bool search_room(struct search *s, struct bump b)
     return true;
 }
 
-static enum chk_verdict search_group(struct search *s, const struct chk_history *h, struct bump b)
+static enum chk_verdict search_group(struct search *s, struct bump b)
 {
     enum chk_verdict verdict = search_room(s, b) ? search_run(s) : CHK_UNKNOWN;
     /* The memo grows only when it has to: most groups need little. */
@@ -399,7 +450,6 @@ static enum chk_verdict search_group(struct search *s, const struct chk_history 
         s->is_over = false;
         verdict = search_run(s);
     }
-    (void)h;
     return verdict;
 }
 
@@ -422,17 +472,20 @@ struct chk_result chk_linear(const struct chk_history *h, const struct chk_linea
     uint32_t *parent = bump_take(&b, h->keys_count, sizeof(*parent));
     s.closed = bump_take(&b, h->count, sizeof(*s.closed));
     s.returns = bump_take(&b, h->count, sizeof(*s.returns));
-    if (parent == NULL || s.closed == NULL || s.returns == NULL) {
+    struct lists lists = {.ops = NULL};
+    if (parent == NULL || s.closed == NULL || s.returns == NULL || !lists_room(&lists, h, &b)) {
         worse(&result, CHK_UNKNOWN, SIZE_MAX);
         return result;
     }
     group_keys(h, parent);
+    lists_fill(&lists, h, parent);
     for (uint32_t key = 0; key < h->keys_count; key++) {
         if (find_root(parent, key) != key) {
             continue;
         }
-        bool fits = search_fill(&s, h, parent, key);
-        enum chk_verdict verdict = fits ? search_group(&s, h, b) : CHK_UNKNOWN;
+        struct group group = group_at(h, &lists, key);
+        bool fits = search_fill(&s, &group);
+        enum chk_verdict verdict = fits ? search_group(&s, b) : CHK_UNKNOWN;
         size_t stuck = fits && s.best_base < s.closed_count ? s.closed[s.best_base] : SIZE_MAX;
         worse(&result, verdict, stuck);
     }

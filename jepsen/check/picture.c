@@ -160,7 +160,7 @@ static void put_lanes(struct buf *out, const struct chk_picture *p)
         buf_put_text(out, "</rect>\n");
         put_words(out, "", 10, y + LANE / 2 + 4, p->lanes[i]);
     }
-    for (int64_t i = 0; i <= TICKS; i++) {
+    for (int64_t i = 0; i < TICKS; i++) {
         int64_t us = p->from_us + (p->to_us - p->from_us) / TICKS * i;
         buf_put_text(out, "<line class=\"tick\"");
         put_attribute(out, "x1", x_of(p, us));
