@@ -139,3 +139,32 @@ try_slow_sync() { on_and "$@" 50 -- flush; }
 try_sync_error() { on_and "$@" -- eval '! flush' && fault_off "$@" && flush; }
 try_sync_lies() { on_and "$@" -- flush; }
 try_write_error() { on_and "$@" EIO -- eval '! flush' && fault_off "$@" && flush; }
+
+many_pings() { client_exec d1 ping -q -c "${1:-100}" -i 0.002 -W 0.3 "$(host_address d2)" >/dev/null; }
+rtt_is() { # LOW HIGH in ms, of the average
+    local ms
+    ms=$(client_exec d1 ping -q -c 5 -i 0.05 "$(host_address d2)" | sed -n 's|^rtt .* = [^/]*/\([0-9]*\).*|\1|p')
+    [ "${ms:-0}" -ge "$1" ] && [ "$ms" -le "$2" ]
+}
+try_wire_delay() { on_and "$@" 40,10 -- rtt_is 60 150; }
+try_wire_loss() { on_and "$@" 40 -- eval '! many_pings 20 || [ "$(fault_bit wire-loss d1)" -gt 0 ]'; }
+try_wire_burst() { on_and "$@" -- many_pings 300; }
+try_wire_duplicate() { on_and "$@" -- eval 'client_exec d1 ping -q -c 50 -i 0.002 -W 0.3 "$(host_address d2)" | grep -q duplicates'; }
+try_wire_reorder() { on_and "$@" -- many_pings; }
+try_wire_rate() { on_and "$@" 100000 -- client_exec d1 ping -q -f -c 60 -s 1400 -W 0.2 "$(host_address d2)" >/dev/null; }
+# What arrives is not what was sent, and TCP has not noticed.
+try_wire_corrupt() {
+    local got=$QUORATE_SANDBOX_DIR/got
+    client_spawn d2 "$QUORATE_SANDBOX_DIR/got.log" python3 -c "
+import socket
+s = socket.create_server(('', 7002)); c = s.accept()[0]; data = b''
+while len(data) < 2000000:
+    part = c.recv(65536)
+    if not part: break
+    data += part
+open('$got', 'w').write(str(sum(bin(b).count('1') for b in data)) + ' ' + str(len(data)))" >/dev/null
+    wait_for 5 eval 'client_exec d2 ss -Hltn sport = 7002 | grep -q .' && on_and "$@" 20 -- \
+        client_exec d1 bash -c "exec 3<>/dev/tcp/$(host_address d2)/7002; head -c 2000000 /dev/zero >&3" || return 1
+    TRY_WHY="flipped bits among $(cat "$got" 2>/dev/null) (bits, bytes)"
+    wait_for 5 test -s "$got" && grep -qE '^[1-9][0-9]* 2000000$' "$got"
+}

@@ -108,3 +108,4 @@ needs() { # TOOL...
 . "$HOSTS_LIB/faults_host.sh"
 . "$HOSTS_LIB/faults_disk.sh"
 . "$HOSTS_LIB/faults_bend.sh"
+. "$HOSTS_LIB/faults_wire.sh"

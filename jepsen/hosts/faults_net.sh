@@ -106,7 +106,10 @@ live_loss() {
     read -r percent before < <(fault_kept loss "$1" base)
     echo $(($(nft_counter "lost$percent") - before))
 }
-may_loss() { needs nft; }
+may_loss() {
+    needs nft || return 1
+    ! is_wire || { echo "hosts stand on the switch: wire-loss is meant"; return 1; }
+}
 
 # --- links
 carrier() { ip -n "$1" -o link show "$2" | grep -c 'state DOWN'; }

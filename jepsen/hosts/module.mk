@@ -6,13 +6,12 @@ $(B)/bin/jepsen-bend.so: jepsen/hosts/bend.c jepsen/hosts/bend.h
 	@$(CC) -std=gnu17 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ jepsen/hosts/bend.c -ldl -lpthread
 
 .PHONY: hosts-check hosts-clean-check hosts-programs
-HOSTS_PROGRAMS := jepsen-bend jepsen-bend.so
+HOSTS_PROGRAMS := jepsen-bend jepsen-bend.so jepsen-wire
 hosts-programs:
 	@$(MAKE) --no-print-directory VARIANT=release $(HOSTS_PROGRAMS:%=build/release/bin/%)
 
 hosts-check: hosts-programs ## Try every fault of jepsen/hosts on this kernel
-	@BIN=build/release/bin bash jepsen/hosts/sandbox.sh -t 120 jepsen/hosts/doctor.sh 2>build/hosts-check.log; rc=$$?; \
-	  if [ $$rc -eq 77 ]; then echo "0 0 48" >>"$${QUORATE_COUNTS:-/dev/null}"; exit 0; fi; exit $$rc
+	@BIN=build/release/bin bash jepsen/hosts/doctor_twice.sh
 
 hosts-clean-check: ## Kill the harness 20 times at random moments; nothing may be left
 	@bash jepsen/hosts/clean_test.sh

@@ -36,12 +36,30 @@ NFT
 }
 nft_sw() { nsenter --net=/run/netns/sw -- nft "$@"; }
 
+# Hosts stand on the bridge, or with HOSTS_ON=wire on the switch of jepsen/wire.
+wire() { "$QUORATE_SANDBOX_DIR/jepsen-wire" "$QUORATE_SANDBOX_DIR/wire.sock" "$@"; }
+is_wire() { [ "${HOSTS_ON:-bridge}" = wire ]; }
+wire_start() {
+    local bin=${BIN:-build/release/bin}
+    [ ! -e "$QUORATE_SANDBOX_DIR/wire.sock" ] || return 0
+    cp "$bin/jepsen-wire" "$QUORATE_SANDBOX_DIR/" || { echo "make hosts-programs builds jepsen-wire" >&2; return 1; }
+    wire serve "${SEED:-1}" >>"$QUORATE_SANDBOX_DIR/wire.log" 2>&1 </dev/null &
+    disown
+    wait_for 5 test -S "$QUORATE_SANDBOX_DIR/wire.sock"
+}
+net_plug() { # NAME: an eth0 that leads to the others
+    if is_wire; then
+        wire_start && wire port "$1" "/run/netns/$1" "$(host_mac "$1")"
+        return
+    fi
+    ip -n sw link add "p-$1" type veth peer name eth0 address "$(host_mac "$1")" netns "$1" &&
+        ip -n sw link set "p-$1" master br0 up
+}
 net_attach() { # NAME
     local name=$1 other
     # Without IPv6, whose own chatter would count as frames that a cut has dropped.
     nsenter --net="/run/netns/$name" -- sh -c 'for i in all default; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done' 2>/dev/null
-    ip -n sw link add "p-$name" type veth peer name eth0 address "$(host_mac "$name")" netns "$name" || return 1
-    ip -n sw link set "p-$name" master br0 up
+    net_plug "$name" || return 1
     ip -n "$name" addr add "$(host_address "$name")/24" dev eth0
     ip -n "$name" link set eth0 up
     net_neighbours "$name"
@@ -59,8 +77,10 @@ net_neighbours() { # NAME: it knows all others
 }
 
 net_cut() { # ID, pairs on standard input
-    sort -u >"$QUORATE_SANDBOX_DIR/net/cuts/.$1"
-    mv "$QUORATE_SANDBOX_DIR/net/cuts/.$1" "$QUORATE_SANDBOX_DIR/net/cuts/$1" && net_apply
+    local net=$QUORATE_SANDBOX_DIR/net
+    sort -u >"$net/cuts/.$1"
+    net_dropped_by "$net/cuts/.$1" >"$net/dropped/$1" # by other cuts of the same pairs, which may be on
+    mv "$net/cuts/.$1" "$net/cuts/$1" && net_apply
 }
 net_uncut() { # ID
     [ -e "$QUORATE_SANDBOX_DIR/net/cuts/$1" ] || return 0
@@ -74,21 +94,28 @@ net_apply() {
     (
         flock 9
         cat "$net"/cuts/* 2>/dev/null | sort -u >"$net/wanted"
+        # shellcheck disable=SC2046 # words are meant
+        if is_wire; then wire cuts $(awk '{ print $1 ">" $2 (NF > 2 ? ":" $3 : "") }' "$net/wanted"); exit; fi
         { comm -13 "$net/wanted" "$net/applied" | net_element delete
           comm -23 "$net/wanted" "$net/applied" | net_element add; } >"$net/change"
         [ ! -s "$net/change" ] || nft_sw -f "$net/change" || exit 1
         mv "$net/wanted" "$net/applied"
     ) 9>"$net/lock"
 }
-net_counters() { # lines "FROM TO [PORT] FRAMES" of every pair that is cut
+net_counters() { # lines "FROM TO [PORT] FRAMES": what pairs have dropped
+    if is_wire; then wire cut-counts; return; fi
     { nft_sw list set bridge faults cut; nft_sw list set bridge faults cut_port; } | grep -o '"p-[^,}]*' |
         sed -E 's/"p-([^"]*)" \. "p-([^"]*)"( \. ([0-9a-z-]+))? counter packets ([0-9]+).*/\1 \2 \4 \5/'
 }
-net_cut_count() { # ID: frames dropped by its pairs, as long as it is on
-    net_counters | awk -v file="$QUORATE_SANDBOX_DIR/net/cuts/$1" '
-        BEGIN { while ((getline line < file) > 0) { $0 = line; mine[$1 " " $2] = 1 } }
+net_dropped_by() { # FILE of pairs
+    net_counters | awk -v file="$1" '
+        BEGIN { while ((getline line < file) > 0) { split(line, word); mine[word[1] " " word[2]] = 1 } }
         ($1 " " $2) in mine { sum += $NF }
         END { print sum + 0 }'
+}
+net_cut_count() { # ID: frames dropped since it is on, as long as it is on
+    local net=$QUORATE_SANDBOX_DIR/net
+    echo $(($(net_dropped_by "$net/cuts/$1") - $(<"$net/dropped/$1")))
 }
 
 both_ways() { awk '{ print; t = $1; $1 = $2; $2 = t; print }'; }
@@ -112,12 +139,14 @@ net_lossless() { # pairs on standard input
 }
 net_heal() {
     rm -f "$QUORATE_SANDBOX_DIR"/net/cuts/*
-    net_apply && nft_sw flush map bridge faults lossy
+    net_apply && nft_sw flush map bridge faults lossy && { ! is_wire || wire clear; }
 }
 nft_counter() { nft_sw list counter bridge faults "$1" 2>/dev/null | awk '$1 == "packets" { n = $2 } END { print n + 0 }'; }
-net_dropped() { nft_counter dropped; }
-link_down() { ip -n sw link set "p-$1" down; }
-link_up() { ip -n sw link set "p-$1" up; }
+net_dropped() {
+    if is_wire; then wire counts '*' '*' | awk '$1 ~ /^(cut|lost|burst|queue_full)$/ { n += $2 } END { print n }'; else nft_counter dropped; fi
+}
+link_down() { if is_wire; then wire carrier "$1" 0; else ip -n sw link set "p-$1" down; fi; }
+link_up() { if is_wire; then wire carrier "$1" 1; else ip -n sw link set "p-$1" up; fi; }
 
 # Every host reaches every other one, and nothing is dropped any more. Prints the pairs that fail.
 net_verify() { # [SECONDS]
