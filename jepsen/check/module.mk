@@ -15,3 +15,6 @@ CHECK_STEPS += checkers-check
 .PHONY: checkers-check
 checkers-check: $(B)/bin/jepsen-check ## Histories with known verdicts; a checker that always says ok is exposed
 	@bash jepsen/check/trust.sh $<
+TESTS += check_damage_test
+TEST_check_damage_test := tests/unit/check_damage_test.c jepsen/tools/make.c tests/support/panic.c
+TLIBS_check_damage_test := check base
