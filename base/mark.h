@@ -40,6 +40,8 @@
     X(AGENT_MUST_CLONE, "agent-must-clone", "a history that cannot be joined by a rewind") \
     X(AGENT_UNFOLLOWED, "agent-unfollowed", "an open holder does not stream to a line not known here") \
     X(AGENT_GUARD_DEAF, "agent-guard-deaf", "the guard does not answer for a ttl") \
+    X(AGENT_FINDS_RUN_BY_HAND, "agent-finds-run-by-hand", \
+      "a directory ran read-write and nobody had a right to it") \
     X(GUARD_THAWS, "guard-thaws", "frozen, and a grant of the same epoch comes in time") \
     X(GUARD_FROZEN_TOO_LONG, "guard-frozen-too-long", "frozen or freezing for too long, and killed") \
     X(GUARD_REFUSES_GRANT, "guard-refuses-grant", "a grant of an epoch that is over") \

@@ -27,6 +27,26 @@ void agt_do_clone(struct agt_run *run)
     agt_want_order(run, &order);
 }
 
+/* A directory that ran read-write though this member did not open it: somebody promoted or started
+ * it by hand. What it wrote may stand on the timeline number of others, where neither the server
+ * nor pg_rewind sees a difference: it is cloned. */
+void agt_judge_directory(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    uint64_t lineage = agt_disk_lineage(&a->want, a->view.timeline);
+    bool is_own = a->want.opened_epoch != 0 && lineage == a->want.opened_epoch;
+    bool is_copy = a->rewound_epoch != 0 && a->rewound_epoch == a->order.record.epoch;
+    if (!a->has_guard || a->guard.tree != GUARD_TREE_GONE || !a->is_gone_seen ||
+        !a->view.was_primary || is_own || is_copy || agt_holds(a) || a->want.is_clone_needed ||
+        !agt_order_is_in_force(a) || a->order.record.state == MSG_RECORD_BOOTSTRAP ||
+        base_name_equal(&a->order.record.holder, &a->config.member)) {
+        return;
+    }
+    MARK(AGENT_FINDS_RUN_BY_HAND);
+    agt_fx_log(run, "the database ran read-write without a right: needs a clone", NULL);
+    a->want.is_clone_needed = true;
+}
+
 /* Prepares as a standby of `upstream` (NULL: of nobody) and starts. */
 static void start_standby(struct agt_run *run, const struct msg_member *upstream)
 {

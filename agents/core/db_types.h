@@ -72,6 +72,8 @@ struct db_view {
     bool is_shut_down_clean; /* control file says so; shutdown_lsn is the end of its checkpoint
                                 record */
     uint64_t shutdown_lsn;
+    bool was_primary; /* stopped, and the control file says that it ran read-write last; also a
+                         fresh copy of a running primary says so */
     uint32_t timeline;
     uint64_t lsn; /* flushed by the receiver / current on a primary / end of WAL when stopped */
     uint64_t replay_lsn;

@@ -82,6 +82,7 @@ void agt_do_hand_back(struct agt_run *run);
 void agt_do_resign(struct agt_run *run);
 void agt_do_hand_over(struct agt_run *run);
 void agt_do_stop(struct agt_run *run);
+void agt_judge_directory(struct agt_run *run);
 void agt_do_clone(struct agt_run *run);
 void agt_do_rejoin(struct agt_run *run);
 void agt_do_follow(struct agt_run *run);

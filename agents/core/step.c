@@ -604,6 +604,7 @@ void agt_step(struct agt *agent, const struct agt_event *event, struct agt_effec
     event_take(&run, event);
     fence(&run);
     agt_grant_apply(&run);
+    agt_judge_directory(&run);
     act(&run);
     save(&run);
     report(&run);

@@ -234,6 +234,8 @@ static void read_directory(struct probe *p, struct db_view *view)
     }
     view->system_id = control.system_id;
     view->timeline = control.timeline;
+    view->was_primary =
+        control.state == PG_STATE_SHUT_DOWN || control.state == PG_STATE_IN_PRODUCTION;
     if (control.state == PG_STATE_SHUT_DOWN) {
         view->is_shut_down_clean =
             pg_control_checkpoint_end(dir, &control, &view->shutdown_lsn) == 0;

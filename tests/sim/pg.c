@@ -85,6 +85,7 @@ void pg_note(struct pg *pg)
 void pg_set_phase(struct pg *pg, enum pg_phase phase)
 {
     pg->phase = phase;
+    pg->dir.was_primary = pg->dir.was_primary || phase == PG_PRIMARY;
     trace(pg->world, TRACE_DB_STATE, pg->member, phase, pg->dir.count, pg_timeline(&pg->dir));
     pg_note(pg);
 }
@@ -113,6 +114,7 @@ static void become_primary(struct pg *pg)
     const struct guard_status *guard = &pg->world->members->list[pg->member].guard.status;
     bool is_by_hand = guard->tree == GUARD_TREE_GONE; /* the guard knows nothing of it */
     pg->epoch = record.epoch = is_by_hand ? 0 : guard->epoch;
+    pg->is_gate_due = true;
     pg_insert(pg, &record, 0, 0);
     pg->is_sync_off = pg->dir.sync_names == 0 && pg->dir.sync_count == 0;
     pg_set_phase(pg, PG_PRIMARY);
@@ -140,6 +142,7 @@ static void started(void *ctx, uint64_t number, struct slice bytes)
         return;
     }
     pg->is_sync_off = false;
+    pg->dir.was_primary = false;
     pg_set_phase(pg, PG_STANDBY);
     replay(pg, 0, SLICE_EMPTY);
     pg_receiver_restart(pg);
@@ -162,7 +165,7 @@ void pg_start(struct pg *pg)
     pg->epoch = 0;
     pg->waits_count = 0;
     memset(pg->senders, 0, sizeof(pg->senders));
-    pg->has_received = pg->is_hung = pg->is_client_barred = pg->is_let_in_told = false;
+    pg->has_received = pg->is_hung = pg->is_client_barred = pg->is_gate_due = false;
     pg_receiver_stop(pg);
     pg->wal_end_at_start = pg->dir.count;
     pg->replayed = pg->dir.count > 20 ? pg->dir.count - 20 : 0;

@@ -56,6 +56,7 @@ struct pg_directory {
     unsigned sync_count;
     bool is_gated;
     uint32_t recycled; /* WAL before it is gone */
+    bool was_primary;  /* the control file's word */
 };
 
 /* A commit whose client waits. */
@@ -102,7 +103,7 @@ struct pg {
     struct pg_wait waits[PG_WAITS_MAX];
     unsigned waits_count;
     bool is_hung; /* accepts, answers nothing */
-    bool is_let_in_told; /* the first client of this life was looked at */
+    bool is_gate_due; /* restarted in place: what its first client sees is looked at */
     /* faults that wait for their moment */
     bool is_disk_full, is_stop_slow, is_promotion_failing, is_promotion_deadly;
     /* the agent's order under way */

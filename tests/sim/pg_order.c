@@ -110,7 +110,7 @@ static void init_done(struct pg *pg)
     pg->dir.count = pg->dir.flushed = 0;
     pg_append(&pg->dir, pg_record_make(pg->world, &record));
     pg->dir.flushed = 1;
-    pg->dir.is_clean = true;
+    pg->dir.is_clean = pg->dir.was_primary = true;
     pg->dir.clean_position = 1;
     standby_settings(pg, -1);
     pg->dir.is_standby = false;
@@ -175,7 +175,7 @@ static void rewind_done(struct pg *pg)
             d->timeline_highest = source->dir.timeline_highest;
         }
     }
-    d->is_clean = d->is_bad = false;
+    d->is_clean = d->is_bad = d->was_primary = false;
     standby_settings(pg, (int)source->member);
     complete(pg, 0, "rewound");
 }
@@ -544,6 +544,7 @@ void pg_view(const struct pg *pg, struct db_view *ret)
     if (!pg->process->is_up) {
         ret->lsn = ret->replay_lsn = PG_LSN(d->count);
         ret->is_shut_down_clean = d->is_clean;
+        ret->was_primary = d->was_primary;
         ret->shutdown_lsn = d->is_clean ? PG_LSN(d->clean_position) : 0;
     } else if (!ret->is_answering) {
         return;

@@ -44,7 +44,7 @@ void pg_copy(struct pg_directory *to, const struct pg_directory *from, uint32_t 
     to->history_count = pg_forks(to);
     to->timeline_highest = from->timeline_highest;
     to->system_id = from->system_id;
-    to->exists = true;
+    to->exists = to->was_primary = true; /* a copy of a running primary says so */
     to->is_clean = false;
 }
 

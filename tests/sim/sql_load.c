@@ -136,8 +136,8 @@ void sql_arrive(struct pg *pg, unsigned from, struct slice payload)
         sql_answer(pg->world, pg->member, from, f.request, SQL_REFUSED);
         return;
     }
-    if (!pg->is_let_in_told) {
-        pg->is_let_in_told = true;
+    if (pg->is_gate_due) {
+        pg->is_gate_due = false;
         truth_lets_in(pg->world, pg);
     }
     struct pg_record record = {.kind = PG_COMMIT,
