@@ -17,7 +17,7 @@ raise_disk_hang() {
 }
 lower_disk_hang() { fsfreeze -u "$(host_data "$1")"; }
 live_disk_hang() { ps -o stat= -p "$(fault_kept disk-hang "$1" pid)" | grep -c '^D'; }
-may_disk_hang() { needs fsfreeze; }
+may_disk_hang() { needs fsfreeze && has_disks; }
 
 filler() { echo "$(host_data "$1")/.full"; }
 raise_disk_full() {
@@ -37,7 +37,7 @@ live_disk_full() { # whether 64 KiB more find room
     if fallocate -l 65536 "$file" 2>/dev/null; then echo 0; else echo 1; fi
     rm -f "$file"
 }
-may_disk_full() { needs fallocate; }
+may_disk_full() { needs fallocate && has_disks; }
 
 disk_device() { mountpoint -d "$(host_data "$1")"; }
 disk_served() { awk -v dev="$2" '$1 == dev && $2 == "Write" { n = $3 } END { print n + 0 }' "$(limit_group "$1" blkio)/blkio.throttle.io_serviced"; }
@@ -52,4 +52,4 @@ lower_disk_slow() { echo "$(fault_kept disk-slow "$1" device) 0" >"$(limit_group
 live_disk_slow() { # writes that went through the limit
     echo $(($(disk_served "$1" "$(fault_kept disk-slow "$1" device)") - $(fault_kept disk-slow "$1" base)))
 }
-may_disk_slow() { limit_may blkio; }
+may_disk_slow() { limit_may blkio && has_disks; }

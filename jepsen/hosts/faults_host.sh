@@ -97,11 +97,12 @@ live_power() { # what ran there is dead: as many as that, and the dark host itse
     for pid in $(fault_kept power "$1" pids); do [ -d "/proc/$pid" ] || count=$((count + 1)); done
     grep -qx 'populated 0' "$(host_cgroup "$1")/cgroup.events" && echo "$count" || echo 0
 }
-may_power() { needs xfs_io && may_cgroup2 kill; }
+may_power() { needs xfs_io && may_cgroup2 kill && has_disks; }
 
 # --- limits by cgroup v1, if this machine has them: the host joins when the first one is set, and stays
 limit_may() { # CONTROLLER
     local root=QUORATE_CGROUP_${1^^}
+    may_cgroup2 kill || return 1
     [ -n "${!root:-}" ] || { echo "no cgroup v1 with $1"; return 1; }
     mkdir -p "${!root}/$QUORATE_SANDBOX" 2>/dev/null || { echo "cgroup v1 $1 may not be written here"; return 1; }
 }

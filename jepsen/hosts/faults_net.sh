@@ -96,11 +96,11 @@ may_flapping() { needs nft; }
 
 raise_loss() {
     local percent=${2:-30}
-    loss_chain "$percent" || return 1
+    loss_chain "$percent" || return 1 # whose counter is read now
     echo "$percent $(nft_counter "lost$percent")" | fault_keep loss "$1" base
-    pairs "$1" "$(others_of "$1" $(hosts))" | both_ways | tee "$(fault_dir loss "$1")/pairs" | net_loss "$percent"
+    pairs "$1" "$(others_of "$1" $(hosts))" | both_ways | net_loss "$1" "$percent"
 }
-lower_loss() { net_lossless <"$(fault_dir loss "$1")/pairs"; }
+lower_loss() { net_unloss "$1"; }
 live_loss() {
     local percent before
     read -r percent before < <(fault_kept loss "$1" base)

@@ -18,10 +18,19 @@ wire_sum() { # HOST COUNTER...
 }
 wire_kind() { # KIND "COUNTER..." "RULE=0..."
     local f=${1//-/_}
-    eval "raise_$f() { wire_sum \$1 $2 | fault_keep $1 \$1 base && set_$f \"\$1\" \"\${2:-}\"; }
+    eval "raise_$f() {
+            echo \"\${2:-}\" | fault_keep $1 \$1 how
+            wire_sum \$1 $2 | fault_keep $1 \$1 base && set_$f \"\$1\" \"\${2:-}\"
+        }
         live_$f() { echo \$((\$(wire_sum \$1 $2) - \$(fault_kept $1 \$1 base))); }
-        lower_$f() { wire_both \$1 $3; }
+        lower_$f() { wire_both \$1 $3 && wire_again $1 \$1; }
         may_$f() { wire_may; }"
+}
+wire_again() { # KIND HOST: other hosts at which it is on want their links to this one as they were
+    local kind host
+    while read -r kind host; do
+        [ "$kind" != "$1" ] || [ "$host" = "$2" ] || "set_${kind//-/_}" "$host" "$(fault_kept "$kind" "$host" how)"
+    done < <(faults_on)
 }
 wire_may() { is_wire || { echo "hosts stand on the bridge; HOSTS_ON=wire puts them on the switch"; return 1; }; }
 wire_kind wire-delay delayed "delay_us=0 jitter_us=0"

@@ -55,7 +55,10 @@ host_make() { # NAME NUMBER [SIZE_MB]
         else
             mkfs.ext4 -qF "$image" || return 1
         fi
-        host_mount "$name" || return 1
+        if ! host_mount "$name"; then
+            echo "no filesystem can be mounted here: the data of hosts is in plain directories" | tee "$QUORATE_SANDBOX_DIR/no-disks" >&2
+            rm -f "$image"
+        fi
     fi
     host_init "$name"
 }
@@ -77,6 +80,7 @@ hosts_make() { # NAME...   environment: HOST_DISK_MB
 host_mount() {
     mount -o loop "$QUORATE_SANDBOX_DIR/$1/disk.img" "$(host_data "$1")" && chmod 755 "$(host_data "$1")"
 }
+has_disks() { [ ! -e "$QUORATE_SANDBOX_DIR/no-disks" ] || { cat "$QUORATE_SANDBOX_DIR/no-disks"; return 1; }; }
 host_is_mounted() { grep -qF " $(host_data "$1") " /proc/self/mountinfo; } # mountpoint(1) sees nothing after a shutdown
 
 # The calling process becomes one of the host's: its cgroups.

@@ -5,7 +5,7 @@
 #   net_cut ID < lines "FROM TO [PORT]"    a named cut; PORT: only TCP with that port on either side
 #   net_uncut ID                           it is gone, others stay        net_cut_count ID   frames it has dropped
 #   net_heal                               all cuts and losses are gone   net_verify         everybody reaches everybody
-#   net_loss PERCENT < pairs               net_lossless < pairs           net_dropped        frames dropped in all
+#   net_loss ID PERCENT < pairs            net_unloss ID                  net_dropped        frames dropped in all
 #   link_down/link_up NAME                 both_ways, pairs: to write pairs
 #
 # Whoever changes a cut hands the kernel the difference to what it has as one transaction: there is no moment with
@@ -16,8 +16,8 @@ net_enter() {
     ip netns add sw || return 1
     ip -n sw link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0 || return 1
     ip -n sw link set br0 up
-    mkdir -p "$QUORATE_SANDBOX_DIR/net/cuts" "$QUORATE_SANDBOX_DIR/net/dropped"
-    : >"$QUORATE_SANDBOX_DIR/net/applied"
+    mkdir -p "$QUORATE_SANDBOX_DIR"/net/{cuts,dropped,losses}
+    : >"$QUORATE_SANDBOX_DIR/net/applied" && : >"$QUORATE_SANDBOX_DIR/net/applied-losses"
     nft_sw -f - <<'NFT'
 table bridge faults {
   set cut { type ifname . ifname; counter; }
@@ -130,16 +130,26 @@ loss_chain() { # PERCENT: a chain that drops so many
         printf 'add counter bridge faults lost%d\nadd chain bridge faults drop%d { numgen random mod 100 < %d counter name lost%d counter name dropped drop; }\n' \
             "$1" "$1" "$1" "$1" | nft_sw -f -
 }
-net_loss() { # PERCENT, pairs on standard input; of one pair the last word counts
-    loss_chain "$1" || return 1
-    awk -v n="$1" '{ printf "add element bridge faults lossy { \"p-%s\" . \"p-%s\" : jump drop%d }\n", $1, $2, n }' | nft_sw -f -
+net_loss() { # ID PERCENT, pairs on standard input
+    loss_chain "$2" && sed "s/\$/ $2/" >"$QUORATE_SANDBOX_DIR/net/losses/$1" && net_apply_losses
 }
-net_lossless() { # pairs on standard input
-    awk '{ printf "delete element bridge faults lossy { \"p-%s\" . \"p-%s\" }\n", $1, $2 }' | nft_sw -f -
+net_unloss() { rm -f "$QUORATE_SANDBOX_DIR/net/losses/$1" && net_apply_losses; } # ID
+net_apply_losses() { # of several losses of a pair the worst counts
+    local net=$QUORATE_SANDBOX_DIR/net
+    (
+        flock 9
+        cat "$net"/losses/* 2>/dev/null | sort -k1,2 -k3,3nr | awk '!had[$1 " " $2]++' | sort >"$net/wanted-losses"
+        { comm -13 "$net/wanted-losses" "$net/applied-losses" |
+            awk '{ printf "delete element bridge faults lossy { \"p-%s\" . \"p-%s\" }\n", $1, $2 }'
+          comm -23 "$net/wanted-losses" "$net/applied-losses" |
+            awk '{ printf "add element bridge faults lossy { \"p-%s\" . \"p-%s\" : jump drop%d }\n", $1, $2, $3 }'; } >"$net/change"
+        [ ! -s "$net/change" ] || nft_sw -f "$net/change" || exit 1
+        mv "$net/wanted-losses" "$net/applied-losses"
+    ) 9>"$net/lock"
 }
 net_heal() {
-    rm -f "$QUORATE_SANDBOX_DIR"/net/cuts/*
-    net_apply && nft_sw flush map bridge faults lossy && { ! is_wire || wire clear; }
+    rm -f "$QUORATE_SANDBOX_DIR"/net/cuts/* "$QUORATE_SANDBOX_DIR"/net/losses/*
+    net_apply && net_apply_losses && { ! is_wire || wire clear; }
 }
 nft_counter() { nft_sw list counter bridge faults "$1" 2>/dev/null | awk '$1 == "packets" { n = $2 } END { print n + 0 }'; }
 net_dropped() {

@@ -47,6 +47,6 @@ if [ -n "$QUORATE_CGROUP2" ] && ! mkdir -p "$QUORATE_CGROUP2/$QUORATE_SANDBOX/ha
     exec 7>&-
     exec setsid timeout --kill-after=5 "$limit" setpriv --pdeathsig KILL \
         unshare --net --ipc --mount --pid --fork --mount-proc --kill-child=KILL \
-        bash -c '. "$0/lib.sh"; sandbox_enter || exit 1; script=$1; shift; . "$script"' "$here" "$@"
+        bash -c '. "$0/lib.sh"; sandbox_enter || { echo "skipped: the network of a sandbox cannot be made here"; exit 77; }; script=$1; shift; . "$script"' "$here" "$@"
 ) &
 wait $!
