@@ -28,6 +28,30 @@ check_history() {
     decide "$2"
 }
 
+# At the end no member has a row that the primary does not have: what an isolated side wrote is gone everywhere.
+rows_of() { # MEMBER
+    as_user timeout 20 psql -X -q -A -t -F ' ' -h "$(host_data "$1")/run" -U postgres -d postgres \
+        -c "SELECT 'probe', host, token FROM jepsen_probes UNION ALL SELECT 'set', 0, v FROM jepsen_set" 2>/dev/null | LC_ALL=C sort
+}
+check_rows() {
+    local name p more asked=0
+    p=$(primary)
+    CHECKS[rows]=unknown
+    [ -n "$p" ] || { failed "rows: nobody is primary at the end"; return; }
+    # The members first: what the primary has gained since is no harm.
+    for name in "${DATABASES[@]}"; do rows_of "$name" >"$SQL_OUT/rows.$name"; done
+    rows_of "$p" >"$SQL_OUT/rows.primary"
+    for name in "${DATABASES[@]}"; do
+        [ -s "$SQL_OUT/rows.$name" ] || continue
+        asked=$((asked + 1))
+        more=$(LC_ALL=C comm -13 "$SQL_OUT/rows.primary" "$SQL_OUT/rows.$name" | wc -l)
+        [ "$more" -eq 0 ] || { CHECKS[rows]=violated && failed "rows: $name has $more rows that the primary $p never had"; }
+    done
+    if [ "${CHECKS[rows]}" = violated ]; then return; fi
+    CHECKS[rows]=ok
+    [ "$asked" -eq "${#DATABASES[@]}" ] || { CHECKS[rows]=unknown && failed "rows: only $asked members could be asked"; }
+}
+
 # While a host is paused as a whole its guard stands still too: what its database answers when it wakes is measured as a window
 # of its own (`paused`), and everything outside must still be clean.
 outside_pauses() { # FILE: probes outside of pauses and the seconds after them

@@ -170,6 +170,7 @@ run() {
     sql_probers_run || invalid "a prober ended during the run"
     sql_probers_stop
     sql_clients_stop || invalid "clients failed, or the last reads were not possible: see load.log"
+    check_rows
 }
 run
 judge_all
