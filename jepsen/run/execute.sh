@@ -44,8 +44,9 @@ tell() { # KIND TARGET RULE WHAT BIT
         '{at: $at, kind: $kind, target: $target, rule: $rule, what: $what, bit: $bit}' >>"$OUT/faults.jsonl"
 }
 
+declare -a TARGETS=()
 begin_fault() { # NUMBER KIND[=ARG] RULE
-    local kind=${2%%=*} arg="" targets target reason
+    local kind=${2%%=*} arg="" targets target reason pids=()
     [ "$kind" = "$2" ] || arg=${2#*=}
     [ "$arg" != NODE ] || arg=$NODE_COMM
     if ! reason=$(fault_can "$kind"); then
@@ -56,11 +57,13 @@ begin_fault() { # NUMBER KIND[=ARG] RULE
     DICE=$((SEED * 1000 + $1))
     targets=$(resolve "$3") || return
     TARGETS[$1]=$targets
-    tell "$kind" "$targets" "$3" on
-    for target in $(each_target "$kind" "$targets"); do
+    [ "$1" -gt 100000 ] || tell "$kind" "$targets" "$3" on
+    for target in $(each_target "$kind" "$targets"); do # at all of them at once
         # shellcheck disable=SC2086 # no word when there is no argument
-        fault_on "$kind" "$target" $arg 2>>"$OUT/log/faults" || echo "$kind at $target did not begin" >>"$OUT/log/faults"
+        { fault_on "$kind" "$target" $arg || echo "$kind at $target did not begin" >&2; } 2>>"$OUT/log/faults" &
+        pids+=($!)
     done
+    wait "${pids[@]}"
 }
 end_fault() { # NUMBER KIND[=ARG] RULE
     local kind=${2%%=*} target bit sum=0
@@ -71,12 +74,21 @@ end_fault() { # NUMBER KIND[=ARG] RULE
         fault_off "$kind" "$target" 2>>"$OUT/log/faults" || echo "$kind at $target did not end" >>"$OUT/log/faults"
     done
     for target in ${TARGETS[$1]//,/ }; do node_start "$target"; done # who was killed, or ended since his disk failed
-    tell "$kind" "${TARGETS[$1]}" "$3" off "$sum"
+    tell "$kind" "${TARGETS[$1]}" "$3" "$([ "$1" -gt 100000 ] && echo always || echo off)" "$sum"
+}
+
+# Faults that are there from beginning to end: words KIND[=ARG]:RULE. They take no part in what is calm.
+always() { # begin|end WORDS...
+    local what=$1 number=100000 word
+    shift
+    for word; do
+        number=$((number + 1))
+        "${what}_fault" "$number" "${word%:*}" "${word##*:}"
+    done
 }
 
 execute() { # PLAN
     local at what number kind rule start
-    declare -ga TARGETS=()
     start=$(now_us)
     while read -r at what number kind rule; do
         sleep_until $((start + at * 1000))

@@ -33,7 +33,7 @@ check_histories() { # sets CHECKS: {"register": "ok", ...}
 }
 
 timeline() {
-    { jq -r 'select(.what != "skipped") | [.what, .kind, .target, .rule, .at] | @tsv' "$OUT/faults.jsonl" | awk '
+    { jq -r 'select(.what == "on" or .what == "off") | [.what, .kind, .target, .rule, .at] | @tsv' "$OUT/faults.jsonl" | awk '
         $1 == "on" { on[$2 " " $3 " " $4] = $5 }
         $1 == "off" { print "F", $2, $3, $4, on[$2 " " $3 " " $4], $5 }'
       sort -n -k1,1 "$OUT/history/ops"; } |
@@ -60,7 +60,17 @@ judge() {
     write_result "$verdict" "${FAILED_FINDINGS[@]}" "${why[@]}"
     for line in "${why[@]}"; do echo "invalid: $line"; done
     echo "$RUN seed $SEED: $verdict, $(jq -c .ops "$OUT/result.json"), slowest 5 s $(jq '.slots | min' "$OUT/timeline.json") %"
+    [ "$verdict" = passed ] || keep_stores
     case $verdict in passed) exit 0 ;; failed) exit 1 ;; *) exit 2 ;; esac
+}
+
+# The nodes' own files go with the sandbox unless they are taken along.
+keep_stores() {
+    local name
+    for name in "${NODES[@]}"; do
+        kill -KILL "$(node_pid "$name")" 2>/dev/null
+        tar -C "$(host_data "$name")" -czSf "$OUT/store.$name.tgz" node 2>/dev/null
+    done
 }
 
 shortcomings() { # what makes the run show nothing
@@ -68,10 +78,10 @@ shortcomings() { # what makes the run show nothing
     jq -e '.ok > 0' "$OUT/load.json" >/dev/null 2>&1 || echo "nothing was acknowledged"
     jq -e '.ok >= 0.6 * .ops' "$OUT/timeline.json" >/dev/null 2>&1 || echo "fewer than 60 % of the operations succeeded"
     jq -s -e 'any(.what == "off")' "$OUT/faults.jsonl" >/dev/null 2>&1 || echo "no fault at all was carried out"
-    for kind in $(jq -r 'select(.what == "off" and .bit == 0) | .kind' "$OUT/faults.jsonl" | sort | uniq -c | awk '{ print $2 ":" $1 }'); do
+    for kind in $(jq -r 'select((.what == "off" or .what == "always") and .bit == 0) | .kind' "$OUT/faults.jsonl" | sort | uniq -c | awk '{ print $2 ":" $1 }'); do
         echo "a fault did not bite: ${kind%:*}, ${kind#*:} times"
     done
-    [ "$(wc -l <"$OUT/plan")" = "$(jq -s '[.[] | select(.what == "off" or .what == "skipped")] | length' "$OUT/faults.jsonl")" ] ||
+    [ $(($(wc -l <"$OUT/plan") + ${#ALWAYS[@]})) = "$(jq -s '[.[] | select(.what != "on")] | length' "$OUT/faults.jsonl")" ] ||
         echo "the plan was not carried out to its end"
 }
 
@@ -85,7 +95,7 @@ write_result() { # VERDICT WHY...
           election_ms: $election_ms, bound_ms: $bound_ms, minority_ms: $minority_ms, checks: $checks,
           ops: ($load[0] | {ok, failed, unknown, unsettled}), load: ($load[0] | del(.ok, .failed, .unknown, .unsettled)),
           faults: ($faults | map(select(.what != "on")) | group_by(.kind) |
-              map({key: .[0].kind, value: {n: map(select(.what == "off")) | length, bit: map(.bit) | add,
+              map({key: .[0].kind, value: {n: map(select(.what != "skipped")) | length, bit: map(.bit) | add,
                   skipped: map(select(.what == "skipped")) | length}}) | from_entries),
           seconds: $time[0].seconds, away_ms: $time[0].away_ms, calm: $time[0].calm, slots: $time[0].slots,
           late: $time[0].late, gaps: $time[0].gaps}' --args "$@" >"$OUT/result.json"

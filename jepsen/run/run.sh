@@ -20,6 +20,7 @@ ELECTION_MS=${ELECTION:-$(setting election_ms 250)}
 SNAPSHOT=$(setting snapshot 100)
 BOUND_MS=${BOUND:-$(setting bound_ms 5000)}
 MINORITY_MS=$((1500 + ELECTION_MS * 6)) # requests that were under way wait 1.5 s; an election takes two or three silences
+HOSTS_ON=$(setting hosts_on "")
 NODE_COUNT=${NODE_COUNT:-$(setting nodes 3)}
 
 invalid() { # the run could not be made
@@ -56,7 +57,10 @@ wait_for 20 store_has_leader || invalid "no leader at the start"
 load_start
 writes_flow || invalid "no writes at the start"
 : >"$OUT/faults.jsonl"
+read -ra ALWAYS < <(setting always "")
+always begin "${ALWAYS[@]}"
 execute "$OUT/plan"
+always end "${ALWAYS[@]}"
 faults_off 2>>"$OUT/log/faults"
 for name in "${NODES[@]}"; do node_start "$name"; done
 finding "all heals are verified" net_verify 10
