@@ -127,7 +127,7 @@ ALL_SRC := $(sort $(EXTRA_SRC) $(LIB_base) $(LIB_cores) $(LIB_wire) $(LIB_glue) 
 -include $(patsubst %.c,$(B)/%.d,$(ALL_SRC))
 
 # --- targets ----------------------------------------------------------------------------------------------------
-.PHONY: all deps binaries libraries tests unit sim sim-binary lint format format-check check build-check unit-check \
+.PHONY: all deps deps-tests binaries libraries tests unit sim sim-binary lint format format-check check build-check unit-check \
   asan-check asan clean help demo demo-stop install
 INSTALLED := $(filter quorated quorate-% kv,$(BINARIES))
 BINARY_FILES := $(foreach bin,$(BINARIES),$(B)/bin/$(bin))
@@ -140,8 +140,10 @@ binaries: $(BINARY_FILES)
 libraries: $(foreach lib,$(ARCHIVES),$(B)/lib$(lib).a)
 tests: $(foreach test,$(TESTS),$(B)/test/$(test))
 
-deps: ## Install the Debian packages that build and tests need; starts no service
+deps: ## Install the Debian packages that the build and the demo need; starts no service
 	@bash packaging/deps.sh
+deps-tests: ## The same, and what only tests and benchmarks need
+	@bash packaging/deps.sh --tests
 
 unit: tests ## Run the unit tests of this variant
 	@bash tests/support/run-unit.sh $(B) $(TESTS)
@@ -161,7 +163,7 @@ format: ## Format every C file in place
 format-check: ## Fail when a C file is not formatted
 	@clang-format --dry-run -Werror $(FORMAT_SRC)
 
-check: deps ## Everything a change must pass; the last line counts
+check: deps-tests ## Everything a change must pass; the last line counts
 	@bash tests/support/check.sh build-check lint-check unit-check asan-check $(CHECK_STEPS)
 
 JOBS := -j2

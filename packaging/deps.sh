@@ -1,19 +1,28 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages that building and testing need, and nothing else: no service is started or
+# Installs the Debian packages that building and the demo need, and nothing else: no service is started or
 # enabled, no default database cluster is made, and what was there before is not touched.
-# usage: deps.sh [--print]
+# usage: deps.sh [--tests] [--print]      --tests: also what only tests and benchmarks need
 set -eu
-packages="gcc libc6-dev make pkg-config libuv1-dev liblmdb-dev libssl-dev libcrypt-dev libprotobuf-c-dev protobuf-c-compiler
-libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libcmocka-dev postgresql-15
-postgresql-client-15 etcd-client openssl clang clang-format clang-tidy libclang-rt-14-dev iproute2 iputils-ping nftables
-procps psmisc curl jq xfsprogs e2fsprogs util-linux etcd-server nghttp2-client patroni python3-idna strace"
+build="gcc libc6-dev make pkg-config libuv1-dev liblmdb-dev libssl-dev libcrypt-dev libprotobuf-c-dev protobuf-c-compiler
+libnghttp2-dev libjansson-dev libyaml-dev libpq-dev"
+demo="postgresql-15 postgresql-client-15 openssl iproute2 procps psmisc curl jq util-linux"
+tests="libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev afl++ valgrind gcovr strace etcd-client etcd-server
+nghttp2-client patroni python3-idna iputils-ping nftables xfsprogs e2fsprogs"
+packages="$build $demo" is_print=""
+for option; do
+    case $option in
+    --tests) packages="$packages $tests" ;;
+    --print) is_print=yes ;;
+    *) echo "usage: deps.sh [--tests] [--print]" >&2 && exit 2 ;;
+    esac
+done
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 if [ -z "$missing" ]; then exit 0; fi
-if [ "${1:-}" = --print ]; then echo "$missing"; exit 0; fi
+if [ -n "$is_print" ]; then echo "$missing"; exit 0; fi
 
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
@@ -22,7 +31,7 @@ if [ "$(id -u)" -ne 0 ]; then
     else
         echo "deps: missing:$missing" >&2
         echo "deps: this user may not install them; run $(command -v sudo >/dev/null && echo "this" || echo "this as root"):" >&2
-        echo "  $(command -v sudo >/dev/null && echo "sudo ")bash $(cd "$(dirname "$0")" && pwd)/deps.sh" >&2
+        echo "  $(command -v sudo >/dev/null && echo "sudo ")bash $(cd "$(dirname "$0")" && pwd)/deps.sh $*" >&2
         exit 1
     fi
 fi

@@ -41,7 +41,7 @@ SYSTEMS="etcd quorate"
 QUORATED_FLAGS=()
 
 for tool in h2load jq etcd strace; do
-    command -v $tool >/dev/null || die "$tool is missing; run 'make deps'"
+    command -v $tool >/dev/null || die "$tool is missing; run 'make deps-tests'"
 done
 work=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/var/tmp}}/quorate-dcs.XXXXXX")
 BIN=$(cd "$BIN" && pwd)

@@ -6,7 +6,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
-command -v etcd >/dev/null || { skip "etcd and quorated side by side" "etcd is not installed; run 'make deps'"; report_end differential; }
+command -v etcd >/dev/null || { skip "etcd and quorated side by side" "etcd is not installed; run 'make deps-tests'"; report_end differential; }
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-differential.XXXXXX")
 trap 'cluster_stop; keep_logs differential; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 HERE=tests/integration/etcdctl
 . $HERE/session.sh
 if ! command -v etcdctl >/dev/null || { is_etcd && ! command -v etcd >/dev/null; }; then
-    skip "etcdctl" "etcd-client (with PEER=etcd also etcd-server) is not installed; run 'make deps'"
+    skip "etcdctl" "etcd-client (with PEER=etcd also etcd-server) is not installed; run 'make deps-tests'"
     report_end etcdctl
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-etcdctl.XXXXXX")

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/report.sh
 . tests/integration/patroni/members.sh
 for tool in patroni patronictl psql; do
-    command -v "$tool" >/dev/null || { skip "Patroni on our store" "$tool is not installed; run 'make deps'"; report_end patroni; }
+    command -v "$tool" >/dev/null || { skip "Patroni on our store" "$tool is not installed; run 'make deps-tests'"; report_end patroni; }
 done
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-patroni.XXXXXX")
 trap 'patroni_stop; cluster_stop; keep_logs patroni; rm -rf "$work"' EXIT
