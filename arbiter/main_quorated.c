@@ -20,6 +20,10 @@ int main(int argc, char **argv)
     if (rc < 0) {
         io_log_set_level(settings.log_level);
         io_log_set_node(settings.name.text);
+        io_daemon_catch_faults("the state in DATA_DIR/store.mdb",
+                               "take this node out with kv member remove, add it anew with kv "
+                               "member add, start it with an empty data directory and "
+                               "quorum.state: existing");
         rc = quorated_run(&settings);
     }
     config = io_config_free(config);

@@ -24,6 +24,9 @@ const char *io_daemon_version(const char *program, char *memory, size_t cap);
 const char *io_build_id(char *memory, size_t cap);
 /* Keeps what is mapped now and later in memory; false when it is not allowed (LimitMEMLOCK). */
 bool io_daemon_lock_memory(void);
+/* After SIGBUS and SIGSEGV: a line that names `files` as what may be damaged, and `cure` as what to
+ * do, then the end by that signal. Call before threads start. */
+void io_daemon_catch_faults(const char *files, const char *cure);
 /* Fewer malloc arenas and lower thresholds, so that a daemon stays small. Call first in main. */
 void io_daemon_small_memory(void);
 

@@ -9,6 +9,9 @@ LDL_crash := -lpthread
 BINARIES += sweep
 BIN_sweep := $(addprefix tests/crash/,daemon.c scenario.c sweep.c) tests/differential/http.c tests/support/panic.c
 LIBS_sweep := base
+BINARIES += rot
+BIN_rot := $(addprefix tests/crash/,daemon.c rot.c scenario.c) tests/differential/http.c tests/support/panic.c
+LIBS_rot := base
 EXTRA_SRC += tests/crash/shim.c
 $(B)/lib/quorate-shim.so: tests/crash/shim.c tests/crash/shim.h
 	@mkdir -p $(@D)
@@ -20,7 +23,7 @@ POINTS ?= 300
 STEP ?= 1
 .PHONY: crash-build crash-check crash-images
 crash-build:
-	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug $(addprefix build/debug/,bin/crash bin/sweep bin/quorated lib/quorate-shim.so) | \
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug $(addprefix build/debug/,bin/crash bin/rot bin/sweep bin/quorated lib/quorate-shim.so) | \
 	  grep -v '^  cc' || true
 crash-check: crash-build
 	@bash tests/crash/run.sh build/debug 600 40 2 8

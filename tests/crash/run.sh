@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Crash images from several seeds, the error sweep, and the sweep over a real quorated, side by side. What was done goes
+# Crash images from several seeds, the error sweep, the sweep over a real quorated, and damage done to its files, side by side. What was done goes
 # into build/results/crash.json as well.
 # usage: run.sh BUILD_DIR IMAGES POINTS PARTS SWEEP_STEP; SEED: the first seed; SWEEP_FLAGS: for the sweeps
 set -u
@@ -23,6 +23,7 @@ for ((i = 0; i < parts; i++)); do
     start "images-$i" "$build/bin/crash" images --seed $((seed + i)) --images $((images / parts))
 done
 start errors "$build/bin/crash" errors --seed "$seed" --points "$points" --quiet
+start rot "$build/bin/rot" --quorated "$build/bin/quorated" --seed "$seed" --points $((step > 1 ? 48 : 400))
 sweep image 1 $((step > 1 ? step : 2))
 [ "$step" -gt 1 ] || sweep image 2 2
 for ((i = 0; i < 2; i++)); do sweep alone $((seed % step + 1 + i * step)) $((2 * step)); done
@@ -36,11 +37,13 @@ sum() { # PATTERN FIELD: over all lines that begin so
 }
 all_images=$(sum "crash images:" 3) alone=$(sum "crash points of a node alone:" 7) image=$(sum "crash points of a follower:" 6)
 errors=$(sum "errors:" 2)
-printf 'crash images in all: %d; disk errors: %d; crash points of a real node: %d alone, %d with an image\n' "$all_images" \
-    "$errors" "$alone" "$image"
+rot=$(sed -n 's/^rot in .*: \([0-9]*\), .*/\1/p' "$out/rot" | awk '{ n += $1 } END { print n + 0 }')
+unnoticed=$(sed -n 's/^rot in the state: .*, \([0-9]*\) unnoticed/\1/p' "$out/rot")
+printf 'crash images in all: %d; disk errors: %d; crash points of a real node: %d alone, %d with an image; damages: %d\n' \
+    "$all_images" "$errors" "$alone" "$image" "$rot"
 mkdir -p build/results
-printf '{"images":%d,"errors":%d,"points_alone":%d,"points_follower":%d,"passed":%d,"failed":%d}\n' "$all_images" "$errors" \
-    "$alone" "$image" "$passed" "$failed" >build/results/crash.json
+printf '{"images":%d,"errors":%d,"points_alone":%d,"points_follower":%d,"rot":%d,"rot_of_state_unnoticed":%d,"passed":%d,"failed":%d}\n' "$all_images" "$errors" \
+    "$alone" "$image" "$rot" "${unnoticed:-0}" "$passed" "$failed" >build/results/crash.json
 printf 'crash: %d passed, %d failed, 0 skipped\n' "$passed" "$failed"
 [ -n "${QUORATE_COUNTS:-}" ] && echo "$passed $failed 0" >>"$QUORATE_COUNTS"
 [ "$failed" -eq 0 ]
