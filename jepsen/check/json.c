@@ -165,9 +165,13 @@ static int take_parts(struct reader *r)
 static int take_number_field(struct reader *r, enum field field)
 {
     int64_t value = 0;
-    int rc = chk_scan_integer(&r->s, &value);
+    bool is_time = field == FIELD_CALL || field == FIELD_RETURN;
+    int rc = is_time ? chk_scan_time(&r->s, &value) : chk_scan_integer(&r->s, &value);
     if (rc != 0) {
         return rc;
+    }
+    if (field == FIELD_PROCESS && value > UINT32_MAX) {
+        return chk_scan_bad(&r->s, "process number too large");
     }
     if (value < 0 && field != FIELD_CALL && field != FIELD_RETURN) {
         return chk_scan_bad(&r->s, "negative number");

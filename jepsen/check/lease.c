@@ -3,6 +3,8 @@
  */
 #include "jepsen/check/lease.h"
 
+#define TTL_MAX_US (INT64_C(1) << 55) /* far from overflow */
+
 struct lease {
     uint32_t granted; /* transaction plus 1 */
     uint32_t renewed; /* the one that reaches farthest, plus 1 */
@@ -45,7 +47,7 @@ static void find(struct leases *l, const char *rule, const char *name, const cha
 static void note_right(struct lease *lease, const struct chk_tx *t, uint32_t tx,
                        const struct chk_tx_step *step)
 {
-    bool is_nothing = t->status == CHK_FAILED || (step->value == 0 && t->status == CHK_DONE);
+    bool is_nothing = t->status == CHK_FAILED || (step->value <= 0 && t->status == CHK_DONE);
     if (is_nothing || (lease->gone != 0 && t->call_us > lease->gone_us)) {
         return;
     }
@@ -56,12 +58,13 @@ static void note_right(struct lease *lease, const struct chk_tx *t, uint32_t tx,
     if (step->kind == CHK_GRANT) {
         lease->granted = tx + 1;
     }
-    if (lease->renewed == 0 || t->call_us + step->value > lease->deadline_us) {
-        lease->deadline_us = t->call_us + step->value;
+    int64_t ttl_us = step->value < TTL_MAX_US ? step->value : TTL_MAX_US;
+    if (lease->renewed == 0 || t->call_us + ttl_us > lease->deadline_us) {
+        lease->deadline_us = t->call_us + ttl_us;
         lease->renewed = tx + 1;
     }
-    if (lease->latest_us != CHK_NO_RETURN && t->return_us + step->value > lease->latest_us) {
-        lease->latest_us = t->return_us + step->value;
+    if (lease->latest_us != CHK_NO_RETURN && t->return_us + ttl_us > lease->latest_us) {
+        lease->latest_us = t->return_us + ttl_us;
     }
 }
 

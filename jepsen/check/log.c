@@ -224,14 +224,15 @@ static int take_value(struct reader *r, enum field field)
         break;
     case FIELD_TXN:
         return take_steps(r);
-    case FIELD_PROCESS:
     case FIELD_CALL:
     case FIELD_RETURN:
+    case FIELD_AT:
+        return chk_scan_time(&r->s, &r->number[field]);
+    case FIELD_PROCESS:
     case FIELD_EPOCH:
     case FIELD_TIMELINE:
     case FIELD_TOKEN:
     case FIELD_WRITABLE:
-    case FIELD_AT:
     case FIELD_BIT:
     case FIELDS_COUNT:
     default:
@@ -298,7 +299,7 @@ static int store_tx(struct reader *r)
 {
     int rc = check_times(r);
     bool is_fit = has(r, FIELD_PROCESS) && r->number[FIELD_PROCESS] >= 0 &&
-                  r->log->steps_count > r->steps_from;
+                  r->number[FIELD_PROCESS] <= UINT32_MAX && r->log->steps_count > r->steps_from;
     if (rc != 0 || !is_fit) {
         return rc != 0 ? rc : chk_scan_bad(&r->s, "a process and at least one step are needed");
     }

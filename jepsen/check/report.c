@@ -33,7 +33,7 @@ void chk_report_count(struct chk_report *report, const char *name, int64_t add)
         count = &report->counts[report->counts_count++];
         *count = (struct chk_count){name, 0};
     }
-    count->value += add;
+    count->value = (int64_t)((uint64_t)count->value + (uint64_t)add);
 }
 
 int64_t chk_report_value(const struct chk_report *report, const char *name)

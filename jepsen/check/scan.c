@@ -86,6 +86,17 @@ int chk_scan_integer(struct chk_scan *s, int64_t *ret)
     return 0;
 }
 
+int chk_scan_time(struct chk_scan *s, int64_t *ret)
+{
+    int64_t us = 0;
+    int rc = chk_scan_integer(s, &us);
+    if (rc == 0 && (us > CHK_TIME_MAX || us < -CHK_TIME_MAX)) {
+        rc = chk_scan_bad(s, "a time beyond a thousand years");
+    }
+    *ret = rc == 0 ? us : *ret;
+    return rc;
+}
+
 int chk_scan_word(struct chk_scan *s, const char *const *names, size_t count, size_t *ret)
 {
     struct slice text;

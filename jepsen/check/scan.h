@@ -11,6 +11,8 @@
 #include "base/slice.h"
 #include "base/types.h"
 
+#define CHK_TIME_MAX (INT64_C(1) << 55) /* a thousand years */
+
 struct chk_scan {
     struct slice left;
     const char *why;
@@ -25,6 +27,8 @@ MUST_CHECK int chk_scan_need(struct chk_scan *s, char c);
 /* A text; *ret is borrowed from the line. */
 MUST_CHECK int chk_scan_text(struct chk_scan *s, struct slice *ret);
 MUST_CHECK int chk_scan_integer(struct chk_scan *s, int64_t *ret);
+/* A moment or duration in microseconds: an integer far from overflow. */
+MUST_CHECK int chk_scan_time(struct chk_scan *s, int64_t *ret);
 /* A text that is one of `names`; *ret is its number. */
 MUST_CHECK int chk_scan_word(struct chk_scan *s, const char *const *names, size_t count,
                              size_t *ret);
