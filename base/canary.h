@@ -48,8 +48,6 @@
       "a vote of an older term counts") \
     X(REPLACED_WRITE_COUNTED, "replaced-write-counted", \
       "an entry counts as durable when the write of the one that it replaced ends") \
-    X(IMAGE_OVER_HELD_LOG, "image-over-held-log", \
-      "an image replaces a log that holds what is in it, and more") \
     X(APPLY_BEFORE_DURABLE, "apply-before-durable", \
       "an entry is applied before it is durable in the log of this node") \
     X(TRIM_BEFORE_DURABLE, "trim-before-durable", \
@@ -74,6 +72,14 @@
       "a read below the compacted revision is answered") \
     X(PERMISSION_AT_PROPOSE, "permission-at-propose", \
       "what was allowed when it was proposed is done, whatever was changed since") \
+    X(FULL_STORE_WRITES, "full-store-writes", \
+      "a store that is full takes puts") \
+    X(FULL_STORE_LOCKS, "full-store-locks", \
+      "a store that is full refuses what would make room") \
+    X(FAULT_DOES_NOTHING, "fault-does-nothing", \
+      "of the harness: pauses of nodes are drawn and nothing pauses") \
+    X(INVARIANT_ASLEEP, "invariant-asleep", \
+      "of the harness: no commit of a leader is looked at") \
     X(WATCH_SPLITS_REVISION, "watch-splits-revision", \
       "changes of one revision reach a watcher as if they were several") \
     X(CANDIDACY_CLOCK, "candidacy-clock", "a new leader counts from the start of its candidacy") \

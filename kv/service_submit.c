@@ -3,6 +3,7 @@
  * alone; whether it may go that way, by alarms, room and this node's part in the quorum.
  */
 #include "base/assert.h"
+#include "base/canary.h"
 #include "kv/core/check.h"
 #include "kv/service_internal.h"
 
@@ -84,8 +85,8 @@ static enum kv_error check_state(const struct kv_service *service, const struct 
 static enum kv_error check_room(struct kv_service *service, const struct kv_request *request)
 {
     struct raft_node_status status = status_of(service);
-    if (kv_request_has_put(request)) {
-        if (service->alarms.has_no_space) {
+    if (kv_request_has_put(request) || CANARY(FULL_STORE_LOCKS)) {
+        if (service->alarms.has_no_space && !CANARY(FULL_STORE_WRITES)) {
             return KV_E_NO_SPACE;
         }
         if (service->options.quota_bytes > 0 &&

@@ -2,7 +2,6 @@
 /* The log behind images of the state: forgetting what is applied, peers that lack what is
  * forgotten, and a follower whose log begins anew behind an image (T 5). */
 #include "base/assert.h"
-#include "base/canary.h"
 #include "base/mark.h"
 #include "raft/core/internal.h"
 
@@ -50,8 +49,7 @@ void raft_on_snapshot_received(struct raft_core *core, struct raft_effects *effe
         return;
     }
     bool is_held = raft_log_term(&core->log, event->index, &term) && term == event->term;
-    bool is_needed = event->index > core->commit && (!is_held || CANARY(IMAGE_OVER_HELD_LOG));
-    if (core->role == RAFT_FOLLOWER && is_needed) {
+    if (core->role == RAFT_FOLLOWER && event->index > core->commit && !is_held) {
         MARK(RAFT_IMAGE_TAKEN);
         core->is_installing = true;
         struct raft_effect *effect = raft_effect_add(effects, RAFT_EFFECT_INSTALL);

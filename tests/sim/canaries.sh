@@ -28,6 +28,7 @@ finish() { # VERDICT NAME SEED SECONDS SEEDS_TRIED
     esac
 }
 
+# shellcheck disable=SC2086
 run_sim() { # CANARY SEED COUNT: its line of failure
     QUORATE_CANARY=$1 timeout "$seconds_max" "$build/bin/sim" --seed "$2" --count "$3" --quiet $options 2>&1 |
         grep '^FAILED ' || true
@@ -44,14 +45,14 @@ by_sim() {
     start=$begun
     while [ "$seeds" -lt "$wanted" ]; do
         if [ "$from" -gt "$seeds_max" ] || awk -v s="$(since "$begun")" -v m="$seconds_max" 'BEGIN { exit !(s > m) }'; then
-            finish "SURVIVED $((from - 1)) seeds${passed_over:+, passed over:$passed_over}" "$name" "$found" 0 "$((from - 1))"
+            finish "SURVIVED $((from - 1)) seeds, $seeds of $wanted caught it${passed_over:+, passed over:$passed_over}" "$name" "$found" 0 "$((from - 1))"
             return
         fi
         first=$(run_sim "$id" "$from" "$((seeds_max + 1 - from))")
         seed=$(sed -n 's/^FAILED .* seed \([0-9]*\),.*/\1/p' <<<"$first")
-        if [ -z "$seed" ]; then
-            from=$((seeds_max + 1))
-            continue
+        if [ -z "$seed" ]; then # none of them, or the time is over
+            finish "SURVIVED seeds from $from on, for $(since "$begun") s${passed_over:+, passed over:$passed_over}" "$name" "$found" 0 0
+            return
         fi
         from=$((seed + 1))
         if ! is_expected "$(sed -n 's/^FAILED \([a-z0-9-]*\):.*/\1/p' <<<"$first")"; then
@@ -74,6 +75,21 @@ by_sim() {
     done
     finish caught "$name" "$found" "$(tr ' ' '\n' <<<"$times" | sort -n | awk 'NF { v[++n] = $1 } END { print v[int((n + 1) / 2)] }')" \
         "$((from - 1))"
+}
+
+# shellcheck disable=SC2086
+# Of the harness: too little of something must have happened, and be said by its name.
+by_sums() {
+    local start seen
+    start=$(now)
+    seen=$(QUORATE_CANARY=$id timeout "$seconds_max" "$build/bin/sim" --quiet --check $options 2>&1 | tr ' ' '-')
+    if ! grep -q "^--$names:-0,-wanted" <<<"$seen"; then
+        finish "SURVIVED: nothing is said to be too few" "" "" 0 0
+    elif ! grep -q '^FAILED-enough-happened' <<<"$seen"; then
+        finish "SURVIVED: it passes all the same" "" "" 0 0
+    else
+        finish caught "enough-happened" "" "$(since "$start")" 0
+    fi
 }
 
 # shellcheck disable=SC2086
@@ -100,7 +116,11 @@ by_test() {
 one_row() { # BUILD "id tier names options"
     build=$1
     read -r id tier names options <<<"$2"
-    if [ "$tier" = sim ]; then by_sim; else by_test; fi
+    case $tier in
+    sim) by_sim ;;
+    sums) by_sums ;;
+    *) by_test ;;
+    esac
 }
 if [ "${1:-}" = --row ]; then
     one_row "$2" "$3"

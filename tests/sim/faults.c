@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "base/canary.h"
 #include "tests/sim/faults_db.h"
+#include "tests/sim/luck.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
 
@@ -63,7 +65,9 @@ static void strike(void *ctx, uint64_t number, struct slice bytes)
     memcpy(&f, bytes.data, sizeof(f));
     struct strike s = {(unsigned)number, f.kind, world_stream(w, STREAM_STRIKE, number)};
     w->striking = f.number;
-    strikes[f.kind](w, &s);
+    if (f.kind != FAULT_NODE_PAUSE || !CANARY(FAULT_DOES_NOTHING)) {
+        strikes[f.kind](w, &s);
+    }
     w->striking = 0;
 }
 
@@ -86,6 +90,7 @@ static void heal(void *ctx, uint64_t number, struct slice bytes)
         }
     }
     faults_db_heal(w);
+    luck_heal(w);
 }
 
 void faults_open(struct world *w, const struct plan *plan)

@@ -8,6 +8,7 @@
 #include "arbiter/driver.h"
 #include "base/assert.h"
 #include "base/name.h"
+#include "kv/auth.h"
 #include "kv/service.h"
 #include "kv/watch.h"
 #include "proto/wire/kv.h"
@@ -17,6 +18,7 @@
 
 #define CALLS_MAX 128
 #define TICK_US (50 * MS)
+#define DECLARED_DRIFT_PPM 10000
 
 /* A client's request on its way through the service. */
 struct api_call {
@@ -44,6 +46,7 @@ struct node {
     struct kv_service *service;
     struct arb_driver *driver;
     struct kv_watch_hub *hub;
+    struct kv_auth *auth;
     struct raft_machine inner;
     int64_t wake_at_us;
     uint64_t wake_number;
@@ -80,6 +83,7 @@ static void wake(void *ctx, uint64_t number, struct slice bytes)
     kv_service_tick(n->service, clock_now(&n->clock));
     arb_driver_tick(n->driver);
     kv_watch_tick(n->hub, clock_now(&n->clock));
+    kv_auth_tick(n->auth, clock_now(&n->clock));
     rearm(n);
 }
 
@@ -205,6 +209,7 @@ static void die_of_vote(void *ctx, uint64_t number, struct slice bytes)
 {
     struct node *n = ctx;
     (void)bytes;
+    n->world->tally.bit[FAULT_VOTE_CRASH]++;
     node_crash(n->world, n->index, (unsigned)number);
     world_at_with(n->world, n->world->now_us + draw(&n->rand, MS, 60 * MS), NULL, start_again, n,
                   n->index, SLICE_EMPTY);
@@ -251,12 +256,13 @@ static void service_restored(void *user, int64_t revision)
     struct node *n = user;
     (void)revision;
     kv_watch_restored(n->hub);
+    kv_auth_restored(n->auth);
 }
 
 static void machine_started(void *ctx, int status)
 {
     struct node *n = ctx;
-    if (status == BASE_E_IO) {
+    if (status == BASE_E_IO || status == BASE_E_NOSPACE) {
         machine_halted(ctx, status); /* the disk failed while it was read */
         return;
     }
@@ -269,6 +275,7 @@ static void machine_started(void *ctx, int status)
     truth_started(n->world, n->index, now.applied_index);
     load_records(n);
     n->is_started = true;
+    kv_auth_restored(n->auth);
     if (n->inner.started != NULL) {
         n->inner.started(n->inner.ctx, status);
     }
@@ -324,7 +331,8 @@ static void request(struct node *n, unsigned client, struct slice frame)
     }
     memcpy(api->bytes, frame.data, frame.len);
     struct base_arena arena = base_arena_over(api->arena, sizeof(api->arena));
-    api->call = (struct kv_call){.request = &api->request, .done = call_done};
+    api->call = (struct kv_call){
+        .request = &api->request, .asker = {.auth_revision = KV_ASKER_INTERNAL}, .done = call_done};
     api->call.deadline = base_mono_add_us(clock_now(&n->clock), 1500 * MS);
     api->node = n;
     api->client = client;
@@ -389,7 +397,19 @@ int64_t node_revision(struct world *w, unsigned node)
     return kv_service_revision(get(w, node)->service);
 }
 
+struct kv_auth *node_auth(struct world *w, unsigned node)
+{
+    struct node *n = get(w, node);
+    return n->is_started ? n->auth : NULL;
+}
+
 enum kv_error node_ask(struct world *w, unsigned node, struct kv_call *call)
+{
+    call->asker = (struct kv_asker){.auth_revision = KV_ASKER_INTERNAL};
+    return node_ask_as(w, node, call);
+}
+
+enum kv_error node_ask_as(struct world *w, unsigned node, struct kv_call *call)
 {
     struct node *n = get(w, node);
     call->deadline = base_mono_add_us(clock_now(&n->clock), 3 * SECOND);
@@ -407,7 +427,8 @@ static void arrive(void *ctx, unsigned from, struct slice payload)
     }
     if (type == NET_FRAME_RAFT) {
         int rc = raft_node_receive(n->raft, node_id(n->world, from - ADDRESS_NODE), payload);
-        bool is_strange = rc == BASE_E_DENIED && n->world->setup.is_changing;
+        const struct setup *s = &n->world->setup; /* members and quorums that are no more */
+        bool is_strange = rc == BASE_E_DENIED && (s->is_changing || s->is_restoring);
         if (rc == BASE_E_PROTO || (rc == BASE_E_DENIED && !is_strange)) {
             world_fail(n->world, INVARIANT_NO_CRASH, "node %u refuses a frame of node %u: %s",
                        n->index, from, base_error_text(rc));
@@ -492,6 +513,12 @@ static void watch_header(void *ctx, struct kv_header *ret)
     kv_service_header(n->service, ret);
 }
 
+static void service_auth_changed(void *user, const struct kv_auth_event *event)
+{
+    struct node *n = user;
+    kv_auth_changed(n->auth, event);
+}
+
 static void open_hub(struct node *n)
 {
     struct kv_watch_options options = {
@@ -503,6 +530,14 @@ static void open_hub(struct node *n)
     };
     if (kv_watch_open(&options, &n->hub) != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "the watches of node %u do not open", n->index);
+    }
+}
+
+static void open_auth(struct node *n)
+{
+    struct kv_auth_options options = {.store = disk_port(n->state)};
+    if (kv_auth_open(&options, &n->auth) != 0) {
+        world_fail(n->world, INVARIANT_NO_CRASH, "the users of node %u do not open", n->index);
     }
 }
 
@@ -539,6 +574,7 @@ static void open_service(struct node *n)
         .role_changed = service_role_changed,
         .restored = service_restored,
         .revised = service_revised,
+        .auth_changed = service_auth_changed,
     };
     if (kv_service_open(&options, &n->service) != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "the service of node %u does not open", n->index);
@@ -555,9 +591,11 @@ static void open_raft(struct node *n)
         .members = n->world->nodes->members,
         .member_count = n->is_founder ? s->nodes : 0,
         .log_keep_entries = s->log_keep,
-        .snapshot_chunk_bytes = s->is_changing ? 4096 : 0,
-        .election_min_ms = s->election_min_ms,
-        .election_max_ms = s->election_max_ms,
+        .snapshot_chunk_bytes = s->chunk_bytes,
+        .proposals_max = s->proposals_max,
+        .heartbeat_ms = s->quorum_heartbeat_ms,
+        .election_min_ms = s->election_min_ms + (s->is_mixed ? 40 * n->index : 0),
+        .election_max_ms = s->election_max_ms + (s->is_mixed ? 60 * n->index : 0),
         .seed = base_rand_next(&n->rand),
     };
     struct raft_node_ports ports = {.log = disk_port(n->log),
@@ -595,6 +633,7 @@ void node_start(struct world *w, unsigned node)
     memset(n->calls, 0, sizeof(n->calls));
     open_service(n);
     open_hub(n);
+    open_auth(n);
     open_driver(n);
     open_raft(n);
     kv_service_set_node(n->service, n->raft);
@@ -611,6 +650,8 @@ static void drop(struct node *n)
     watchers_node_down(n->world, n->index);
     kv_watch_close(n->hub);
     n->hub = NULL;
+    kv_auth_close(n->auth);
+    n->auth = NULL;
     kv_service_close(n->service);
     n->service = NULL;
     n->driver = arb_driver_close(n->driver);
@@ -644,11 +685,21 @@ void node_replace(struct world *w, unsigned node, uint64_t id)
 {
     struct node *n = get(w, node);
     BASE_ASSERT(!n->process.is_up);
+    w->tally.bit[FAULT_DISK_LOST] += n->id != 0;
     disk_wipe(n->log);
     disk_wipe(n->state);
     truth_wiped(w, node, n->id);
     n->id = id;
     n->is_founder = false;
+}
+
+/* How much faster than true time its clock runs; counted when it is more than the contract allows.
+ */
+static int64_t draw_drift(struct node *n)
+{
+    int64_t ppm = draw(&n->rand, -(int64_t)n->world->setup.drift_ppm, n->world->setup.drift_ppm);
+    n->world->tally.bit[FAULT_DRIFT] += ppm > DECLARED_DRIFT_PPM || ppm < -DECLARED_DRIFT_PPM;
+    return ppm;
 }
 
 void nodes_open(struct world *w)
@@ -660,8 +711,8 @@ void nodes_open(struct world *w)
         n->world = w;
         n->index = i;
         n->rand = world_stream(w, STREAM_NODE, i);
-        n->clock = (struct host_clock){w, draw(&n->rand, 0, 1000000 * SECOND),
-                                       draw(&n->rand, -9900, 9900), 0, 0};
+        n->clock =
+            (struct host_clock){w, draw(&n->rand, 0, 1000000 * SECOND), draw_drift(n), 0, 0, 0};
         n->process.clock = &n->clock;
         n->log = disk_open(w, i, &n->process, after_disk, n, false);
         n->state = disk_open(w, i, &n->process, after_disk, n, true);

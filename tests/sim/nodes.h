@@ -43,6 +43,10 @@ struct kv_watch_hub *node_hub(struct world *w, unsigned node); /* NULL when down
 int64_t node_revision(struct world *w, unsigned node);
 /* A request of an operator to the node in that place; KV_OK: done will be called. */
 enum kv_error node_ask(struct world *w, unsigned node, struct kv_call *call);
+/* The same of somebody in particular: call->asker. And who knows him; NULL when down. */
+enum kv_error node_ask_as(struct world *w, unsigned node, struct kv_call *call);
+struct kv_auth;
+struct kv_auth *node_auth(struct world *w, unsigned node);
 struct raft_node *node_raft(struct world *w, unsigned node); /* NULL when down */
 /* An operator asks the leader for a switchover to anybody; BASE_E_* when refused. */
 int nodes_switchover(struct world *w, unsigned cluster);

@@ -11,10 +11,13 @@
 #include "tests/sim/chores.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/kv_load.h"
+#include "tests/sim/luck.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/operator.h"
+#include "tests/sim/people.h"
+#include "tests/sim/readers.h"
 #include "tests/sim/restore.h"
 #include "tests/sim/sql_load.h"
 #include "tests/sim/story.h"
@@ -83,6 +86,7 @@ static void run_open(struct world *w, const struct plan *plan)
     w->setup = plan->setup;
     trace(w, TRACE_START, w->setup.nodes, w->setup.members, w->setup.clusters,
           (uint64_t)(w->setup.end_us / SECOND));
+    luck_open(w);
     net_open(w);
     truth_open(w);
     nodes_open(w);
@@ -94,6 +98,8 @@ static void run_open(struct world *w, const struct plan *plan)
     chores_open(w);
     watchers_open(w);
     restore_open(w);
+    readers_open(w);
+    people_open(w);
     world_at(w, SECOND, NULL, check_now_and_then, w);
 }
 
@@ -107,8 +113,11 @@ void run_close(struct world *w)
     chores_close(w);
     watchers_close(w);
     restore_close(w);
+    readers_close(w);
+    people_close(w);
     truth_close(w);
     net_close(w);
+    luck_close(w);
     world_free_events(w);
 }
 

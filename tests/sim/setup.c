@@ -44,11 +44,26 @@ static void draw_quorum(struct base_rand *r, struct setup *s)
     s->log_keep = s->is_changing ? (uint32_t)draw(r, 1, chance(r, 500000) ? 8 : 120) : 0;
 }
 
+/* Limits are small in some seeds, so that they are met. */
+static void draw_limits(struct base_rand *r, struct setup *s)
+{
+    static const uint32_t chunks[] = {0, 512, 4096, 65536}, proposals[] = {0, 0, 4, 64};
+    static const uint32_t heartbeats[] = {0, 0, 20, 80};
+    s->is_mixed = chance(r, 300000);
+    s->chunk_bytes = chunks[draw(r, 0, 3)];
+    s->proposals_max = proposals[draw(r, 0, 3)];
+    s->quorum_heartbeat_ms = heartbeats[draw(r, 0, 3)];
+    s->drift_ppm = 9900;
+    if (s->is_standstill && chance(r, 400000)) { /* a mode of its own: beyond the declared bound */
+        s->drift_ppm = (uint32_t)draw(r, 15000, 80000);
+    }
+}
+
 /* Each part has its own stream: what one gains moves nothing in the others. */
 void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
 {
-    struct base_rand part[6];
-    for (size_t i = 0; i < 6; i++) {
+    struct base_rand part[7];
+    for (size_t i = 0; i < 7; i++) {
         part[i] = seed_stream(seed, STREAM_SETUP, i);
     }
     *ret = (struct setup){.has_databases = !wish->is_kv_only};
@@ -59,9 +74,13 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
     draw_links_and_disks(&part[2], ret);
     ret->is_standstill = chance(&part[3], 130000);
     draw_quorum(&part[4], ret);
+    draw_limits(&part[6], ret);
     ret->is_restoring = ret->has_databases && !ret->is_calm && !ret->is_changing &&
                         !ret->is_standstill && (chance(&part[5], 300000) || wish->is_restoring);
     ret->end_us += ret->is_restoring ? RESTORE_US : 0;
+    struct base_rand r = seed_stream(seed, STREAM_SETUP, 20);
+    ret->has_alarms = !ret->is_restoring && chance(&r, 400000);
+    ret->has_people = !ret->is_restoring && chance(&r, 500000);
     databases_draw(seed, ret);
 }
 
@@ -89,7 +108,7 @@ bool setup_set(struct setup *s, const char *name, int64_t value)
 
 static void write_field(FILE *out, unsigned db, const char *name, int64_t value, const char *text)
 {
-    char line[80], prefix[8] = "";
+    char line[80], prefix[16] = "";
     if (value == 0) {
         return;
     }

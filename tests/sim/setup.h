@@ -20,10 +20,18 @@
     X(unsigned, sql_clients, "clients of the databases") \
     X(bool, is_standstill, \
       "hosts and their clocks may stand still: outside of the lease's bounds") \
+    X(uint32_t, drift_ppm, "of a clock, at most; above 10000 it breaks the declared bound") \
+    X(bool, is_mixed, "nodes differ in their election times and limits") \
+    X(uint32_t, chunk_bytes, "of an image in one message; 0: as usual") \
+    X(uint32_t, memory_kib, "of entries that a node holds, at most; 0: as usual") \
+    X(uint32_t, proposals_max, "not yet applied; 0: as usual") \
+    X(uint32_t, quorum_heartbeat_ms, "between a leader's heartbeats; 0: as usual") \
     X(bool, is_vote_crash, "nodes like to lose power when they have voted") \
     X(uint32_t, election_min_ms, "") \
     X(uint32_t, election_max_ms, "") \
     X(bool, is_calm, "no fault at all: nothing may fail over") \
+    X(bool, has_alarms, "the store is said to be full now and then") \
+    X(bool, has_people, "users with roles, authentication on and off") \
     X(uint32_t, log_keep, "entries of the log kept behind what is applied durably; 0: many") \
     X(int64_t, faults_end_us, "when all faults are over") \
     X(int64_t, end_us, "when the run ends") \

@@ -30,6 +30,17 @@
     X(chores, 20000, "leases kept, and compactions") \
     X(renewals, 50000, "renewals of leases answered") \
     X(expiries, 5000, "leases that ran out") \
+    X(past_reads, 20000, "reads of the past held against the truth") \
+    X(alarms, 500, "orders that the store is full, or is not any more") \
+    X(full_puts, 200, "puts that a full store has refused") \
+    X(permitted, 2000, "changes made by users who may") \
+    X(logins, 200, "logins") \
+    X(denied, 500, "requests of users who may not") \
+    X(judged_elections, 1000, "elections judged by who voted") \
+    X(judged_commits, 100000, "commits of leaders judged by who has them") \
+    X(judged_rounds, 50000, "rounds of heartbeats judged by who answered") \
+    X(judged_states, 500, "states compared between nodes") \
+    X(judged_changes, 100000, "changes of the store followed") \
     X(watches, 0, "watches") \
     X(watch_events, 1000000, "events told to watches") \
     X(watch_resumes, 20000, "watches resumed") \

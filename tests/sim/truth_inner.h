@@ -135,6 +135,11 @@ void truth_lead_forget(struct world *w, unsigned node);
 void truth_answered(struct world *w, const struct msg_raft *m);
 void truth_handed_over(struct world *w, uint64_t from, uint64_t to);
 void truth_elected(struct world *w, unsigned node);
+/* truth_auth.c: this command changes this key. */
+struct store_txn;
+struct kv_command;
+void truth_permitted(struct world *w, struct store_txn *txn, const struct kv_command *command,
+                     struct slice key);
 void truth_kv_open(struct world *w); /* truth_kv.c */
 void truth_kv_close(struct world *w);
 void truth_kv_begin_anew(struct world *w, uint64_t index, int64_t revision);

@@ -18,7 +18,7 @@
 
 #define BLOCK_BYTES 65536u
 #define ATTACHED_MAX 64u
-#define DRIFT_PERCENT 1 /* of a host's clock, above its declared bound */
+#define DRIFT_PERCENT(w) ((w)->setup.drift_ppm / 10000 + 1) /* of a host's clock, and more */
 #define END_SLACK_US (4 * SECOND)
 #define LEADER_SLACK_US (10 * SECOND)
 
@@ -71,6 +71,7 @@ struct truth_kv {
 /* Of the change under way. */
 struct step {
     struct world *w;
+    struct store_txn *txn;
     const struct kv_command *command;
     int64_t main;
 };
@@ -230,7 +231,9 @@ static int note_change(void *ctx, struct slice key, struct slice value)
     follow_attached(step, kept, &row);
     BASE_ASSERT(chk_changes_add(&kv->changes, step->main, row.is_tombstone, kept,
                                 keep(kv, row.value)) == 0);
+    step->w->tally.judged_changes++;
     check_versions(step, &row);
+    truth_permitted(step->w, step->txn, step->command, row.key);
     return 0;
 }
 
@@ -339,7 +342,7 @@ void truth_kv_applied(struct world *w, unsigned node, struct store_txn *txn,
     kv->index = entry->index;
     kv->lease_hashes[entry->index] = hash;
     BASE_ASSERT(kv_wire_decode_command(entry->data, &arena, &command) == 0);
-    struct step step = {.w = w, .command = &command};
+    struct step step = {.w = w, .txn = txn, .command = &command};
     note_changes(&step, txn);
     follow_lease(&step, txn);
 }
@@ -421,7 +424,7 @@ void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl)
 {
     struct lease *lease = lease_of(w, id);
     int64_t ttl_us = ttl * SECOND;
-    int64_t safe_until_us = sent_us + ttl_us - ttl_us * DRIFT_PERCENT / 100;
+    int64_t safe_until_us = sent_us + ttl_us - ttl_us * DRIFT_PERCENT(w) / 100;
     if (ttl <= 0) {
         if (lease->is_living) {
             world_fail(w, INVARIANT_LEASE_RENEWAL,

@@ -4,6 +4,7 @@
  * by counting (R8), confirms its reads by what others sent since (R9), and hands over to who has it
  * all. Terms and commit indexes go one way, and what is committed is not cut off (R6, R13).
  */
+#include "base/canary.h"
 #include "raft/core/core.h"
 #include "raft/core/members.h"
 #include "raft/log_store.h"
@@ -58,6 +59,10 @@ static void check_forward(struct world *w, unsigned node, const struct raft_core
 static void check_commit(struct world *w, unsigned node, const struct raft_core *core)
 {
     uint64_t commit = core->commit;
+    if (CANARY(INVARIANT_ASLEEP)) {
+        return;
+    }
+    w->tally.judged_commits++;
     uint64_t term = raft_core_log_term(core, commit);
     if (term != core->term) {
         world_fail(w, INVARIANT_OWN_TERM,
@@ -139,6 +144,7 @@ static void check_round(struct world *w, unsigned node, const struct raft_core *
 {
     const struct raft_configuration *c = &core->configuration;
     size_t answered = 0;
+    w->tally.judged_rounds++;
     for (size_t i = 0; i < c->count; i++) {
         uint64_t id = c->members[i].id;
         const struct truth_round *seen = &w->truth->rounds[node][truth_number(w, id)];
@@ -194,6 +200,7 @@ void truth_elected(struct world *w, unsigned node)
     const struct raft_core *core = raft_node_core(node_raft(w, node));
     const struct raft_configuration *c = &core->configuration;
     size_t granted = 0;
+    w->tally.judged_elections++;
     for (size_t i = 0; i < c->count; i++) {
         uint64_t id = c->members[i].id;
         bool has_voted = truth_vote_of(w, id, core->term) == core->config.id;

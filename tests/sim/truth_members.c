@@ -111,7 +111,10 @@ static void check_state(struct world *w, unsigned node, uint64_t index)
     uint64_t hash = state_hash(w, node);
     if (t->states[at] == 0) {
         t->states[at] = hash;
-    } else if (t->states[at] != hash) {
+    } else {
+        w->tally.judged_states++;
+    }
+    if (t->states[at] != hash) {
         world_fail(w, INVARIANT_IMAGE,
                    "node %u has another state before entry %lu than a node before "
                    "it",

@@ -53,6 +53,8 @@ enum stream {
     STREAM_CHORES,
     STREAM_WATCH,
     STREAM_RESTORE,
+    STREAM_READER,
+    STREAM_PEOPLE,
     STREAM_WEIGHT, /* by kind of fault: whether this seed has it */
     STREAM_STRIKE, /* by number of a fault on the schedule */
     STREAM_LUCK,   /* by node: bad luck at named points */
@@ -85,6 +87,7 @@ struct host_clock {
     int64_t rate_ppm;
     int64_t stood_us;       /* how long it stood still so far */
     int64_t standing_since; /* true time since when it stands; 0: it runs */
+    int64_t wall_offset_us; /* somebody set the clock */
 };
 
 struct event;
@@ -110,6 +113,8 @@ struct world {
     uint64_t trace_hash;
     struct setup setup;
     struct tally tally;
+    const struct process *running; /* whose event is handled; NULL: the world's own */
+    struct luck *luck;
     struct net *net;
     struct faults *faults;
     struct nodes *nodes;
@@ -121,6 +126,8 @@ struct world {
     struct chores *chores;
     struct watchers *watchers;
     struct restore *restore;
+    struct readers *readers;
+    struct people *people;
     jmp_buf failed;
     const char *failure_name;
     char failure_text[512];
