@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "raft/store_mem.h"
+#include "raft/store_mem_image.h"
 
 #define FLUSH_US (100 * MS) /* lazy: a change that nobody waits for is durable after so long */
 
@@ -30,6 +31,8 @@ struct disk {
     uint64_t batch;    /* jobs in the batch */
     uint64_t crashes;  /* events of an older life mean nothing */
     int64_t hang_until_us;
+    int64_t full_until_us;
+    uint64_t write_fails_in; /* changes; 0: none fails */
 };
 
 /* --- storage thread --- */
@@ -121,6 +124,17 @@ static void batch_synced(void *ctx, uint64_t number, struct slice bytes)
     d->after(d->after_ctx);
 }
 
+/* Which change of this batch fails. */
+static void arm_failures(struct disk *d)
+{
+    if (d->full_until_us > d->world->now_us) {
+        store_mem_fail_at(d->mem, 1, BASE_E_NOSPACE);
+    } else if (d->write_fails_in > 0) {
+        store_mem_fail_at(d->mem, d->write_fails_in, BASE_E_IO);
+        d->write_fails_in = 0;
+    }
+}
+
 static void batch_run(void *ctx, uint64_t number, struct slice bytes)
 {
     struct disk *d = ctx;
@@ -130,7 +144,13 @@ static void batch_run(void *ctx, uint64_t number, struct slice bytes)
     }
     bool is_waited_for = d->waiting > 0;
     d->waiting = 0;
+    arm_failures(d);
+    int before = store_mem_failed(d->mem);
     for (d->batch = 0; store_mem_run_one(d->mem); d->batch++) {
+    }
+    if (before == 0) {
+        d->world->tally.bit[FAULT_WRITE_FAIL] += store_mem_failed(d->mem) == BASE_E_IO;
+        d->world->tally.bit[FAULT_NODE_DISK_FULL] += store_mem_failed(d->mem) == BASE_E_NOSPACE;
     }
     soon(d, draw(&d->rand, 2, 20), batch_ran);
     if (is_waited_for || (!d->is_lazy && store_mem_uncommitted(d->mem) > 0)) {
@@ -275,10 +295,23 @@ struct snapshot_port disk_snapshot_port(struct disk *d)
                                   .import_discard = import_discard};
 }
 
+/* The first of what waited had been written, too, though nobody was told. */
+static void write_part(struct disk *d)
+{
+    size_t queued = store_mem_queued(d->mem);
+    if (queued > 0) {
+        d->world->tally.bit[FAULT_PART_WRITTEN]++;
+        for (int64_t i = draw(&d->rand, 0, (int64_t)queued); i > 0; i--) {
+            (void)store_mem_run_one(d->mem);
+        }
+    }
+}
+
 void disk_crash(struct disk *d)
 {
     store_mem_fail_at(d->mem, 0, 0);
     if (d->is_syncing && !d->is_failing && chance(&d->rand, 500000)) {
+        write_part(d);
         store_mem_commit(d->mem);
     }
     store_mem_crash(d->mem);
@@ -314,9 +347,20 @@ void disk_hang_until(struct disk *d, int64_t until_us)
     d->hang_until_us = until_us;
 }
 
+void disk_fail_write(struct disk *d, uint64_t n)
+{
+    d->write_fails_in = n;
+}
+
+void disk_full_until(struct disk *d, int64_t until_us)
+{
+    d->full_until_us = until_us;
+}
+
 void disk_heal(struct disk *d)
 {
-    d->hang_until_us = 0;
+    d->hang_until_us = d->full_until_us = 0;
+    d->write_fails_in = 0;
 }
 
 void disk_fail_next_sync(struct disk *d)

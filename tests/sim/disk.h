@@ -3,7 +3,8 @@
  * node has two: its log, and its state, which is lazy.
  *
  * Jobs run in order; a batch becomes durable when its sync ends. What was not durable at a crash is
- * gone, except that a batch whose sync was under way may have made it, as drawn. A failed sync
+ * gone, except that a batch whose sync was under way may have made it, and that the first of what
+ * waited may have been written, as drawn. A failed sync
  * voids the batch and everything after it, for good: the process has to stop. A hung disk syncs
  * late. A lost disk comes back empty. A lazy store syncs for a change only when a job waits for it,
  * and otherwise some time later, all at once.
@@ -37,6 +38,10 @@ bool disk_is_idle(const struct disk *d);
 void disk_settle(struct disk *d);
 void disk_hang_until(struct disk *d, int64_t until_us);
 void disk_fail_next_sync(struct disk *d);
+/* The n-th change from now on fails with an I/O error. */
+void disk_fail_write(struct disk *d, uint64_t n);
+/* Every change until then fails for want of room. */
+void disk_full_until(struct disk *d, int64_t until_us);
 /* All faults are over. */
 void disk_heal(struct disk *d);
 

@@ -13,8 +13,11 @@ struct link {
     int64_t cut_until_us;
     bool is_held; /* the cut keeps frames for later */
     int64_t slow_until_us, slow_extra_us;
+    int64_t clog_until_us;
     int64_t last_arrival_us;
-    uint64_t resets; /* frames of an older count are lost */
+    int64_t last_wild_us; /* the latest arrival of a frame that may be overtaken */
+    uint32_t share;       /* of the seed's rates of losing, doubling and being late */
+    uint64_t resets;      /* frames of an older count are lost */
 };
 
 struct end {
@@ -23,7 +26,19 @@ struct end {
     void *ctx;
 };
 
+#define KEPT 64 /* frames that may come again */
+#define KEEP_PPM 30000
+#define KEPT_BYTES 4096
+
+struct kept {
+    uint16_t from, to;
+    size_t len;
+    uint8_t bytes[KEPT_BYTES];
+};
+
 struct net {
+    struct kept kept[KEPT];
+    uint64_t kept_count;
     struct link links[ADDRESSES][ADDRESSES];
     struct end ends[ADDRESSES];
 };
@@ -36,10 +51,13 @@ struct frame_head {
 
 void net_open(struct world *w)
 {
+    static const uint32_t shares[] = {0, 1, 1, 3};
     w->net = must_alloc(1, sizeof(*w->net));
     for (unsigned from = 0; from < ADDRESSES; from++) {
         for (unsigned to = 0; to < ADDRESSES; to++) {
-            w->net->links[from][to].rand = world_stream(w, STREAM_LINK, from * ADDRESSES + to);
+            struct link *link = &w->net->links[from][to];
+            link->rand = world_stream(w, STREAM_LINK, from * ADDRESSES + to);
+            link->share = shares[draw(&link->rand, 0, 3)];
         }
     }
 }
@@ -93,7 +111,10 @@ static void enqueue(struct world *w, struct link *link, const struct frame_head 
 {
     static uint8_t room[8 << 20];
     BASE_ASSERT(payload.len + sizeof(*head) <= sizeof(room));
-    if (!is_wild(w, payload)) {
+    if (is_wild(w, payload)) {
+        w->tally.bit[FAULT_FRAME_OVERTAKEN] += at_us < link->last_wild_us;
+        link->last_wild_us = at_us > link->last_wild_us ? at_us : link->last_wild_us;
+    } else {
         at_us = at_us > link->last_arrival_us ? at_us : link->last_arrival_us;
         link->last_arrival_us = at_us;
     }
@@ -103,31 +124,78 @@ static void enqueue(struct world *w, struct link *link, const struct frame_head 
                   slice_from(room, sizeof(*head) + payload.len));
 }
 
+/* Remembers a frame now and then, to send it again much later. */
+static void keep(struct world *w, struct link *link, const struct frame_head *head,
+                 struct slice payload)
+{
+    if (is_wild(w, payload) && payload.len <= KEPT_BYTES && chance(&link->rand, KEEP_PPM)) {
+        struct kept *k = &w->net->kept[w->net->kept_count++ % KEPT];
+        k->from = head->from;
+        k->to = head->to;
+        k->len = payload.len;
+        memcpy(k->bytes, payload.data, payload.len);
+    }
+}
+
+unsigned net_replay(struct world *w, struct base_rand *r, unsigned count)
+{
+    uint64_t have = w->net->kept_count < KEPT ? w->net->kept_count : KEPT;
+    unsigned sent = 0;
+    for (unsigned i = 0; i < count && have > 0; i++) {
+        const struct kept *k = &w->net->kept[draw(r, 0, (int64_t)have - 1)];
+        struct link *link = &w->net->links[k->from][k->to];
+        const struct frame_head head = {link->resets, k->from, k->to};
+        const struct process *process = w->net->ends[k->to].process;
+        if (process != NULL && process->is_up) {
+            enqueue(w, link, &head, slice_from(k->bytes, k->len), w->now_us + draw(r, 0, 20 * MS));
+            sent++;
+        }
+    }
+    return sent;
+}
+
+/* Whether a cut lets a frame pass later (at `ret_at_us`), or never. */
+static bool passes_cut(const struct world *w, const struct link *link, int64_t *ret_at_us)
+{
+    if (link->cut_until_us <= w->now_us) {
+        return true;
+    }
+    if (!link->is_held || link->cut_until_us > w->now_us + 2 * SECOND) {
+        return false;
+    }
+    *ret_at_us += link->cut_until_us - w->now_us;
+    return true;
+}
+
+static int64_t travel(struct world *w, struct link *link)
+{
+    int64_t at_us = w->now_us + draw(&link->rand, w->setup.delay_min_us, w->setup.delay_max_us);
+    at_us += link->slow_until_us > w->now_us ? link->slow_extra_us : 0;
+    return at_us > link->clog_until_us ? at_us : link->clog_until_us;
+}
+
 bool net_send(struct world *w, unsigned from, unsigned to, struct slice payload)
 {
     struct link *link = &w->net->links[from][to];
     const struct end *end = &w->net->ends[to];
-    struct frame_head head = {link->resets, (uint16_t)from, (uint16_t)to};
+    const struct frame_head head = {link->resets, (uint16_t)from, (uint16_t)to};
     trace(w, TRACE_SEND, from, to, type_of(payload), payload.len);
     if (end->process == NULL || !end->process->is_up) {
         trace(w, TRACE_LOSE, from, to, type_of(payload), 0);
         return false;
     }
-    int64_t at_us = w->now_us + draw(&link->rand, w->setup.delay_min_us, w->setup.delay_max_us);
-    bool is_lost = chance(&link->rand, w->setup.loss_ppm),
-         is_late = chance(&link->rand, w->setup.late_ppm);
-    bool is_double = chance(&link->rand, w->setup.double_ppm);
+    int64_t at_us = travel(w, link);
+    bool is_lost = chance(&link->rand, w->setup.loss_ppm * link->share),
+         is_late = chance(&link->rand, w->setup.late_ppm * link->share);
+    bool is_double = chance(&link->rand, w->setup.double_ppm * link->share);
     int64_t late_us = draw(&link->rand, 10 * MS, 900 * MS);
-    if (link->slow_until_us > w->now_us) {
-        at_us += link->slow_extra_us;
+    keep(w, link, &head, payload);
+    if (!passes_cut(w, link, &at_us)) {
+        trace(w, TRACE_LOSE, from, to, type_of(payload), 1);
+        return true;
     }
-    if (link->cut_until_us > w->now_us) {
-        if (!link->is_held || link->cut_until_us > w->now_us + 2 * SECOND) {
-            trace(w, TRACE_LOSE, from, to, type_of(payload), 1);
-            return true;
-        }
-        at_us += link->cut_until_us - w->now_us;
-    }
+    w->tally.bit[FAULT_FRAME_LOST] += is_lost;
+    w->tally.bit[FAULT_FRAME_LATE] += is_late;
     if (is_lost && is_wild(w, payload)) {
         trace(w, TRACE_LOSE, from, to, type_of(payload), 3);
         return true;
@@ -137,6 +205,7 @@ bool net_send(struct world *w, unsigned from, unsigned to, struct slice payload)
                        : 0; /* lost on TCP: sent again */
     enqueue(w, link, &head, payload, at_us);
     if (is_double && is_wild(w, payload)) {
+        w->tally.bit[FAULT_FRAME_DOUBLED]++;
         enqueue(w, link, &head, payload, at_us + late_us);
     }
     return true;
@@ -167,12 +236,18 @@ void net_slow(struct world *w, unsigned from, unsigned to, int64_t until_us, int
     w->net->links[from][to].slow_extra_us = extra_us;
 }
 
+void net_clog(struct world *w, unsigned from, unsigned to, int64_t until_us)
+{
+    w->net->links[from][to].clog_until_us = until_us;
+}
+
 void net_heal_all(struct world *w)
 {
     for (unsigned from = 0; from < ADDRESSES; from++) {
         for (unsigned to = 0; to < ADDRESSES; to++) {
             w->net->links[from][to].cut_until_us = 0;
             w->net->links[from][to].slow_until_us = 0;
+            w->net->links[from][to].clog_until_us = 0;
         }
     }
 }

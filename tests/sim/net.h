@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The simulated network: directed links with delay, loss, doubling, lateness, cuts and resets.
  *
- * Frames are bytes. A link has its own random stream. Ordered links deliver in order, as one TCP
- * connection does, and hold frames back during a short cut; the others let frames pass each other.
- * A cut either holds or drops, as drawn when it is made. Delivery runs in the receiving process
- * (waits while it is paused, is lost when it is down).
+ * Frames are bytes. A link has its own random stream, and its own share of the seed's losses.
+ * Ordered links deliver in order, as one TCP connection does, and hold frames back during a short
+ * cut; the others let frames pass each other. A cut either holds or drops, as drawn when it is
+ * made. Delivery runs in the receiving process (waits while it is paused, is lost when it is down).
  */
 #ifndef QUORATE_TESTS_SIM_NET_H
 #define QUORATE_TESTS_SIM_NET_H
@@ -27,6 +27,11 @@ bool net_is_cut(const struct world *w, unsigned from, unsigned to);
 void net_reset(struct world *w, unsigned a, unsigned b);
 /* Adds this delay to what is sent until then. */
 void net_slow(struct world *w, unsigned from, unsigned to, int64_t until_us, int64_t extra_us);
+/* What is sent until then arrives then, in order. */
+void net_clog(struct world *w, unsigned from, unsigned to, int64_t until_us);
+/* Some frames that were sent before arrive once more, where links do not keep order; returns how
+ * many. */
+unsigned net_replay(struct world *w, struct base_rand *r, unsigned count);
 void net_heal_all(struct world *w);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/types.h"
+#include "base/failpoint.h"
 #include "proto/port_net.h"
 #include "tests/sim/world.h"
 
@@ -116,6 +116,10 @@ static void hosts_text(uint64_t bits, char *ret, size_t size)
 
 static void other_text(const struct trace_record *r, char *ret, size_t size)
 {
+    if (r->value[0] >= FAULT_LUCK_FAIL && r->value[0] <= FAULT_LUCK_CRASH) {
+        (void)snprintf(ret, size, " at %s", base_failpoint_name((enum base_failpoint)r->value[2]));
+        return;
+    }
     bool is_node = r->value[0] == FAULT_NODE_CUT || r->value[0] == FAULT_NODE_CUT_ONE_WAY;
     if (is_node || r->value[0] == FAULT_SPLIT) {
         (void)snprintf(ret, size, " %s q%" PRIu64, is_node ? "from" : "with", r->value[2] + 1);

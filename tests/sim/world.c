@@ -134,6 +134,7 @@ static void event_run(struct world *w, struct event *e)
 {
     w->now_us = e->at_us;
     w->event_number++;
+    w->running = e->process;
     e->fn(e->ctx, e->number, slice_from(e->bytes, e->bytes_len));
 }
 
@@ -284,7 +285,7 @@ static struct base_mono port_now(void *ctx)
 static struct base_wall port_wall(void *ctx)
 {
     const struct host_clock *c = ctx;
-    return (struct base_wall){INT64_C(1700000000) * SECOND + c->world->now_us};
+    return (struct base_wall){INT64_C(1700000000) * SECOND + c->world->now_us + c->wall_offset_us};
 }
 
 struct clock_port clock_port_of(struct host_clock *c)
