@@ -214,6 +214,9 @@ enum agt_goal agt_goal_of(const struct agt *a)
 
 enum agt_prefix agt_prefix_of(const struct agt *a)
 {
+    if (a->want.is_clone_needed) {
+        return AGT_PREFIX_NO; /* also what was copied in this epoch */
+    }
     if (a->rewound_epoch != 0 && a->rewound_epoch == a->order.record.epoch) {
         return AGT_PREFIX_YES;
     }

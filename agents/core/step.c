@@ -204,6 +204,9 @@ static void view_of_running(struct agt_run *run)
     a->was_in_recovery = v->is_in_recovery;
     a->has_receiver_run = a->has_receiver_run || v->has_receiver;
     a->rogue_views = v->is_in_recovery || agt_holds(a) ? 0 : a->rogue_views + 1;
+    if (a->rogue_views >= AGT_ROGUE_VIEWS) {
+        a->rewound_epoch = 0; /* it is no more what was copied */
+    }
     if (v->is_receiving) {
         a->received_at = run->now;
     }
@@ -232,6 +235,9 @@ static void on_view(struct agt_run *run, const struct db_view *view)
     if (a->guard.tree == GUARD_TREE_GONE) {
         a->is_gone_seen = !view->is_process;
         a->foreign_views = view->is_process ? a->foreign_views + 1 : 0;
+        if (view->is_process && view->is_answering && !view->is_in_recovery) {
+            a->rewound_epoch = 0; /* started by hand, and no more what was copied */
+        }
     } else if (a->guard.tree == GUARD_TREE_RUNNING) {
         view_of_running(run);
     }
