@@ -19,7 +19,9 @@ decide() { # NAME: its verdict counts
     case ${CHECKS[$1]} in
     ok) ;;
     violated) failed "$1: $(said "$1")" ;;
-    unknown) failed "$1: unknown is not ok: $(said "$1")" ;;
+    unknown)
+        if [[ $(said "$1") == *"prober was silent"* ]]; then invalid "$1: $(said "$1")"; else failed "$1: unknown is not ok: $(said "$1")"; fi
+        ;;
     *) invalid "$1: $(head -n 2 "$SQL_OUT/check.$1.json.err")" ;;
     esac
 }
@@ -67,6 +69,14 @@ check_probers() { # NAME FILE
         ask_checker prober "$1" "$2.outside" --silence-ms 100000000
     fi
     decide "$1"
+}
+
+# Every prober told something; that none was silent for long is a matter of check_probers.
+probers_wrote() {
+    local name
+    for name in "${DATABASES[@]}"; do
+        [ -s "$SQL_OUT/probers.$name" ] && [ -s "$SQL_OUT/probers.$name.sync" ] || invalid "the prober of $name wrote nothing"
+    done
 }
 
 # Asynchronous: commits may be lost, within what was shown beforehand: written at most ttl + heartbeat before another one was
@@ -131,6 +141,7 @@ judge_all() {
         check_probers writable "$SQL_OUT/probers.jsonl"
         check_probers acknowledged "$SQL_OUT/probers-sync.jsonl"
         touch "$SQL_OUT/events.jsonl"
+        probers_wrote
         check_history rto rto "$SQL_OUT/set.jsonl" --events "$SQL_OUT/events.jsonl"
     fi
     ops=$(operations)

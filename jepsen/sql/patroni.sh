@@ -6,6 +6,7 @@
 
 patroni_peer() { # replaces functions of topology.sh
     SQL_CLIENT_TLS=sslmode=disable
+    SQL_STRETCH=${SQL_STRETCH:-5} # its lease is ten times ours: shorter faults would be over before it acts
     node_start() { etcd_start "$1"; }
     quorum_leader() { etcd_leader; }
     quorum_is_whole() { [ "$(etcd_ctl endpoint health -w json 2>/dev/null | jq '[.[] | select(.health)] | length')" = 3 ]; }
@@ -99,5 +100,5 @@ patroni_settled() {
         ([.members[] | select(.role == "leader" and .state == "running")] | length) == 1 and
         ([.members[] | select(.role != "leader" and (.state == "running" or .state == "streaming") and .lag < 1000000)] | length) == 2 and
         ([.members[].timeline] | unique | length) == 1 and
-        ($sync != "on" or ([.members[] | select(.role == "sync_standby")] | length) > 0)' | grep -qx true
+        ($sync != "on" or ([.members[] | select(.role == "sync_standby")] | length) > 0)' | grep -qx true && [ -n "$(primary)" ]
 }

@@ -7,6 +7,7 @@
 # 77 skipped.
 #   BIN=...        programs (build/release/bin)      PEER=ours|patroni    who keeps the cluster
 #   ONLY="kind .." only these kinds of the plan      LIMIT=SECONDS        of the whole run
+#   SQL_STRETCH=n  faults n times as long            SQL_SETTLE_S=n       patience after each
 #
 # A fault begins when the cluster is settled and two calm seconds have gone by, and is taken away after its time; the
 # next one comes when all is settled again. So each interruption belongs to one fault.
@@ -97,7 +98,7 @@ calm() { # two seconds in which nothing may happen
 }
 
 one_fault() { # KIND RULE FOR_MS
-    local kind=$1 rule=$2 for_ms=$3 target bit e before reason
+    local kind=$1 rule=$2 for_ms=$(($3 * ${SQL_STRETCH:-1})) target bit e before reason
     if ! reason=$(fault_can "$kind"); then
         say "skip    $kind: $reason"
         echo "$kind" >>"$SQL_OUT/skipped"
