@@ -28,5 +28,10 @@ crash-build:
 crash-check: crash-build
 	@bash tests/crash/run.sh build/debug 600 40 2 8
 
+CHECK_STEPS += limits-check
+.PHONY: limits-check
+limits-check: crash-build ## A real node whose disks, quota or descriptors run out
+	@bash tests/crash/limits.sh build/debug
+
 crash-images: crash-build ## make crash-images [IMAGES=n] [POINTS=n] [STEP=n] [SEED=n]: power failures and disk errors of a node
 	@SEED=$(SEED) bash tests/crash/run.sh build/debug $(IMAGES) $(POINTS) 4 $(STEP)

@@ -1,9 +1,10 @@
 # libFuzzer targets: NAME is tests/fuzz/fuzz_NAME.c; FUZZ_MORE_NAME further sources, FUZZ_LD_NAME for the linker.
-FUZZERS := agent agent_http arbiter arguments auth_rows config guard http json kv_apply kv_wire link postgresql raft_core \
+FUZZERS := agent agent_http arbiter arguments auth_rows config guard history http json kv_apply kv_wire link postgresql raft_core \
   raft_members raft_message restore snapshot txn wal
 FUZZ_MORE_arguments := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c agents/guard/options.c
 FUZZ_MORE_postgresql = $(filter-out agents/postgresql/probe.c,$(PG_DB_SRC))
 FUZZ_LD_postgresql := -lpq
+FUZZ_MORE_history := $(LIB_check)
 FUZZ_MORE_http := tests/fuzz/fake_stream.c
 FUZZ_LD_http := -Wl,-z,muldefs
 FUZZ_MORE_json := kv/api/json_read.c kv/api/json_scan.c kv/api/json_write.c
@@ -49,5 +50,12 @@ fuzz-smoke: fuzz-build ## Every fuzz target: its whole corpus, then some seconds
 fuzz-check: fuzz-smoke
 
 SECONDS_OF_FUZZ = $(or $(SECONDS),60)
+FUZZ_AFL_B := build/fuzz-afl-clang-fast
+.PHONY: fuzz-afl
+fuzz-afl: fuzz-build ## make fuzz-afl NAME=target [SECONDS=60]: the same targets under AFL++
+	@[ -f tests/fuzz/fuzz_$(NAME).c ] || { echo "NAME= one of: $(FUZZERS)"; exit 2; }
+	@AFL_QUIET=1 $(MAKE) --no-print-directory $(JOBS) VARIANT=fuzz CC=afl-clang-fast $(FUZZ_AFL_B)/fuzz/$(NAME) | grep -v '^  cc' || true
+	@bash tests/fuzz/afl.sh $(FUZZ_AFL_B)/fuzz $(FUZZ_B)/fuzz $(NAME) $(SECONDS_OF_FUZZ)
+
 $(FUZZERS:%=fuzz-%): fuzz-%: fuzz-build
 	@bash tests/fuzz/one.sh $(FUZZ_B)/fuzz $* $(SECONDS_OF_FUZZ)

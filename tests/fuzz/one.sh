@@ -5,17 +5,12 @@
 set -u
 build=$1 name=$2 seconds=$3
 corpus=tests/fuzz/corpus/$name work=$build/work-$name
+# shellcheck source=/dev/null
+. tests/fuzz/flags.sh
 mkdir -p "$corpus" "$work" "$build/crashes"
-flags=(-close_fd_mask=1 -max_len=2048 -len_control=10 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1)
-[ "$name" = txn ] && flags[0]=-close_fd_mask=3
+flags=("$(quiet_of "$name")" -max_len=2048 -len_control=10 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1)
 "$build/$name" "${flags[@]}" -max_total_time="$seconds" -artifact_prefix="$build/crashes/$name-" "$work" "$corpus" 2>&1 |
     grep -E 'assertion|ERROR|SUMMARY|runtime error|#[0-9]+ .* in |Test unit|DONE|stat::number' | tail -30
 rc=${PIPESTATUS[0]}
-fresh=$(mktemp -d)
-"$build/$name" -merge=1 -max_len=512 -close_fd_mask=3 "$fresh" "$corpus" "$work" >/dev/null 2>&1
-# A small corpus: at most 80 inputs, whichever.
-rm -rf "$corpus"
-mkdir -p "$corpus"
-find "$fresh" -type f | sort | head -n 80 | while read -r path; do cp "$path" "$corpus/"; done
-rm -rf "$fresh"
+bash tests/fuzz/keep.sh "$build" "$name" "$work"
 exit "$rc"

@@ -27,14 +27,9 @@ static void say(const char *text)
 
 static void struck(int number, siginfo_t *info, void *context)
 {
-    union {
-        void *pointer;
-        uintptr_t number;
-    } at = {.pointer = info->si_addr}, page = {.pointer = page_behind};
+    (void)info;
     (void)context;
-    bool is_beyond =
-        number == SIGSEGV && at.number >= page.number && at.number < page.number + page_bytes;
-    say(is_beyond ? "FAILED reads-beyond-its-input\n" : "FAILED check-of-the-target\n");
+    say(number == SIGSEGV ? "FAILED reads-beyond-its-input\n" : "FAILED check-of-the-target\n");
     _exit(1);
 }
 
