@@ -82,7 +82,7 @@
     X(VOTE_CRASH, "vote-crash", 50) \
     X(PART_WRITTEN, "part-written", 50) \
     X(DISK_LOST, "disk-lost", 50) \
-    X(DRIFT, "drift-beyond-bound", 20)
+    X(DRIFT, "drift-beyond-bound", 10)
 
 enum fault_kind {
 #define FAULT_ENUM(id, name, group, floor, fn) FAULT_##id,

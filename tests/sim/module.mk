@@ -30,3 +30,11 @@ canaries: ## Every planted bug must break an invariant; writes build/results/can
 	@bash tests/sim/canaries.sh build/canary build/results/canaries.json $(CANARY_TESTS)
 
 canaries-check: canaries
+
+# --- the long form of everything ---
+HOURS ?= 1
+.PHONY: proof results
+proof: ## make proof [HOURS=1]: the long form of simulator, planted bugs, crashes, fuzzing, mutations; resumable
+	@bash tests/proof.sh $(HOURS)
+results: ## tests/RESULTS.md from build/results
+	@bash tests/results.sh >tests/RESULTS.md

@@ -24,7 +24,7 @@ static unsigned draw_weight(const struct plan *p, enum fault_kind kind)
     case GROUP_DATABASE:
         return p->setup.has_databases ? weight : 0;
     case GROUP_STANDSTILL: /* few seeds allow it, so all of them have it */
-        return p->setup.has_databases && p->setup.is_standstill ? weight + 1 : 0;
+        return p->setup.has_databases && p->setup.is_standstill ? weight + 3 : 0;
     case GROUP_NODE:
         break;
     }

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The long form of the proof: planted bugs, crash images and sweeps, fuzzing, mutations, and simulated systems for all the
+# time that is left. Takes up where it was interrupted, on the same commit.      usage: proof.sh HOURS
+#   FRESH=1   forgets what was done before      CHUNK=n  seeds between two looks at the clock      SEED=n  the first seed
+# Each step leaves build/results/proof/STEP.json and STEP.log; tests/results.sh makes tests/RESULTS.md of all results.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+results=$PWD/build/results state=$PWD/build/results/proof
+hours=${1:-1} chunk=${CHUNK:-200} first_seed=${SEED:-1000001}
+sim=build/canary/bin/sim
+budget=$(awk -v h="$hours" 'BEGIN { printf "%d", h * 3600 }')
+
+# What was shown of one state of the code says nothing of another.
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+changed=$(git diff HEAD -- . ':!tests/RESULTS.md' ':!jepsen/RESULTS.md' 2>/dev/null | cksum)
+[ "$changed" = "$(cksum </dev/null)" ] || commit="$commit and changes ${changed%% *}"
+if [ -n "${FRESH:-}" ] || [ "$(cat "$state/commit" 2>/dev/null)" != "$commit" ]; then
+    rm -rf "$state"
+fi
+mkdir -p "$state"
+echo "$commit" >"$state/commit"
+
+# Seconds of work so far, also those of earlier calls.
+before=$(cat "$state/seconds" 2>/dev/null || echo 0)
+elapsed() { echo $((before + SECONDS)); }
+share() { awk -v b="$budget" -v s="$1" 'BEGIN { printf "%d", b * s < 30 ? 30 : b * s }'; } # of the budget, in seconds
+trap 'elapsed >"$state/seconds"' EXIT
+trap 'exit 130' INT TERM
+
+# One step, once. A share that ran out is no failure: what was done until then counts.
+step() { # NAME SECONDS_MAX COMMAND...
+    local name=$1 seconds_max=$2 begun=$SECONDS status
+    shift 2
+    [ -s "$state/$name.json" ] && { printf '%-10s done before\n' "$name" && return; }
+    printf '%-10s for at most %d s\n' "$name" "$seconds_max"
+    timeout --foreground "$seconds_max" "$@" >"$state/$name.log" 2>&1
+    status=$?
+    printf '{"step": "%s", "status": %d, "is_cut_short": %s, "seconds": %d}\n' "$name" "$status" \
+        "$([ "$status" -eq 124 ] && echo true || echo false)" $((SECONDS - begun)) >"$state/$name.json"
+    tail -n 1 "$state/$name.log" | cut -c1-200
+}
+
+# Seeds until the time is over; a chunk that was interrupted is done again.
+simulate() {
+    local number=1 file
+    while [ "$number" -eq 1 ] || [ "$(elapsed)" -lt "$budget" ]; do
+        file=$(printf '%s/sim-%06d.json' "$state" "$number")
+        if [ ! -s "$file" ]; then
+            "$sim" --seed $((first_seed + (number - 1) * chunk)) --count "$chunk" --jobs 2 --quiet --go-on \
+                --json "$file.part" >"$state/sim.log" 2>&1
+            [ -s "$file.part" ] || { echo "the simulator did not run: $state/sim.log" && return 1; }
+            grep '^FAILED ' "$state/sim.log" >>"$state/failed.txt"
+            mv "$file.part" "$file"
+            [ $((number % 5)) -eq 1 ] && rate
+        fi
+        number=$((number + 1))
+    done
+    rate
+}
+sums() { jq -s -f tests/sums.jq "$state"/sim-*.json; }
+rate() {
+    sums | jq -r '
+        def hours_to(have; want): if have == 0 then "never" else "\(want / have * .real_us / 36e8 * 10 | ceil / 10) h" end;
+        def each(have): if .real_us == 0 then 0 else have * 1e6 / .real_us | floor end;
+        "\(.seeds) seeds, \(.failed) failed; each second \(each(.events)) events, \(each(.busy_us / 1e6)) simulated seconds; 10^9 events take \(hours_to(.events; 1e9)), 10^7 operations \(hours_to(.kv_ok + .sql_acked; 1e7)), 10^5 failovers \(hours_to(.failovers; 1e5))"'
+}
+
+make --no-print-directory -j2 VARIANT=canary "$sim" 2>&1 | grep -v '^  cc'
+[ -x "$sim" ] || exit 1
+targets=(tests/fuzz/fuzz_*.c)
+fuzz_seconds=$(($(share 0.08) * 2 / ${#targets[@]})) # two at a time; the rest of its share is for building
+step past "$(share 0.05)" bash tests/sim/past.sh "$sim"
+step canaries "$(share 0.20)" make --no-print-directory canaries LONG="$(awk -v h="$hours" 'BEGIN { print (h >= 2) }')"
+step crash "$(share 0.12)" make --no-print-directory crash-images
+step fuzz "$(share 0.12)" make --no-print-directory fuzz-smoke FUZZ_SECONDS=$((fuzz_seconds > 3 ? fuzz_seconds : 3))
+step mutation "$(share 0.15)" env SECONDS_MAX=$(($(share 0.15) - 20)) make --no-print-directory mutations
+simulate || exit 1
+sums >"$results/sim-long.json"
+bash tests/results.sh >tests/RESULTS.md
+sed -n '1,/^## Known limits/p' tests/RESULTS.md
+
+bad=$(jq -s '[.[] | select(.status != 0 and .status != 124)] | length' "$state"/{past,canaries,crash,fuzz,mutation}.json)
+failed=$(jq .failed "$results/sim-long.json")
+jq -r 'select(.status != 0) | "\(.step): status \(.status)\(if .is_cut_short then ", its share of the time was over" else "" end)"' \
+    "$state"/{past,canaries,crash,fuzz,mutation}.json
+sort -u "$state/failed.txt" | head -n 20
+printf 'proof: %d seeds that failed, %d steps that failed, %d s\n' "$failed" "$bad" "$(elapsed)"
+[ "$bad" -eq 0 ] && [ "$failed" -eq 0 ]
