@@ -123,25 +123,44 @@ static void note_releases(struct locks *l)
     }
 }
 
-/* Writes of one lock (or its acquisitions): in order of call, against the highest token that had
- * returned before. `from` to `to` are the holds of the lock. */
-static void judge_order(struct locks *l, size_t from, size_t to, bool is_write)
+/* Numbers of holds, to be sorted by something else than their call. */
+struct numbers {
+    const struct hold *holds;
+    uint32_t *list;
+};
+
+static void number_swap(void *list, size_t i, size_t j)
 {
-    size_t count = 0, returned = 0;
+    uint32_t *numbers = ((struct numbers *)list)->list, kept = numbers[i];
+    numbers[i] = numbers[j];
+    numbers[j] = kept;
+}
+
+static bool from_before(const void *list, size_t i, size_t j)
+{
+    const struct numbers *n = list;
+    return n->holds[n->list[i]].from_us < n->holds[n->list[j]].from_us;
+}
+
+/* Those of known outcome among the holds `from` to `to`, in order of their return. */
+static size_t sort_returns(struct locks *l, size_t from, size_t to, bool is_write)
+{
+    size_t count = 0;
     for (size_t i = from; i < to; i++) {
         if (l->holds[i].is_write == is_write && l->holds[i].is_told) {
             l->by_return[count++] = (uint32_t)i;
         }
     }
-    /* Insertion: nearly sorted already, since few overlap. */
-    for (size_t i = 1; i < count; i++) {
-        uint32_t moved = l->by_return[i];
-        size_t at = i;
-        for (; at > 0 && l->holds[l->by_return[at - 1]].from_us > l->holds[moved].from_us; at--) {
-            l->by_return[at] = l->by_return[at - 1];
-        }
-        l->by_return[at] = moved;
-    }
+    struct numbers numbers = {l->holds, l->by_return};
+    chk_heap_sort(&numbers, count, from_before, number_swap);
+    return count;
+}
+
+/* Writes of one lock (or its acquisitions): in order of call, against the highest token that had
+ * returned before. `from` to `to` are the holds of the lock. */
+static void judge_order(struct locks *l, size_t from, size_t to, bool is_write)
+{
+    size_t count = sort_returns(l, from, to, is_write), returned = 0;
     const struct hold *highest = NULL;
     for (size_t i = from; i < to; i++) {
         const struct hold *hold = &l->holds[i];
@@ -159,46 +178,71 @@ static void judge_order(struct locks *l, size_t from, size_t to, bool is_write)
     }
 }
 
-/* Same tokens, and writes under tokens that nobody can have. */
+/* By token, acquisitions first. */
+static bool token_before(const void *list, size_t i, size_t j)
+{
+    const struct numbers *t = list;
+    const struct hold *a = &t->holds[t->list[i]], *b = &t->holds[t->list[j]];
+    if (a->token != b->token) {
+        return a->token < b->token;
+    }
+    return a->is_write != b->is_write ? b->is_write : a->call_us < b->call_us;
+}
+
+/* Same tokens, and writes under tokens that nobody can have: the first acquisition with the token,
+ * or one of unknown outcome, must have been called by then. */
 static void judge_tokens(struct locks *l, size_t from, size_t to)
 {
+    size_t count = 0;
+    int64_t unknown_us = CHK_NO_RETURN;
     for (size_t i = from; i < to; i++) {
         const struct hold *hold = &l->holds[i];
-        bool is_given = false, is_open = false;
-        for (size_t j = from; j < to; j++) {
-            const struct hold *other = &l->holds[j];
-            if (other->is_write || (hold->is_write && other->call_us > hold->from_us)) {
-                continue;
-            }
-            is_open = is_open || !other->is_told;
-            bool is_same = other->is_told && other->token == hold->token;
-            is_given = is_given || is_same;
-            if (!hold->is_write && hold->is_told && is_same && j < i) {
-                find(l, "token twice", "token_twice", hold, other);
-            }
+        if (hold->is_told) {
+            l->by_return[count++] = (uint32_t)i;
+        } else if (hold->call_us < unknown_us) {
+            unknown_us = hold->call_us;
         }
-        if (hold->is_write && !is_given && !is_open) {
-            find(l, "token never given", "token_never_given", hold, NULL);
+    }
+    struct numbers by = {l->holds, l->by_return};
+    chk_heap_sort(&by, count, token_before, number_swap);
+    const struct hold *giver = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct hold *hold = &l->holds[l->by_return[i]];
+        bool is_same = giver != NULL && giver->token == hold->token;
+        if (hold->is_write) {
+            bool is_given = is_same && giver->call_us <= hold->from_us;
+            if (!is_given && unknown_us > hold->from_us) {
+                find(l, "token never given", "token_never_given", hold, NULL);
+            }
+        } else if (is_same) {
+            find(l, "token twice", "token_twice", hold, giver);
+        } else {
+            giver = hold;
         }
     }
 }
 
-/* Two holders for certain: each had the answer, and neither had asked to release. */
+/* Two holders for certain: each had the answer, and neither had asked to release. In order of the
+ * answer, a holder overlaps with whoever lasts longest among those before it. */
 static void judge_time(struct locks *l, size_t from, size_t to, bool no_tokens)
 {
-    for (size_t i = from; i < to; i++) {
-        const struct hold *a = &l->holds[i];
-        for (size_t j = from; j < i && !a->is_write && a->is_told; j++) {
-            const struct hold *b = &l->holds[j];
-            int64_t start = a->from_us > b->from_us ? a->from_us : b->from_us;
-            int64_t end = a->to_us < b->to_us ? a->to_us : b->to_us;
-            if (b->is_write || !b->is_told || b->process == a->process || start >= end) {
-                continue;
-            }
+    size_t count = sort_returns(l, from, to, false);
+    const struct hold *longest = NULL, *second = NULL; /* of another process than the longest */
+    for (size_t i = 0; i < count; i++) {
+        const struct hold *a = &l->holds[l->by_return[i]];
+        bool is_own = longest != NULL && longest->process == a->process;
+        const struct hold *b = is_own ? second : longest;
+        if (b != NULL && b->to_us > a->from_us && a->to_us > a->from_us) {
             chk_report_count(l->report, "overlaps", 1);
             if (no_tokens) {
                 find(l, "held twice", "held_twice", a, b);
             }
+        }
+        if (longest == NULL || a->to_us >= longest->to_us) {
+            second = is_own ? second : longest;
+            longest = a;
+        } else if (!is_own && (second == NULL || a->to_us >= second->to_us)) {
+            second = a;
         }
     }
 }

@@ -14,9 +14,9 @@
 #include "base/arena.h"
 #include "jepsen/check/report.h"
 
-/* `no_tokens`: judge by time of holding alone. Counts: acquired, accepted, refused, overlaps (pairs
- * of holders at one time, told in any case), and the rules with _ for spaces. UNKNOWN when nothing
- * was acquired, or (with tokens) nothing accepted. */
+/* `no_tokens`: judge by time of holding alone. Counts: acquired, accepted, refused, overlaps
+ * (holders that found another one there, told in any case), and the rules with _ for spaces.
+ * UNKNOWN when nothing was acquired, or (with tokens) nothing accepted. */
 void chk_lock(const struct chk_log *log, bool no_tokens, struct base_arena *arena,
               struct chk_report *report);
 

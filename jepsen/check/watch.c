@@ -10,34 +10,40 @@ struct chk_changes chk_changes_over(struct chk_change *items, size_t cap)
     return (struct chk_changes){.items = items, .cap = cap, .compact = 0};
 }
 
-int chk_changes_add(struct chk_changes *changes, int64_t revision, bool is_delete, struct slice key,
-                    struct slice value)
+int chk_changes_add_after(struct chk_changes *changes, size_t before, int64_t revision,
+                          bool is_delete, struct slice key, struct slice value)
 {
     struct chk_change change = {.revision = revision,
                                 .is_delete = is_delete,
                                 .key = key,
                                 .value = is_delete ? SLICE_EMPTY : value,
-                                .before = CHK_NONE};
+                                .before = before};
     if (changes->count > 0 && revision < changes->items[changes->count - 1].revision) {
         return BASE_E_INVALID;
     }
     if (changes->count == changes->cap) {
         return BASE_E_NOSPACE;
     }
-    for (size_t i = changes->count; i > 0 && change.before == CHK_NONE; i--) {
-        if (slice_equal(changes->items[i - 1].key, key)) {
-            change.before = i - 1;
-        }
-    }
     if (!is_delete) {
-        const struct chk_change *before =
-            change.before == CHK_NONE ? NULL : &changes->items[change.before];
-        bool is_new = before == NULL || before->is_delete;
-        change.create_revision = is_new ? revision : before->create_revision;
-        change.version = is_new ? 1 : before->version + 1;
+        const struct chk_change *last = before == CHK_NONE ? NULL : &changes->items[before];
+        bool is_new = last == NULL || last->is_delete;
+        change.create_revision = is_new ? revision : last->create_revision;
+        change.version = is_new ? 1 : last->version + 1;
     }
     changes->items[changes->count++] = change;
     return 0;
+}
+
+int chk_changes_add(struct chk_changes *changes, int64_t revision, bool is_delete, struct slice key,
+                    struct slice value)
+{
+    size_t before = CHK_NONE;
+    for (size_t i = changes->count; i > 0 && before == CHK_NONE; i--) {
+        if (slice_equal(changes->items[i - 1].key, key)) {
+            before = i - 1;
+        }
+    }
+    return chk_changes_add_after(changes, before, revision, is_delete, key, value);
 }
 
 /* --- one event --- */

@@ -43,6 +43,9 @@ struct chk_changes chk_changes_over(struct chk_change *items, size_t cap);
 /* Appends; revisions must not go back. BASE_E_NOSPACE, BASE_E_INVALID. */
 MUST_CHECK int chk_changes_add(struct chk_changes *changes, int64_t revision, bool is_delete,
                                struct slice key, struct slice value);
+/* The same for who knows the change of this key before it (CHK_NONE: there is none). */
+MUST_CHECK int chk_changes_add_after(struct chk_changes *changes, size_t before, int64_t revision,
+                                     bool is_delete, struct slice key, struct slice value);
 
 struct chk_watch_event {
     bool is_delete;

@@ -150,11 +150,12 @@ int main(int argc, char **argv)
     int status = 2;
     if (judge_load(&options, &input, why, sizeof(why)) == 0) {
         struct chk_report report = chk_report_over(text, sizeof(text));
-        judge_kind_named(options.kind)->run(&options, &input, &report);
-        status = print_report(options.kind, &report);
         bool wants_picture = options.svg != NULL || options.picture != NULL;
-        if (wants_picture && judge_picture(&options, &input, &report) != 0) {
-            status = 2;
+        if (judge_kind_named(options.kind)->run(&options, &input, &report) == 0) {
+            status = print_report(options.kind, &report);
+            if (wants_picture && judge_picture(&options, &input, &report) != 0) {
+                status = 2;
+            }
         }
     } else {
         (void)fprintf(stderr, "jepsen-check: %s\n", why);

@@ -33,6 +33,7 @@ struct judge_input {
     struct chk_history history;
     struct chk_log log;
     void *texts[JUDGE_FILES_MAX + 2]; /* contents of the files */
+    struct slice contents[JUDGE_FILES_MAX + 2];
     size_t texts_count;
     void *memory; /* of the checker */
     size_t memory_bytes;
@@ -47,12 +48,14 @@ void judge_free(struct judge_input *input);
 MUST_CHECK int judge_picture(const struct judge_options *options, const struct judge_input *input,
                              const struct chk_report *report);
 
-/* One kind of checker; NULL name ends the table. */
+/* One kind of checker; NULL name ends the table. `run` fails only on bad input, which it has
+ * complained about on standard error. */
 struct judge_kind {
     const char *name;
     const char *help;
-    void (*run)(const struct judge_options *options, struct judge_input *input,
-                struct chk_report *report);
+    bool is_raw; /* reads the one file itself */
+    int (*run)(const struct judge_options *options, struct judge_input *input,
+               struct chk_report *report);
 };
 extern const struct judge_kind judge_kinds[];
 const struct judge_kind *judge_kind_named(const char *name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each kind of jepsen-check: which checker, with what settings. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -12,6 +13,7 @@
 #include "jepsen/check/rto.h"
 #include "jepsen/check/set.h"
 #include "jepsen/check/shrink.h"
+#include "jepsen/check/watch_log.h"
 #include "jepsen/check/witness.h"
 #include "jepsen/tools/judge.h"
 
@@ -40,8 +42,8 @@ static bool has_revisions(const struct chk_history *h)
     return true;
 }
 
-static void run_register(const struct judge_options *options, struct judge_input *input,
-                         struct chk_report *report)
+static int run_register(const struct judge_options *options, struct judge_input *input,
+                        struct chk_report *report)
 {
     const struct chk_history *h = &input->history;
     count_history(h, report);
@@ -64,7 +66,7 @@ static void run_register(const struct judge_options *options, struct judge_input
     struct chk_result result = chk_linear(h, &limits);
     chk_report_count(report, "steps", (int64_t)result.steps);
     if (result.verdict == CHK_OK) {
-        return;
+        return 0;
     }
     static uint32_t small[SHRINK_OPS];
     size_t count = result.verdict == CHK_VIOLATED
@@ -82,6 +84,7 @@ static void run_register(const struct judge_options *options, struct judge_input
     if (count == 0) {
         chk_report_hit(report, result.op, "stuck here");
     }
+    return 0;
 }
 
 static struct base_arena arena_of(const struct judge_input *input)
@@ -89,84 +92,108 @@ static struct base_arena arena_of(const struct judge_input *input)
     return base_arena_over(input->memory, input->memory_bytes);
 }
 
-static void run_append(const struct judge_options *options, struct judge_input *input,
-                       struct chk_report *report)
+static int run_append(const struct judge_options *options, struct judge_input *input,
+                      struct chk_report *report)
 {
     const struct chk_append_options append = {options->allow, SEARCH_STEPS};
     struct base_arena arena = arena_of(input);
     chk_report_statuses(report, &input->log);
     chk_append(&input->log, &append, &arena, report);
+    return 0;
 }
 
-static void run_set(const struct judge_options *options, struct judge_input *input,
-                    struct chk_report *report)
+static int run_set(const struct judge_options *options, struct judge_input *input,
+                   struct chk_report *report)
 {
     struct base_arena arena = arena_of(input);
     chk_report_statuses(report, &input->log);
     chk_set(&input->log, options->allow, &arena, report);
+    return 0;
 }
 
-static void run_bank(const struct judge_options *options, struct judge_input *input,
-                     struct chk_report *report)
+static int run_bank(const struct judge_options *options, struct judge_input *input,
+                    struct chk_report *report)
 {
     chk_report_statuses(report, &input->log);
     chk_bank(&input->log, options->total, options->allow, report);
+    return 0;
 }
 
-static void run_lock(const struct judge_options *options, struct judge_input *input,
-                     struct chk_report *report)
+static int run_lock(const struct judge_options *options, struct judge_input *input,
+                    struct chk_report *report)
 {
     struct base_arena arena = arena_of(input);
     chk_report_statuses(report, &input->log);
     chk_lock(&input->log, options->no_tokens, &arena, report);
+    return 0;
 }
 
-static void run_lease(const struct judge_options *options, struct judge_input *input,
-                      struct chk_report *report)
+static int run_lease(const struct judge_options *options, struct judge_input *input,
+                     struct chk_report *report)
 {
     struct base_arena arena = arena_of(input);
     chk_report_statuses(report, &input->log);
     chk_lease(&input->log, options->bound_us, &arena, report);
+    return 0;
 }
 
-static void run_prober(const struct judge_options *options, struct judge_input *input,
-                       struct chk_report *report)
+static int run_prober(const struct judge_options *options, struct judge_input *input,
+                      struct chk_report *report)
 {
     const struct chk_prober_options prober = {options->gap_us, options->silence_us};
     struct base_arena arena = arena_of(input);
     chk_prober(&input->log, &prober, &arena, report);
+    return 0;
 }
 
-static void run_rto(const struct judge_options *options, struct judge_input *input,
-                    struct chk_report *report)
+static int run_rto(const struct judge_options *options, struct judge_input *input,
+                   struct chk_report *report)
 {
     struct base_arena arena = arena_of(input);
     size_t cap = input->history.count + input->log.txs_count;
     int64_t *acks = base_arena_take(&arena, cap + 1, sizeof(*acks));
     if (acks == NULL) {
         (void)chk_report_find(report, CHK_UNKNOWN, "memory too small");
-        return;
+        return 0;
     }
     size_t count = chk_rto_acks(&input->history, &input->log, acks, cap);
     chk_rto(&input->log, acks, count, options->gap_us, options->bound_us, &arena, report);
+    return 0;
+}
+
+static int run_watch(const struct judge_options *options, struct judge_input *input,
+                     struct chk_report *report)
+{
+    struct base_arena arena = arena_of(input);
+    size_t line = 0;
+    const char *why = "";
+    int rc = chk_watch_log(input->contents[0], &arena, report, &line, &why);
+    if (rc != 0) {
+        (void)fprintf(stderr, "jepsen-check: %s:%zu: %s\n", options->files[0], line, why);
+    }
+    return rc;
 }
 
 const struct judge_kind judge_kinds[] = {
-    {"register", "key-value operations: revision witness and linearizability search", run_register},
+    {"register", "key-value operations: revision witness and linearizability search", false,
+     run_register},
     {"append", "transactions of list appends: order, cycles, lost [--allow G2,G2-realtime,...]",
-     run_append},
-    {"set", "elements added, the set read: lost, stale, never read [--allow stale,vanished]",
+     false, run_append},
+    {"set", "elements added, the set read: lost, stale, never read [--allow stale,vanished]", false,
      run_set},
-    {"bank", "transfers and balances: the total stays [--total N]", run_bank},
-    {"lock", "locks with tokens at the guarded resource [--no-tokens: by time]", run_lock},
-    {"lease", "leases: early, torn, renewed after the end, immortal [--bound-ms N]", run_lease},
+    {"bank", "transfers and balances: the total stays [--total N]", false, run_bank},
+    {"lock", "locks with tokens at the guarded resource [--no-tokens: by time]", false, run_lock},
+    {"lease", "leases: early, torn, renewed after the end, immortal [--bound-ms N]", false,
+     run_lease},
+    {"watch", "watches (one file): ordered, unique, atomic, reliable, resumable, bookmarkable",
+     true, run_watch},
     {"prober", "two hosts writable or acknowledging at one time [--gap-ms N] [--silence-ms N]",
-     run_prober},
+     false, run_prober},
     {"rto",
      "time without acknowledged writes per fault [--faults FILE] [--events FILE] "
      "[--gap-ms N] [--bound-ms N]",
-     run_rto},
-    {NULL, NULL, NULL},
+     false, run_rto},
+    {NULL, NULL, false, NULL},
 };
 
 const struct judge_kind *judge_kind_named(const char *name)

@@ -55,8 +55,9 @@ static int read_file(struct judge_input *input, const char *path, struct slice *
         free(text);
         return BASE_E_IO;
     }
-    input->texts[input->texts_count++] = text;
     *ret = slice_from(text, len);
+    input->contents[input->texts_count] = *ret;
+    input->texts[input->texts_count++] = text;
     return 0;
 }
 
@@ -144,7 +145,8 @@ int judge_load(const struct judge_options *options, struct judge_input *input, c
         (void)snprintf(why, why_bytes, "no memory for these files; try a smaller --memory-mb");
         return BASE_E_NOMEM;
     }
-    for (size_t i = 0; i < count; i++) {
+    bool is_raw = judge_kind_named(options->kind)->is_raw;
+    for (size_t i = is_raw ? options->files_count : 0; i < count; i++) {
         int rc = parse(input, texts[i], paths[i], why, why_bytes);
         if (rc != 0) {
             return rc;

@@ -11,6 +11,7 @@
 #include "jepsen/check/rto.h"
 #include "jepsen/check/set.h"
 #include "jepsen/check/shrink.h"
+#include "jepsen/check/watch_log.h"
 #include "jepsen/check/witness.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -124,6 +125,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     why = NULL;
     bool is_log = chk_log_read(&log, in, &line, &why) == 0;
     BASE_ASSERT(is_log || (line > 0 && why != NULL));
+    struct base_arena arena = fresh();
+    struct chk_report report = chk_report_over(text, sizeof(text));
+    (void)!chk_watch_log(in, &arena, &report, &line, &why);
     judge_history(&h);
     judge_log(&log, &h);
     struct buf first = is_history ? write_history(&h, 0) : write_log(&log, 0);
