@@ -5,8 +5,15 @@
 # usage: clean_test.sh      environment: ROUNDS, SEED
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-RANDOM=${SEED:-1}
 ROUNDS=${ROUNDS:-20}
+if [ -z "${LANE:-}" ]; then # two harnesses at a time, each with half of the rounds
+    LANE=1 ROUNDS=$((ROUNDS / 2)) bash "${BASH_SOURCE[0]}" &
+    LANE=2 ROUNDS=$((ROUNDS - ROUNDS / 2)) bash "${BASH_SOURCE[0]}"
+    rc=$?
+    wait $! && exit $rc
+    exit 1
+fi
+RANDOM=$((${SEED:-1} * 2 + LANE))
 passed=0 failed=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-clean.XXXXXX")
 trap 'rm -rf "$work"' EXIT

@@ -25,7 +25,9 @@ raise_kill() {
     for pid in $(host_pids "$1" "${2:-*}"); do kill -KILL "$pid" 2>/dev/null && count=$((count + 1)); done
     echo "$count" | fault_keep kill "$1" count
 }
-node_comes_back() { ! declare -F node_start >/dev/null || node_start "$1"; }
+node_comes_back() {
+    ! declare -F node_start >/dev/null || node_start "$1" || echo "node_start $1 failed: the host is there, its daemons are not" >&2
+}
 lower_kill() { node_comes_back "$1"; }
 live_kill() { fault_kept kill "$1" count; }
 may_kill() { may_cgroup2 kill; }

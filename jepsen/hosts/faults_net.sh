@@ -113,7 +113,7 @@ may_loss() {
 
 # --- links
 carrier() { ip -n "$1" -o link show "$2" | grep -c 'state DOWN'; }
-raise_link_down() { link_down "$1"; }
+raise_link_down() { link_down "$1" && wait_for 5 eval "[ \$(carrier $1 eth0) = 1 ]"; } # the kernel tells within a second
 lower_link_down() { link_up "$1" && wait_for 5 eval "[ \$(carrier $1 eth0) = 0 ]"; }
 live_link_down() { carrier "$1" eth0; }
 may_link_down() { needs ip; }

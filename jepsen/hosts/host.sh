@@ -181,6 +181,6 @@ host_power_off() {
 host_power_on() {
     local name=$1
     echo 0 >"$(host_cgroup "$name")/cgroup.freeze"
-    if [ -f "$QUORATE_SANDBOX_DIR/$name/disk.img" ]; then host_mount "$name" || return 1; fi
+    if [ -f "$QUORATE_SANDBOX_DIR/$name/disk.img" ] && ! host_is_mounted "$name"; then host_mount "$name" || return 1; fi
     link_up "$name" && host_init "$name"
 }

@@ -118,6 +118,7 @@ int wire_switch_add(struct wire_switch *sw, const char *name, const char *netns,
 int wire_switch_carrier(struct wire_switch *sw, unsigned port, bool is_on)
 {
     int carrier = is_on ? 1 : 0;
+    sw->ports[port].is_out = !is_on;
     return ioctl(sw->ports[port].fd, TUNSETCARRIER, &carrier) == 0 ? 0 : BASE_E_IO;
 }
 
@@ -221,7 +222,7 @@ static void forward(struct wire_switch *sw, unsigned from, unsigned to, const ui
                     size_t len)
 {
     struct wire_link *link = &sw->links[from][to];
-    if (is_port_cut(sw, from, to, frame, len)) {
+    if (sw->ports[from].is_out || sw->ports[to].is_out || is_port_cut(sw, from, to, frame, len)) {
         link->counts[WIRE_CUT]++;
         return;
     }

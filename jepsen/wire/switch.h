@@ -23,6 +23,7 @@ struct wire_port {
     char name[16];
     uint8_t mac[6];
     int fd;
+    bool is_out; /* its cable: the kernel tells the host, and nothing passes */
 };
 
 struct wire_flight { /* a frame on the way */
@@ -65,6 +66,7 @@ void wire_switch_close(struct wire_switch *sw);
 /* A device `eth0` with that address in the network namespace of that file. */
 int wire_switch_add(struct wire_switch *sw, const char *name, const char *netns,
                     const uint8_t mac[6]);
+/* The host's cable is in or out. */
 int wire_switch_carrier(struct wire_switch *sw, unsigned port, bool is_on);
 /* The port of that name, or -1. */
 int wire_switch_find(const struct wire_switch *sw, const char *name);
