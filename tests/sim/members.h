@@ -31,6 +31,7 @@ struct member {
     int64_t guard_wake_us;
     uint64_t guard_wake_number;
     enum guard_tree tree_told; /* by the story */
+    uint64_t ballot_told;      /* by the story: number of the attempt */
     uint64_t freeze_number;
     /* database: the process tree and what it is */
     struct process tree;

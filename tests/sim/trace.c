@@ -220,19 +220,71 @@ void trace_print(const struct trace_record *r)
     printf("%10.3f s  %s\n", (double)r->at_us / 1e6, text);
 }
 
-void trace_print_last(const struct world *w, size_t count, unsigned about)
+/* --- the last steps --- */
+
+static const struct trace_record *at(const struct world *w, uint64_t number)
+{
+    return &w->ring[number % TRACE_RING];
+}
+
+/* Many of these in a row say little, unless the story is about them. */
+static bool is_routine(const struct trace_record *r, unsigned about)
+{
+    bool is_of_store =
+        r->kind == TRACE_KV_CALL || r->kind == TRACE_KV_END || r->kind == TRACE_LEASE;
+    return r->kind == TRACE_ACK || (is_of_store && (about & TRACE_DATABASES) != 0);
+}
+
+static bool is_told(const struct trace_record *r, unsigned about)
+{
+    return (kinds[r->kind].loudness & about) != 0;
+}
+
+/* The first of the last `count` lines, where routine steps in a row count as three. */
+static uint64_t first_told(const struct world *w, size_t count, unsigned about)
 {
     uint64_t end = w->trace_count, have = end < TRACE_RING ? end : TRACE_RING, from = end;
+    size_t routine = 0;
     while (count > 0 && from > end - have) {
-        from--;
-        count -= (kinds[w->ring[from % TRACE_RING].kind].loudness & about) != 0;
-    }
-    for (; from < end; from++) {
-        const struct trace_record *r = &w->ring[from % TRACE_RING];
-        if ((kinds[r->kind].loudness & about) != 0) {
-            trace_print(r);
+        const struct trace_record *r = at(w, --from);
+        if (is_told(r, about)) {
+            routine = is_routine(r, about) ? routine + 1 : 0;
+            count -= routine <= 3;
         }
     }
+    return from;
+}
+
+/* Prints the first and the last of some routine steps in a row; `last` may be the first. */
+static void print_routine(const struct trace_record *last, size_t count)
+{
+    if (count > 2) {
+        printf("%14s%zu more like it\n", "", count - 2);
+    }
+    if (count > 1) {
+        trace_print(last);
+    }
+}
+
+void trace_print_last(const struct world *w, size_t count, unsigned about)
+{
+    const struct trace_record *last = NULL; /* of the routine steps at hand */
+    size_t row = 0;
+    for (uint64_t i = first_told(w, count, about); i < w->trace_count; i++) {
+        const struct trace_record *r = at(w, i);
+        if (!is_told(r, about)) {
+            continue;
+        }
+        if (row > 0 && is_routine(r, about)) {
+            row++;
+        } else {
+            print_routine(last, row);
+            trace_print(r);
+            row = is_routine(r, about) ? 1 : 0;
+        }
+        last = r;
+    }
+    print_routine(last, row);
 }
 
 void trace_text(const struct world *w, unsigned address, const char *text)

@@ -33,6 +33,7 @@ enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRA
     X(EPOCH, DATABASES, "epoch {n0} is {m1}'s, voters {s3}, revision {n2}") \
     X(RECORD, DATABASES, "epoch {n0} changes: voters {s2}, {n3} must hold a commit, revision {n1}") \
     X(REPORT, QUIET, "{m0} reports, number {n1}, holds epoch {n2}, database {3?unknown|empty|being made|stopped|starting|standby|promoting|primary|stopping|frozen|failed}") \
+    X(BALLOT, DATABASES, "{m0} votes in attempt {n3}: its history is of epoch {n1}, up to position {n2}") \
     X(AGENT_UP, DATABASES, "the agent of {m0} starts, session {n1}") \
     X(AGENT_DOWN, DATABASES, "the agent of {m0} goes down: {1?|a fault|the host lost power|it had given up}") \
     X(GUARD, DATABASES, "the guard of {m0}: the database is {1?gone|running|being frozen|frozen|being killed|without its root}, armed for epoch {n2}") \

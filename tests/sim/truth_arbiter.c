@@ -373,6 +373,11 @@ static void trace_report(struct world *w, const struct member *m, const struct m
 {
     char text[256];
     uint32_t confirmed = 0;
+    struct member *told = member_of(w, m->index);
+    if (r->is_vote_valid && told->ballot_told != r->promised.number) {
+        told->ballot_told = r->promised.number;
+        trace(w, TRACE_BALLOT, m->index, r->position.lineage, r->position.lsn, r->promised.number);
+    }
     trace(w, TRACE_REPORT, m->index, r->number, r->epoch_held, r->db_state);
     if (!w->is_tracing) {
         return;
