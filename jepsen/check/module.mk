@@ -18,3 +18,6 @@ checkers-check: $(B)/bin/jepsen-check ## Histories with known verdicts; a checke
 TESTS += check_damage_test
 TEST_check_damage_test := tests/unit/check_damage_test.c jepsen/tools/make.c tests/support/panic.c
 TLIBS_check_damage_test := check base
+TESTS += check_figures_test
+TEST_check_figures_test := tests/unit/check_figures_test.c jepsen/tools/make.c tests/support/panic.c
+TLIBS_check_figures_test := check base

@@ -87,7 +87,7 @@ static bool depends_on(const struct chk_op *op, const struct chk_part *left)
 static bool is_observed(const struct shrink *s, const uint32_t *kept, size_t count,
                         const struct chk_op *op)
 {
-    for (size_t p = 0; p < op->parts_count; p++) {
+    for (size_t p = 0; p < op->parts_count && chk_op_may_write(op); p++) {
         for (size_t i = 0; i < count && op->parts[p].kind != CHK_READ; i++) {
             const struct chk_op *other = &s->h->ops[kept[i]];
             if (other != op && other->status == CHK_DONE && depends_on(other, &op->parts[p])) {

@@ -48,6 +48,9 @@ void judge_free(struct judge_input *input);
 MUST_CHECK int judge_picture(const struct judge_options *options, const struct judge_input *input,
                              const struct chk_report *report);
 
+/* "put a = 5 @17": an operation for people. */
+void judge_put_operation(struct buf *out, const struct chk_history *h, const struct chk_op *op);
+
 /* One kind of checker; NULL name ends the table. `run` fails only on bad input, which it has
  * complained about on standard error. */
 struct judge_kind {

@@ -42,6 +42,25 @@ static bool has_revisions(const struct chk_history *h)
     return true;
 }
 
+/* One line: who, from when to when, what. */
+static void tell_operation(const struct chk_history *h, size_t index, struct chk_report *report)
+{
+    const struct chk_op *op = &h->ops[index];
+    struct buf *out = &report->text;
+    if (!chk_report_line(report, "  process ")) {
+        return;
+    }
+    buf_put_dec(out, op->process);
+    buf_put_text(out, " [");
+    buf_put_int(out, op->call_us);
+    buf_put_text(out, "..");
+    if (op->return_us != CHK_NO_RETURN) {
+        buf_put_int(out, op->return_us);
+    }
+    buf_put_text(out, op->status == CHK_DONE ? "] " : "] unknown: ");
+    judge_put_operation(out, h, op);
+}
+
 static int run_register(const struct judge_options *options, struct judge_input *input,
                         struct chk_report *report)
 {
@@ -58,6 +77,11 @@ static int run_register(const struct judge_options *options, struct judge_input 
             chk_report_hit(report, result.other, "against this");
             (void)chk_report_line(report, "by revisions: ");
             buf_put_text(&report->text, result.text);
+            for (size_t i = 0; i < report->hits_count; i++) {
+                if (report->hits[i].index < h->count) {
+                    tell_operation(h, report->hits[i].index, report);
+                }
+            }
         }
     } else {
         chk_report_count(report, "without_revisions", 1);
@@ -78,7 +102,9 @@ static int run_register(const struct judge_options *options, struct judge_input 
     }
     (void)chk_report_line(report, "by search: ");
     buf_put_text(&report->text, result.text);
+    buf_put_text(&report->text, count > 0 ? "; the smallest part that shows it:" : "");
     for (size_t i = 0; i < count; i++) {
+        tell_operation(h, small[i], report);
         chk_report_hit(report, small[i], small[i] == result.op ? "stuck here" : "with this");
     }
     if (count == 0) {

@@ -74,7 +74,7 @@ static struct item item_at(const struct view *v, size_t index)
 
 /* --- labels --- */
 
-static void put_operation(struct buf *out, const struct chk_history *h, const struct chk_op *op)
+void judge_put_operation(struct buf *out, const struct chk_history *h, const struct chk_op *op)
 {
     static const char *const words[] = {"get ", "put ", "del "};
     if (op->has_compare) {
@@ -113,7 +113,7 @@ static struct slice label_of(const struct view *v, size_t index, char room[LABEL
     struct buf out = buf_over(room, LABEL_BYTES);
     const struct chk_log *log = &v->input->log;
     if (source_of(v) == FROM_HISTORY) {
-        put_operation(&out, &v->input->history, &v->input->history.ops[index]);
+        judge_put_operation(&out, &v->input->history, &v->input->history.ops[index]);
     } else if (source_of(v) == FROM_PROBES) {
         put_probe(&out, &log->probes[index]);
     } else {
