@@ -235,7 +235,7 @@ static void learn_from(struct truth *t, const struct chk_change *change)
         if (!has_reads(op)) {
             op->status = CHK_DONE;
             op->is_applied = true;
-            op->return_us = heard_us;
+            op->return_us = heard_us > op->call_us ? heard_us : op->call_us;
         }
     }
 }
