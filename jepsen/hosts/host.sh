@@ -145,14 +145,15 @@ client_spawn() {
     echo $!
 }
 
-host_pids() { # NAME [PATTERN of the short name]
-    local file pid comm init
+host_pids() { # NAME [PATTERN of the short name]: without those that only hold the host's namespaces
+    local file pid comm init holder
     init=$(<"$QUORATE_SANDBOX_DIR/$1/init")
+    holder=$(awk '{ print $4 }' "/proc/$init/stat" 2>/dev/null)
     while read -r file; do
         while read -r pid; do
             # shellcheck disable=SC2053 # the right side is a pattern
-            [ "$pid" != "$init" ] && read -r comm 2>/dev/null <"/proc/$pid/comm" && [[ $comm == ${2:-*} ]] &&
-                [ "$(ps -o ppid= -p "$init" 2>/dev/null | tr -d ' ')" != "$pid" ] && echo "$pid"
+            [ "$pid" != "$init" ] && [ "$pid" != "$holder" ] && read -r comm 2>/dev/null <"/proc/$pid/comm" &&
+                [[ $comm == ${2:-*} ]] && echo "$pid"
         done <"$file"
     done < <(find "$(host_cgroup "$1")" -name cgroup.procs)
 }
@@ -176,6 +177,7 @@ host_power_off() {
     fsfreeze -u "$(host_data "$name")" 2>/dev/null # who waits for a hung disk cannot die
     echo 1 >"$(host_cgroup "$name")/cgroup.kill" || return 1
     wait_for 10 grep -qx 'populated 0' "$(host_cgroup "$name")/cgroup.events" || return 1
+    nsenter --net="/run/netns/$name" -- ss -tanK >/dev/null 2>&1 # nothing is left that could say goodbye later
     if host_is_mounted "$name"; then wait_for 10 umount "$(host_data "$name")"; fi
 }
 host_power_on() {
