@@ -85,39 +85,59 @@
     X(CANDIDACY_CLOCK, "candidacy-clock", "a new leader counts from the start of its candidacy") \
     X(NO_QUORUM_ROUND, "no-quorum-round", "a grant is sent without a quorum round") \
     X(STALE_ROUND, "stale-round", "a round that began before the report came confirms it") \
-    X(DEADLINE_FROM_RECEIPT, "deadline-from-receipt", "the deadline counts from the receipt of the grant") \
+    X(DEADLINE_FROM_RECEIPT, "deadline-from-receipt", \
+      "the deadline counts from the receipt of the grant") \
     X(POSITION_ONLY, "position-only", "positions are compared without their epoch") \
-    X(GRANT_BEFORE_NOOP, "grant-before-noop", "a new leader grants before the first entry of its term is applied") \
+    X(GRANT_BEFORE_NOOP, "grant-before-noop", \
+      "a new leader grants before the first entry of its term is applied") \
     X(VOTES_SURVIVE, "votes-survive", "votes of an attempt that is over count in the next") \
     X(TOO_FEW_VOTES, "too-few-votes", "one vote less than the rule asks for is enough") \
-    X(HOLDER_REPORT_CUTS, "holder-report-cuts", "a report of the holder ends the wait of a new leader") \
-    X(HANDBACK_NOT_FINAL, "handback-not-final", "a late grant revives an epoch that was handed back") \
-    X(HANDBACK_ANY_EPOCH, "handback-any-epoch", "a handback of an older epoch counts for the present one") \
-    X(INSTANCE_IGNORED, "instance-ignored", "another guard goes on in the epoch of its predecessor") \
+    X(HOLDER_REPORT_CUTS, "holder-report-cuts", \
+      "a report of the holder ends the wait of a new leader") \
+    X(HANDBACK_NOT_FINAL, "handback-not-final", \
+      "a late grant revives an epoch that was handed back") \
+    X(HANDBACK_ANY_EPOCH, "handback-any-epoch", \
+      "a handback of an older epoch counts for the present one") \
+    X(INSTANCE_IGNORED, "instance-ignored", \
+      "another guard goes on in the epoch of its predecessor") \
     X(THAW_ANY_GRANT, "thaw-any-grant", "any grant thaws, also one whose deadline is over") \
-    X(TAG_BEFORE_POSITION, "tag-before-position", "tags choose among all voters, not among equals") \
+    X(TAG_BEFORE_POSITION, "tag-before-position", \
+      "tags choose among all voters, not among equals") \
     X(VOTE_BEFORE_STOP, "vote-before-stop", "a standby votes while it still receives") \
     X(PROMISE_FORGOTTEN, "promise-forgotten", "an agent forgets its promise when it restarts") \
-    X(REPORT_NUMBER_REUSED, "report-number-reused", "an answer to a former process of the agent is taken") \
+    X(REPORT_NUMBER_REUSED, "report-number-reused", \
+      "an answer to a former process of the agent is taken") \
     X(CACHED_CLOCK, "cached-clock", "grants are booked with the time of the last tick") \
     X(NO_MARGIN, "no-margin", "neither margin nor drift") \
-    X(SYNC_SET_NO_WIDENING, "sync-set-no-widening", "the database changes before the record is widened") \
-    X(SYNC_ADD_DATABASE_FIRST, "sync-add-database-first", "a member is added to the database before the record") \
-    X(SYNC_LOWER_DATABASE_FIRST, "sync-lower-database-first", "the count is lowered in the database before the record") \
-    X(SYNC_REMOVE_RECORD_FIRST, "sync-remove-record-first", "a member is removed from the record before the database") \
-    X(SYNC_RAISE_RECORD_FIRST, "sync-raise-record-first", "the count is raised in the record before the database") \
-    X(SYNC_REMOVE_NO_BARRIER, "sync-remove-no-barrier", "a member is removed without the position barrier") \
-    X(SYNC_RAISE_NO_BARRIER, "sync-raise-no-barrier", "the count is raised without the position barrier") \
-    X(NARROW_WITHOUT_ECHO, "narrow-without-echo", "the record is narrowed without the echo of the order") \
-    X(SYNC_BEFORE_CONFIRMED, "sync-before-confirmed", "a member enters the set before its catch-up is confirmed") \
+    X(SYNC_SET_NO_WIDENING, "sync-set-no-widening", \
+      "the database changes before the record is widened") \
+    X(SYNC_ADD_DATABASE_FIRST, "sync-add-database-first", \
+      "a member is added to the database before the record") \
+    X(SYNC_LOWER_DATABASE_FIRST, "sync-lower-database-first", \
+      "the count is lowered in the database before the record") \
+    X(SYNC_REMOVE_RECORD_FIRST, "sync-remove-record-first", \
+      "a member is removed from the record before the database") \
+    X(SYNC_RAISE_RECORD_FIRST, "sync-raise-record-first", \
+      "the count is raised in the record before the database") \
+    X(SYNC_REMOVE_NO_BARRIER, "sync-remove-no-barrier", \
+      "a member is removed without the position barrier") \
+    X(SYNC_RAISE_NO_BARRIER, "sync-raise-no-barrier", \
+      "the count is raised without the position barrier") \
+    X(NARROW_WITHOUT_ECHO, "narrow-without-echo", \
+      "the record is narrowed without the echo of the order") \
+    X(SYNC_BEFORE_CONFIRMED, "sync-before-confirmed", \
+      "a member enters the set before its catch-up is confirmed") \
     X(REJOIN_WITHOUT_REWIND, "rejoin-without-rewind", "a former primary rejoins as it is") \
-    X(OLD_EPOCH_ACCEPTED, "old-epoch-accepted", "an agent and its guard take orders of a lower epoch") \
+    X(OLD_EPOCH_ACCEPTED, "old-epoch-accepted", \
+      "an agent and its guard take orders of a lower epoch") \
     X(GATE_OPENED_EARLY, "gate-opened-early", "a restarted primary lets clients in at once") \
     X(FLOOR_EPOCH_KEPT, "floor-epoch-kept", "a failover keeps the older floor epoch") \
-    X(FLOOR_EPOCH_RAISED_BY_RETURN, "floor-epoch-raised-by-return", "a return raises the floor epoch") \
-    X(HANDOVER_WITHOUT_CHECKPOINT, "handover-without-checkpoint", "a hand-over goes to a member without the shutdown checkpoint") \
-    X(PROMOTE_WITHOUT_RIGHT, "promote-without-right", "an agent promotes without looking at its lease") \
-    X(OPEN_ON_ANY_TIMELINE, "open-on-any-timeline", "a winner opens on another timeline than the reserved one") \
+    X(FLOOR_EPOCH_RAISED_BY_RETURN, "floor-epoch-raised-by-return", \
+      "a return raises the floor epoch") \
+    X(HANDOVER_WITHOUT_CHECKPOINT, "handover-without-checkpoint", \
+      "a hand-over goes to a member without the shutdown checkpoint") \
+    X(OPEN_ON_ANY_TIMELINE, "open-on-any-timeline", \
+      "a winner opens on another timeline than the reserved one") \
     X(DECODER_TRUSTS_LENGTH, "decoder-trusts-length", \
       "the length of a field is believed, though the message is shorter") \
     X(COMMIT_OLDER_TERM, "commit-older-term", \

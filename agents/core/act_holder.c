@@ -104,8 +104,7 @@ void agt_do_promote(struct agt_run *run)
         refuse_timeline(run);
         return;
     }
-    bool has_right = agt_has_right(a, run->now) || CANARY(PROMOTE_WITHOUT_RIGHT);
-    if (!agt_is_holder(a) || !has_right || a->is_handback_wanted) {
+    if (!agt_is_holder(a) || !agt_has_right(a, run->now) || a->is_handback_wanted) {
         return;
     }
     if (a->promoted_epoch == a->order.record.epoch) {

@@ -66,7 +66,7 @@ struct base_mono arb_lease_end(const struct arb_cluster *c)
     if (c->has_granted) {
         from = base_mono_max(from, c->granted);
     }
-    bool is_heard = c->has_holder_good && base_mono_before(c->elected, c->holder_good);
+    bool is_heard = c->has_holder_good && !base_mono_before(c->holder_good, c->elected);
     if (!CANARY(NEW_LEADER_DOES_NOT_WAIT) && !(CANARY(HOLDER_REPORT_CUTS) && is_heard)) {
         from = base_mono_max(from, c->elected); /* grants of others may still be under way */
     }
@@ -86,7 +86,8 @@ enum arb_over arb_lease_over(const struct arb_cluster *c, struct base_mono now)
 
 bool arb_lease_may_grant(const struct arb_cluster *c, const struct arb_view *view)
 {
-    if (!c->is_leader || !c->is_ready || c->record.epoch == 0 || arb_is_unconfirmed(c)) {
+    bool is_ready = c->is_ready || CANARY(GRANT_BEFORE_NOOP);
+    if (!c->is_leader || !is_ready || c->record.epoch == 0 || arb_is_unconfirmed(c)) {
         return false;
     }
     if (c->is_swapping && c->is_swap_epoch && !CANARY(GRANT_WHILE_CAS)) {

@@ -227,7 +227,7 @@ static void take_in(struct arb_turn *t, struct arb_view *view)
     view->link = t->event->link;
     check_identity(t, view);
     if (is_changed) {
-        t->fx->changed |= (uint16_t)(1u << arb_view_find(c, &view->member));
+        t->fx->changed |= (uint16_t)(1u << (unsigned)(view - c->views));
     }
     if (view->refused != ARB_REFUSE_NONE || c->record.epoch == 0) {
         return;

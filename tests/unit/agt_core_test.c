@@ -2,8 +2,10 @@
 /* Unit tests of the agent's core and driver: one named test a rule of safety.md sections 1-8, over
  * the real guard core and a modelled database. Each ends with the world's own checks.
  */
+#include "base/canary.h"
 #include "tests/support/cm.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/lease_math.h"
@@ -871,5 +873,6 @@ int main(void)
         cmocka_unit_test(test_guard_that_does_not_answer_is_no_ground_for_a_lease),
         cmocka_unit_test(test_agent_fits_into_its_memory),
     };
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

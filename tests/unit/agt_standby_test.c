@@ -2,8 +2,10 @@
 /* Unit tests of the agent's core and driver, continued: standby, rejoin, vote, restarts and
  * strangers. One named test a rule; each ends with the world's own checks.
  */
+#include "base/canary.h"
 #include "tests/support/cm.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -510,5 +512,6 @@ int main(void)
         cmocka_unit_test(test_reports_are_regular_and_bounded),
         cmocka_unit_test(test_bad_frames_are_dropped),
     };
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 /* The scene of arb_scene.h. */
 #include "tests/unit/arb_scene.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct arb_scene w;
@@ -154,6 +155,7 @@ int setup(void **state)
 {
     struct base_name name = name_of("main");
     (void)state;
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     memset(&w, 0, sizeof(w));
     w.now.us = 1000 * S;
     arb_cluster_init(&w.c, &name);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unit tests of the guard's decisions: one test a rule of safety.md section 3, and a random walk
  * against a small model that knows only what must never be. */
+#include "base/canary.h"
 #include "tests/support/cm.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "agents/guard/core.h"
@@ -462,5 +464,6 @@ int main(void)
         cmocka_unit_test(test_random_walks),
         cmocka_unit_test(test_frames_round_trip),
     };
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
