@@ -6,6 +6,11 @@ TEST_sim_world_test := tests/unit/sim_world_test.c tests/sim/world.c tests/sim/t
 TLIBS_sim_world_test := glue wire cores base
 TPKG_sim_world_test := libprotobuf-c
 
+TESTS += sim_plan_test
+TEST_sim_plan_test := tests/unit/sim_plan_test.c tests/sim/plan.c tests/sim/setup.c tests/sim/databases.c tests/sim/world.c \
+  tests/sim/trace.c tests/support/panic.c
+TLIBS_sim_plan_test := base
+
 CHECK_STEPS += sim-check sim-determinism canaries-check
 CHECK_SEEDS ?= 200
 .PHONY: sim-check sim-shrink sim-determinism canaries canaries-check
