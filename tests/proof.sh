@@ -25,16 +25,33 @@ echo "$commit" >"$state/commit"
 before=$(cat "$state/seconds" 2>/dev/null || echo 0)
 elapsed() { echo $((before + SECONDS)); }
 share() { awk -v b="$budget" -v s="$1" 'BEGIN { printf "%d", b * s < 30 ? 30 : b * s }'; } # of the budget, in seconds
-trap 'elapsed >"$state/seconds"' EXIT
+child=""
+finish() {
+    [ -n "$child" ] && kill "$child" 2>/dev/null # timeout(1) passes it on to all below it
+    elapsed >"$state/seconds"
+}
+trap finish EXIT
 trap 'exit 130' INT TERM
+limited() { # SECONDS LOG COMMAND...
+    local seconds=$1 log=$2 status
+    shift 2
+    timeout "$seconds" "$@" >"$log" 2>&1 </dev/null &
+    child=$!
+    wait "$child"
+    status=$?
+    child=""
+    return "$status"
+}
 
-# One step, once. A share that ran out is no failure: what was done until then counts.
+# One step, once. A share that ran out is no failure: what was done until then counts. What an older run has left is
+# not taken for its result.
 step() { # NAME SECONDS_MAX COMMAND...
     local name=$1 seconds_max=$2 begun=$SECONDS status
     shift 2
     [ -s "$state/$name.json" ] && { printf '%-10s done before\n' "$name" && return; }
     printf '%-10s for at most %d s\n' "$name" "$seconds_max"
-    timeout --foreground "$seconds_max" "$@" >"$state/$name.log" 2>&1
+    rm -f "$results/$name.json"
+    limited "$seconds_max" "$state/$name.log" "$@"
     status=$?
     printf '{"step": "%s", "status": %d, "is_cut_short": %s, "seconds": %d}\n' "$name" "$status" \
         "$([ "$status" -eq 124 ] && echo true || echo false)" $((SECONDS - begun)) >"$state/$name.json"
@@ -47,8 +64,8 @@ simulate() {
     while [ "$number" -eq 1 ] || [ "$(elapsed)" -lt "$budget" ]; do
         file=$(printf '%s/sim-%06d.json' "$state" "$number")
         if [ ! -s "$file" ]; then
-            "$sim" --seed $((first_seed + (number - 1) * chunk)) --count "$chunk" --jobs 2 --quiet --go-on \
-                --json "$file.part" >"$state/sim.log" 2>&1
+            limited 3600 "$state/sim.log" "$sim" --seed $((first_seed + (number - 1) * chunk)) --count "$chunk" --jobs 2 \
+                --quiet --go-on --json "$file.part"
             [ -s "$file.part" ] || { echo "the simulator did not run: $state/sim.log" && return 1; }
             grep '^FAILED ' "$state/sim.log" >>"$state/failed.txt"
             mv "$file.part" "$file"
