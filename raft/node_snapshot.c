@@ -542,7 +542,6 @@ void node_snapshot_role_changed(struct raft_node *node)
         out->idle_us = now_us(node);
     }
     if (node->snapshot.in.is_known && node->snapshot.in.from != node->core.leader) {
-        MARK(NODE_IMAGE_OF_OLD_LEADER);
         discard(node);
     }
 }

@@ -6,7 +6,6 @@
 
 #include "base/assert.h"
 #include "base/crc32c.h"
-#include "base/mark.h"
 #include "kv/core/alarm.h"
 #include "kv/core/auth.h"
 #include "kv/core/check.h"
@@ -187,7 +186,6 @@ static int admit(struct kv_view *view, const struct kv_command *command, uint64_
                  enum kv_error *ret_error)
 {
     if (command->guard_term != 0 && command->guard_term != entry_term) {
-        MARK(KV_GUARD_TERM_OVER);
         *ret_error = KV_E_LEADER_CHANGED;
         return 0;
     }

@@ -138,7 +138,6 @@ void raft_peer_send(struct raft_core *core, struct raft_effects *effects, struct
             return;
         }
         if (peer->next < core->log.memory_from) {
-            MARK(RAFT_FROM_STORE);
             raft_peer_probe(peer); /* far behind: out of the store, one message at a time */
             break;
         }

@@ -55,7 +55,6 @@ void raft_transfer_settle(struct raft_core *core, struct raft_effects *effects)
         MARK(RAFT_TRANSFER_TIMEOUT);
         end_transfer(core, effects, BASE_E_TIMEOUT);
     } else if (core->role == RAFT_LEADER && raft_peer_of(core, core->transfer_to) == NULL) {
-        MARK(RAFT_TRANSFER_REMOVED);
         end_transfer(core, effects, BASE_E_CANCELED);
     }
 }

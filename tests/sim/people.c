@@ -13,9 +13,9 @@
 
 #define USERS 3
 #define ROLES 3
-#define HASH "$2a$10$0000000000000000000000000000000000000000000000000000" /* nobody looks at it \
-                                                                            */
-#define KEYS 6                                                             /* "!a" to "!f" */
+/* Nobody looks at it. */
+#define HASH "$2a$10$0000000000000000000000000000000000000000000000000000"
+#define KEYS 6 /* "!a" to "!f" */
 
 struct person {
     struct world *world;
