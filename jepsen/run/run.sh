@@ -47,7 +47,7 @@ writes_flow() { # a node's revision grows
     before=$(node_kv q1 status -o json | jq '.[0].revision')
     wait_for 10 eval "[ \$(node_kv q1 status -o json | jq '.[0].revision') -gt $((${before:-0} + 50)) ]"
 }
-wait_answered() { wait_for 20 store_all_up; }
+all_answer() { PATIENCE=2s wait_for 60 store_all_up; }
 
 mkdir -p "$OUT/history"
 "$BIN/jepsen-schedule" "$HERE/runs.txt" "$RUN" "$SEED" ${SECONDS_OF_RUN:-} >"$OUT/plan" || invalid "there is no plan"
@@ -63,8 +63,8 @@ execute "$OUT/plan"
 always end "${ALWAYS[@]}"
 faults_off 2>>"$OUT/log/faults"
 for name in "${NODES[@]}"; do node_start "$name"; done
-finding "all heals are verified" net_verify 10
-finding "all nodes answer at the end" wait_answered
+finding "all heals are verified" net_verify 30
+finding "all nodes answer at the end" all_answer
 load_end
-finding "all nodes have the same hash and revision" wait_for 20 store_same_hashes
+finding "all nodes have the same hash and revision" wait_for 60 store_same_hashes
 judge

@@ -101,11 +101,11 @@ node_kill() {
     wait_for 5 eval "! node_up $1"
 }
 
-# What each node says, asked of all at once; who says nothing within 0.8 s is down.
+# What each node says, asked of all at once; who says nothing within PATIENCE is down.
 store_status() {
     local name pids=()
     for name in "${NODES[@]}"; do
-        node_kv "$name" status -o json --timeout 800ms >"$OUT/status/$name" 2>/dev/null &
+        node_kv "$name" status -o json --timeout "${PATIENCE:-800ms}" >"$OUT/status/$name" 2>/dev/null &
         pids+=($!)
     done
     wait "${pids[@]}"
