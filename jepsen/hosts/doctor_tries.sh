@@ -76,8 +76,8 @@ stands_still() {
 }
 taken_back() { fault_off "$1" "$2" && grows; }
 try_stop() { working d1 && on_and "$@" bash -- stands_still && taken_back "$@"; }
-try_freeze_part() { on_and "$@" bash -- stands_still && taken_back "$@"; }
-try_freeze() { on_and "$@" -- stands_still && taken_back "$@"; }
+try_freeze_part() { working d1 && on_and "$@" bash -- stands_still && taken_back "$@"; }
+try_freeze() { working d1 && on_and "$@" -- stands_still && taken_back "$@"; }
 try_kill() { working d1 && on_and "$@" bash -- stands_still; }
 try_power() {
     local data

@@ -59,19 +59,22 @@ fault_read_bit() { # KIND TARGET
         echo 0
     fi
 }
-# A kind for one host is put on several by their names joined by commas: it bit when it bit at each of them.
+# A kind for one host is put on several by their names joined by commas, at one moment as far as that goes, since
+# what one of them still does in between may be what matters. It bit when it bit at each of them.
 fault_each() { # raise|lower|read_bit KIND TARGETS [ARGS]
-    local what=$1 kind=$2 targets=$3 host bit least="" status=0
+    local what=$1 kind=$2 hosts=${3//,/ } host status=0 pids=()
     shift 3
-    for host in ${targets//,/ }; do
-        if [ "$what" = read_bit ]; then
-            bit=$(fault_read_bit "$kind" "$host")
-            [ -n "$least" ] && [ "$least" -lt "$bit" ] || least=$bit
-        else
-            "fault_$what" "$kind" "$host" "$@" || status=1
-        fi
-    done
-    [ "$what" != read_bit ] || echo "${least:-0}"
+    case $what in
+    raise)
+        for host in $hosts; do
+            fault_raise "$kind" "$host" "$@" &
+            pids+=($!)
+        done
+        for host in "${pids[@]}"; do wait "$host" || status=1; done
+        ;;
+    lower) for host in $hosts; do fault_lower "$kind" "$host" || status=1; done ;;
+    read_bit) for host in $hosts; do fault_read_bit "$kind" "$host"; done | sort -n | head -n 1 ;;
+    esac
     return $status
 }
 fault_table() { # lines of FAULT_KINDS on standard input: their functions are made

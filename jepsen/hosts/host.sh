@@ -170,8 +170,9 @@ host_thaw() {
 # Every process of the host dies at once, its link goes down, and what was not synced is lost.
 host_power_off() {
     local name=$1
+    echo 1 >"$(host_cgroup "$name")/cgroup.freeze" # that is the moment: the rest takes some milliseconds
     link_down "$name"
-    if findmnt -n -o FSTYPE "$(host_data "$name")" | grep -qx xfs; then
+    if grep -qF " $(host_data "$name") " <(grep -F ' - xfs ' /proc/self/mountinfo); then
         xfs_io -x -c shutdown "$(host_data "$name")" || return 1
     fi
     fsfreeze -u "$(host_data "$name")" 2>/dev/null # who waits for a hung disk cannot die
