@@ -65,6 +65,25 @@ static const struct rule {
     {INVARIANT_LEASE_RENEWAL, STORE,
      "A lease that is told to live lives; one told to be gone is gone."},
     {INVARIANT_LEASE_END, STORE, "A lease that nobody renews ends, in time."},
+    {INVARIANT_LOSS, DATABASES,
+     "An asynchronous failover loses no more of what was known than its "
+     "limit."},
+    {INVARIANT_VOTE_FINAL, DATABASES, "Who votes receives no more."},
+    {INVARIANT_PROMISE, DATABASES, "Who has voted streams from nobody until its attempt is over."},
+    {INVARIANT_CONFIRMED, DATABASES,
+     "Who comes into the synchronous set has streamed past the opening "
+     "of the epoch."},
+    {INVARIANT_FENCED, DATABASES,
+     "By its own clock no database writes longer than the margin past "
+     "its deadline."},
+    {INVARIANT_UNDER_LEASE, DATABASES, "Nobody is promoted without a lease for it."},
+    {INVARIANT_HAND_OVER, DATABASES,
+     "After an orderly stop the next holder has all that the former one "
+     "wrote."},
+    {INVARIANT_ONE_GUARD, DATABASES, "An epoch is used by one guard of one member."},
+    {INVARIANT_GATE, DATABASES,
+     "A primary that crashed lets clients in when enough others have "
+     "what they see."},
     {INVARIANT_UNCONFIRMED, DATABASES,
      "The record of a restored quorum rests until an operator confirms it."},
     {INVARIANT_WATCH, STORE,

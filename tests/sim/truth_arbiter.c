@@ -73,8 +73,9 @@ static void old_holder_is_over(struct world *w, const struct msg_record *old, ui
     }
     struct member *m = member_of(w, (unsigned)holder);
     const struct guard_status *s = &m->guard.status;
-    if (m->clock.stood_us != 0 || m->clock.standing_since != 0) {
-        return; /* a clock that stood still is outside of the lease's bounds */
+    bool is_wild = w->setup.drift_ppm > 10000; /* beyond the declared bound */
+    if (is_wild || m->clock.stood_us != 0 || m->clock.standing_since != 0) {
+        return; /* outside of the lease's bounds */
     }
     if (!m->guard_process.is_up || s->instance != old->holder_instance) {
         return; /* that guard is no more, and its tree with it */
@@ -187,8 +188,8 @@ static void nothing_is_left_behind(struct world *w, const struct truth_db *t,
     const struct pg_directory *b = &pg_of(w, (unsigned)to)->dir;
     if (a->is_clean && pg_same(a, b) < a->clean_position) {
         world_fail(w, INVARIANT_HAND_OVER,
-                   "epoch %lu: member %d takes over with %u of the %u records of member %d",
-                   (unsigned long)new->epoch, to, pg_same(a, b), a->clean_position, from);
+                   "epoch %lu: pg%d takes over with %u of the %u records of pg%d",
+                   (unsigned long)new->epoch, to + 1, pg_same(a, b), a->clean_position, from + 1);
     }
 }
 

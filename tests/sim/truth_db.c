@@ -23,8 +23,8 @@ static void has_all_acked(struct world *w, const struct pg *pg, const char *why)
     for (size_t i = 0; i < t->acked_count; i++) {
         if (!truth_has(pg, &t->acked[i])) {
             world_fail(w, INVARIANT_NO_LOST_COMMIT,
-                       "member %u %s in epoch %lu without value %lu, acknowledged in %lu",
-                       pg->member, why, (unsigned long)pg->epoch,
+                       "pg%u %s in epoch %lu without value %lu, acknowledged in %lu",
+                       pg->member + 1, why, (unsigned long)pg->epoch,
                        (unsigned long)pg_record_of(w, t->acked[i].record)->value,
                        (unsigned long)t->acked[i].epoch);
         }
@@ -68,9 +68,8 @@ static void is_fenced_in_time(struct world *w, const struct pg *pg, const char *
     int64_t margin_us = lease_margin_us(database_of(w, pg->member)->ttl_ms * MS);
     int64_t late_us = base_mono_diff_us(clock_now(&m->clock), m->guard.status.deadline);
     if (m->guard_process.is_up && late_us > margin_us) {
-        world_fail(w, INVARIANT_FENCED,
-                   "member %u %s in epoch %lu, %ld ms after its lease has run out", pg->member,
-                   does, (unsigned long)pg->epoch, (long)(late_us / MS));
+        world_fail(w, INVARIANT_FENCED, "pg%u %s in epoch %lu, %ld ms after its lease has run out",
+                   pg->member + 1, does, (unsigned long)pg->epoch, (long)(late_us / MS));
     }
 }
 
@@ -82,8 +81,8 @@ static void timeline_is_the_reserved_one(struct world *w, const struct pg *pg)
         if (e->epoch == pg->epoch && e->record.state != MSG_RECORD_BOOTSTRAP &&
             e->record.timeline != pg_timeline(&pg->dir)) {
             world_fail(w, INVARIANT_TIMELINE,
-                       "member %u opens in epoch %lu on timeline %u, and %u was reserved",
-                       pg->member, (unsigned long)pg->epoch, pg_timeline(&pg->dir),
+                       "pg%u opens in epoch %lu on timeline %u, and %u was reserved",
+                       pg->member + 1, (unsigned long)pg->epoch, pg_timeline(&pg->dir),
                        e->record.timeline);
         }
     }
@@ -100,21 +99,23 @@ void truth_open_writes(struct world *w, struct pg *pg)
         const struct pg *other = pg_of(w, i);
         if (is_one_service(w, pg, other) && other->is_writable) {
             world_fail(w, INVARIANT_ONE_WRITER,
-                       "member %u can acknowledge in epoch %lu while %u can in epoch %lu",
-                       pg->member, (unsigned long)pg->epoch, i, (unsigned long)other->epoch);
+                       "pg%u can acknowledge in epoch %lu while pg%u can in epoch %lu",
+                       pg->member + 1, (unsigned long)pg->epoch, i + 1,
+                       (unsigned long)other->epoch);
         }
     }
     if (!s->is_armed || s->epoch != pg->epoch || s->epoch_handed_back >= pg->epoch) {
         world_fail(w, INVARIANT_ONE_WRITER,
-                   "member %u can acknowledge in epoch %lu without a lease for it", pg->member,
+                   "pg%u can acknowledge in epoch %lu without a lease for it", pg->member + 1,
                    (unsigned long)pg->epoch);
     }
     is_fenced_in_time(w, pg, "opens");
     timeline_is_the_reserved_one(w, pg);
     if (pg->epoch < truth_db_of(w, pg->member)->ack_epoch) {
         world_fail(w, INVARIANT_EPOCHS_GROW,
-                   "member %u can acknowledge in epoch %lu after epoch %lu did", pg->member,
-                   (unsigned long)pg->epoch, (unsigned long)truth_db_of(w, pg->member)->ack_epoch);
+                   "pg%u can acknowledge in epoch %lu after epoch %lu did", pg->member + 1,
+                   (unsigned long)pg->epoch,
+                   (unsigned long)truth_db_of(w, pg->member)->ack_epoch);
     }
     has_all_acked(w, pg, "opens");
 }
@@ -152,7 +153,7 @@ static void acknowledges_alone(struct world *w, const struct pg *pg)
     for (unsigned i = 0; i < w->setup.members && !w->setup.is_standstill; i++) {
         if (is_one_service(w, pg, pg_of(w, i)) && pg_of(w, i)->is_writable) {
             world_fail(w, INVARIANT_ONE_WRITER,
-                       "member %u acknowledges in epoch %lu while %u can, too", pg->member,
+                       "pg%u acknowledges in epoch %lu while pg%u can, too", pg->member + 1,
                        (unsigned long)pg->epoch, i);
         }
     }
@@ -169,9 +170,8 @@ void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t positio
         return;
     }
     if (pg->epoch < t->ack_epoch) {
-        world_fail(w, INVARIANT_ONE_WRITER,
-                   "member %u acknowledges in epoch %lu after epoch %lu did", pg->member,
-                   (unsigned long)pg->epoch, (unsigned long)t->ack_epoch);
+        world_fail(w, INVARIANT_ONE_WRITER, "pg%u acknowledges in epoch %lu after epoch %lu did",
+                   pg->member + 1, (unsigned long)pg->epoch, (unsigned long)t->ack_epoch);
     }
     acknowledges_alone(w, pg);
     if (t->acked_count > 0 && !truth_has(pg, &t->acked[t->acked_count - 1])) {
@@ -187,8 +187,8 @@ void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t positio
 void truth_promoted(struct world *w, const struct pg *pg)
 {
     if (pg->epoch == 0) {
-        world_fail(w, INVARIANT_ONE_WRITER, "member %u is promoted and its guard was never armed",
-                   pg->member);
+        world_fail(w, INVARIANT_ONE_WRITER, "pg%u is promoted and its guard was never armed",
+                   pg->member + 1);
     }
 }
 
@@ -198,8 +198,8 @@ static void promise_is_kept(struct world *w, const struct pg *standby)
     const struct truth_vote *v = &w->truth->members[standby->member].vote;
     if (v->is_given) {
         world_fail(w, INVARIANT_PROMISE,
-                   "member %u streams again, and its vote in attempt %lu of term %lu stands",
-                   standby->member, (unsigned long)v->attempt.number,
+                   "pg%u streams again, and its vote in attempt %lu of term %lu stands",
+                   standby->member + 1, (unsigned long)v->attempt.number,
                    (unsigned long)v->attempt.term);
     }
 }
@@ -210,8 +210,8 @@ void truth_streams(struct world *w, const struct pg *standby, const struct pg *u
     uint32_t same = pg_same(&standby->dir, &upstream->dir);
     if (same < standby->dir.count && upstream->dir.count >= standby->dir.count) {
         world_fail(w, INVARIANT_REWIND,
-                   "member %u streams from %u, and their WAL differs from record %u of %u on",
-                   standby->member, upstream->member, same, standby->dir.count);
+                   "pg%u streams from pg%u, and their WAL differs from record %u of %u on",
+                   standby->member + 1, upstream->member + 1, same, standby->dir.count);
     }
 }
 
@@ -224,8 +224,8 @@ static void all_stream(struct world *w, const struct db_setup *d, int holder)
         bool is_standby = pg->phase == PG_STANDBY && pg->is_receiving && pg->dir.upstream == holder;
         if ((int)i != holder && !is_standby) {
             world_fail(w, INVARIANT_LIVENESS,
-                       "member %u does not stream from %d %ld s after the last fault", i, holder,
-                       (long)((w->setup.end_us - w->setup.faults_end_us) / SECOND));
+                       "pg%u does not stream from pg%d %ld s after the last fault", i + 1,
+                       holder + 1, (long)((w->setup.end_us - w->setup.faults_end_us) / SECOND));
         }
     }
 }

@@ -11,9 +11,8 @@ static void sender_agrees(struct world *w, const struct pg *pg, uint32_t names, 
     uint32_t voters = truth_set(w, &r->voters), real = names & ~PG_NOBODY;
     int slack = (int)count - (int)r->votes_needed_r;
     if ((int)truth_bits(real & ~voters) > slack) {
-        world_fail(w, INVARIANT_SYNC_SET,
-                   "member %u waits for %u of %x while the record says %u of %x", pg->member, count,
-                   real, r->votes_needed_r, voters);
+        world_fail(w, INVARIANT_SYNC_SET, "pg%u waits for %u of %x while the record says %u of %x",
+                   pg->member + 1, count, real, r->votes_needed_r, voters);
     }
 }
 
@@ -25,8 +24,8 @@ void truth_settings(struct world *w, const struct pg *pg)
         return;
     }
     if (pg->is_sync_off) {
-        world_fail(w, INVARIANT_SYNC_SET, "member %u waits for nobody while the record says r = %u",
-                   pg->member, r->votes_needed_r);
+        world_fail(w, INVARIANT_SYNC_SET, "pg%u waits for nobody while the record says r = %u",
+                   pg->member + 1, r->votes_needed_r);
     }
     for (unsigned i = 0; i < MEMBERS_MAX; i++) {
         const struct pg_sender *s = &pg->senders[i];
@@ -85,9 +84,9 @@ static void newcomers_are_confirmed(struct world *w, const struct truth_db *t,
         if ((new >> i & 1) != 0 && is_usable &&
             (d->flushed < position || d->records[position - 1] != opening)) {
             world_fail(w, INVARIANT_CONFIRMED,
-                       "member %u comes into the synchronous set and lacks the opening of epoch "
+                       "pg%u comes into the synchronous set and lacks the opening of epoch "
                        "%lu",
-                       i, (unsigned long)t->record.epoch);
+                       i + 1, (unsigned long)t->record.epoch);
         }
     }
 }
@@ -116,8 +115,8 @@ void truth_lets_in(struct world *w, const struct pg *pg)
     }
     if (have < r->votes_needed_r) {
         world_fail(w, INVARIANT_GATE,
-                   "member %u lets clients in after a crash, and what they see is on %u of %x, not "
+                   "pg%u lets clients in after a crash, and what they see is on %u of %x, not "
                    "on %u",
-                   pg->member, have, voters, r->votes_needed_r);
+                   pg->member + 1, have, voters, r->votes_needed_r);
     }
 }
