@@ -271,6 +271,12 @@ void truth_apply(struct world *w, unsigned node, const struct raft_applied *entr
     memset(t->entries + had, 0, (t->entries_cap - had) * sizeof(*t->entries));
     uint64_t hash = entry_hash(entry);
     trace(w, TRACE_APPLY, node, entry->index, entry->term, hash);
+    const struct raft_node *raft = node_raft(w, node);
+    if (raft != NULL && raft_core_persisted(raft_node_core(raft)) < entry->index) {
+        world_fail(w, INVARIANT_DURABLE, "node %u applies entry %lu, and %lu is durable in its log",
+                   node, (unsigned long)entry->index,
+                   (unsigned long)raft_core_persisted(raft_node_core(raft)));
+    }
     if (entry->index <= t->applied[node]) {
         world_fail(w, INVARIANT_STATE_MACHINE, "node %u applies %lu after %lu", node,
                    (unsigned long)entry->index, (unsigned long)t->applied[node]);
