@@ -4,6 +4,7 @@
  *
  * A file is on disk before the server is told of it, so that a restart at any moment keeps what was
  * promised. */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define POLL_US 1500
 #define RESIGNAL_US (250 * BASE_US_PER_MS)
 #define BEGUN_LIMIT_US (5 * BASE_US_PER_S)
+#define UPSTREAM_LIMIT_US (1 * BASE_US_PER_S)
 
 static bool has_upstream(const struct pg_run *run)
 {
@@ -114,6 +116,62 @@ int pg_order_prepare_primary(struct pg_run *run)
     return status;
 }
 
+/* The first segment of WAL that we still need, by its number; 0 when that is not known or WAL
+ * arrives. */
+static uint64_t next_segment(struct pg_run *run)
+{
+    static const char text[] =
+        "SELECT CASE WHEN EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"
+        " THEN 0 ELSE div(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0',"
+        " pg_size_bytes(current_setting('wal_segment_size'))) END";
+    struct pg_sql_rows rows;
+    if (pg_run_query(run, text, &rows) != 0) {
+        return 0;
+    }
+    uint64_t segment = rows.count > 0 ? pg_sql_u64(rows.results[0], 0, 0) : 0;
+    pg_sql_free(&rows);
+    return segment;
+}
+
+/* The oldest segment that the upstream still has; 0 when it cannot be asked. */
+static uint64_t oldest_segment(struct pg_run *run)
+{
+    static const char text[] =
+        "SELECT min(('x' || substr(f, 9, 8))::bit(32)::bigint * div(4294967296, s)"
+        " + ('x' || substr(f, 17, 8))::bit(32)::bigint) FROM pg_ls_dir('pg_wal', true, false) f,"
+        " pg_size_bytes(current_setting('wal_segment_size')) s WHERE f ~ '^[0-9A-F]{24}$'";
+    char conninfo[PG_RUN_CONNINFO_MAX];
+    struct pg_sql sql = {.cancel_fd = run->db->cancel_fd};
+    struct pg_sql_rows rows;
+    struct base_text why = {{0}};
+    struct base_mono deadline = base_mono_add_us(pg_now(), UPSTREAM_LIMIT_US);
+    uint64_t segment = 0;
+    int status = pg_run_upstream_conninfo(run, PG_ROLE_REWIND, false, conninfo, sizeof(conninfo));
+    status = status != 0 ? status : pg_sql_open(&sql, conninfo, deadline, &why);
+    status = status != 0 ? status : pg_sql_run(&sql, text, deadline, &rows, &why);
+    if (status == 0) {
+        segment = rows.count > 0 ? pg_sql_u64(rows.results[0], 0, 0) : 0;
+        pg_sql_free(&rows);
+    }
+    pg_sql_close(&sql);
+    return segment;
+}
+
+/* Asked again to follow whom we follow already: nothing streams. Perhaps because the WAL that we
+ * need next is gone there, and then it never will. */
+static int check_wal_upstream(struct pg_run *run)
+{
+    uint64_t next = next_segment(run);
+    uint64_t oldest = next > 0 ? oldest_segment(run) : 0;
+    if (oldest <= next) {
+        return 0;
+    }
+    return pg_run_fail(run, BASE_E_COMPACTED,
+                       "%.60s no longer has the WAL that is needed next (%" PRIu64
+                       " segments of it): only a clone helps",
+                       run->order.upstream_member.text, oldest - next);
+}
+
 int pg_order_follow(struct pg_run *run)
 {
     struct pg_conf conf = pg_run_conf(run);
@@ -121,7 +179,8 @@ int pg_order_follow(struct pg_run *run)
     if (status != 0 || !has_upstream(run)) {
         return status != 0 ? status : pg_run_fail(run, BASE_E_INVALID, "no upstream to follow");
     }
-    if (pg_slot_recognise(run, &conf)) {
+    bool is_again = pg_slot_recognise(run, &conf);
+    if (is_again) {
         pg_slot_following(run->db, &conf);
     } else {
         status = write_conf(run, &conf);
@@ -129,7 +188,7 @@ int pg_order_follow(struct pg_run *run)
     if (status == 0) {
         pg_run_signal(run, SIGHUP);
     }
-    return status;
+    return status == 0 && is_again ? check_wal_upstream(run) : status;
 }
 
 /* The startup process hears of it with everybody else. A session that is open already would read

@@ -11,6 +11,7 @@ agent-pause db host - SIGSTOP to the agent
 guard-kill db host - SIGKILL to guard and agent at once; the twin ends the database
 host-crash db hosts - power loss: disk shut down without a flush, all processes and the link gone
 crash-in-order db hosts DELAY_MS power loss of one host after the other
+standby-left-behind db host - without power until the WAL that it needs next is gone everywhere
 node-kill db hosts - SIGKILL to quorum nodes
 leader-killed-in-failover db host LEADER SIGKILL to the postmaster, then to the leader of the quorum
 promotion-hangs db host STANDBY SIGKILL to the postmaster while the recovery of a standby is stopped
@@ -33,7 +34,7 @@ count_of() { # TEST PID...: how many pass
 names() { echo "${1//,/ }"; }
 for kind in db_kill db_pause agent_kill agent_pause guard_kill node_kill leader_killed_in_failover promotion_hangs \
     switchover restart_agents restart_nodes nothing; do eval "may_$kind() { return 0; }"; done
-for kind in host_crash crash_in_order; do
+for kind in host_crash crash_in_order standby_left_behind; do
     eval "may_$kind() { [ -n \"\$QUORATE_CGROUP2\" ] || { echo 'no cgroup v2'; return 1; }; needs xfs_io; }"
 done
 
@@ -147,6 +148,22 @@ raise_crash_in_order() { # A,B [DELAY_MS]
 }
 lower_crash_in_order() { lower_host_crash "$1"; }
 live_crash_in_order() { live_host_crash "$1"; }
+
+# A new primary has no slot for a member that is away: what it needs next goes with the next checkpoints.
+oldest_segment() { sql "$1" "SELECT min(substr(f, 9)) FROM pg_ls_dir('pg_wal') f WHERE f ~ '^[0-9A-F]{24}\$'"; }
+raise_standby_left_behind() {
+    local p before _
+    host_power_off "$1" || return 1
+    "${KV[@]}" db switchover "$SQL_CLUSTER" --wait --timeout 30s >"$(fault_dir standby-left-behind "$1")/said" 2>&1
+    wait_until 30 eval '[ -n "$(primary)" ]' || return 1
+    p=$(primary)
+    before=$(sql "$p" "SELECT substr(pg_walfile_name(pg_current_wal_flush_lsn()), 9)")
+    for _ in $(seq 45); do sql "$p" "SELECT txid_current()" -c "SELECT pg_switch_wal()"; done >/dev/null
+    for _ in 1 2; do sql "$p" CHECKPOINT; done
+    if [[ $(oldest_segment "$p") > $before ]]; then echo 1; else echo 0; fi | fault_keep standby-left-behind "$1" count
+}
+lower_standby_left_behind() { lower_host_crash "$1"; }
+live_standby_left_behind() { fault_kept standby-left-behind "$1" count; }
 
 # --- quorum ----------------------------------------------------------------------------------------------------------
 raise_node_kill() {

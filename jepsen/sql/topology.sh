@@ -221,8 +221,8 @@ cluster_healthy() { "${SYSTEM}_settled"; }
 postmaster_of() { head -n 1 "$(host_data "$1")/pg/postmaster.pid" 2>/dev/null; }
 guard_of() { pgrep -f -- "quorate-guard .*--socket $(host_data "$1")/run/" | head -n 2; } # guard and twin
 tree_of() { find /proc -maxdepth 2 -name cwd -lname "$(host_data "$1")/pg" 2>/dev/null | cut -d/ -f3; }
-sql() { # MEMBER STATEMENT: as superuser over the local socket
-    as_user timeout 5 psql -X -q -A -t -h "$(host_data "$1")/run" -U postgres -d postgres -c "$2"
+sql() { # MEMBER STATEMENT [-c STATEMENT]: as superuser over the local socket
+    as_user timeout 5 psql -X -q -A -t -h "$(host_data "$1")/run" -U postgres -d postgres -c "$2" "${@:3}"
 }
 sql_ready() { wait_until "${SQL_READY_S:-90}" cluster_healthy; }
 
