@@ -5,6 +5,7 @@
  * lists them.
  */
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 
 #define PROGRESS_EVERY 25
 #define JOBS_MAX 64
+#define LARGE_BYTES (1 << 20)
 
 static struct world world;
 static struct plan plan;
@@ -250,6 +252,9 @@ static int print_canaries(void)
 int main(int argc, char **argv)
 {
     struct options o;
+    /* Each start of a node takes some large, hardly used blocks: from the kernel they cost less
+     * than clearing them, also when such blocks have been given back before. */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     if (!options_parse(argc, argv, &o) || !make_plan(&o, o.seed)) {
         options_usage(stderr);
         return 2;

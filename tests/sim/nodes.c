@@ -593,6 +593,8 @@ static void open_raft(struct node *n)
         .log_keep_entries = s->log_keep,
         .snapshot_chunk_bytes = s->chunk_bytes,
         .proposals_max = s->proposals_max,
+        .memory_bytes_max = (size_t)s->memory_kib << 10,
+        .entry_bytes_max = (size_t)s->memory_kib << 7,
         .heartbeat_ms = s->quorum_heartbeat_ms,
         .election_min_ms = s->election_min_ms + (s->is_mixed ? 40 * n->index : 0),
         .election_max_ms = s->election_max_ms + (s->is_mixed ? 60 * n->index : 0),

@@ -48,10 +48,11 @@ static void draw_quorum(struct base_rand *r, struct setup *s)
 static void draw_limits(struct base_rand *r, struct setup *s)
 {
     static const uint32_t chunks[] = {0, 512, 4096, 65536}, proposals[] = {0, 0, 4, 64};
-    static const uint32_t heartbeats[] = {0, 0, 20, 80};
+    static const uint32_t heartbeats[] = {0, 0, 20, 80}, memory[] = {0, 0, 256, 1024};
     s->is_mixed = chance(r, 300000);
     s->chunk_bytes = chunks[draw(r, 0, 3)];
     s->proposals_max = proposals[draw(r, 0, 3)];
+    s->memory_kib = memory[draw(r, 0, 3)];
     s->quorum_heartbeat_ms = heartbeats[draw(r, 0, 3)];
     s->drift_ppm = 9900;
     if (s->is_standstill && chance(r, 400000)) { /* a mode of its own: beyond the declared bound */
