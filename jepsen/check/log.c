@@ -67,9 +67,10 @@ bool chk_log_has(const struct chk_log *log, enum chk_step_kind kind)
 
 /* clang-format off */
 #define FIELDS(X) \
-    X(PROCESS, "process") X(TYPE, "type") X(CALL, "call") X(RETURN, "return") X(TXN, "txn") X(PROBER, "prober") \
-    X(ROLE, "role") X(EPOCH, "epoch") X(TIMELINE, "timeline") X(TOKEN, "token") X(WRITABLE, "writable") X(AT, "at") \
-    X(KIND, "kind") X(TARGET, "target") X(WHAT, "what") X(BIT, "bit") X(EVENT, "event")
+    X(PROCESS, "process") X(TYPE, "type") X(CALL, "call") X(RETURN, "return") X(TXN, "txn") \
+    X(PROBER, "prober") X(ROLE, "role") X(EPOCH, "epoch") X(TIMELINE, "timeline") \
+    X(TOKEN, "token") X(WRITABLE, "writable") X(AT, "at") X(KIND, "kind") \
+    X(TARGET, "target") X(WHAT, "what") X(BIT, "bit") X(EVENT, "event")
 /* clang-format on */
 enum field {
 #define FIELD_ENUM(name, word) FIELD_##name,

@@ -12,7 +12,8 @@
 #include "jepsen/check/history.h"
 
 /* clang-format off */
-/*   kind      word        what follows it: t name, n second name, v number, m second number, l list of numbers, w word */
+/* kind, word, and what follows it: t name, n second name, v number, m second number, l list of
+ * numbers, w word */
 #define CHK_STEPS(X) \
     X(APPEND,   "append",   "tv") \
     X(LIST,     "r",        "tl") \

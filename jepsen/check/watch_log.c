@@ -8,9 +8,11 @@
 
 /* clang-format off */
 #define FIELDS(X) \
-    X(CHANGE, "change") X(COMPACT, "compact") X(WATCH, "watch") X(KEY, "key") X(END, "end") X(ALL, "all") X(START, "start") \
-    X(PREV, "prev") X(NO_PUT, "no_put") X(NO_DELETE, "no_delete") X(CREATED, "created") X(CANCELED, "canceled") \
-    X(COMPACTED, "compacted") X(REV, "rev") X(EVENTS, "events") X(FRAGMENT, "fragment") X(THROUGH, "through")
+    X(CHANGE, "change") X(COMPACT, "compact") X(WATCH, "watch") X(KEY, "key") X(END, "end") \
+    X(ALL, "all") X(START, "start") X(PREV, "prev") X(NO_PUT, "no_put") \
+    X(NO_DELETE, "no_delete") X(CREATED, "created") X(CANCELED, "canceled") \
+    X(COMPACTED, "compacted") X(REV, "rev") X(EVENTS, "events") X(FRAGMENT, "fragment") \
+    X(THROUGH, "through")
 /* clang-format on */
 enum field {
 #define FIELD_ENUM(name, word) FIELD_##name,

@@ -253,8 +253,8 @@ static void the_picture_shows_those_concerned(void **state)
 static void small_rooms_give_unknown_never_ok(void **state)
 {
     (void)state;
-    struct chk_log log = log_of(
-        "{\"process\":1,\"type\":\"ok\",\"call\":0,\"return\":1,\"txn\":[[\"acquire\",\"l\",1]]}\n");
+    struct chk_log log = log_of("{\"process\":1,\"type\":\"ok\",\"call\":0,\"return\":1,"
+                                "\"txn\":[[\"acquire\",\"l\",1]]}\n");
     struct base_arena arena = base_arena_over(memory, 16);
     struct chk_report report = chk_report_over(text, sizeof(text));
     chk_lock(&log, true, &arena, &report);
