@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Kills the harness with kill -9 at random moments and looks whether anything is left: a process, a cgroup, a loop
-# device, a file, a mount. In every fifth round its sweeper is killed too: then the next start has to sweep.
+# device, a file, a mount. In every fifth round its sweeper is killed too: then the next start has to sweep. In every
+# fifth, too, only the script that has started the harness is killed.
 # usage: clean_test.sh      environment: ROUNDS, SEED
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -60,20 +61,27 @@ if [ $? -eq 77 ]; then
     exit 0
 fi
 for round in $(seq "$ROUNDS"); do
-    bash "$here/sandbox.sh" -t 60 "$work/busy.sh" >/dev/null 2>&1 &
+    if [ $((round % 5)) -eq 1 ]; then
+        bash -c 'bash "$0" -t 60 "$1"; exit' "$here/sandbox.sh" "$work/busy.sh" >/dev/null 2>&1 &
+    else
+        bash "$here/sandbox.sh" -t 60 "$work/busy.sh" >/dev/null 2>&1 &
+    fi
     harness=$!
-    harnesses+=("$harness")
     delay=$(printf '0.%03d' $((RANDOM % 800)))
     sleep "$delay"
+    harnesses+=("$harness" "$(pgrep -P "$harness" -x bash | head -n 1)")
     sweeper=$(pgrep -f "^bash $here/sweep.sh wait" -P "$harness")
     kill -KILL "$harness" || { failed=$((failed + 1)); echo "FAIL  round $round: the harness had ended by itself"; }
     [ $((round % 5)) -ne 0 ] || [ -z "$sweeper" ] || kill -KILL "$sweeper"
     wait "$harness" 2>/dev/null
     how="killed after $delay s"
-    if [ $((round % 5)) -eq 0 ]; then
+    case $((round % 5)) in
+    0)
         how="$how with its sweeper"
         bash "$here/sandbox.sh" -t 20 /dev/null
-    fi
+        ;;
+    1) how="script above it $how" ;;
+    esac
     if nothing_left; then
         passed=$((passed + 1))
     else

@@ -5,8 +5,8 @@
 #
 # The script runs with jepsen/hosts/lib.sh loaded and may make hosts. Nothing outside can be reached: the sandbox's own
 # namespace has only loopback, and the bridge between the hosts lives in a namespace of its own. Whatever ends this
-# process, kill -9 too, sweep.sh then ends and removes everything: it waits at the other end of a pipe. Needs root;
-# prints why not and exits 77 (skipped) otherwise.
+# process or a script that has started it, kill -9 too, sweep.sh then ends and removes everything: it waits at the
+# other end of a pipe. Needs root; prints why not and exits 77 (skipped) otherwise.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 limit=900
@@ -27,6 +27,7 @@ for controller in cpu memory pids blkio; do # version 1, which some machines hav
     export "QUORATE_CGROUP_${controller^^}=$(awk -v name="$controller" '
         $(NF - 2) == "cgroup" && ("," $NF ",") ~ "," name "," { print $5; exit }' /proc/self/mountinfo)"
 done
+export QUORATE_SANDBOX_PARENT=$PPID # as it was when this shell began
 export QUORATE_SANDBOX=quorate-sandbox.$$-$RANDOM
 export QUORATE_SANDBOX_DIR=${TMPDIR:-/tmp}/$QUORATE_SANDBOX
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Ends and removes what a sandbox has made outside its namespaces: processes, frozen disks, cgroups, its directory.
-# usage: sweep.sh wait     waits for the end of standard input, then sweeps the sandbox of the environment
+# usage: sweep.sh wait     waits for the end of standard input, or of a script above it, then sweeps the sandbox of the
+#                          environment
 #        sweep.sh stale    sweeps sandboxes whose sweep.sh was killed too
 #
 # The kernel removes the rest with the last process: namespaces, interfaces, mounts, loop devices. Only a hung disk
@@ -48,11 +49,35 @@ sweep() { # DIR NAME
     rm -rf --one-file-system "$1"
 }
 
+# The scripts that have started this one, up to where the session begins: whether one of them is killed or the
+# harness itself, nobody wants the rest of the run.
+scripts_above() {
+    local pid=$1 ppid session stat
+    while [ "$pid" -gt 1 ]; do
+        stat=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null) || return
+        read -r _ ppid _ session _ <<<"$stat"
+        [ "$pid" != "$session" ] && [ "${first:=$session}" = "$session" ] || return
+        echo "$pid"
+        pid=$ppid
+    done
+}
+wait_for_an_end() {
+    local above pid rc=142
+    mapfile -t above < <(scripts_above "$PPID")
+    # One that has died before we looked has left the harness to another parent.
+    [ "$(ps -o ppid= -p "$PPID" | tr -d ' ')" = "$QUORATE_SANDBOX_PARENT" ] || return
+    while [ "$rc" -gt 128 ]; do
+        for pid in "${above[@]}"; do [ -d "/proc/$pid" ] || return; done
+        read -r -t 0.3
+        rc=$?
+    done
+}
+
 case ${1:-} in
 wait)
     exec 9>"$QUORATE_SANDBOX_DIR.lock" # held as long as somebody here will sweep
     flock 9
-    cat
+    wait_for_an_end
     sweep "$QUORATE_SANDBOX_DIR" "$QUORATE_SANDBOX"
     rm -f "$QUORATE_SANDBOX_DIR.lock"
     ;;
