@@ -18,11 +18,11 @@
 #include "raft/log_store.h"
 #include "raft/store_mem.h"
 #include "raft/wal_store.h"
+#include "tests/crash/draw.h"
 #include "tests/crash/record.h"
 
 #define HOSTS 3u
 #define FRAMES_MAX 8192u
-#define KEYS 60u
 #define SPARE_ID 9u
 #define ROUND_US 150u
 
@@ -510,40 +510,16 @@ static void deliver(struct group *g)
     g->frame_count = kept;
 }
 
-static struct kv_request draw_request(struct group *g, uint8_t *memory)
-{
-    struct kv_request request = {.kind = KV_KIND_PUT};
-    uint64_t what = pick(g, 0, 30);
-    struct buf key = buf_over(memory, 32);
-    buf_put_text(&key, "key/");
-    buf_put_dec(&key, pick(g, 1, KEYS));
-    size_t len = (size_t)pick(g, 0, pick(g, 0, 5) == 0 ? 6000 : 300);
-    memset(memory + 32, (int)pick(g, 0, 255), len);
-    request.put.key = buf_slice(&key);
-    request.put.value = slice_from(memory + 32, len);
-    if (what == 0) {
-        request = (struct kv_request){.kind = KV_KIND_COMPACT};
-        request.compact.revision = (int64_t)g->now.applied * 3 / 4;
-    } else if (what == 1) {
-        request = (struct kv_request){.kind = KV_KIND_LEASE_GRANT};
-        request.lease_grant.ttl = 60;
-        request.lease_grant.id = (int64_t)g->cookie;
-    } else if (what < 5) {
-        request = (struct kv_request){.kind = KV_KIND_DELETE};
-        request.delete_range.key = buf_slice(&key);
-    }
-    return request;
-}
-
 static void propose(struct group *g, struct host *h)
 {
-    uint8_t memory[8192];
-    uint8_t bytes[8192 + 512];
+    uint8_t memory[DRAW_MEMORY];
+    uint8_t bytes[DRAW_MEMORY + 512];
     struct buf out = buf_over(bytes, sizeof(bytes));
     struct kv_command command = {.origin_node = h->number + 1,
                                  .origin_life = 1,
                                  .request_id = ++g->cookie,
-                                 .request = draw_request(g, memory)};
+                                 .request =
+                                     draw_request(&g->rand, g->cookie, g->now.applied, memory)};
     int rc = kv_wire_encode_command(&command, &out);
     BASE_ASSERT(rc == 0);
     rc = raft_node_propose(h->node, buf_slice(&out), g->cookie, NULL, NULL);

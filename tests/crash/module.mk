@@ -1,5 +1,5 @@
 BINARIES += crash
-BIN_crash = tests/crash/group.c tests/crash/image.c tests/crash/inspect.c tests/crash/main.c tests/crash/record.c \
+BIN_crash = tests/crash/draw.c tests/crash/group.c tests/crash/image.c tests/crash/inspect.c tests/crash/main.c tests/crash/record.c \
   tests/support/panic.c $(RAFT_GLUE) $(STORE_DISK_SRC) raft/store_mem.c raft/store_mem_image.c
 LIBS_crash := wire cores base
 PKG_crash := lmdb libprotobuf-c
