@@ -10,6 +10,7 @@
 #define KEY_STATE SLICE_LIT("raft.state")
 #define KEY_APPLIED SLICE_LIT("raft.applied")
 #define KEY_IMAGE SLICE_LIT("raft.image")
+#define KEY_RESET SLICE_LIT("raft.reset")
 #define KEY_MEMBERS SLICE_LIT("raft.members")
 
 static struct slice key_of(uint64_t index, uint8_t memory[8])
@@ -186,9 +187,15 @@ int log_store_load_image(struct store_txn *txn, uint64_t *ret_index, uint64_t *r
     return get_pair(txn, KEY_IMAGE, ret_index, ret_term);
 }
 
-int log_store_reset(struct store_txn *txn)
+int log_store_reset(struct store_txn *txn, uint64_t index, uint64_t term)
 {
-    return store_del_range(txn, STORE_LOG, SLICE_EMPTY, SLICE_EMPTY, 0, NULL);
+    int rc = put_pair(txn, KEY_RESET, index, term);
+    return rc != 0 ? rc : store_del_range(txn, STORE_LOG, SLICE_EMPTY, SLICE_EMPTY, 0, NULL);
+}
+
+int log_store_load_reset(struct store_txn *txn, uint64_t *ret_index, uint64_t *ret_term)
+{
+    return get_pair(txn, KEY_RESET, ret_index, ret_term);
 }
 
 int log_store_trim(struct store_txn *txn, uint64_t index)

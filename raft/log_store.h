@@ -52,8 +52,10 @@ MUST_CHECK int log_store_load_members(struct store_txn *txn, struct raft_configu
 /* In the log's store: the image (index, term) that is about to be installed, "raft.image". */
 MUST_CHECK int log_store_save_image(struct store_txn *txn, uint64_t index, uint64_t term);
 MUST_CHECK int log_store_load_image(struct store_txn *txn, uint64_t *ret_index, uint64_t *ret_term);
-/* Removes the whole log; the next entry may have any index. */
-MUST_CHECK int log_store_reset(struct store_txn *txn);
+/* Removes the whole log, which begins anew behind the state (index, term): "raft.reset" says so,
+ * since the announcement may be that of a later image before the first entry is there. */
+MUST_CHECK int log_store_reset(struct store_txn *txn, uint64_t index, uint64_t term);
+MUST_CHECK int log_store_load_reset(struct store_txn *txn, uint64_t *ret_index, uint64_t *ret_term);
 /* Removes entries up to `index`. */
 MUST_CHECK int log_store_trim(struct store_txn *txn, uint64_t index);
 /* Whether ids have been written. */

@@ -46,9 +46,9 @@ void node_image_wanted(struct raft_node *node, uint64_t index, uint64_t term)
 
 static int reset_run(struct store_job *job, struct store_txn *txn)
 {
-    (void)job;
+    const struct node_image_job *image = (struct node_image_job *)(void *)job;
     int rc = FAILPOINT(IMAGE_RESET);
-    return rc != 0 ? rc : log_store_reset(txn);
+    return rc != 0 ? rc : log_store_reset(txn, image->index, image->term);
 }
 
 /* State and log are those of the image: memory follows. */

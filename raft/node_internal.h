@@ -34,7 +34,8 @@ struct node_load_job {
     bool is_log_new; /* no ids in the log's store */
     bool is_reset;   /* an image was installed and the log not yet reset */
     uint64_t term, vote;
-    uint64_t image_index, image_term;
+    uint64_t image_index, image_term; /* announced last */
+    uint64_t reset_index, reset_term; /* behind which the log began anew last */
     struct log_store_state state; /* of it, what is applied */
     struct raft_configuration base;
     uint64_t rows;

@@ -71,15 +71,17 @@ static int load_entry(void *ctx, uint64_t index, const struct msg_raft_entry *en
     return rc;
 }
 
-/* An image was installed, and the node stopped before the log began anew behind it. It was
- * announced in the log's store first. A state that is ahead of the log without that means that the
- * end of the log, which this node has acknowledged, is lost. */
+/* An image was installed, and the node stopped before the log began anew behind it, or before it
+ * got its first entry there, when the next image may be announced already. Each was announced in
+ * the log's store first. A state that is ahead of the log without that means that the end of the
+ * log, which this node has acknowledged, is lost. */
 static int is_log_behind_image(const struct node_load_job *load, bool *ret)
 {
     const struct raft_core *core = &load->node->core;
     uint64_t applied = load->state.applied_index;
     uint64_t applied_term = load->state.applied_term;
-    bool is_announced = applied == load->image_index && applied_term == load->image_term;
+    bool is_announced = (applied == load->image_index && applied_term == load->image_term) ||
+                        (applied == load->reset_index && applied_term == load->reset_term);
     bool is_ahead = applied > core->log.last_index;
     bool is_other =
         applied >= core->log.first_index && raft_core_log_term(core, applied) != applied_term;
@@ -101,7 +103,7 @@ static int log_run(struct store_job *job, struct store_txn *txn)
         load->is_reset = load->rows > 0;
         raft_log_init(&core->log, load->state.applied_index, load->state.applied_term);
         raft_core_load_members(core, &load->base, true);
-        rc = load->is_reset ? log_store_reset(txn) : 0;
+        rc = log_store_reset(txn, load->state.applied_index, load->state.applied_term);
     }
     return rc;
 }
@@ -196,6 +198,9 @@ static int ids_run(struct store_job *job, struct store_txn *txn)
         load->term = state.term;
         load->vote = state.vote;
         rc = log_store_load_image(txn, &load->image_index, &load->image_term);
+    }
+    if (rc == 0) {
+        rc = log_store_load_reset(txn, &load->reset_index, &load->reset_term);
     }
     return rc;
 }

@@ -689,6 +689,31 @@ static void test_a_log_behind_an_image_begins_anew(void **state)
     }
 }
 
+/* Power fails when an image is installed, the log behind it still empty, and the next image
+ * announced in the place of the first. */
+static void test_an_image_announced_upon_another(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct raft_node_status s;
+    uint64_t index = 0, term = 0;
+    open_desk(&d);
+    start(&d);
+    settle(&d);
+    assert_int_equal(log_store_save_applied(store_mem_txn(d.store), 50, 3), 0);
+    assert_int_equal(log_store_reset(store_mem_txn(d.log), 50, 3), 0);
+    assert_int_equal(log_store_save_image(store_mem_txn(d.log), 80, 4), 0);
+    store_mem_commit(d.store);
+    store_mem_commit(d.log);
+    restart(&d);
+    assert_int_equal(d.started, 0);
+    raft_node_status(d.node, &s);
+    assert_true(s.first_index == 51 && s.last_index == 51);
+    assert_int_equal(log_store_load_reset(store_mem_txn(d.log), &index, &term), 0);
+    assert_true(index == 50 && term == 3);
+    close_desk(&d);
+}
+
 /* --- members --- */
 
 static void test_members_are_kept_over_restarts(void **state)
@@ -923,6 +948,7 @@ int main(void)
         cmocka_unit_test(test_a_read_after_a_restart_sees_all_that_was_acknowledged),
         cmocka_unit_test(test_the_log_forgets_only_what_is_durably_applied),
         cmocka_unit_test(test_a_log_behind_an_image_begins_anew),
+        cmocka_unit_test(test_an_image_announced_upon_another),
         cmocka_unit_test(test_a_log_that_lost_its_end_is_refused),
         cmocka_unit_test(test_members_are_kept_over_restarts),
         cmocka_unit_test(test_entries_without_a_majority_are_bounded),
