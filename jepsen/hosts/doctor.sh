@@ -37,6 +37,13 @@ while read -r kind class where args what; do
     [ "$class" != wire ] || is_wire || continue # those have a doctor of their own
     try_kind "$kind" "$class" "$where" "$args" "$what"
 done < <(fault_kinds)
+fault_on cut-clients d1
+check "a fault that meets nothing has not bitten" test "$(fault_bit cut-clients d1)" -eq 0
+fault_off cut-clients d1
+if is_wire; then
+    check "the latest frames are there for others to read" eval 'wire dump "$QUORATE_SANDBOX_DIR/pcap" &&
+        [ "$(od -An -tx4 -N4 "$QUORATE_SANDBOX_DIR/pcap")" = " a1b2c3d4" ] && [ "$(stat -c %s "$QUORATE_SANDBOX_DIR/pcap")" -gt 1000 ]'
+fi
 check "all hosts reach each other again" net_verify
 check "no fault is left on" test -z "$(faults_on)"
 echo "hosts on the ${HOSTS_ON:-bridge}: $passed passed, $failed failed, $skipped skipped"
