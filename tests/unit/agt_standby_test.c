@@ -374,6 +374,39 @@ static void test_rogue_is_ended_and_never_armed(void **state)
     good();
 }
 
+/* Its history is nobody's, whatever number its timeline has. A fresh copy of a running primary says
+ * of itself that it ran read-write, too, and is not copied again. */
+static void test_what_ran_by_hand_is_cloned_once(void **state)
+{
+    (void)state;
+    standby();
+    w.db.is_gated = true;
+    w.db.is_in_recovery = false;
+    w.db.was_primary = true;
+    w.is_upstream_open = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 2000);
+    assert_int_equal(w.kills, 1);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+/* Also when it was cloned in this very epoch. */
+static void test_standby_without_its_wal_upstream_is_cloned_again(void **state)
+{
+    (void)state;
+    test_empty_directory_is_cloned(state);
+    uint32_t clones = w.orders[DB_ORDER_CLONE];
+    w.db.is_receiving = false;
+    w.follow_status = BASE_E_COMPACTED;
+    for (int ms = 0; w.orders[DB_ORDER_CLONE] == clones && ms < 20000; ms += 100) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 100);
+    }
+    assert_int_equal(w.orders[DB_ORDER_CLONE], clones + 1);
+    good();
+}
+
 static void test_rogue_that_is_elected_is_not_armed(void **state)
 {
     (void)state;
@@ -504,6 +537,8 @@ int main(void)
         cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),
         cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),
         cmocka_unit_test(test_rogue_is_ended_and_never_armed),
+        cmocka_unit_test(test_what_ran_by_hand_is_cloned_once),
+        cmocka_unit_test(test_standby_without_its_wal_upstream_is_cloned_again),
         cmocka_unit_test(test_rogue_that_is_elected_is_not_armed),
         cmocka_unit_test(test_foreign_process_is_not_joined),
         cmocka_unit_test(test_new_guard_hands_back_for_its_predecessor),

@@ -290,6 +290,9 @@ static int db_do(struct world *w, const struct db_order *o)
         db->is_gated = o->is_gated;
         return 0;
     case DB_ORDER_FOLLOW:
+        if (w->follow_status != 0) {
+            return w->follow_status;
+        }
         db->upstream = o->upstream_member;
         db->is_receiving = db->is_running;
         return db->is_running ? 0 : BASE_E_STATE;
@@ -329,6 +332,7 @@ static void view_make(const struct world *w, struct db_view *v)
                       w->guard.status.tree == GUARD_TREE_RUNNING;
     v->is_in_recovery = db->is_in_recovery;
     v->is_shut_down_clean = !db->is_running && db->is_clean;
+    v->was_primary = !db->is_running && db->was_primary;
     v->shutdown_lsn = v->is_shut_down_clean ? db->lsn : 0;
     v->timeline = db->timeline;
     v->timeline_highest = db->timeline;

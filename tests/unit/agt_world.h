@@ -48,6 +48,7 @@ struct world_db {
     uint64_t lsn;
     bool is_standby_configured;
     bool is_clean;
+    bool was_primary; /* the control file's word, once it is stopped */
     struct base_name upstream; /* in the file */
     bool is_running;
     bool is_ready;
@@ -97,6 +98,7 @@ struct world {
     /* levers */
     int promote_status;
     int rewind_status;
+    int follow_status;
     int barrier_status;
     int save_status;
     uint32_t promote_offset; /* comes out that much higher, unnoticed */
