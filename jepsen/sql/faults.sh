@@ -83,12 +83,16 @@ live_promotion_hangs() {
     echo $(($(count_of process_stopped "$pid") + $(count_of process_gone "$pid")))
 }
 
+# What a service manager does, unless the host is without power or somebody has done it.
+agent_back() { ! host_is_mounted "$1" || is_running "$1" || agent_start "$1"; }
+node_back() { is_running "$1" || node_start "$1"; }
+
 # --- agent and guard -------------------------------------------------------------------------------------------------
 raise_agent_kill() {
     agent_pid "$1" | fault_keep agent-kill "$1" pid
     kill -KILL "$(fault_kept agent-kill "$1" pid)"
 }
-lower_agent_kill() { agent_start "$1"; }
+lower_agent_kill() { agent_back "$1"; }
 live_agent_kill() { count_of process_gone "$(fault_kept agent-kill "$1" pid)"; }
 
 raise_agent_pause() {
@@ -105,7 +109,7 @@ raise_guard_kill() {
     echo "$guard" "$(agent_pid "$1")" | fault_keep guard-kill "$1" pids
     kill -KILL "$guard" "$(agent_pid "$1")"
 }
-lower_guard_kill() { agent_start "$1"; }
+lower_guard_kill() { agent_back "$1"; }
 # shellcheck disable=SC2046
 live_guard_kill() { count_of process_gone $(fault_kept guard-kill "$1" pids); }
 
@@ -171,7 +175,7 @@ raise_node_kill() {
     for name in $(names "$1"); do pid_of "$name"; done | fault_keep node-kill "$1" pids
     for name in $(names "$1"); do node_kill "$name"; done
 }
-lower_node_kill() { local n; for n in $(names "$1"); do node_start "$n"; done; }
+lower_node_kill() { local n; for n in $(names "$1"); do node_back "$n"; done; }
 # shellcheck disable=SC2046
 live_node_kill() { count_of process_gone $(fault_kept node-kill "$1" pids); }
 
@@ -182,7 +186,7 @@ raise_leader_killed_in_failover() { # HOST [LEADER]
     sleep "0.$((RANDOM % 9))" # somewhere within the failover
     node_kill "$leader"
 }
-lower_leader_killed_in_failover() { node_start "$(fault_kept leader-killed-in-failover "$1" killed | cut -d' ' -f1)"; }
+lower_leader_killed_in_failover() { node_back "$(fault_kept leader-killed-in-failover "$1" killed | cut -d' ' -f1)"; }
 live_leader_killed_in_failover() {
     # shellcheck disable=SC2046
     count_of process_gone $(fault_kept leader-killed-in-failover "$1" killed | cut -d' ' -f2-)
@@ -210,6 +214,7 @@ sql_target() { # RULE DRAW
     p=$(primary)
     case $1 in
     primary) echo "$p" ;;
+    any) echo "${DATABASES[$(($2 % 3))]}" ;;
     standby) standbys | sed -n "$(($2 % 2 + 1))p" ;;
     standby-then-primary) { standbys | sed -n "$(($2 % 2 + 1))p"; echo "$p"; } | comma ;;
     primary-then-standby) { echo "$p"; standbys | sed -n "$(($2 % 2 + 1))p"; } | comma ;;

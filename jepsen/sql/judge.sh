@@ -110,7 +110,7 @@ check_async() {
 
 operations() { # ok failed unknown, of all clients; transactions that met another one are not failures of the cluster
     jq -c '[.append, .bank, .set] | {ok: (map(.ok) | add), failed: ((map(.fail) | add) - (map(.conflicts) | add)), unknown: (map(.info) | add)}' \
-        "$SQL_OUT/load.json" 2>/dev/null || echo '{"ok":0,"failed":0,"unknown":0}'
+        "$SQL_OUT/load.json" 2>/dev/null | grep . || echo '{"ok":0,"failed":0,"unknown":0}'
 }
 faults_json() {
     jq -cs --rawfile skipped <(cat "$SQL_OUT/skipped" 2>/dev/null) '

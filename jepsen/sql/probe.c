@@ -75,13 +75,13 @@ static void keep(struct prober *p, const struct sight *s)
     (void)pthread_mutex_lock(&p->out->lock);
     (void)fprintf(p->out->file,
                   "{\"prober\":\"%s\",\"call\":%" PRId64 ",\"return\":%" PRId64
-                  ",\"role\":\"%s\",\"epoch\":0,\"timeline\":%" PRId64 ",\"token\":%" PRId64
-                  ",\"type\":\"%s\"}\n",
+                  ",\"role\":\"%s\",\"epoch\":%" PRId64 ",\"timeline\":%" PRId64
+                  ",\"token\":%" PRId64 ",\"type\":\"%s\"}\n",
                   p->host, s->call_us, return_us,
                   !s->is_up       ? "none"
                   : s->is_primary ? "primary"
                                   : "standby",
-                  s->timeline, s->token, sql_end_name(s->end));
+                  s->timeline, s->timeline, s->token, sql_end_name(s->end));
     (void)fflush(p->out->file);
     (void)pthread_mutex_unlock(&p->out->lock);
     if (p->set != NULL && s->token != 0) {

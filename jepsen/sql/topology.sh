@@ -250,8 +250,7 @@ client_conninfo() { # what `kv db dsn` says, with short patience
 client_become() { # HOST CMD...
     local host=$1
     shift
-    exec setsid nsenter --net="/run/netns/$host" -- setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- \
-        env HOME="$DIR" "$@"
+    exec setsid nsenter --net="/run/netns/$host" -- env HOME="$DIR" "$@"
 }
 sql_clients_start() { # DIR SEED
     (client_become c1 "$DIR/bin/sqlload" --conninfo "$(client_conninfo)" --dir "$1" --seed "$2" --append "${SQL_APPEND:-3}" \
