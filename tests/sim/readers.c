@@ -121,6 +121,14 @@ static void read_done(struct kv_call *call, enum kv_error error, struct slice re
     }
 }
 
+static void judge_refusal(const struct reader *r, enum kv_error error)
+{
+    if (error == KV_E_NO_SPACE && r->request.kind != KV_KIND_PUT) {
+        world_fail(r->world, INVARIANT_FULL, "node %u refuses what makes room: kind %u", r->node,
+                   (unsigned)r->request.kind);
+    }
+}
+
 /* False: not there, or it takes no call just now. */
 static bool ask(struct reader *r, void (*done)(struct kv_call *, enum kv_error, struct slice))
 {
@@ -133,6 +141,7 @@ static bool ask(struct reader *r, void (*done)(struct kv_call *, enum kv_error, 
     r->is_waiting = true;
     enum kv_error error = node_ask(w, r->node, &r->call);
     r->is_waiting = error == KV_OK;
+    judge_refusal(r, error);
     return error == KV_OK;
 }
 
@@ -186,10 +195,7 @@ static void filler_done(struct kv_call *call, enum kv_error error, struct slice 
     struct reader *r = call->user;
     (void)response;
     r->is_waiting = false;
-    if (error == KV_E_NO_SPACE && r->request.kind != KV_KIND_PUT) {
-        world_fail(r->world, INVARIANT_FULL, "node %u refuses what makes room: kind %u", r->node,
-                   (unsigned)r->request.kind);
-    }
+    judge_refusal(r, error);
     if (error == KV_OK && r->request.kind == KV_KIND_ALARM) {
         r->world->tally.alarms++;
     }
