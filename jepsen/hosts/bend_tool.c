@@ -28,8 +28,8 @@ static const char usage[] =
     "  sync-lies 0|1          each flush says yes and does nothing\n"
     "  write-error ERRNO      each write fails\n"
     "  device NUMBER          the disk: st_dev of the host's filesystem\n"
-    "  counts                 prints them: readings of the wall and of other clocks, flushes that were\n"
-    "                         slow, failed, lied, writes that failed\n";
+    "  counts                 how often: readings of the wall and of other clocks, flushes\n"
+    "                         that were slow, failed, lied, writes that failed\n";
 
 static int64_t clock_ns(enum bend_clock c)
 {
