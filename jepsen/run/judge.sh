@@ -46,7 +46,7 @@ no_panic() { ! grep -hiE 'assert|panic|damage|inconsisten' "$OUT"/log/q*; }
 
 judge() {
     local why=() verdict=passed line
-    finding "the load's own judge$(sed -n 's/.*VIOLATION//p' "$OUT/load.err" | head -n 1)" test "$LOAD_STATUS" -eq 0
+    finding "the load's own judge is content$(sed -n 's/.*VIOLATION//p' "$OUT/load.err" | head -n 1)" test "$LOAD_STATUS" -eq 0
     [ "$LOAD_STATUS" -eq 0 ] || head -n 10 "$OUT/load.err" | sed 's/^/      /'
     [ "$PEER" = etcd ] || finding "nobody ended by an assertion or a damaged store" no_panic
     check_histories
