@@ -160,10 +160,32 @@ static void push(struct search *s, struct point *p)
     frame_prepare(s, f);
 }
 
+/* An operation that may be next, fits, and is known to change nothing can always go first: any
+ * order that works also works with it moved to here. So nothing else needs to be tried. (One of
+ * unknown outcome may do nothing here and something elsewhere.) */
+static bool advance_for_free(struct search *s)
+{
+    struct frame *f = &s->stack[s->depth - 1];
+    for (uint32_t i = 0; i < f->closed_limit; i++) {
+        struct point p = f->at;
+        const struct chk_op *op = &s->ops[s->closed[p.base + i]];
+        if (!window_has(&p, i) && !chk_op_may_write(op) && chk_step(&s->slots, op, &p.state)) {
+            f->next = f->closed_limit + s->open_count;
+            p.window[i / 64] |= UINT64_C(1) << (i % 64);
+            push(s, &p);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The next candidate of the top frame; false when it has none left. */
 static bool advance(struct search *s)
 {
     struct frame *f = &s->stack[s->depth - 1];
+    if (f->next == 0 && advance_for_free(s)) {
+        return true;
+    }
     uint32_t next = f->next++;
     struct point p = f->at;
     if (next < f->closed_limit) {
