@@ -56,7 +56,7 @@ comm -23 <(cut -d: -f1,2 "$build/lint-sizes" | sort -u) <(grep -v '^#' $here/rat
 awk -f $here/layers.awk "${code[@]}" | rule "layers"
 
 # So is a mark: MARK(ID) may stand at several places.
-diff <(sed -n 's/^    X(\([A-Z0-9_]*\), "[a-z0-9-]*", ".*/\1/p' base/mark.h | sort -u) \
+diff <(sed -n 's/^    X(\([A-Z0-9_]*\), "[a-z0-9-]*",.*/\1/p' base/mark.h | sort -u) \
     <(git grep -hoE '\bMARK\([A-Z][A-Z0-9_]*\)' -- '*.c' ':!base' | sed 's/MARK(//; s/)//' | sort -u) |
     grep '^[<>]' | sed 's/^</in the table, but passed nowhere:/; s/^>/passed, but not in the table:/' | rule "marks"
 # A failpoint that is not in the table does not compile; one that no code passes is a lie.

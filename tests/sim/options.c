@@ -17,7 +17,7 @@ void options_usage(FILE *out)
         "  --twice         each seed twice: the trace must be the same\n"
         "  --json FILE     the sums, for machines\n"
         "  --faults only=N,N,... | without=N,N,...   by their numbers on the schedule\n"
-        "  --script FILE   runs a script instead of a seed, and fails unless it turns out as it says\n"
+        "  --script FILE   runs a script; fails unless it turns out as the script says\n"
         "  --shrink FILE   makes a failing seed smaller, and writes it as a script\n"
         "  --plan          prints what the seed draws, as a script, and does not run it\n"
         "  --trace --quiet --history     what is printed\n"

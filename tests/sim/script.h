@@ -7,7 +7,8 @@
  *     set nodes 3                     a field of the setup (setup.h); the others are 0
  *     fault 7 12.345 node-crash       number, second, kind
  *
- * Without `canary` all invariants must hold: what once broke one is mended. */
+ * A planted bug may be found with one of the seeds behind the script's. Without `canary` all
+ * invariants must hold: what once broke one is mended. */
 #ifndef QUORATE_TESTS_SIM_SCRIPT_H
 #define QUORATE_TESTS_SIM_SCRIPT_H
 

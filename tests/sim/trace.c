@@ -160,7 +160,10 @@ static void value_text(const struct trace_record *r, char type, uint64_t value, 
         hosts_text(value, ret, size);
         break;
     case 'u':
-        (void)snprintf(ret, size, value != 0 ? ", for %.3f s" : "", (double)value / 1e6);
+        ret[0] = '\0';
+        if (value != 0) {
+            (void)snprintf(ret, size, ", for %.3f s", (double)value / 1e6);
+        }
         break;
     case 'x':
         (void)snprintf(ret, size, "%" PRIx64, value);
