@@ -142,6 +142,22 @@ static void ask(struct keeper *k, unsigned node)
     }
 }
 
+/* One that does not know yet that another one leads: whoever asks there is told the most. */
+static int deposed_leader(struct world *w, int leader)
+{
+    for (unsigned i = 0; i < w->setup.slots; i++) {
+        struct raft_node_status status;
+        if (node_raft(w, i) == NULL || (int)i == leader) {
+            continue;
+        }
+        raft_node_status(node_raft(w, i), &status);
+        if (status.role == RAFT_LEADER) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
 /* Any node, often the leader. */
 static int draw_node(struct keeper *k)
 {
@@ -150,6 +166,8 @@ static int draw_node(struct keeper *k)
     unsigned node = (unsigned)draw(&k->rand, 0, w->setup.slots - 1);
     bool is_leader = chance(&k->rand, 500000) || is_compacting(k);
     node = is_leader && leader >= 0 ? (unsigned)leader : node;
+    int deposed = deposed_leader(w, leader);
+    node = deposed >= 0 && !is_compacting(k) ? (unsigned)deposed : node;
     bool is_there = node_raft(w, node) != NULL && node_process(w, node)->stopped == 0;
     return is_there ? (int)node : -1;
 }
