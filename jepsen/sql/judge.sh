@@ -155,11 +155,11 @@ judge_all() {
         --slurpfile rto <(cat "$SQL_OUT/check.rto.json" 2>/dev/null) --slurpfile set <(cat "$SQL_OUT/check.set.json" 2>/dev/null) \
         --slurpfile writable <(cat "$SQL_OUT/check.writable.json" 2>/dev/null) \
         --slurpfile acknowledged <(cat "$SQL_OUT/check.acknowledged.json" 2>/dev/null) \
-        --slurpfile paused <(cat "$SQL_OUT/check.writable-paused.json" 2>/dev/null) \
+        --arg storm "$(setting storm no)" --slurpfile paused <(cat "$SQL_OUT/check.writable-paused.json" 2>/dev/null) \
         --slurpfile load <(cat "$SQL_OUT/load.json" 2>/dev/null) --argjson calm_us $((CALM_TO - CALM_FROM)) --argjson lost "${LOST:-null}" \
         --slurpfile decisions <(cat "$SQL_OUT/decisions.jsonl" 2>/dev/null) '
         {run: $run, seed: $seed, peer: $peer, verdict: $verdict, why: $why, ops: $ops, faults: $faults, checks: $checks,
-         false_failovers: $false, set: $set[0], writable: $writable[0], acknowledged: $acknowledged[0], rto: $rto[0], paused: $paused[0],
+         false_failovers: $false, set: $set[0], writable: $writable[0], acknowledged: $acknowledged[0], rto: ($rto[0] | if . != null and $storm != "no" then .classes = {} else . end), paused: $paused[0],
          load: $load[0], lost_async: $lost, calm_us: $calm_us, decisions: $decisions}' \
         >"$SQL_OUT/result.json"
     say "$SQL_RUN seed $SQL_SEED: $verdict; $ops"

@@ -35,8 +35,11 @@ setting() { # NAME DEFAULT: of the run's table
 }
 plan() { # lines "AT_MS KIND RULE FOR_MS"; none in a calm run
     [ "$(setting calm 0)" = 0 ] || return 0
+    local only=${ONLY:-} once=0
+    # A peer's faults last longer: each of those named comes once.
+    [ "${PEER:-ours}" = ours ] || { only=${only:-$(setting peer_kinds "")} && once=1; }
     "$BIN/jepsen-schedule" jepsen/run/runs.txt "$SQL_RUN" "$SQL_SEED" |
-        awk -v only=" ${ONLY:-} " 'only == "  " || index(only, " " $2 " ")'
+        awk -v only=" $only " -v once=$once '(only == "  " || index(only, " " $2 " ")) && !(once && seen[$2 " " $3]++)'
 }
 # From the run's table unless the environment says otherwise.
 settings_take() {
@@ -97,6 +100,14 @@ calm() { # two seconds in which nothing may happen
     [ "$(epoch)" = "$before" ] || { FALSE_FAILOVERS=$((FALSE_FAILOVERS + 1)) && say "        the epoch grew without a fault"; }
 }
 
+# Faults that leave the primary and its quorum as they are: a failover because of one is a false one.
+needs_no_failover() { # KIND RULE
+    case "$1 $2" in
+    "node-kill leader" | "node-kill node" | restart-* | wall-* | cut-clients* | slow-sync* | *" standby") return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
 one_fault() { # KIND RULE FOR_MS
     local kind=$1 rule=$2 for_ms=$(($3 * ${SQL_STRETCH:-1})) target bit e before reason
     if ! reason=$(fault_can "$kind"); then
@@ -116,6 +127,7 @@ one_fault() { # KIND RULE FOR_MS
     settle "${SQL_SETTLE_S:-90}" || { failed "not settled ${SQL_SETTLE_S:-90} s after $kind at $target"; return 1; }
     e=$(epoch)
     say "        $kind at $target ($rule) ${for_ms} ms, bit $bit, epoch $before -> $e, primary $(primary)"
+    if needs_no_failover "$kind" "$rule" && [ "$kind" != standby-left-behind ]; then FALSE_FAILOVERS=$((FALSE_FAILOVERS + e - before)); fi
     while [ "$before" -lt "$e" ]; do
         before=$((before + 1))
         decision_line "$before" "$kind"
