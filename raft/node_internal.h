@@ -36,7 +36,7 @@ struct node_load_job {
     uint64_t term, vote;
     uint64_t image_index, image_term; /* announced last */
     uint64_t reset_index, reset_term; /* behind which the log began anew last */
-    struct log_store_state state; /* of it, what is applied */
+    struct log_store_state state;     /* of it, what is applied */
     struct raft_configuration base;
     uint64_t rows;
 };
