@@ -28,6 +28,7 @@ bend_host() { # NAME
     [ -d /dev/shm/quorate-bend ] || return 0
     [ -e "$page" ] || "$QUORATE_SANDBOX_DIR/jepsen-bend" "$page" init || return 1
     ln -sfn "$page" "/dev/shm/quorate-bend/$(stat -L -c %i "/proc/$(<"$QUORATE_SANDBOX_DIR/$1/init")/ns/time")"
+    on_disk "$1" # the same image may be another device now
 }
 bend() { # HOST VERB [VALUE]
     nsenter --time="/proc/$(<"$QUORATE_SANDBOX_DIR/$1/init")/ns/time" -- "$QUORATE_SANDBOX_DIR/jepsen-bend" \
