@@ -56,6 +56,7 @@ void plan_draw(uint64_t seed, const struct setup_wish *wish, struct plan *ret)
     unsigned weights[FAULT_DRAWN_COUNT];
     ret->seed = seed;
     ret->faults_count = 0;
+    ret->hash_until_us = 0;
     setup_draw(seed, wish, &ret->setup);
     unsigned sum = draw_weights(ret, weights);
     if (ret->setup.is_calm || sum == 0) {

@@ -25,6 +25,7 @@ struct plan {
     struct setup setup;
     struct planned_fault faults[PLAN_FAULTS_MAX];
     size_t faults_count;
+    int64_t hash_until_us; /* the world keeps the trace's hash as it was before that moment */
 };
 
 void plan_draw(uint64_t seed, const struct setup_wish *wish, struct plan *ret);

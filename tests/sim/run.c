@@ -125,6 +125,7 @@ int run_plan(struct world *w, const struct plan *plan, bool is_tracing)
 {
     memset(w, 0, sizeof(*w));
     w->seed = plan->seed;
+    w->hash_until_us = plan->hash_until_us;
     w->is_tracing = is_tracing;
     current = w;
     volatile int rc = 0;

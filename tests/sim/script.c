@@ -74,15 +74,16 @@ bool script_read(const char *path, struct script *ret)
 static void write_fault(const struct planned_fault *f, const struct world *w, FILE *out)
 {
     char text[256] = "no effect";
-    for (size_t i = 0; i < w->bites_count; i++) {
+    for (size_t i = 0; w != NULL && i < w->bites_count; i++) {
         if (w->bite_numbers[i] == f->number) {
             trace_fault_text(&w->bites[i], text, sizeof(text));
             break;
         }
     }
-    (void)fprintf(out, "fault %u %" PRId64 ".%06" PRId64 " %-24s # %s\n", f->number,
-                  f->at_us / SECOND, f->at_us % SECOND, fault_name(f->kind),
-                  strstr(text, ": ") != NULL ? strstr(text, ": ") + 2 : text);
+    const char *what = strstr(text, ": ") != NULL ? strstr(text, ": ") + 2 : text;
+    (void)fprintf(out, "fault %u %" PRId64 ".%06" PRId64 " %s%s%s\n", f->number, f->at_us / SECOND,
+                  f->at_us % SECOND, fault_name(f->kind), w != NULL ? "    # " : "",
+                  w != NULL ? what : "");
 }
 
 void script_write(const struct script *s, const struct world *w, FILE *out)

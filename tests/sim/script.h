@@ -25,7 +25,7 @@ struct script {
 
 /* False, and says why on stderr. */
 bool script_read(const char *path, struct script *ret);
-/* `w` has run the plan: what the faults did is written behind them. */
+/* `w` has run the plan: what the faults did is written behind them; NULL: nobody has. */
 void script_write(const struct script *s, const struct world *w, FILE *out);
 /* 0 when it turns out as the script says, or 1 and says what was different. */
 int script_run(const struct script *s, const char *path);

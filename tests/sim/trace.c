@@ -54,6 +54,7 @@ void trace(struct world *w, enum trace_kind kind, uint64_t a, uint64_t b, uint64
         hash = mix(hash, r.value[i]);
     }
     w->trace_hash = hash;
+    w->hash_before = w->now_us < w->hash_until_us ? hash : w->hash_before;
     if (w->is_tracing) {
         trace_print(&r);
     }

@@ -111,6 +111,8 @@ struct world {
     size_t bites_count;
     unsigned striking; /* number of the fault that strikes now; 0: none */
     uint64_t trace_hash;
+    int64_t hash_until_us; /* hash_before is that of all steps before this moment */
+    uint64_t hash_before;
     struct setup setup;
     struct tally tally;
     const struct process *running; /* whose event is handled; NULL: the world's own */
