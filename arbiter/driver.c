@@ -61,7 +61,6 @@ struct arb_driver {
     bool is_stale; /* the records are not known */
     uint64_t term;
     struct base_mono elected;
-    struct base_mono ticked; /* when the timer last ran; no order may carry it */
     uint64_t restore_id;
     size_t slots_count, slots_max;
     struct slot *slots[ARB_CLUSTERS_MAX];
@@ -337,18 +336,12 @@ static void send_order(struct arb_driver *d, uint64_t link, const struct msg_ord
                               buf_slice(&b)); /* lost: the next one comes */
 }
 
-/* Read for the very order. */
-static struct base_mono send_time(const struct arb_driver *d)
-{
-    return CANARY(CACHED_CLOCK) ? d->ticked : now_of(d);
-}
-
 static void send_orders(struct slot *s, uint16_t orders)
 {
     for (uint8_t i = 0; i < s->cluster.views_count; i++) {
         struct msg_order order;
         if ((orders >> i & 1) != 0) {
-            arb_order_make(&s->cluster, i, send_time(s->driver), &order);
+            arb_order_make(&s->cluster, i, now_of(s->driver), &order);
             send_order(s->driver, s->cluster.views[i].link, &order);
         }
     }
@@ -518,7 +511,6 @@ struct base_mono arb_driver_deadline(const struct arb_driver *driver)
 
 void arb_driver_tick(struct arb_driver *driver)
 {
-    driver->ticked = now_of(driver);
     for (size_t i = 0; i < driver->slots_count; i++) {
         struct arb_effects fx;
         struct arb_event event = {.kind = ARB_EVENT_TICK};

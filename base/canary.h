@@ -82,7 +82,6 @@
       "of the harness: no commit of a leader is looked at") \
     X(WATCH_SPLITS_REVISION, "watch-splits-revision", \
       "changes of one revision reach a watcher as if they were several") \
-    X(CANDIDACY_CLOCK, "candidacy-clock", "a new leader counts from the start of its candidacy") \
     X(NO_QUORUM_ROUND, "no-quorum-round", "a grant is sent without a quorum round") \
     X(STALE_ROUND, "stale-round", "a round that began before the report came confirms it") \
     X(DEADLINE_FROM_RECEIPT, "deadline-from-receipt", \
@@ -107,7 +106,6 @@
     X(PROMISE_FORGOTTEN, "promise-forgotten", "an agent forgets its promise when it restarts") \
     X(REPORT_NUMBER_REUSED, "report-number-reused", \
       "an answer to a former process of the agent is taken") \
-    X(CACHED_CLOCK, "cached-clock", "grants are booked with the time of the last tick") \
     X(NO_MARGIN, "no-margin", "neither margin nor drift") \
     X(SYNC_SET_NO_WIDENING, "sync-set-no-widening", \
       "the database changes before the record is widened") \

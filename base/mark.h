@@ -16,8 +16,6 @@
     X(FLOOR_BY_LINEAGE, "floor-by-lineage", \
       "a vote has the floor because its line was opened since") \
     X(VOTE_LACKS_FLOOR, "vote-lacks-floor", "a voter lacks the floor and does not count") \
-    X(RETURN_BEHIND, "return-behind", \
-      "the former holder lacks what a standby of its own epoch has") \
     X(GRANT_ENDS_ATTEMPT, "grant-ends-attempt", \
       "a grant to the old holder ends a failover under way") \
     X(GRANT_HELD_FOR_SWAP, "grant-held-for-swap", \
@@ -28,41 +26,27 @@
       "confirmations of leadership stay away, the oldest is given up") \
     X(SWAP_VOID, "swap-void", "a decision came too late, its entry is void") \
     X(HOLDER_RETURNS, "holder-returns", "the former holder goes on in a new epoch without a vote") \
-    X(SWITCHOVER_ABANDONED, "switchover-abandoned", \
-      "the target of a switchover goes before the holder has stopped") \
-    X(ASYNC_POSITION_UNKNOWN, "async-position-unknown", \
-      "a failover without waiting standbys, and no position of the epoch is known") \
     X(FAILOVER_WAITS_FOR_VOTES, "failover-waits-for-votes", \
       "too few votes can be had, the failover waits") \
     X(GOES_ON_ALONE, "goes-on-alone", "the last standby goes, and the record says so first") \
     X(STRICT_WAITS, "strict-waits", \
       "too few standbys are left, and commits wait for those of the record") \
-    X(FORMER_PROCESS_SPEAKS, "former-process-speaks", \
-      "a late report of a replaced agent is dropped") \
     X(ANOTHER_GUARD_SPEAKS, "another-guard-speaks", \
       "another guard takes a name while the one before is fresh") \
     X(AGENT_STALE_ORDER, "agent-stale-order", "an order of an older leader, or overtaken") \
     X(AGENT_STATUS_OVERTAKEN, "agent-status-overtaken", \
       "a word of the guard comes behind a later one") \
     X(AGENT_RECEIVER_AGAIN, "agent-receiver-again", "a receiver is there after it was taken away") \
-    X(AGENT_LOWER_FIRST, "agent-lower-first", \
-      "a grant of a new epoch waits until the lower one is handed back") \
-    X(AGENT_REFUSES_TIMELINE, "agent-refuses-timeline", \
-      "promoted onto another timeline than the reserved one") \
     X(AGENT_RETIRES, "agent-retires", "three crashes in a minute") \
     X(AGENT_STOPS_AT_ONCE, "agent-stops-at-once", "a fast stop takes too long") \
     X(AGENT_RESTARTS_IN_PLACE, "agent-restarts-in-place", \
       "the holder crashed and too few voters stream") \
-    X(AGENT_MUST_CLONE, "agent-must-clone", "a history that cannot be joined by a rewind") \
-    X(AGENT_UNFOLLOWED, "agent-unfollowed", \
-      "an open holder does not stream to a line not known here") \
     X(AGENT_GUARD_DEAF, "agent-guard-deaf", "the guard does not answer for a ttl") \
     X(AGENT_FINDS_RUN_BY_HAND, "agent-finds-run-by-hand", \
       "a directory ran read-write and nobody had a right to it") \
     X(GUARD_THAWS, "guard-thaws", "frozen, and a grant of the same epoch comes in time") \
     X(GUARD_FROZEN_TOO_LONG, "guard-frozen-too-long", \
       "frozen or freezing for too long, and killed") \
-    X(GUARD_REFUSES_GRANT, "guard-refuses-grant", "a grant of an epoch that is over") \
     X(RAFT_TRUNCATE, "raft-truncate", "a follower cuts entries off that differ from the leader's") \
     X(RAFT_TRUNCATE_AT_COMMIT, "raft-truncate-at-commit", "... right behind what is committed") \
     X(RAFT_TRUNCATE_DURABLE, "raft-truncate-durable", "... that were durable") \

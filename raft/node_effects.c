@@ -2,7 +2,6 @@
 /* Carrying out what the core wants, in the order of the list (the contract stands in
  * raft/core/core.h). */
 #include "base/assert.h"
-#include "base/canary.h"
 #include "base/failpoint.h"
 #include "raft/node_internal.h"
 
@@ -83,11 +82,8 @@ static void carry_role(struct raft_node *node)
 {
     node->is_role_due = true;
     node->was_own_term_applied = false;
-    struct base_mono now = node->ports.clock.now(node->ports.clock.ctx);
     if (node->core.role == RAFT_LEADER) {
-        node->elected_at = CANARY(CANDIDACY_CLOCK) ? node->candidacy_at : now;
-    } else if (node->core.role == RAFT_CANDIDATE) {
-        node->candidacy_at = now;
+        node->elected_at = node->ports.clock.now(node->ports.clock.ctx);
     }
     if (node->proposals.count > 0) {
         node->are_proposals_lost = true; /* its leadership, or that of its term, is over */

@@ -202,7 +202,6 @@ struct raft_node {
     uint64_t applied_bytes;
     size_t proposal_bytes; /* proposed here and not yet applied */
     struct base_mono elected_at;
-    struct base_mono candidacy_at; /* when it stood; nothing may be counted from it */
 
     struct node_load_job load;
     struct node_state_job state;

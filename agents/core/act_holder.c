@@ -89,7 +89,6 @@ void agt_do_watch_start(struct agt_run *run)
 static void refuse_timeline(struct agt_run *run)
 {
     struct agt *a = run->a;
-    MARK(AGENT_REFUSES_TIMELINE);
     agt_fx_log(run, "on another timeline than the one reserved for the epoch, does not open", NULL);
     a->is_promotion_wrong = true;
     a->want.is_clone_needed = true;

@@ -73,7 +73,6 @@ static void rewind_or_clone(struct agt_run *run)
     }
     if (lineage == 0 || a->view.timeline == a->order.record.timeline) {
         agt_fx_log(run, "its history cannot be joined to the holder's: needs a clone", NULL);
-        MARK(AGENT_MUST_CLONE);
         a->want.is_clone_needed = true;
         return;
     }
@@ -127,7 +126,6 @@ static void watch_unfollowed(struct agt_run *run)
     }
     if (agt_prefix_of(a) == AGT_PREFIX_UNKNOWN &&
         base_mono_diff_us(run->now, a->unfollowed_since) > AGT_UNFOLLOWED_US) {
-        MARK(AGENT_UNFOLLOWED);
         a->refused_epoch = a->order.record.epoch;
     }
 }

@@ -366,7 +366,6 @@ void agt_grant_apply(struct agt_run *run)
         return;
     }
     if (agt_holds(a) && a->guard.epoch < a->grant_epoch) {
-        MARK(AGENT_LOWER_FIRST);
         return; /* the lower one is handed back first, its tree seen gone */
     }
     a->has_grant = false;

@@ -128,7 +128,6 @@ static int event_arm(struct guard_core *core, const struct guard_event *ev,
     }
     bool is_lower = ev->epoch < core->epoch_seen && !CANARY(OLD_EPOCH_ACCEPTED);
     if (ev->epoch == 0 || is_over || is_lower) {
-        MARK(GUARD_REFUSES_GRANT);
         return BASE_E_CONFLICT;
     }
     if (base_mono_before(base_mono_add_us(ev->now, GUARD_AHEAD_MAX_US), ev->deadline)) {

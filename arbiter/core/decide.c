@@ -324,7 +324,6 @@ static void decide_async(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     struct arb_note why;
     if (c->known.lineage == 0) {
-        MARK(ASYNC_POSITION_UNKNOWN);
         if (may_return(t)) {
             come_back(t);
             return;
@@ -471,7 +470,6 @@ static bool abandon(struct arb_turn *t, const struct arb_view *holder)
         return false;
     }
     struct msg_record next = c->record;
-    MARK(SWITCHOVER_ABANDONED);
     struct arb_note *note = arb_say(t, ARB_NOTE_SWITCHOVER_ENDED);
     note->member = holder->member;
     note->other = c->record.target;

@@ -135,7 +135,6 @@ static bool session_may_speak(struct arb_turn *t, struct arb_view *view)
         return report->number > view->report.number;
     }
     if (report->session == view->session_before) {
-        MARK(FORMER_PROCESS_SPEAKS);
         return false;
     }
     return report->instance == view->report.instance || rival_may_enter(t, view);

@@ -278,7 +278,6 @@ enum arb_refusal arb_return_check(const struct arb_cluster *c, struct base_mono 
         if (i != at && arb_view_is_live(c, other, now) && other->refused == ARB_REFUSE_NONE &&
             other->report.position.lineage == c->record.epoch && arb_has_database(other) &&
             arb_position_compare(&other->report.position, own) > 0) {
-            MARK(RETURN_BEHIND);
             return ARB_REFUSE_BEHIND;
         }
     }
