@@ -102,7 +102,7 @@ struct pg {
     bool is_sync_off; /* the shared flag that the checkpointer keeps */
     struct pg_wait waits[PG_WAITS_MAX];
     unsigned waits_count;
-    bool is_hung; /* accepts, answers nothing */
+    bool is_hung;     /* accepts, answers nothing */
     bool is_gate_due; /* restarted in place: what its first client sees is looked at */
     /* faults that wait for their moment */
     bool is_disk_full, is_stop_slow, is_promotion_failing, is_promotion_deadly;

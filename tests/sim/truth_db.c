@@ -114,8 +114,7 @@ void truth_open_writes(struct world *w, struct pg *pg)
     if (pg->epoch < truth_db_of(w, pg->member)->ack_epoch) {
         world_fail(w, INVARIANT_EPOCHS_GROW,
                    "pg%u can acknowledge in epoch %lu after epoch %lu did", pg->member + 1,
-                   (unsigned long)pg->epoch,
-                   (unsigned long)truth_db_of(w, pg->member)->ack_epoch);
+                   (unsigned long)pg->epoch, (unsigned long)truth_db_of(w, pg->member)->ack_epoch);
     }
     has_all_acked(w, pg, "opens");
 }

@@ -48,7 +48,7 @@ struct world_db {
     uint64_t lsn;
     bool is_standby_configured;
     bool is_clean;
-    bool was_primary; /* the control file's word, once it is stopped */
+    bool was_primary;          /* the control file's word, once it is stopped */
     struct base_name upstream; /* in the file */
     bool is_running;
     bool is_ready;
