@@ -26,6 +26,8 @@ void quorated_stop(struct quorated *q, int exit_status)
         q->is_stopping = true;
         q->exit_status = exit_status;
         io_daemon_notify("STOPPING=1");
+    } else if (exit_status != 0) { /* a store that fails at the end */
+        q->exit_status = exit_status;
     }
     io_loop_stop(q->loop);
 }
@@ -276,8 +278,8 @@ int quorated_run(const struct quorated_settings *settings)
     if (open_all(q) == 0) {
         io_loop_run(q->loop);
     }
-    int exit_status = q->exit_status;
     close_all(q);
+    int exit_status = q->exit_status;
     free(q);
     return exit_status;
 }
