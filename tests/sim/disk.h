@@ -3,11 +3,10 @@
  * node has two: its log, and its state, which is lazy.
  *
  * Jobs run in order; a batch becomes durable when its sync ends. What was not durable at a crash is
- * gone, except that a batch whose sync was under way may have made it, and that the first of what
- * waited may have been written, as drawn. A failed sync
- * voids the batch and everything after it, for good: the process has to stop. A hung disk syncs
- * late. A lost disk comes back empty. A lazy store syncs for a change only when a job waits for it,
- * and otherwise some time later, all at once.
+ * gone, except that a batch that had been run, and the first of what waited for it, may have made
+ * it, as drawn. A failed sync voids the batch and everything after it, for good: the process has to
+ * stop. A hung disk syncs late. A lost disk comes back empty. A lazy store syncs for a change only
+ * when a job waits for it, and otherwise some time later, all at once.
  */
 #ifndef QUORATE_TESTS_SIM_DISK_H
 #define QUORATE_TESTS_SIM_DISK_H
