@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Carries runs out and keeps what they say: build/results/jepsen/NAME.json each, merged into build/results/jepsen.json.
 #
-#   jepsen.sh suite NAME      every run of the table whose setting `suite` has the name
+#   jepsen.sh suite NAME      every run of the table whose setting `suite` has the name; goes on where it was interrupted
 #   jepsen.sh run NAME        that one
 #   jepsen.sh merge           results of this commit into one file
 # environment: BIN, SEED=1, NODES, PEERS=1 (Debian's etcd and Patroni in our place), LONG=1 (goes on with the seeds that this commit
@@ -47,34 +47,41 @@ name_of() { # RUN SEED NODES
     case $peer in etcd | patroni) name+=-$peer ;; esac
     echo "$name-$2"
 }
-is_there() { # NAME: a result of this commit
+# LONG: what this commit has is not made again. Else a suite that was interrupted goes on: it has left its mark.
+is_done() { # NAME
+    [ -n "${LONG:-}" ] || { [ -n "${MARK:-}" ] && [ "$RESULTS/$1.json" -nt "$MARK" ]; } || return 1
     [ "$(jq -r .commit "$RESULTS/$1.json" 2>/dev/null)" = "$COMMIT" ]
 }
 
 one() { # RUN SEED NODES
     local name out status began=$SECONDS
     name=$(name_of "$1" "$2" "$3")
-    if [ -n "${LONG:-}" ] && is_there "$name"; then return 0; fi
+    if is_done "$name"; then
+        count "$(jq -r .verdict "$RESULTS/$name.json")"
+        return 0
+    fi
     out=$(mktemp -d "${TMPDIR:-/tmp}/quorate-jepsen.XXXXXX")
-    mkdir -p "$RESULTS" build/failed/jepsen
+    mkdir -p build/failed/jepsen
     rm -rf "$RESULTS/$name.json" "build/failed/jepsen/$name"
     echo "--- $name"
     carry_out "$1" "$2" "$3" "$out/run"
     status=$?
     keep "$name" "$out/run" "$status" $((SECONDS - began))
     case $status in
-    0) passed=$((passed + 1)) ;;
-    1)  # what is found at a peer is its own affair: the run was made, and tells of it
-        if [ -n "${PEERS:-}" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-        keep_folder "$name" "$out/run" "$1" "$2" "$3"
-        ;;
-    77) skipped=$((skipped + 1)) ;;
-    *)
-        failed=$((failed + 1))
-        keep_folder "$name" "$out/run" "$1" "$2" "$3"
-        ;;
+    0) count passed ;;
+    1) count failed ;;
+    77) count skipped ;;
+    *) count invalid ;;
     esac
+    [ "$status" = 0 ] || [ "$status" = 77 ] || keep_folder "$name" "$out/run" "$1" "$2" "$3"
     rm -rf "$out"
+}
+count() { # VERDICT: what is found at a peer is its own affair, the run was made and tells of it
+    case $1${PEERS:+-peer} in
+    passed* | failed-peer) passed=$((passed + 1)) ;;
+    skipped*) skipped=$((skipped + 1)) ;;
+    *) failed=$((failed + 1)) ;;
+    esac
 }
 keep_folder() { # NAME OUT RUN SEED NODES
     mv "$2" "build/failed/jepsen/$1" 2>/dev/null
@@ -103,6 +110,12 @@ merge() {
 # Rounds come one after the other, each with all runs; a run has a part in as many as its setting `rounds` says (1).
 suite() { # NAME
     local run round rounds=1 most
+    MARK=$RESULTS/.begun-$1${PEERS:+-peers}
+    if [ "$(cat "$MARK" 2>/dev/null)" = "$COMMIT $SEED ${NODES:-}" ]; then
+        echo "jepsen: goes on where it was interrupted ($MARK)"
+    else
+        echo "$COMMIT $SEED ${NODES:-}" >"$MARK"
+    fi
     for run in $(runs_of "$1"); do most=$(rounds_of "$run"); [ "$most" -le "$rounds" ] || rounds=$most; done
     for round in $(seq "$rounds"); do
         for run in $(runs_of "$1"); do
@@ -110,6 +123,7 @@ suite() { # NAME
             merge
         done
     done
+    rm -f "$MARK"
 }
 rounds_of() { # RUN
     local rounds
@@ -117,6 +131,7 @@ rounds_of() { # RUN
     if [ -n "${LONG:-}" ]; then echo "${SEEDS:-10}"; else echo "${rounds:-1}"; fi
 }
 
+mkdir -p "$RESULTS"
 case ${1:-} in
 suite) suite "$2" ;;
 run) each_nodes "$2" "$SEED" ;;

@@ -7,6 +7,7 @@ replace quorum host - removed, its disk emptied, added again
 move-leader quorum host - the leadership is handed on
 restart quorum hosts - stopped in order and started again, one after the other
 kill-all quorum hosts - killed all at once, started again in random order
+power-behind quorum hosts - flushes of the followers take 0.8 s longer; then all lose power; the followers come back first
 nothing quorum host - no fault at all: a run with it must be found invalid
 TABLE
 
@@ -63,6 +64,27 @@ raise_kill_all() {
 }
 lower_kill_all() { :; }
 live_kill_all() { fault_kept kill-all "$1" count; }
+
+# Whoever counts on what is not flushed loses it: a majority comes back with what it really had.
+may_power_behind() { fault_can power && fault_can slow-sync; }
+raise_power_behind() {
+    local name leader pids=()
+    leader=$(store_leader)
+    echo "${leader:=q1}" | fault_keep power-behind "$1" leader
+    for name in $(others "$leader"); do fault_on slow-sync "$name" 800; done
+    sleep 1.5 # so long do they lag behind
+    for name in $(others "$leader"); do fault_bit slow-sync "$name"; done | sort -n | head -n 1 | fault_keep power-behind "$1" least
+    for name in ${1//,/ }; do fault_on power "$name" & pids+=($!); done
+    wait "${pids[@]}"
+}
+lower_power_behind() {
+    local name leader
+    leader=$(fault_kept power-behind "$1" leader)
+    for name in $(others "$leader"); do fault_off power "$name" && fault_off slow-sync "$name" && node_start "$name"; done
+    wait_for 10 store_has_leader
+    fault_off power "$leader"
+}
+live_power_behind() { fault_kept power-behind "$1" least; } # flushes that were slow, at whom they were fewest
 
 may_nothing() { :; }
 raise_nothing() { :; }

@@ -12,7 +12,7 @@ jepsen-programs:
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=release $(foreach p,$(JEPSEN_PROGRAMS),build/release/bin/$(p)) | grep -v '^  cc' || true
 
 jepsen: jepsen-programs ## Real clusters under faults [RUN=name SEED=n NODES=5] [PEERS=1: etcd and Patroni] [LONG=1]
-	@$(JEPSEN_ENV) bash jepsen/run/jepsen.sh $(if $(RUN),run $(RUN),suite jepsen)
+	@$(JEPSEN_ENV) bash jepsen/run/jepsen.sh $(if $(RUN),run $(RUN),suite jepsen)$(if $(RUN),,; rc=$$?; bash jepsen/results.sh; exit $$rc)
 
 jepsen-quick: jepsen-programs ## Two of them in four minutes
 	@$(JEPSEN_ENV) bash jepsen/run/jepsen.sh suite quick
