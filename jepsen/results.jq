@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The tables of RESULTS.md from an array of results; the program is named by --arg part. See results.sh.
-def quantile(q): sort | if length == 0 then null else .[([length - 1, ((length * q) | floor)] | min)] end;
+def quantile(q): sort | if length == 0 then null else .[((length * q) | ceil) - 1] end;
 def spread: {n: length, min: min, median: quantile(0.5), p90: quantile(0.9), max: max};
 def cell: if . == null then "–" else tostring end;
 def ms: if . == null then null else . / 1000 | floor end;
@@ -27,7 +27,8 @@ elif $part == "gaps" then
         [$one.kind, $one.rule, (map(.ms) | spread | times), ([$theirs[] | select(.kind == $one.kind and .rule == $one.rule) | .ms] | if length == 0 then null else spread | times end)] | row
 elif $part == "sql" then
     map(select(.name | startswith("pg-"))) | sort_by(.name)[] |
-        [.name, .verdict, .ops.ok, .set.lost, .acknowledged.dual_acknowledged, (.writable.dual_writable_us | ms), .false_failovers, (.rto.unavailable_us | ms)] | row
+        [.name, .verdict, .ops.ok, (if .lost_async then "\(.lost_async.lost) of asynchronous, \(.lost_async.early) beyond the bound" else .set.lost end), .acknowledged.dual_acknowledged, (.writable.dual_writable_us | ms), (.paused.dual_writable_us | ms), .false_failovers, (.rto.unavailable_us | ms),
+         (if .calm_us then .ops.ok * 1000000 / .calm_us | floor else null end)] | row
 elif $part == "rto" then
     [.[] | select(.name | startswith("pg-")) | .peer as $peer | (.rto.classes // {}) | to_entries[] | .value + {kind: .key, peer: $peer}] | group_by(.kind + " " + .peer)[] |
         [.[0].kind, .[0].peer, (map(.n) | add), (map(.min_us) | min | ms), (map(.median_us) | quantile(0.5) | ms), (map(.p90_us) | max | ms), (map(.max_us) | max | ms),
