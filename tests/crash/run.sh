@@ -6,8 +6,13 @@
 set -u
 build=$1 images=$2 points=$3 parts=$4 step=$5 seed=${SEED:-1}
 out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
 pids=()
+finish() { # what still runs is ended by its pid
+    [ "${#pids[@]}" -eq 0 ] || kill "${pids[@]}" 2>/dev/null
+    rm -rf "$out"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
 start() { # FILE COMMAND...
     local file=$1
     shift
