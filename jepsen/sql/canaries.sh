@@ -18,8 +18,8 @@ CANARIES=(
     'agent-ignores-lease-end|pg-planted|cut-quorum isolate|writable|SQL_CANARY=agent-ignores-lease-end'
     'rejoin-without-rewind|pg-planted|isolate cut-quorum|rows set append bank|SQL_CANARY=rejoin-without-rewind'
     'sync-commit-off|pg-planted|host-crash|set append|SQL_COMMIT=off'
-    'prober-stopped|pg-planted|isolate|invalid|SQL_STOP_PROBER=1'
-    'fault-does-nothing|pg-nothing|nothing|invalid|'
+    'prober-stopped|pg-planted|isolate|invalid:silent|SQL_STOP_PROBER=1'
+    'fault-does-nothing|pg-nothing|nothing|invalid:effect|'
     'control|pg-planted||passed|'
 )
 
@@ -28,7 +28,8 @@ caught_by() { # RESULT CHECKERS: the one that caught it
     local checker
     for checker in $2; do
         case $checker in
-        invalid | passed) jq -e --arg v "$checker" '.verdict == $v' "$1" >/dev/null ;;
+        passed) jq -e '.verdict == "passed"' "$1" >/dev/null ;;
+        invalid:*) jq -e --arg w "${checker#*:}" '.verdict == "invalid" and (.why | all(contains($w)))' "$1" >/dev/null ;;
         *) jq -e --arg c "$checker" '.checks[$c] == "violated"' "$1" >/dev/null ;;
         esac && echo "$checker" && return
     done

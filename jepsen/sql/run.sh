@@ -193,7 +193,9 @@ run() {
     sql_tables || { invalid "the tables could not be made"; return; }
     sql_clients_start "$SQL_OUT" "$SQL_SEED"
     sql_probers_start "$SQL_OUT"
-    [ -z "${SQL_STOP_PROBER:-}" ] || kill -STOP "${PROBERS[0]}" # a planted bug of the harness
+    if [ -n "${SQL_STOP_PROBER:-}" ]; then # a planted bug of the harness
+        wait_until 10 test -s "$SQL_OUT/probers.d1.sync" && kill -STOP "${PROBERS[0]}"
+    fi
     settle 60
     CALM_FROM=$(now_us)
     sleep "$(setting calm 0)" # the load of a calm run
@@ -212,7 +214,7 @@ run() {
     if settle "${SQL_SETTLE_S:-90}"; then calm; else failed "not settled at the end"; fi
     sql_probers_run || invalid "a prober ended during the run"
     sql_probers_stop
-    sql_clients_stop || invalid "clients failed, or the last reads were not possible: see load.log"
+    sql_clients_stop || invalid "clients ended with status $?, or the last reads were not possible: see load.log"
     check_rows
 }
 run
