@@ -1,0 +1,20 @@
+# One program per core: the interpreter and its driver. No part of `binaries`: they want cmocka.
+# $(1) core, $(2) further sources, $(3) archives, $(4) packages
+define golden
+EXTRA_SRC += tests/golden/golden.c tests/golden/drive_$(1).c $(2)
+GOLDEN += $(1)
+$(B)/bin/golden-$(1): $(patsubst %.c,$(B)/%.o,tests/golden/golden.c tests/golden/drive_$(1).c $(2)) $(patsubst %,$(B)/lib%.a,$(3))
+	@mkdir -p $$(@D)
+	@$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(call libs_of,$(3)) -lcmocka $$(if $(4),$$(shell pkg-config --libs $(4)))
+endef
+$(eval $(call golden,raft,tests/golden/raft_bench.c tests/support/panic.c,cores base,))
+#$(eval $(call golden,kv,$(KV_TEST_SUPPORT) $(STORE_MEM_SRC) $(STORE_DISK_SRC),cores base,lmdb))
+#$(eval $(call golden,arbiter,tests/unit/arb_scene.c tests/support/panic.c,cores base,))
+#$(eval $(call golden,agents,tests/unit/agt_world.c tests/support/panic.c,glue wire cores base,libprotobuf-c))
+tests: $(GOLDEN:%=$(B)/bin/golden-%)
+
+CHECK_STEPS += golden
+.PHONY: golden
+golden: ## Interaction scripts of the cores, compared; REWRITE=1 writes them anew
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug $(GOLDEN:%=build/debug/bin/golden-%) | grep -v '^  cc' || true
+	@bash tests/golden/golden.sh build/debug $(GOLDEN)
