@@ -69,6 +69,7 @@ live_kill_all() { fault_kept kill-all "$1" count; }
 may_power_behind() { fault_can power && fault_can slow-sync; }
 raise_power_behind() {
     local name leader pids=()
+    writes_flow
     leader=$(store_leader)
     echo "${leader:=q1}" | fault_keep power-behind "$1" leader
     for name in $(others "$leader"); do fault_on slow-sync "$name" 800; done
