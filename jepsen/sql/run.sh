@@ -9,7 +9,7 @@
 #   ONLY="kind .." only these kinds of the plan      LIMIT=SECONDS        of the whole run
 #   SQL_STRETCH=n  faults n times as long            SQL_SETTLE_S=n       patience after each
 #
-# A fault begins when the cluster is settled and two calm seconds have gone by, and is taken away after its time; the
+# A fault begins when the cluster is settled and a calm second has gone by, and is taken away after its time; the
 # next one comes when all is settled again. So each interruption belongs to one fault.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -35,11 +35,12 @@ setting() { # NAME DEFAULT: of the run's table
 }
 plan() { # lines "AT_MS KIND RULE FOR_MS"; none in a calm run
     [ "$(setting calm 0)" = 0 ] || return 0
-    local only=${ONLY:-} once=0
+    local only=${ONLY:-} most
+    most=$(setting most 1000000)
     # A peer's faults last longer: each of those named comes once.
-    [ "${PEER:-ours}" = ours ] || { only=${only:-$(setting peer_kinds "")} && once=1; }
+    [ "${PEER:-ours}" = ours ] || { only=${only:-$(setting peer_kinds "")} && most=1; }
     "$BIN/jepsen-schedule" jepsen/run/runs.txt "$SQL_RUN" "$SQL_SEED" |
-        awk -v only=" $only " -v once=$once '(only == "  " || index(only, " " $2 " ")) && !(once && seen[$2 " " $3]++)'
+        awk -v only=" $only " -v most="$most" '(only == "  " || index(only, " " $2 " ")) && seen[$2 " " $3]++ < most'
 }
 # From the run's table unless the environment says otherwise.
 settings_take() {
@@ -93,10 +94,10 @@ settle() { # SECONDS
     done
 }
 CALM_FROM=0 CALM_TO=0
-calm() { # two seconds in which nothing may happen
+calm() { # a second in which nothing may happen
     local before
     before=$(epoch)
-    sleep 2 # the calm is what is being tested
+    sleep 1 # the calm is what is being tested
     [ "$(epoch)" = "$before" ] || { FALSE_FAILOVERS=$((FALSE_FAILOVERS + 1)) && say "        the epoch grew without a fault"; }
 }
 
