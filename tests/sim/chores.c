@@ -5,12 +5,15 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "proto/port_net.h"
 #include "proto/wire/kv.h"
+#include "proto/wire/raft.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
 
 #define KEEPERS 4
 #define KEYS 12
+#define SMALL_FRAME 256u
 
 /* A client that has one lease after the other, puts keys under it, and lets it run out or revokes
  * it; the last one compacts. */
@@ -24,12 +27,14 @@ struct keeper {
     int64_t lease;
     int64_t ttl;
     int64_t sent_us;
-    int64_t leave_us; /* it is not renewed any more from then on */
+    uint64_t sent_term; /* the highest that had a leader then */
+    int64_t leave_us;   /* it is not renewed any more from then on */
     char key[2];
 };
 
 struct chores {
     struct keeper keepers[KEEPERS + 1];
+    struct keeper late; /* asks for another renewal when the end is on its way already */
     int64_t next_lease;
 };
 
@@ -40,13 +45,18 @@ static bool is_compacting(const struct keeper *k)
 
 /* --- answers --- */
 
-static int64_t told_ttl(enum kv_kind kind, struct slice response)
+/* Of a grant or a renewal: ttl and who has given it. */
+static int64_t told_ttl(const struct keeper *k, enum kv_kind kind, struct slice response)
 {
     static _Alignas(16) uint8_t memory[8192];
     struct base_arena arena = base_arena_over(memory, sizeof(memory));
     struct kv_response decoded;
     BASE_ASSERT(kv_wire_decode_response(kind, response, &arena, &decoded) == 0);
-    return kind == KV_KIND_LEASE_GRANT ? decoded.lease_grant.ttl : decoded.keep_alive.ttl;
+    if (kind == KV_KIND_LEASE_GRANT) {
+        return decoded.lease_grant.ttl;
+    }
+    truth_lease_renewer(k->world, k->lease, decoded.keep_alive.header.raft_term, k->sent_term);
+    return decoded.keep_alive.ttl;
 }
 
 static void done(struct kv_call *call, enum kv_error error, struct slice response)
@@ -62,7 +72,7 @@ static void done(struct kv_call *call, enum kv_error error, struct slice respons
     if (error != KV_OK || (kind != KV_KIND_LEASE_GRANT && kind != KV_KIND_LEASE_KEEP_ALIVE)) {
         return;
     }
-    int64_t ttl = told_ttl(kind, response);
+    int64_t ttl = told_ttl(k, kind, response);
     truth_lease_told(k->world, k->lease, k->sent_us, ttl);
     k->is_keeping = ttl > 0;
     k->ttl = ttl;
@@ -134,11 +144,21 @@ static void ask(struct keeper *k, unsigned node)
     bool is_revoke = k->request.kind == KV_KIND_LEASE_REVOKE;
     k->call = (struct kv_call){.request = &k->request, .user = k, .done = done};
     k->sent_us = w->now_us;
+    k->sent_term = truth_term(w);
     k->is_waiting = true;
     if (node_ask(w, node, &k->call) != KV_OK) {
         k->is_waiting = false;
     } else if (is_revoke) {
         truth_lease_asked(w, k->lease, true);
+    }
+}
+
+static void late_asks(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct keeper *k = ctx;
+    (void)bytes;
+    if (!k->is_waiting && node_raft(k->world, (unsigned)number) != NULL) {
+        ask(k, (unsigned)number);
     }
 }
 
@@ -187,9 +207,52 @@ static void keeper_tick(void *ctx, uint64_t number, struct slice bytes)
     ask(k, (unsigned)node);
 }
 
+/* The lease that such an entry ends because its time is over; 0: none. */
+static int64_t expiry_of(struct slice data)
+{
+    static _Alignas(16) uint8_t memory[8192];
+    struct base_arena arena = base_arena_over(memory, sizeof(memory));
+    struct kv_command command;
+    bool is_expiry = data.len > 0 && data.len < SMALL_FRAME &&
+                     kv_wire_decode_command(data, &arena, &command) == 0 &&
+                     command.request.kind == KV_KIND_LEASE_REVOKE && command.guard_term != 0;
+    return is_expiry ? command.request.lease_id.id : 0;
+}
+
+static void renew_late(struct world *w, unsigned node, int64_t lease)
+{
+    struct keeper *k = &w->chores->late;
+    k->lease = lease;
+    k->request = (struct kv_request){.kind = KV_KIND_LEASE_KEEP_ALIVE, .lease_id.id = lease};
+    world_at_with(w, w->now_us + draw(&k->rand, 0, 2 * MS), node_process(w, node), late_asks, k,
+                  node, SLICE_EMPTY);
+}
+
+void chores_overhear(struct world *w, unsigned node, struct slice payload)
+{
+    static _Alignas(16) uint8_t memory[8192];
+    struct wire_arena arena;
+    struct msg_raft m;
+    wire_arena_init(&arena, memory, sizeof(memory));
+    if (w->chores->late.is_waiting || payload.len > SMALL_FRAME ||
+        payload.data[0] != NET_FRAME_RAFT ||
+        wire_raft_decode(slice_skip(payload, 1), &arena, &m) != 0 || m.type != MSG_RAFT_APPEND) {
+        return;
+    }
+    for (size_t i = 0; i < m.entry_count; i++) {
+        int64_t lease = m.entries[i].term == m.term ? expiry_of(m.entries[i].body) : 0;
+        if (lease > 0 && chance(&w->chores->late.rand, 300000)) {
+            renew_late(w, node, lease);
+            return;
+        }
+    }
+}
+
 void chores_open(struct world *w)
 {
     struct chores *c = w->chores = must_alloc(1, sizeof(*c));
+    c->late.world = w;
+    c->late.rand = world_stream(w, STREAM_CHORES, KEEPERS + 1);
     for (unsigned i = 0; i <= KEEPERS; i++) {
         struct keeper *k = &c->keepers[i];
         k->world = w;

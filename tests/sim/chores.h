@@ -7,6 +7,9 @@
 #include "tests/sim/world.h"
 
 void chores_open(struct world *w);
+/* A frame leaves a node. Where it says that the time of a lease is over, somebody asks for a
+ * renewal. */
+void chores_overhear(struct world *w, unsigned node, struct slice payload);
 /* The quorum begins anew: whether leases are still there is not known. */
 void chores_restart(struct world *w);
 void chores_close(struct world *w);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "raft/log_store.h"
 #include "raft/store_mem.h"
 #include "raft/store_mem_image.h"
 
@@ -32,8 +33,24 @@ struct disk {
     uint64_t crashes;  /* events of an older life mean nothing */
     int64_t hang_until_us;
     int64_t full_until_us;
-    uint64_t write_fails_in; /* changes; 0: none fails */
+    uint64_t write_fails_in;  /* changes; 0: none fails */
+    uint64_t durable_applied; /* of a state */
 };
+
+/* Where nothing is left to be flushed, what is there is what a crash leaves. */
+static void note_durable(struct disk *d)
+{
+    struct log_store_state state;
+    if (d->is_lazy && store_mem_uncommitted(d->mem) == 0) {
+        BASE_ASSERT(log_store_load_state(store_mem_txn(d->mem), &state) == 0);
+        d->durable_applied = state.applied_index;
+    }
+}
+
+uint64_t disk_durable_applied(const struct disk *d)
+{
+    return d->durable_applied;
+}
 
 /* --- storage thread --- */
 
@@ -115,6 +132,7 @@ static void batch_synced(void *ctx, uint64_t number, struct slice bytes)
     if (d->is_syncing) {
         store_mem_fail_at(d->mem, d->is_failing ? 1 : 0, BASE_E_IO);
         store_mem_commit(d->mem);
+        note_durable(d);
     }
     trace(d->world, TRACE_SYNC, d->node, d->batch, d->is_lazy, 0);
     d->is_busy = d->is_syncing = false;
@@ -190,6 +208,7 @@ static void image_step(void *ctx, uint64_t number, struct slice bytes)
     d->is_stepping = false;
     if (d->hang_until_us <= d->world->now_us && !d->is_syncing) {
         (void)store_mem_snapshot_step(d->mem);
+        note_durable(d);
         tell(d);
     }
     image_soon(d);
@@ -316,6 +335,7 @@ void disk_crash(struct disk *d)
         write_part(d);
     }
     store_mem_crash(d->mem);
+    note_durable(d);
     d->crashes++;
     d->is_busy = d->is_syncing = d->is_failing = d->is_flush_due = d->is_stepping = false;
     d->waiting = 0;
@@ -326,6 +346,7 @@ void disk_wipe(struct disk *d)
 {
     d->mem = store_mem_destroy(d->mem);
     make_store(d);
+    d->durable_applied = 0;
 }
 
 struct store_txn *disk_txn(struct disk *d)
@@ -341,6 +362,7 @@ bool disk_is_idle(const struct disk *d)
 void disk_settle(struct disk *d)
 {
     store_mem_commit(d->mem);
+    note_durable(d);
 }
 
 void disk_hang_until(struct disk *d, int64_t until_us)

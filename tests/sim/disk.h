@@ -31,6 +31,8 @@ void disk_crash(struct disk *d);
 void disk_wipe(struct disk *d);
 /* The store as its open transaction sees it; for checkers and for images. */
 struct store_txn *disk_txn(struct disk *d);
+/* Of a state: the index of the last entry whose effect a crash would leave. */
+uint64_t disk_durable_applied(const struct disk *d);
 /* All submitted jobs are done and durable. */
 bool disk_is_idle(const struct disk *d);
 /* What was written through disk_txn becomes durable. The process must be gone. */

@@ -12,6 +12,7 @@
 #include "kv/service.h"
 #include "kv/watch.h"
 #include "proto/wire/kv.h"
+#include "tests/sim/chores.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/watchers.h"
@@ -461,6 +462,7 @@ static bool port_send(void *ctx, uint64_t link, struct slice payload)
         world_at_with(n->world, n->world->now_us + draw(&n->rand, 0, 300), &n->process, die_of_vote,
                       n, 3, SLICE_EMPTY);
     }
+    chores_overhear(n->world, n->index, payload);
     unsigned to = node_of(n->world, link);
     return to < NODES_MAX &&
            net_send(n->world, ADDRESS_NODE + n->index, ADDRESS_NODE + to, payload);

@@ -55,6 +55,7 @@ static const struct rule {
     {INVARIANT_NO_CRASH, ALL, "No assertion of the product fails, whatever arrives."},
     {INVARIANT_STARTS, RAFT, "A node starts from whatever its disk held at a crash."},
     {INVARIANT_ENOUGH, ALL, "Enough happens in a run for it to prove something."},
+    {INVARIANT_KEPT, RAFT, "The log forgets only what the state holds durably."},
     {INVARIANT_OWN_TERM, RAFT, "A leader commits by counting only entries of its own term."},
     {INVARIANT_PRE_VOTE, RAFT,
      "Who asks for votes was told before that a majority would give them."},
@@ -64,6 +65,7 @@ static const struct rule {
     {INVARIANT_LEASE_KEYS, STORE, "Keys vanish together with their lease."},
     {INVARIANT_LEASE_RENEWAL, STORE,
      "A lease that is told to live lives; one told to be gone is gone."},
+    {INVARIANT_LEASE_RENEWER, STORE, "Who renews a lease still led when it was asked."},
     {INVARIANT_LEASE_END, STORE, "A lease that nobody renews ends, in time."},
     {INVARIANT_LOSS, DATABASES,
      "An asynchronous failover loses no more of what was known than its "

@@ -38,6 +38,7 @@
 #define INVARIANT_STARTS "starts-from-its-disk"
 #define INVARIANT_ENOUGH "enough-happened"
 #define INVARIANT_OWN_TERM "leader-counts-its-own-term"
+#define INVARIANT_KEPT "log-kept-until-durable"
 #define INVARIANT_FORWARD "terms-and-commit-grow"
 #define INVARIANT_NO_CUT "committed-is-not-cut"
 #define INVARIANT_IMAGE_FORWARD "image-goes-forward"
@@ -56,6 +57,7 @@
 #define INVARIANT_LEASE_EARLY "lease-not-early"
 #define INVARIANT_LEASE_KEYS "lease-and-keys-together"
 #define INVARIANT_LEASE_RENEWAL "lease-renewal-holds"
+#define INVARIANT_LEASE_RENEWER "renewed-by-the-leader"
 #define INVARIANT_LEASE_END "lease-ends"
 #define INVARIANT_UNCONFIRMED "unconfirmed-record-rests"
 #define INVARIANT_WATCH "watch-hears-everything"
@@ -99,6 +101,10 @@ int64_t truth_revision(const struct world *w);
  * renewal sent at `sent_us` was answered (ttl 0: gone); the end of the run. */
 void truth_lease_asked(struct world *w, int64_t id, bool is_revoke);
 void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl);
+/* Who has renewed says that it led this term; truth_term was asked for when the request was sent.
+ */
+uint64_t truth_term(const struct world *w);
+void truth_lease_renewer(struct world *w, int64_t id, uint64_t term, uint64_t term_sent);
 void truth_leases_end(struct world *w);
 
 /* Record and lease of the databases */

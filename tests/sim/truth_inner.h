@@ -34,7 +34,7 @@ struct truth_epoch {
 
 /* A node as it was when its last frame left, in this life. */
 struct truth_lead {
-    uint64_t last_term, last_commit, last_persisted, last_persisted_term;
+    uint64_t last_term, last_commit, last_persisted, last_persisted_term, last_first;
     uint64_t term; /* in which it leads; 0: it does not. The rest is of that: */
     uint64_t commit, round, members;
 };
@@ -93,6 +93,7 @@ struct truth {
         *states; /* by index / TRUTH_STATE_EVERY: hash of the state before that entry, 0 none */
     size_t states_cap;
     uint64_t committed; /* highest entry whose quorum was looked at */
+    uint64_t elected;   /* the highest term that has had a leader */
     uint8_t *leaders;   /* by term: node + 1 */
     size_t leaders_cap;
     uint8_t *votes; /* by (term, voter): candidate */

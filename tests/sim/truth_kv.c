@@ -449,6 +449,21 @@ void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl)
     }
 }
 
+uint64_t truth_term(const struct world *w)
+{
+    return w->truth->elected;
+}
+
+void truth_lease_renewer(struct world *w, int64_t id, uint64_t term, uint64_t term_sent)
+{
+    if (term < term_sent) {
+        world_fail(w, INVARIANT_LEASE_RENEWER,
+                   "lease %" PRId64 " is renewed by a leader of term %" PRIu64 ", and term %" PRIu64
+                   " had a leader when that was asked for",
+                   id, term, term_sent);
+    }
+}
+
 void truth_leases_end(struct world *w)
 {
     const struct truth_kv *kv = w->truth->kv;

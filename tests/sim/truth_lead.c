@@ -120,6 +120,22 @@ static void check_durable(struct world *w, unsigned node, const struct raft_core
     }
 }
 
+/* What the log has forgotten would be there after a crash. */
+static void check_kept(struct world *w, unsigned node, const struct raft_core *core)
+{
+    uint64_t first = core->log.first_index;
+    uint64_t durable = disk_durable_applied(node_state(w, node));
+    if (first == w->truth->lead[node].last_first || core->is_installing) {
+        return;
+    }
+    w->truth->lead[node].last_first = first;
+    if (first > durable + 1) {
+        world_fail(w, INVARIANT_KEPT,
+                   "the log of node %u begins at %lu, and a crash leaves its state at %lu", node,
+                   (unsigned long)first, (unsigned long)durable);
+    }
+}
+
 /* --- R9 --- */
 
 void truth_answered(struct world *w, const struct msg_raft *m)
@@ -172,6 +188,7 @@ void truth_leads(struct world *w, unsigned node)
     }
     const struct raft_core *core = raft_node_core(raft);
     check_durable(w, node, core);
+    check_kept(w, node, core);
     check_forward(w, node, core);
     check_heard(w, node, core);
     if (seen->term == core->term && core->commit > seen->commit &&

@@ -55,6 +55,7 @@ void truth_role(struct world *w, unsigned node, const struct raft_node_status *s
         w->tally.elections++;
         truth_elected(w, node);
         *leader = (uint8_t)(node + 1);
+        t->elected = status->term > t->elected ? status->term : t->elected;
     } else if (*leader != node + 1) {
         world_fail(w, INVARIANT_ONE_LEADER, "nodes %u and %u both lead term %lu", *leader - 1u,
                    node, (unsigned long)status->term);
@@ -258,6 +259,7 @@ void truth_begin_anew(struct world *w, uint64_t index, int64_t revision)
         truth_started(w, node, index);
     }
     t->committed = index;
+    t->elected = 0;
     truth_db_begin_anew(w);
     truth_kv_begin_anew(w, index, revision);
 }
