@@ -83,8 +83,10 @@ rate() {
         "\(.seeds) seeds, \(.failed) failed; each second \(each(.events)) events, \(each(.busy_us / 1e6)) simulated seconds; 10^9 events take \(hours_to(.events; 1e9)), 10^7 operations \(hours_to(.kv_ok + .sql_acked; 1e7)), 10^5 failovers \(hours_to(.failovers; 1e5))"'
 }
 
-make --no-print-directory -j2 VARIANT=canary "$sim" 2>&1 | grep -v '^  cc'
-[ -x "$sim" ] || exit 1
+if ! make --no-print-directory -j2 VARIANT=canary "$sim" >"$state/build.log" 2>&1; then
+    cat "$state/build.log"
+    exit 1
+fi
 targets=(tests/fuzz/fuzz_*.c)
 fuzz_seconds=$(($(share 0.08) * 2 / ${#targets[@]})) # two at a time; the rest of its share is for building
 step past "$(share 0.05)" bash tests/sim/past.sh "$sim"

@@ -13,16 +13,19 @@ TLIBS_sim_plan_test := base
 
 CHECK_STEPS += sim-check sim-determinism canaries-check
 CHECK_SEEDS ?= 200
+# A program that does not build any more must not be taken from before.
+SIM_CANARY = mkdir -p build && { $(MAKE) --no-print-directory -j2 VARIANT=canary build/canary/bin/sim >build/sim-canary.log 2>&1 || \
+  { cat build/sim-canary.log; exit 1; }; }
 .PHONY: sim-check sim-shrink sim-determinism canaries canaries-check
 sim-check: ## Simulated systems, 200 seeds, no planted bug on, with a floor of what must have happened
-	@$(MAKE) --no-print-directory -j2 VARIANT=canary build/canary/bin/sim | grep -v '^  cc' || true
+	@$(SIM_CANARY)
 	@mkdir -p build/results
 	@bash tests/sim/past.sh build/canary/bin/sim
 	@build/canary/bin/sim --seed 1 --count $(CHECK_SEEDS) --jobs 2 --quiet --check --json build/results/sim.json
 
 SHRUNK ?= tests/sim/scripts/$(if $(CANARY),$(CANARY),seed-$(SEED)).sim
 sim-shrink: ## make sim-shrink SEED=n [CANARY=id]: makes a failing seed smaller, into tests/sim/scripts
-	@$(MAKE) --no-print-directory -j2 VARIANT=canary build/canary/bin/sim | grep -v '^  cc' || true
+	@$(SIM_CANARY)
 	@mkdir -p tests/sim/scripts
 	@QUORATE_CANARY=$(CANARY) build/canary/bin/sim --seed $(SEED) $(SIM_FLAGS) --shrink $(SHRUNK)
 
