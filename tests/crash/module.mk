@@ -7,7 +7,7 @@ LDL_crash := -lpthread
 
 # sweep: every write and flush of a real quorated, with a library in front of the C library.
 BINARIES += sweep
-BIN_sweep := $(addprefix tests/crash/,daemon.c scenario.c sweep.c) tests/differential/http.c tests/support/panic.c
+BIN_sweep := $(addprefix tests/crash/,daemon.c scenario.c sweep.c sweep_alone.c sweep_image.c sweep_restore.c) tests/differential/http.c tests/support/panic.c
 LIBS_sweep := base
 BINARIES += rot
 BIN_rot := $(addprefix tests/crash/,daemon.c rot.c scenario.c) tests/differential/http.c tests/support/panic.c
@@ -23,7 +23,7 @@ POINTS ?= 300
 STEP ?= 1
 .PHONY: crash-build crash-check crash-images
 crash-build:
-	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug $(addprefix build/debug/,bin/crash bin/rot bin/sweep bin/quorated lib/quorate-shim.so) | \
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug $(addprefix build/debug/,bin/crash bin/rot bin/sweep bin/quorated bin/kv lib/quorate-shim.so) | \
 	  grep -v '^  cc' || true
 crash-check: crash-build
 	@bash tests/crash/run.sh build/debug 600 40 2 8

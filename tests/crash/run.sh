@@ -22,7 +22,7 @@ start() { # FILE COMMAND...
 # shellcheck disable=SC2086
 sweep() { # MODE FIRST STEP
     start "sweep-$1-$2" "$build/bin/sweep" "$1" --quorated "$build/bin/quorated" --shim "$build/lib/quorate-shim.so" \
-        --first "$2" --step "$3" ${SWEEP_FLAGS:-}
+        --kv "$build/bin/kv" --first "$2" --step "$3" ${SWEEP_FLAGS:-}
 }
 for ((i = 0; i < parts; i++)); do
     start "images-$i" "$build/bin/crash" images --seed $((seed + i)) --images $((images / parts))
@@ -31,6 +31,7 @@ start errors "$build/bin/crash" errors --seed "$seed" --points "$points" --quiet
 start rot "$build/bin/rot" --quorated "$build/bin/quorated" --seed "$seed" --points $((step > 1 ? 48 : 400))
 sweep image 1 $((step > 1 ? step : 2))
 [ "$step" -gt 1 ] || sweep image 2 2
+sweep restore 1 "$step"
 for ((i = 0; i < 2; i++)); do sweep alone $((seed % step + 1 + i * step)) $((2 * step)); done
 passed=0 failed=0
 for pid in "${pids[@]}"; do
@@ -41,14 +42,15 @@ sum() { # PATTERN FIELD: over all lines that begin so
     cat "$out"/* | awk -v pattern="^$1" -v field="$2" '$0 ~ pattern { n += $field } END { print n + 0 }'
 }
 all_images=$(sum "crash images:" 3) alone=$(sum "crash points of a node alone:" 7) image=$(sum "crash points of a follower:" 6)
+restore=$(sum "crash points of a restore:" 6)
 errors=$(sum "errors:" 2)
 rot=$(sed -n 's/^rot in .*: \([0-9]*\), .*/\1/p' "$out/rot" | awk '{ n += $1 } END { print n + 0 }')
 unnoticed=$(sed -n 's/^rot in the state: .*, \([0-9]*\) unnoticed/\1/p' "$out/rot")
-printf 'crash images in all: %d; disk errors: %d; crash points of a real node: %d alone, %d with an image; damages: %d\n' \
-    "$all_images" "$errors" "$alone" "$image" "$rot"
+printf 'crash images in all: %d; disk errors: %d; crash points of a real node: %d alone, %d with an image, %d of a restore; damages: %d\n' \
+    "$all_images" "$errors" "$alone" "$image" "$restore" "$rot"
 mkdir -p build/results
-printf '{"images":%d,"errors":%d,"points_alone":%d,"points_follower":%d,"rot":%d,"rot_of_state_unnoticed":%d,"passed":%d,"failed":%d}\n' "$all_images" "$errors" \
-    "$alone" "$image" "$rot" "${unnoticed:-0}" "$passed" "$failed" >build/results/crash.json
+printf '{"images":%d,"errors":%d,"points_alone":%d,"points_follower":%d,"points_restore":%d,"rot":%d,"rot_of_state_unnoticed":%d,"passed":%d,"failed":%d}\n' "$all_images" "$errors" \
+    "$alone" "$image" "$restore" "$rot" "${unnoticed:-0}" "$passed" "$failed" >build/results/crash.json
 printf 'crash: %d passed, %d failed, 0 skipped\n' "$passed" "$failed"
 [ -n "${QUORATE_COUNTS:-}" ] && echo "$passed $failed 0" >>"$QUORATE_COUNTS"
 [ "$failed" -eq 0 ]

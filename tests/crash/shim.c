@@ -359,3 +359,21 @@ int unlinkat(int at, const char *path, int flags)
     int error = name_changes(at, path);
     return error != 0 ? fails(error) : (int)syscall(SYS_unlinkat, at, path, flags);
 }
+
+int rename(const char *from, const char *to)
+{
+    int error = name_changes(AT_FDCWD, to);
+    return error != 0 ? fails(error) : (int)syscall(SYS_rename, from, to);
+}
+
+int unlink(const char *path)
+{
+    int error = name_changes(AT_FDCWD, path);
+    return error != 0 ? fails(error) : (int)syscall(SYS_unlink, path);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    int error = name_changes(AT_FDCWD, path);
+    return error != 0 ? fails(error) : (int)syscall(SYS_mkdir, path, mode);
+}
