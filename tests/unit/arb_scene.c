@@ -31,6 +31,9 @@ static void carry_out(void)
             w.has_order[id] = true;
         }
     }
+    if (w.told != NULL) {
+        w.told();
+    }
     if (fx.has_swap && !w.holds_swap) {
         run((struct arb_event){.kind = ARB_EVENT_RECORD, .record = &fx.record, .is_own = true});
     }

@@ -24,6 +24,7 @@ struct arb_scene {
     struct msg_order order[16]; /* last one made for each member */
     bool has_order[16];
     bool holds_swap; /* do not apply swaps by themselves */
+    void (*told)(void); /* called after each step, orders made, its swap not yet applied */
 };
 
 extern struct arb_scene w;
