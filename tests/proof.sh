@@ -90,7 +90,7 @@ fi
 targets=(tests/fuzz/fuzz_*.c)
 fuzz_seconds=$(($(share 0.08) * 2 / ${#targets[@]})) # two at a time; the rest of its share is for building
 step past "$(share 0.05)" bash tests/sim/past.sh "$sim"
-step canaries "$(share 0.20)" make --no-print-directory canaries LONG="$(awk -v h="$hours" 'BEGIN { print (h >= 2) }')"
+step canaries "$(share 0.20)" make --no-print-directory canaries LONG="$(awk -v h="$hours" 'BEGIN { print (h >= 3) }')"
 step crash "$(share 0.12)" make --no-print-directory crash-images
 step fuzz "$(share 0.12)" make --no-print-directory fuzz-smoke FUZZ_SECONDS=$((fuzz_seconds > 3 ? fuzz_seconds : 3))
 step mutation "$(share 0.15)" env SECONDS_MAX=$(($(share 0.15) - 20)) make --no-print-directory mutations

@@ -12,7 +12,7 @@ void options_usage(FILE *out)
         out,
         "usage: sim --seed N [--count M] [OPTION...] | --canaries\n"
         "  --jobs N        as many seeds at a time\n"
-        "  --check         fails when too little happened; with --jobs 1 or more, prints progress\n"
+        "  --check         fails when too little happened; prints how far it is\n"
         "  --go-on         goes on behind a seed that fails\n"
         "  --twice         each seed twice: the trace must be the same\n"
         "  --json FILE     the sums, for machines\n"
