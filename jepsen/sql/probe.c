@@ -129,9 +129,9 @@ static void on_signal(int number)
 
 static int usage(void)
 {
-    (void)fputs(
-        "usage: sqlprobe --host NAME --number 1..9 --conninfo TEXT --out FILE --set FILE [--pause-ms N]\n",
-        stderr);
+    (void)fputs("usage: sqlprobe --host NAME --number 1..9 --conninfo TEXT --out FILE\n"
+                "                --set FILE [--pause-ms N]\n",
+                stderr);
     return 2;
 }
 
