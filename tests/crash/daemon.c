@@ -38,6 +38,16 @@ void daemon_pause(void)
 
 /* --- before --- */
 
+void daemon_place(char *ret, size_t cap, const char *what)
+{
+    const char *base = getenv("TMPDIR");
+    if (base == NULL) {
+        base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    }
+    (void)snprintf(ret, cap, "%s/quorate-%s-XXXXXX", base, what);
+    BASE_ASSERT(mkdtemp(ret) != NULL);
+}
+
 /* A port that is free now; the socket keeps it until all are chosen. */
 static uint16_t free_port(int *ret_socket)
 {

@@ -26,6 +26,8 @@ struct daemon {
     int status; /* of waitpid, once it has ended */
 };
 
+/* A fresh directory for all of it: below TMPDIR, else in /dev/shm, else in /tmp. */
+void daemon_place(char *ret, size_t cap, const char *what);
 /* Names d1 ... and free ports for `count` nodes of one quorum, directories below `top`. */
 void daemon_plan(struct daemon *list, size_t count, const char *top);
 void daemon_start(struct daemon *d);

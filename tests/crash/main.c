@@ -5,8 +5,8 @@
  *   crash errors [--seed N] [--points N] [--ms N]    EIO and ENOSPC at one write or flush
  *
  * Prints what was done and one line FAILED RULE: ... for each image that breaks a rule (at most 5),
- * and exits with 1 then. Files go to a directory below /dev/shm, else /tmp; those of a bad image
- * stay. */
+ * and exits with 1 then. Files go to a directory below TMPDIR, else /dev/shm, else /tmp; those of a
+ * bad image stay. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -336,8 +336,11 @@ int main(int argc, char **argv)
         return usage();
     }
     setup.ms = setup.ms != 0 ? setup.ms : is_errors ? 1500 : 12000;
-    (void)snprintf(setup.top, sizeof(setup.top), "%s/quorate-crash-XXXXXX",
-                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    const char *base = getenv("TMPDIR");
+    if (base == NULL) {
+        base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    }
+    (void)snprintf(setup.top, sizeof(setup.top), "%s/quorate-crash-XXXXXX", base);
     story = calloc(1, sizeof(*story));
     BASE_ASSERT(story != NULL && mkdtemp(setup.top) != NULL);
     int rc = is_errors ? errors(&setup) : images(&setup);

@@ -244,9 +244,7 @@ int main(int argc, char **argv)
         return 2;
     }
     r->rand = base_rand_make(seed, 1);
-    (void)snprintf(r->top, sizeof(r->top), "%s/quorate-rot-XXXXXX",
-                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    BASE_ASSERT(mkdtemp(r->top) != NULL);
+    daemon_place(r->top, sizeof(r->top), "rot");
     int rc = sweep(r, points);
     run("rm", "-rf", "--", r->top);
     return rc;

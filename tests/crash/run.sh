@@ -6,10 +6,13 @@
 set -u
 build=$1 images=$2 points=$3 parts=$4 step=$5 seed=${SEED:-1}
 out=$(mktemp -d)
+memory=$(mktemp -d "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)/quorate-crash-run.XXXXXX") # for the nodes' files
+export TMPDIR=$memory
 pids=()
 finish() { # what still runs is ended by its pid
     [ "${#pids[@]}" -eq 0 ] || kill "${pids[@]}" 2>/dev/null
-    rm -rf "$out"
+    wait
+    rm -rf "$out" "$memory"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -51,6 +54,11 @@ printf 'crash images in all: %d; disk errors: %d; crash points of a real node: %
 mkdir -p build/results
 printf '{"images":%d,"errors":%d,"points_alone":%d,"points_follower":%d,"points_restore":%d,"rot":%d,"rot_of_state_unnoticed":%d,"passed":%d,"failed":%d}\n' "$all_images" "$errors" \
     "$alone" "$image" "$restore" "$rot" "${unnoticed:-0}" "$passed" "$failed" >build/results/crash.json
+if [ "$failed" -gt 0 ]; then
+    mkdir -p build/failed
+    rm -rf build/failed/crash
+    cp -a "$memory" build/failed/crash && printf 'files of bad images: build/failed/crash\n'
+fi
 printf 'crash: %d passed, %d failed, 0 skipped\n' "$passed" "$failed"
 [ -n "${QUORATE_COUNTS:-}" ] && echo "$passed $failed 0" >>"$QUORATE_COUNTS"
 [ "$failed" -eq 0 ]

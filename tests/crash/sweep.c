@@ -288,9 +288,7 @@ int main(int argc, char **argv)
         s->daemons[i].program = program;
         s->daemons[i].shim = shim;
     }
-    (void)snprintf(s->top, sizeof(s->top), "%s/quorate-sweep-XXXXXX",
-                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    BASE_ASSERT(mkdtemp(s->top) != NULL);
+    daemon_place(s->top, sizeof(s->top), "sweep");
     int rc = sweep_all(s, mode);
     sweep_run("rm", "-rf", "--", s->top);
     return rc;
