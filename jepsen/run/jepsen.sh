@@ -15,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 BIN=${BIN:-build/release/bin}
 BIN=$(cd "$BIN" && pwd) || exit 2
 export BIN
-TABLE=jepsen/run/runs.txt
+TABLE=${TABLE:-jepsen/run/runs.txt}
 RESULTS=${RESULTS:-build/results/jepsen}
 SEED=${SEED:-1}
 COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
