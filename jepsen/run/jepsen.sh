@@ -30,7 +30,7 @@ peer_of() { # RUN
     if [ -z "${PEERS:-}" ]; then if is_sql "$1"; then echo ours; else echo quorate; fi
     elif is_sql "$1"; then echo patroni; else echo etcd; fi
 }
-seconds_of() { echo $(($(setting "$1" seconds | head -n 1) + 200)); }
+seconds_of() { echo $(($(setting "$1" seconds | head -n 1) + 400)); } # a store that is broken keeps everybody waiting
 
 carry_out() { # RUN SEED NODES OUT: exit status of the run
     if is_sql "$1"; then
