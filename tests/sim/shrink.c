@@ -8,7 +8,8 @@
 #include "tests/sim/attempt.h"
 #include "tests/sim/world.h"
 
-#define ROUNDS_MAX 4
+#define ROUNDS_MAX 10
+#define QUIET_US (3 * SECOND) /* before the first fault: everything has to start */
 
 struct shrinking {
     struct script *script; /* the smallest so far that fails */
@@ -65,6 +66,23 @@ static void end_sooner(struct shrinking *x)
         p->setup.end_us -= step_us;
         if (p->setup.end_us > 0) {
             (void)is_taken(x);
+        }
+    }
+}
+
+/* All faults sooner, by the same time. */
+static void begin_sooner(struct shrinking *x)
+{
+    const struct plan *smallest = &x->script->plan;
+    for (int64_t by_us = INT64_MAX; smallest->faults_count > 0 && by_us > SECOND; by_us /= 2) {
+        int64_t most_us = smallest->faults[0].at_us - QUIET_US;
+        by_us = by_us < most_us ? by_us : most_us;
+        struct plan *p = begin(x);
+        for (size_t i = 0; i < p->faults_count; i++) {
+            p->faults[i].at_us -= by_us;
+        }
+        if (by_us > SECOND && is_taken(x)) {
+            drop_the_rest(x);
         }
     }
 }
@@ -216,6 +234,7 @@ bool shrink(struct script *s)
     for (unsigned round = 0; round < ROUNDS_MAX && (round == 0 || x.kept != before); round++) {
         before = x.kept;
         drop_faults(&x);
+        begin_sooner(&x);
         drop_hosts(&x);
         reduce_setup(&x);
         silence_clients(&x);
