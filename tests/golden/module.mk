@@ -10,7 +10,7 @@ endef
 $(eval $(call golden,raft,tests/golden/raft_bench.c tests/support/panic.c,cores base,))
 $(eval $(call golden,kv,tests/golden/kv_words.c $(KV_TEST_SUPPORT) $(STORE_MEM_SRC) $(STORE_DISK_SRC),cores base,lmdb))
 $(eval $(call golden,arbiter,tests/unit/arb_scene.c tests/support/panic.c,cores base,))
-#$(eval $(call golden,agents,tests/unit/agt_world.c tests/support/panic.c,glue wire cores base,libprotobuf-c))
+$(eval $(call golden,agents,tests/unit/agt_world.c tests/support/panic.c,glue wire cores base,libprotobuf-c))
 tests: $(GOLDEN:%=$(B)/bin/golden-%)
 
 CHECK_STEPS += golden
