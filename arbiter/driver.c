@@ -336,12 +336,12 @@ static void send_order(struct arb_driver *d, uint64_t link, const struct msg_ord
                               buf_slice(&b)); /* lost: the next one comes */
 }
 
-static void send_orders(struct slot *s, uint16_t orders)
+static void send_orders(struct slot *s, uint16_t orders, struct base_mono now)
 {
     for (uint8_t i = 0; i < s->cluster.views_count; i++) {
         struct msg_order order;
         if ((orders >> i & 1) != 0) {
-            arb_order_make(&s->cluster, i, now_of(s->driver), &order);
+            arb_order_make(&s->cluster, i, CANARY(CACHED_CLOCK) ? now : now_of(s->driver), &order);
             send_order(s->driver, s->cluster.views[i].link, &order);
         }
     }
@@ -378,7 +378,7 @@ static void take(struct slot *s, struct arb_event *event, struct arb_effects *fx
         confirm_begin(d);
     }
     if (d->is_leader && d->is_ready) {
-        send_orders(s, fx->orders);
+        send_orders(s, fx->orders, event->now);
         if (fx->has_refusal) {
             send_order(d, fx->refusal_link, &fx->refusal);
         }

@@ -72,6 +72,8 @@
       "a read below the compacted revision is answered") \
     X(PERMISSION_AT_PROPOSE, "permission-at-propose", \
       "what was allowed when it was proposed is done, whatever was changed since") \
+    X(TOKEN_NOT_AWAITED, "token-not-awaited", \
+      "a token that a node does not know yet is refused at once") \
     X(FULL_STORE_WRITES, "full-store-writes", \
       "a store that is full takes puts") \
     X(FULL_STORE_LOCKS, "full-store-locks", \
@@ -84,6 +86,10 @@
       "changes of one revision reach a watcher as if they were several") \
     X(NO_QUORUM_ROUND, "no-quorum-round", "a grant is sent without a quorum round") \
     X(STALE_ROUND, "stale-round", "a round that began before the report came confirms it") \
+    X(CANDIDACY_CLOCK, "candidacy-clock", \
+      "a leader waits from the start of its candidacy, not from its election") \
+    X(CACHED_CLOCK, "cached-clock", \
+      "a grant is booked at the moment of the turn that it follows, not when it is sent") \
     X(DEADLINE_FROM_RECEIPT, "deadline-from-receipt", \
       "the deadline counts from the receipt of the grant") \
     X(POSITION_ONLY, "position-only", "positions are compared without their epoch") \

@@ -2,6 +2,7 @@
 /* Carrying out what the core wants, in the order of the list (the contract stands in
  * raft/core/core.h). */
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/failpoint.h"
 #include "raft/node_internal.h"
 
@@ -82,7 +83,8 @@ static void carry_role(struct raft_node *node)
 {
     node->is_role_due = true;
     node->was_own_term_applied = false;
-    if (node->core.role == RAFT_LEADER) {
+    bool is_asking = node->core.role == RAFT_CANDIDATE;
+    if (CANARY(CANDIDACY_CLOCK) ? is_asking : node->core.role == RAFT_LEADER) {
         node->elected_at = node->ports.clock.now(node->ports.clock.ctx);
     }
     if (node->proposals.count > 0) {

@@ -282,9 +282,6 @@ static void epoch_take(struct agt *a, const struct msg_record *r)
     if (r->state == MSG_RECORD_BOOTSTRAP) {
         opening.timeline = 1; /* initdb has no choice */
     }
-    if (CANARY(OLD_EPOCH_ACCEPTED) && r->epoch < a->want.epoch_seen) {
-        a->want.epoch_seen = a->disk.epoch_seen = a->saving.epoch_seen = r->epoch;
-    }
     if (r->epoch > a->want.epoch_seen) {
         a->want.epoch_seen = r->epoch;
         a->want.promised = (struct msg_attempt){0, 0};
@@ -344,6 +341,9 @@ static void on_order(struct agt_run *run, const struct msg_order *o)
     if (order_is_stale(a, o)) {
         MARK(AGENT_STALE_ORDER);
         return;
+    }
+    if (CANARY(OLD_EPOCH_ACCEPTED) && o->record.epoch < a->want.epoch_seen) {
+        a->want.epoch_seen = a->disk.epoch_seen = a->saving.epoch_seen = o->record.epoch;
     }
     a->order = *o;
     if (a->order.members_count > MSG_MEMBERS_MAX) {

@@ -42,6 +42,7 @@ struct arb_view {
     uint64_t link; /* where orders go */
     uint64_t
         session_before; /* replaced by a newer process of the same host: late frames are dropped */
+    uint64_t number_before;       /* of its last report that was taken in */
     enum arb_refusal refused;     /* must not take part */
     struct base_mono rival_heard; /* another process with this name and another guard */
     uint64_t rival_session;

@@ -135,7 +135,10 @@ static bool session_may_speak(struct arb_turn *t, struct arb_view *view)
         return report->number > view->report.number;
     }
     if (report->session == view->session_before) {
-        return false;
+        /* Late, but where it goes on and its successor is silent: then that was an older one. */
+        int64_t silent_us = base_mono_diff_us(t->event->now, view->heard);
+        return report->number > view->number_before &&
+               silent_us > RIVAL_HEARTBEATS * arb_heartbeat_us(t->c);
     }
     return report->instance == view->report.instance || rival_may_enter(t, view);
 }
@@ -217,6 +220,7 @@ static void take_in(struct arb_turn *t, struct arb_view *view)
     bool is_changed = !view->has_report || is_seen_change(&view->report, report);
     if (view->has_report && view->report.session != report->session) {
         view->session_before = view->report.session;
+        view->number_before = view->report.number;
         view->rival_session = 0;
         arb_say(t, ARB_NOTE_MEMBER_BACK)->member = view->member;
     }

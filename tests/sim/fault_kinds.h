@@ -60,6 +60,9 @@
     X(CRASH_WITH_GRANT, "crash-with-grant", DATABASE, 50, strike_crash_with_grant) \
     X(DIVERGENT_TAIL, "divergent-tail", DATABASE, 50, strike_divergent_tail) \
     X(TWO_HOSTS, "two-hosts", DATABASE, 50, strike_two_hosts) \
+    X(OLD_LEADER, "old-leader", DATABASE, 20, strike_old_leader) \
+    X(LAGGING_STANDBY, "lagging-standby", DATABASE, 20, strike_lagging_standby) \
+    X(DEAF_PRIMARY, "deaf-primary", DATABASE, 20, strike_deaf_primary) \
     X(WAIT_CANCELLED, "wait-cancelled", DATABASE, 50, strike_wait_cancelled) \
     X(SLOW_STOP, "slow-stop", DATABASE, 10, strike_slow_stop) \
     X(PROMOTION_FAILS, "promotion-fails", DATABASE, 20, strike_promotion_fails) \

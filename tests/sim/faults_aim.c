@@ -201,8 +201,15 @@ static void scene_mute(struct world *w, const struct scene *scene)
     cut_reports(w, scene->member, w->setup.slots, scene->for_us);
 }
 
+static void scene_agent(struct world *w, const struct scene *scene)
+{
+    if (member_of(w, scene->member)->agent_process.is_up) {
+        member_crash_agent(w, scene->member, 10 * MS);
+    }
+}
+
 /* A failover begins, is ended by a grant to the holder, which then dies in earnest; a standby that
- * had voted is not heard in between. */
+ * had voted forgets all but its disk and is not heard in between. */
 void strike_vote_in_vain(struct world *w, struct strike *s)
 {
     struct cast c;
@@ -214,6 +221,8 @@ void strike_vote_in_vain(struct world *w, struct strike *s)
     unsigned standby = d->first + (unsigned)draw(&s->rand, 0, (int64_t)d->members - 1);
     fault_bit(w, s->kind, c.holder, standby, back_us);
     cut_reports(w, c.holder, w->setup.slots, back_us);
+    scene_at(w, back_us - draw(&s->rand, 0, back_us / 100),
+             (struct scene){scene_agent, standby, 0, 0});
     scene_at(w, back_us + draw(&s->rand, 0, 40 * MS),
              (struct scene){scene_mute, standby, 0, 6 * SECOND});
     scene_at(w, back_us + draw(&s->rand, 300 * MS, 2 * SECOND),
@@ -310,4 +319,82 @@ void strike_two_hosts(struct world *w, struct strike *s)
     member_power_off(w, first, draw(&s->rand, SECOND, 10 * SECOND));
     scene_at(w, gap_us,
              (struct scene){scene_power, second, 0, draw(&s->rand, SECOND, 10 * SECOND)});
+}
+
+/* A deposed leader that has not heard of its end is asked by agents that have just begun, while the
+ * databases go on in a later epoch. */
+void strike_old_leader(struct world *w, struct strike *s)
+{
+    struct cast c;
+    if (!cast_draw(w, s, &c) || node_raft(w, c.leader) == NULL ||
+        raft_node_transfer(node_raft(w, c.leader), node_id(w, c.other), TRANSFER_COOKIE) != 0) {
+        return;
+    }
+    const struct db_setup *d = database_of(w, c.holder);
+    int64_t alone_us = draw(&s->rand, SECOND, 2 * SECOND);
+    fault_bit(w, s->kind, c.leader, c.other, alone_us);
+    for (unsigned i = 0; i < w->setup.slots; i++) {
+        if (i != c.leader) {
+            net_cut(w, ADDRESS_NODE + i, ADDRESS_NODE + c.leader, w->now_us + alone_us, false);
+        }
+    }
+    scene_at(w, draw(&s->rand, 5 * MS, 60 * MS),
+             (struct scene){scene_crash_database, c.holder, 0, 0});
+    for (unsigned i = d->first; i < d->first + d->members; i++) {
+        for (int64_t at_us = 120 * MS; at_us < 700 * MS; at_us += 150 * MS) {
+            scene_at(w, at_us + draw(&s->rand, 0, 100 * MS), (struct scene){scene_agent, i, 0, 0});
+        }
+    }
+}
+
+/* A standby comes back and stays seconds behind, and the one that has acknowledged instead of it
+ * goes: what the set was changed for must have been waited for. */
+void strike_lagging_standby(struct world *w, struct strike *s)
+{
+    struct cast c;
+    if (!cast_draw(w, s, &c) || database_of(w, c.holder)->members < 3) {
+        return;
+    }
+    const struct db_setup *d = database_of(w, c.holder);
+    unsigned place = c.holder - d->first, from = (unsigned)draw(&s->rand, 1, d->members - 1);
+    unsigned late = d->first + (place + from) % d->members;
+    unsigned gone = d->first + (place + from % (d->members - 1) + 1) % d->members;
+    bool is_away = chance(&s->rand, 500000);
+    int64_t away_us = is_away ? 2 * c.ttl_us + draw(&s->rand, SECOND, 3 * SECOND) : 0;
+    int64_t slow_us = draw(&s->rand, 800 * MS, 2500 * MS), for_us = 3 * c.ttl_us + 4 * SECOND;
+    fault_bit(w, s->kind, late, gone, slow_us);
+    net_slow(w, ADDRESS_DB + c.holder, ADDRESS_DB + late, w->now_us + away_us + for_us, slow_us);
+    if (is_away) {
+        fault_cut_both(w, ADDRESS_DB + c.holder, ADDRESS_DB + late, away_us, false);
+    }
+    scene_at(
+        w, away_us + draw(&s->rand, SECOND, 4 * SECOND),
+        (struct scene){scene_power, gone, 0, 2 * c.ttl_us + draw(&s->rand, SECOND, 4 * SECOND)});
+}
+
+static void scene_switchover(struct world *w, const struct scene *scene)
+{
+    (void)nodes_switchover(w, cluster_of(w, scene->member));
+}
+
+/* What standbys acknowledge is lost, so that the primary gives their streams up before they see it;
+ * then it is told to stop in order, and nobody gets its last records. */
+void strike_deaf_primary(struct world *w, struct strike *s)
+{
+    struct cast c;
+    if (!cast_draw(w, s, &c)) {
+        return;
+    }
+    const struct db_setup *d = database_of(w, c.holder);
+    int64_t for_us = draw(&s->rand, 4 * SECOND, 9 * SECOND);
+    fault_bit(w, s->kind, c.holder, 0, for_us);
+    for (unsigned i = d->first; i < d->first + d->members; i++) {
+        if (i != c.holder) {
+            net_cut(w, ADDRESS_DB + i, ADDRESS_DB + c.holder, w->now_us + for_us, false);
+        }
+    }
+    for (int64_t at_us = 3050 * MS; at_us < 6 * SECOND; at_us += 700 * MS) {
+        scene_at(w, at_us + draw(&s->rand, 0, 600 * MS),
+                 (struct scene){scene_switchover, c.holder, 0, 0});
+    }
 }

@@ -7,6 +7,7 @@
 #include "base/lease_math.h"
 #include "tests/sim/members.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_lease.h"
 
 static void rearm(struct member *m);
 
@@ -71,6 +72,7 @@ static void carry_out(struct member *m, const struct guard_effect *fx)
         break;
     case GUARD_FX_THAW:
         m->freeze_number++;
+        truth_lease_thaw(m->world, m);
         process_thaw(m->world, &m->tree, STOPPED_BY_GUARD);
         pg_note(&m->pg);
         break;

@@ -15,6 +15,7 @@
 #include "tests/sim/chores.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_lease.h"
 #include "tests/sim/watchers.h"
 
 #define CALLS_MAX 128
@@ -152,6 +153,7 @@ static void machine_role_changed(void *ctx)
     struct raft_node_status status;
     raft_node_status(n->raft, &status);
     truth_role(n->world, n->index, &status);
+    truth_lease_role(n->world, n->index, clock_now(&n->clock));
     if (n->inner.role_changed != NULL) {
         n->inner.role_changed(n->inner.ctx);
     }
@@ -437,6 +439,7 @@ static void arrive(void *ctx, unsigned from, struct slice payload)
     } else if (type == NET_FRAME_KV) {
         kv_service_receive(n->service, node_id(n->world, from - ADDRESS_NODE), payload);
     } else if (type == NET_FRAME_REPORT) {
+        truth_lease_heard(n->world, n->index, from - ADDRESS_AGENT, payload);
         report(n, from, payload);
     } else if (type == FRAME_REQUEST) {
         request(n, from, slice_skip(payload, 1));
@@ -448,7 +451,7 @@ static void arrive(void *ctx, unsigned from, struct slice payload)
 static bool order_send(void *ctx, uint64_t link, struct slice payload)
 {
     struct node *n = ctx;
-    truth_order(n->world, n->index, payload);
+    truth_order(n->world, n->index, clock_now(&n->clock), payload);
     return net_send(n->world, ADDRESS_NODE + n->index, (unsigned)link, payload);
 }
 
@@ -456,6 +459,7 @@ static bool port_send(void *ctx, uint64_t link, struct slice payload)
 {
     struct node *n = ctx;
     truth_leads(n->world, n->index);
+    truth_lease_round(n->world, n->index);
     if (truth_raft_frame(n->world, n->index, payload) && n->world->setup.is_vote_crash &&
         chance(&n->rand, 200000)) {
         /* Power is lost just after a vote has left: what was promised must be on disk. */
@@ -496,7 +500,9 @@ static void noted(void *user, const struct base_name *cluster, const struct arb_
     const struct node *n = user;
     char text[256];
     struct buf out = buf_over(text, sizeof(text) - 1);
-    (void)cluster;
+    if (note->kind == ARB_NOTE_FAILOVER || note->kind == ARB_NOTE_RETURN) {
+        truth_lease_decided(n->world, n->index, cluster, note->a, clock_now(&n->clock));
+    }
     arb_note_put(note, &out);
     if (n->world->is_tracing && buf_terminate(&out)) {
         trace_text(n->world, ADDRESS_NODE + n->index, text);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_lease.h"
 
 #define STEPS 50
 #define FAULTS_TOLD 12
@@ -102,6 +103,16 @@ static const struct rule {
      "is compacted."},
     {INVARIANT_FULL, STORE, "A full store refuses what adds, and serves all else."},
     {INVARIANT_PERMITTED, STORE, "Nothing is changed without a permission in force at that entry."},
+    {INVARIANT_GRANT_ROUND, ALL,
+     "A grant rests on a round that began after the report that it answers had come."},
+    {INVARIANT_GRANT_READY, ALL, "A new leader grants when it has applied an entry of its term."},
+    {INVARIANT_DEADLINE, DATABASES,
+     "A deadline counts from the sending of the report that the grant answers."},
+    {INVARIANT_WAITS, DATABASES,
+     "A leader waits for ttl and drift from its election and its last grant."},
+    {INVARIANT_HANDBACK_FINAL, DATABASES, "A guard is never armed for what it has handed back."},
+    {INVARIANT_FLOOR_EPOCH, DATABASES,
+     "A choice by votes sets the floor's epoch, and a return keeps it."},
     {INVARIANT_WATCH, STORE,
      "A watch hears of every change, once and in order, or that it was ended."},
 };

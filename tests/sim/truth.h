@@ -122,8 +122,8 @@ bool truth_is_unconfirmed(const struct world *w);
 /* The newest record; false: none. Whether this store has it, of that epoch. */
 bool truth_record(const struct world *w, struct msg_record *ret);
 bool truth_is_newest(struct world *w, struct store_txn *txn, uint64_t epoch);
-/* A quorum node sends an order to an agent. */
-void truth_order(struct world *w, unsigned node, struct slice payload);
+/* A quorum node sends an order to an agent, at `now` of its own clock. */
+void truth_order(struct world *w, unsigned node, struct base_mono now, struct slice payload);
 
 /* Databases */
 void truth_open_writes(struct world *w, struct pg *pg);

@@ -11,6 +11,7 @@
 #include "tests/sim/members.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
+#include "tests/sim/truth_lease.h"
 
 struct truth_db *truth_db_of(struct world *w, unsigned member)
 {
@@ -42,6 +43,7 @@ int truth_holder(struct world *w, unsigned cluster)
 
 void truth_db_close(struct world *w)
 {
+    free(w->truth->lease);
     for (unsigned i = 0; i < DB_CLUSTERS_MAX; i++) {
         free(w->truth->db[i].epochs);
         free(w->truth->db[i].acked);
@@ -128,7 +130,8 @@ static void candidate_is_best(struct world *w, const struct truth_db *t,
     const struct msg_record *old = &t->record;
     unsigned needed = old->voters.count + 1u - old->votes_needed_r;
     int winner = member_by_name(w, &new->holder);
-    if (old->sync_mode != MSG_SYNC_ON || t->is_handback_clean ||
+    bool has_voted = winner >= 0 && w->truth->members[winner].vote.is_given;
+    if (old->sync_mode != MSG_SYNC_ON || (t->is_handback_clean && !has_voted) ||
         base_name_equal(&old->holder, &new->holder)) {
         return;
     }
@@ -162,26 +165,33 @@ static void vote_is_final(struct world *w, const struct member *m)
     }
 }
 
+static bool is_over(struct msg_attempt attempt, struct msg_attempt until)
+{
+    return attempt.term < until.term ||
+           (attempt.term == until.term && attempt.number <= until.number);
+}
+
 /* A grant to the holder, or the leader's word, ends attempts: their votes are void. */
 static void attempts_end(struct world *w, const struct truth_db *t, struct msg_attempt until)
 {
     const struct db_setup *d = database(w, t);
     for (unsigned i = d->first; i < d->first + d->members; i++) {
         struct truth_vote *v = &w->truth->members[i].vote;
-        bool is_over = v->attempt.term < until.term ||
-                       (v->attempt.term == until.term && v->attempt.number <= until.number);
-        v->is_given = v->is_given && !is_over;
+        v->is_given = v->is_given && !is_over(v->attempt, until);
+        v->ended = is_over(until, v->ended) ? v->ended : until;
     }
 }
 
 /* --- A12 --- */
 
-/* After an orderly stop the next holder has all that the former one wrote. */
+/* After an orderly stop the next holder has all that the former one wrote, or it was chosen by
+ * votes, because nobody within reach has. */
 static void nothing_is_left_behind(struct world *w, const struct truth_db *t,
                                    const struct msg_record *new)
 {
     int from = member_by_name(w, &t->record.holder), to = member_by_name(w, &new->holder);
-    if (!t->is_handback_clean || from < 0 || to < 0 || from == to) {
+    if (!t->is_handback_clean || from < 0 || to < 0 || from == to ||
+        w->truth->members[to].vote.is_given) {
         return;
     }
     const struct pg_directory *a = &pg_of(w, (unsigned)from)->dir;
@@ -214,6 +224,8 @@ static void epoch_begins(struct world *w, struct truth_db *t, const struct msg_r
                          bool is_confirmed)
 {
     const struct db_setup *d = database(w, t);
+    bool is_chosen =
+        t->record.epoch != 0 && t->record.state != MSG_RECORD_BOOTSTRAP && !is_confirmed;
     trace(w, TRACE_EPOCH, new->epoch, (uint64_t)member_by_name(w, &new->holder), new->revision,
           truth_set(w, &new->voters));
     if (t->record.epoch != 0) {
@@ -223,6 +235,7 @@ static void epoch_begins(struct world *w, struct truth_db *t, const struct msg_r
         w->tally.handovers += !is_same && t->is_handback_clean;
         w->tally.reopened += is_same;
     }
+    truth_lease_epoch(w, is_chosen ? &t->record : NULL, new);
     for (unsigned i = d->first; i < d->first + d->members; i++) {
         w->truth->members[i].vote.is_given = false;
     }
@@ -339,7 +352,7 @@ bool truth_is_unconfirmed(const struct world *w)
 
 /* --- orders --- */
 
-void truth_order(struct world *w, unsigned node, struct slice payload)
+void truth_order(struct world *w, unsigned node, struct base_mono now, struct slice payload)
 {
     static struct msg_order order;
     if (wire_order_decode(slice_skip(payload, 1), &order) != 0 || order.record.epoch == 0) {
@@ -357,6 +370,7 @@ void truth_order(struct world *w, unsigned node, struct slice payload)
     if (order.record.epoch == t->record.epoch) {
         attempts_end(w, t, order.ended);
     }
+    truth_lease_order(w, node, &order, now);
 }
 
 /* --- reports and guards: the handback --- */
@@ -408,12 +422,27 @@ static void agent_remembers(struct world *w, const struct member *m, const struc
     *seen = r->epoch_seen;
 }
 
+/* A restart keeps a promise until its attempt is over. */
+static void promise_is_remembered(struct world *w, const struct member *m,
+                                  const struct msg_report *r)
+{
+    const struct truth_vote *v = &w->truth->members[m->index].vote;
+    bool is_lower = r->promised.term < v->attempt.term ||
+                    (r->promised.term == v->attempt.term && r->promised.number < v->attempt.number);
+    if (v->is_given && is_lower) {
+        world_fail(w, INVARIANT_PROMISE,
+                   "pg%u knows nothing of its vote in attempt %lu of term %lu, which stands",
+                   m->index + 1, (unsigned long)v->attempt.number, (unsigned long)v->attempt.term);
+    }
+}
+
 static void take_vote(struct world *w, const struct truth_db *t, const struct member *m,
                       const struct msg_report *r)
 {
     vote_is_final(w, m);
-    if (r->epoch_seen == t->record.epoch) {
-        w->truth->members[m->index].vote = (struct truth_vote){true, r->promised, r->position};
+    struct truth_vote *v = &w->truth->members[m->index].vote;
+    if (r->epoch_seen == t->record.epoch && !is_over(r->promised, v->ended)) {
+        *v = (struct truth_vote){true, r->promised, v->ended, r->position};
     }
 }
 
@@ -426,6 +455,8 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
     }
     trace_report(w, m, &report);
     agent_remembers(w, m, &report);
+    promise_is_remembered(w, m, &report);
+    truth_lease_report(w, m, &report);
     t->epoch_reported =
         report.epoch_seen > t->epoch_reported ? report.epoch_seen : t->epoch_reported;
     if (report.epoch_handed_back > 0) {
@@ -462,6 +493,7 @@ static void guard_is_the_one(struct world *w, const struct member *m)
 void truth_guard(struct world *w, const struct member *m)
 {
     guard_is_the_one(w, m);
+    truth_lease_guard(w, m);
     if (m->guard.status.epoch_handed_back > 0) {
         handback_is_true(w, m, m->guard.status.epoch_handed_back);
     }

@@ -19,6 +19,8 @@ struct truth_acked {
 struct truth_vote {
     bool is_given;
     struct msg_attempt attempt;
+    struct msg_attempt
+        ended; /* attempts up to this one are over: what is still said of them is late */
     struct msg_position position;
 };
 
@@ -78,6 +80,7 @@ struct truth {
     struct truth_db db[DB_CLUSTERS_MAX];
     struct truth_member members[MEMBERS_MAX];
     struct truth_kv *kv;
+    struct truth_lease *lease;                                /* truth_lease.c */
     uint64_t pre_votes[TRUTH_IDS_MAX + 1][TRUTH_IDS_MAX + 1]; /* by candidate, voter: the term that
                                                                  was granted last */
     struct truth_lead lead[NODES_MAX];

@@ -14,12 +14,14 @@
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
+#include "tests/sim/truth_lease.h"
 
 void truth_open(struct world *w)
 {
     struct truth *t = w->truth = must_alloc(1, sizeof(*t));
     t->arena = (struct wire_arena){0};
     wire_arena_init(&t->arena, t->arena_bytes, sizeof(t->arena_bytes));
+    t->lease = truth_lease_new();
     truth_kv_open(w);
 }
 

@@ -7,11 +7,13 @@
 
 #include "arbiter/driver.h"
 #include "arbiter/record_json.h"
+#include "base/canary.h"
 #include "base/name.h"
 #include "kv/core/restore.h"
 #include "proto/wire/agent.h"
 #include "raft/store_mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define SYSTEM UINT64_C(7100000000000000001)
@@ -40,6 +42,7 @@ static struct base_mono clock_now(void *ctx)
 static struct base_wall clock_wall(void *ctx)
 {
     (void)ctx;
+    w.now.us++;
     return (struct base_wall){w.now.us};
 }
 
@@ -50,6 +53,10 @@ static bool net_send(void *ctx, uint64_t link, struct slice payload)
         assert_true(link < BASE_COUNT_OF(w.orders));
         assert_int_equal(wire_order_decode(slice_skip(payload, 1), &w.orders[link]), 0);
         w.granted[link] += w.orders[link].is_granted;
+        if (w.orders[link].is_granted) { /* booked when it is sent, not when its turn began */
+            const struct arb_cluster *c = arb_driver_find(w.driver, &w.orders[link].record.cluster);
+            assert_int_equal(c->granted.us, w.now.us);
+        }
     }
     return true;
 }
@@ -534,6 +541,7 @@ static void test_json_is_escaped(void **state)
 
 int main(void)
 {
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         TEST(test_bootstrap_reaches_the_keys_that_people_read),
         TEST(test_failover_by_handback_and_votes),

@@ -185,6 +185,27 @@ static void test_s2_a_confirmation_for_a_former_agent_process_is_void(void **sta
     assert_false(w.order[1].is_granted);
 }
 
+/* It arrives when the one after it was replaced, too: the living one must not be shut out for it.
+ */
+static void test_a_report_from_two_processes_ago_shuts_nobody_out(void **state)
+{
+    (void)state;
+    struct msg_report oldest = primary_of("pg1"), living = primary_of("pg1");
+    oldest.session = 4241;
+    oldest.number = 1;
+    living.session = 4243;
+    living.number = 5;
+    send(living);
+    send(oldest);
+    living.number = 6;
+    send(living);
+    assert_int_equal(w.fx.ticket, 0); /* dropped: it could be as late */
+    wait_us(2 * S);
+    living.number = 7;
+    send(living);
+    assert_int_not_equal(w.fx.ticket, 0);
+}
+
 static void test_s2_no_grant_before_the_first_entry_of_the_term(void **state)
 {
     (void)state;
@@ -725,6 +746,7 @@ int main(void)
         TEST(test_s1_a_lost_history_does_not_bar_a_return),
         TEST(test_s2_a_grant_needs_a_confirmation_behind_the_report),
         TEST(test_s2_a_confirmation_for_a_former_agent_process_is_void),
+        TEST(test_a_report_from_two_processes_ago_shuts_nobody_out),
         TEST(test_s2_no_grant_before_the_first_entry_of_the_term),
         TEST(test_s2_no_grant_while_a_swap_of_the_epoch_is_in_the_log),
         TEST(test_s2_a_handback_is_final),
