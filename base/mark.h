@@ -102,6 +102,8 @@
       "a forwarded write is of unknown outcome as its leader is gone") \
     X(KV_AUTH_CHANGED_BEFORE_APPLY, "kv-auth-changed-before-apply", \
       "users or roles changed between propose and apply") \
+    X(KV_TOKEN_AHEAD, "kv-token-ahead", \
+      "a token is shown to a node that has not applied its login") \
     X(WATCH_COMPACTED, "watch-compacted", "a watch of the past ends as that is compacted") \
     X(WATCH_COMPACTED_MEANWHILE, "watch-compacted-meanwhile", \
       "... while it was being read for others, too") \

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
+#include "base/mark.h"
 #include "kv/auth_internal.h"
 #include "kv/core/check.h"
 
@@ -26,6 +28,8 @@ struct kv_auth {
     bool is_again; /* something changed after the job was sent off */
     int read_status;
     struct base_mono now;
+    uint64_t applied;      /* every login up to there is known */
+    bool is_token_awaited; /* somebody has shown a newer one */
     struct kv_auth_waiter *waiters;
     struct auth_tokens tokens;
 };
@@ -111,10 +115,33 @@ static void stale(struct kv_auth *auth)
     read_start(auth);
 }
 
+/* Logins up to there are known now. */
+static void applied_up_to(struct kv_auth *auth, uint64_t index)
+{
+    if (index <= auth->applied) {
+        return;
+    }
+    auth->applied = index;
+    if (auth->is_token_awaited) {
+        auth->is_token_awaited = false;
+        if (auth->options.known != NULL) {
+            auth->options.known(auth->options.ctx);
+        }
+    }
+}
+
+static void applied_ask(struct kv_auth *auth)
+{
+    if (auth->options.applied != NULL) {
+        applied_up_to(auth, auth->options.applied(auth->options.ctx));
+    }
+}
+
 void kv_auth_restored(struct kv_auth *auth)
 {
     auth_tokens_drop_all(&auth->tokens); /* their users may be others now */
     stale(auth);
+    applied_ask(auth);
 }
 
 void kv_auth_changed(struct kv_auth *auth, const struct kv_auth_event *event)
@@ -122,6 +149,7 @@ void kv_auth_changed(struct kv_auth *auth, const struct kv_auth_event *event)
     switch (event->kind) {
     case KV_KIND_AUTHENTICATE:
         auth_tokens_add(&auth->tokens, event->token, event->name, auth->now);
+        applied_up_to(auth, event->index);
         return;
     case KV_KIND_USER_DELETE:
     case KV_KIND_USER_PASSWORD:
@@ -140,6 +168,7 @@ void kv_auth_tick(struct kv_auth *auth, struct base_mono now)
 {
     auth->now = now;
     auth_tokens_expire(&auth->tokens, now);
+    applied_ask(auth);
 }
 
 bool kv_auth_wait(struct kv_auth *auth, struct kv_auth_waiter *waiter)
@@ -261,6 +290,17 @@ struct slice kv_auth_hash(const struct kv_auth *auth, struct slice user, bool *r
     const struct cached_user *found = auth_cache_find(&auth->cache, user);
     *ret_is_no_password = found != NULL && found->user.is_no_password;
     return found == NULL ? SLICE_EMPTY : found->user.hash;
+}
+
+bool kv_auth_is_ahead(struct kv_auth *auth, struct slice token)
+{
+    if (auth->options.applied == NULL || auth_token_index(token) <= auth->applied ||
+        CANARY(TOKEN_NOT_AWAITED)) {
+        return false;
+    }
+    MARK(KV_TOKEN_AHEAD);
+    auth->is_token_awaited = true;
+    return true;
 }
 
 bool kv_auth_has_token(struct kv_auth *auth, struct slice token)

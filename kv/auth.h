@@ -27,9 +27,12 @@ struct kv_auth;
 struct kv_auth_options {
     struct store_port store;
     void *ctx;
-    /* Users and roles are known again: ask anew for whatever was answered AUTH_OLD_REVISION. Called
-     * before those who wait by kv_auth_wait. May be NULL. */
+    /* Users and roles are known again, or newer tokens: ask anew for whatever was answered
+     * AUTH_OLD_REVISION. Called before those who wait by kv_auth_wait. May be NULL. */
     void (*known)(void *ctx);
+    /* The last entry that this node has applied, never asked while entries are being told; NULL: no
+     * token is waited for. */
+    uint64_t (*applied)(void *ctx);
 };
 
 MUST_CHECK int kv_auth_open(const struct kv_auth_options *options, struct kv_auth **ret);
@@ -76,6 +79,9 @@ MUST_CHECK int kv_auth_known_revision(const struct kv_auth *auth, uint64_t *ret)
 /* Hash of the user's password, empty when no password fits or there is no such user; valid until
  * the next call from the loop. *ret_is_no_password: a user who may not log in by password. */
 struct slice kv_auth_hash(const struct kv_auth *auth, struct slice user, bool *ret_is_no_password);
+/* Whether the token was made by an entry that this node has not applied yet: `known` will be
+ * called. A token ends with the index of its entry ("RANDOM.INDEX"). */
+bool kv_auth_is_ahead(struct kv_auth *auth, struct slice token);
 /* Whether the token is known and alive; uses it. */
 bool kv_auth_has_token(struct kv_auth *auth, struct slice token);
 uint32_t kv_auth_tokens(const struct kv_auth *auth);

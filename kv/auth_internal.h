@@ -61,6 +61,8 @@ void auth_tokens_add(struct auth_tokens *tokens, struct slice token, struct slic
                      struct base_mono now);
 /* The user's name, valid until the next change; empty: no such token. Counts as use. */
 struct slice auth_tokens_use(struct auth_tokens *tokens, struct slice token, struct base_mono now);
+/* The index at its end; 0: it has none. */
+uint64_t auth_token_index(struct slice token);
 void auth_tokens_drop_user(struct auth_tokens *tokens, struct slice user);
 void auth_tokens_drop_all(struct auth_tokens *tokens);
 void auth_tokens_expire(struct auth_tokens *tokens, struct base_mono now);

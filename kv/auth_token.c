@@ -7,6 +7,16 @@
 #include "base/rand.h"
 #include "kv/auth_internal.h"
 
+uint64_t auth_token_index(struct slice token)
+{
+    uint64_t index = 0;
+    size_t at = token.len;
+    while (at > 0 && token.data[at - 1] != '.') {
+        at--;
+    }
+    return at > 0 && slice_to_u64(slice_skip(token, at), &index) == 0 ? index : 0;
+}
+
 static struct slice token_of(const struct auth_token *token)
 {
     return slice_from(token->token, token->token_len);

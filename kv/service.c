@@ -509,6 +509,11 @@ int64_t kv_service_compact_revision(const struct kv_service *service)
     return service->compact_revision > 0 ? service->compact_revision : 0;
 }
 
+uint64_t kv_service_applied_index(const struct kv_service *service)
+{
+    return service->options.node == NULL ? 0 : status_of(service).applied_index;
+}
+
 void kv_service_header(const struct kv_service *service, struct kv_header *ret)
 {
     *ret = (struct kv_header){.cluster_id = service->options.cluster_id,

@@ -168,6 +168,8 @@ size_t kv_service_open_calls(const struct kv_service *service);
 int64_t kv_service_revision(const struct kv_service *service);
 /* What is older than this revision is compacted; 0: nothing is. */
 int64_t kv_service_compact_revision(const struct kv_service *service);
+/* The last entry that this node has applied; 0 before it is bound to a node. */
+uint64_t kv_service_applied_index(const struct kv_service *service);
 /* Header of a response made now: ids, term and newest revision. */
 void kv_service_header(const struct kv_service *service, struct kv_header *ret);
 

@@ -11,6 +11,8 @@
 #include "kv/service_internal.h"
 #include "proto/wire/kv.h"
 
+#define DIGITS_MAX 20u /* of an index */
+
 enum result_part {
     PART_SWAP = 1,
     PART_LEASE = 2,
@@ -250,6 +252,25 @@ static int describe(struct store_txn *txn, const struct kv_request *request,
     return 0;
 }
 
+/* A token is told with the index of its entry behind it, so that a node which has not applied that
+ * entry can wait until it has. */
+static int number_token(struct kv_service *service, uint64_t index, struct kv_request *request,
+                        struct kv_outcome *outcome)
+{
+    struct slice *token = &request->authenticate.token;
+    size_t cap = token->len + 1 + DIGITS_MAX;
+    uint8_t *memory = base_arena_take(&service->decode, cap, 1);
+    if (memory == NULL) {
+        return BASE_E_NOMEM;
+    }
+    struct buf out = buf_over(memory, cap);
+    buf_put(&out, *token);
+    buf_put_u8(&out, '.');
+    buf_put_dec(&out, index);
+    *token = outcome->response.authenticate.token = buf_slice(&out);
+    return 0;
+}
+
 int service_apply(void *ctx, struct store_txn *txn, const struct raft_applied *entry,
                   struct buf *out)
 {
@@ -268,6 +289,12 @@ int service_apply(void *ctx, struct store_txn *txn, const struct raft_applied *e
     rc = kv_core_apply(txn, &service->scratch, &command, entry->term, &outcome);
     if (rc != 0) {
         return rc;
+    }
+    if (command.request.kind == KV_KIND_AUTHENTICATE && outcome.error == KV_OK) {
+        rc = number_token(service, entry->index, &command.request, &outcome);
+        if (rc != 0) {
+            return rc;
+        }
     }
     bool is_mine = command.origin_node == service->options.member_id &&
                    command.origin_life == service->options.life;
@@ -330,6 +357,7 @@ static void tell_parts(struct kv_service *service, struct result *result, uint64
         service->alarms = result->alarms;
         break;
     case PART_AUTH:
+        result->auth.index = index;
         if (options->auth_changed != NULL) {
             options->auth_changed(options->user, &result->auth);
         }

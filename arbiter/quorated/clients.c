@@ -10,6 +10,12 @@ static void auth_known(void *ctx)
     rpc_walk_again(clients->registry);
 }
 
+static uint64_t auth_applied(void *ctx)
+{
+    const struct quorated_clients *clients = ctx;
+    return kv_service_applied_index(clients->service);
+}
+
 static void watch_header(void *ctx, struct kv_header *ret)
 {
     const struct quorated_clients *clients = ctx;
@@ -22,7 +28,7 @@ int quorated_clients_open(struct quorated_clients *clients,
     const struct kv_watch_options watch = {
         .store = options->store, .ctx = clients, .header = watch_header, .seed = options->seed};
     const struct kv_auth_options auth = {
-        .store = options->store, .ctx = clients, .known = auth_known};
+        .store = options->store, .ctx = clients, .known = auth_known, .applied = auth_applied};
     clients->service = options->service;
     clients->registry = options->registry;
     int rc = kv_watch_open(&watch, &clients->hub);

@@ -442,6 +442,12 @@ static enum kv_error walk(void *ctx, struct rpc_call *call, const struct kv_requ
     return kv_auth_decide(api->options.auth, &who, request, call->asker_memory, &call->asker);
 }
 
+static bool is_ahead(void *ctx, struct rpc_call *call)
+{
+    const struct api_auth *api = ctx;
+    return kv_auth_is_ahead(api->options.auth, call->token);
+}
+
 int api_auth_new(const struct api_auth_options *options, struct api_auth **ret)
 {
     struct api_auth *api = calloc(1, sizeof(*api));
@@ -456,6 +462,7 @@ int api_auth_new(const struct api_auth_options *options, struct api_auth **ret)
         return rc;
     }
     rpc_set_walker(options->registry, walk, api);
+    rpc_set_ahead(options->registry, is_ahead);
     *ret = api;
     return 0;
 }

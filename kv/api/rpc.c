@@ -11,100 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/assert.h"
-#include "proto/wire/kv.h"
-
-#define CALL_BUCKETS 1024u
-#define ROUTE_BUCKETS 256u /* of paths; a power of two, well above 3 times RPC_METHODS_MAX / 2 */
-#define PARTS_FIRST_BYTES 1024u
-#define PARTS_MAX_BYTES (192u * 1024u)
-#define AUTH_RETRIES_MAX 8u /* times that a request is decided anew under changed permissions */
-
-struct path_row {
-    const char *path;
-    struct rpc_route *route;
-};
-
-struct paths {
-    struct path_row rows[ROUTE_BUCKETS];
-};
-
-struct rpc_registry {
-    struct rpc_registry_options options;
-    struct rpc_route routes[RPC_METHODS_MAX];
-    size_t routes_count;
-    struct paths methods;
-    struct paths gateway;
-    rpc_walk_fn *walk;
-    void *walk_ctx;
-    uint64_t last_id;
-    uint32_t streams_count;
-    struct block *waiting;
-    size_t waiting_count;
-    struct base_mono leader_seen;
-    struct rpc_call *calls[CALL_BUCKETS];
-};
-
-/* A call and, for requests to the service, what the service needs. */
-struct block {
-    struct rpc_call call;
-    bool is_open;    /* the transport waits for an answer */
-    bool is_busy;    /* the service has it */
-    bool is_waiting; /* for rpc_walk_again */
-    unsigned retries;
-    struct block *waiting_next;
-    struct kv_call kv;
-    struct kv_request request;
-    size_t parts;
-    struct slice message;
-    _Alignas(BASE_ARENA_ALIGN) uint8_t memory[];
-};
-
-static struct block *block_of(struct rpc_call *call)
-{
-    return (struct block *)(void *)call; /* its first member */
-}
+#include "kv/api/rpc_internal.h"
 
 /* --- methods --- */
 
-static size_t path_hash(struct slice path)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < path.len; i++) {
-        hash = (hash ^ path.data[i]) * 16777619u;
-    }
-    return hash % ROUTE_BUCKETS;
-}
-
-static struct rpc_route *path_find(const struct paths *paths, struct slice path)
-{
-    size_t at = path_hash(path);
-    while (paths->rows[at].path != NULL) {
-        if (slice_equal(path, slice_from_text(paths->rows[at].path))) {
-            return paths->rows[at].route;
-        }
-        at = (at + 1) % ROUTE_BUCKETS;
-    }
-    return NULL;
-}
-
-static void path_add(struct paths *paths, const char *path, struct rpc_route *route)
-{
-    if (path == NULL) {
-        return;
-    }
-    size_t at = path_hash(slice_from_text(path));
-    while (paths->rows[at].path != NULL) {
-        BASE_ASSERT(strcmp(paths->rows[at].path, path) != 0);
-        at = (at + 1) % ROUTE_BUCKETS;
-    }
-    paths->rows[at] = (struct path_row){path, route};
-}
-
 int rpc_registry_new(const struct rpc_registry_options *options, struct rpc_registry **ret)
 {
-    _Static_assert(ROUTE_BUCKETS > 2 * RPC_METHODS_MAX, "aliases fit too");
     struct rpc_registry *registry = calloc(1, sizeof(*registry));
     if (registry == NULL) {
         return BASE_E_NOMEM;
@@ -116,11 +29,11 @@ int rpc_registry_new(const struct rpc_registry_options *options, struct rpc_regi
 
 struct rpc_registry *rpc_registry_free(struct rpc_registry *registry)
 {
-    for (size_t i = 0; registry != NULL && i < CALL_BUCKETS; i++) {
+    for (size_t i = 0; registry != NULL && i < RPC_CALL_BUCKETS; i++) {
         while (registry->calls[i] != NULL) {
             struct rpc_call *call = registry->calls[i];
             registry->calls[i] = call->next;
-            free(block_of(call));
+            free(rpc_block_of(call));
         }
     }
     free(registry);
@@ -136,21 +49,21 @@ int rpc_register(struct rpc_registry *registry, const struct rpc_method *methods
     for (size_t i = 0; i < count; i++) {
         struct rpc_route *route = &registry->routes[registry->routes_count++];
         *route = (struct rpc_route){.method = &methods[i], .ctx = ctx};
-        path_add(&registry->methods, methods[i].path, route);
-        path_add(&registry->gateway, methods[i].gateway, route);
-        path_add(&registry->gateway, methods[i].gateway_2, route);
+        rpc_paths_add(&registry->methods, methods[i].path, route);
+        rpc_paths_add(&registry->gateway, methods[i].gateway, route);
+        rpc_paths_add(&registry->gateway, methods[i].gateway_2, route);
     }
     return 0;
 }
 
 struct rpc_route *rpc_find_method(const struct rpc_registry *registry, struct slice path)
 {
-    return path_find(&registry->methods, path);
+    return rpc_paths_find(&registry->methods, path);
 }
 
 struct rpc_route *rpc_find_gateway(const struct rpc_registry *registry, struct slice path)
 {
-    return path_find(&registry->gateway, path);
+    return rpc_paths_find(&registry->gateway, path);
 }
 
 const struct rpc_route *rpc_route_at(const struct rpc_registry *registry, size_t index)
@@ -165,10 +78,10 @@ uint32_t rpc_streams(const struct rpc_registry *registry)
 
 /* --- calls --- */
 
-static struct block *block_new(struct rpc_registry *registry, struct rpc_route *route,
-                               const struct rpc_open *open, size_t memory)
+struct rpc_block *rpc_block_new(struct rpc_registry *registry, struct rpc_route *route,
+                                const struct rpc_open *open, size_t memory)
 {
-    struct block *block = malloc(sizeof(*block) + memory);
+    struct rpc_block *block = malloc(sizeof(*block) + memory);
     if (block == NULL) {
         return NULL;
     }
@@ -191,10 +104,10 @@ static struct block *block_new(struct rpc_registry *registry, struct rpc_route *
     return block;
 }
 
-static void block_open(struct block *block)
+void rpc_block_open(struct rpc_block *block)
 {
     struct rpc_registry *registry = block->call.registry;
-    struct rpc_call **bucket = &registry->calls[block->call.id % CALL_BUCKETS];
+    struct rpc_call **bucket = &registry->calls[block->call.id % RPC_CALL_BUCKETS];
     block->is_open = true;
     block->call.next = *bucket;
     *bucket = &block->call;
@@ -204,9 +117,9 @@ static void block_open(struct block *block)
 }
 
 /* Requests that wait for the walker, in order. */
-static void wait_for_walker(struct block *block)
+void rpc_wait(struct rpc_block *block)
 {
-    struct block **link = &block->call.registry->waiting;
+    struct rpc_block **link = &block->call.registry->waiting;
     while (*link != NULL) {
         link = &(*link)->waiting_next;
     }
@@ -216,30 +129,32 @@ static void wait_for_walker(struct block *block)
     block->call.registry->waiting_count++;
 }
 
-static void wait_end(struct block *block)
+void rpc_wait_end(struct rpc_block *block)
 {
-    struct block **link = &block->call.registry->waiting;
+    struct rpc_block **link = &block->call.registry->waiting;
     while (*link != block) {
         link = &(*link)->waiting_next;
     }
     *link = block->waiting_next;
-    block->is_waiting = false;
     block->call.registry->waiting_count--;
+    block->call.registry->held_count -= block->is_held;
+    block->is_waiting = block->is_held = false;
 }
 
 /* The transport is done with the call; frees it unless the service still has it. */
-static void block_close(struct block *block, enum io_grpc_status status)
+void rpc_block_close(struct rpc_block *block, enum io_grpc_status status)
 {
     struct rpc_registry *registry = block->call.registry;
-    struct rpc_call **link = &registry->calls[block->call.id % CALL_BUCKETS];
+    struct rpc_call **link = &registry->calls[block->call.id % RPC_CALL_BUCKETS];
     BASE_ASSERT(block->is_open);
     if (block->is_waiting) {
-        wait_end(block);
+        rpc_wait_end(block);
     }
     while (*link != &block->call) {
         link = &(*link)->next;
     }
     *link = block->call.next;
+    hold_clear(&block->hold);
     block->is_open = false;
     block->call.route->handled[status]++;
     registry->streams_count -= block->call.method->kind == RPC_STREAM;
@@ -251,7 +166,7 @@ static void block_close(struct block *block, enum io_grpc_status status)
 
 struct rpc_call *rpc_find(struct rpc_registry *registry, uint64_t id)
 {
-    struct rpc_call *call = registry->calls[id % CALL_BUCKETS];
+    struct rpc_call *call = registry->calls[id % RPC_CALL_BUCKETS];
     while (call != NULL && call->id != id) {
         call = call->next;
     }
@@ -263,13 +178,13 @@ struct rpc_call *rpc_find(struct rpc_registry *registry, uint64_t id)
 void rpc_reply(struct rpc_call *call, struct slice message)
 {
     call->transport->reply(call, IO_GRPC_OK, NULL, message);
-    block_close(block_of(call), IO_GRPC_OK);
+    rpc_block_close(rpc_block_of(call), IO_GRPC_OK);
 }
 
 void rpc_reply_status(struct rpc_call *call, enum io_grpc_status status, const char *text)
 {
     call->transport->reply(call, status, text, SLICE_EMPTY);
-    block_close(block_of(call), status);
+    rpc_block_close(rpc_block_of(call), status);
 }
 
 void rpc_reply_error(struct rpc_call *call, enum kv_error error)
@@ -290,7 +205,7 @@ size_t rpc_queued(const struct rpc_call *call)
 void rpc_finish_status(struct rpc_call *call, enum io_grpc_status status, const char *text)
 {
     call->transport->finish(call, status, text);
-    block_close(block_of(call), status);
+    rpc_block_close(rpc_block_of(call), status);
 }
 
 void rpc_finish(struct rpc_call *call, enum kv_error error)
@@ -305,6 +220,11 @@ void rpc_set_walker(struct rpc_registry *registry, rpc_walk_fn *walk, void *ctx)
 {
     registry->walk = walk;
     registry->walk_ctx = ctx;
+}
+
+void rpc_set_ahead(struct rpc_registry *registry, rpc_ahead_fn *is_ahead)
+{
+    registry->is_ahead = is_ahead;
 }
 
 enum kv_error rpc_allow(struct rpc_call *call, const struct kv_request *request)
@@ -328,14 +248,14 @@ static bool role_may(const struct rpc_registry *registry, const struct rpc_call 
     return registry->options.is_insecure || role == NET_ROLE_ADMIN;
 }
 
-static bool has_leader(const struct rpc_registry *registry)
+bool rpc_has_leader(const struct rpc_registry *registry)
 {
     return registry->options.is_healthy == NULL ||
            registry->options.is_healthy(registry->options.ctx);
 }
 
 /* What every call must pass, whatever it asks. */
-static enum kv_error rpc_admit(struct rpc_call *call)
+enum kv_error rpc_admit(struct rpc_call *call)
 {
     const struct rpc_registry *registry = call->registry;
     if (!role_may(registry, call)) {
@@ -345,221 +265,7 @@ static enum kv_error rpc_admit(struct rpc_call *call)
         registry->options.is_learner(registry->options.ctx)) {
         return KV_E_LEARNER_UNSUPPORTED;
     }
-    return call->wants_leader && !has_leader(registry) ? KV_E_NO_LEADER : KV_OK;
-}
-
-/* --- unary calls --- */
-
-/* KV_OK: the service has it, or it waits to be decided anew. */
-static enum kv_error submit(struct block *block)
-{
-    struct rpc_registry *registry = block->call.registry;
-    enum kv_error error = rpc_allow(&block->call, &block->request);
-    if (error == KV_E_AUTH_OLD_REVISION && block->retries++ < AUTH_RETRIES_MAX) {
-        wait_for_walker(block);
-        return KV_OK;
-    }
-    if (error != KV_OK) {
-        return error;
-    }
-    block->kv.asker = block->call.asker;
-    error = kv_service_submit(registry->options.service, &block->kv);
-    block->is_busy = error == KV_OK;
-    return error;
-}
-
-static void service_done(struct kv_call *kv, enum kv_error error, struct slice response)
-{
-    struct block *block = kv->user;
-    block->is_busy = false;
-    if (!block->is_open) {
-        free(block);
-        return;
-    }
-    if (error == KV_E_AUTH_OLD_REVISION && block->retries++ < AUTH_RETRIES_MAX) {
-        error = submit(block); /* nothing was done; permissions have changed under way */
-        if (error == KV_OK) {
-            return;
-        }
-    }
-    if (error == KV_OK) {
-        rpc_reply(&block->call, response);
-    } else {
-        rpc_reply_error(&block->call, error);
-    }
-}
-
-void rpc_walk_again(struct rpc_registry *registry)
-{
-    for (size_t left = registry->waiting_count; left > 0 && registry->waiting != NULL; left--) {
-        struct block *block = registry->waiting;
-        wait_end(block);
-        enum kv_error error = submit(block); /* may wait again, at the end */
-        if (error != KV_OK) {
-            rpc_reply_error(&block->call, error);
-        }
-    }
-}
-
-/* A block with the message in it, decoded for kv_kind methods. */
-static struct block *block_decode(struct rpc_registry *registry, struct rpc_route *route,
-                                  const struct rpc_open *open, struct slice message, size_t parts,
-                                  int *ret_status)
-{
-    enum kv_kind kind = route->method->unary != NULL ? KV_KIND_NONE : route->method->kv_kind;
-    struct block *block = block_new(registry, route, open, message.len + parts + BASE_ARENA_ALIGN);
-    if (block == NULL) {
-        return NULL;
-    }
-    uint8_t *copy = block->memory + parts;
-    if (message.len > 0) {
-        memcpy(copy, message.data, message.len);
-    }
-    struct base_arena arena = base_arena_over(block->memory, parts);
-    block->message = slice_from(copy, message.len);
-    *ret_status = 0;
-    if (kind != KV_KIND_NONE) {
-        *ret_status = kv_wire_decode_request(kind, block->message, &arena, &block->request);
-    }
-    return block;
-}
-
-static enum kv_error run_unary(struct block *block, int status)
-{
-    const struct rpc_method *method = block->call.method;
-    enum kv_error error = rpc_admit(&block->call);
-    if (error == KV_OK && status != 0) {
-        error = status == BASE_E_TOOBIG ? KV_E_TOO_MANY_OPS : KV_E_MALFORMED;
-    }
-    if (error != KV_OK) {
-        return error;
-    }
-    if (method->unary != NULL) {
-        error = rpc_allow(&block->call, NULL);
-        if (error == KV_OK) {
-            method->unary(block->call.ctx, &block->call, block->message);
-        }
-        return error;
-    }
-    if (method->kv_kind == KV_KIND_RANGE && !block->request.range.is_serializable &&
-        block->call.registry->options.is_learner != NULL &&
-        block->call.registry->options.is_learner(block->call.registry->options.ctx)) {
-        return KV_E_LEARNER_UNSUPPORTED;
-    }
-    block->kv.request = &block->request;
-    block->kv.deadline = block->call.deadline;
-    block->kv.user = block;
-    block->kv.done = service_done;
-    return submit(block);
-}
-
-void rpc_unary(struct rpc_registry *registry, struct rpc_route *route, const struct rpc_open *open,
-               struct slice message)
-{
-    int status = 0;
-    bool has_lists = route->method->unary == NULL && route->method->kv_kind != KV_KIND_RANGE &&
-                     route->method->kv_kind != KV_KIND_PUT;
-    size_t parts = has_lists ? PARTS_FIRST_BYTES : 0;
-    struct block *block = block_decode(registry, route, open, message, parts, &status);
-    if (block != NULL && status == BASE_E_TOOBIG) {
-        free(block);
-        block = block_decode(registry, route, open, message, PARTS_MAX_BYTES, &status);
-    }
-    if (block == NULL) {
-        struct rpc_call refused = {.transport = open->transport,
-                                   .transport_call = open->transport_call};
-        open->transport->reply(&refused, IO_GRPC_RESOURCE_EXHAUSTED,
-                               kv_error_text(KV_E_TOO_MANY_REQUESTS), SLICE_EMPTY);
-        return;
-    }
-    block_open(block);
-    enum kv_error error = run_unary(block, status);
-    if (error == KV_E_MALFORMED && status == BASE_E_PROTO) { /* what Go's server answers */
-        rpc_reply_status(&block->call, IO_GRPC_INTERNAL,
-                         "grpc: error unmarshalling request: malformed message");
-    } else if (error != KV_OK) {
-        rpc_reply_error(&block->call, error);
-    }
-}
-
-/* --- streams --- */
-
-void rpc_stream(struct rpc_registry *registry, struct rpc_route *route, const struct rpc_open *open)
-{
-    struct block *block = block_new(registry, route, open, 0);
-    if (block == NULL) {
-        struct rpc_call refused = {.transport = open->transport,
-                                   .transport_call = open->transport_call};
-        open->transport->finish(&refused, IO_GRPC_RESOURCE_EXHAUSTED,
-                                kv_error_text(KV_E_TOO_MANY_REQUESTS));
-        return;
-    }
-    block->call.deadline = open->deadline; /* streams live as long as the client wants */
-    block_open(block);
-    enum kv_error error = rpc_admit(&block->call);
-    if (error != KV_OK) {
-        rpc_finish(&block->call, error);
-    } else if (route->method->opened != NULL) {
-        route->method->opened(route->ctx, &block->call);
-    }
-}
-
-void rpc_message(struct rpc_call *call, struct slice message)
-{
-    if (call->method->message != NULL) {
-        call->method->message(call->ctx, call, message);
-    }
-}
-
-void rpc_half_closed(struct rpc_call *call)
-{
-    if (call->method->half_closed != NULL) {
-        call->method->half_closed(call->ctx, call);
-    }
-}
-
-void rpc_writable(struct rpc_call *call)
-{
-    if (call->method->writable != NULL) {
-        call->method->writable(call->ctx, call);
-    }
-}
-
-void rpc_gone(struct rpc_call *call, enum io_grpc_status status)
-{
-    if (call->method->canceled != NULL) {
-        call->method->canceled(call->ctx, call);
-    }
-    block_close(block_of(call), status);
-}
-
-static void end_without_leader(struct rpc_call *call)
-{
-    if (call->method->canceled != NULL) {
-        call->method->canceled(call->ctx, call);
-    }
-    rpc_finish(call, KV_E_NO_LEADER);
-}
-
-void rpc_tick(struct rpc_registry *registry, struct base_mono now)
-{
-    if (has_leader(registry)) {
-        registry->leader_seen = now;
-        return;
-    }
-    if (registry->streams_count == 0 ||
-        base_mono_add_us(registry->leader_seen, KV_NO_LEADER_AFTER_US).us > now.us) {
-        return;
-    }
-    for (size_t i = 0; i < CALL_BUCKETS; i++) {
-        for (struct rpc_call *call = registry->calls[i]; call != NULL;) {
-            struct rpc_call *next = call->next;
-            if (call->wants_leader && call->method->kind == RPC_STREAM) {
-                end_without_leader(call);
-            }
-            call = next;
-        }
-    }
+    return call->wants_leader && !rpc_has_leader(registry) ? KV_E_NO_LEADER : KV_OK;
 }
 
 struct slice rpc_token(struct slice token, struct slice authorization)

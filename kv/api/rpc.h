@@ -163,8 +163,13 @@ void rpc_finish_status(struct rpc_call *call, enum io_grpc_status status, const 
 typedef enum kv_error rpc_walk_fn(void *ctx, struct rpc_call *call,
                                   const struct kv_request *request);
 void rpc_set_walker(struct rpc_registry *registry, rpc_walk_fn *walk, void *ctx);
-/* Permissions have been read again: requests that the walker put off (KV_E_AUTH_OLD_REVISION) are
- * decided anew. */
+/* Set beside the walker, with its ctx: whether the call's token was made by an entry that this node
+ * has not applied. Such a call does not begin, whatever its method, until rpc_walk_again follows;
+ * at its deadline, or that of a call without one, it ends as timed out. */
+typedef bool rpc_ahead_fn(void *ctx, struct rpc_call *call);
+void rpc_set_ahead(struct rpc_registry *registry, rpc_ahead_fn *is_ahead);
+/* Permissions have been read again, or newer tokens are known: requests that the walker put off
+ * (KV_E_AUTH_OLD_REVISION) are decided anew. */
 void rpc_walk_again(struct rpc_registry *registry);
 /* Asks the walker; fills in call->asker. For handlers that make requests of their own. */
 enum kv_error rpc_allow(struct rpc_call *call, const struct kv_request *request);

@@ -15,6 +15,7 @@ struct kv_auth_event {
     uint32_t kind;
     struct slice name;  /* of the user or role */
     struct slice token; /* AUTHENTICATE */
+    uint64_t index;     /* of the entry */
 };
 
 /* Applies a request of one of those kinds: fills in outcome->error, or the response with the

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/canary.h"
 #include "kv/api/recipe.h"
 #include "kv/auth.h"
 #include "proto/wire/kv_tables.h"
@@ -130,6 +131,18 @@ static void known(void *ctx)
     rpc_walk_again(side->registry);
 }
 
+static bool is_ahead(void *ctx, struct rpc_call *call)
+{
+    const struct side *side = ctx;
+    return kv_auth_is_ahead(side->auth, call->token);
+}
+
+static uint64_t applied(void *ctx)
+{
+    const struct side *side = ctx;
+    return kv_service_applied_index(side->host->service);
+}
+
 static void header(void *ctx, struct kv_header *ret)
 {
     const struct side *side = ctx;
@@ -148,7 +161,7 @@ static void side_open(struct side *side, struct host *host)
     const struct kv_watch_options watch = {
         .store = store_mem_port(host->store), .ctx = side, .header = header, .seed = 7};
     const struct kv_auth_options auth = {
-        .store = store_mem_port(host->store), .ctx = side, .known = known};
+        .store = store_mem_port(host->store), .ctx = side, .known = known, .applied = applied};
     side->host = host;
     assert_int_equal(rpc_registry_new(&registry, &side->registry), 0);
     assert_int_equal(kv_watch_open(&watch, &side->hub), 0);
@@ -157,6 +170,7 @@ static void side_open(struct side *side, struct host *host)
                                             NULL};
     assert_int_equal(recipes_new(&recipes, &side->recipes), 0);
     rpc_set_walker(side->registry, walk, side);
+    rpc_set_ahead(side->registry, is_ahead);
     host->auth_changed = auth_changed;
     host->auth_ctx = side;
     kv_watch_restored(side->hub);
@@ -599,7 +613,7 @@ static void with_users(struct stage *stage)
     for (size_t i = 0; i < NODES; i++) {
         for (const char *name = "root\0ann\0bob\0"; *name != 0; name += strlen(name) + 1) {
             kv_auth_changed(stage->sides[i].auth,
-                            &(struct kv_auth_event){KV_KIND_AUTHENTICATE, sl(name), sl(name)});
+                            &(struct kv_auth_event){KV_KIND_AUTHENTICATE, sl(name), sl(name), 0});
         }
     }
 }
@@ -701,10 +715,11 @@ static void a_token_ends_with_its_user_and_with_time(void **state)
     struct kv_auth *auth = stage->sides[0].auth;
     with_users(stage);
     assert_true(kv_auth_has_token(auth, sl("bob")));
-    kv_auth_changed(auth, &(struct kv_auth_event){KV_KIND_USER_PASSWORD, sl("bob"), SLICE_EMPTY});
+    kv_auth_changed(auth,
+                    &(struct kv_auth_event){KV_KIND_USER_PASSWORD, sl("bob"), SLICE_EMPTY, 0});
     assert_false(kv_auth_has_token(auth, sl("bob")));
     assert_true(kv_auth_has_token(auth, sl("ann")));
-    kv_auth_changed(auth, &(struct kv_auth_event){KV_KIND_USER_DELETE, sl("ann"), SLICE_EMPTY});
+    kv_auth_changed(auth, &(struct kv_auth_event){KV_KIND_USER_DELETE, sl("ann"), SLICE_EMPTY, 0});
     assert_false(kv_auth_has_token(auth, sl("ann")));
     kv_auth_tick(auth, base_mono_add_us(now_of(stage->world), KV_AUTH_TOKEN_US - 1));
     assert_true(kv_auth_has_token(auth, sl("root"))); /* and used */
@@ -714,7 +729,7 @@ static void a_token_ends_with_its_user_and_with_time(void **state)
     for (unsigned i = 0; i <= KV_AUTH_TOKENS_MAX; i++) {
         char token[16];
         (void)snprintf(token, sizeof(token), "t%u", i);
-        kv_auth_changed(auth, &(struct kv_auth_event){KV_KIND_AUTHENTICATE, sl("u"), sl(token)});
+        kv_auth_changed(auth, &(struct kv_auth_event){KV_KIND_AUTHENTICATE, sl("u"), sl(token), 0});
     }
     assert_int_equal(kv_auth_tokens(auth), KV_AUTH_TOKENS_MAX);
     assert_false(kv_auth_has_token(auth, sl("t0")));
@@ -722,6 +737,87 @@ static void a_token_ends_with_its_user_and_with_time(void **state)
     kv_auth_restored(auth);
     assert_int_equal(kv_auth_tokens(auth), 0);
     run_for(stage, 20);
+}
+
+/* Logs in on the leader, while another node applies nothing. */
+static struct side *logged_in_behind(struct stage *stage, char *token, size_t cap)
+{
+    struct ask ask;
+    struct side *behind = NULL;
+    uint64_t revision = 0;
+    struct kv_request login = {.kind = KV_KIND_AUTHENTICATE,
+                               .authenticate = {.name = sl("ann"), .token = sl("new")}};
+    with_users(stage);
+    run_for(stage, 100);
+    for (size_t i = 0; i < NODES; i++) {
+        bool leads = stage->sides[i].host == leader_of(stage->world);
+        behind = leads ? behind : &stage->sides[i];
+    }
+    behind->host->is_store_hanging = true;
+    assert_int_equal(kv_auth_known_revision(behind->auth, &revision), 0);
+    struct host *leader = leader_of(stage->world);
+    assert_int_equal(ask_send_as(leader, &ask, login, SLICE_EMPTY, revision), KV_OK);
+    ask_wait(stage->world, &ask);
+    assert_int_equal(ask.error, KV_OK);
+    struct slice told = ask.response.authenticate.token;
+    assert_true(slice_has_prefix(told, SLICE_LIT("new.")));
+    assert_true(told.len < cap);
+    memcpy(token, told.data, told.len);
+    token[told.len] = 0;
+    return behind;
+}
+
+static void a_token_that_is_not_known_yet_is_waited_for(void **state)
+{
+    struct stage *stage = *state;
+    struct client lock, observer;
+    char token[KV_AUTH_TOKEN_MAX];
+    struct kv_lock request = {.name = sl("a1")};
+    struct kv_leader observe = {.name = sl("a2")};
+    struct side *behind = logged_in_behind(stage, token, sizeof(token));
+    call_as(behind, &lock, LOCK, token, &wire_kv_lock_table, &request);
+    call_as(behind, &observer, OBSERVE, token, &wire_kv_leader_table, &observe);
+    run_for(stage, 100);
+    assert_false(lock.is_answered);
+    assert_false(observer.is_answered);
+    behind->host->is_store_hanging = false;
+    wait_answer(stage, &lock);
+    assert_int_equal(lock.status, 0);
+    run_for(stage, 200);
+    assert_false(observer.is_answered); /* it goes on */
+    rpc_gone(observer.call, IO_GRPC_CANCELLED);
+    run_for(stage, 100);
+}
+
+/* Also one that somebody has made up. What is older is refused at once. */
+static void a_token_that_never_comes_times_out(void **state)
+{
+    struct stage *stage = *state;
+    struct client lock, observer, gone;
+    struct kv_lock request = {.name = sl("a1")};
+    struct kv_leader observe = {.name = sl("a2")};
+    struct side *side = &stage->sides[0];
+    with_users(stage);
+    call_as(side, &lock, LOCK, "old.1", &wire_kv_lock_table, &request);
+    wait_answer(stage, &lock);
+    assert_refused(&lock, "etcdserver: invalid auth token");
+    call_as(side, &lock, LOCK, "new.999999999", &wire_kv_lock_table, &request);
+    call_as(side, &gone, LOCK, "new.999999999", &wire_kv_lock_table, &request);
+    call_as(side, &observer, OBSERVE, "new.999999999", &wire_kv_leader_table, &observe);
+    rpc_tick(side->registry, io_now());
+    assert_false(lock.is_answered);
+    rpc_gone(gone.call, IO_GRPC_CANCELLED);
+    rpc_half_closed(observer.call);
+    rpc_tick(side->registry, base_mono_add_us(io_now(), KV_TIMEOUT_DEFAULT_US));
+    assert_true(lock.is_answered && observer.is_answered);
+    assert_string_equal(lock.text, "etcdserver: request timed out");
+    assert_string_equal(observer.text, "etcdserver: request timed out");
+    call_as(side, &gone, OBSERVE, "new.999999999", &wire_kv_leader_table, &observe);
+    for (int i = 0; i < 20000 && gone.call != NULL; i++) { /* what it says meanwhile has a bound */
+        rpc_message(gone.call, SLICE_LIT("x"));
+    }
+    assert_true(gone.is_answered);
+    assert_string_equal(gone.text, "etcdserver: too many requests");
 }
 
 /* A name in a certificate counts for who shows no token; one that is no user may nothing. */
@@ -751,6 +847,7 @@ static void certificates_name_users(void **state)
 
 int main(void)
 {
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_first_has_it_and_the_others_follow_in_order),
@@ -767,6 +864,8 @@ int main(void)
         TEST(changes_under_way_are_not_seen_by_clients),
         TEST(keys_of_a_lease_are_shown_to_who_may_read_them),
         TEST(a_token_ends_with_its_user_and_with_time),
+        TEST(a_token_that_is_not_known_yet_is_waited_for),
+        TEST(a_token_that_never_comes_times_out),
         TEST(certificates_name_users),
     };
     return cmocka_run_group_tests_name("kv_lock", tests, NULL, NULL);
