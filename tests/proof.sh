@@ -89,20 +89,25 @@ if ! make --no-print-directory -j2 VARIANT=canary "$sim" >"$state/build.log" 2>&
 fi
 targets=(tests/fuzz/fuzz_*.c)
 fuzz_seconds=$(($(share 0.08) * 2 / ${#targets[@]})) # two at a time; the rest of its share is for building
+steps=(past canaries crash fuzz mutation limits tsan valgrind)
 step past "$(share 0.05)" bash tests/sim/past.sh "$sim"
 step canaries "$(share 0.20)" make --no-print-directory canaries LONG="$(awk -v h="$hours" 'BEGIN { print (h >= 3) }')"
 step crash "$(share 0.12)" make --no-print-directory crash-images
 step fuzz "$(share 0.12)" make --no-print-directory fuzz-smoke FUZZ_SECONDS=$((fuzz_seconds > 3 ? fuzz_seconds : 3))
-step mutation "$(share 0.15)" env SECONDS_MAX=$(($(share 0.15) - 20)) make --no-print-directory mutations
+step mutation "$(share 0.12)" env SECONDS_MAX=$(($(share 0.12) - 20)) make --no-print-directory mutations
+step limits "$(share 0.04)" make --no-print-directory limits-check
+step tsan "$(share 0.06)" make --no-print-directory tsan-check
+step valgrind "$(share 0.04)" make --no-print-directory valgrind-check
 simulate || exit 1
 sums >"$results/sim-long.json"
 bash tests/results.sh >tests/RESULTS.md
 sed -n '1,/^## Known limits/p' tests/RESULTS.md
 
-bad=$(jq -s '[.[] | select(.status != 0 and .status != 124)] | length' "$state"/{past,canaries,crash,fuzz,mutation}.json)
+files=("${steps[@]/#/$state/}")
+bad=$(jq -s '[.[] | select(.status != 0 and .is_cut_short == false)] | length' "${files[@]/%/.json}")
 failed=$(jq .failed "$results/sim-long.json")
-jq -r 'select(.status != 0) | "\(.step): status \(.status)\(if .is_cut_short then ", its share of the time was over" else "" end)"' \
-    "$state"/{past,canaries,crash,fuzz,mutation}.json
-sort -u "$state/failed.txt" | head -n 20
+jq -r 'select(.status != 0) | "\(.step): " + (if .is_cut_short then "its share of the time was over" else "status \(.status)" end)' \
+    "${files[@]/%/.json}"
+[ -s "$state/failed.txt" ] && sort -u "$state/failed.txt" | head -n 20
 printf 'proof: %d seeds that failed, %d steps that failed, %d s\n' "$failed" "$bad" "$(elapsed)"
 [ "$bad" -eq 0 ] && [ "$failed" -eq 0 ]
