@@ -43,18 +43,21 @@ limited() { # SECONDS LOG COMMAND...
     return "$status"
 }
 
-# One step, once. A share that ran out is no failure: what was done until then counts. What an older run has left is
-# not taken for its result.
+# One step, once; again when its share ran out and is larger now. A share that ran out is no failure: what was done until
+# then counts. What an older run has left is not taken for its result.
+is_done() { # NAME SECONDS_MAX
+    [ -s "$state/$1.json" ] && jq -e --argjson share "$2" '.is_cut_short and .share < $share | not' "$state/$1.json" >/dev/null
+}
 step() { # NAME SECONDS_MAX COMMAND...
     local name=$1 seconds_max=$2 begun=$SECONDS status
     shift 2
-    [ -s "$state/$name.json" ] && { printf '%-10s done before\n' "$name" && return; }
+    is_done "$name" "$seconds_max" && { printf '%-10s done before\n' "$name" && return; }
     printf '%-10s for at most %d s\n' "$name" "$seconds_max"
     rm -f "$results/$name.json"
     limited "$seconds_max" "$state/$name.log" "$@"
     status=$?
-    printf '{"step": "%s", "status": %d, "is_cut_short": %s, "seconds": %d}\n' "$name" "$status" \
-        "$([ "$status" -eq 124 ] && echo true || echo false)" $((SECONDS - begun)) >"$state/$name.json"
+    printf '{"step": "%s", "status": %d, "is_cut_short": %s, "seconds": %d, "share": %d}\n' "$name" "$status" \
+        "$([ "$status" -eq 124 ] && echo true || echo false)" $((SECONDS - begun)) "$seconds_max" >"$state/$name.json"
     tail -n 1 "$state/$name.log" | cut -c1-200
 }
 
