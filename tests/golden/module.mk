@@ -18,3 +18,12 @@ CHECK_STEPS += golden
 golden: ## Interaction scripts of the cores, compared; REWRITE=1 writes them anew
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=debug $(GOLDEN:%=build/debug/bin/golden-%) | grep -v '^  cc' || true
 	@bash tests/golden/golden.sh build/debug $(GOLDEN)
+
+# What reaches the cores directly; the seeds of the simulator reach them through everything else.
+COVER_TESTS = $(filter-out raft_interleave%,$(filter agt_% arb_% exhaust% guard_core% kv_auth% kv_core% kv_diff% kv_lease% kv_restore% kv_watch% raft_%,$(TESTS)))
+COVER_SEEDS ?= 20
+.PHONY: coverage
+coverage: ## Lines and branches of the cores reached by unit tests, golden scripts and COVER_SEEDS=20 seeds
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=cov $(COVER_TESTS:%=build/cov/test/%) $(GOLDEN:%=build/cov/bin/golden-%) build/cov/bin/sim | \
+	  grep -v '^  cc' || true
+	@bash tests/support/coverage.sh build/cov $(COVER_SEEDS) $(COVER_TESTS)

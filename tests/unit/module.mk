@@ -18,3 +18,6 @@ TLIBS_raft_interleave_test := cores base
 TESTS += exhaust_test
 TEST_exhaust_test := tests/unit/exhaust_test.c tests/support/panic.c
 TLIBS_exhaust_test := cores base
+TESTS += goals_test
+TEST_goals_test := tests/unit/goals_test.c tests/unit/arb_scene.c tests/support/panic.c
+TLIBS_goals_test := cores base

@@ -566,7 +566,7 @@ static void test_first_elections_with_slow_disks(void **state)
 static void test_first_elections_and_entries(void **state)
 {
     static const struct bounds b = {
-        .depth = 12, .timeouts = 2, .crashes = 0, .proposals = 1, .is_disk_instant = true};
+        .depth = 11, .timeouts = 2, .crashes = 0, .proposals = 1, .is_disk_instant = true};
     (void)state;
     set_up(&b);
     run_and_tell("elections and entries");
