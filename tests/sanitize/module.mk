@@ -1,6 +1,6 @@
 # What only another tool sees: races (TSan), reads of unset memory (valgrind), paths that no test takes (gcc's analyzer).
 TSAN_TESTS := io_grpc_test io_loop_test kv_api_auth_test snapshot_restore_test snapshot_test store_lazy_test store_test
-VALGRIND_TESTS := agt_core_test arb_lease_test arb_sync_test guard_core_test kv_core_test raft_core_test raft_replication_test raft_wire_test wal_test
+VALGRIND_TESTS := agt_core_test arb_lease_test arb_sync_test guard_core_test kv_core_test raft_core_test raft_replication_test raft_wire_test
 .PHONY: tsan-check valgrind-check analyze
 tsan-check: ## Threads under ThreadSanitizer: their unit tests, and a quorum node under load
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=tsan $(TSAN_TESTS:%=build/tsan/test/%) $(addprefix build/tsan/bin/,quorated kvload) | grep -v '^  cc' || true
