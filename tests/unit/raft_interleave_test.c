@@ -585,6 +585,23 @@ static void test_a_leader_is_replaced(void **state)
     run_and_tell("a leader is replaced");
 }
 
+/* Logs that have parted: 1 and 3 hold entries of terms that lost; nothing of them is committed. */
+static void test_logs_that_have_parted(void **state)
+{
+    static const struct bounds b = {
+        .depth = 11, .timeouts = 2, .crashes = 0, .is_disk_instant = true};
+    static const struct disk parted[N] = {{.term = 3, .last = 2, .terms = {0, 1, 2}},
+                                          {.term = 3, .last = 1, .terms = {0, 1}},
+                                          {.term = 3, .last = 3, .terms = {0, 1, 1, 3}}};
+    (void)state;
+    set_up(&b);
+    for (size_t i = 0; i < N; i++) {
+        x.disks[i] = parted[i];
+        start(i);
+    }
+    run_and_tell("logs that have parted");
+}
+
 static int choose_canary(void **state)
 {
     (void)state;
@@ -598,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_first_elections_with_slow_disks),
         cmocka_unit_test(test_first_elections_and_entries),
         cmocka_unit_test(test_a_leader_is_replaced),
+        cmocka_unit_test(test_logs_that_have_parted),
     };
     return cmocka_run_group_tests(tests, choose_canary, NULL);
 }
