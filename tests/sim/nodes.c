@@ -49,6 +49,7 @@ struct node {
     struct arb_driver *driver;
     struct kv_watch_hub *hub;
     struct kv_auth *auth;
+    int64_t tokens_since_us; /* what was known of logins before is gone */
     struct raft_machine inner;
     int64_t wake_at_us;
     uint64_t wake_number;
@@ -254,12 +255,23 @@ static void load_records(struct node *n)
     }
 }
 
+static void users_restored(struct node *n)
+{
+    n->tokens_since_us = n->world->now_us;
+    kv_auth_restored(n->auth);
+}
+
+int64_t node_tokens_since(struct world *w, unsigned node)
+{
+    return get(w, node)->tokens_since_us;
+}
+
 static void service_restored(void *user, int64_t revision)
 {
     struct node *n = user;
     (void)revision;
     kv_watch_restored(n->hub);
-    kv_auth_restored(n->auth);
+    users_restored(n);
 }
 
 static void machine_started(void *ctx, int status)
@@ -278,7 +290,7 @@ static void machine_started(void *ctx, int status)
     truth_started(n->world, n->index, now.applied_index);
     load_records(n);
     n->is_started = true;
-    kv_auth_restored(n->auth);
+    users_restored(n);
     if (n->inner.started != NULL) {
         n->inner.started(n->inner.ctx, status);
     }
@@ -541,12 +553,21 @@ static void open_hub(struct node *n)
     }
 }
 
+static uint64_t auth_applied(void *ctx)
+{
+    const struct node *n = ctx;
+    return kv_service_applied_index(n->service);
+}
+
 static void open_auth(struct node *n)
 {
-    struct kv_auth_options options = {.store = disk_port(n->state)};
+    struct kv_auth_options options = {
+        .store = disk_port(n->state), .ctx = n, .applied = auth_applied};
     if (kv_auth_open(&options, &n->auth) != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "the users of node %u do not open", n->index);
     }
+    /* Else the first login would be as old as the clock. */
+    kv_auth_tick(n->auth, clock_now(&n->clock));
 }
 
 static void open_driver(struct node *n)

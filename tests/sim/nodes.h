@@ -47,6 +47,8 @@ enum kv_error node_ask(struct world *w, unsigned node, struct kv_call *call);
 enum kv_error node_ask_as(struct world *w, unsigned node, struct kv_call *call);
 struct kv_auth;
 struct kv_auth *node_auth(struct world *w, unsigned node);
+/* When it began to remember logins. */
+int64_t node_tokens_since(struct world *w, unsigned node);
 struct raft_node *node_raft(struct world *w, unsigned node); /* NULL when down */
 /* An operator asks the leader for a switchover to anybody; BASE_E_* when refused. */
 int nodes_switchover(struct world *w, unsigned cluster);

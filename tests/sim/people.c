@@ -28,8 +28,11 @@ struct person {
     bool is_waiting;
     char user[3], role[3], key[3], end[3]; /* texts of the request */
     uint8_t asker[KV_AUTH_NAME_MAX];
-    char token[KV_AUTH_TOKEN_MAX +
-               1]; /* of the login under way, then what it was told; empty: none */
+    char token[KV_AUTH_TOKEN_MAX + 1]; /* of the login under way */
+    char told[KV_AUTH_TOKEN_MAX + 1];  /* what it was told */
+    uint64_t told_index;
+    int64_t asked_us; /* when that login was sent */
+    int64_t sent_us;
     bool has_token;
 };
 
@@ -141,6 +144,7 @@ static void ask(struct person *p, unsigned node, struct kv_asker asker,
 {
     p->call = (struct kv_call){.request = &p->request, .user = p, .asker = asker, .done = done};
     p->is_waiting = true;
+    p->sent_us = p->world->now_us;
     p->is_waiting = node_ask_as(p->world, node, &p->call) == KV_OK;
 }
 
@@ -160,14 +164,35 @@ static void admin_tick(void *ctx, uint64_t number, struct slice bytes)
 
 /* --- users --- */
 
+static void show_at_once(void *ctx, uint64_t number, struct slice bytes);
+
+/* What the login was told, and one look at another node right away. */
+static void logged_in(struct person *p, struct slice response)
+{
+    static _Alignas(16) uint8_t memory[4096];
+    struct base_arena arena = base_arena_over(memory, sizeof(memory));
+    struct kv_response decoded;
+    BASE_ASSERT(kv_wire_decode_response(KV_KIND_AUTHENTICATE, response, &arena, &decoded) == 0);
+    struct slice token = decoded.authenticate.token;
+    struct slice number = slice_skip(token, strlen(p->token) + 1);
+    BASE_ASSERT(token.len <= KV_AUTH_TOKEN_MAX && slice_has_prefix(token, text(p->token)));
+    BASE_ASSERT(slice_to_u64(number, &p->told_index) == 0);
+    memcpy(p->told, token.data, token.len);
+    p->told[token.len] = 0;
+    p->asked_us = p->sent_us;
+    p->has_token = true;
+    p->world->tally.logins++;
+    world_at(p->world, p->world->now_us + draw(&p->rand, 0, 2 * MS), NULL, show_at_once, p);
+}
+
 static void user_done(struct kv_call *call, enum kv_error error, struct slice response)
 {
     struct person *p = call->user;
-    (void)response;
     p->is_waiting = false;
     if (p->request.kind == KV_KIND_AUTHENTICATE) {
-        p->has_token = error == KV_OK;
-        p->world->tally.logins += error == KV_OK;
+        if (error == KV_OK) {
+            logged_in(p, response);
+        }
         return;
     }
     p->world->tally.permitted += error == KV_OK;
@@ -218,17 +243,34 @@ static void write_something(struct person *p, unsigned node)
     struct kv_auth_who who = {.common_name = slice_from(p->user, 2), .may_wait = true};
     struct kv_asker asker;
     if (p->has_token && chance(&p->rand, 500000)) {
-        who.token = text(p->token);
+        who.token = text(p->told);
+    }
+    if (who.token.len > 0 && kv_auth_is_ahead(node_auth(p->world, node), who.token)) {
+        return; /* kv/api would wait; here the same is tried again later */
     }
     draw_write(p);
     enum kv_error error =
         kv_auth_decide(node_auth(p->world, node), &who, &p->request, p->asker, &asker);
     p->world->tally.denied += error != KV_OK;
     if (error == KV_E_INVALID_TOKEN) {
+        truth_token_refused(p->world, node, p->told_index, p->asked_us);
         p->has_token = false;
     }
     if (error == KV_OK) {
         ask(p, node, asker, user_done);
+    }
+}
+
+static void show_at_once(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct person *p = ctx;
+    (void)number;
+    (void)bytes;
+    int node = draw_node(p);
+    if (node >= 0 && !p->is_waiting && p->has_token) {
+        draw_texts(p);
+        p->user[1] = (char)('0' + p->index);
+        write_something(p, (unsigned)node);
     }
 }
 

@@ -102,6 +102,7 @@ static const struct rule {
      "A read of an old revision gives what was there then, or says that it "
      "is compacted."},
     {INVARIANT_FULL, STORE, "A full store refuses what adds, and serves all else."},
+    {INVARIANT_TOKEN, STORE, "A login that was told is known to every node, or waited for."},
     {INVARIANT_PERMITTED, STORE, "Nothing is changed without a permission in force at that entry."},
     {INVARIANT_GRANT_ROUND, ALL,
      "A grant rests on a round that began after the report that it answers had come."},

@@ -48,6 +48,7 @@
 #define INVARIANT_VERSIONS "versions-count"
 #define INVARIANT_PAST "past-as-it-was"
 #define INVARIANT_FULL "full-store-serves"
+#define INVARIANT_TOKEN "told-token-is-known"
 #define INVARIANT_PERMITTED "nothing-unpermitted"
 #define INVARIANT_ELECTED "leader-by-majority"
 #define INVARIANT_HANDED_OVER "hand-over-to-the-newest"
@@ -106,6 +107,8 @@ void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl)
 uint64_t truth_term(const struct world *w);
 void truth_lease_renewer(struct world *w, int64_t id, uint64_t term, uint64_t term_sent);
 void truth_leases_end(struct world *w);
+/* A node refuses the token of that login, sent at that time, as one that it does not know. */
+void truth_token_refused(struct world *w, unsigned node, uint64_t index, int64_t sent_us);
 
 /* Record and lease of the databases */
 void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swapped);

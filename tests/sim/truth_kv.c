@@ -9,10 +9,12 @@
 
 #include "base/assert.h"
 #include "base/crc32c.h"
+#include "kv/auth.h"
 #include "kv/core/apply.h"
 #include "kv/core/compact.h"
 #include "kv/core/rows.h"
 #include "proto/wire/kv.h"
+#include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
 
@@ -57,7 +59,8 @@ struct truth_kv {
     struct chk_changes changes;
     uint64_t index; /* of the last entry that was looked at */
     int64_t revision;
-    struct lease *leases; /* by id */
+    uint64_t logout_index; /* the last entry that may have ended somebody's tokens */
+    struct lease *leases;  /* by id */
     size_t leases_cap;
     struct attached attached[ATTACHED_MAX];
     size_t attached_count;
@@ -345,6 +348,11 @@ void truth_kv_applied(struct world *w, unsigned node, struct store_txn *txn,
     struct step step = {.w = w, .txn = txn, .command = &command};
     note_changes(&step, txn);
     follow_lease(&step, txn);
+    uint32_t kind = command.request.kind;
+    if (kind == KV_KIND_USER_DELETE || kind == KV_KIND_USER_PASSWORD ||
+        kind == KV_KIND_AUTH_DISABLE) {
+        kv->logout_index = entry->index;
+    }
 }
 
 void truth_kv_image(struct world *w, unsigned node, struct store_txn *txn, uint64_t index)
@@ -409,6 +417,7 @@ void truth_kv_begin_anew(struct world *w, uint64_t index, int64_t revision)
     }
     kv->changes.compact = kv->saved.compact;
     kv->index = index;
+    kv->logout_index = 0;
     kv->revision = revision;
 }
 
@@ -446,6 +455,16 @@ void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl)
     }
     if (w->now_us + ttl_us > lease->hope_until_us) {
         lease->hope_until_us = w->now_us + ttl_us;
+    }
+}
+
+void truth_token_refused(struct world *w, unsigned node, uint64_t index, int64_t sent_us)
+{
+    /* Tokens live in memory: a start or an image ends them, also one that came before the answer.
+     */
+    bool is_old = w->now_us - sent_us > KV_AUTH_TOKEN_US / 2;
+    if (node_tokens_since(w, node) < sent_us && w->truth->kv->logout_index < index && !is_old) {
+        world_fail(w, INVARIANT_TOKEN, "node %u refuses the token of entry %" PRIu64, node, index);
     }
 }
 
