@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "agents/postgresql/db_internal.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 #define POLL_US 1500
@@ -226,7 +227,8 @@ static void set_known(struct pg_run *run, bool is_known)
 static int make_commits_wait(struct pg_run *run)
 {
     int32_t root_pid = pg_run_guard(run).root_pid;
-    if (run->order.sync_count == 0 || run->db->waits_root_pid == root_pid) {
+    if (run->order.sync_count == 0 || run->db->waits_root_pid == root_pid ||
+        CANARY(SYNC_WITHOUT_CHECKPOINT)) {
         return 0;
     }
     int status = pg_order_checkpoint(run);

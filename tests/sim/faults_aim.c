@@ -348,7 +348,7 @@ void strike_old_leader(struct world *w, struct strike *s)
 }
 
 /* A standby comes back and stays seconds behind, and the one that has acknowledged instead of it
- * goes: what the set was changed for must have been waited for. */
+ * dies, or is not heard by the quorum: what the set is changed for must have been waited for. */
 void strike_lagging_standby(struct world *w, struct strike *s)
 {
     struct cast c;
@@ -358,18 +358,22 @@ void strike_lagging_standby(struct world *w, struct strike *s)
     const struct db_setup *d = database_of(w, c.holder);
     unsigned place = c.holder - d->first, from = (unsigned)draw(&s->rand, 1, d->members - 1);
     unsigned late = d->first + (place + from) % d->members;
-    unsigned gone = d->first + (place + from % (d->members - 1) + 1) % d->members;
-    bool is_away = chance(&s->rand, 500000);
+    bool is_away = chance(&s->rand, 400000), is_dead = chance(&s->rand, 300000);
     int64_t away_us = is_away ? 2 * c.ttl_us + draw(&s->rand, SECOND, 3 * SECOND) : 0;
-    int64_t slow_us = draw(&s->rand, 800 * MS, 2500 * MS), for_us = 3 * c.ttl_us + 4 * SECOND;
-    fault_bit(w, s->kind, late, gone, slow_us);
-    net_slow(w, ADDRESS_DB + c.holder, ADDRESS_DB + late, w->now_us + away_us + for_us, slow_us);
+    int64_t slow_us = draw(&s->rand, 800 * MS, 2800 * MS);
+    fault_bit(w, s->kind, late, c.holder, slow_us);
+    net_slow(w, ADDRESS_DB + c.holder, ADDRESS_DB + late,
+             w->now_us + away_us + 4 * c.ttl_us + 5 * SECOND, slow_us);
     if (is_away) {
         fault_cut_both(w, ADDRESS_DB + c.holder, ADDRESS_DB + late, away_us, false);
     }
-    scene_at(
-        w, away_us + draw(&s->rand, SECOND, 4 * SECOND),
-        (struct scene){scene_power, gone, 0, 2 * c.ttl_us + draw(&s->rand, SECOND, 4 * SECOND)});
+    int64_t after_us = away_us + draw(&s->rand, SECOND, 4 * SECOND);
+    for (unsigned i = d->first; i < d->first + d->members; i++) {
+        if (i != late && i != c.holder) {
+            struct scene scene = {is_dead ? scene_power : scene_mute, i, 0, 4 * c.ttl_us};
+            scene_at(w, after_us, scene);
+        }
+    }
 }
 
 static void scene_switchover(struct world *w, const struct scene *scene)

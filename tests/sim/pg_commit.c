@@ -135,6 +135,7 @@ void pg_reload_settings(struct pg *pg)
         int64_t us = draw(&pg->rand, MS, chance(&pg->rand, 100000) ? 400 * MS : 20 * MS);
         world_at_with(w, w->now_us + us, pg->process, sender_reloaded, pg, i, SLICE_EMPTY);
     }
-    int64_t us = draw(&pg->rand, MS, 50 * MS);
+    /* In the middle of a checkpoint it reads its settings late. */
+    int64_t us = draw(&pg->rand, MS, chance(&pg->rand, 100000) ? 800 * MS : 50 * MS);
     world_at(w, w->now_us + us, pg->process, checkpointer_reloaded, pg);
 }

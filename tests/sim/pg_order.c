@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/name.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/members.h"
@@ -245,7 +246,7 @@ static void do_detach(struct pg *pg)
     } else {
         pg->has_receiver =
             false; /* takes no more, but a write may be under way until it is seen gone */
-        later(pg, us, detach_done);
+        later(pg, CANARY(DETACH_UNPROVED) ? 0 : us, detach_done);
     }
 }
 
@@ -266,11 +267,12 @@ static void promote_now(struct pg *pg, uint32_t timeline, uint64_t epoch)
     pg_set_phase(pg, PG_PRIMARY);
 }
 
-/* An operator who knows better: pg_ctl promote. */
+/* An operator who knows better: pg_ctl promote. He may meet the winner, which has its lease. */
 void pg_promote_by_hand(struct pg *pg)
 {
+    const struct guard_status *guard = &pg->world->members->list[pg->member].guard.status;
     pg_receiver_stop(pg);
-    promote_now(pg, pg->dir.timeline_highest + 1, 0);
+    promote_now(pg, pg->dir.timeline_highest + 1, guard->is_armed ? guard->epoch : 0);
 }
 
 /* The server goes on by itself once it was asked, also without the agent that asked. */
@@ -349,7 +351,7 @@ static void do_promote(struct pg *pg)
 static bool is_sync_in_force(const struct pg *pg)
 {
     bool is_off = pg->dir.sync_names == 0 && pg->dir.sync_count == 0;
-    if (pg->is_sync_off != is_off) {
+    if (pg->is_sync_off != is_off && !CANARY(SYNC_WITHOUT_CHECKPOINT)) {
         return false;
     }
     for (unsigned i = 0; i < MEMBERS_MAX; i++) {

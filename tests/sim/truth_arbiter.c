@@ -441,6 +441,12 @@ static void take_vote(struct world *w, const struct truth_db *t, const struct me
 {
     vote_is_final(w, m);
     struct truth_vote *v = &w->truth->members[m->index].vote;
+    bool is_same = v->is_given && v->attempt.term == r->promised.term &&
+                   v->attempt.number == r->promised.number;
+    if (is_same && position_compare(&r->position, &v->position) > 0) {
+        world_fail(w, INVARIANT_VOTE_FINAL, "pg%u has voted with lsn %lu, and has %lu now",
+                   m->index + 1, (unsigned long)v->position.lsn, (unsigned long)r->position.lsn);
+    }
     if (r->epoch_seen == t->record.epoch && !is_over(r->promised, v->ended)) {
         *v = (struct truth_vote){true, r->promised, v->ended, r->position};
     }
@@ -506,6 +512,9 @@ void truth_ordered(struct world *w, const struct member *m, const struct db_orde
     const struct guard_status *s = &m->guard.status;
     struct base_mono until =
         base_mono_add_us(s->deadline, lease_margin_us(database_of(w, m->index)->ttl_ms * MS));
+    if (order->kind == DB_ORDER_FOLLOW || order->kind == DB_ORDER_PREPARE_STANDBY) {
+        truth_follows(w, m, order);
+    }
     if (order->kind != DB_ORDER_PROMOTE) {
         return;
     }

@@ -191,6 +191,26 @@ void truth_promoted(struct world *w, const struct pg *pg)
     }
 }
 
+/* Who was a primary, and holds what the open primary does not, is rewound or cloned before it is
+ * told to follow; a server refuses most of such, but not all. */
+void truth_follows(struct world *w, const struct member *m, const struct db_order *order)
+{
+    int to = member_by_name(w, &order->upstream_member);
+    const struct pg_directory *own = &m->pg.dir;
+    if (to < 0 || to == (int)m->index || !pg_of(w, (unsigned)to)->is_writable || !own->exists ||
+        own->is_bad || own->count == 0 || own->count > own->flushed) {
+        return;
+    }
+    uint32_t same = pg_same(own, &pg_of(w, (unsigned)to)->dir);
+    const struct pg_record *last = pg_record_of(w, own->records[own->count - 1]);
+    bool is_held = last->writer == (int)m->index && last->epoch != 0; /* not by hand */
+    if (same < own->count && is_held) {
+        world_fail(w, INVARIANT_REWIND,
+                   "pg%u is told to follow pg%d with %u records that only it has written, of %u",
+                   m->index + 1, to + 1, own->count - same, own->count);
+    }
+}
+
 /* A voter that has promised streams no more, until its attempt is over. */
 static void promise_is_kept(struct world *w, const struct pg *standby)
 {

@@ -110,6 +110,8 @@ struct truth {
 };
 
 /* truth_db.c, truth_arbiter.c, truth_sync.c among themselves. */
+struct db_order;
+struct member;
 struct pg;
 struct truth_db *truth_db_of(struct world *w, unsigned member);
 void truth_db_close(struct world *w);
@@ -118,6 +120,7 @@ void truth_db_begin_anew(struct world *w);
 uint32_t truth_set(struct world *w, const struct msg_names *names);
 bool truth_has(const struct pg *pg, const struct truth_acked *a);
 unsigned truth_bits(uint32_t set);
+void truth_follows(struct world *w, const struct member *m, const struct db_order *order);
 void truth_loss_is_bounded(struct world *w, const struct truth_db *t, const struct msg_record *new);
 void truth_voters_have_it(struct world *w, const struct truth_db *t, const struct msg_record *old);
 
