@@ -156,7 +156,8 @@ static void report(struct slice *in)
     r.order_term = w.term;
     r.order_number = r.number > 0 ? r.number - 1 : 0;
     r.epoch_seen = near(in, w.record.epoch);
-    r.system_id = what % 8 == 7 ? fuzz_u8(in) : 77;
+    bool is_empty = what % 8 == 6;
+    r.system_id = is_empty ? 0 : what % 8 == 7 ? fuzz_u8(in) : 77;
     r.position = (struct msg_position){near(in, w.record.floor.lineage),
                                        (uint32_t)near(in, w.record.timeline), 1000 + fuzz_u8(in)};
     r.timeline_highest = r.position.timeline;
@@ -165,7 +166,12 @@ static void report(struct slice *in)
         r.promised = w.c.attempt;
         r.is_vote_valid = true;
     }
-    if (what % 4 == 2) {
+    if (is_empty) {
+        r.db_state = MSG_DB_EMPTY;
+        r.position = (struct msg_position){0};
+        r.is_open = r.is_receiving = false;
+        r.is_tree_gone = true;
+    } else if (what % 4 == 2) {
         vary_sync(in, &r);
     }
     r.has_seed = what % 2 == 0;

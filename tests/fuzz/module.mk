@@ -17,10 +17,15 @@ BINARIES += fuzz-seeds
 BIN_fuzz-seeds := tests/fuzz/seeds.c tests/support/panic.c
 LIBS_fuzz-seeds := io wire cores base
 PKG_fuzz-seeds := libuv openssl libprotobuf-c
-BINARIES += replay-kv_wire
-BIN_replay-kv_wire := tests/fuzz/replay.c tests/fuzz/fuzz_kv_wire.c tests/support/panic.c
-LIBS_replay-kv_wire := wire cores base
-PKG_replay-kv_wire := libprotobuf-c
+# Targets over their corpora in a build with planted bugs (replay.c).
+REPLAYS := arbiter guard kv_wire
+define replay
+BINARIES += replay-$(1)
+BIN_replay-$(1) := tests/fuzz/replay.c tests/fuzz/fuzz_$(1).c tests/support/panic.c
+LIBS_replay-$(1) := wire cores base
+PKG_replay-$(1) := libprotobuf-c
+endef
+$(foreach name,$(REPLAYS),$(eval $(call replay,$(name))))
 EXTRA_SRC += $(FUZZERS:%=tests/fuzz/fuzz_%.c) $(foreach name,$(FUZZERS),$(FUZZ_MORE_$(name)))
 
 # These rules are for VARIANT=fuzz CC=clang alone.
