@@ -258,6 +258,8 @@ static void do_lever(const struct golden_line *line)
         world.upstream_timeline = (uint32_t)value;
     } else if (strcmp(name, "upstream-open") == 0) {
         world.is_upstream_open = value != 0;
+    } else if (strcmp(name, "on-crash") == 0) { /* of the next agent process */
+        world.options.config.on_crash = (enum agt_on_crash)value;
     } else if (strcmp(name, "term") == 0) {
         world.term = (uint64_t)value;
     } else {

@@ -439,6 +439,24 @@ static void test_frames_round_trip(void **state)
     assert_true(back.may_command && back.status.is_armed && !back.status.is_adopted);
 }
 
+/* A new image of the same guard goes on with the same duty; it takes over nothing half done. */
+static void test_a_resumed_guard_freezes_at_the_same_deadline(void **state)
+{
+    struct world w = world_make(), next = world_make();
+    (void)state;
+    assert_int_equal(step(&w, GUARD_EV_START, 1, 0), 0);
+    assert_int_equal(step(&w, GUARD_EV_STARTED, 2, 100), 0);
+    assert_int_equal(arm(&w, 3, 7, 1000), 0);
+    assert_int_equal(guard_core_resume(&next.core, &w.core.status, 3000000, 7), 0);
+    assert_int_equal(guard_core_wake(&next.core).us, guard_core_wake(&w.core).us);
+    assert_int_equal(arm(&next, 4, 6, 2000), BASE_E_CONFLICT);
+    assert_int_equal(step(&next, GUARD_EV_TIME, 1000, 0), 0);
+    assert_true(has_effect(&next, GUARD_FX_FREEZE));
+    struct guard_core before = next.core;
+    assert_int_equal(guard_core_resume(&next.core, &next.core.status, 3000000, 7), BASE_E_INVALID);
+    assert_memory_equal(&before, &next.core, sizeof(before));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_twin_lost_kills_and_ends),
         cmocka_unit_test(test_freeze_command),
         cmocka_unit_test(test_adopted),
+        cmocka_unit_test(test_a_resumed_guard_freezes_at_the_same_deadline),
         cmocka_unit_test(test_random_walks),
         cmocka_unit_test(test_frames_round_trip),
     };
