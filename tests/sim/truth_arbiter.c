@@ -122,6 +122,31 @@ static unsigned votes_behind(struct world *w, const struct truth_db *t,
     return have;
 }
 
+/* --- A12 --- */
+
+/* The next holder has all that the former one wrote until its orderly stop. */
+static bool has_all(struct world *w, const struct truth_db *t, const struct msg_record *new)
+{
+    int from = member_by_name(w, &t->record.holder), to = member_by_name(w, &new->holder);
+    if (from < 0 || to < 0 || from == to) {
+        return true;
+    }
+    const struct pg_directory *a = &pg_of(w, (unsigned)from)->dir;
+    return !a->is_clean || pg_same(a, &pg_of(w, (unsigned)to)->dir) >= a->clean_position;
+}
+
+/* After an orderly stop, unless votes chose, because nobody within reach has all. */
+static void nothing_is_left_behind(struct world *w, const struct truth_db *t,
+                                   const struct msg_record *new)
+{
+    int to = member_by_name(w, &new->holder);
+    bool has_voted = to >= 0 && w->truth->members[to].vote.is_given;
+    if (t->is_handback_clean && !has_voted && !has_all(w, t, new)) {
+        world_fail(w, INVARIANT_HAND_OVER, "epoch %lu: pg%d takes over without all that %s wrote",
+                   (unsigned long)new->epoch, to + 1, t->record.holder.text);
+    }
+}
+
 /* Enough of those that had to be asked have voted, in the winner's own attempt, with no more than
  * the winner has; and the winner is one of them. */
 static void candidate_is_best(struct world *w, const struct truth_db *t,
@@ -131,7 +156,8 @@ static void candidate_is_best(struct world *w, const struct truth_db *t,
     unsigned needed = old->voters.count + 1u - old->votes_needed_r;
     int winner = member_by_name(w, &new->holder);
     bool has_voted = winner >= 0 && w->truth->members[winner].vote.is_given;
-    if (old->sync_mode != MSG_SYNC_ON || (t->is_handback_clean && !has_voted) ||
+    if (old->sync_mode != MSG_SYNC_ON ||
+        (t->is_handback_clean && (!has_voted || has_all(w, t, new))) ||
         base_name_equal(&old->holder, &new->holder)) {
         return;
     }
@@ -179,27 +205,6 @@ static void attempts_end(struct world *w, const struct truth_db *t, struct msg_a
         struct truth_vote *v = &w->truth->members[i].vote;
         v->is_given = v->is_given && !is_over(v->attempt, until);
         v->ended = is_over(until, v->ended) ? v->ended : until;
-    }
-}
-
-/* --- A12 --- */
-
-/* After an orderly stop the next holder has all that the former one wrote, or it was chosen by
- * votes, because nobody within reach has. */
-static void nothing_is_left_behind(struct world *w, const struct truth_db *t,
-                                   const struct msg_record *new)
-{
-    int from = member_by_name(w, &t->record.holder), to = member_by_name(w, &new->holder);
-    if (!t->is_handback_clean || from < 0 || to < 0 || from == to ||
-        w->truth->members[to].vote.is_given) {
-        return;
-    }
-    const struct pg_directory *a = &pg_of(w, (unsigned)from)->dir;
-    const struct pg_directory *b = &pg_of(w, (unsigned)to)->dir;
-    if (a->is_clean && pg_same(a, b) < a->clean_position) {
-        world_fail(w, INVARIANT_HAND_OVER,
-                   "epoch %lu: pg%d takes over with %u of the %u records of pg%d",
-                   (unsigned long)new->epoch, to + 1, pg_same(a, b), a->clean_position, from + 1);
     }
 }
 
