@@ -131,8 +131,6 @@
       "the record is narrowed without the echo of the order") \
     X(SYNC_WITHOUT_CHECKPOINT, "sync-without-checkpoint", \
       "commits count as waiting before the checkpointer has read that they must") \
-    X(DETACH_UNPROVED, "detach-unproved", \
-      "a receiver counts as gone before its last write has ended") \
     X(SYNC_BEFORE_CONFIRMED, "sync-before-confirmed", \
       "a member enters the set before its catch-up is confirmed") \
     X(REJOIN_WITHOUT_REWIND, "rejoin-without-rewind", "a former primary rejoins as it is") \

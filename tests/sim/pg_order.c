@@ -246,7 +246,7 @@ static void do_detach(struct pg *pg)
     } else {
         pg->has_receiver =
             false; /* takes no more, but a write may be under way until it is seen gone */
-        later(pg, CANARY(DETACH_UNPROVED) ? 0 : us, detach_done);
+        later(pg, us, detach_done);
     }
 }
 
