@@ -75,8 +75,6 @@
     X(RAFT_READ_ASKED_AGAIN, "raft-read-asked-again", "a forwarded read is asked a second time") \
     X(RAFT_WRITE_REPLACED, "raft-write-replaced", "a write ends that a later one replaces") \
     X(RAFT_IMAGE_TAKEN, "raft-image-taken", "an image is about to replace state and log") \
-    X(RAFT_IMAGE_NOT_NEEDED, "raft-image-not-needed", \
-      "an image arrives that is not needed any more") \
     X(RAFT_IMAGE_FAILED, "raft-image-failed", "an image could not be sent") \
     X(RAFT_REPLICATE_BEHIND_IMAGE, "raft-replicate-behind-image", \
       "a peer goes on with the log behind an image") \

@@ -57,7 +57,6 @@ void raft_on_snapshot_received(struct raft_core *core, struct raft_effects *effe
         effect->term = event->term;
         return;
     }
-    MARK(RAFT_IMAGE_NOT_NEEDED);
     (void)raft_effect_add(effects, RAFT_EFFECT_DISCARD);
     if (core->role == RAFT_FOLLOWER && core->leader != 0) {
         /* What is in an image is committed, and every later leader has it (T 3.6.3). */
