@@ -17,7 +17,8 @@ struct disk {
     unsigned node;
     const struct process *process;
     void (*after)(void *ctx);
-    void *after_ctx;
+    void (*failed)(void *ctx, int status);
+    void *ctx;
     struct base_rand rand;
     struct store_mem *mem;
     struct store_port inner;
@@ -106,7 +107,7 @@ static void flush_later(struct disk *d)
 static void tell(struct disk *d)
 {
     (void)store_mem_complete(d->mem);
-    d->after(d->after_ctx);
+    d->after(d->ctx);
 }
 
 static void batch_ran(void *ctx, uint64_t number, struct slice bytes)
@@ -139,7 +140,7 @@ static void batch_synced(void *ctx, uint64_t number, struct slice bytes)
     (void)store_mem_complete(d->mem);
     batch_soon(d);
     flush_later(d);
-    d->after(d->after_ctx);
+    d->after(d->ctx);
 }
 
 /* Which change of this batch fails. */
@@ -274,17 +275,20 @@ static void make_store(struct disk *d)
     BASE_ASSERT(d->mem != NULL);
     d->inner = store_mem_port(d->mem);
     d->images = store_mem_snapshot_port(d->mem);
+    store_mem_on_fatal(d->mem, d->failed, d->ctx);
 }
 
 struct disk *disk_open(struct world *w, unsigned node, const struct process *process,
-                       void (*after)(void *ctx), void *ctx, bool is_lazy)
+                       void (*after)(void *ctx), void (*failed)(void *ctx, int status), void *ctx,
+                       bool is_lazy)
 {
     struct disk *d = must_alloc(1, sizeof(*d));
     d->world = w;
     d->node = node;
     d->process = process;
     d->after = after;
-    d->after_ctx = ctx;
+    d->failed = failed;
+    d->ctx = ctx;
     d->is_lazy = is_lazy;
     d->rand = world_stream(w, STREAM_DISK, is_lazy ? node + 1000 : node);
     make_store(d);

@@ -17,9 +17,11 @@
 
 struct disk;
 
-/* `process` is the node whose loop hears the completions; `after` is called when some were told. */
+/* `process` is the node whose loop hears the completions; `after` is called when some were told,
+ * `failed` when the store has failed, also where no job waits: once, until a crash. */
 struct disk *disk_open(struct world *w, unsigned node, const struct process *process,
-                       void (*after)(void *ctx), void *ctx, bool is_lazy);
+                       void (*after)(void *ctx), void (*failed)(void *ctx, int status), void *ctx,
+                       bool is_lazy);
 void disk_close(struct disk *d);
 struct store_port disk_port(struct disk *d);
 /* Images of it: made, read and installed with some delay; a crash in the middle leaves the old

@@ -219,18 +219,25 @@ static void die_of_vote(void *ctx, uint64_t number, struct slice bytes)
                   n->index, SLICE_EMPTY);
 }
 
-/* The store failed: the process ends and is started again, as systemd would. */
-static void machine_halted(void *ctx, int status)
+/* A store failed, whether a job waits or not: the process ends and is started again, as systemd
+ * would. */
+static void disk_failed(void *ctx, int status)
 {
     struct node *n = ctx;
     (void)status;
-    if (n->inner.halted != NULL) {
-        n->inner.halted(n->inner.ctx, status);
-    }
     if (!n->is_dying) {
         n->is_dying = true;
         world_at_with(n->world, n->world->now_us, &n->process, die, n, 2, SLICE_EMPTY);
     }
+}
+
+static void machine_halted(void *ctx, int status)
+{
+    struct node *n = ctx;
+    if (n->inner.halted != NULL) {
+        n->inner.halted(n->inner.ctx, status);
+    }
+    disk_failed(n, status);
 }
 
 static void records_loaded(void *user, int status)
@@ -745,8 +752,8 @@ void nodes_open(struct world *w)
         n->clock =
             (struct host_clock){w, draw(&n->rand, 0, 1000000 * SECOND), draw_drift(n), 0, 0, 0};
         n->process.clock = &n->clock;
-        n->log = disk_open(w, i, &n->process, after_disk, n, false);
-        n->state = disk_open(w, i, &n->process, after_disk, n, true);
+        n->log = disk_open(w, i, &n->process, after_disk, disk_failed, n, false);
+        n->state = disk_open(w, i, &n->process, after_disk, disk_failed, n, true);
         net_listen(w, ADDRESS_NODE + i, &n->process, arrive, n);
         if (i < w->setup.nodes) {
             found(w, i);

@@ -139,6 +139,16 @@ static void nothing(void *ctx)
     (void)ctx;
 }
 
+static int failure;
+static unsigned failures_told;
+
+static void note_failure(void *ctx, int status)
+{
+    (void)ctx;
+    failure = status;
+    failures_told++;
+}
+
 static bool is_on_disk(struct disk *d, struct slice key)
 {
     struct put_job look = {{.run = look_run, .done = put_done, .is_read_only = true}, key, 1};
@@ -152,7 +162,7 @@ static bool is_on_disk(struct disk *d, struct slice key)
 static void disk_keeps_what_is_durable_and_forgets_the_rest(void **state)
 {
     (void)state;
-    struct disk *d = disk_open(&world, 0, &process, nothing, NULL, false);
+    struct disk *d = disk_open(&world, 0, &process, nothing, note_failure, NULL, false);
     struct put_job kept = {
         {.run = put_run, .done = put_done, .wants_durable = true}, SLICE_LIT("kept"), 1};
     struct put_job lost = {
@@ -174,7 +184,7 @@ static void disk_keeps_what_is_durable_and_forgets_the_rest(void **state)
 static void failed_sync_voids_and_stays_failed(void **state)
 {
     (void)state;
-    struct disk *d = disk_open(&world, 0, &process, nothing, NULL, false);
+    struct disk *d = disk_open(&world, 0, &process, nothing, note_failure, NULL, false);
     struct put_job first = {
         {.run = put_run, .done = put_done, .wants_durable = true}, SLICE_LIT("a"), 1};
     struct put_job second = first;
@@ -190,6 +200,24 @@ static void failed_sync_voids_and_stays_failed(void **state)
     disk_crash(d);
     process_start(&process);
     assert_false(is_on_disk(d, SLICE_LIT("a")));
+    disk_close(d);
+}
+
+/* As the daemon's stores do: a node that waits for nothing would go on with a store that takes
+ * nothing. */
+static void failed_flush_is_told_though_nobody_waits(void **state)
+{
+    (void)state;
+    struct disk *d = disk_open(&world, 0, &process, nothing, note_failure, NULL, true);
+    struct put_job job = {{.run = put_run, .done = put_done}, SLICE_LIT("a"), 1};
+    failures_told = 0;
+    disk_fail_next_sync(d);
+    disk_port(d).submit(disk_port(d).ctx, &job.job);
+    world.setup.end_us = world.now_us + SECOND;
+    world_run(&world);
+    assert_int_equal(job.status, 0);
+    assert_int_equal(failures_told, 1);
+    assert_int_equal(failure, BASE_E_IO);
     disk_close(d);
 }
 
@@ -239,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(disk_keeps_what_is_durable_and_forgets_the_rest, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(failed_sync_voids_and_stays_failed, setup, teardown),
+        cmocka_unit_test_setup_teardown(failed_flush_is_told_though_nobody_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(links_keep_order_and_cuts_hold_or_drop, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
