@@ -136,6 +136,8 @@
     X(REJOIN_WITHOUT_REWIND, "rejoin-without-rewind", "a former primary rejoins as it is") \
     X(OLD_EPOCH_ACCEPTED, "old-epoch-accepted", \
       "an agent and its guard take orders of a lower epoch") \
+    X(RUN_BY_HAND_OFFERED, "run-by-hand-offered", \
+      "what ran read-write without a right counts as it is until there is an order") \
     X(GATE_OPENED_EARLY, "gate-opened-early", "a restarted primary lets clients in at once") \
     X(FLOOR_EPOCH_KEPT, "floor-epoch-kept", "a failover keeps the older floor epoch") \
     X(FLOOR_EPOCH_RAISED_BY_RETURN, "floor-epoch-raised-by-return", \

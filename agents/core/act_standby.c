@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agents/core/internal.h"
+#include "base/canary.h"
 #include "base/mark.h"
 
 static void point_at(struct db_order *order, const struct msg_member *upstream)
@@ -27,19 +28,35 @@ void agt_do_clone(struct agt_run *run)
     agt_want_order(run, &order);
 }
 
+/* The line that the control file calls the directory's own last one was never this member's to
+ * write. The openings on disk prove it by themselves, since a record that names this member is on
+ * disk before it acts. A line that they do not tell was perhaps opened by it: only an order in
+ * force says whose it is. */
+static bool is_line_of_others(const struct agt *a)
+{
+    const struct msg_record *r = &a->order.record;
+    bool is_ordered = agt_order_is_in_force(a);
+    if (agt_is_own_line(a) || (is_ordered && r->state == MSG_RECORD_BOOTSTRAP)) {
+        return false;
+    }
+    bool is_told = agt_disk_lineage(&a->want, a->view.timeline) != 0 &&
+                   !agt_disk_is_reserved_here(&a->want, a->view.timeline) &&
+                   !CANARY(RUN_BY_HAND_OFFERED);
+    return is_told || (is_ordered && !base_name_equal(&r->holder, &a->config.member));
+}
+
 /* A directory that ran read-write though this member did not open it: somebody promoted or started
  * it by hand. What it wrote may stand on the timeline number of others, where neither the server
- * nor pg_rewind sees a difference: it is cloned. */
+ * nor pg_rewind sees a difference: it is cloned. This waits for no order: where the quorum was
+ * restored there is none until an operator confirms a member, by the positions that are reported,
+ * and the highest one must not be that of records made by hand. */
 void agt_judge_directory(struct agt_run *run)
 {
     struct agt *a = run->a;
-    uint64_t lineage = agt_disk_lineage(&a->want, a->view.timeline);
-    bool is_own = a->want.opened_epoch != 0 && lineage == a->want.opened_epoch;
     bool is_copy = a->rewound_epoch != 0 && a->rewound_epoch == a->order.record.epoch;
     if (!a->has_guard || a->guard.tree != GUARD_TREE_GONE || !a->is_gone_seen ||
-        !a->view.was_primary || is_own || is_copy || agt_holds(a) || a->want.is_clone_needed ||
-        !agt_order_is_in_force(a) || a->order.record.state == MSG_RECORD_BOOTSTRAP ||
-        base_name_equal(&a->order.record.holder, &a->config.member)) {
+        !a->view.was_primary || is_copy || agt_holds(a) || a->want.is_clone_needed ||
+        !is_line_of_others(a)) {
         return;
     }
     MARK(AGENT_FINDS_RUN_BY_HAND);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The durable state: openings, lineages, and the file's format.
  *
- * Format: "QAG1", then big-endian fields in the order of encode_body, then the CRC-32C of all
+ * Format: "QAG2", then big-endian fields in the order of encode_body, then the CRC-32C of all
  * before it.
  */
 #include "agents/core/disk.h"
@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 
-#define DISK_MAGIC SLICE_LIT("QAG1")
+#define DISK_MAGIC SLICE_LIT("QAG2")
 
 static uint8_t place_of(const struct agt_disk *disk, uint64_t epoch)
 {
@@ -25,7 +25,8 @@ static uint8_t place_of(const struct agt_disk *disk, uint64_t epoch)
 static bool opening_equal(const struct agt_opening *a, const struct agt_opening *b)
 {
     return a->epoch == b->epoch && a->timeline == b->timeline && a->parent == b->parent &&
-           a->floor_lsn == b->floor_lsn && a->floor_epoch == b->floor_epoch;
+           a->floor_lsn == b->floor_lsn && a->floor_epoch == b->floor_epoch &&
+           a->is_own == b->is_own;
 }
 
 bool agt_disk_remember(struct agt_disk *disk, const struct agt_opening *opening)
@@ -78,6 +79,16 @@ uint64_t agt_disk_lineage(const struct agt_disk *disk, uint32_t timeline)
         found = found == NULL ? o : found;
     }
     return found == NULL ? 0 : found->epoch;
+}
+
+bool agt_disk_is_reserved_here(const struct agt_disk *disk, uint32_t timeline)
+{
+    for (uint8_t i = 0; i < disk->openings_count; i++) {
+        if (disk->openings[i].timeline == timeline && disk->openings[i].is_own) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static enum agt_prefix prefix_by_lsn(uint64_t lsn, uint64_t floor_lsn)
@@ -160,6 +171,7 @@ int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
         buf_put_u64_be(out, disk->openings[i].parent);
         buf_put_u64_be(out, disk->openings[i].floor_lsn);
         buf_put_u64_be(out, disk->openings[i].floor_epoch);
+        buf_put_u8(out, disk->openings[i].is_own ? 1 : 0);
     }
     buf_put_u32_be(out, base_crc32c(0, slice_from(out->data + start, out->len - start)));
     return out->is_full ? BASE_E_TOOBIG : 0;
@@ -168,12 +180,16 @@ int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
 static int take_opening(struct slice *s, struct agt_opening *ret)
 {
     struct agt_opening o = {0};
+    uint8_t own = 0;
     int rc = slice_take_u64_be(s, &o.epoch);
     rc = rc == 0 ? slice_take_u32_be(s, &o.timeline) : rc;
     rc = rc == 0 ? slice_take_u64_be(s, &o.parent) : rc;
     rc = rc == 0 ? slice_take_u64_be(s, &o.floor_lsn) : rc;
     rc = rc == 0 ? slice_take_u64_be(s, &o.floor_epoch) : rc;
+    rc = rc == 0 ? slice_take_u8(s, &own) : rc;
+    rc = rc == 0 && own > 1 ? BASE_E_CORRUPT : rc;
     if (rc == 0) {
+        o.is_own = own == 1;
         *ret = o;
     }
     return rc;

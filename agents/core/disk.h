@@ -26,6 +26,7 @@ struct agt_opening {
     uint64_t floor_lsn;
     uint64_t
         floor_epoch; /* lower than epoch: the same holder came back on the line it had since then */
+    bool is_own;     /* this member was its holder */
 };
 
 /* Role when last saved; for people, and for the pause that is to come. */
@@ -51,6 +52,9 @@ const struct agt_opening *agt_disk_opening(const struct agt_disk *disk, uint64_t
  * epochs had the number (then it tells nothing). Several first attempts at making the database
  * share number 1. */
 uint64_t agt_disk_lineage(const struct agt_disk *disk, uint32_t timeline);
+
+/* Was `timeline` ever reserved for this member? Also where the number tells no lineage. */
+bool agt_disk_is_reserved_here(const struct agt_disk *disk, uint32_t timeline);
 
 enum agt_prefix {
     AGT_PREFIX_YES,     /* its WAL is part of the holder's history: a plain start will do */

@@ -229,17 +229,22 @@ enum agt_prefix agt_prefix_of(const struct agt *a)
                            is_clean ? a->view.shutdown_lsn : a->view.lsn);
 }
 
+bool agt_is_own_line(const struct agt *a)
+{
+    uint64_t lineage = agt_disk_lineage(&a->want, a->view.timeline);
+    const struct agt_opening *opening = agt_disk_opening(&a->want, lineage);
+    return opening != NULL && opening->is_own;
+}
+
 /* What only was never seen here may try to follow: the server itself refuses WAL of another line. A
- * directory that was opened by this member may not. */
+ * directory on a line of which this member was the holder may not. */
 bool agt_may_follow(const struct agt *a)
 {
     enum agt_prefix prefix = agt_prefix_of(a);
     if (CANARY(REJOIN_WITHOUT_REWIND)) {
         return true;
     }
-    bool is_own = a->want.opened_epoch != 0 &&
-                  agt_disk_lineage(&a->want, a->view.timeline) == a->want.opened_epoch;
-    return prefix == AGT_PREFIX_YES || (prefix == AGT_PREFIX_UNKNOWN && !is_own);
+    return prefix == AGT_PREFIX_YES || (prefix == AGT_PREFIX_UNKNOWN && !agt_is_own_line(a));
 }
 
 bool agt_is_receiving_from_holder(const struct agt *a)

@@ -42,7 +42,8 @@ bool agt_is_receiving_from_holder(const struct agt *a);
 enum agt_state agt_state_of(const struct agt *a, struct base_mono now);
 enum agt_goal agt_goal_of(const struct agt *a);
 enum agt_prefix agt_prefix_of(const struct agt *a);
-bool agt_may_follow(const struct agt *a); /* a plain start, or pointing at the holder, will do */
+bool agt_is_own_line(const struct agt *a); /* this member was the holder of the directory's line */
+bool agt_may_follow(const struct agt *a);  /* a plain start, or pointing at the holder, will do */
 bool agt_is_rejoin_needed(const struct agt *a);
 const struct msg_member *agt_holder_address(const struct agt *a); /* NULL: not known */
 bool agt_holder_is_ready(const struct agt *a); /* has opened: may be cloned or rewound from */

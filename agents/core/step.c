@@ -274,11 +274,13 @@ static bool order_is_stale(const struct agt *a, const struct msg_order *o)
 
 static void epoch_take(struct agt *a, const struct msg_record *r)
 {
+    bool is_own = base_name_equal(&r->holder, &a->config.member);
     struct agt_opening opening = {.epoch = r->epoch,
                                   .timeline = r->timeline,
                                   .parent = r->floor.lineage,
                                   .floor_lsn = r->floor.lsn,
-                                  .floor_epoch = r->floor_epoch};
+                                  .floor_epoch = r->floor_epoch,
+                                  .is_own = is_own};
     if (r->state == MSG_RECORD_BOOTSTRAP) {
         opening.timeline = 1; /* initdb has no choice */
     }

@@ -89,11 +89,11 @@ static struct agt_disk disk_sample(void)
                          .opened_lsn = 77,
                          .opened_root_pid = 4242};
     /* 2 <- 3 <- 5 (4 never opened), 6 came back on 5's line, 7 <- 6 */
-    struct agt_opening o[] = {{2, 2, 1, 200, 2},
-                              {3, 3, 2, 300, 3},
-                              {5, 5, 3, 500, 5},
-                              {6, 6, 3, 500, 5},
-                              {7, 8, 6, 700, 7}};
+    struct agt_opening o[] = {{2, 2, 1, 200, 2, true},
+                              {3, 3, 2, 300, 3, false},
+                              {5, 5, 3, 500, 5, true},
+                              {6, 6, 3, 500, 5, false},
+                              {7, 8, 6, 700, 7, false}};
     for (size_t i = 0; i < BASE_COUNT_OF(o); i++) {
         assert_true(agt_disk_remember(&d, &o[i]));
     }
@@ -157,6 +157,8 @@ static void test_lineage_and_prefix(void **state)
     assert_int_equal(agt_disk_prefix(&d, 9, 3, 1), AGT_PREFIX_UNKNOWN);
     assert_int_equal(agt_disk_prefix(&d, 7, 0, 1), AGT_PREFIX_NO);
     assert_int_equal(agt_disk_prefix(&d, 5, 7, 1), AGT_PREFIX_NO);
+    assert_true(agt_disk_is_reserved_here(&d, 5));
+    assert_false(agt_disk_is_reserved_here(&d, 3));
     d.is_clone_needed = true;
     assert_int_equal(agt_disk_lineage(&d, 8), 0);
 }

@@ -392,6 +392,38 @@ static void test_what_ran_by_hand_is_cloned_once(void **state)
     good();
 }
 
+/* A quorum that was restored gives no order before a member is confirmed, by the positions that are
+ * reported. */
+static void test_what_ran_by_hand_is_not_offered_before_an_order(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 3, 3, 2000);
+    w.db.was_primary = true;
+    world_agent_start(&w);
+    world_run_ms(&w, 300);
+    assert_int_equal(w.report.db_state, MSG_DB_FAILED);
+    assert_int_equal(w.report.position.lineage, 0);
+    assert_true(w.durable.is_clone_needed);
+    good();
+}
+
+/* What this member had the right to write is known after a restart of the agent, without an order:
+ * it may be the only copy. */
+static void test_own_directory_stands_before_an_order(void **state)
+{
+    (void)state;
+    primary();
+    w.db.was_primary = true;
+    world_run_ms(&w, 8000); /* frozen, ended, handed back */
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    world_agent_start(&w);
+    world_run_ms(&w, 300);
+    assert_int_equal(w.report.db_state, MSG_DB_STOPPED);
+    assert_int_equal(w.report.position.lineage, 2);
+    good();
+}
+
 /* Also when it was cloned in this very epoch. */
 static void test_standby_without_its_wal_upstream_is_cloned_again(void **state)
 {
@@ -538,6 +570,8 @@ int main(void)
         cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),
         cmocka_unit_test(test_rogue_is_ended_and_never_armed),
         cmocka_unit_test(test_what_ran_by_hand_is_cloned_once),
+        cmocka_unit_test(test_what_ran_by_hand_is_not_offered_before_an_order),
+        cmocka_unit_test(test_own_directory_stands_before_an_order),
         cmocka_unit_test(test_standby_without_its_wal_upstream_is_cloned_again),
         cmocka_unit_test(test_rogue_that_is_elected_is_not_armed),
         cmocka_unit_test(test_foreign_process_is_not_joined),
