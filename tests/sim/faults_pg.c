@@ -4,6 +4,7 @@
 #include "tests/sim/faults_db.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
+#include "tests/sim/truth.h"
 
 static unsigned any_member(struct world *w, struct strike *s)
 {
@@ -53,10 +54,21 @@ void strike_crash_promoting(struct world *w, struct strike *s)
     }
 }
 
+/* Chosen, and its number is not reserved in pg_wal yet. Who promotes it now spoils the one
+ * directory that may have the floor: it never opens, and a cluster in which nobody else has reached
+ * the floor waits for an operator, as it should. Nothing could be asked of the end of such a run.
+ */
+static bool is_last_hope(struct world *w, const struct pg *pg)
+{
+    return truth_holder(w, cluster_of(w, pg->member)) == (int)pg->member &&
+           pg->dir.timeline_reserved == 0;
+}
+
 void strike_promoted_by_hand(struct world *w, struct strike *s)
 {
     struct pg *pg = pg_of(w, any_member(w, s));
-    if (pg->phase == PG_STANDBY && pg->is_root_alive && pg->process->stopped == 0) {
+    bool is_standby = pg->phase == PG_STANDBY && pg->is_root_alive && pg->process->stopped == 0;
+    if (is_standby && !is_last_hope(w, pg)) {
         fault_bit(w, s->kind, pg->member, 0, 0);
         pg_promote_by_hand(pg);
     }

@@ -51,7 +51,8 @@ struct pg_directory {
     struct pg_fork history[PG_HISTORY_MAX];
     unsigned history_count;
     uint32_t timeline_highest;
-    int upstream; /* member, -1 none */
+    uint32_t timeline_reserved; /* history files without content up to it: passed over */
+    int upstream;               /* member, -1 none */
     uint32_t sync_names;
     unsigned sync_count;
     bool is_gated;

@@ -95,6 +95,7 @@ static void standby_settings(struct pg *pg, int upstream)
     pg->dir.sync_names = PG_NOBODY;
     pg->dir.sync_count = 1;
     pg->dir.is_gated = false;
+    pg->dir.timeline_reserved = 0; /* what reserves numbers goes before a start */
 }
 
 /* --- directory --- */
@@ -267,12 +268,16 @@ static void promote_now(struct pg *pg, uint32_t timeline, uint64_t epoch)
     pg_set_phase(pg, PG_PRIMARY);
 }
 
-/* An operator who knows better: pg_ctl promote. He may meet the winner, which has its lease. */
+/* An operator who knows better: pg_ctl promote. He may meet the winner, which has its lease: the
+ * server then takes the number that the order reserved in pg_wal, as it does without him. */
 void pg_promote_by_hand(struct pg *pg)
 {
     const struct guard_status *guard = &pg->world->members->list[pg->member].guard.status;
+    const struct pg_directory *d = &pg->dir;
+    bool is_reserved = d->timeline_reserved > d->timeline_highest;
+    uint32_t last = is_reserved ? d->timeline_reserved : d->timeline_highest;
     pg_receiver_stop(pg);
-    promote_now(pg, pg->dir.timeline_highest + 1, guard->is_armed ? guard->epoch : 0);
+    promote_now(pg, last + 1, guard->is_armed ? guard->epoch : 0);
 }
 
 /* The server goes on by itself once it was asked, also without the agent that asked. */
@@ -322,10 +327,16 @@ static void promotion_kills(void *ctx, uint64_t number, struct slice bytes)
 
 static void do_promote(struct pg *pg)
 {
+    if (answers(pg) && pg->phase == PG_PRIMARY) {
+        bool is_right = pg_timeline(&pg->dir) == pg->order.timeline;
+        complete(pg, is_right ? 0 : BASE_E_CONFLICT, "somebody else has promoted it");
+        return;
+    }
     if (!answers(pg) || pg->phase != PG_STANDBY) {
         complete(pg, BASE_E_STATE, "not a running standby");
         return;
     }
+    pg->dir.timeline_reserved = pg->order.timeline - 1;
     if (pg->is_promotion_failing || chance(&pg->rand, 10000)) {
         pg->is_promotion_failing = false;
         fault_bit(pg->world, FAULT_PROMOTION_FAILS, pg->member, 0, 0);
