@@ -136,6 +136,8 @@
     X(REJOIN_WITHOUT_REWIND, "rejoin-without-rewind", "a former primary rejoins as it is") \
     X(OLD_EPOCH_ACCEPTED, "old-epoch-accepted", \
       "an agent and its guard take orders of a lower epoch") \
+    X(START_BEFORE_NAMED, "start-before-named", \
+      "a database that was just made is started before the record names it") \
     X(RUN_BY_HAND_OFFERED, "run-by-hand-offered", \
       "what ran read-write without a right counts as it is until there is an order") \
     X(GATE_OPENED_EARLY, "gate-opened-early", "a restarted primary lets clients in at once") \

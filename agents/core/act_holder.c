@@ -41,17 +41,26 @@ static struct db_order prepare_for_holder(const struct agt *a)
         agt_order_make(a, is_opened_here ? DB_ORDER_PREPARE_PRIMARY : DB_ORDER_PREPARE_STANDBY);
     if (is_opened_here) {
         sync_wanted(a, &order);
-        /* Section 6: closed until k of S have all. The agent that saw the crash may be gone. */
-        order.is_gated = a->exit_epoch == order.epoch || a->want.opened_epoch == order.epoch;
-        order.is_gated = order.is_gated && !CANARY(GATE_OPENED_EARLY);
+        /* Section 6: closed until k of S have all, but for the very first start. Also when this
+         * agent knows of no crash and of no opening: who asked for the promotion may have stood
+         * still since, or be gone, while clients wrote. */
+        bool is_first = a->want.made_system != 0 || a->is_first_start;
+        order.is_gated = !is_first && !CANARY(GATE_OPENED_EARLY);
     }
     return order;
+}
+
+/* As long as the record does not name the database that was made, another member may be asked to
+ * make it: what this one would acknowledge until then would be in nobody else's. */
+static bool is_unnamed(const struct agt *a)
+{
+    return a->order.record.state == MSG_RECORD_BOOTSTRAP && !CANARY(START_BEFORE_NAMED);
 }
 
 void agt_do_start_holder(struct agt_run *run)
 {
     struct agt *a = run->a;
-    if (!a->is_gone_seen || !agt_is_holder(a)) {
+    if (!a->is_gone_seen || !agt_is_holder(a) || is_unnamed(a)) {
         return;
     }
     struct db_order order = prepare_for_holder(a);

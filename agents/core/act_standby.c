@@ -56,7 +56,7 @@ void agt_judge_directory(struct agt_run *run)
     bool is_copy = a->rewound_epoch != 0 && a->rewound_epoch == a->order.record.epoch;
     if (!a->has_guard || a->guard.tree != GUARD_TREE_GONE || !a->is_gone_seen ||
         !a->view.was_primary || is_copy || agt_holds(a) || a->want.is_clone_needed ||
-        !is_line_of_others(a)) {
+        agt_is_passed_over(a) || !is_line_of_others(a)) {
         return;
     }
     MARK(AGENT_FINDS_RUN_BY_HAND);

@@ -189,6 +189,8 @@ struct agt {
     struct db_order prepared; /* last PREPARE done since it stopped; kind NONE: unknown */
     uint64_t rewound_epoch;
     uint64_t refused_epoch; /* its holder did not stream to this directory */
+    bool is_made;           /* by this process, and its system identifier is not known yet */
+    bool is_first_start;    /* under way, of what was made here */
     bool is_start_asked;
     struct base_mono start_asked_at;
     bool is_promotion_wrong; /* came out on another timeline: never opens */

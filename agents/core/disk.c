@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The durable state: openings, lineages, and the file's format.
  *
- * Format: "QAG2", then big-endian fields in the order of encode_body, then the CRC-32C of all
- * before it.
+ * Format: "QAG2", then big-endian fields in the order of agt_disk_encode, then the CRC-32C of all
+ * before it. The last field is there only when it is not 0.
  */
 #include "agents/core/disk.h"
 
@@ -140,7 +140,7 @@ bool agt_disk_equal(const struct agt_disk *a, const struct agt_disk *b)
         a->promised.number != b->promised.number || a->role != b->role ||
         a->is_clone_needed != b->is_clone_needed || a->opened_epoch != b->opened_epoch ||
         a->opened_lsn != b->opened_lsn || a->opened_root_pid != b->opened_root_pid ||
-        a->openings_count != b->openings_count) {
+        a->made_system != b->made_system || a->openings_count != b->openings_count) {
         return false;
     }
     for (uint8_t i = 0; i < a->openings_count; i++) {
@@ -172,6 +172,9 @@ int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
         buf_put_u64_be(out, disk->openings[i].floor_lsn);
         buf_put_u64_be(out, disk->openings[i].floor_epoch);
         buf_put_u8(out, disk->openings[i].is_own ? 1 : 0);
+    }
+    if (disk->made_system != 0) {
+        buf_put_u64_be(out, disk->made_system);
     }
     buf_put_u32_be(out, base_crc32c(0, slice_from(out->data + start, out->len - start)));
     return out->is_full ? BASE_E_TOOBIG : 0;
@@ -239,6 +242,10 @@ int agt_disk_decode(struct slice bytes, struct agt_disk *ret)
             (i > 0 && d.openings[i].epoch <= d.openings[i - 1].epoch)) {
             return BASE_E_CORRUPT;
         }
+    }
+    bool has_made = body.len > 0;
+    if (has_made && (slice_take_u64_be(&body, &d.made_system) != 0 || d.made_system == 0)) {
+        return BASE_E_CORRUPT;
     }
     if (body.len != 0) {
         return BASE_E_CORRUPT;

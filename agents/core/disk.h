@@ -40,6 +40,8 @@ struct agt_disk {
     uint64_t opened_epoch;   /* last epoch in which this member opened for writes ... */
     uint64_t opened_lsn;     /* ... where ... */
     int32_t opened_root_pid; /* ... and the root process that serves since then */
+    uint64_t made_system;    /* system identifier of a directory that this member made and never
+                                started; 0: none */
     uint8_t openings_count;  /* ascending by epoch; the oldest fall out */
     struct agt_opening openings[AGT_OPENINGS_MAX];
 };

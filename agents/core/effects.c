@@ -92,6 +92,13 @@ void agt_start(struct agt_run *run)
         return; /* that the directory is a good one again is saved first: what runs is never cloned
                  */
     }
+    if (a->want.made_system != 0) {
+        a->want.made_system = 0;
+        a->is_first_start = true;
+    }
+    if (a->disk.made_system != 0 || (a->is_saving && a->saving.made_system != 0)) {
+        return; /* from here on it may hold what counts: the same */
+    }
     /* An armed guard whose deadline is past would freeze the standby at birth. */
     if (a->guard.is_armed && !agt_holds(a)) {
         agt_fx_add(run, AGT_FX_GUARD_DISARM);
@@ -204,6 +211,7 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
     switch (o->kind) {
     case DB_ORDER_CLONE:
         a->want.is_clone_needed = false;
+        a->want.made_system = 0;
         a->is_promotion_wrong = false;
         a->rewound_epoch = o->epoch;
         a->is_gone_seen = false; /* the directory is another one now: look again first */
@@ -213,6 +221,7 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
         a->is_gone_seen = false;
         break;
     case DB_ORDER_INIT:
+        a->is_made = true;
         a->is_gone_seen = false;
         break;
     case DB_ORDER_PREPARE_STANDBY:

@@ -103,10 +103,24 @@ bool agt_vote_is_final(const struct agt *a)
     return is_fresh && is_end && v->is_answering && v->is_in_recovery && !v->has_receiver;
 }
 
+static bool is_made_here(const struct agt *a)
+{
+    return a->has_view && a->view.has_directory && a->view.system_id != 0 &&
+           a->view.system_id == a->want.made_system;
+}
+
 bool agt_has_foreign_system(const struct agt *a)
 {
     return a->has_order && a->has_view && a->order.record.system_id != 0 && a->view.has_directory &&
-           a->view.system_id != 0 && a->view.system_id != a->order.record.system_id;
+           a->view.system_id != 0 && a->view.system_id != a->order.record.system_id &&
+           !is_made_here(a);
+}
+
+bool agt_is_passed_over(const struct agt *a)
+{
+    return is_made_here(a) && agt_order_is_in_force(a) && a->order.record.epoch > 0 &&
+           !base_name_equal(&a->order.record.holder, &a->config.member) &&
+           a->order.record.system_id != a->view.system_id;
 }
 
 /* A probe that hangs once is no news: the last answer of this root stands for one ttl. */
@@ -138,7 +152,7 @@ static enum agt_state state_gone(const struct agt *a)
     if (agt_holds(a)) {
         return AGT_STATE_DOWN;
     }
-    if (!a->view.has_directory && !a->view.is_directory_bad) {
+    if ((!a->view.has_directory && !a->view.is_directory_bad) || agt_is_passed_over(a)) {
         return AGT_STATE_EMPTY;
     }
     return a->view.is_directory_bad || a->want.is_clone_needed ? AGT_STATE_BAD : AGT_STATE_STOPPED;
@@ -262,7 +276,7 @@ bool agt_is_receiving_from_holder(const struct agt *a)
 bool agt_is_rejoin_needed(const struct agt *a)
 {
     if (!a->has_view || !a->view.has_directory || !agt_order_is_in_force(a) || agt_holds(a) ||
-        a->order.record.epoch == 0 || agt_is_holder(a)) {
+        a->order.record.epoch == 0 || agt_is_holder(a) || agt_is_passed_over(a)) {
         return false;
     }
     if (a->view.is_directory_bad || a->want.is_clone_needed) {

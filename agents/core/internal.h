@@ -38,6 +38,9 @@ bool agt_is_holder(const struct agt *a);         /* the order in force names thi
 bool agt_promise_is_kept(const struct agt *a);
 bool agt_vote_is_final(const struct agt *a);
 bool agt_has_foreign_system(const struct agt *a);
+/* Made the database, never started it, and somebody else makes it or has made it now: as good as an
+ * empty directory. */
+bool agt_is_passed_over(const struct agt *a);
 bool agt_is_receiving_from_holder(const struct agt *a);
 enum agt_state agt_state_of(const struct agt *a, struct base_mono now);
 enum agt_goal agt_goal_of(const struct agt *a);

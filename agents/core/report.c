@@ -17,7 +17,7 @@ static enum msg_db_state db_state_gone(const struct agt *a)
         a->want.is_clone_needed) {
         return MSG_DB_FAILED;
     }
-    return a->view.has_directory ? MSG_DB_STOPPED : MSG_DB_EMPTY;
+    return a->view.has_directory && !agt_is_passed_over(a) ? MSG_DB_STOPPED : MSG_DB_EMPTY;
 }
 
 static enum msg_db_state db_state_of(const struct agt *a, struct base_mono now)
@@ -120,11 +120,14 @@ static void fill_database(const struct agt *a, struct base_mono now, struct msg_
         return;
     }
     r->db_state = db_state_of(a, now);
+    r->timeline_highest = timeline_highest(a);
+    if (agt_is_passed_over(a)) {
+        return;
+    }
     r->system_id = v->system_id;
-    r->position.lineage = agt_disk_lineage(&a->want, v->timeline);
+    r->position.lineage = v->is_directory_bad ? 0 : agt_disk_lineage(&a->want, v->timeline);
     r->position.timeline = v->timeline;
     r->position.lsn = v->lsn;
-    r->timeline_highest = timeline_highest(a);
     r->replay_lsn = v->replay_lsn;
     r->is_open = agt_is_open(a, now);
     r->is_receiving = v->is_process && v->is_receiving;
@@ -239,7 +242,7 @@ uint32_t agt_report_digest(const struct agt *a, struct base_mono now)
     crc = mix(crc, agt_vote_is_final(a));
     crc = mix(crc, a->view.is_process);
     crc = mix(crc, a->view.is_receiving);
-    crc = mix(crc, a->view.system_id);
+    crc = mix(crc, agt_is_passed_over(a) ? 0 : a->view.system_id);
     crc = mix(crc, a->is_sync_in_force);
     crc = mix(crc, a->is_barrier_passed);
     crc = mix(crc, a->sync_count);

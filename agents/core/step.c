@@ -78,6 +78,7 @@ static void root_started(struct agt_run *run)
     }
     a->unfollowed_since = run->now;
     a->is_gated = a->prepared.kind == DB_ORDER_PREPARE_PRIMARY && a->prepared.is_gated;
+    a->is_first_start = false;
     memset(&a->prepared, 0, sizeof(a->prepared));
 }
 
@@ -234,6 +235,10 @@ static void on_view(struct agt_run *run, const struct db_view *view)
     }
     if (a->guard.tree == GUARD_TREE_GONE) {
         a->is_gone_seen = !view->is_process;
+        if (a->is_made && view->has_directory && view->system_id != 0) {
+            a->is_made = false;
+            a->want.made_system = view->system_id;
+        }
         a->foreign_views = view->is_process ? a->foreign_views + 1 : 0;
         if (view->is_process && view->is_answering && !view->is_in_recovery) {
             a->rewound_epoch = 0; /* started by hand, and no more what was copied */

@@ -156,12 +156,22 @@ static bool is_usable(const struct arb_turn *t, const struct arb_view *view)
            view->report.instance != 0 && view->report.system_id != 0 && arb_has_database(view);
 }
 
+/* What cannot run now is not lost with it: a database that crashed too often stays down until its
+ * agent is restarted, and may be the only one that has everything. A directory that cannot be used
+ * is of no lineage. */
+static bool has_history(const struct arb_turn *t, const struct arb_view *view)
+{
+    return arb_view_is_live(t->c, view, t->event->now) && view->refused == ARB_REFUSE_NONE &&
+           (arb_has_database(view) ||
+            (view->report.db_state == MSG_DB_FAILED && view->report.position.lineage != 0));
+}
+
 /* Has a live member more than `view`? */
 static const struct arb_view *better_member(const struct arb_turn *t, const struct arb_view *view)
 {
     for (uint8_t i = 0; i < t->c->views_count; i++) {
         const struct arb_view *other = &t->c->views[i];
-        if (other != view && is_usable(t, other) &&
+        if (other != view && has_history(t, other) &&
             other->report.system_id == view->report.system_id &&
             arb_position_compare(&other->report.position, &view->report.position) > 0) {
             return other;

@@ -441,15 +441,18 @@ static void opened(struct arb_turn *t, const struct arb_view *holder)
     struct msg_record next = c->record;
     int64_t since_us = 0;
     next.is_opened = true;
-    if (c->decision.epoch == c->record.epoch && c->began.us != BASE_MONO_LONG_AGO.us) {
+    if (holder->report.is_open && c->decision.epoch == c->record.epoch &&
+        c->began.us != BASE_MONO_LONG_AGO.us) {
         since_us = base_mono_diff_us(t->event->now, c->began);
         c->decision.open_us = since_us;
         t->fx->has_history = true;
     }
-    struct arb_note *note = arb_say(t, ARB_NOTE_OPENED);
-    note->member = holder->member;
-    note->a = c->record.epoch;
-    note->b = (uint64_t)(since_us / BASE_US_PER_MS);
+    if (holder->report.is_open) {
+        struct arb_note *note = arb_say(t, ARB_NOTE_OPENED);
+        note->member = holder->member;
+        note->a = c->record.epoch;
+        note->b = (uint64_t)(since_us / BASE_US_PER_MS);
+    }
     arb_propose(t, ARB_DECIDE_OPENED, &next);
 }
 
@@ -502,7 +505,10 @@ static void holder_holds(struct arb_turn *t)
         }
         return;
     }
-    if (report->is_open && report->epoch_held == c->record.epoch && !c->record.is_opened) {
+    /* Also while a crash restart keeps clients out: its gate may wait for a standby, and a standby
+     * for the word that there is something to be taken from. */
+    bool is_on_its_line = report->is_open || report->opened_lsn != 0;
+    if (is_on_its_line && report->epoch_held == c->record.epoch && !c->record.is_opened) {
         opened(t, holder);
         return;
     }

@@ -182,6 +182,7 @@ static struct msg_report adjusted(const struct golden_line *line, struct msg_rep
     set_u64(line, "held", &r.epoch_held);
     set_u64(line, "number", &r.number);
     set_bool(line, "open", &r.is_open);
+    r.opened_lsn = r.is_open ? r.opened_lsn : 0;
     set_bool(line, "receiving", &r.is_receiving);
     set_bool(line, "gone", &r.is_tree_gone);
     r.is_nofailover = golden_has(line, "nofailover");

@@ -110,6 +110,12 @@ static void test_disk_survives_and_refuses_damage(void **state)
     assert_int_equal(agt_disk_encode(&d, &b), 0);
     assert_int_equal(agt_disk_decode(buf_slice(&b), &back), 0);
     assert_true(agt_disk_equal(&d, &back));
+    d.made_system = 7;
+    assert_false(agt_disk_equal(&d, &back));
+    b.len = 0;
+    assert_int_equal(agt_disk_encode(&d, &b), 0);
+    assert_int_equal(agt_disk_decode(buf_slice(&b), &back), 0);
+    assert_true(agt_disk_equal(&d, &back));
     for (size_t i = 0; i < b.len; i++) {
         memory[i] ^= 0x40;
         assert_int_equal(agt_disk_decode(buf_slice(&b), &back), BASE_E_CORRUPT);
@@ -270,31 +276,6 @@ static void test_failed_save_is_tried_again_and_nothing_done(void **state)
 
 /* --- holder ------------------------------------------------------------------------------------
  */
-
-static void test_bootstrap_makes_and_opens_under_a_grant(void **state)
-{
-    (void)state;
-    fresh();
-    world_agent_start(&w);
-    world_record(&w, 1, "a");
-    w.record.state = MSG_RECORD_BOOTSTRAP;
-    w.record.system_id = 0;
-    w.record.timeline = 1;
-    w.record.floor = (struct msg_position){0, 0, 0};
-    w.record.voters.count = 0;
-    w.record.votes_needed_r = 0;
-    world_hold_ms(&w, MSG_GOAL_INIT, false, 400);
-    assert_int_equal(w.orders[DB_ORDER_INIT], 1);
-    assert_int_equal(w.starts, 0); /* no grant, no start */
-    assert_int_equal(w.report.system_id, WORLD_SYSTEM_ID);
-    assert_int_equal(w.report.position.lineage, 1);
-    world_hold_ms(&w, MSG_GOAL_INIT, true, 300);
-    assert_int_equal(w.starts, 1);
-    assert_true(w.report.is_open);
-    assert_int_equal(w.report.opened_lsn, w.db.lsn);
-    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 0);
-    good();
-}
 
 static void test_winner_arms_promotes_sets_sync_then_opens(void **state)
 {
@@ -538,6 +519,36 @@ static void test_crash_while_the_agent_is_away_restarts_behind_the_gate(void **s
 {
     (void)state;
     primary();
+    w.is_barrier_held = true;
+    world_crash(&w);
+    world_stall_ms(&w, 50);
+    world_agent_start(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 400);
+    assert_int_equal(w.starts, 2);
+    assert_int_equal(w.orders[DB_ORDER_PREPARE_PRIMARY], 1);
+    assert_true(w.db.is_gated);
+    assert_false(w.report.is_open);
+    w.is_barrier_held = false;
+    w.has_sync = true; /* the arbiter lowers k */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_true(w.report.is_open);
+    assert_false(w.db.is_gated);
+    good();
+}
+
+/* It wrote behind the back of an agent that stood still from the promotion on, and another agent
+ * starts it again: nothing that is remembered tells of an opening, or of a crash. */
+static void test_crash_behind_a_promotion_restarts_behind_the_gate(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "a");
+    while (w.orders[DB_ORDER_PROMOTE] == 0) {
+        world_hold_ms(&w, MSG_GOAL_HOLD, true, 10);
+    }
+    world_stall_ms(&w, 300);
+    assert_false(w.db.is_in_recovery);
+    assert_int_equal(w.durable.opened_epoch, 0);
     w.is_barrier_held = true;
     world_crash(&w);
     world_stall_ms(&w, 50);
@@ -844,7 +855,6 @@ int main(void)
         cmocka_unit_test(test_lower_epoch_is_refused),
         cmocka_unit_test(test_epoch_is_on_disk_before_it_is_acted_on),
         cmocka_unit_test(test_failed_save_is_tried_again_and_nothing_done),
-        cmocka_unit_test(test_bootstrap_makes_and_opens_under_a_grant),
         cmocka_unit_test(test_winner_arms_promotes_sets_sync_then_opens),
         cmocka_unit_test(test_promotion_to_another_timeline_does_not_open),
         cmocka_unit_test(test_holder_on_an_unexpected_timeline_does_not_open),
@@ -858,6 +868,7 @@ int main(void)
         cmocka_unit_test(test_crash_with_enough_voters_hands_back_at_once),
         cmocka_unit_test(test_crash_without_voters_restarts_in_place_behind_the_gate),
         cmocka_unit_test(test_crash_while_the_agent_is_away_restarts_behind_the_gate),
+        cmocka_unit_test(test_crash_behind_a_promotion_restarts_behind_the_gate),
         cmocka_unit_test(test_crash_restart_needs_a_deadline_ahead),
         cmocka_unit_test(test_three_crashes_in_a_minute_hand_the_role_on),
         cmocka_unit_test(test_holder_that_does_not_answer_has_its_time),

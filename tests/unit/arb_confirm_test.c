@@ -233,6 +233,30 @@ static void test_who_was_primary_must_be_shown_or_named(void **state)
     assert_int_equal(w.c.record.epoch, 6);
 }
 
+/* It crashed too often and stays down until its agent is restarted: what it has is not nothing. */
+static void test_a_failed_database_with_more_is_not_passed_over(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    struct msg_report r = former_holder("pg2", 5);
+    r.db_state = MSG_DB_FAILED;
+    send(r);
+    send(standby_of("pg1", 5, 8000));
+    send(standby_of("pg3", 5, 8000));
+    ask(NULL, false);
+    assert_refused("--primary");
+    ask("pg3", false);
+    assert_refused("pg2 has a higher position");
+    r = former_holder("pg2", 5);
+    r.db_state = MSG_DB_FAILED;
+    r.position.lineage = 0; /* of no use, and of no known history */
+    send(r);
+    ask("pg3", false);
+    assert_int_equal(w.fx.answer, 0);
+    assert_true(is_holder("pg3"));
+}
+
 static void test_a_holder_behind_others_is_not_taken_by_itself(void **state)
 {
     (void)state;
@@ -488,6 +512,7 @@ int main(void)
         TEST(test_leases_of_the_former_quorum_are_waited_for),
         TEST(test_who_was_primary_must_be_shown_or_named),
         TEST(test_a_holder_behind_others_is_not_taken_by_itself),
+        TEST(test_a_failed_database_with_more_is_not_passed_over),
         TEST(test_nothing_to_confirm),
         TEST(test_a_confirmed_record_stays_confirmed),
         TEST(test_only_a_confirmation_changes_the_restore_id),

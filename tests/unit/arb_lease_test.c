@@ -689,6 +689,28 @@ static void test_s4_the_story_says_where_the_time_went(void **state)
     assert_int_equal(w.c.decision.open_us, 100 * MS);
 }
 
+/* Behind the gate of a crash restart; the standbys that it waits for come in by this word. */
+static void test_s6_a_closed_gate_does_not_keep_standbys_out(void **state)
+{
+    (void)state;
+    all_speak();
+    wait_us(lease_wait_us(2 * S));
+    send(report_of("pg2"));
+    send(vote_of("pg2", 3, 5000));
+    send(vote_of("pg3", 3, 5000));
+    assert_true(is_holder("pg2"));
+    struct msg_report r = primary_of("pg2");
+    r.is_open = false;
+    r.opened_lsn = 0;
+    send(r);
+    assert_false(w.c.record.is_opened);
+    r = primary_of("pg2");
+    r.is_open = false;
+    send(r);
+    assert_true(w.c.record.is_opened);
+    assert_int_equal(w.c.decision.open_us, -1); /* not open, so not measured */
+}
+
 /* --- planted bugs: the same scenes must come out wrong --- */
 #ifdef QUORATE_CANARIES
 static void test_canary_grant_while_cas(void **state)
@@ -775,6 +797,7 @@ int main(void)
         TEST(test_s4_force_without_a_name_takes_the_most_advanced),
         TEST(test_s4_force_does_not_wait_for_a_silent_member),
         TEST(test_s4_the_story_says_where_the_time_went),
+        TEST(test_s6_a_closed_gate_does_not_keep_standbys_out),
 #ifdef QUORATE_CANARIES
         TEST(test_canary_grant_while_cas),
         TEST(test_canary_promote_without_waiting),
