@@ -150,6 +150,8 @@ struct agt {
     bool has_answered;
     bool was_in_recovery;     /* as that one said */
     bool is_gone_seen;        /* a view since the tree has gone */
+    uint64_t directory_order; /* a view that began before the end of this order tells of another
+                                 directory */
     struct base_mono gone_at; /* when it went; valid while GONE */
     uint32_t rogue_views;     /* in a row: read-write without a right */
     uint32_t foreign_views;   /* in a row: a process that is not the guard's */

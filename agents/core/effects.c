@@ -151,10 +151,15 @@ bool agt_order_equal(const struct db_order *a, const struct db_order *b)
            agt_names_equal(&a->sync_names, &b->sync_names);
 }
 
+static bool is_of_directory(enum db_order_kind kind)
+{
+    return kind == DB_ORDER_INIT || kind == DB_ORDER_CLONE || kind == DB_ORDER_REWIND;
+}
+
 static bool is_of_stopped(enum db_order_kind kind)
 {
-    return kind == DB_ORDER_INIT || kind == DB_ORDER_CLONE || kind == DB_ORDER_REWIND ||
-           kind == DB_ORDER_PREPARE_STANDBY || kind == DB_ORDER_PREPARE_PRIMARY;
+    return is_of_directory(kind) || kind == DB_ORDER_PREPARE_STANDBY ||
+           kind == DB_ORDER_PREPARE_PRIMARY;
 }
 
 void agt_want_order(struct agt_run *run, const struct db_order *order)
@@ -214,15 +219,12 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
         a->want.made_system = 0;
         a->is_promotion_wrong = false;
         a->rewound_epoch = o->epoch;
-        a->is_gone_seen = false; /* the directory is another one now: look again first */
         break;
     case DB_ORDER_REWIND:
         a->rewound_epoch = o->epoch;
-        a->is_gone_seen = false;
         break;
     case DB_ORDER_INIT:
         a->is_made = true;
-        a->is_gone_seen = false;
         break;
     case DB_ORDER_PREPARE_STANDBY:
     case DB_ORDER_PREPARE_PRIMARY:
@@ -307,6 +309,11 @@ void agt_order_done(struct agt_run *run, const struct db_done *done)
     struct db_order order = a->task.order;
     uint32_t starts = a->task.starts;
     memset(&a->task, 0, sizeof(a->task));
+    /* The directory is another one now, or half of one: look again first. */
+    if (is_of_directory(order.kind)) {
+        a->is_gone_seen = false;
+        a->directory_order = order.id;
+    }
     /* Hand-over goes on without its checkpoint: the stop makes one, only later. */
     if (order.kind == DB_ORDER_CHECKPOINT && done->status != BASE_E_CANCELED) {
         a->checkpoint_epoch = order.epoch;

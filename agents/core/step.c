@@ -234,7 +234,7 @@ static void on_view(struct agt_run *run, const struct db_view *view)
         return;
     }
     if (a->guard.tree == GUARD_TREE_GONE) {
-        a->is_gone_seen = !view->is_process;
+        a->is_gone_seen = !view->is_process && view->orders_done >= a->directory_order;
         if (a->is_made && view->has_directory && view->system_id != 0) {
             a->is_made = false;
             a->want.made_system = view->system_id;

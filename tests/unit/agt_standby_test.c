@@ -69,6 +69,31 @@ static void test_empty_directory_is_cloned(void **state)
     good();
 }
 
+/* A look at the directory that began while it was half a copy is none behind the copy: it would be
+ * copied once more, and started when that is called off. */
+static void test_an_old_look_at_a_new_copy_changes_nothing(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    w.is_upstream_open = true;
+    for (int ms = 0; world_agent(&w)->rewound_epoch == 0 && ms < 2000; ms++) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
+    }
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    struct db_view old = world_agent(&w)->view;
+    old.has_directory = old.is_directory_bad = true;
+    old.orders_done = 0;
+    agt_driver_db_view(&w.driver, &old);
+    assert_false(world_agent(&w)->is_gone_seen);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
 static void test_standby_follows_the_new_holder_without_a_restart(void **state)
 {
     (void)state;
@@ -551,6 +576,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty_directory_is_cloned),
+        cmocka_unit_test(test_an_old_look_at_a_new_copy_changes_nothing),
         cmocka_unit_test(test_standby_follows_the_new_holder_without_a_restart),
         cmocka_unit_test(test_former_holder_with_more_wal_is_rewound),
         cmocka_unit_test(test_standby_that_is_ahead_is_rewound_whatever_it_shows_at_rest),
