@@ -271,7 +271,7 @@ static void test_history_and_config(void **state)
 {
     (void)state;
     node_replica();
-    struct agt_opening o[] = {{1, 1, 0, 0, 1}, {2, 3, 1, 777, 2}};
+    struct agt_opening o[] = {{1, 1, 0, 0, 1, false}, {2, 3, 1, 777, 2, false}};
     (void)agt_disk_remember(&disk, &o[0]);
     (void)agt_disk_remember(&disk, &o[1]);
     assert_int_equal(get("GET", "/history", ""), 200);
