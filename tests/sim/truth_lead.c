@@ -102,15 +102,26 @@ static void check_heard(struct world *w, unsigned node, const struct raft_core *
     }
 }
 
+/* The image is the state already, and the log has begun anew behind it; the node is told of that a
+ * little later. Older beginnings lie below its commit. */
+static bool is_beginning_anew(struct store_txn *log, const struct raft_core *core)
+{
+    uint64_t index = 0, term = 0;
+    return core->is_installing && log_store_load_reset(log, &index, &term) == 0 &&
+           index > core->commit;
+}
+
 /* What counts as durable is what the disk would bring back. */
 static void check_durable(struct world *w, unsigned node, const struct raft_core *core)
 {
     struct msg_raft_entry entry;
     uint64_t index = core->persisted;
-    if (index == w->truth->lead[node].last_persisted || index < core->log.first_index) {
+    struct store_txn *log = disk_txn(node_log(w, node));
+    if (index == w->truth->lead[node].last_persisted || index < core->log.first_index ||
+        is_beginning_anew(log, core)) {
         return;
     }
-    int rc = log_store_get(disk_txn(node_log(w, node)), index, &entry);
+    int rc = log_store_get(log, index, &entry);
     uint64_t term = raft_core_log_term(core, index);
     if (rc != 0 || entry.term != term) {
         world_fail(w, INVARIANT_DURABLE,

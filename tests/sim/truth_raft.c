@@ -138,7 +138,9 @@ bool truth_raft_frame(struct world *w, unsigned from, struct slice payload)
         vote_given(w, msg.from, msg.term, msg.to);
     }
     if (msg.type == MSG_RAFT_PREVOTE_REPLY && !msg.is_rejected) {
-        w->truth->pre_votes[truth_number(w, msg.to)][truth_number(w, msg.from)] = msg.proposed_term;
+        /* The highest: a question that comes late, of a lower term, takes back nothing. */
+        uint64_t *said = &w->truth->pre_votes[truth_number(w, msg.to)][truth_number(w, msg.from)];
+        *said = msg.proposed_term > *said ? msg.proposed_term : *said;
     }
     if (msg.type == MSG_RAFT_VOTE) { /* asking others, a candidate has voted for itself */
         check_pre_votes(w, &msg);
