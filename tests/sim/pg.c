@@ -99,6 +99,7 @@ static void replay(void *ctx, uint64_t number, struct slice bytes)
     (void)bytes;
     uint32_t end = pg->dir.flushed, step = 1 + (end - pg->replayed) / 2;
     if (pg->replayed >= end) {
+        pg_receiver_restart(pg);
         return;
     }
     pg->replayed += step < end - pg->replayed ? step : end - pg->replayed;
@@ -145,7 +146,6 @@ static void started(void *ctx, uint64_t number, struct slice bytes)
     pg->dir.was_primary = false;
     pg_set_phase(pg, PG_STANDBY);
     replay(pg, 0, SLICE_EMPTY);
-    pg_receiver_restart(pg);
 }
 
 static void tick(void *ctx, uint64_t number, struct slice bytes)

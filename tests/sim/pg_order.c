@@ -232,8 +232,13 @@ static void follow_done(struct pg *pg)
     complete(pg, 0, "follows");
 }
 
+/* A receiver that is told to end flushes what it has written before it goes. */
 static void detach_done(struct pg *pg)
 {
+    if (pg->dir.flushed < pg->dir.count && pg->phase == PG_STANDBY) {
+        later(pg, 5 * MS, detach_done);
+        return;
+    }
     pg_receiver_stop(pg);
     complete(pg, 0, "detached");
 }

@@ -63,10 +63,13 @@ static void connect_upstream(struct pg *pg)
     send_frame(pg, (unsigned)pg->dir.upstream, &f);
 }
 
+/* A server that starts reads its own WAL to the end before it asks for more: until then there is
+ * no receiver, which is what an agent may take its presence for. */
 void pg_receiver_restart(struct pg *pg)
 {
+    bool is_at_end = pg->replayed >= pg->wal_end_at_start;
     pg_receiver_stop(pg);
-    if (pg->phase == PG_STANDBY && pg->dir.upstream >= 0 && pg->is_root_alive) {
+    if (pg->phase == PG_STANDBY && pg->dir.upstream >= 0 && pg->is_root_alive && is_at_end) {
         pg->has_receiver = true;
         connect_upstream(pg);
     }
