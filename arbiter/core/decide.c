@@ -207,7 +207,7 @@ static void say_missing(struct arb_turn *t, uint8_t counted, uint8_t needed)
 {
     struct arb_cluster *c = t->c;
     struct arb_note note = {.kind = ARB_NOTE_WAITS_NO_SYNC, .member = c->record.holder};
-    if (needed == 0) {
+    if (needed == 0 || c->record.voters.count == 0) { /* only the holder has all */
         arb_say_waiting(t, &note);
         return;
     }

@@ -689,6 +689,21 @@ static void test_s4_the_story_says_where_the_time_went(void **state)
     assert_int_equal(w.c.decision.open_us, 100 * MS);
 }
 
+/* The winner of the last failover is gone before anybody has followed it. */
+static void test_s4_who_is_waited_for_when_there_are_no_voters(void **state)
+{
+    struct msg_record r = base_record();
+    (void)state;
+    r.voters = names(NULL, NULL);
+    r.revision++;
+    load(r);
+    wait_us(3 * S);
+    send(report_of("pg2"));
+    assert_true(w.c.is_waiting);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_NO_SYNC);
+    assert_string_equal(w.c.waiting.member.text, "pg1");
+}
+
 /* Behind the gate of a crash restart; the standbys that it waits for come in by this word. */
 static void test_s6_a_closed_gate_does_not_keep_standbys_out(void **state)
 {
@@ -797,6 +812,7 @@ int main(void)
         TEST(test_s4_force_without_a_name_takes_the_most_advanced),
         TEST(test_s4_force_does_not_wait_for_a_silent_member),
         TEST(test_s4_the_story_says_where_the_time_went),
+        TEST(test_s4_who_is_waited_for_when_there_are_no_voters),
         TEST(test_s6_a_closed_gate_does_not_keep_standbys_out),
 #ifdef QUORATE_CANARIES
         TEST(test_canary_grant_while_cas),
