@@ -226,6 +226,16 @@ enum agt_goal agt_goal_of(const struct agt *a)
     return AGT_GOAL_NONE;
 }
 
+/* A standby that was just started tells how far it has read, not what it has. */
+static uint64_t end_on_disk(const struct agt *a)
+{
+    const struct db_view *v = &a->view;
+    if (!v->is_process) {
+        return v->is_shut_down_clean && v->shutdown_lsn > 0 ? v->shutdown_lsn : v->lsn;
+    }
+    return v->lsn > a->stopped_end_lsn ? v->lsn : a->stopped_end_lsn;
+}
+
 enum agt_prefix agt_prefix_of(const struct agt *a)
 {
     if (a->want.is_clone_needed) {
@@ -238,9 +248,7 @@ enum agt_prefix agt_prefix_of(const struct agt *a)
     if (a->refused_epoch != 0 && a->refused_epoch == a->order.record.epoch) {
         return AGT_PREFIX_NO; /* the holder did not stream to it */
     }
-    bool is_clean = !a->view.is_process && a->view.is_shut_down_clean && a->view.shutdown_lsn > 0;
-    return agt_disk_prefix(&a->want, a->order.record.epoch, lineage,
-                           is_clean ? a->view.shutdown_lsn : a->view.lsn);
+    return agt_disk_prefix(&a->want, a->order.record.epoch, lineage, end_on_disk(a));
 }
 
 bool agt_is_own_line(const struct agt *a)

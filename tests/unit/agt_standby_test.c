@@ -156,6 +156,30 @@ static void test_standby_that_is_ahead_is_rewound_whatever_it_shows_at_rest(void
     good();
 }
 
+/* A server that was just started tells how far it has read; what lay on disk before it is there all
+ * the same. */
+static void test_own_wal_counts_before_it_is_read(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2500);
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    for (int ms = 0; !w.db.is_running && ms < 2000; ms++) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
+    }
+    assert_int_equal(w.orders[DB_ORDER_FOLLOW], 0);
+    w.db.lsn = 1500; /* read so far */
+    world_record(&w, 2, "d");
+    w.record.floor.lsn = 2000;
+    w.upstream_timeline = 2;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_int_equal(w.orders[DB_ORDER_FOLLOW], 0);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
 /* A number that an epoch has reserved is told though no directory has it: a restored quorum has
  * forgotten the epoch. */
 static void test_reserved_timeline_is_reported(void **state)
@@ -595,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),
         cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),
         cmocka_unit_test(test_rogue_is_ended_and_never_armed),
+        cmocka_unit_test(test_own_wal_counts_before_it_is_read),
         cmocka_unit_test(test_what_ran_by_hand_is_cloned_once),
         cmocka_unit_test(test_what_ran_by_hand_is_not_offered_before_an_order),
         cmocka_unit_test(test_own_directory_stands_before_an_order),
