@@ -189,7 +189,7 @@ void pg_gone(struct pg *pg, bool is_power_loss)
     }
     pg_cancel_waits(pg);
     pg->is_root_alive = false;
-    pg->has_receiver = pg->is_receiving = false;
+    pg->has_receiver = pg->is_receiving = pg->is_receiver_ending = false;
     memset(pg->senders, 0, sizeof(pg->senders));
     process_stop(pg->process);
     pg_set_phase(pg, PG_DOWN);
@@ -218,7 +218,7 @@ void pg_root_killed(struct pg *pg)
 {
     int64_t us = draw(&pg->rand, MS, chance(&pg->rand, 300000) ? 3 * SECOND : 300 * MS);
     world_at(pg->world, pg->world->now_us + us, pg->process, leftovers_end, pg);
-    pg->has_receiver = pg->is_receiving = false;
+    pg->has_receiver = pg->is_receiving = pg->is_receiver_ending = false;
     exit_root(pg, 9);
     pg_note(pg);
 }

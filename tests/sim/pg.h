@@ -96,6 +96,7 @@ struct pg {
     uint32_t wal_end_at_start;
     /* receiver */
     bool has_receiver, is_receiving, has_received;
+    bool is_receiver_ending; /* takes no more, but is seen */
     uint64_t session;
     int64_t heard_us;
     /* senders and commits */

@@ -250,8 +250,9 @@ static void do_detach(struct pg *pg)
     if (pg->process->stopped != 0) {
         later(pg, 20 * MS, do_detach); /* a frozen receiver does not go away */
     } else {
-        pg->has_receiver =
-            false; /* takes no more, but a write may be under way until it is seen gone */
+        /* A write may be under way until it is seen gone. */
+        pg->is_receiver_ending = pg->has_receiver;
+        pg->has_receiver = false;
         later(pg, us, detach_done);
     }
 }
@@ -538,7 +539,7 @@ static void view_standby(const struct pg *pg, struct db_view *v)
     v->lsn = PG_LSN(pg->has_received ? pg->dir.flushed : pg->replayed);
     v->replay_lsn = PG_LSN(pg->replayed);
     v->is_wal_end_reached = pg->replayed >= pg->wal_end_at_start;
-    v->has_receiver = pg->has_receiver || pg->order.kind == DB_ORDER_DETACH;
+    v->has_receiver = pg->has_receiver || pg->is_receiver_ending;
     v->is_receiving = pg->is_receiving && pg->has_receiver;
     if (v->is_receiving && pg->dir.upstream >= 0) {
         v->receiving_from = pg->world->members->list[pg->dir.upstream].name;

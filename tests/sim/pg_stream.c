@@ -47,7 +47,7 @@ static void send_frame(struct pg *pg, unsigned to, const struct stream_frame *f)
 
 void pg_receiver_stop(struct pg *pg)
 {
-    pg->has_receiver = pg->is_receiving = false;
+    pg->has_receiver = pg->is_receiving = pg->is_receiver_ending = false;
     pg->session = 0;
 }
 
