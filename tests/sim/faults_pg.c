@@ -54,23 +54,27 @@ void strike_crash_promoting(struct world *w, struct strike *s)
     }
 }
 
-/* Chosen, and its number is not reserved in pg_wal yet. Who promotes it now spoils the one
- * directory that may have the floor: it never opens, and a cluster in which nobody else has reached
- * the floor waits for an operator, as it should. Nothing could be asked of the end of such a run.
- */
+/* Chosen, or voter and perhaps chosen, and its number is not reserved in pg_wal yet. Who promotes
+ * it now spoils the one directory that may have the floor: it never opens, and a cluster in which
+ * nobody else has reached the floor waits for an operator, as it should. Nothing could be asked of
+ * the end of such a run. */
 static bool is_last_hope(struct world *w, const struct pg *pg)
 {
-    return truth_holder(w, cluster_of(w, pg->member)) == (int)pg->member &&
-           pg->dir.timeline_reserved == 0;
+    bool is_chosen = truth_holder(w, cluster_of(w, pg->member)) == (int)pg->member;
+    return (is_chosen || truth_has_voted(w, pg->member)) && pg->dir.timeline_reserved == 0;
 }
 
 void strike_promoted_by_hand(struct world *w, struct strike *s)
 {
-    struct pg *pg = pg_of(w, any_member(w, s));
-    bool is_standby = pg->phase == PG_STANDBY && pg->is_root_alive && pg->process->stopped == 0;
-    if (is_standby && !is_last_hope(w, pg)) {
-        fault_bit(w, s->kind, pg->member, 0, 0);
-        pg_promote_by_hand(pg);
+    unsigned first = any_member(w, s);
+    for (unsigned i = 0; i < w->setup.members; i++) {
+        struct pg *pg = pg_of(w, (first + i) % w->setup.members);
+        bool is_standby = pg->phase == PG_STANDBY && pg->is_root_alive && pg->process->stopped == 0;
+        if (is_standby && !is_last_hope(w, pg)) {
+            fault_bit(w, s->kind, pg->member, 0, 0);
+            pg_promote_by_hand(pg);
+            return;
+        }
     }
 }
 

@@ -114,7 +114,8 @@ void truth_token_refused(struct world *w, unsigned node, uint64_t index, int64_t
 void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swapped);
 void truth_report(struct world *w, const struct member *m, struct slice payload);
 void truth_guard(struct world *w, const struct member *m);
-int truth_holder(struct world *w, unsigned cluster); /* -1 none */
+int truth_holder(struct world *w, unsigned cluster);          /* -1 none */
+bool truth_has_voted(const struct world *w, unsigned member); /* and its vote stands */
 
 /* A restored quorum. Remembers how the store stands; it stands like that again, at that entry, and
  * goes on from that revision; an operator's confirmation was accepted; whether one is missing. */

@@ -182,6 +182,11 @@ static void candidate_is_best(struct world *w, const struct truth_db *t,
     }
 }
 
+bool truth_has_voted(const struct world *w, unsigned member)
+{
+    return w->truth->members[member].vote.is_given;
+}
+
 /* A vote is the last word: while it stands its receiver is gone. */
 static void vote_is_final(struct world *w, const struct member *m)
 {
