@@ -819,6 +819,20 @@ int nodes_request(struct world *w, unsigned cluster, const struct arb_request *r
     return rc;
 }
 
+bool nodes_has_heard(struct world *w, unsigned cluster, const struct base_name *member)
+{
+    int leader = nodes_leader(w);
+    const struct node *n = leader < 0 ? NULL : get(w, (unsigned)leader);
+    const struct arb_cluster *c =
+        n == NULL ? NULL : arb_driver_find(n->driver, cluster_name(cluster));
+    for (uint8_t i = 0; c != NULL && i < c->views_count; i++) {
+        if (c->views[i].has_report && base_name_equal(&c->views[i].member, member)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int nodes_switchover(struct world *w, unsigned cluster)
 {
     struct arb_request request = {.kind = ARB_REQUEST_SWITCHOVER};

@@ -53,6 +53,8 @@ struct raft_node *node_raft(struct world *w, unsigned node); /* NULL when down *
 /* An operator asks the leader for a switchover to anybody; BASE_E_* when refused. */
 int nodes_switchover(struct world *w, unsigned cluster);
 /* Any order of an operator about the databases, to the leader. */
+/* Whether a member has reported to the node that leads now. */
+bool nodes_has_heard(struct world *w, unsigned cluster, const struct base_name *member);
 int nodes_request(struct world *w, unsigned cluster, const struct arb_request *request);
 /* The id of the quorum that nodes are started with from now on. */
 void nodes_set_cluster(struct world *w, uint64_t cluster);

@@ -142,6 +142,9 @@ static void started(void *ctx, uint64_t number, struct slice bytes)
         become_primary(pg);
         return;
     }
+    /* Recovery begins with a sync of the whole directory (recovery_init_sync_method): what had been
+     * written and not flushed when the server died is durable from here on. */
+    pg->dir.flushed = pg->dir.count;
     pg->is_sync_off = false;
     pg->dir.was_primary = false;
     pg_set_phase(pg, PG_STANDBY);

@@ -36,7 +36,9 @@ void truth_settings(struct world *w, const struct pg *pg)
     }
 }
 
-/* The last commit acknowledged in this epoch is on r of V; all before it are then, too. */
+/* The last commit acknowledged in this epoch is on r of V; all before it are then, too. What counts
+ * is who could vote without it: more than |V| - r of them would outvote it. A voter whose directory
+ * is gone, since it is cloned, has no vote to give. */
 static void acked_is_on_voters(struct world *w, const struct truth_db *t)
 {
     const struct msg_record *r = &t->record;
@@ -46,15 +48,17 @@ static void acked_is_on_voters(struct world *w, const struct truth_db *t)
     }
     uint32_t voters = truth_set(w, &r->voters);
     const struct truth_acked *last = &t->acked[t->acked_count - 1];
-    unsigned have = 0;
+    unsigned lack = 0;
     for (unsigned i = 0; i < w->setup.members; i++) {
         const struct pg *pg = pg_of(w, i);
-        have += (voters >> i & 1) != 0 && truth_has(pg, last) && pg->dir.flushed >= last->position;
+        bool has_it = truth_has(pg, last) && pg->dir.flushed >= last->position;
+        bool is_usable = pg->dir.exists && !pg->dir.is_bad;
+        lack += (voters >> i & 1) != 0 && is_usable && !has_it;
     }
-    if (have < r->votes_needed_r) {
+    if (lack + r->votes_needed_r > truth_bits(voters)) {
         world_fail(w, INVARIANT_SYNC_SET,
-                   "the record says r = %u of %x, but an acknowledged commit is on %u of them",
-                   r->votes_needed_r, voters, have);
+                   "the record says r = %u of %x, but %u of them lack an acknowledged commit",
+                   r->votes_needed_r, voters, lack);
     }
 }
 
