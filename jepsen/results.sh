@@ -24,7 +24,7 @@ n=$(part n)
 cat >$page.new <<MD
 # Results of the runs
 
-Written by \`make jepsen-results\` on $(date -u +%F) from what stood in \`build/results/jepsen\`, on $(nproc) cores, Linux $(uname -r).
+Written by \`make jepsen-results\` on $(date -u +%F) from what stood in \`build/results/jepsen\`, on $(nproc) cores, Linux $(uname -r | cut -d- -f1).
 
 $(part sums)
 

@@ -10,7 +10,7 @@ long=$results/sim-long.json
 
 have() { [ -s "$results/$1" ] || { printf 'Not run here.\n\n' && false; }; }
 machine() {
-    printf '%s cores, %s, Linux %s' "$(nproc)" "$(awk '/MemTotal/ { printf "%d GB", $2 / 1048576 + 0.5 }' /proc/meminfo)" "$(uname -r)"
+    printf '%s cores, %s, Linux %s' "$(nproc)" "$(awk '/MemTotal/ { printf "%d GB", $2 / 1048576 + 0.5 }' /proc/meminfo)" "$(uname -r | cut -d- -f1)"
 }
 
 simulator() {
