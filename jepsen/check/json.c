@@ -110,8 +110,9 @@ static int take_key(struct reader *r, uint32_t *ret)
     return rc;
 }
 
-static int take_part(struct reader *r)
+static int take_part(void *ctx)
 {
+    struct reader *r = ctx;
     struct chk_part part = {.kind = CHK_READ};
     size_t kind = 0;
     int64_t revision = 0;
@@ -143,23 +144,6 @@ static int take_part(struct reader *r)
     part.revision = (uint64_t)revision;
     r->op.parts[r->op.parts_count++] = part;
     return 0;
-}
-
-static int take_parts(struct reader *r)
-{
-    if (!chk_scan_char(&r->s, '[')) {
-        return chk_scan_bad(&r->s, "[ expected");
-    }
-    if (chk_scan_char(&r->s, ']')) {
-        return 0;
-    }
-    do {
-        int rc = take_part(r);
-        if (rc != 0) {
-            return rc;
-        }
-    } while (chk_scan_char(&r->s, ','));
-    return chk_scan_char(&r->s, ']') ? 0 : chk_scan_bad(&r->s, "] expected");
 }
 
 static int take_number_field(struct reader *r, enum field field)
@@ -221,7 +205,8 @@ static int take_field(struct reader *r)
         r->op.has_compare = true;
         return take_key(r, &r->op.compare_key);
     }
-    return field == FIELD_PARTS ? take_parts(r) : take_number_field(r, (enum field)field);
+    return field == FIELD_PARTS ? chk_scan_array(&r->s, take_part, r)
+                                : take_number_field(r, (enum field)field);
 }
 
 static int check_fields(struct reader *r)

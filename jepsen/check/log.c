@@ -118,6 +118,18 @@ static int take_name(struct reader *r, uint32_t *ret)
     return rc;
 }
 
+static int take_list_number(void *ctx)
+{
+    struct reader *r = ctx;
+    if (r->log->values_count == r->log->values_cap) {
+        r->s.why = "too many numbers in lists";
+        return BASE_E_NOSPACE;
+    }
+    int rc = chk_scan_integer(&r->s, &r->log->values[r->log->values_count]);
+    r->log->values_count += rc == 0;
+    return rc;
+}
+
 static int take_list(struct reader *r, struct chk_tx_step *step)
 {
     step->first = (uint32_t)r->log->values_count;
@@ -125,23 +137,9 @@ static int take_list(struct reader *r, struct chk_tx_step *step)
         return 0;
     }
     step->is_known = true;
-    int rc = chk_scan_need(&r->s, '[');
-    if (rc != 0 || chk_scan_char(&r->s, ']')) {
-        return rc;
-    }
-    do {
-        if (r->log->values_count == r->log->values_cap) {
-            r->s.why = "too many numbers in lists";
-            return BASE_E_NOSPACE;
-        }
-        rc = chk_scan_integer(&r->s, &r->log->values[r->log->values_count]);
-        if (rc != 0) {
-            return rc;
-        }
-        r->log->values_count++;
-        step->count++;
-    } while (chk_scan_char(&r->s, ','));
-    return chk_scan_need(&r->s, ']');
+    int rc = chk_scan_array(&r->s, take_list_number, r);
+    step->count = (uint32_t)r->log->values_count - step->first;
+    return rc;
 }
 
 static int take_argument(struct reader *r, char shape, struct chk_tx_step *step)
@@ -166,8 +164,9 @@ static int take_argument(struct reader *r, char shape, struct chk_tx_step *step)
     }
 }
 
-static int take_step(struct reader *r)
+static int take_step(void *ctx)
 {
+    struct reader *r = ctx;
     struct chk_tx_step step = {.kind = CHK_APPEND};
     size_t kind = 0;
     int rc = chk_scan_need(&r->s, '[');
@@ -191,18 +190,6 @@ static int take_step(struct reader *r)
     return rc;
 }
 
-static int take_steps(struct reader *r)
-{
-    int rc = chk_scan_need(&r->s, '[');
-    if (rc != 0 || chk_scan_char(&r->s, ']')) {
-        return rc;
-    }
-    do {
-        rc = take_step(r);
-    } while (rc == 0 && chk_scan_char(&r->s, ','));
-    return rc == 0 ? chk_scan_need(&r->s, ']') : rc;
-}
-
 static int take_value(struct reader *r, enum field field)
 {
     uint32_t name = 0;
@@ -224,7 +211,7 @@ static int take_value(struct reader *r, enum field field)
         word = name;
         break;
     case FIELD_TXN:
-        return take_steps(r);
+        return chk_scan_array(&r->s, take_step, r);
     case FIELD_CALL:
     case FIELD_RETURN:
     case FIELD_AT:

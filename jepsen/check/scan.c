@@ -49,6 +49,18 @@ int chk_scan_need(struct chk_scan *s, char c)
     }
 }
 
+int chk_scan_array(struct chk_scan *s, int (*take)(void *ctx), void *ctx)
+{
+    int rc = chk_scan_need(s, '[');
+    if (rc != 0 || chk_scan_char(s, ']')) {
+        return rc;
+    }
+    do {
+        rc = take(ctx);
+    } while (rc == 0 && chk_scan_char(s, ','));
+    return rc == 0 ? chk_scan_need(s, ']') : rc;
+}
+
 int chk_scan_text(struct chk_scan *s, struct slice *ret)
 {
     if (!chk_scan_char(s, '"')) {

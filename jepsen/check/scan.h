@@ -24,6 +24,8 @@ MUST_CHECK int chk_scan_bad(struct chk_scan *s, const char *why);
 bool chk_scan_char(struct chk_scan *s, char c);
 /* The same, and a complaint when it is not. */
 MUST_CHECK int chk_scan_need(struct chk_scan *s, char c);
+/* An array: take(ctx) for each element, which gives 0 or an error that ends it. */
+MUST_CHECK int chk_scan_array(struct chk_scan *s, int (*take)(void *ctx), void *ctx);
 /* A text; *ret is borrowed from the line. */
 MUST_CHECK int chk_scan_text(struct chk_scan *s, struct slice *ret);
 MUST_CHECK int chk_scan_integer(struct chk_scan *s, int64_t *ret);

@@ -90,8 +90,9 @@ static int take_change(struct reader *r)
 }
 
 /* ["put"|"del", KEY, VALUE, CREATE, MOD, VERSION] or with PREV_VALUE, PREV_MOD behind it */
-static int take_event(struct reader *r)
+static int take_event(void *ctx)
 {
+    struct reader *r = ctx;
     struct chk_watch_event event = {.is_delete = false};
     size_t kind = 0;
     int rc = chk_scan_need(&r->s, '[');
@@ -118,18 +119,6 @@ static int take_event(struct reader *r)
     return rc;
 }
 
-static int take_events(struct reader *r)
-{
-    int rc = chk_scan_need(&r->s, '[');
-    if (rc != 0 || chk_scan_char(&r->s, ']')) {
-        return rc;
-    }
-    do {
-        rc = take_event(r);
-    } while (rc == 0 && chk_scan_char(&r->s, ','));
-    return rc == 0 ? chk_scan_need(&r->s, ']') : rc;
-}
-
 static int take_field(struct reader *r)
 {
     size_t field = 0;
@@ -146,7 +135,7 @@ static int take_field(struct reader *r)
         return chk_scan_text(&r->s, field == FIELD_KEY ? &r->key : &r->end);
     }
     if (field == FIELD_CHANGE || field == FIELD_EVENTS) {
-        return field == FIELD_CHANGE ? take_change(r) : take_events(r);
+        return field == FIELD_CHANGE ? take_change(r) : chk_scan_array(&r->s, take_event, r);
     }
     return chk_scan_integer(&r->s, &r->number[field]);
 }
