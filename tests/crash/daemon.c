@@ -229,6 +229,19 @@ bool daemon_view(const struct daemon *d, char ret[DAEMON_TEXT])
     return true;
 }
 
+void daemon_run(const char *program, const char *a, const char *b, const char *c)
+{
+    int status = 0;
+    (void)fflush(stdout);
+    pid_t pid = fork();
+    BASE_ASSERT(pid >= 0);
+    if (pid == 0) {
+        (void)execlp(program, program, a, b, c, (char *)NULL);
+        _exit(127);
+    }
+    BASE_ASSERT(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 void daemon_last_words(const struct daemon *d, char *ret, size_t cap)
 {
     char line[1024];

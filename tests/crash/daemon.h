@@ -49,6 +49,8 @@ bool daemon_view(const struct daemon *d, char ret[DAEMON_TEXT]);
 /* Milliseconds of a clock for deadlines; a short pause between two looks. */
 int64_t daemon_now_ms(void);
 void daemon_pause(void);
+/* A program with up to three arguments; it has to succeed. */
+void daemon_run(const char *program, const char *a, const char *b, const char *c);
 /* The last line of the log that is an error, or what is there. */
 void daemon_last_words(const struct daemon *d, char *ret, size_t cap);
 

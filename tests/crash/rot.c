@@ -49,19 +49,6 @@ struct rot {
     uint64_t seen[REGIONS], refused[REGIONS], harmless[REGIONS], silent[REGIONS], bad;
 };
 
-static void run(const char *program, const char *a, const char *b, const char *c)
-{
-    int status = 0;
-    (void)fflush(stdout);
-    pid_t pid = fork();
-    BASE_ASSERT(pid >= 0);
-    if (pid == 0) {
-        (void)execlp(program, program, a, b, c, (char *)NULL);
-        _exit(127);
-    }
-    BASE_ASSERT(waitpid(pid, &status, 0) == pid && status == 0);
-}
-
 static int open_of(const struct rot *r, enum region region)
 {
     char path[400];
@@ -98,7 +85,7 @@ static bool prepare(struct rot *r)
     (void)snprintf(r->kept, sizeof(r->kept), "%s/kept", r->top);
     is_good = is_good && rename(d->directory, r->kept) == 0;
     if (is_good) {
-        run("cp", "-a", r->kept, d->directory);
+        daemon_run("cp", "-a", r->kept, d->directory);
         int fd = open_of(r, REGION_BATCH);
         r->log_bytes = used_of(fd);
         (void)close(fd);
@@ -203,8 +190,8 @@ static int sweep(struct rot *r, uint64_t points)
                                            : i % 4 == 2  ? REGION_STATE
                                            : i % 16 == 3 ? REGION_BEHIND
                                                          : REGION_STATE);
-        run("rm", "-rf", "--", r->d.directory);
-        run("cp", "-a", r->kept, r->d.directory);
+        daemon_run("rm", "-rf", "--", r->d.directory);
+        daemon_run("cp", "-a", r->kept, r->d.directory);
         (void)unlink(r->d.log);
         harm(r, region, (enum damage)(i / 4 % DAMAGES), what, sizeof(what));
         r->seen[region]++;
@@ -246,6 +233,6 @@ int main(int argc, char **argv)
     r->rand = base_rand_make(seed, 1);
     daemon_place(r->top, sizeof(r->top), "rot");
     int rc = sweep(r, points);
-    run("rm", "-rf", "--", r->top);
+    daemon_run("rm", "-rf", "--", r->top);
     return rc;
 }

@@ -43,19 +43,6 @@ static const struct sweep_fault faults[] = {
 
 /* --- files --- */
 
-void sweep_run(const char *program, const char *a, const char *b, const char *c)
-{
-    int status = 0;
-    (void)fflush(stdout);
-    pid_t pid = fork();
-    BASE_ASSERT(pid >= 0);
-    if (pid == 0) {
-        (void)execlp(program, program, a, b, c, (char *)NULL);
-        _exit(127);
-    }
-    BASE_ASSERT(waitpid(pid, &status, 0) == pid && status == 0);
-}
-
 static void make_page(struct sweep *s)
 {
     (void)snprintf(s->page_path, sizeof(s->page_path), "%s/page", s->top);
@@ -290,6 +277,6 @@ int main(int argc, char **argv)
     }
     daemon_place(s->top, sizeof(s->top), "sweep");
     int rc = sweep_all(s, mode);
-    sweep_run("rm", "-rf", "--", s->top);
+    daemon_run("rm", "-rf", "--", s->top);
     return rc;
 }

@@ -43,8 +43,6 @@ sweep_point_fn sweep_image_point;
 bool sweep_restore_prepare(struct sweep *s);
 sweep_point_fn sweep_restore_point;
 
-/* A program with up to three arguments; it has to succeed. */
-void sweep_run(const char *program, const char *a, const char *b, const char *c);
 /* Arms the shim for what lies below `top`; without a fault it only counts. */
 void sweep_arm(struct sweep *s, const char *top, enum shim_class operation, uint64_t at,
                const struct sweep_fault *fault);

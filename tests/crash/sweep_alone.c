@@ -31,7 +31,7 @@ bool sweep_alone_prepare(struct sweep *s)
         }
     }
     bool is_good = daemon_stop(d) && WIFEXITED(d->status) && WEXITSTATUS(d->status) == 0;
-    sweep_run("rm", "-rf", "--", d->directory);
+    daemon_run("rm", "-rf", "--", d->directory);
     return is_good;
 }
 
@@ -93,7 +93,7 @@ bool sweep_alone_point(struct sweep *s, enum shim_class operation, uint64_t at,
         s->undone += s->page->undone;
     }
     daemon_kill(d);
-    sweep_run("rm", "-rf", "--", d->directory);
+    daemon_run("rm", "-rf", "--", d->directory);
     (void)unlink(d->log);
     return is_hit;
 }

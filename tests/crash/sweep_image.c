@@ -62,8 +62,8 @@ static void put_back(struct sweep *s)
         d->page = NULL;
         (void)unlink(d->log);
         (void)snprintf(kept, sizeof(kept), "%s.kept", d->directory);
-        sweep_run("rm", "-rf", "--", d->directory);
-        sweep_run("cp", "-a", kept, d->directory);
+        daemon_run("rm", "-rf", "--", d->directory);
+        daemon_run("cp", "-a", kept, d->directory);
     }
 }
 

@@ -120,7 +120,7 @@ bool sweep_restore_point(struct sweep *s, enum shim_class operation, uint64_t at
                          const struct sweep_fault *fault)
 {
     struct daemon *d = &s->daemons[0];
-    sweep_run("rm", "-rf", "--", place);
+    daemon_run("rm", "-rf", "--", place);
     BASE_ASSERT(mkdir(place, 0700) == 0);
     (void)unlink(d->log);
     sweep_arm(s, place, operation, at, fault);
