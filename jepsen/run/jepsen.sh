@@ -53,28 +53,31 @@ is_done() { # NAME
     [ "$(jq -r .commit "$RESULTS/$1.json" 2>/dev/null)" = "$COMMIT" ]
 }
 
+FOLDER="" # of the run that is under way; gone also when this is interrupted
+trap 'rm -rf "$FOLDER"' EXIT
+trap 'exit 130' INT TERM
 one() { # RUN SEED NODES
-    local name out status began=$SECONDS
+    local name status began=$SECONDS
     name=$(name_of "$1" "$2" "$3")
     if is_done "$name"; then
         count "$(jq -r .verdict "$RESULTS/$name.json")"
         return 0
     fi
-    out=$(mktemp -d "${TMPDIR:-/tmp}/quorate-jepsen.XXXXXX")
+    FOLDER=$(mktemp -d "${TMPDIR:-/tmp}/quorate-jepsen.XXXXXX")
     mkdir -p build/failed/jepsen
     rm -rf "$RESULTS/$name.json" "build/failed/jepsen/$name"
     echo "--- $name"
-    carry_out "$1" "$2" "$3" "$out/run"
+    carry_out "$1" "$2" "$3" "$FOLDER/run"
     status=$?
-    keep "$name" "$out/run" "$status" $((SECONDS - began))
+    keep "$name" "$FOLDER/run" "$status" $((SECONDS - began))
     case $status in
     0) count passed ;;
     1) count failed ;;
     77) count skipped ;;
     *) count invalid ;;
     esac
-    [ "$status" = 0 ] || [ "$status" = 77 ] || keep_folder "$name" "$out/run" "$1" "$2" "$3"
-    rm -rf "$out"
+    [ "$status" = 0 ] || [ "$status" = 77 ] || keep_folder "$name" "$FOLDER/run" "$1" "$2" "$3"
+    rm -rf "$FOLDER"
 }
 count() { # VERDICT: what is found at a peer is its own affair, the run was made and tells of it
     case $1${PEERS:+-peer} in
