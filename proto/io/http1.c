@@ -380,12 +380,13 @@ static bool read_chunked(struct http1 *http1, struct slice text)
     struct buf body = {.data = http1->body.data, .len = http1->body.len, .cap = http1->body.cap};
     int status = http1_chunked(text, &http1->chunk_at, &body);
     http1->body.len = body.len;
-    if (status < 0) {
-        refuse(http1, 400);
+    size_t taken = status == 1 ? http1->chunk_at : text.len; /* behind it: the next requests */
+    if (body.len > body_max || (status >= 0 && taken > 2 * body_max + IO_HTTP_HEAD)) {
+        refuse(http1, 413);
         return false;
     }
-    if (body.len > body_max || text.len > 2 * body_max + IO_HTTP_HEAD) {
-        refuse(http1, 413);
+    if (status < 0) {
+        refuse(http1, 400);
         return false;
     }
     if (status == 0) {

@@ -107,11 +107,11 @@ static int parse_request_line(struct slice line, struct http1_head *head)
         return slice_has_prefix(version, SLICE_LIT("HTTP/")) ? 505 : 400;
     }
     if (slice_has_prefix(target, SLICE_LIT("http://"))) {
-        struct slice host;
+        struct slice authority;
         struct slice path;
-        target = split(slice_skip(target, 7), '/', &host, &path)
-                     ? slice_from(path.data - 1, path.len + 1)
-                     : SLICE_LIT("/");
+        target = slice_skip(target, 7);
+        target = split(target, '/', &authority, &path) ? slice_skip(target, authority.len)
+                                                       : SLICE_LIT("/");
     }
     if (target.data[0] != '/' && !slice_equal(target, SLICE_LIT("*"))) {
         return 400;
@@ -266,8 +266,12 @@ static int take_chunk(struct slice *rest, struct buf *body)
     struct slice text = *rest;
     struct slice line = SLICE_EMPTY;
     size_t size = 0;
-    if (!take_line(&text, &line)) {
-        return text.len > CHUNK_LINE_MAX ? BASE_E_PROTO : 0;
+    bool has_line = take_line(&text, &line);
+    if (line.len > CHUNK_LINE_MAX || (!has_line && text.len > CHUNK_LINE_MAX + 1)) {
+        return BASE_E_PROTO; /* the same however the bytes were cut: a CR may still lack its LF */
+    }
+    if (!has_line) {
+        return 0;
     }
     int status = chunk_size(line, &size);
     if (status != 0) {

@@ -15,7 +15,7 @@ one() {
     {
         "$build/$name" "$(quiet_of "$name")" -timeout=10 tests/fuzz/corpus/"$name"/* &&
             "$build/$name" "$(quiet_of "$name")" -max_len=1024 -len_control=10 -timeout=10 -rss_limit_mb=1024 \
-                -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="$build/crashes/$name-" "$out/new-$name" \
+                -seed="${FUZZ_SEED:-1}" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="$build/crashes/$name-" "$out/new-$name" \
                 tests/fuzz/corpus/"$name"
     } >"$out/$name" 2>&1
     echo $? >"$out/$name.rc"

@@ -85,6 +85,46 @@ static void chunks(void **state)
     assert_int_equal(http1_chunked(SLICE_LIT("fffffffff\r\n"), &at, &body), BASE_E_PROTO);
 }
 
+/* A size line is too long or not, however much of it has come. */
+static void chunk_lines(void **state)
+{
+    (void)state;
+    static const size_t most = 256;
+    uint8_t memory[100];
+    char text[300];
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "2;", 2);
+    for (size_t line = most - 1; line <= most + 2; line++) {
+        for (size_t len = 0; len <= line + 2; len++) {
+            struct buf body = buf_over(memory, sizeof(memory));
+            size_t at = 0;
+            memset(text + 2, 'x', sizeof(text) - 2);
+            memcpy(text + line, "\r\n", 2);
+            int status = http1_chunked(slice_from(text, len), &at, &body);
+            assert_int_equal(status, line > most && len > most + 1 ? BASE_E_PROTO : 0);
+        }
+    }
+}
+
+/* An absolute target loses its scheme and its authority (RFC 9112 3.2.2). */
+static void absolute_targets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *path;
+    } good[] = {
+        {"GET http://h/ HTTP/1.1\r\n\r\n", "/"},
+        {"GET http://h HTTP/1.1\r\n\r\n", "/"},
+        {"GET http://h/a/b HTTP/1.1\r\n\r\n", "/a/b"},
+        {"GET http:/// HTTP/1.1\r\n\r\n", "/"},
+    };
+    for (size_t i = 0; i < BASE_COUNT_OF(good); i++) {
+        struct http1_head head;
+        assert_int_equal(http1_head_parse(slice_from_text(good[i].text), &head), 0);
+        assert_true(slice_equal(head.path, slice_from_text(good[i].path)));
+    }
+}
+
 static void queries(void **state)
 {
     (void)state;
@@ -508,6 +548,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heads),
         cmocka_unit_test(chunks),
+        cmocka_unit_test(chunk_lines),
+        cmocka_unit_test(absolute_targets),
         cmocka_unit_test(queries),
         cmocka_unit_test_setup_teardown(keep_alive_and_pipelining, setup, teardown),
         cmocka_unit_test_setup_teardown(slow_pieces, setup, teardown),
