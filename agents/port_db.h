@@ -18,6 +18,9 @@
 struct db_port {
     void *ctx;
     void (*order)(void *ctx, const struct db_order *order);
+    /* The cluster's configuration document of that revision; copied. It comes into force with an
+     * order DB_ORDER_CONFIGURE that names it. May be NULL: the engine has none. */
+    void (*configure)(void *ctx, uint64_t revision, struct slice text);
 };
 
 #endif

@@ -138,6 +138,59 @@ static void put_names(struct buf *out, const char *key, const struct msg_names *
     buf_put_u8(out, ']');
 }
 
+const char *arb_sync_mode_name(enum msg_sync_mode mode)
+{
+    static const char *const names[] = {"sync", "async", "first"};
+    BASE_ASSERT((size_t)mode < BASE_COUNT_OF(names));
+    return names[mode];
+}
+
+const char *arb_task_name(enum msg_task_kind kind)
+{
+    static const char *const names[] = {"none", "restart", "reload", "reinit"};
+    BASE_ASSERT((size_t)kind < BASE_COUNT_OF(names));
+    return names[kind];
+}
+
+static void put_task(struct buf *out, const struct msg_task *task)
+{
+    buf_put_u8(out, '{');
+    put_number(out, "id", task->id);
+    put_word(out, "kind", arb_task_name(task->kind));
+    put_name(out, "member", &task->member);
+    put_bool(out, "is_pending_only", task->is_pending_only);
+    put_signed(out, "at_wall_us", task->at_wall_us);
+    buf_put_u8(out, '}');
+}
+
+/* Settings that came later, and what operators asked for. */
+static void put_wishes(struct buf *out, const struct msg_record *r)
+{
+    static const char *const on_crash[] = {"own", "auto", "failover", "restart"};
+    static const char *const fence[] = {"off", "try", "require"};
+    put_word(out, "on_crash", on_crash[r->on_crash]);
+    put_number(out, "start_timeout_ms", r->start_timeout_ms);
+    put_number(out, "failover_interval_ms", r->failover_interval_ms);
+    put_bool(out, "is_failsafe", r->is_failsafe);
+    put_word(out, "fence_mode", fence[r->fence_mode]);
+    put_bool(out, "is_fence_trusted", r->is_fence_trusted);
+    put_bool(out, "is_standby_cluster", r->is_standby_cluster);
+    put_number(out, "config_revision", r->config_revision);
+    put_bool(out, "is_paused", r->is_paused);
+    put_number(out, "fencing_epoch", r->fencing_epoch);
+    put_names(out, "drained", &r->drained);
+    put_signed(out, "switchover_at_wall_us", r->switchover_at_wall_us);
+    put_name(out, "switchover_to", &r->switchover_to);
+    put_names(out, "failsafe_members", &r->failsafe_members);
+    put_key(out, "tasks");
+    buf_put_u8(out, '[');
+    for (size_t i = 0; i < r->tasks_count; i++) {
+        buf_put_text(out, i > 0 ? "," : "");
+        put_task(out, &r->tasks[i]);
+    }
+    buf_put_u8(out, ']');
+}
+
 void arb_json_record(struct buf *out, const struct msg_record *r)
 {
     buf_put_u8(out, '{');
@@ -160,11 +213,12 @@ void arb_json_record(struct buf *out, const struct msg_record *r)
     put_number(out, "ttl_ms", r->ttl_ms);
     put_number(out, "heartbeat_ms", r->heartbeat_ms);
     put_number(out, "freeze_max_ms", r->freeze_max_ms);
-    put_word(out, "sync_mode", r->sync_mode == MSG_SYNC_ASYNC ? "async" : "sync");
+    put_word(out, "sync_mode", arb_sync_mode_name(r->sync_mode));
     put_number(out, "sync_count", r->sync_count);
     put_bool(out, "is_sync_strict", r->is_sync_strict);
     put_number(out, "maximum_lag_bytes", r->maximum_lag_bytes);
     put_id(out, "restore_id", r->restore_id, true);
+    put_wishes(out, r);
     buf_put_u8(out, '}');
 }
 

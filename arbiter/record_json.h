@@ -23,5 +23,7 @@ void arb_json_history(struct buf *out, const struct msg_record *record,
 const char *arb_decision_name(enum arb_decision_kind kind);
 const char *arb_db_state_name(enum msg_db_state state);
 const char *arb_record_state_name(enum msg_record_state state);
+const char *arb_sync_mode_name(enum msg_sync_mode mode);
+const char *arb_task_name(enum msg_task_kind kind);
 
 #endif

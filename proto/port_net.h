@@ -23,6 +23,7 @@ enum net_frame {
     NET_FRAME_KV = 4,     /* kv/service.c, peer to peer: a write passed on to the leader */
     NET_FRAME_MEMBER =
         5, /* arbiter/quorated/member_frame.h: joining, and what a member is called */
+    NET_FRAME_CONFIG = 6, /* proto/msg/agent.h struct msg_config, quorum node to agent */
 };
 
 enum net_role {

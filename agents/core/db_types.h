@@ -33,6 +33,9 @@ enum db_order_kind {
     DB_ORDER_CHECKPOINT,
     DB_ORDER_CLIENTS_OUT, /* frozen or fenced: refuse new and cut standing client connections where
                              possible; ends with the next SET_SYNC or with the process */
+    DB_ORDER_CONFIGURE,   /* put document `config_revision`, handed over by db_port.configure, into
+                             force: files written and synced, a running server reloaded; what needs a
+                             restart stays pending, and the view says so */
     DB_ORDER_CANCEL,      /* stop the running order; it completes with CANCELED */
 };
 
@@ -49,6 +52,7 @@ struct db_order {
         sync_count; /* above 0 with fewer names than that: nothing is acknowledged, never "off" */
     bool is_gated;  /* PREPARE_PRIMARY after a crash: no clients but standbys and our own sessions
                        until the next  BARRIER has completed, which lifts it */
+    uint64_t config_revision; /* CONFIGURE */
     int64_t timeout_us;
 };
 
@@ -90,6 +94,15 @@ struct db_view {
     uint8_t sync_count;
     uint8_t standbys_count;
     struct msg_standby standbys[MSG_MEMBERS_MAX]; /* is_confirmed is the core's to fill */
+    uint64_t config_revision; /* of the document in force in the files; 0: none */
+    bool is_restart_pending;  /* some of it comes into force with a restart only */
+    bool is_write_failing;    /* primary: writing does not work, or not within its limit */
+    uint32_t version;         /* 150004; 0 unknown */
+    uint32_t connections;     /* of clients */
+    uint32_t connections_max;
+    uint64_t disk_free_bytes; /* of the data directory's file system; 0 unknown */
+    uint64_t work_done_bytes; /* of the clone or rewind under way; total 0: none, or not known */
+    uint64_t work_total_bytes;
     struct base_text note;
 };
 

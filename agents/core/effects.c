@@ -130,6 +130,7 @@ static int64_t timeout_of(enum db_order_kind kind)
     case DB_ORDER_DETACH:
     case DB_ORDER_SET_SYNC:
     case DB_ORDER_BARRIER:
+    case DB_ORDER_CONFIGURE:
     case DB_ORDER_CANCEL:
         break;
     }
@@ -260,6 +261,7 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
     case DB_ORDER_CLIENTS_OUT:
     case DB_ORDER_NONE:
     case DB_ORDER_CHECKPOINT:
+    case DB_ORDER_CONFIGURE:
     case DB_ORDER_CANCEL:
         break;
     }

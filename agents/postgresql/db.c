@@ -235,6 +235,7 @@ static int dispatch(struct pg_run *run)
     case DB_ORDER_CLIENTS_OUT:
         return 0; /* a frozen server takes no setting; cutting connections is the host's */
     case DB_ORDER_NONE:
+    case DB_ORDER_CONFIGURE:
     case DB_ORDER_CANCEL:
         break;
     }

@@ -10,10 +10,12 @@
 #ifndef QUORATE_PROTO_MSG_AGENT_H
 #define QUORATE_PROTO_MSG_AGENT_H
 
+#include "base/slice.h"
 #include "base/types.h"
 
 #define MSG_MEMBERS_MAX 16   /* members of one database cluster */
 #define MSG_TIMELINES_MAX 64 /* openings remembered in a record */
+#define MSG_TASKS_MAX 8      /* operators' orders to members under way in a cluster */
 
 /* A set of member names, sorted, without doubles. */
 struct msg_names {
@@ -42,7 +44,36 @@ enum msg_record_state {
     MSG_RECORD_SWITCHOVER = 3, /* the holder is asked to hand over to `target` */
 };
 
-enum msg_sync_mode { MSG_SYNC_ON = 0, MSG_SYNC_ASYNC = 1 };
+/* ON: any `sync_count` of all standbys that may; FIRST: the `sync_count` best ones, by priority. */
+enum msg_sync_mode { MSG_SYNC_ON = 0, MSG_SYNC_ASYNC = 1, MSG_SYNC_FIRST = 2 };
+
+/* What follows a crash of the database (section 7); OWN: what the member's own file says. */
+enum msg_on_crash {
+    MSG_ON_CRASH_OWN = 0,
+    MSG_ON_CRASH_AUTO = 1,
+    MSG_ON_CRASH_FAILOVER = 2,
+    MSG_ON_CRASH_RESTART = 3,
+};
+
+/* External fence command (section 3): run by the Raft leader's node. */
+enum msg_fence_mode { MSG_FENCE_OFF = 0, MSG_FENCE_TRY = 1, MSG_FENCE_REQUIRE = 2 };
+
+enum msg_task_kind {
+    MSG_TASK_NONE = 0,
+    MSG_TASK_RESTART = 1, /* the database, in its present role and epoch */
+    MSG_TASK_RELOAD = 2,  /* settings read again */
+    MSG_TASK_REINIT = 3,  /* a standby: its directory thrown away and cloned */
+};
+
+/* An operator's order to one member. It stands in the record until the member has reported its end
+ * (report.task_id), or until it is cancelled. */
+struct msg_task {
+    uint64_t id; /* revision of the record that took it in: unique in the cluster */
+    enum msg_task_kind kind;
+    struct base_name member;
+    bool is_pending_only; /* RESTART: nothing is done unless a restart is pending */
+    int64_t at_wall_us;   /* when it is due, by the leader's wall clock; 0: at once */
+};
 
 /* One per database cluster, in the log. Changed only by compare-and-swap on (epoch, revision). */
 struct msg_record {
@@ -73,6 +104,25 @@ struct msg_record {
     uint8_t sync_count; /* t, default 1 */
     bool is_sync_strict;
     uint64_t maximum_lag_bytes; /* asynchronous failover */
+    enum msg_on_crash on_crash;
+    uint32_t start_timeout_ms;     /* primary_start_timeout; 0: the member's own */
+    uint32_t failover_interval_ms; /* least time between two automatic failovers; 0: none */
+    bool is_failsafe;              /* section 9 */
+    enum msg_fence_mode fence_mode;
+    bool is_fence_trusted;    /* a fence that succeeded stands in for the end of the lease */
+    bool is_standby_cluster;  /* the holder follows a primary elsewhere and never opens */
+    uint64_t config_revision; /* of the configuration document that these come from; 0: the seed */
+    /* What operators asked for. */
+    bool is_paused;           /* section 10 */
+    uint64_t fencing_epoch;   /* an external fence of this epoch has begun: it is granted no more */
+    struct msg_names drained; /* neither candidates nor counted for synchronous replication */
+    int64_t switchover_at_wall_us; /* scheduled switchover; 0: none */
+    struct base_name switchover_to;
+    uint8_t tasks_count;
+    struct msg_task tasks[MSG_TASKS_MAX];
+    /* Who must grant in a failsafe round, as the holder has confirmed it; candidates come from it
+     * (section 9). */
+    struct msg_names failsafe_members;
     /* Restore id of the store under which this record was made or last confirmed; 0: of a store
      * that was never restored. Another one than the store's: unconfirmed. */
     uint64_t restore_id;
@@ -154,7 +204,28 @@ struct msg_report {
     bool is_nofailover;
     bool is_nosync;
     uint8_t priority;
-    int64_t pause_worst_us; /* longest stall seen by this agent */
+    bool is_noloadbalance;
+    bool is_clonefrom;
+    struct base_name zone;
+    struct base_name replicatefrom; /* upstream wished for instead of the holder */
+    struct base_name upstream;      /* receiving from; empty: nobody */
+    int64_t pause_worst_us;         /* longest stall seen by this agent */
+    uint64_t config_revision;       /* of the configuration document in force here; 0: none */
+    bool is_restart_pending;        /* some of it needs a restart of the database */
+    bool is_paused;                 /* has taken the pause in: its guard is disarmed */
+    bool is_adopted;                /* the guard watches a database that it did not start */
+    bool is_write_failing;          /* the write probe fails: disk full or hung */
+    bool is_watchdog_fed;
+    bool is_failsafe;     /* the right was last extended by a failsafe round */
+    uint32_t db_version;  /* 150004; 0 unknown */
+    uint32_t connections; /* of clients; and how many may be */
+    uint32_t connections_max;
+    uint64_t disk_free_bytes; /* of the data directory's file system; 0 unknown */
+    uint64_t task_id;         /* last task of the record that has ended here ... */
+    int32_t task_status;      /* ... with 0 or BASE_E_* */
+    uint64_t work_done_bytes; /* of a clone or rewind under way; total 0: none, or not known */
+    uint64_t work_total_bytes;
+    struct msg_names failsafe_members; /* holder: whom it would ask */
     struct base_text note;  /* one line for people: last error or present work */
     /* seed for a cluster that does not exist yet; from the agent's file */
     bool has_seed;
@@ -187,6 +258,17 @@ struct msg_member {
     uint16_t http_port;
     enum msg_db_state db_state;
     bool is_open;
+    bool is_clonefrom;
+};
+
+/* A cluster's configuration document: sent by the leader to a member whose report names another
+ * revision than the record. The engine reads it; arbiter/settings.h what concerns the record. */
+#define MSG_CONFIG_MAX 24576u
+struct msg_config {
+    struct base_name cluster;
+    uint64_t term;     /* of the leader that sends it */
+    uint64_t revision; /* of the record's config_revision */
+    struct slice text; /* JSON; borrowed */
 };
 
 struct msg_order {

@@ -14,7 +14,7 @@
 #include "proto/wire/arena.h"
 
 /* Enough for a full order: record, 16 members and two name sets, with room for unknown fields. */
-#define ARENA_BYTES 49152
+#define ARENA_BYTES 65536
 
 struct arena {
     struct wire_arena bump;
@@ -156,6 +156,10 @@ struct record_parts {
     Quorate__Agent__Record record;
     Quorate__Agent__Position floor;
     char *voters[MSG_MEMBERS_MAX];
+    char *drained[MSG_MEMBERS_MAX];
+    char *failsafe_members[MSG_MEMBERS_MAX];
+    Quorate__Agent__Task tasks[MSG_TASKS_MAX];
+    Quorate__Agent__Task *task_pointers[MSG_TASKS_MAX];
 };
 
 static void put_record_settings(const struct msg_record *in, Quorate__Agent__Record *out)
@@ -168,6 +172,42 @@ static void put_record_settings(const struct msg_record *in, Quorate__Agent__Rec
     out->is_sync_strict = in->is_sync_strict;
     out->maximum_lag_bytes = in->maximum_lag_bytes;
     out->restore_id = in->restore_id;
+    out->on_crash = in->on_crash;
+    out->start_timeout_ms = in->start_timeout_ms;
+    out->failover_interval_ms = in->failover_interval_ms;
+    out->is_failsafe = in->is_failsafe;
+    out->fence_mode = in->fence_mode;
+    out->is_fence_trusted = in->is_fence_trusted;
+    out->is_standby_cluster = in->is_standby_cluster;
+    out->config_revision = in->config_revision;
+}
+
+/* What operators asked for. */
+static void put_record_wishes(const struct msg_record *in, struct record_parts *parts)
+{
+    Quorate__Agent__Record *out = &parts->record;
+    put_names(&in->drained, parts->drained);
+    put_names(&in->failsafe_members, parts->failsafe_members);
+    out->is_paused = in->is_paused;
+    out->fencing_epoch = in->fencing_epoch;
+    out->n_drained = in->drained.count;
+    out->drained = parts->drained;
+    out->switchover_at_wall_us = in->switchover_at_wall_us;
+    out->switchover_to = put_text(in->switchover_to.text);
+    out->n_failsafe_members = in->failsafe_members.count;
+    out->failsafe_members = parts->failsafe_members;
+    for (size_t i = 0; i < in->tasks_count; i++) {
+        Quorate__Agent__Task *task = &parts->tasks[i];
+        quorate__agent__task__init(task);
+        task->id = in->tasks[i].id;
+        task->kind = in->tasks[i].kind;
+        task->member = put_text(in->tasks[i].member.text);
+        task->is_pending_only = in->tasks[i].is_pending_only;
+        task->at_wall_us = in->tasks[i].at_wall_us;
+        parts->task_pointers[i] = task;
+    }
+    out->n_tasks = in->tasks_count;
+    out->tasks = parts->task_pointers;
 }
 
 static void put_record(const struct msg_record *in, struct record_parts *parts)
@@ -194,13 +234,23 @@ static void put_record(const struct msg_record *in, struct record_parts *parts)
     out->is_opened = in->is_opened;
     out->target = put_text(in->target.text);
     put_record_settings(in, out);
+    put_record_wishes(in, parts);
 }
 
 static bool get_record_settings(const Quorate__Agent__Record *in, struct msg_record *out)
 {
-    if (in->sync_mode > MSG_SYNC_ASYNC) {
+    if (in->sync_mode > MSG_SYNC_FIRST || in->on_crash > MSG_ON_CRASH_RESTART ||
+        in->fence_mode > MSG_FENCE_REQUIRE) {
         return false;
     }
+    out->on_crash = (enum msg_on_crash)in->on_crash;
+    out->start_timeout_ms = in->start_timeout_ms;
+    out->failover_interval_ms = in->failover_interval_ms;
+    out->is_failsafe = in->is_failsafe != 0;
+    out->fence_mode = (enum msg_fence_mode)in->fence_mode;
+    out->is_fence_trusted = in->is_fence_trusted != 0;
+    out->is_standby_cluster = in->is_standby_cluster != 0;
+    out->config_revision = in->config_revision;
     out->ttl_ms = in->ttl_ms;
     out->heartbeat_ms = in->heartbeat_ms;
     out->freeze_max_ms = in->freeze_max_ms;
@@ -209,6 +259,38 @@ static bool get_record_settings(const Quorate__Agent__Record *in, struct msg_rec
     out->maximum_lag_bytes = in->maximum_lag_bytes;
     out->restore_id = in->restore_id;
     return get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count);
+}
+
+static bool get_tasks(const Quorate__Agent__Record *in, struct msg_record *out)
+{
+    if (in->n_tasks > MSG_TASKS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < in->n_tasks; i++) {
+        const Quorate__Agent__Task *from = in->tasks[i];
+        struct msg_task *to = &out->tasks[i];
+        if (from->id == 0 || from->kind == MSG_TASK_NONE || from->kind > MSG_TASK_REINIT ||
+            !get_name(from->member, false, &to->member)) {
+            return false;
+        }
+        to->id = from->id;
+        to->kind = (enum msg_task_kind)from->kind;
+        to->is_pending_only = from->is_pending_only != 0;
+        to->at_wall_us = from->at_wall_us;
+    }
+    out->tasks_count = (uint8_t)in->n_tasks;
+    return true;
+}
+
+static bool get_record_wishes(const Quorate__Agent__Record *in, struct msg_record *out)
+{
+    out->is_paused = in->is_paused != 0;
+    out->fencing_epoch = in->fencing_epoch;
+    out->switchover_at_wall_us = in->switchover_at_wall_us;
+    return get_name(in->switchover_to, true, &out->switchover_to) &&
+           get_names(in->n_drained, in->drained, &out->drained) &&
+           get_names(in->n_failsafe_members, in->failsafe_members, &out->failsafe_members) &&
+           get_tasks(in, out);
 }
 
 static bool get_record(const Quorate__Agent__Record *in, struct msg_record *out)
@@ -235,13 +317,20 @@ static bool get_record(const Quorate__Agent__Record *in, struct msg_record *out)
            get_name(in->target, true, &out->target) &&
            get_names(in->n_voters, in->voters, &out->voters) &&
            get_u8(in->votes_needed_r, MSG_MEMBERS_MAX, &out->votes_needed_r) &&
-           get_record_settings(in, out);
+           get_record_settings(in, out) && get_record_wishes(in, out);
+}
+
+static bool are_record_counts_good(const struct msg_record *record)
+{
+    return record->voters.count <= MSG_MEMBERS_MAX && record->drained.count <= MSG_MEMBERS_MAX &&
+           record->failsafe_members.count <= MSG_MEMBERS_MAX &&
+           record->tasks_count <= MSG_TASKS_MAX;
 }
 
 int wire_record_encode(const struct msg_record *record, struct buf *out)
 {
     struct record_parts parts;
-    if (record->voters.count > MSG_MEMBERS_MAX) {
+    if (!are_record_counts_good(record)) {
         return BASE_E_INVALID;
     }
     put_record(record, &parts);
@@ -268,6 +357,7 @@ struct report_parts {
     Quorate__Agent__Position position;
     Quorate__Agent__Attempt promised;
     char *sync_names[MSG_MEMBERS_MAX];
+    char *failsafe_members[MSG_MEMBERS_MAX];
     Quorate__Agent__Standby standbys[MSG_MEMBERS_MAX];
     Quorate__Agent__Standby *standby_pointers[MSG_MEMBERS_MAX];
 };
@@ -339,10 +429,39 @@ static void put_report_comfort(const struct msg_report *in, Quorate__Agent__Repo
     out->seed_sync_count = in->seed_sync_count;
 }
 
+static void put_report_member(const struct msg_report *in, struct report_parts *parts)
+{
+    Quorate__Agent__Report *out = &parts->report;
+    put_names(&in->failsafe_members, parts->failsafe_members);
+    out->is_noloadbalance = in->is_noloadbalance;
+    out->is_clonefrom = in->is_clonefrom;
+    out->zone = put_text(in->zone.text);
+    out->replicatefrom = put_text(in->replicatefrom.text);
+    out->upstream = put_text(in->upstream.text);
+    out->config_revision = in->config_revision;
+    out->is_restart_pending = in->is_restart_pending;
+    out->is_paused = in->is_paused;
+    out->is_adopted = in->is_adopted;
+    out->is_write_failing = in->is_write_failing;
+    out->is_watchdog_fed = in->is_watchdog_fed;
+    out->is_failsafe = in->is_failsafe;
+    out->db_version = in->db_version;
+    out->connections = in->connections;
+    out->connections_max = in->connections_max;
+    out->disk_free_bytes = in->disk_free_bytes;
+    out->task_id = in->task_id;
+    out->task_status = in->task_status;
+    out->work_done_bytes = in->work_done_bytes;
+    out->work_total_bytes = in->work_total_bytes;
+    out->n_failsafe_members = in->failsafe_members.count;
+    out->failsafe_members = parts->failsafe_members;
+}
+
 int wire_report_encode(const struct msg_report *report, struct buf *out)
 {
     struct report_parts parts;
-    if (report->sync_names.count > MSG_MEMBERS_MAX || report->standbys_count > MSG_MEMBERS_MAX) {
+    if (report->sync_names.count > MSG_MEMBERS_MAX || report->standbys_count > MSG_MEMBERS_MAX ||
+        report->failsafe_members.count > MSG_MEMBERS_MAX) {
         return BASE_E_INVALID;
     }
     quorate__agent__report__init(&parts.report);
@@ -359,6 +478,7 @@ int wire_report_encode(const struct msg_report *report, struct buf *out)
     put_report_right(report, &parts.report);
     put_report_database(report, &parts);
     put_report_comfort(report, &parts.report);
+    put_report_member(report, &parts);
     return pack(&parts.report.base, out);
 }
 
@@ -428,7 +548,7 @@ static bool get_report_database(const Quorate__Agent__Report *in, struct msg_rep
 
 static bool get_report_comfort(const Quorate__Agent__Report *in, struct msg_report *out)
 {
-    if (in->seed_sync_mode > MSG_SYNC_ASYNC) {
+    if (in->seed_sync_mode > MSG_SYNC_FIRST) {
         return false;
     }
     out->is_nofailover = in->is_nofailover != 0;
@@ -445,6 +565,31 @@ static bool get_report_comfort(const Quorate__Agent__Report *in, struct msg_repo
            get_text(in->note, &out->note);
 }
 
+static bool get_report_member(const Quorate__Agent__Report *in, struct msg_report *out)
+{
+    out->is_noloadbalance = in->is_noloadbalance != 0;
+    out->is_clonefrom = in->is_clonefrom != 0;
+    out->config_revision = in->config_revision;
+    out->is_restart_pending = in->is_restart_pending != 0;
+    out->is_paused = in->is_paused != 0;
+    out->is_adopted = in->is_adopted != 0;
+    out->is_write_failing = in->is_write_failing != 0;
+    out->is_watchdog_fed = in->is_watchdog_fed != 0;
+    out->is_failsafe = in->is_failsafe != 0;
+    out->db_version = in->db_version;
+    out->connections = in->connections;
+    out->connections_max = in->connections_max;
+    out->disk_free_bytes = in->disk_free_bytes;
+    out->task_id = in->task_id;
+    out->task_status = in->task_status;
+    out->work_done_bytes = in->work_done_bytes;
+    out->work_total_bytes = in->work_total_bytes;
+    return get_name(in->zone, true, &out->zone) &&
+           get_name(in->replicatefrom, true, &out->replicatefrom) &&
+           get_name(in->upstream, true, &out->upstream) &&
+           get_names(in->n_failsafe_members, in->failsafe_members, &out->failsafe_members);
+}
+
 int wire_report_decode(struct slice bytes, struct msg_report *ret)
 {
     struct arena arena;
@@ -452,7 +597,7 @@ int wire_report_decode(struct slice bytes, struct msg_report *ret)
     const ProtobufCMessage *message = unpack(&quorate__agent__report__descriptor, bytes, &arena);
     const Quorate__Agent__Report *in = (const Quorate__Agent__Report *)(const void *)message;
     if (in == NULL || !get_report_identity(in, &report) || !get_report_database(in, &report) ||
-        !get_report_comfort(in, &report)) {
+        !get_report_comfort(in, &report) || !get_report_member(in, &report)) {
         return BASE_E_PROTO;
     }
     get_report_right(in, &report);
@@ -483,6 +628,7 @@ static void put_members(const struct msg_order *in, struct order_parts *parts)
         out->http_port = in->members[i].http_port;
         out->db_state = in->members[i].db_state;
         out->is_open = in->members[i].is_open;
+        out->is_clonefrom = in->members[i].is_clonefrom;
         parts->member_pointers[i] = out;
     }
     parts->order.n_members = in->members_count;
@@ -519,7 +665,7 @@ int wire_order_encode(const struct msg_order *order, struct buf *out)
 {
     struct order_parts parts;
     if (order->sync_names.count > MSG_MEMBERS_MAX || order->members_count > MSG_MEMBERS_MAX ||
-        order->record.voters.count > MSG_MEMBERS_MAX) {
+        !are_record_counts_good(&order->record)) {
         return BASE_E_INVALID;
     }
     put_order(order, &parts);
@@ -541,6 +687,7 @@ static bool get_members(const Quorate__Agent__Order *in, struct msg_order *out)
         }
         to->db_state = (enum msg_db_state)from->db_state;
         to->is_open = from->is_open != 0;
+        to->is_clonefrom = from->is_clonefrom != 0;
     }
     out->members_count = (uint8_t)in->n_members;
     return true;
@@ -576,5 +723,44 @@ int wire_order_decode(struct slice bytes, struct msg_order *ret)
         return BASE_E_PROTO;
     }
     *ret = order;
+    return 0;
+}
+
+/* --- configuration document --- */
+
+int wire_config_encode(const struct msg_config *config, struct buf *out)
+{
+    Quorate__Agent__Config message = QUORATE__AGENT__CONFIG__INIT;
+    if (config->text.len > MSG_CONFIG_MAX) {
+        return BASE_E_INVALID;
+    }
+    message.cluster = put_text(config->cluster.text);
+    message.term = config->term;
+    message.revision = config->revision;
+    union {
+        const uint8_t *in;
+        uint8_t *out;
+    } cast = {.in = config->text.data};
+    message.text = (ProtobufCBinaryData){.len = config->text.len, .data = cast.out};
+    return pack(&message.base, out);
+}
+
+int wire_config_decode(struct slice bytes, uint8_t text[static MSG_CONFIG_MAX],
+                       struct msg_config *ret)
+{
+    struct arena arena;
+    struct msg_config config = {.text = SLICE_EMPTY};
+    const ProtobufCMessage *message = unpack(&quorate__agent__config__descriptor, bytes, &arena);
+    const Quorate__Agent__Config *in = (const Quorate__Agent__Config *)(const void *)message;
+    if (in == NULL || in->text.len > MSG_CONFIG_MAX || in->revision == 0 ||
+        !get_name(in->cluster, false, &config.cluster)) {
+        return BASE_E_PROTO;
+    }
+    struct buf copy = buf_over(text, MSG_CONFIG_MAX);
+    buf_put(&copy, slice_from(in->text.data, in->text.len));
+    config.term = in->term;
+    config.revision = in->revision;
+    config.text = buf_slice(&copy);
+    *ret = config;
     return 0;
 }

@@ -489,6 +489,7 @@ void pg_order(struct pg *pg, const struct db_order *order)
         [DB_ORDER_BARRIER] = do_barrier,
         [DB_ORDER_CHECKPOINT] = checkpoint_done,
         [DB_ORDER_CLIENTS_OUT] = clients_out_done,
+        [DB_ORDER_CONFIGURE] = checkpoint_done,
     };
     BASE_ASSERT((size_t)order->kind < BASE_COUNT_OF(begin) && begin[order->kind] != NULL);
     later(pg, draw(&pg->rand, MS, 25 * MS), begin[order->kind]);

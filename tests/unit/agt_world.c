@@ -313,6 +313,7 @@ static int db_do(struct world *w, const struct db_order *o)
     case DB_ORDER_CLIENTS_OUT:
         return db->is_running ? 0 : BASE_E_STATE;
     case DB_ORDER_NONE:
+    case DB_ORDER_CONFIGURE:
     case DB_ORDER_CANCEL:
         break;
     }

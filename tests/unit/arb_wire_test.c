@@ -65,8 +65,27 @@ static struct msg_record full_record(void)
                            .sync_count = 2,
                            .is_sync_strict = true,
                            .maximum_lag_bytes = UINT64_MAX,
-                           .restore_id = UINT64_C(0xfedcba9876543210)};
+                           .restore_id = UINT64_C(0xfedcba9876543210),
+                           .on_crash = MSG_ON_CRASH_RESTART,
+                           .start_timeout_ms = UINT32_MAX,
+                           .failover_interval_ms = 60000,
+                           .is_failsafe = true,
+                           .fence_mode = MSG_FENCE_REQUIRE,
+                           .is_fence_trusted = true,
+                           .is_standby_cluster = true,
+                           .config_revision = UINT64_MAX,
+                           .is_paused = true,
+                           .fencing_epoch = UINT64_MAX - 4,
+                           .switchover_at_wall_us = INT64_MAX,
+                           .switchover_to = long_name(3),
+                           .tasks_count = MSG_TASKS_MAX};
     fill_names(&r.voters);
+    fill_names(&r.drained);
+    fill_names(&r.failsafe_members);
+    for (size_t i = 0; i < MSG_TASKS_MAX; i++) {
+        r.tasks[i] =
+            (struct msg_task){UINT64_MAX, MSG_TASK_REINIT, long_name(i), i % 2 == 0, INT64_MAX};
+    }
     return r;
 }
 
@@ -114,7 +133,22 @@ static struct msg_report full_report(void)
     r.seed_ttl_ms = 21;
     r.seed_heartbeat_ms = 22;
     r.seed_freeze_max_ms = 23;
-    r.seed_sync_mode = MSG_SYNC_ASYNC;
+    r.seed_sync_mode = MSG_SYNC_FIRST;
+    r.is_noloadbalance = r.is_clonefrom = r.is_restart_pending = r.is_paused = true;
+    r.is_adopted = r.is_write_failing = r.is_watchdog_fed = r.is_failsafe = true;
+    r.zone = long_name(4);
+    r.replicatefrom = long_name(5);
+    r.upstream = long_name(6);
+    r.config_revision = UINT64_MAX;
+    r.db_version = 150004;
+    r.connections = 90;
+    r.connections_max = UINT32_MAX;
+    r.disk_free_bytes = UINT64_MAX;
+    r.task_id = UINT64_MAX;
+    r.task_status = INT32_MIN;
+    r.work_done_bytes = 1;
+    r.work_total_bytes = UINT64_MAX;
+    fill_names(&r.failsafe_members);
     return r;
 }
 
@@ -138,7 +172,7 @@ static struct msg_order full_order(void)
     o.members_count = MSG_MEMBERS_MAX;
     for (size_t i = 0; i < MSG_MEMBERS_MAX; i++) {
         o.members[i] =
-            (struct msg_member){long_name(i), long_text(), 5432, 8008, MSG_DB_FAILED, true};
+            (struct msg_member){long_name(i), long_text(), 5432, 8008, MSG_DB_FAILED, true, true};
     }
     return o;
 }
@@ -161,6 +195,9 @@ static void test_full_record_round_trip(void **state)
     assert_true(out.epoch == in.epoch && out.floor.lsn == in.floor.lsn);
     assert_true(out.floor_epoch == in.floor_epoch && out.maximum_lag_bytes == in.maximum_lag_bytes);
     assert_true(out.restore_id == in.restore_id);
+    assert_true(out.config_revision == in.config_revision && out.is_paused && out.is_failsafe);
+    assert_true(out.tasks[7].id == UINT64_MAX && out.tasks[7].kind == MSG_TASK_REINIT);
+    assert_true(out.fence_mode == MSG_FENCE_REQUIRE && out.on_crash == MSG_ON_CRASH_RESTART);
     assert_int_equal(out.voters.count, MSG_MEMBERS_MAX);
     assert_true(base_name_equal(&out.target, &in.target));
 }
@@ -299,12 +336,35 @@ static void test_flood_of_empty_parts_is_refused(void **state)
     assert_int_equal(wire_order_decode(slice_from(flood, sizeof(flood)), &order), BASE_E_PROTO);
 }
 
+static void test_config_round_trip(void **state)
+{
+    (void)state;
+    static uint8_t text[MSG_CONFIG_MAX + 1];
+    static uint8_t copy[MSG_CONFIG_MAX];
+    memset(text, 'x', sizeof(text));
+    struct msg_config in = {long_name(0), 1, 2, slice_from(text, MSG_CONFIG_MAX)};
+    struct msg_config out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    assert_int_equal(wire_config_encode(&in, &b), 0);
+    assert_int_equal(wire_config_decode(buf_slice(&b), copy, &out), 0);
+    assert_true(out.term == 1 && out.revision == 2 && slice_equal(in.text, out.text));
+    assert_true(base_name_equal(&out.cluster, &in.cluster));
+    assert_int_equal(wire_config_decode(slice_from(memory, 20), copy, &out), BASE_E_PROTO);
+    in.text.len++;
+    assert_int_equal(wire_config_encode(&in, &b), BASE_E_INVALID);
+    in = (struct msg_config){long_name(0), 1, 0, SLICE_LIT("{}")};
+    b = buf_over(memory, sizeof(memory));
+    assert_int_equal(wire_config_encode(&in, &b), 0);
+    assert_int_equal(wire_config_decode(buf_slice(&b), copy, &out), BASE_E_PROTO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_record_round_trip),
         cmocka_unit_test(test_full_report_round_trip),
         cmocka_unit_test(test_full_order_round_trip),
+        cmocka_unit_test(test_config_round_trip),
         cmocka_unit_test(test_empty_record_and_report),
         cmocka_unit_test(test_no_room_leaves_the_buffer),
         cmocka_unit_test(test_wrong_fields_are_refused),
