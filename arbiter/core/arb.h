@@ -168,15 +168,30 @@ enum arb_event_kind {
     ARB_EVENT_SWAP_ENDED, /* own swap is void, or never came into the log */
     ARB_EVENT_REQUEST,    /* request */
     ARB_EVENT_RESTORE,    /* restore_id: of the store, told before its records */
+    ARB_EVENT_SETTINGS,   /* settings: what the cluster's configuration document says */
 };
 
-enum arb_request_kind { ARB_REQUEST_SWITCHOVER, ARB_REQUEST_FAILOVER, ARB_REQUEST_CONFIRM };
+enum arb_request_kind {
+    ARB_REQUEST_SWITCHOVER, /* at_wall_us != 0: scheduled */
+    ARB_REQUEST_FAILOVER,
+    ARB_REQUEST_CONFIRM,
+    ARB_REQUEST_CONFIRM_DEAD, /* candidate: a holder that is dead; ends its lease in a pause */
+    ARB_REQUEST_PAUSE,
+    ARB_REQUEST_RESUME,
+    ARB_REQUEST_DRAIN, /* candidate */
+    ARB_REQUEST_UNDRAIN,
+    ARB_REQUEST_TASK,   /* task; its id is given here */
+    ARB_REQUEST_CANCEL, /* candidate's tasks, or all and a scheduled or undone switchover */
+    ARB_REQUEST_REMOVE, /* candidate: a member that is gone for good; empty: the whole cluster */
+};
 
 struct arb_request {
     enum arb_request_kind kind;
     struct base_name candidate; /* empty: the best one */
     bool is_forced;             /* FAILOVER: accept the loss that is shown; CONFIRM: members of the
                                    record that are not heard do not count */
+    int64_t at_wall_us;
+    struct msg_task task;
 };
 
 struct arb_event {
@@ -192,6 +207,7 @@ struct arb_event {
     bool is_own;
     const struct arb_request *request;
     uint64_t restore_id;
+    const struct msg_record *settings; /* its settings and config_revision alone are looked at */
 };
 
 struct arb_effects {

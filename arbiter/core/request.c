@@ -149,7 +149,9 @@ void arb_request(struct arb_turn *t)
                    "a member has seen a higher epoch than the record's; kv db confirm lifts it");
     } else if (t->event->request->kind == ARB_REQUEST_SWITCHOVER) {
         request_switchover(t);
-    } else {
+    } else if (t->event->request->kind == ARB_REQUEST_FAILOVER) {
         request_failover(t);
+    } else {
+        arb_answer(t, BASE_E_UNSUPPORTED, "this arbiter does not know that order yet");
     }
 }

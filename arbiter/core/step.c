@@ -267,6 +267,8 @@ static void dispatch(struct arb_turn *t)
     case ARB_EVENT_RESTORE:
         on_restore(t);
         return;
+    case ARB_EVENT_SETTINGS:
+        return;
     }
     BASE_UNREACHABLE();
 }
