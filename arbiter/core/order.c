@@ -61,8 +61,9 @@ static struct base_text reason_of(const struct arb_cluster *c, const struct arb_
     return base_text_from(buf_slice(&text));
 }
 
-static void add_members(const struct arb_cluster *c, struct msg_order *order)
+static void add_members(const struct arb_cluster *c, struct base_mono now, struct msg_order *order)
 {
+    int64_t silent_us = 2 * arb_ttl_us(c);
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
         if (!view->has_report || view->refused != ARB_REFUSE_NONE) {
@@ -75,6 +76,18 @@ static void add_members(const struct arb_cluster *c, struct msg_order *order)
             .http_port = view->report.http_port,
             .db_state = view->report.db_state,
             .is_open = view->report.is_open,
+            .is_clonefrom = view->report.is_clonefrom,
+            .is_heard = base_mono_diff_us(now, view->heard) <= silent_us,
+            .timeline = view->report.position.timeline,
+            .lsn = view->report.position.lsn,
+            .replay_lsn = view->report.replay_lsn,
+            .is_receiving = view->report.is_receiving,
+            .upstream = view->report.upstream,
+            .is_nofailover = view->report.is_nofailover,
+            .is_nosync = view->report.is_nosync,
+            .is_noloadbalance = view->report.is_noloadbalance,
+            .priority = view->report.priority,
+            .is_restart_pending = view->report.is_restart_pending,
         };
     }
 }
@@ -127,5 +140,5 @@ void arb_order_make(struct arb_cluster *c, uint8_t index, struct base_mono now,
         order->sync_names = c->wish.names;
         order->sync_count = c->wish.count;
     }
-    add_members(c, order);
+    add_members(c, now, order);
 }

@@ -226,7 +226,8 @@ struct msg_report {
     uint64_t work_done_bytes; /* of a clone or rewind under way; total 0: none, or not known */
     uint64_t work_total_bytes;
     struct msg_names failsafe_members; /* holder: whom it would ask */
-    struct base_text note;  /* one line for people: last error or present work */
+    struct base_text pending_restart;  /* "max_connections 100 -> 200, ..."; empty: none */
+    struct base_text note;             /* one line for people: last error or present work */
     /* seed for a cluster that does not exist yet; from the agent's file */
     bool has_seed;
     uint32_t seed_ttl_ms;
@@ -259,6 +260,18 @@ struct msg_member {
     enum msg_db_state db_state;
     bool is_open;
     bool is_clonefrom;
+    /* As it reported last; for health checks, upstreams and people. */
+    bool is_heard; /* ... within two ttl */
+    uint32_t timeline;
+    uint64_t lsn; /* on disk */
+    uint64_t replay_lsn;
+    bool is_receiving;
+    struct base_name upstream; /* receiving from; empty: nobody */
+    bool is_nofailover;
+    bool is_nosync;
+    bool is_noloadbalance;
+    uint8_t priority;
+    bool is_restart_pending;
 };
 
 /* A cluster's configuration document: sent by the leader to a member whose report names another

@@ -617,6 +617,21 @@ struct order_parts {
     Quorate__Agent__Member *member_pointers[MSG_MEMBERS_MAX];
 };
 
+static void put_member_report(const struct msg_member *in, Quorate__Agent__Member *out)
+{
+    out->is_heard = in->is_heard;
+    out->timeline = in->timeline;
+    out->lsn = in->lsn;
+    out->replay_lsn = in->replay_lsn;
+    out->is_receiving = in->is_receiving;
+    out->upstream = put_text(in->upstream.text);
+    out->is_nofailover = in->is_nofailover;
+    out->is_nosync = in->is_nosync;
+    out->is_noloadbalance = in->is_noloadbalance;
+    out->priority = in->priority;
+    out->is_restart_pending = in->is_restart_pending;
+}
+
 static void put_members(const struct msg_order *in, struct order_parts *parts)
 {
     for (size_t i = 0; i < in->members_count; i++) {
@@ -629,6 +644,7 @@ static void put_members(const struct msg_order *in, struct order_parts *parts)
         out->db_state = in->members[i].db_state;
         out->is_open = in->members[i].is_open;
         out->is_clonefrom = in->members[i].is_clonefrom;
+        put_member_report(&in->members[i], out);
         parts->member_pointers[i] = out;
     }
     parts->order.n_members = in->members_count;
@@ -672,6 +688,21 @@ int wire_order_encode(const struct msg_order *order, struct buf *out)
     return pack(&parts.order.base, out);
 }
 
+static bool get_member_report(const Quorate__Agent__Member *in, struct msg_member *out)
+{
+    out->is_heard = in->is_heard != 0;
+    out->timeline = in->timeline;
+    out->lsn = in->lsn;
+    out->replay_lsn = in->replay_lsn;
+    out->is_receiving = in->is_receiving != 0;
+    out->is_nofailover = in->is_nofailover != 0;
+    out->is_nosync = in->is_nosync != 0;
+    out->is_noloadbalance = in->is_noloadbalance != 0;
+    out->is_restart_pending = in->is_restart_pending != 0;
+    return get_name(in->upstream, true, &out->upstream) &&
+           get_u8(in->priority, UINT8_MAX, &out->priority);
+}
+
 static bool get_members(const Quorate__Agent__Order *in, struct msg_order *out)
 {
     if (in->n_members > MSG_MEMBERS_MAX) {
@@ -682,7 +713,7 @@ static bool get_members(const Quorate__Agent__Order *in, struct msg_order *out)
         struct msg_member *to = &out->members[i];
         if (from->db_state > MSG_DB_FAILED || !get_name(from->member, false, &to->member) ||
             !get_text(from->host, &to->host) || !get_u16(from->db_port, &to->db_port) ||
-            !get_u16(from->http_port, &to->http_port)) {
+            !get_u16(from->http_port, &to->http_port) || !get_member_report(from, to)) {
             return false;
         }
         to->db_state = (enum msg_db_state)from->db_state;

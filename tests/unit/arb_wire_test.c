@@ -171,8 +171,24 @@ static struct msg_order full_order(void)
     o.ended = (struct msg_attempt){7, 8};
     o.members_count = MSG_MEMBERS_MAX;
     for (size_t i = 0; i < MSG_MEMBERS_MAX; i++) {
-        o.members[i] =
-            (struct msg_member){long_name(i), long_text(), 5432, 8008, MSG_DB_FAILED, true, true};
+        o.members[i] = (struct msg_member){.member = long_name(i),
+                                           .host = long_text(),
+                                           .db_port = 5432,
+                                           .http_port = 8008,
+                                           .db_state = MSG_DB_FAILED,
+                                           .is_open = true,
+                                           .is_clonefrom = true,
+                                           .is_heard = true,
+                                           .timeline = UINT32_MAX,
+                                           .lsn = UINT64_MAX,
+                                           .replay_lsn = UINT64_MAX,
+                                           .is_receiving = true,
+                                           .upstream = long_name(i),
+                                           .is_nofailover = true,
+                                           .is_nosync = true,
+                                           .is_noloadbalance = true,
+                                           .priority = UINT8_MAX,
+                                           .is_restart_pending = true};
     }
     return o;
 }
