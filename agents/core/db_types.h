@@ -104,6 +104,7 @@ struct db_view {
     uint64_t work_done_bytes; /* of the clone or rewind under way; total 0: none, or not known */
     uint64_t work_total_bytes;
     struct base_text note;
+    struct base_text pending_restart; /* "max_connections 100 -> 200, ..."; empty: none */
 };
 
 #endif

@@ -148,6 +148,7 @@ static struct msg_report full_report(void)
     r.task_status = INT32_MIN;
     r.work_done_bytes = 1;
     r.work_total_bytes = UINT64_MAX;
+    r.pending_restart = r.note;
     fill_names(&r.failsafe_members);
     return r;
 }
