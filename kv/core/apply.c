@@ -34,6 +34,9 @@ static int record_decode(struct slice bytes, struct kv_record *ret)
 static int record_write(struct kv_view *view, const struct kv_swap *swap)
 {
     struct buf *row = &view->scratch->row;
+    if (kv_swap_is_removal(swap)) {
+        return store_del(view->txn, STORE_ARBITER, swap->name);
+    }
     buf_reset(row);
     buf_put_u32_be(row, 0);
     buf_put_u64_be(row, swap->new_epoch);
@@ -51,7 +54,7 @@ static int swap_puts(struct kv_view *view, const struct kv_swap *swap)
     for (size_t i = 0; i < swap->puts.count; i++) {
         const struct kv_swap_put *item = &swap->puts.items[i];
         struct kv_put put = {.key = item->key, .value = item->value};
-        struct kv_delete gone = {.key = item->key};
+        struct kv_delete gone = {.key = item->key, .range_end = item->value};
         struct kv_put_response put_response;
         struct kv_delete_response delete_response;
         int rc = item->is_delete ? kv_delete_apply(view, &gone, &delete_response)
@@ -70,7 +73,7 @@ static int swap_apply(struct kv_view *view, const struct kv_swap *swap, uint64_t
 {
     struct slice bytes;
     struct kv_record standing = {0};
-    int rc = swap->name.len == 0 || swap->name.len > BASE_NAME_MAX
+    int rc = swap->name.len == 0 || swap->name.len > KV_SWAP_NAME_MAX
                  ? BASE_E_NOTFOUND
                  : store_get(view->txn, STORE_ARBITER, swap->name, &bytes);
     if (rc == 0) {

@@ -296,18 +296,31 @@ enum kv_error kv_check_request(const struct kv_request *request)
     }
 }
 
+static bool goes_on(const struct kv_swap *swap)
+{
+    return swap->new_epoch != 0 && swap->new_epoch >= swap->expect_epoch &&
+           (swap->new_epoch > swap->expect_epoch || swap->new_revision > swap->expect_revision);
+}
+
+bool kv_swap_is_removal(const struct kv_swap *swap)
+{
+    return swap->expect_epoch != 0 && swap->new_epoch == 0 && swap->new_revision == 0 &&
+           swap->blob.len == 0;
+}
+
 enum kv_error kv_check_swap(const struct kv_swap *swap)
 {
     size_t bytes = swap->blob.len;
-    if (swap->name.len == 0 || swap->name.len > BASE_NAME_MAX || swap->term == 0 ||
-        swap->new_epoch < swap->expect_epoch || swap->new_epoch == 0 ||
-        (swap->new_epoch == swap->expect_epoch && swap->new_revision <= swap->expect_revision)) {
+    if (swap->name.len == 0 || swap->name.len > KV_SWAP_NAME_MAX || swap->term == 0 ||
+        !(kv_swap_is_removal(swap) || goes_on(swap))) {
         return KV_E_MALFORMED;
     }
     for (size_t i = 0; i < swap->puts.count; i++) {
         const struct kv_swap_put *put = &swap->puts.items[i];
+        bool has_end = put->is_delete && put->value.len > 0;
         bytes += put->key.len + put->value.len;
-        if (!is_reserved(put->key) || !kv_key_fits(put->key)) {
+        if (!is_reserved(put->key) || !kv_key_fits(put->key) ||
+            (has_end && (!is_reserved(put->value) || !kv_key_fits(put->value)))) {
             return KV_E_MALFORMED;
         }
     }

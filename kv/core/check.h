@@ -12,9 +12,12 @@
  * (users and roles, members) pass; SWAP and unknown kinds are MALFORMED. */
 enum kv_error kv_check_request(const struct kv_request *request);
 
-/* The arbiter's swap: a name, an epoch and revision above the expected ones, all puts under
- * KV_RESERVED_PREFIX, sizes within their limits. MALFORMED or REQUEST_TOO_LARGE. */
+/* The arbiter's swap: a name, an epoch and revision above the expected ones or the removal of a
+ * row, all puts under KV_RESERVED_PREFIX, sizes within their limits. MALFORMED or
+ * REQUEST_TOO_LARGE. */
 enum kv_error kv_check_swap(const struct kv_swap *swap);
+/* Takes the row away instead of changing it. */
+bool kv_swap_is_removal(const struct kv_swap *swap);
 
 /* Whether a checked request of a kind that may stand in the log changes nothing: RANGE, TXN with
  * ranges only, ALARM that only asks. */

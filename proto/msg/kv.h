@@ -210,8 +210,8 @@ struct kv_health_response {
     int32_t status; /* enum kv_health */
 };
 
-/* One pair of the arbiter, under KV_RESERVED_PREFIX; an empty value with is_delete removes the key.
- */
+/* One pair of the arbiter, under KV_RESERVED_PREFIX. is_delete removes the key; with a value all
+ * keys from `key` to below `value`. */
 struct kv_swap_put {
     struct slice key;
     struct slice value;
@@ -225,7 +225,8 @@ struct kv_swap_puts {
 
 /* The arbiter's guarded change of one database cluster's record. Void at apply unless table
  * STORE_ARBITER holds exactly (expect_epoch, expect_revision) under `name` (0, 0: no row) and the
- * entry's own term is `term`. All puts of a swap share one main revision. */
+ * entry's own term is `term`. new_epoch, new_revision 0 without a blob removes the row. All puts of a
+ * swap share one main revision. */
 struct kv_swap {
     struct slice name;
     uint64_t expect_epoch;
@@ -236,6 +237,7 @@ struct kv_swap {
     struct slice blob; /* the record in binary, at most KV_SWAP_BLOB_MAX */
     struct kv_swap_puts puts;
 };
+#define KV_SWAP_NAME_MAX (BASE_NAME_MAX + 16u) /* "CLUSTER", "CLUSTER/config" */
 #define KV_SWAP_BLOB_MAX 65536u
 #define KV_SWAP_PUTS_MAX 64u
 

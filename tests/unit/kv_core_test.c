@@ -476,6 +476,34 @@ static void malformed_swaps_are_void(void **state)
     assert_int_equal(apply_at(swap_request(5, 9, 5, 9), 3).error, KV_E_SWAP_VOID);
 }
 
+/* The row goes, with all keys of a range; the next one begins at (0, 0) again. */
+static void a_removal_takes_the_row_away(void **state)
+{
+    (void)state;
+    assert_int_equal(apply_at(swap_request(0, 0, 5, 9), 3).error, KV_OK);
+    struct kv_request request = swap_request(5, 9, 0, 0);
+    assert_int_equal(apply_at(request, 3).error, KV_E_SWAP_VOID); /* a blob is left */
+    request.swap.blob = SLICE_EMPTY;
+    request.swap.puts.count = 1;
+    request.swap.puts.items[0].is_delete = true;
+    request.swap.puts.items[0].key = sl("/quorate/v1/clusters/pg/");
+    request.swap.puts.items[0].value = sl("/quorate0");
+    assert_int_equal(kv_check_swap(&request.swap), KV_OK);
+    request.swap.puts.items[0].value = sl("/r");
+    assert_int_equal(kv_check_swap(&request.swap), KV_E_MALFORMED);
+    request.swap.puts.items[0].value = sl("/quorate/v1/clusters/pg0");
+    request.swap.expect_revision = 8;
+    assert_int_equal(apply_at(request, 3).error, KV_E_SWAP_VOID);
+    request.swap.expect_revision = 9;
+    struct kv_outcome outcome = apply_at(request, 3);
+    assert_int_equal(outcome.error, KV_OK);
+    assert_int_equal(outcome.record.epoch, 0);
+    outcome = read_it(range_request("/quorate/", "*"));
+    assert_int_equal(outcome.response.range.kvs.count, 0);
+    request.swap.puts.items[0].is_delete = false;
+    assert_int_equal(apply_at(swap_request(0, 0, 1, 1), 3).error, KV_OK);
+}
+
 static int count_record(void *ctx, struct slice name, const struct kv_record *record)
 {
     int *count = ctx;
@@ -550,6 +578,7 @@ int main(void)
         CASE(too_little_memory_cuts_the_answer_only),
         CASE(swap_wins_once),
         CASE(malformed_swaps_are_void),
+        CASE(a_removal_takes_the_row_away),
         CASE(records_and_hash),
         CASE(damage_is_seen),
     };
