@@ -113,6 +113,8 @@ store_status() {
         jq -r --arg name "$name" '.[] | select(.up) | "\($name) \(.is_leader) \(.raft_term) \(.id)"' "$OUT/status/$name" 2>/dev/null
     done
 }
+# A node looks at the wall clock when it checks a certificate: a new connection makes it.
+clock_read() { node_kv "$1" status --timeout 500ms >/dev/null 2>&1; }
 store_leader() { store_status | awk '$2 == "true" { print $3, $1 }' | sort -n | tail -n 1 | cut -d' ' -f2; }
 store_has_leader() { [ -n "$(store_leader)" ]; }
 store_up_count() { store_status | wc -l; }

@@ -24,26 +24,26 @@ patroni_peer() { # replaces functions of topology.sh
 
 etcd_start() { # NAME
     local all="" other address
-    address=$(host_address "$1")
-    for other in "${QUORUM[@]}"; do all+=${all:+,}$other=http://$(host_address "$other"):2380; done
-    spawn_on "$1" "$1" etcd --name "$1" --data-dir "$(host_data "$1")/node" --logger zap --log-level error \
+    address=$(address_of "$1")
+    for other in "${QUORUM[@]}"; do all+=${all:+,}$other=http://$(address_of "$other"):2380; done
+    spawn_on "$(host_of "$1")" "$1" etcd --name "$1" --data-dir "$(data_of "$1")/node" --logger zap --log-level error \
         --listen-client-urls "http://$address:2379" --advertise-client-urls "http://$address:2379" \
         --listen-peer-urls "http://$address:2380" --initial-advertise-peer-urls "http://$address:2380" --initial-cluster "$all"
 }
 etcd_ctl() {
     local name list=""
-    for name in "${QUORUM[@]}"; do list+=${list:+,}http://$(host_address "$name"):2379; done
+    for name in "${QUORUM[@]}"; do list+=${list:+,}http://$(address_of "$name"):2379; done
     client_exec c1 env ETCDCTL_API=3 etcdctl --endpoints "$list" --command-timeout 2s "$@"
 }
 etcd_leader() {
     etcd_ctl endpoint status -w json 2>/dev/null |
-        jq -r '[.[] | select(.Status.leader == .Status.header.member_id)][0].Endpoint // empty' | sed -n 's|.*10\.78\.0\.1\([0-9]\):.*|q\1|p'
+        jq -r '[.[] | select(.Status.leader == .Status.header.member_id)][0].Endpoint // empty' | node_at
 }
 
 patroni_config() { # NAME
     local data address name hosts=""
-    data=$(host_data "$1") address=$(host_address "$1")
-    for name in "${QUORUM[@]}"; do hosts+=${hosts:+,}$(host_address "$name"):2379; done
+    data=$(data_of "$1") address=$(address_of "$1")
+    for name in "${QUORUM[@]}"; do hosts+=${hosts:+,}$(address_of "$name"):2379; done
     cat <<YML
 scope: $SQL_CLUSTER
 name: $1
@@ -51,9 +51,9 @@ restapi: {listen: "$address:8008", connect_address: "$address:8008"}
 etcd3: {hosts: "$hosts"}
 bootstrap:
   dcs:
-    ttl: 20
+    ttl: ${PATRONI_TTL:-20}
     loop_wait: ${PATRONI_LOOP_WAIT:-5}
-    retry_timeout: 6
+    retry_timeout: ${PATRONI_RETRY_TIMEOUT:-6}
     synchronous_mode: $([ "${SQL_SYNC:-on}" = on ] && echo true || echo false)
     synchronous_mode_strict: $([ "${SQL_STRICT:-off}" = on ] && echo true || echo false)
     postgresql:
@@ -77,15 +77,15 @@ postgresql:
 YML
 }
 patroni_start() {
-    mkdir -p "$(host_data "$1")/run" && chown "$RUN_AS" "$(host_data "$1")/run"
+    mkdir -p "$(data_of "$1")/run" && chown "$RUN_AS" "$(data_of "$1")/run"
     chmod 644 "$DIR/$1.yml"
-    spawn_on "$1" "$1" env HOME="$(host_data "$1")" PGSSLMODE=disable patroni "$DIR/$1.yml"
+    spawn_on "$(host_of "$1")" "$1" env HOME="$(data_of "$1")" PGSSLMODE=disable patroni "$DIR/$1.yml"
 }
 patroni_ctl() { client_exec c1 env HOME="$DIR" patronictl -c "$DIR/d1.yml" "$@"; }
 patroni_cluster() { # JSON, from whoever answers
     local name
     for name in "${DATABASES[@]}"; do
-        client_exec c1 curl -s -m 1 "http://$(host_address "$name"):8008/cluster" && return
+        client_exec c1 curl -s -m 1 "http://$(address_of "$name"):8008/cluster" && return
     done
     return 1
 }

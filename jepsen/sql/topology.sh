@@ -9,8 +9,8 @@
 #   sql_clients_start DIR SEED / sql_clients_stop               sql_probers_start DIR / sql_probers_stop
 #   now_us                                microseconds of the harness's CLOCK_MONOTONIC, as in all histories
 #
-# Settings: SQL_TTL, SQL_HEARTBEAT, SQL_FREEZE_MAX, SQL_SYNC=on|off, SQL_STRICT=on|off, SQL_NODE_LINES (of the nodes'
-# configuration), SQL_DISK_MB, SQL_COMMIT=on|off (synchronous_commit: a planted bug when off), SQL_CANARY (of the canary build).
+# Settings: SQL_TOGETHER=1 (each host has a quorum node and a member: d1-d3 and c1 are all), SQL_TTL, SQL_HEARTBEAT, SQL_FREEZE_MAX, SQL_SYNC=on|off, SQL_STRICT=on|off, SQL_NODE_LINES (of the
+# nodes' configuration), SQL_DISK_MB, SQL_COMMIT=on|off (synchronous_commit: a planted bug when off), SQL_CANARY (of the canary build).
 
 DATABASES=(d1 d2 d3)
 QUORUM=(q1 q2 q3)
@@ -20,6 +20,15 @@ SYSTEM=${SYSTEM:-quorate}
 
 now_us() { awk '{printf "%.0f\n", $1 * 1000000}' /proc/uptime; }
 note() { printf '%s\n' "  $*"; }
+
+# On which host a daemon lives: the one of its name, or with SQL_TOGETHER=1 quorum node q1 beside member d1.
+host_of() { if [ -n "${SQL_TOGETHER:-}" ]; then echo "${1/#q/d}"; else echo "$1"; fi; }
+address_of() { host_address "$(host_of "$1")"; }
+data_of() { host_data "$(host_of "$1")"; }
+daemons_of() { # HOST
+    local name
+    for name in "${QUORUM[@]}" "${DATABASES[@]}"; do [ "$(host_of "$name")" != "$1" ] || echo "$name"; done
+}
 
 spawn_on() { # HOST NAME CMD...: as the daemons' user; its pid is remembered
     local host=$1 name=$2
@@ -42,10 +51,12 @@ sql_setup() {
     esac
     cluster_init "$QUORATE_SANDBOX_DIR/cluster"
     for program in sqlload sqlprobe; do cp -f "$BIN/$program" "$DIR/bin/$program" || die "$BIN/$program is not built"; done
-    HOST_DISK_MB=$([ "$SYSTEM" = patroni ] && echo 400 || echo 64) hosts_make "${QUORUM[@]}" || die "cannot make the quorum's hosts"
+    if [ -z "${SQL_TOGETHER:-}" ]; then
+        HOST_DISK_MB=$([ "$SYSTEM" = patroni ] && echo 400 || echo 64) hosts_make "${QUORUM[@]}" || die "cannot make the quorum's hosts"
+    fi
     HOST_DISK_MB=${SQL_DISK_MB:-700} hosts_make "${DATABASES[@]}" c1 || die "cannot make the databases' hosts"
     for name in "${QUORUM[@]}" "${DATABASES[@]}"; do
-        host_own "$name"
+        host_own "$(host_of "$name")"
     done
     MEMBERS=("${DATABASES[@]}")
     certificates
@@ -71,14 +82,14 @@ certificates() {
     "$DIR/bin/kv" cert ca --dir "$DIR/tls" >/dev/null && "$DIR/bin/kv" cert issue --role admin --name admin --dir "$DIR/tls" >/dev/null ||
         die "no certificate authority"
     for name in "${QUORUM[@]}"; do
-        NODES+="    $name: $(host_address "$name"):2380"$'\n'
-        ENDPOINTS+=${ENDPOINTS:+,}https://$(host_address "$name"):2379
-        "$DIR/bin/kv" cert issue --role node --name "$name" --host "$(host_address "$name")" --dir "$DIR/tls" >/dev/null ||
+        NODES+="    $name: $(address_of "$name"):2380"$'\n'
+        ENDPOINTS+=${ENDPOINTS:+,}https://$(address_of "$name"):2379
+        "$DIR/bin/kv" cert issue --role node --name "$name" --host "$(address_of "$name")" --dir "$DIR/tls" >/dev/null ||
             die "no certificate for $name"
     done
     for name in "${DATABASES[@]}"; do
         "$DIR/bin/kv" cert issue --role agent --cluster "$SQL_CLUSTER" --name "$name" --dir "$DIR/tls" >/dev/null &&
-            "$DIR/bin/kv" cert issue --role member --cluster "$SQL_CLUSTER" --name "$name" --host "$(host_address "$name")" \
+            "$DIR/bin/kv" cert issue --role member --cluster "$SQL_CLUSTER" --name "$name" --host "$(address_of "$name")" \
                 --dir "$DIR/tls" >/dev/null || die "no certificates for $name"
     done
     KV=(kv_from_client --endpoints "$ENDPOINTS" --cacert "$DIR/tls/ca.crt" --cert "$DIR/tls/admin-admin.crt"
@@ -88,13 +99,13 @@ certificates() {
 node_config() { # NAME
     cat <<YML
 name: $1
-data_dir: $(host_data "$1")/node
+data_dir: $(data_of "$1")/node
 quorum:
   token: jepsen
   nodes:
 ${NODES%$'\n'}
 client:
-  listen: $(host_address "$1"):2379
+  listen: $(address_of "$1"):2379
 tls:
   ca: $DIR/tls/ca.crt
   cert: $DIR/tls/node-$1.crt
@@ -105,7 +116,7 @@ YML
 
 quorate_config() { # MEMBER
     local data address
-    data=$(host_data "$1") address=$(host_address "$1")
+    data=$(data_of "$1") address=$(address_of "$1")
     cat <<YML
 cluster:
   name: $SQL_CLUSTER
@@ -170,9 +181,9 @@ none_peer() {
 # --- daemons -------------------------------------------------------------------------------------------------------
 planted() { [ -z "${SQL_CANARY:-}" ] || echo "QUORATE_CANARY=$SQL_CANARY"; }
 node_start() {
-    mkdir -p "$(host_data "$1")/node" && chown "$RUN_AS" "$(host_data "$1")/node"
+    mkdir -p "$(data_of "$1")/node" && chown "$RUN_AS" "$(data_of "$1")/node"
     # shellcheck disable=SC2046
-    spawn_on "$1" "$1" env $(planted) "$DIR/bin/quorated" --config "$DIR/$1.yml"
+    spawn_on "$(host_of "$1")" "$1" env $(planted) "$DIR/bin/quorated" --config "$DIR/$1.yml"
 }
 node_kill() { kill -KILL "$(pid_of "$1")" 2>/dev/null; }
 quorate_start() { # MEMBER
@@ -189,17 +200,26 @@ sql_start() {
 }
 # A host that came back from a power-off.
 host_daemons_start() { # HOST
+    local name
     host_own "$1"
-    case $1 in
-    q*) node_start "$1" ;;
-    *) agent_start "$1" ;;
-    esac
+    for name in $(daemons_of "$1"); do
+        case $name in
+        q*) node_start "$name" ;;
+        *) agent_start "$name" ;;
+        esac
+    done
+}
+# Whose endpoint it is, of lines with URLs.
+node_at() {
+    local url name
+    while read -r url; do
+        for name in "${QUORUM[@]}"; do [[ $url != *"//$(address_of "$name"):"* ]] || echo "$name"; done
+    done
 }
 
 # --- questions -----------------------------------------------------------------------------------------------------
 quorum_leader() {
-    "${KV[@]}" status -o json --timeout 1s 2>/dev/null | jq -r '.[] | select(.up and .is_leader) | .endpoint' |
-        sed -n 's|.*10\.78\.0\.1\([0-9]\):.*|q\1|p' | head -n 1
+    "${KV[@]}" status -o json --timeout 1s 2>/dev/null | jq -r '.[] | select(.up and .is_leader) | .endpoint' | node_at | head -n 1
 }
 epoch() { cluster_json | jq -r '.epoch // 0'; }
 quorate_primary() { # the member that the arbiter names, when it answers as one
@@ -221,9 +241,10 @@ cluster_healthy() { "${SYSTEM}_settled"; }
 postmaster_of() { head -n 1 "$(host_data "$1")/pg/postmaster.pid" 2>/dev/null; }
 guard_of() { pgrep -f -- "quorate-guard .*--socket $(host_data "$1")/run/" | head -n 2; } # guard and twin
 tree_of() { find /proc -maxdepth 2 -name cwd -lname "$(host_data "$1")/pg" 2>/dev/null | cut -d/ -f3; }
-sql() { # MEMBER STATEMENT [-c STATEMENT]: as superuser over the local socket
-    as_user timeout 5 psql -X -q -A -t -h "$(host_data "$1")/run" -U postgres -d postgres -c "$2" "${@:3}"
+psql_of() { # MEMBER OPTIONS...: as superuser over the local socket
+    as_user timeout "${SQL_PATIENCE_S:-5}" psql -X -q -A -t -h "$(data_of "$1")/run" -U postgres -d postgres "${@:2}"
 }
+sql() { psql_of "$1" -c "$2" "${@:3}"; } # MEMBER STATEMENT [-c STATEMENT]
 sql_ready() { wait_until "${SQL_READY_S:-90}" cluster_healthy; }
 
 sql_tables() { # once: a role and the tables of the clients
