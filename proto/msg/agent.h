@@ -225,9 +225,11 @@ struct msg_report {
     int32_t task_status;      /* ... with 0 or BASE_E_* */
     uint64_t work_done_bytes; /* of a clone or rewind under way; total 0: none, or not known */
     uint64_t work_total_bytes;
-    struct msg_names failsafe_members; /* holder: whom it would ask */
-    struct base_text pending_restart;  /* "max_connections 100 -> 200, ..."; empty: none */
-    struct base_text note;             /* one line for people: last error or present work */
+    struct msg_names failsafe_members;     /* holder: whom it would ask */
+    struct msg_position failsafe_position; /* member: the holder's, as its last failsafe round told
+                                              it in the epoch on disk; zeros: none */
+    struct base_text pending_restart;      /* "max_connections 100 -> 200, ..."; empty: none */
+    struct base_text note;                 /* one line for people: last error or present work */
     /* seed for a cluster that does not exist yet; from the agent's file */
     bool has_seed;
     uint32_t seed_ttl_ms;
@@ -298,6 +300,8 @@ struct msg_order {
     int64_t ttl_us;
     /* VOTE */
     struct msg_attempt attempt;
+    struct base_name catch_up_from; /* fetch what this member has before the vote; it has promised,
+                                       too. Empty: nobody */
     /* The holder's sync settings wanted: S and k. */
     bool has_sync;
     struct msg_names sync_names;

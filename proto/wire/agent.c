@@ -355,6 +355,7 @@ int wire_record_decode(struct slice bytes, struct msg_record *ret)
 struct report_parts {
     Quorate__Agent__Report report;
     Quorate__Agent__Position position;
+    Quorate__Agent__Position failsafe_position;
     Quorate__Agent__Attempt promised;
     char *sync_names[MSG_MEMBERS_MAX];
     char *failsafe_members[MSG_MEMBERS_MAX];
@@ -433,6 +434,8 @@ static void put_report_member(const struct msg_report *in, struct report_parts *
 {
     Quorate__Agent__Report *out = &parts->report;
     put_names(&in->failsafe_members, parts->failsafe_members);
+    parts->failsafe_position = put_position(&in->failsafe_position);
+    out->failsafe_position = &parts->failsafe_position;
     out->is_noloadbalance = in->is_noloadbalance;
     out->is_clonefrom = in->is_clonefrom;
     out->zone = put_text(in->zone.text);
@@ -585,6 +588,7 @@ static bool get_report_member(const Quorate__Agent__Report *in, struct msg_repor
     out->task_status = in->task_status;
     out->work_done_bytes = in->work_done_bytes;
     out->work_total_bytes = in->work_total_bytes;
+    get_position(in->failsafe_position, &out->failsafe_position);
     return get_name(in->zone, true, &out->zone) &&
            get_name(in->replicatefrom, true, &out->replicatefrom) &&
            get_name(in->upstream, true, &out->upstream) &&
@@ -676,6 +680,7 @@ static void put_order(const struct msg_order *in, struct order_parts *parts)
     out->sync_names = parts->sync_names;
     out->sync_count = in->sync_count;
     out->ended = &parts->ended;
+    out->catch_up_from = put_text(in->catch_up_from.text);
     put_members(in, parts);
 }
 
@@ -742,6 +747,7 @@ static bool get_order(const Quorate__Agent__Order *in, struct msg_order *out)
     get_attempt(in->attempt, &out->attempt);
     get_attempt(in->ended, &out->ended);
     return get_record(in->record, &out->record) && get_text(in->reason, &out->reason) &&
+           get_name(in->catch_up_from, true, &out->catch_up_from) &&
            get_names(in->n_sync_names, in->sync_names, &out->sync_names) &&
            get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count) && get_members(in, out);
 }
