@@ -45,6 +45,8 @@ struct db_order {
     struct base_name upstream_member;
     struct base_text upstream_host;
     uint16_t upstream_port;
+    bool is_remote;    /* CLONE, PREPARE_STANDBY, FOLLOW: upstream is the primary elsewhere that the
+                          configuration document names (standby_cluster), not a member */
     uint32_t timeline; /* PROMOTE */
     uint64_t epoch;    /* for files that remember it */
     struct msg_names sync_names;

@@ -15,6 +15,11 @@
 #define PG_HBA_MAX 64
 #define PG_LINE_MAX 256
 #define PG_PASSWORD_MAX 128
+#define PG_CLONE_METHODS_MAX 8
+#define PG_TABLESPACES_MAX 16
+#define PG_USERS_MAX 16
+#define PG_INITDB_MAX 16
+#define PG_COMMAND_MAX 1024
 
 #define PG_ROLE_SUPERUSER "postgres"
 #define PG_ROLE_REPLICATION "quorate_replication"
@@ -23,6 +28,42 @@
 
 struct pg_line {
     char text[PG_LINE_MAX];
+};
+
+struct pg_command {
+    char text[PG_COMMAND_MAX];
+};
+
+/* What a new database is made with; unset: our defaults. */
+struct pg_bootstrap {
+    bool has_no_checksums;
+    char encoding[32]; /* "": UTF8 */
+    char locale[64];   /* "": C.UTF-8 */
+    uint32_t initdb_count;
+    struct pg_line initdb[PG_INITDB_MAX]; /* further options, "--name=value", checked */
+    uint32_t users_count;
+    struct pg_line users[PG_USERS_MAX];        /* names ... */
+    struct pg_line user_options[PG_USERS_MAX]; /* ... and what stands behind CREATE ROLE, checked */
+    struct pg_path password_file;              /* read once more for the users' passwords */
+    struct pg_command post_init;               /* "": none */
+    int64_t post_init_limit_us;
+};
+
+/* Ways to clone before the base backup, in order. */
+struct pg_clone {
+    uint32_t methods_count;
+    struct pg_line names[PG_CLONE_METHODS_MAX];
+    struct pg_command methods[PG_CLONE_METHODS_MAX];
+    int64_t method_limit_us; /* of each; 0: none */
+    uint32_t rate_kb;        /* of the base backup, a second; 0: as fast as it goes */
+    bool is_spread;          /* its checkpoint does not hurry */
+};
+
+/* Directories of tablespaces that lie elsewhere here than on the source. */
+struct pg_tablespaces {
+    uint32_t count;
+    struct pg_path from[PG_TABLESPACES_MAX];
+    struct pg_path to[PG_TABLESPACES_MAX];
 };
 
 struct pg_settings {
@@ -49,6 +90,16 @@ struct pg_settings {
         parameters[PG_PARAMETERS_MAX]; /* "name = 'value'" as in postgresql.conf, checked */
     uint32_t hba_count;
     struct pg_line hba[PG_HBA_MAX];
+    /* life cycle */
+    uint32_t version_major;    /* of the programs; 0: 15 */
+    struct pg_path config_dir; /* where postgresql.conf lies outside of the directory; "": inside */
+    uint16_t advertise_port;   /* at which others reach the server; 0: port */
+    char remote_user[64];      /* at the primary of a standby cluster; "": our replication role */
+    char password_remote[PG_PASSWORD_MAX];
+    bool may_adopt; /* a directory that was not made by us is taken over */
+    struct pg_bootstrap bootstrap;
+    struct pg_clone clone;
+    struct pg_tablespaces tablespaces;
 };
 
 /* True when `name` (any case) is set by us and so cannot be among the user's parameters. */
