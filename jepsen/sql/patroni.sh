@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The peer: Debian's Patroni over Debian's etcd on the same hosts, for the same clients, probers and faults. Sourced by
-# topology.sh; takes the place of what asks and starts our own daemons. Its shortest lease is 20 s; loop_wait and
-# retry_timeout are the longest that go with it and were made for it. No watchdog, as most installations have none.
+# topology.sh; takes the place of what asks and starts our own daemons. PATRONI_TTL, PATRONI_LOOP_WAIT and PATRONI_RETRY_TIMEOUT
+# set its times: by default the shortest lease that its manual allows and what goes with it. No watchdog, as most
+# installations have none.
 
 patroni_peer() { # replaces functions of topology.sh
     SQL_CLIENT_TLS=sslmode=disable

@@ -9,8 +9,9 @@
 #   sql_clients_start DIR SEED / sql_clients_stop               sql_probers_start DIR / sql_probers_stop
 #   now_us                                microseconds of the harness's CLOCK_MONOTONIC, as in all histories
 #
-# Settings: SQL_TOGETHER=1 (each host has a quorum node and a member: d1-d3 and c1 are all), SQL_TTL, SQL_HEARTBEAT, SQL_FREEZE_MAX, SQL_SYNC=on|off, SQL_STRICT=on|off, SQL_NODE_LINES (of the
-# nodes' configuration), SQL_DISK_MB, SQL_COMMIT=on|off (synchronous_commit: a planted bug when off), SQL_CANARY (of the canary build).
+# Settings: SQL_TOGETHER=1 (quorum nodes beside the members: d1-d3 and c1 are all hosts), SQL_TTL, SQL_HEARTBEAT,
+# SQL_FREEZE_MAX, SQL_SYNC=on|off, SQL_STRICT=on|off, SQL_NODE_LINES (of the nodes' configuration), SQL_DISK_MB (0: no images),
+# SQL_COMMIT=on|off (synchronous_commit: a planted bug when off), SQL_CANARY (of the canary build).
 
 DATABASES=(d1 d2 d3)
 QUORUM=(q1 q2 q3)

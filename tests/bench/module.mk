@@ -8,8 +8,14 @@ LIBS_kvload := io wire cores base
 PKG_kvload := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
 LDL_kvload := -lpthread
 .PHONY: bench-failover
-bench-failover: all ## Write gaps of failovers [TRIALS=10] [CLASSES="switchover crash host-loss host-loss-leader"]
-	@BIN=$(B)/bin TRIALS='$(or $(TRIALS),10)' CLASSES='$(CLASSES)' bash tests/bench/failover.sh
+bench-failover: all ## Write gaps of failovers [PEER=patroni] [TRIALS=20] [PEER_TRIALS=7] [CLASSES="switchover crash ..."] [FRESH=1]
+	@$(MAKE) --no-print-directory -s $(B)/bin/pgload $(if $(filter quorate-proxy,$(BINARIES)),$(B)/bin/quorate-proxy) $(foreach p,$(HOSTS_PROGRAMS) sqlload sqlprobe,$(B)/bin/$(p))
+	@BIN=$(B)/bin PEER='$(PEER)' $(if $(TRIALS),TRIALS='$(TRIALS)') $(if $(PEER_TRIALS),PEER_TRIALS='$(PEER_TRIALS)') \
+	  $(if $(CLASSES),CLASSES='$(CLASSES)') FRESH='$(FRESH)' bash tests/bench/failover.sh
+.PHONY: bench-calm
+bench-calm: all ## No failover while all is slow: a quarter of a core each, a neighbour that flushes [MINUTES=60] [PROFILE=fast]
+	@$(MAKE) --no-print-directory -s $(B)/bin/pgload $(foreach p,$(HOSTS_PROGRAMS) sqlload sqlprobe,$(B)/bin/$(p))
+	@BIN=$(B)/bin MINUTES='$(or $(MINUTES),60)' PROFILE='$(PROFILE)' bash tests/bench/calm.sh
 BINARIES += dcsprobe
 BIN_dcsprobe := tests/bench/dcsprobe.c
 LIBS_dcsprobe := io wire cores base

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes to a PostgreSQL cluster while it is being broken, and keeps what was acknowledged.
  *
- * Two ways of finding the primary, each with its own writers:
+ * Ways of finding the primary, each with its own writers; --dsn takes a connection string as it is:
  *   multihost  N writers, each an ordinary libpq multi-host connection with
  * target_session_attrs=read-write; parallel   one writer per member that asks it all the time
  * whether it is primary, as a proxy would. Each commit is one INSERT of (writer, n). A value counts
@@ -33,6 +33,7 @@
 struct settings {
     char hosts[TEXT_MAX]; /* "127.0.0.1,127.0.0.1" */
     char ports[TEXT_MAX]; /* "5432,5433" */
+    char dsn[TEXT_MAX];   /* keywords of --dsn, which stands in for hosts and ports; empty: none */
     const char *extra;    /* further connection parameters, "user=... passfile=..." */
     const char *table;
     int clients;
@@ -190,6 +191,20 @@ static size_t split_members(struct settings *s, char *members, char hosts[][TEXT
     return count;
 }
 
+/* "key='value' " of all that the URI says, so that further parameters can follow. */
+static bool keywords_of(const char *uri, char *text, size_t size)
+{
+    PQconninfoOption *options = PQconninfoParse(uri, NULL);
+    size_t at = 0;
+    for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL && at < size; o++) {
+        if (o->val != NULL) {
+            at += (size_t)snprintf(text + at, size - at, "%s='%s' ", o->keyword, o->val);
+        }
+    }
+    PQconninfoFree(options);
+    return at > 0 && at < size;
+}
+
 static bool prepare(struct writer *w, const struct settings *s, int number, const char *host,
                     const char *port)
 {
@@ -197,6 +212,10 @@ static bool prepare(struct writer *w, const struct settings *s, int number, cons
     w->number = number;
     w->is_parallel = host != NULL;
     w->next = now_us(); /* no value of an earlier run comes again */
+    if (s->dsn[0] != '\0') {
+        int len = snprintf(w->conninfo, sizeof(w->conninfo), "%s %s", s->dsn, s->extra);
+        return len > 0 && (size_t)len < sizeof(w->conninfo);
+    }
     int len = snprintf(w->conninfo, sizeof(w->conninfo),
                        "host=%s port=%s connect_timeout=2 tcp_user_timeout=2000 %s "
                        "application_name=pgload %s",
@@ -221,9 +240,9 @@ static void report(const struct writer *writers, int count)
 
 static int usage(void)
 {
-    (void)fputs("usage: pgload --members H:P,... --out FILE [--clients N] [--parallel] "
-                "[--first-writer N]\n              [--seconds S] [--pause-us N] [--table T] "
-                "[--conninfo 'user=... dbname=...']\n",
+    (void)fputs("usage: pgload {--members H:P,... | --dsn URI} --out FILE [--clients N] "
+                "[--parallel] [--first-writer N]\n              [--seconds S] [--pause-us N] "
+                "[--table T] [--conninfo 'user=... dbname=...']\n",
                 stderr);
     return 2;
 }
@@ -237,12 +256,17 @@ struct arguments {
 
 static bool parse(int argc, char **argv, struct settings *s, struct arguments *a)
 {
-    static const struct option options[] = {
-        {"members", required_argument, NULL, 'm'},      {"out", required_argument, NULL, 'o'},
-        {"clients", required_argument, NULL, 'c'},      {"parallel", no_argument, NULL, 'p'},
-        {"seconds", required_argument, NULL, 's'},      {"pause-us", required_argument, NULL, 'u'},
-        {"table", required_argument, NULL, 't'},        {"conninfo", required_argument, NULL, 'i'},
-        {"first-writer", required_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"members", required_argument, NULL, 'm'},
+                                            {"out", required_argument, NULL, 'o'},
+                                            {"clients", required_argument, NULL, 'c'},
+                                            {"parallel", no_argument, NULL, 'p'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"pause-us", required_argument, NULL, 'u'},
+                                            {"table", required_argument, NULL, 't'},
+                                            {"conninfo", required_argument, NULL, 'i'},
+                                            {"first-writer", required_argument, NULL, 'f'},
+                                            {"dsn", required_argument, NULL, 'd'},
+                                            {NULL, 0, NULL, 0}};
     int option = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -270,6 +294,11 @@ static bool parse(int argc, char **argv, struct settings *s, struct arguments *a
         case 'i':
             s->extra = optarg;
             break;
+        case 'd':
+            if (!keywords_of(optarg, s->dsn, sizeof(s->dsn))) {
+                return false;
+            }
+            break;
         case 'f':
             a->first_writer = (int)strtol(optarg, NULL, 10);
             break;
@@ -277,7 +306,8 @@ static bool parse(int argc, char **argv, struct settings *s, struct arguments *a
             return false;
         }
     }
-    return a->members != NULL && a->out != NULL && s->clients > 0 && s->clients <= WRITERS_MAX;
+    return (a->members != NULL) != (s->dsn[0] != '\0') && (a->members != NULL || !a->is_parallel) &&
+           a->out != NULL && s->clients > 0 && s->clients <= WRITERS_MAX;
 }
 
 int main(int argc, char **argv)
@@ -291,7 +321,7 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &s, &a)) {
         return usage();
     }
-    int count = (int)split_members(&s, a.members, hosts, ports);
+    int count = a.members == NULL ? 1 : (int)split_members(&s, a.members, hosts, ports);
     int writers_count = a.is_parallel ? count : s.clients;
     output_fd = open(a.out, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (count == 0 || output_fd < 0) {

@@ -274,9 +274,10 @@ postmaster_of() { head -n 1 "$DIR/$1/data/postmaster.pid" 2>/dev/null; }
 guard_of() { pgrep -f -- "quorate-guard .*--socket $DIR/$1/run/" | head -n 2; } # guard and twin
 cluster_json() { "${KV[@]}" db show "$MEMBERS_CLUSTER" -o json --timeout 2s 2>/dev/null; }
 cluster_is() { [ "$(cluster_json | jq -r .state)" = "$1" ]; }
-sql() { # MEMBER STATEMENT: as superuser over the local socket
-    as_user psql -X -q -A -t -h "$DIR/$1/run" -p "${SQL_PORT[$1]}" -U postgres -d postgres -c "$2"
+psql_of() { # MEMBER OPTIONS...: as superuser over the local socket
+    as_user psql -X -q -A -t -h "$DIR/$1/run" -p "${SQL_PORT[$1]}" -U postgres -d postgres "${@:2}"
 }
+sql() { psql_of "$1" -c "$2"; } # MEMBER STATEMENT
 members_list() { # host:port,...
     local name out=""
     for name in "${MEMBERS[@]}"; do out+=${out:+,}127.0.0.1:${SQL_PORT[$name]}; done
@@ -322,7 +323,7 @@ load_prepare() {
     [ "$(id -u)" -ne 0 ] || chown "$RUN_AS" "$DIR/pgpass"
     local secret
     secret=$(cut -d: -f5 "$DIR/pgpass")
-    as_user psql -X -q -h "$DIR/$member/run" -p "${SQL_PORT[$member]}" -U postgres -d postgres <<SQL
+    psql_of "$member" <<SQL
 SET client_min_messages = warning;
 CREATE ROLE app LOGIN PASSWORD '$secret';
 CREATE TABLE quorate_load (writer int, n bigint, at timestamptz DEFAULT clock_timestamp(), PRIMARY KEY (writer, n));
@@ -360,7 +361,7 @@ lost_of() { # FILE
         cat "$1"
         echo '\.'
         echo "SELECT count(*) FROM kept k WHERE NOT EXISTS (SELECT FROM quorate_load l WHERE l.writer = k.writer AND l.n = k.n);"
-    } | as_user psql -X -q -A -t -h "$DIR/$member/run" -p "${SQL_PORT[$member]}" -U postgres -d postgres
+    } | psql_of "$member"
 }
 acked_of() { wc -l <"$1"; }
 

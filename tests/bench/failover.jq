@@ -1,0 +1,18 @@
+# Trials of failover.sh (one object a line, slurped) into build/bench/failover.json: seconds. The median is the middle one or the
+# mean of the two in the middle.
+def rounded: . * 10000 | round / 10000;
+def figures: sort | length as $n |
+  {n: $n, min: .[0], median: ((.[($n - 1) / 2 | floor] + .[$n / 2 | floor]) / 2), p90: .[($n * 0.9 | ceil) - 1], max: .[$n - 1]}
+  | with_entries(if .key == "n" then . else .value |= rounded end);
+def middle: sort | .[(length - 1) / 2 | floor];
+def steps: . as $all | ([.[].times_us | keys_unsorted[]] | unique) |
+  map(. as $k | {($k): ([$all[].times_us[$k] // empty] | middle // 0 | . / 1e6 | rounded)}) | add // {};
+def via: . as $all | [.[].via_us | keys_unsorted[]] | unique |
+  map(. as $k | {($k): ([$all[].via_us[$k] // empty | . / 1e6] | figures)}) | add // {};
+def class: ([.[].gap_us / 1e6] | figures) +
+  {acknowledged: (map(.acknowledged) | add), lost: (map(.lost) | add), route: .[0].route, via: via, where: steps};
+def calm: {seconds: (map(.seconds) | add), freezes: (map(.freezes) | add), failovers: (map(.failovers) | add)};
+. as $trials
+| {machine: $machine, commit: $commit, build: $build}
+  + (group_by(.system) | map({(.[0].system): (group_by(.class) | map({(.[0].class): (if .[0].class == "calm" then calm else class end)}) | add)}) | add // {})
+  + {order: ($trials | map("\(.system) \(.class)"))}

@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# One block of failover.sh, inside the sandbox: one system, some trials of each class. From its environment: BENCH_SYSTEM,
+# BENCH_PLAN ("class:trials ..."), BENCH_OUT (a line of JSON for each valid trial).
+#
+#   switchover        asked for with the system's own command
+#   crash             kill -9 of the postmaster
+#   host-loss         the primary's host without power: every process and its link gone at one instant, the quorum node beside
+#                     it included, which is not the leader; nothing of it says goodbye
+#   host-loss-leader  the same, and it is the leader
+#   quorum-cut        the primary's host reaches no quorum node elsewhere; clients and standbys still reach it
+#   host-paused       every process of the primary's host stands still, its kernel goes on; awake again when others write
+#
+# The gap is the longest time between two acknowledged writes that ends after the fault, at the clients of each route. A trial
+# with fewer than RATE_MIN acknowledged writes in the second before the fault or after the gap is invalid and repeated; so
+# is one whose quorum leader moved. Every acknowledged value of every route must be there at the end.
+set -u
+. tests/support/cluster.sh
+export SQL_TOGETHER=1 SQL_DISK_MB=0
+case $BENCH_SYSTEM in
+quorate) SYSTEM=quorate ;;
+quorate-fast) SYSTEM=quorate SQL_TTL=600ms SQL_HEARTBEAT=100ms ;;
+patroni) SYSTEM=patroni PATRONI_TTL=30 PATRONI_LOOP_WAIT=10 PATRONI_RETRY_TIMEOUT=10 ;;
+patroni-tuned) SYSTEM=patroni PATRONI_TTL=5 PATRONI_LOOP_WAIT=1 PATRONI_RETRY_TIMEOUT=2 ;;
+*) die "no system $BENCH_SYSTEM" ;;
+esac
+. jepsen/sql/topology.sh
+. jepsen/sql/faults.sh
+. tests/bench/failover_routes.sh
+RATE_MIN=50
+PATIENCE_S=150 # until writes come back; and until all is settled again
+RESULTS=$(dirname "$BENCH_OUT")
+
+leave() {
+    local code=$? name
+    clients_stop
+    if [ "$code" -ne 0 ] || [ -n "${BENCH_KEEP_LOGS:-}" ]; then
+        rm -rf build/failed/bench-failover && mkdir -p build/failed/bench-failover
+        cp -r "$DIR/log" "$DIR"/*.yml build/failed/bench-failover/ 2>/dev/null
+        for name in "${DATABASES[@]}"; do
+            for log in "$(data_of "$name")"/state/*.log "$(data_of "$name")"/pg/log/*; do
+                [ ! -f "$log" ] || cp "$log" "build/failed/bench-failover/$name.$(basename "$log")"
+            done
+        done
+        say "logs: build/failed/bench-failover"
+    fi
+    exit "$code"
+}
+trap leave EXIT
+trap 'exit 130' INT TERM
+
+# --- where things are ------------------------------------------------------------------------------------------------
+move_leader() { # NODE
+    case $SYSTEM in
+    patroni)
+        etcd_ctl --endpoints "http://$(address_of "$(quorum_leader)"):2379" move-leader \
+            "$(etcd_ctl member list | awk -F', ' -v n="$1" '$3 == n { print $1 }')" >/dev/null
+        ;;
+    *) "${KV[@]}" move-leader "$("${KV[@]}" member list -o json | jq -r --arg n "$1" '.[] | select(.name == $n) | .id')" >/dev/null ;;
+    esac
+}
+leads() { [ "$(quorum_leader)" = "$1" ]; }
+# A class wants the quorum's leader on the primary's host, or elsewhere.
+place() { # CLASS MEMBER
+    local want=q${2#d}
+    case $1 in
+    switchover | crash) return 0 ;;
+    host-loss-leader) ;;
+    *) leads "$want" || return 0; want=q$((${2#d} % 3 + 1)) ;;
+    esac
+    leads "$want" && return 0
+    move_leader "$want"
+    wait_until 10 leads "$want" && sleep 1 # grants and links follow the new leader
+}
+# Three crashes of a member within a minute would take it out for good: then somebody else must be primary first.
+CRASHES=() # "SECONDS MEMBER"
+crash_count() {
+    local n=0 line
+    for line in "${CRASHES[@]}"; do
+        [ "${line#* }" = "$1" ] && [ $((SECONDS - ${line% *})) -lt 62 ] && n=$((n + 1))
+    done
+    echo $n
+}
+crash_place() {
+    [ "$SYSTEM" = quorate ] || return 0
+    until [ "$(crash_count "$(primary)")" -lt 2 ]; do
+        "${KV[@]}" db switchover "$SQL_CLUSTER" --wait --timeout 30s >/dev/null 2>&1
+        wait_until "$PATIENCE_S" cluster_healthy
+    done
+    CRASHES+=("$SECONDS $(primary)")
+}
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+cut_from_quorum() { # HOST: both ways to and from the quorum's ports of the others
+    local other
+    for other in "${DATABASES[@]}"; do
+        [ "$other" = "$1" ] || printf '%s %s 2379\n%s %s 2380\n' "$1" "$other" "$1" "$other"
+    done | awk '{ print; print $2, $1, $3 }'
+}
+fault() { # CLASS MEMBER
+    case $1 in
+    switchover)
+        if [ "$SYSTEM" = patroni ]; then
+            patroni_ctl switchover --force --master "$2" "$SQL_CLUSTER" >/dev/null
+        else
+            "${KV[@]}" db switchover "$SQL_CLUSTER" --timeout 30s >/dev/null
+        fi
+        ;;
+    crash) kill -KILL "$(postmaster_of "$2")" ;;
+    host-loss*) host_power_off "$2" ;;
+    quorum-cut) cut_from_quorum "$2" | net_cut bench ;;
+    host-paused) host_freeze "$2" ;;
+    esac
+}
+heal() { # CLASS MEMBER
+    case $1 in
+    host-loss*) host_power_on "$2" && host_daemons_start "$2" ;;
+    quorum-cut) net_uncut bench ;;
+    host-paused) host_thaw "$2" ;;
+    esac || die "$1: $2 could not be healed"
+}
+# A client that waits for an answer of a host that stands still waits until it wakes: only routes that notice count before.
+heal_early() { [ "$1" = host-paused ]; }
+
+# --- one trial -------------------------------------------------------------------------------------------------------
+count_between() { awk -v a="$2" -v b="$3" '$1 >= a && $1 < b {n++} END {print n + 0}' "$1"; } # FILE FROM TO
+gap_around() { # FILE T_US: begin and end of the longest gap that ends after T
+    sort -n -k1,1 "$1" | awk -v t="$2" '
+        last && $1 > t && $1 - last > gap { gap = $1 - last; from = last; to = $1 }
+        { last = $1 }
+        END { printf "%.0f %.0f\n", from, to }'
+}
+goes_on() { # T_US ROUTE...: writes for longer than a second after the gap
+    local at=$1 route to
+    for route in "${@:2}"; do
+        read -r _ to < <(gap_around "$(acked "$route")" "$at")
+        [ "$to" -gt 0 ] && [ "$(tail -n 1 "$(acked "$route")" | cut -d' ' -f1)" -gt $((to + 1200000)) ] || return 1
+    done
+}
+is_other() { [ "$(primary)" != "$1" ]; }
+all_write() { local r; for r in "${ROUTES[@]}"; do [ "$(wc -l <"$(acked "$r")")" -gt 50 ] || return 1; done; }
+gaps_json() { # T_US
+    local route from to
+    for route in "${ROUTES[@]}"; do
+        read -r from to < <(gap_around "$(acked "$route")" "$1")
+        printf '{"%s":%s}\n' "$route" $((to - from))
+    done | jq -sc add
+}
+steps_json() { # EPOCH FROM_FAULT_TO_FIRST_US
+    [ "$SYSTEM" = quorate ] || { echo '{}'; return; }
+    "${KV[@]}" db why "$SQL_CLUSTER" "$1" -o json --timeout 5s 2>/dev/null | jq -c --argjson first "$2" '
+        ([.. | .times_us? // empty] | first // {}) as $t | $t + {"first-write": ($first - ([$t[]? | select(. > 0)] | add // 0))}'
+}
+
+# A line of JSON in $LINE; 1 when the trial is not valid, 2 when the cluster did not do what it must.
+trial() { # CLASS
+    local p at from to before after lost epoch_before both=$DIR/acked.all
+    [ "$1" != crash ] || crash_place
+    p=$(primary) epoch_before=$(epoch)
+    place "$1" "$p" || { note "not valid: the leader is elsewhere"; return 1; }
+    clients_start
+    wait_until 30 all_write || { note "no writes get through: $(wc -l "$DIR"/acked.* | xargs)"; return 2; }
+    sleep 1.2 # the second before the fault is counted
+    at=$(now_us)
+    fault "$1" "$p" || { note "not valid: the fault could not be made"; heal "$1" "$p"; return 1; }
+    wait_until "$PATIENCE_S" goes_on "$at" "${ROUTES[0]}" || { note "writes did not come back"; return 2; }
+    if heal_early "$1"; then heal "$1" "$p"; fi
+    wait_until "$PATIENCE_S" goes_on "$at" "${ROUTES[@]}" || { note "writes did not come back by every route"; return 2; }
+    read -r from to < <(gap_around "$(acked "${ROUTES[0]}")" "$at")
+    clients_stop
+    before=$(count_between "$(acked "${ROUTES[0]}")" $((at - 1000000)) "$at")
+    after=$(count_between "$(acked "${ROUTES[0]}")" "$to" $((to + 1000000)))
+    heal_early "$1" || heal "$1" "$p"
+    wait_until "$PATIENCE_S" cluster_healthy || { note "not healthy again"; return 2; }
+    cat "$DIR"/acked.* >"$both.tmp" && mv "$both.tmp" "$both"
+    lost=$(SQL_PATIENCE_S=60 lost_of "$both") && [ -n "$lost" ] || { note "cannot count what is lost"; return 2; }
+    [ "$lost" = 0 ] || cp "$both" "$RESULTS/lost.$BENCH_SYSTEM.$1"
+    if [ "$before" -lt $RATE_MIN ] || [ "$after" -lt $RATE_MIN ]; then
+        note "not valid: $before writes in the second before, $after after"
+        return 1
+    fi
+    LINE=$(jq -nc --arg system "$BENCH_SYSTEM" --arg class "$1" --arg machine "$BENCH_MACHINE" --arg build "$BENCH_BUILD" \
+        --arg commit "$BENCH_COMMIT" --arg route "${ROUTES[0]}" --arg when "$(date -u +%FT%TZ)" --argjson gap "$((to - from))" \
+        --argjson via "$(gaps_json "$at")" --argjson acked "$(acked_of "$both")" --argjson lost "$lost" \
+        --argjson rate "$before" --argjson after "$after" --argjson steps "$(steps_json $((epoch_before + 1)) $((to - at)))" '
+        {system: $system, class: $class, when: $when, machine: $machine, commit: $commit, build: $build, route: $route,
+         gap_us: $gap, via_us: $via, acknowledged: $acked, lost: $lost, rate: $rate, rate_after: $after, times_us: $steps}')
+    rm -f "$both"
+}
+show_trial() {
+    jq -r '[(.gap_us / 1000 | round), (.via_us | to_entries | map("\(.key) \(.value / 1000 | round)") | join("  ")),
+            (.times_us | to_entries | map("\(.key) \(.value / 1000 | round)") | join(" "))] | "  \(.[0]) ms | \(.[1]) | \(.[2])"'
+}
+
+# Freezes without a fault while clients write: what a short lease costs.
+freezes() { local n; for n in "${DATABASES[@]}"; do cat "$(data_of "$n")/state/guard.log" 2>/dev/null; done | grep -c 'tree="fr'; }
+calm() { # SECONDS
+    local before epoch_before
+    [ "$SYSTEM" = quorate ] || return 0
+    clients_start
+    wait_until 30 all_write || return 1
+    before=$(freezes) epoch_before=$(epoch)
+    sleep "$1" # the calm is what is measured
+    jq -nc --arg system "$BENCH_SYSTEM" --arg machine "$BENCH_MACHINE" --arg build "$BENCH_BUILD" --argjson seconds "$1" \
+        --argjson freezes $(($(freezes) - before)) --argjson failovers $(($(epoch) - epoch_before)) \
+        '{system: $system, class: "calm", machine: $machine, build: $build, seconds: $seconds, freezes: $freezes, failovers: $failovers}' >>"$BENCH_OUT"
+    clients_stop
+}
+
+sql_setup
+began=$(now_us)
+sql_start
+SQL_READY_S=120 sql_ready || die "$BENCH_SYSTEM did not become healthy"
+say "  from empty directories to healthy: $((($(now_us) - began) / 1000)) ms"
+bench_tables || die "no table to write to"
+routes_start || die "a route is not there"
+say "  routes: ${ROUTES[*]}"
+for item in $BENCH_PLAN; do
+    class=${item%:*} want=${item#*:} tries=0
+    say " $class:"
+    while [ "$want" -gt 0 ]; do
+        tries=$((tries + 1))
+        [ "$tries" -le $((${item#*:} * 3 + 3)) ] || die "$class: too many trials were not valid"
+        trial "$class"
+        case $? in
+        0) ;;
+        1) clients_stop && wait_until "$PATIENCE_S" cluster_healthy && continue ;;
+        *) die "$BENCH_SYSTEM $class: trial $tries failed" ;;
+        esac
+        echo "$LINE" >>"$BENCH_OUT"
+        show_trial <<<"$LINE"
+        want=$((want - 1))
+    done
+done
+calm "${CALM_S:-30}"

@@ -1,0 +1,17 @@
+# build/bench/failover.json as a table, the break-down of our own steps beside the floor (postgresql: what the server, the kernel
+# and libpq cost when nothing of ours adds to it, on two cores), and false freezes.
+def s: . * 1000 | round / 1000 | tostring;
+def pad($n): . + (" " * ([$n - length, 1] | max));
+def classes: ["switchover", "crash", "host-loss", "host-loss-leader", "quorum-cut", "host-paused"];
+def floor_of: {switchover: 0.22, crash: 0.16}[.] // null;
+[to_entries[] | select(.value | type == "object")] as $systems
+| ("system" | pad(15)) + ("class" | pad(18)) + "n   median  p90     max     lost  route            other routes, median",
+  ($systems[] | .key as $system | .value as $v | classes[] | select($v[.]) | . as $class | $v[$class] |
+    ($system | pad(15)) + ($class | pad(18)) + (.n | tostring | pad(4)) + (.median | s | pad(8)) + (.p90 | s | pad(8)) + (.max | s | pad(8))
+    + (.lost | tostring | pad(6)) + (.route | pad(17)) + (.route as $r | [.via | to_entries[] | select(.key != $r) | "\(.key) \(.value.median | s)"] | join(", "))),
+  "",
+  "where the time goes, seconds at the median (detection and lease until the old right was over; open until the holder said so):",
+  ($systems[] | select(.key | startswith("quorate")) | .key as $system | .value as $v | classes[] | select($v[.]) | . as $class |
+    "  " + ($system | pad(15)) + ($class | pad(18)) + ([$v[$class].where | to_entries[] | "\(.key) \(.value | s)"] | join("  "))
+    + (if ($class | floor_of) then "   floor \($class | floor_of)" else "" end)),
+  ($systems[] | select(.value.calm) | "\(.key): \(.value.calm.freezes) freezes and \(.value.calm.failovers) failovers in \(.value.calm.seconds) s of writing without a fault")
