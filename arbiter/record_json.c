@@ -7,11 +7,9 @@
 
 const char *arb_decision_name(enum arb_decision_kind kind)
 {
-    static const char *const names[] = {
-        "none",       "bootstrap",        "created",          "opened",
-        "failover",   "switchover",       "restart",          "forced",
-        "confirmed",  "switchover-asked", "switchover-ended", "sync-widen",
-        "sync-narrow"};
+#define DECISION_NAME(id, name) name,
+    static const char *const names[] = {ARB_DECISIONS(DECISION_NAME)};
+#undef DECISION_NAME
     BASE_ASSERT((size_t)kind < BASE_COUNT_OF(names));
     return names[kind];
 }

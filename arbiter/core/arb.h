@@ -11,8 +11,8 @@
  *
  * Whatever must agree between nodes stands in the record and changes by swap only. What is here
  * besides (lease moments, attempt, views) belongs to one leadership on one clock and is never sent
- * to another node. It must never look at a wall clock to decide, and never grant or propose outside
- * is_leader && is_ready.
+ * to another node. It must never look at a wall clock to decide, but for when what an operator has
+ * scheduled is due, and never grant or propose outside is_leader && is_ready.
  */
 #ifndef QUORATE_ARBITER_CORE_ARB_H
 #define QUORATE_ARBITER_CORE_ARB_H
@@ -26,8 +26,12 @@
 #define ARB_BOOTSTRAP_WAIT_US BASE_US_PER_S
 #define ARB_MAXIMUM_LAG_DEFAULT (UINT64_C(1) << 20)
 #define ARB_SWITCHOVER_LAG_MAX \
-    (UINT64_C(16) << 20) /* pre-check: one WAL segment behind at most \
-                          */
+    (UINT64_C(16) << 20)                          /* pre-check: one WAL segment behind at most \
+                                                   */
+#define ARB_SCHEDULE_LATE_US (60 * BASE_US_PER_S) /* a switchover later than that is dropped */
+#define ARB_FAILOVERS_MAX 3                       /* automatic ones in an hour */
+#define ARB_FAILOVERS_WINDOW_US (3600 * BASE_US_PER_S)
+#define ARB_FENCE_RETRY_US (10 * BASE_US_PER_S)
 #define ARB_NOBODY UINT8_MAX
 
 /* One member as this node knows it. */
@@ -48,24 +52,46 @@ struct arb_view {
     uint64_t rival_session;
 };
 
-/* How the right of a holder ended. */
+/* How the right of a holder ended. EXPIRED: also by a fence where that is trusted. */
 enum arb_over { ARB_OVER_NO, ARB_OVER_CLEAN, ARB_OVER_HANDBACK, ARB_OVER_EXPIRED };
 
+/* Every kind of swap: id, name in log and history. */
+#define ARB_DECISIONS(X) \
+    X(NONE, "none") \
+    X(BOOTSTRAP, "bootstrap")         /* new record, or another member makes the database */ \
+    X(CREATED, "created")             /* BOOTSTRAP to RUNNING with the system identifier */ \
+    X(OPENED, "opened")               /* is_opened */ \
+    X(FAILOVER, "failover")           /* by votes */ \
+    X(HANDOVER, "switchover")         /* after an orderly stop, no vote */ \
+    X(RETURN, "restart")              /* the holder's own, new epoch */ \
+    X(FORCED, "forced")               /* by an operator, loss accepted */ \
+    X(CONFIRMED, "confirmed")         /* by an operator, after a restore of the quorum */ \
+    X(SWITCHOVER, "switchover-asked") /* the holder is asked to hand over */ \
+    X(ABANDON, "switchover-ended")    /* of a switchover */ \
+    X(WIDEN, "sync-widen") \
+    X(NARROW, "sync-narrow") \
+    X(SETTINGS, "settings")         /* from the configuration document */ \
+    X(CLUSTER_ROLE, "cluster-role") /* a standby cluster from now on, or none any more: the \
+                                       same holder in a new epoch */ \
+    X(TTL_SETTLED, "ttl-settled")   /* no lease of a longer ttl runs any more */ \
+    X(SCHEDULE, "scheduled")        /* a switchover, or none any more */ \
+    X(TASK, "task")                 /* taken in, begun, ended or canceled */ \
+    X(MEMBERS, "members")           /* drained, undrained, removed */ \
+    X(FAILSAFE, "failsafe-members") /* as the holder has confirmed them */ \
+    X(PAUSE, "pause") \
+    X(RESUME, "resume") \
+    X(ARMED, "armed") /* after a pause: the lease has an end again */ \
+    X(FENCE, "fence") /* the present epoch is granted no more */
+
 enum arb_decision_kind {
-    ARB_DECIDE_NONE,
-    ARB_DECIDE_BOOTSTRAP,  /* new record, or another member makes the database */
-    ARB_DECIDE_CREATED,    /* BOOTSTRAP to RUNNING with the system identifier */
-    ARB_DECIDE_OPENED,     /* is_opened */
-    ARB_DECIDE_FAILOVER,   /* by votes */
-    ARB_DECIDE_HANDOVER,   /* after an orderly stop, no vote */
-    ARB_DECIDE_RETURN,     /* the holder's own, new epoch */
-    ARB_DECIDE_FORCED,     /* by an operator, loss accepted */
-    ARB_DECIDE_CONFIRMED,  /* by an operator, after a restore of the quorum */
-    ARB_DECIDE_SWITCHOVER, /* the holder is asked to hand over */
-    ARB_DECIDE_ABANDON,    /* of a switchover */
-    ARB_DECIDE_WIDEN,
-    ARB_DECIDE_NARROW,
+#define ARB_DECISION_ENUM(id, name) ARB_DECIDE_##id,
+    ARB_DECISIONS(ARB_DECISION_ENUM)
+#undef ARB_DECISION_ENUM
+        ARB_DECISION_COUNT
 };
+
+/* The external fence of the present epoch (section 3), as this leadership knows it. */
+enum arb_fence { ARB_FENCE_NONE, ARB_FENCE_RUNNING, ARB_FENCE_OK, ARB_FENCE_FAILED };
 
 /* What was known of one member when it was decided. */
 struct arb_input {
@@ -97,8 +123,11 @@ struct arb_decision {
 struct arb_cluster {
     uint32_t magic;
     struct base_name name;
-    struct msg_record record; /* as applied on this node; epoch 0: none */
-    uint64_t restore_id;      /* of the store; a record with another one is unconfirmed */
+    struct msg_record record;   /* as applied on this node; epoch 0: none */
+    uint64_t restore_id;        /* of the store; a record with another one is unconfirmed */
+    bool has_settings;          /* the cluster's configuration document was told */
+    struct msg_record settings; /* its settings and config_revision */
+    uint64_t refused_revision;  /* of a document that is not lawful, said once */
 
     /* leadership */
     bool is_leader, is_ready;
@@ -132,6 +161,24 @@ struct arb_cluster {
     struct msg_position known; /* highest position reported in this epoch, for the loss bound */
     bool is_forced;
     struct base_name forced_candidate;
+    struct base_name catch_up;      /* of this attempt: who fetches what it lacks; empty: nobody */
+    struct base_name catch_up_from; /* ... from whom */
+    struct base_mono catch_up_began;
+    struct base_mono failovers[ARB_FAILOVERS_MAX]; /* when this node applied the last ones */
+    bool is_held_off_said;
+
+    /* external fence, section 3 */
+    enum arb_fence fence; /* of record.fencing_epoch, while that is the present epoch */
+    struct base_mono fence_at;
+    uint64_t dead_epoch; /* an operator has confirmed that the holder of this epoch is dead */
+
+    /* after a pause: first report of the holder that can echo the resumed record, section 10 */
+    uint64_t resume_revision, resume_session, resume_number;
+
+    /* in-epoch wait for leases of a longer ttl that was set before */
+    bool has_ttl_lowered;
+    struct base_mono ttl_lowered;
+
     struct base_mono boot_began;
     bool has_boot_began;
     bool may_found; /* an operator has confirmed that there is no database of this name yet */
@@ -168,7 +215,10 @@ enum arb_event_kind {
     ARB_EVENT_SWAP_ENDED, /* own swap is void, or never came into the log */
     ARB_EVENT_REQUEST,    /* request */
     ARB_EVENT_RESTORE,    /* restore_id: of the store, told before its records */
-    ARB_EVENT_SETTINGS,   /* settings: what the cluster's configuration document says */
+    ARB_EVENT_SETTINGS,   /* settings: what the cluster's configuration document says; NULL: there
+                             is none. Told to every node, led or not, and again with READY */
+    ARB_EVENT_FENCED,     /* fenced_epoch, is_fenced: the command that was asked for has ended */
+    ARB_EVENT_FORGET,     /* member: was removed; its view goes unless it is heard */
 };
 
 enum arb_request_kind {
@@ -197,7 +247,7 @@ struct arb_request {
 struct arb_event {
     enum arb_event_kind kind;
     struct base_mono now;  /* this node's clock, read for this event */
-    struct base_wall wall; /* for people only */
+    struct base_wall wall; /* for people, and for what is scheduled, and for nothing else */
     uint64_t term;
     struct base_mono elected;
     const struct msg_report *report;
@@ -208,6 +258,9 @@ struct arb_event {
     const struct arb_request *request;
     uint64_t restore_id;
     const struct msg_record *settings; /* its settings and config_revision alone are looked at */
+    uint64_t fenced_epoch;
+    bool is_fenced; /* the command ended well and a second query says off */
+    const struct base_name *member;
 };
 
 struct arb_effects {
@@ -222,6 +275,10 @@ struct arb_effects {
     bool has_refusal; /* an order for a process that has no view */
     uint64_t refusal_link;
     struct msg_order refusal;
+    bool has_fence; /* run the fence command against the holder of fence_epoch, then
+                       ARB_EVENT_FENCED; its entry is applied */
+    uint64_t fence_epoch;
+    struct base_name fence_member;
     bool has_answer; /* to the request */
     int answer;      /* 0 or BASE_E_* */
     struct base_text answer_text;

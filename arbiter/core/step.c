@@ -268,6 +268,8 @@ static void dispatch(struct arb_turn *t)
         on_restore(t);
         return;
     case ARB_EVENT_SETTINGS:
+    case ARB_EVENT_FENCED:
+    case ARB_EVENT_FORGET:
         return;
     }
     BASE_UNREACHABLE();

@@ -98,6 +98,7 @@ struct msg_record {
     struct base_name target; /* SWITCHOVER: who shall follow; empty: best one */
     /* Settings of the cluster, copied from its configuration so that agents need nothing else. */
     uint32_t ttl_ms;
+    uint32_t ttl_longest_ms; /* leases of this epoch may still run that long; 0: ttl_ms */
     uint32_t heartbeat_ms;
     uint32_t freeze_max_ms;
     enum msg_sync_mode sync_mode;
@@ -113,7 +114,9 @@ struct msg_record {
     bool is_standby_cluster;  /* the holder follows a primary elsewhere and never opens */
     uint64_t config_revision; /* of the configuration document that these come from; 0: the seed */
     /* What operators asked for. */
-    bool is_paused;           /* section 10 */
+    bool is_paused;  /* section 10 */
+    bool is_unarmed; /* since a pause: the holder's guard may be disarmed, its lease has no end
+                        until it has reported it armed again */
     uint64_t fencing_epoch;   /* an external fence of this epoch has begun: it is granted no more */
     struct msg_names drained; /* neither candidates nor counted for synchronous replication */
     int64_t switchover_at_wall_us; /* scheduled switchover; 0: none */
@@ -274,6 +277,7 @@ struct msg_member {
     bool is_noloadbalance;
     uint8_t priority;
     bool is_restart_pending;
+    uint64_t config_revision;
 };
 
 /* A cluster's configuration document: sent by the leader to a member whose report names another

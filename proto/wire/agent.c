@@ -165,6 +165,7 @@ struct record_parts {
 static void put_record_settings(const struct msg_record *in, Quorate__Agent__Record *out)
 {
     out->ttl_ms = in->ttl_ms;
+    out->ttl_longest_ms = in->ttl_longest_ms;
     out->heartbeat_ms = in->heartbeat_ms;
     out->freeze_max_ms = in->freeze_max_ms;
     out->sync_mode = in->sync_mode;
@@ -189,6 +190,7 @@ static void put_record_wishes(const struct msg_record *in, struct record_parts *
     put_names(&in->drained, parts->drained);
     put_names(&in->failsafe_members, parts->failsafe_members);
     out->is_paused = in->is_paused;
+    out->is_unarmed = in->is_unarmed;
     out->fencing_epoch = in->fencing_epoch;
     out->n_drained = in->drained.count;
     out->drained = parts->drained;
@@ -252,6 +254,7 @@ static bool get_record_settings(const Quorate__Agent__Record *in, struct msg_rec
     out->is_standby_cluster = in->is_standby_cluster != 0;
     out->config_revision = in->config_revision;
     out->ttl_ms = in->ttl_ms;
+    out->ttl_longest_ms = in->ttl_longest_ms;
     out->heartbeat_ms = in->heartbeat_ms;
     out->freeze_max_ms = in->freeze_max_ms;
     out->sync_mode = (enum msg_sync_mode)in->sync_mode;
@@ -285,6 +288,7 @@ static bool get_tasks(const Quorate__Agent__Record *in, struct msg_record *out)
 static bool get_record_wishes(const Quorate__Agent__Record *in, struct msg_record *out)
 {
     out->is_paused = in->is_paused != 0;
+    out->is_unarmed = in->is_unarmed != 0;
     out->fencing_epoch = in->fencing_epoch;
     out->switchover_at_wall_us = in->switchover_at_wall_us;
     return get_name(in->switchover_to, true, &out->switchover_to) &&
@@ -636,6 +640,7 @@ static void put_member_report(const struct msg_member *in, Quorate__Agent__Membe
     out->is_noloadbalance = in->is_noloadbalance;
     out->priority = in->priority;
     out->is_restart_pending = in->is_restart_pending;
+    out->config_revision = in->config_revision;
 }
 
 static void put_members(const struct msg_order *in, struct order_parts *parts)
@@ -706,6 +711,7 @@ static bool get_member_report(const Quorate__Agent__Member *in, struct msg_membe
     out->is_nosync = in->is_nosync != 0;
     out->is_noloadbalance = in->is_noloadbalance != 0;
     out->is_restart_pending = in->is_restart_pending != 0;
+    out->config_revision = in->config_revision;
     return get_name(in->upstream, true, &out->upstream) &&
            get_u8(in->priority, UINT8_MAX, &out->priority);
 }
