@@ -197,7 +197,7 @@ static int wrong(struct arb_settings_why *why, const char *path, const json_t *f
 
 /* --- values --- */
 
-static bool parse_duration(const char *text, int64_t *ret_ms)
+bool arb_settings_duration(const char *text, int64_t *ret_ms)
 {
     static const struct {
         const char *unit;
@@ -261,7 +261,7 @@ static bool read_value(const struct field *f, const json_t *value, int64_t *ret)
 {
     switch (f->kind) {
     case KIND_DURATION:
-        return json_is_string(value) && parse_duration(json_string_value(value), ret) &&
+        return json_is_string(value) && arb_settings_duration(json_string_value(value), ret) &&
                is_in(f, *ret);
     case KIND_WORD:
         return read_word(f, value, ret);

@@ -41,6 +41,9 @@ MUST_CHECK int arb_settings_read(struct slice text, struct arb_settings *ret,
 MUST_CHECK int arb_settings_write(struct slice text, bool has_defaults, struct buf *out,
                                   struct arb_settings_why *why);
 
+/* "1500ms", "2s", "30m", "1h", "0": to milliseconds; false for anything else. */
+bool arb_settings_duration(const char *text, int64_t *ret_ms);
+
 /* The table, for help and documentation; NULL behind the last key. */
 struct arb_setting {
     const char *path;     /* "fence.mode" */
