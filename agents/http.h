@@ -3,17 +3,18 @@
  *
  * (method, path, query, snapshot) -> status, content type, body. Nothing is asked of the database,
  * of the disk or of a quorum node, so that an answer takes microseconds. The one rule that nothing
- * here may bend: /primary is 200 only while the deadline lies ahead and the database accepts
- * writes, both at the moment of the answer. Paths and figures are those of Patroni where they can
- * be; what differs and why stands in agents/http.c. Only GET, HEAD and OPTIONS; whatever changes
- * something goes through the arbiter.
+ * here may bend: /primary is 200 only while the deadline lies ahead (in a pause it has no end) and
+ * the database accepts writes, both at the moment of the answer. Paths and figures are those of
+ * Patroni where they can be; agents/http.md lists them, and what differs and why. Whatever changes
+ * something is never done here: it is the arbiter's, and who asks must be known to the arbiter.
  */
 #ifndef QUORATE_AGENTS_HTTP_H
 #define QUORATE_AGENTS_HTTP_H
 
 #include "agents/core/agent.h"
+#include "agents/http_seen.h"
 
-#define AGT_HTTP_BODY_MAX 16384 /* room that every answer fits into */
+#define AGT_HTTP_BODY_MAX 49152 /* room that every answer fits into */
 
 /* What an answer is made from; pointers are borrowed. */
 struct agt_http_snapshot {
@@ -23,11 +24,13 @@ struct agt_http_snapshot {
     const struct msg_order *order; /* NULL: none yet */
     const struct agt_disk *disk;
     const struct guard_status *guard; /* NULL: none yet */
+    const struct agt_http_seen *seen; /* NULL: nothing beyond the agent's own memory */
+    const struct agt_config *config;  /* of the member; NULL: no tags but those of the report */
     bool is_open;                     /* agt_is_open at `now` */
+    bool has_right;                   /* agt_has_right at `now` */
     bool is_answering;                /* the database answered its last probe */
-    bool is_noloadbalance;
-    int64_t order_age_us;  /* since the last order; -1: none yet */
-    int64_t report_age_us; /* since the last report was sent; -1: none yet */
+    int64_t order_age_us;             /* since the last order; -1: none yet */
+    int64_t report_age_us;            /* since the last report was sent; -1: none yet */
     uint64_t frames_bad;
 };
 
@@ -35,11 +38,14 @@ struct agt_http_request {
     struct slice method; /* "GET" */
     struct slice path;   /* without the query */
     struct slice query;  /* behind '?', may be empty; not percent-decoded */
+    bool is_identified;  /* over TLS, with a certificate that our authority signed */
+    bool is_admin;       /* ... of role admin */
 };
 
 struct agt_http_answer {
     int status;
     const char *content_type; /* static; NULL: no body */
+    const char *allow;        /* static: methods of this path, for the Allow header; may be NULL */
 };
 
 /* Fills *ret_snapshot; `report` is the caller's memory for it and must live as long. */
@@ -50,17 +56,39 @@ void agt_http_snapshot_make(const struct agt *agent, struct base_mono now,
 struct agt_http_answer agt_http_answer(const struct agt_http_snapshot *snapshot,
                                        const struct agt_http_request *request, struct buf *body);
 
-/* Bodies, for agents/http.c only. */
+/* The table of paths as Markdown rows, for the documentation and the test that compares the two. */
+void agt_http_put_table(struct buf *b);
+
+/* --- http_check.c: what the paths ask ------------------------------------------------------- */
+
+typedef bool agt_http_check_fn(const struct agt_http_snapshot *s, struct slice query);
+agt_http_check_fn agt_http_check_primary, agt_http_check_standby_leader, agt_http_check_leader,
+    agt_http_check_replica, agt_http_check_read_only, agt_http_check_sync, agt_http_check_quorum,
+    agt_http_check_read_only_sync, agt_http_check_read_only_quorum, agt_http_check_async,
+    agt_http_check_health, agt_http_check_liveness, agt_http_check_readiness,
+    agt_http_check_failsafe, agt_http_check_always;
+
+/* In the set that commits wait for, streaming. */
+bool agt_http_is_voter(const struct agt_http_snapshot *s);
+bool agt_http_is_running(const struct agt_http_snapshot *s);
+bool agt_http_is_standby(const struct agt_http_snapshot *s);
+/* Tagged so, or drained by an operator. */
+bool agt_http_is_noloadbalance(const struct agt_http_snapshot *s);
+bool agt_http_is_drained(const struct agt_http_snapshot *s);
+bool agt_http_is_paused(const struct agt_http_snapshot *s);
+/* Bytes that replay (or, with is_write, the disk) is behind the furthest position known here. */
+uint64_t agt_http_lag(const struct agt_http_snapshot *s, bool is_write);
+/* A member of the order by name; NULL: not known. */
+const struct msg_member *agt_http_member(const struct agt_http_snapshot *s,
+                                         const struct base_name *name);
+
+/* --- http_body.c, http_metrics.c: bodies ----------------------------------------------------- */
+
 void agt_http_put_patroni(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_cluster(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_history(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_config(const struct agt_http_snapshot *s, struct buf *b);
+void agt_http_put_failsafe(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_metrics(const struct agt_http_snapshot *s, struct buf *b);
-/* Member of the recorded voters, streaming. */
-bool agt_http_is_voter(const struct agt_http_snapshot *s);
-bool agt_http_is_running(const struct agt_http_snapshot *s);
-bool agt_http_is_standby(const struct agt_http_snapshot *s);
-/* Bytes that replay (or, with is_write, the disk) is behind the furthest position known here. */
-uint64_t agt_http_lag(const struct agt_http_snapshot *s, bool is_write);
 
 #endif

@@ -1,141 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bodies of the agent's HTTP answers: JSON as Patroni's users know it, and metrics in Prometheus
- * text.
+/* Bodies of the agent's HTTP answers: JSON as Patroni's users know it.
  *
  * Fields are never renamed. What the agent does not know is left out or says "unknown"; nothing is
  * made up.
  */
 #include "agents/http.h"
+#include "agents/http_json.h"
 
 #include "base/name.h"
-
-/* --- JSON --------------------------------------------------------------------------------------
- */
-
-/* A writer that knows whether a comma is due. */
-struct json {
-    struct buf *b;
-    bool is_next;
-};
-
-static void json_sep(struct json *j)
-{
-    if (j->is_next) {
-        buf_put_u8(j->b, ',');
-    }
-    j->is_next = true;
-}
-
-static void json_text(struct json *j, struct slice text)
-{
-    buf_put_u8(j->b, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-        if (c == '"' || c == '\\') {
-            buf_put_u8(j->b, '\\');
-            buf_put_u8(j->b, c);
-        } else if (c < 0x20) {
-            buf_put_text(j->b, "\\u");
-            buf_put_hex(j->b, c, 4);
-        } else {
-            buf_put_u8(j->b, c);
-        }
-    }
-    buf_put_u8(j->b, '"');
-}
-
-static void json_key(struct json *j, const char *key)
-{
-    json_sep(j);
-    if (key != NULL) {
-        json_text(j, slice_from_text(key));
-        buf_put_u8(j->b, ':');
-    }
-}
-
-static void json_open(struct json *j, const char *key, char bracket)
-{
-    json_key(j, key);
-    buf_put_u8(j->b, (uint8_t)bracket);
-    j->is_next = false;
-}
-
-static void json_close(struct json *j, char bracket)
-{
-    buf_put_u8(j->b, (uint8_t)bracket);
-    j->is_next = true;
-}
-
-static void json_put_text(struct json *j, const char *key, const char *text)
-{
-    json_key(j, key);
-    json_text(j, slice_from_text(text));
-}
-
-static void json_put_number(struct json *j, const char *key, uint64_t number)
-{
-    json_key(j, key);
-    buf_put_dec(j->b, number);
-}
-
-static void json_put_bool(struct json *j, const char *key, bool is_true)
-{
-    json_key(j, key);
-    buf_put_text(j->b, is_true ? "true" : "false");
-}
 
 /* --- words -------------------------------------------------------------------------------------
  */
 
 static const char *state_text(enum msg_db_state state)
 {
-    switch (state) {
-    case MSG_DB_UNKNOWN:
-        return "unknown";
-    case MSG_DB_EMPTY:
-    case MSG_DB_STOPPED:
-        return "stopped";
-    case MSG_DB_CREATING:
-        return "creating replica";
-    case MSG_DB_STARTING:
-        return "starting";
-    case MSG_DB_STANDBY:
-    case MSG_DB_PROMOTING:
-    case MSG_DB_PRIMARY:
-        return "running";
-    case MSG_DB_STOPPING:
-        return "stopping";
-    case MSG_DB_FROZEN:
-        return "frozen";
-    case MSG_DB_FAILED:
-        return "start failed";
-    }
-    return "unknown";
-}
-
-/* Patroni's stable numbers; a frozen server counts as stopping. */
-static uint64_t state_number(enum msg_db_state state)
-{
-    switch (state) {
-    case MSG_DB_CREATING:
-        return 4;
-    case MSG_DB_STANDBY:
-    case MSG_DB_PROMOTING:
-    case MSG_DB_PRIMARY:
-        return 5;
-    case MSG_DB_STARTING:
-        return 6;
-    case MSG_DB_FAILED:
-        return 8;
-    case MSG_DB_STOPPING:
-    case MSG_DB_FROZEN:
-        return 11;
-    case MSG_DB_UNKNOWN:
-    case MSG_DB_EMPTY:
-    case MSG_DB_STOPPED:
-        break;
-    }
-    return 12;
+    static const char *const texts[] = {
+        [MSG_DB_UNKNOWN] = "unknown",           [MSG_DB_EMPTY] = "stopped",
+        [MSG_DB_CREATING] = "creating replica", [MSG_DB_STOPPED] = "stopped",
+        [MSG_DB_STARTING] = "starting",         [MSG_DB_STANDBY] = "running",
+        [MSG_DB_PROMOTING] = "running",         [MSG_DB_PRIMARY] = "running",
+        [MSG_DB_STOPPING] = "stopping",         [MSG_DB_FROZEN] = "frozen",
+        [MSG_DB_FAILED] = "start failed",
+    };
+    return (size_t)state < BASE_COUNT_OF(texts) ? texts[state] : "unknown";
 }
 
 static bool is_unlocked(const struct agt_http_snapshot *s)
@@ -151,113 +38,6 @@ static int64_t seen_wall_s(const struct agt_http_snapshot *s)
     return (s->wall.us - s->order_age_us) / BASE_US_PER_S;
 }
 
-/* --- /patroni ----------------------------------------------------------------------------------
- */
-
-static void put_xlog(struct json *j, const struct agt_http_snapshot *s)
-{
-    json_open(j, "xlog", '{');
-    if (s->report->db_state == MSG_DB_PRIMARY) {
-        json_put_number(j, "location", s->report->position.lsn);
-    } else {
-        json_put_number(j, "received_location", s->report->position.lsn);
-        json_put_number(j, "replayed_location", s->report->replay_lsn);
-    }
-    json_close(j, '}');
-}
-
-static void put_replication(struct json *j, const struct agt_http_snapshot *s)
-{
-    const struct msg_report *r = s->report;
-    if (r->standbys_count == 0) {
-        return;
-    }
-    json_open(j, "replication", '[');
-    for (uint8_t i = 0; i < r->standbys_count; i++) {
-        json_open(j, NULL, '{');
-        json_put_text(j, "application_name", r->standbys[i].member.text);
-        json_put_text(j, "state", r->standbys[i].is_streaming ? "streaming" : "catchup");
-        json_put_bool(j, "confirmed", r->standbys[i].is_confirmed);
-        json_close(j, '}');
-    }
-    json_close(j, ']');
-}
-
-static void put_tags(struct json *j, const struct agt_http_snapshot *s)
-{
-    const struct msg_report *r = s->report;
-    if (!r->is_nofailover && !r->is_nosync && !s->is_noloadbalance) {
-        return;
-    }
-    json_open(j, "tags", '{');
-    if (r->is_nofailover) {
-        json_put_bool(j, "nofailover", true);
-    }
-    if (r->is_nosync) {
-        json_put_bool(j, "nosync", true);
-    }
-    if (s->is_noloadbalance) {
-        json_put_bool(j, "noloadbalance", true);
-    }
-    json_close(j, '}');
-}
-
-static void put_quorate(struct json *j, const struct agt_http_snapshot *s)
-{
-    const struct msg_report *r = s->report;
-    json_open(j, "quorate", '{');
-    json_put_text(j, "version", QUORATE_VERSION);
-    json_put_number(j, "epoch_seen", r->epoch_seen);
-    json_put_number(j, "epoch_held", r->epoch_held);
-    json_put_bool(j, "open", s->is_open);
-    json_put_number(j, "lease_left_ms",
-                    r->lease_left_us > 0 ? (uint64_t)(r->lease_left_us / BASE_US_PER_MS) : 0);
-    json_put_number(j, "pause_worst_ms", (uint64_t)(r->pause_worst_us / BASE_US_PER_MS));
-    json_put_bool(j, "rejoin_needed", r->is_rejoin_needed);
-    json_put_bool(j, "adopted", s->guard != NULL && s->guard->is_adopted);
-    json_put_text(j, "note", r->note.text);
-    json_close(j, '}');
-}
-
-void agt_http_put_patroni(const struct agt_http_snapshot *s, struct buf *b)
-{
-    struct json j = {b, false};
-    const struct msg_report *r = s->report;
-    json_open(&j, NULL, '{');
-    json_put_text(&j, "state", state_text(r->db_state));
-    json_put_text(&j, "role", r->db_state == MSG_DB_PRIMARY ? "primary" : "replica");
-    put_xlog(&j, s);
-    json_put_number(&j, "timeline", r->position.timeline);
-    put_replication(&j, s);
-    if (agt_http_is_voter(s)) {
-        json_put_bool(&j, "sync_standby", true);
-        json_put_bool(&j, "quorum_standby", true);
-    }
-    if (r->is_receiving) {
-        json_put_text(&j, "replication_state", "streaming");
-    }
-    if (is_unlocked(s)) {
-        json_put_bool(&j, "cluster_unlocked", true);
-    }
-    json_put_number(&j, "dcs_last_seen", (uint64_t)seen_wall_s(s));
-    put_tags(&j, s);
-    json_key(&j, "database_system_identifier");
-    buf_put_u8(b, '"');
-    buf_put_dec(b, r->system_id);
-    buf_put_u8(b, '"');
-    json_open(&j, "patroni", '{');
-    json_put_text(&j, "version", "4.0.0");
-    json_put_text(&j, "scope", r->cluster.text);
-    json_put_text(&j, "name", r->member.text);
-    json_close(&j, '}');
-    put_quorate(&j, s);
-    json_close(&j, '}');
-    buf_put_u8(b, '\n');
-}
-
-/* --- /cluster, /history, /config ---------------------------------------------------------------
- */
-
 static bool names_have(const struct msg_names *names, const struct base_name *name)
 {
     for (uint8_t i = 0; i < names->count; i++) {
@@ -268,163 +48,431 @@ static bool names_have(const struct msg_names *names, const struct base_name *na
     return false;
 }
 
-static void put_member(struct json *j, const struct agt_http_snapshot *s,
-                       const struct msg_member *m)
-{
-    const struct msg_record *record = &s->order->record;
-    bool is_holder = base_name_equal(&record->holder, &m->member);
-    bool is_sync = record->votes_needed_r > 0 && names_have(&record->voters, &m->member);
-    json_open(j, NULL, '{');
-    json_put_text(j, "name", m->member.text);
-    json_put_text(j, "role", is_holder ? "leader" : is_sync ? "quorum_standby" : "replica");
-    json_put_text(j, "state", state_text(m->db_state));
-    json_key(j, "api_url");
-    buf_put_text(j->b, "\"http://");
-    buf_put(j->b, base_text_slice(&m->host));
-    buf_put_u8(j->b, ':');
-    buf_put_dec(j->b, m->http_port);
-    buf_put_text(j->b, "/patroni\"");
-    json_put_text(j, "host", m->host.text);
-    json_put_number(j, "port", m->db_port);
-    if (is_holder) {
-        json_put_number(j, "timeline", record->timeline);
-        json_put_bool(j, "open", m->is_open);
-    } else {
-        json_put_text(j, "lag", "unknown");
-    }
-    json_close(j, '}');
-}
-
-void agt_http_put_cluster(const struct agt_http_snapshot *s, struct buf *b)
-{
-    struct json j = {b, false};
-    json_open(&j, NULL, '{');
-    json_open(&j, "members", '[');
-    for (uint8_t i = 0; s->order != NULL && i < s->order->members_count; i++) {
-        put_member(&j, s, &s->order->members[i]);
-    }
-    json_close(&j, ']');
-    json_put_text(&j, "scope", s->report->cluster.text);
-    if (s->order != NULL) {
-        json_put_number(&j, "epoch", s->order->record.epoch);
-    }
-    json_close(&j, '}');
-    buf_put_u8(b, '\n');
-}
-
-/* [timeline left, where, why]: as far as this agent has seen. */
-void agt_http_put_history(const struct agt_http_snapshot *s, struct buf *b)
-{
-    struct json j = {b, false};
-    json_open(&j, NULL, '[');
-    for (uint8_t i = 0; i < s->disk->openings_count; i++) {
-        const struct agt_opening *o = &s->disk->openings[i];
-        const struct agt_opening *parent = agt_disk_opening(s->disk, o->parent);
-        if (parent == NULL || o->floor_epoch != o->epoch) {
-            continue;
-        }
-        json_open(&j, NULL, '[');
-        json_put_number(&j, NULL, parent->timeline);
-        json_put_number(&j, NULL, o->floor_lsn);
-        json_key(&j, NULL);
-        buf_put_text(b, "\"epoch ");
-        buf_put_dec(b, o->epoch);
-        buf_put_u8(b, '"');
-        json_close(&j, ']');
-    }
-    json_close(&j, ']');
-    buf_put_u8(b, '\n');
-}
-
-void agt_http_put_config(const struct agt_http_snapshot *s, struct buf *b)
-{
-    struct json j = {b, false};
-    json_open(&j, NULL, '{');
-    if (s->order != NULL && s->order->record.epoch != 0) {
-        const struct msg_record *r = &s->order->record;
-        json_put_number(&j, "ttl_ms", r->ttl_ms);
-        json_put_number(&j, "heartbeat_ms", r->heartbeat_ms);
-        json_put_number(&j, "freeze_max_ms", r->freeze_max_ms);
-        json_put_number(&j, "maximum_lag_on_failover", r->maximum_lag_bytes);
-        json_key(&j, "synchronous_mode");
-        buf_put_text(b, r->sync_mode == MSG_SYNC_ON ? "\"quorum\"" : "false");
-        json_put_bool(&j, "synchronous_mode_strict", r->is_sync_strict);
-        json_put_number(&j, "synchronous_node_count", r->sync_count);
-    }
-    json_close(&j, '}');
-    buf_put_u8(b, '\n');
-}
-
-/* --- /metrics ----------------------------------------------------------------------------------
+/* --- /patroni ----------------------------------------------------------------------------------
  */
 
-/*  name, type, help, value */
-#define METRICS(X) \
-    X("patroni_postgres_running", "gauge", "1 if the database answers", agt_http_is_running(s)) \
-    X("patroni_primary", "gauge", "1 if this member serves as the primary", s->is_open) \
-    X("patroni_replica", "gauge", "1 if this member is a running standby", agt_http_is_standby(s)) \
-    X("patroni_standby_leader", "gauge", "always 0", 0) \
-    X("patroni_sync_standby", "gauge", "1 if a streaming voter", agt_http_is_voter(s)) \
-    X("patroni_quorum_standby", "gauge", "1 if a streaming voter", agt_http_is_voter(s)) \
-    X("patroni_xlog_location", "counter", "position of the primary, 0 on a standby", \
-      r->db_state == MSG_DB_PRIMARY ? r->position.lsn : 0) \
-    X("patroni_xlog_received_location", "counter", "received and flushed, 0 on the primary", \
-      r->db_state == MSG_DB_PRIMARY ? 0 : r->position.lsn) \
-    X("patroni_xlog_replayed_location", "counter", "replayed, 0 on the primary", \
-      r->db_state == MSG_DB_PRIMARY ? 0 : r->replay_lsn) \
-    X("patroni_postgres_streaming", "gauge", "1 if the receiver streams", r->is_receiving) \
-    X("patroni_postgres_timeline", "counter", "timeline", r->position.timeline) \
-    X("patroni_postgres_state", "gauge", "state of the database", state_number(r->db_state)) \
-    X("patroni_cluster_unlocked", "gauge", "1 if there is no record yet", is_unlocked(s)) \
-    X("patroni_dcs_last_seen", "gauge", "time of the last order", (uint64_t)seen_wall_s(s)) \
-    X("patroni_failover_priority", "gauge", "priority tag", r->priority) \
-    X("quorate_epoch_seen", "counter", "highest epoch on disk", r->epoch_seen) \
-    X("quorate_epoch_held", "gauge", "epoch that the guard holds, 0 none", r->epoch_held) \
-    X("quorate_lease_left_ms", "gauge", "time to the deadline, 0 if none", \
-      r->lease_left_us > 0 ? (uint64_t)r->lease_left_us / 1000 : 0) \
-    X("quorate_pause_worst_ms", "gauge", "longest stall of the agent", \
-      (uint64_t)r->pause_worst_us / 1000) \
-    X("quorate_freeze_last_us", "gauge", "from the deadline until the tree was seen stopped", \
-      s->guard != NULL ? (uint64_t)s->guard->freeze_us : 0) \
-    X("quorate_database_starts", "counter", "roots started by this guard", \
-      s->guard != NULL ? s->guard->starts : 0) \
-    X("quorate_reports", "counter", "reports sent by this agent process", r->number) \
-    X("quorate_sync_count", "gauge", "standbys that a commit waits for, 0 if none or not known", \
-      r->is_sync_known ? r->sync_count : 0) \
-    X("quorate_rejoin_needed", "gauge", "1 if the directory must be rewound or cloned", \
-      r->is_rejoin_needed) \
-    X("quorate_frames_bad", "counter", "frames that could not be read", s->frames_bad)
+static void put_xlog(struct agt_json *j, const struct agt_http_snapshot *s)
+{
+    agt_json_open(j, "xlog", '{');
+    if (s->report->db_state == MSG_DB_PRIMARY) {
+        agt_json_put_number(j, "location", s->report->position.lsn);
+    } else {
+        agt_json_put_number(j, "received_location", s->report->position.lsn);
+        agt_json_put_number(j, "replayed_location", s->report->replay_lsn);
+    }
+    agt_json_close(j, '}');
+}
 
-void agt_http_put_metrics(const struct agt_http_snapshot *s, struct buf *b)
+static const char *sync_state_text(const struct agt_http_snapshot *s, const struct base_name *name)
+{
+    const struct msg_report *r = s->report;
+    if (!r->is_sync_known || r->sync_count == 0 || !names_have(&r->sync_names, name)) {
+        return "async";
+    }
+    bool is_any = s->order == NULL || s->order->record.sync_mode == MSG_SYNC_ON;
+    return is_any ? "quorum" : "sync";
+}
+
+static void put_replication(struct agt_json *j, const struct agt_http_snapshot *s)
+{
+    const struct msg_report *r = s->report;
+    if (r->standbys_count == 0) {
+        return;
+    }
+    agt_json_open(j, "replication", '[');
+    for (uint8_t i = 0; i < r->standbys_count; i++) {
+        agt_json_open(j, NULL, '{');
+        agt_json_put_text(j, "application_name", r->standbys[i].member.text);
+        agt_json_put_text(j, "state", r->standbys[i].is_streaming ? "streaming" : "catchup");
+        agt_json_put_text(j, "sync_state", sync_state_text(s, &r->standbys[i].member));
+        agt_json_put_lsn(j, "flush_lsn", r->standbys[i].flush_lsn);
+        agt_json_put_bool(j, "confirmed", r->standbys[i].is_confirmed);
+        agt_json_close(j, '}');
+    }
+    agt_json_close(j, ']');
+}
+
+/* The flags that are set, and the texts; nothing at all when there is none. */
+static void put_tags(struct agt_json *j, const struct agt_http_snapshot *s)
 {
     const struct msg_report *r = s->report;
     const struct {
         const char *name;
-        const char *type;
-        const char *help;
-        uint64_t value;
-    } metrics[] = {
-#define METRIC_ROW(name, type, help, value) {name, type, help, (uint64_t)(value)},
-        METRICS(METRIC_ROW)
-#undef METRIC_ROW
-    };
-    for (size_t i = 0; i < BASE_COUNT_OF(metrics); i++) {
-        buf_put_text(b, "# HELP ");
-        buf_put_text(b, metrics[i].name);
-        buf_put_u8(b, ' ');
-        buf_put_text(b, metrics[i].help);
-        buf_put_text(b, "\n# TYPE ");
-        buf_put_text(b, metrics[i].name);
-        buf_put_u8(b, ' ');
-        buf_put_text(b, metrics[i].type);
-        buf_put_u8(b, '\n');
-        buf_put_text(b, metrics[i].name);
-        buf_put_text(b, "{scope=\"");
-        buf_put_text(b, r->cluster.text);
-        buf_put_text(b, "\",name=\"");
-        buf_put_text(b, r->member.text);
-        buf_put_text(b, "\"} ");
-        buf_put_dec(b, metrics[i].value);
-        buf_put_u8(b, '\n');
+        bool is_set;
+    } flags[] = {{"nofailover", r->is_nofailover},
+                 {"nosync", r->is_nosync},
+                 {"noloadbalance", agt_http_is_noloadbalance(s)},
+                 {"clonefrom", r->is_clonefrom}};
+    const struct {
+        const char *name;
+        const char *text;
+    } texts[] = {{"zone", r->zone.text}, {"replicatefrom", r->replicatefrom.text}};
+    agt_json_open(j, "tags", '{');
+    for (size_t i = 0; i < BASE_COUNT_OF(flags); i++) {
+        if (flags[i].is_set) {
+            agt_json_put_bool(j, flags[i].name, true);
+        }
     }
+    for (size_t i = 0; i < BASE_COUNT_OF(texts); i++) {
+        if (texts[i].text[0] != '\0') {
+            agt_json_put_text(j, texts[i].name, texts[i].text);
+        }
+    }
+    agt_json_put_number(j, "failover_priority", r->priority);
+    agt_json_close(j, '}');
+}
+
+static void put_scheduled_restart(struct agt_json *j, const struct agt_http_snapshot *s,
+                                  const struct base_name *member)
+{
+    for (uint8_t i = 0; s->order != NULL && i < s->order->record.tasks_count; i++) {
+        const struct msg_task *task = &s->order->record.tasks[i];
+        if (task->kind == MSG_TASK_RESTART && task->at_wall_us > 0 &&
+            base_name_equal(&task->member, member)) {
+            agt_json_open(j, "scheduled_restart", '{');
+            agt_json_put_time(j, "schedule", task->at_wall_us);
+            if (task->is_pending_only) {
+                agt_json_put_bool(j, "restart_pending", true);
+            }
+            agt_json_close(j, '}');
+            return;
+        }
+    }
+}
+
+static void put_quorate(struct agt_json *j, const struct agt_http_snapshot *s)
+{
+    const struct msg_report *r = s->report;
+    agt_json_open(j, "quorate", '{');
+    agt_json_put_text(j, "version", QUORATE_VERSION);
+    agt_json_put_number(j, "epoch_seen", r->epoch_seen);
+    agt_json_put_number(j, "epoch_held", r->epoch_held);
+    agt_json_put_bool(j, "open", s->is_open);
+    agt_json_put_number(j, "lease_left_ms",
+                        r->lease_left_us > 0 ? (uint64_t)(r->lease_left_us / BASE_US_PER_MS) : 0);
+    agt_json_put_number(j, "pause_worst_ms", (uint64_t)(r->pause_worst_us / BASE_US_PER_MS));
+    agt_json_put_bool(j, "rejoin_needed", r->is_rejoin_needed);
+    agt_json_put_bool(j, "adopted", s->guard != NULL && s->guard->is_adopted);
+    agt_json_put_bool(j, "drained", agt_http_is_drained(s));
+    agt_json_put_bool(j, "write_failing", r->is_write_failing);
+    agt_json_put_number(j, "config_revision", r->config_revision);
+    agt_json_put_number(j, "connections", r->connections);
+    agt_json_put_number(j, "connections_max", r->connections_max);
+    agt_json_put_number(j, "disk_free_bytes", r->disk_free_bytes);
+    if (r->work_total_bytes > 0) {
+        agt_json_put_number(j, "work_done_bytes", r->work_done_bytes);
+        agt_json_put_number(j, "work_total_bytes", r->work_total_bytes);
+    }
+    agt_json_put_text(j, "note", r->note.text);
+    agt_json_close(j, '}');
+}
+
+static const char *role_text(const struct agt_http_snapshot *s)
+{
+    if (s->report->db_state == MSG_DB_PRIMARY) {
+        return "primary";
+    }
+    return agt_http_check_standby_leader(s, SLICE_EMPTY) ? "standby_leader" : "replica";
+}
+
+/* Fields that are there only when there is something to say. */
+static void put_now_and_then(struct agt_json *j, const struct agt_http_snapshot *s)
+{
+    const struct msg_report *r = s->report;
+    if (agt_http_is_voter(s)) {
+        agt_json_put_bool(j, "sync_standby", true);
+        if (agt_http_check_quorum(s, SLICE_EMPTY)) {
+            agt_json_put_bool(j, "quorum_standby", true);
+        }
+    }
+    if (r->is_receiving) {
+        agt_json_put_text(j, "replication_state", "streaming");
+    }
+    if (is_unlocked(s)) {
+        agt_json_put_bool(j, "cluster_unlocked", true);
+    }
+    if (r->is_failsafe) {
+        agt_json_put_bool(j, "failsafe_mode_is_active", true);
+    }
+    if (agt_http_is_paused(s)) {
+        agt_json_put_bool(j, "pause", true);
+    }
+    if (r->is_restart_pending) {
+        agt_json_put_bool(j, "pending_restart", true);
+    }
+    put_scheduled_restart(j, s, &r->member);
+}
+
+void agt_http_put_patroni(const struct agt_http_snapshot *s, struct buf *b)
+{
+    struct agt_json j = {b, false};
+    const struct msg_report *r = s->report;
+    agt_json_open(&j, NULL, '{');
+    agt_json_put_text(&j, "state", state_text(r->db_state));
+    if (s->seen != NULL && s->seen->root_started_wall_us != 0) {
+        agt_json_put_time(&j, "postmaster_start_time", s->seen->root_started_wall_us);
+    }
+    agt_json_put_text(&j, "role", role_text(s));
+    if (r->db_version != 0) {
+        agt_json_put_number(&j, "server_version", r->db_version);
+    }
+    put_xlog(&j, s);
+    agt_json_put_number(&j, "timeline", r->position.timeline);
+    put_replication(&j, s);
+    put_now_and_then(&j, s);
+    agt_json_put_number(&j, "dcs_last_seen", (uint64_t)seen_wall_s(s));
+    put_tags(&j, s);
+    agt_json_key(&j, "database_system_identifier");
+    buf_put_u8(b, '"');
+    buf_put_dec(b, r->system_id);
+    buf_put_u8(b, '"');
+    agt_json_open(&j, "patroni", '{');
+    agt_json_put_text(&j, "version", "4.0.0");
+    agt_json_put_text(&j, "scope", r->cluster.text);
+    agt_json_put_text(&j, "name", r->member.text);
+    agt_json_close(&j, '}');
+    put_quorate(&j, s);
+    agt_json_close(&j, '}');
+    buf_put_u8(b, '\n');
+}
+
+/* --- /cluster ----------------------------------------------------------------------------------
+ */
+
+static const char *cluster_role(const struct msg_record *record, const struct base_name *member)
+{
+    if (base_name_equal(&record->holder, member)) {
+        return record->is_standby_cluster ? "standby_leader" : "leader";
+    }
+    if (record->votes_needed_r == 0 || !names_have(&record->voters, member)) {
+        return "replica";
+    }
+    return record->sync_mode == MSG_SYNC_FIRST ? "sync_standby" : "quorum_standby";
+}
+
+static const char *cluster_state(const struct msg_member *m)
+{
+    if (!m->is_heard) {
+        return "down";
+    }
+    return m->db_state == MSG_DB_STANDBY && m->is_receiving ? "streaming" : state_text(m->db_state);
+}
+
+static void put_api_url(struct agt_json *j, const struct msg_member *m)
+{
+    bool is_v6 = false;
+    for (const char *c = m->host.text; *c != '\0'; c++) {
+        is_v6 = is_v6 || *c == ':';
+    }
+    agt_json_key(j, "api_url");
+    buf_put_text(j->b, is_v6 ? "\"http://[" : "\"http://");
+    buf_put(j->b, base_text_slice(&m->host));
+    buf_put_text(j->b, is_v6 ? "]:" : ":");
+    buf_put_dec(j->b, m->http_port);
+    buf_put_text(j->b, "/patroni\"");
+}
+
+static void put_lag(struct agt_json *j, const char *key, uint64_t leader_lsn, uint64_t lsn,
+                    bool is_known)
+{
+    if (is_known) {
+        agt_json_put_number(j, key, leader_lsn > lsn ? leader_lsn - lsn : 0);
+    } else {
+        agt_json_put_text(j, key, "unknown");
+    }
+}
+
+static void put_positions(struct agt_json *j, const struct agt_http_snapshot *s,
+                          const struct msg_member *m)
+{
+    const struct msg_member *holder = agt_http_member(s, &s->order->record.holder);
+    bool is_known = m->is_heard && m->lsn > 0 && holder != NULL && holder->lsn > 0;
+    uint64_t leader_lsn = holder != NULL ? holder->lsn : 0;
+    agt_json_put_lsn(j, "receive_lsn", m->lsn);
+    put_lag(j, "receive_lag", leader_lsn, m->lsn, is_known);
+    agt_json_put_lsn(j, "replay_lsn", m->replay_lsn);
+    put_lag(j, "replay_lag", leader_lsn, m->replay_lsn, is_known);
+    put_lag(j, "lag", leader_lsn, m->replay_lsn, is_known);
+}
+
+static void put_member_tags(struct agt_json *j, const struct msg_member *m, bool is_drained)
+{
+    const struct {
+        const char *name;
+        bool is_set;
+    } flags[] = {{"nofailover", m->is_nofailover},
+                 {"nosync", m->is_nosync},
+                 {"noloadbalance", m->is_noloadbalance || is_drained},
+                 {"clonefrom", m->is_clonefrom}};
+    agt_json_open(j, "tags", '{');
+    for (size_t i = 0; i < BASE_COUNT_OF(flags); i++) {
+        if (flags[i].is_set) {
+            agt_json_put_bool(j, flags[i].name, true);
+        }
+    }
+    agt_json_put_number(j, "failover_priority", m->priority);
+    agt_json_close(j, '}');
+}
+
+static void put_member(struct agt_json *j, const struct agt_http_snapshot *s,
+                       const struct msg_member *m)
+{
+    const struct msg_record *record = &s->order->record;
+    bool is_holder = base_name_equal(&record->holder, &m->member);
+    agt_json_open(j, NULL, '{');
+    agt_json_put_text(j, "name", m->member.text);
+    agt_json_put_text(j, "role", cluster_role(record, &m->member));
+    agt_json_put_text(j, "state", cluster_state(m));
+    put_api_url(j, m);
+    agt_json_put_text(j, "host", m->host.text);
+    agt_json_put_number(j, "port", m->db_port);
+    if (m->timeline > 0) {
+        agt_json_put_number(j, "timeline", m->timeline);
+    }
+    put_member_tags(j, m, names_have(&record->drained, &m->member));
+    if (m->is_restart_pending) {
+        agt_json_put_bool(j, "pending_restart", true);
+    }
+    put_scheduled_restart(j, s, &m->member);
+    if (is_holder) {
+        agt_json_put_bool(j, "open", m->is_open);
+        agt_json_put_lsn(j, "lsn", m->lsn);
+    } else {
+        put_positions(j, s, m);
+        if (!base_name_is_empty(&m->upstream)) {
+            agt_json_put_text(j, "upstream", m->upstream.text);
+        }
+    }
+    agt_json_close(j, '}');
+}
+
+static void put_schedule(struct agt_json *j, const struct msg_record *record)
+{
+    if (record->switchover_at_wall_us == 0) {
+        return;
+    }
+    agt_json_open(j, "scheduled_switchover", '{');
+    agt_json_put_time(j, "at", record->switchover_at_wall_us);
+    agt_json_put_text(j, "from", record->holder.text);
+    if (!base_name_is_empty(&record->switchover_to)) {
+        agt_json_put_text(j, "to", record->switchover_to.text);
+    }
+    agt_json_close(j, '}');
+}
+
+void agt_http_put_cluster(const struct agt_http_snapshot *s, struct buf *b)
+{
+    struct agt_json j = {b, false};
+    agt_json_open(&j, NULL, '{');
+    agt_json_open(&j, "members", '[');
+    for (uint8_t i = 0; s->order != NULL && i < s->order->members_count; i++) {
+        put_member(&j, s, &s->order->members[i]);
+    }
+    agt_json_close(&j, ']');
+    agt_json_put_text(&j, "scope", s->report->cluster.text);
+    if (s->order != NULL) {
+        if (s->order->record.is_paused) {
+            agt_json_put_bool(&j, "pause", true);
+        }
+        put_schedule(&j, &s->order->record);
+        agt_json_put_number(&j, "epoch", s->order->record.epoch);
+        agt_json_put_number(&j, "order_age_ms", (uint64_t)(s->order_age_us / BASE_US_PER_MS));
+    }
+    agt_json_close(&j, '}');
+    buf_put_u8(b, '\n');
+}
+
+/* --- /history, /config, /failsafe ---------------------------------------------------------------
+ */
+
+static void put_opening(struct agt_json *j, const struct agt_http_snapshot *s,
+                        const struct agt_opening *o, uint32_t timeline_left)
+{
+    const struct agt_http_epoch *seen =
+        s->seen != NULL ? agt_http_seen_epoch(s->seen, o->epoch) : NULL;
+    agt_json_open(j, NULL, '[');
+    agt_json_put_number(j, NULL, timeline_left);
+    agt_json_put_number(j, NULL, o->floor_lsn);
+    agt_json_key(j, NULL);
+    buf_put_text(j->b, "\"epoch ");
+    buf_put_dec(j->b, o->epoch);
+    buf_put_u8(j->b, '"');
+    if (seen != NULL) {
+        agt_json_put_time(j, NULL, seen->since_wall_us);
+        agt_json_put_text(j, NULL, seen->holder.text);
+    }
+    agt_json_close(j, ']');
+}
+
+/* [timeline left, where, why, when, new leader]: as far as this agent has seen. */
+void agt_http_put_history(const struct agt_http_snapshot *s, struct buf *b)
+{
+    struct agt_json j = {b, false};
+    agt_json_open(&j, NULL, '[');
+    for (uint8_t i = 0; i < s->disk->openings_count; i++) {
+        const struct agt_opening *o = &s->disk->openings[i];
+        const struct agt_opening *parent = agt_disk_opening(s->disk, o->parent);
+        if (parent != NULL && o->floor_epoch == o->epoch) {
+            put_opening(&j, s, o, parent->timeline);
+        }
+    }
+    agt_json_close(&j, ']');
+    buf_put_u8(b, '\n');
+}
+
+static void put_duration(struct agt_json *j, const char *key, uint32_t ms)
+{
+    agt_json_key(j, key);
+    buf_put_u8(j->b, '"');
+    buf_put_dec(j->b, ms);
+    buf_put_text(j->b, "ms\"");
+}
+
+/* What the record says, in the words of the document: of a cluster that has none yet, or of a
+ * member that it has not reached. */
+static void put_settings(struct agt_json *j, const struct msg_record *r)
+{
+    static const char *const sync[] = {
+        [MSG_SYNC_ON] = "on", [MSG_SYNC_ASYNC] = "off", [MSG_SYNC_FIRST] = "first"};
+    put_duration(j, "ttl", r->ttl_ms);
+    put_duration(j, "heartbeat", r->heartbeat_ms);
+    put_duration(j, "freeze_max", r->freeze_max_ms);
+    agt_json_put_text(j, "sync",
+                      (size_t)r->sync_mode < BASE_COUNT_OF(sync) ? sync[r->sync_mode] : "on");
+    agt_json_put_number(j, "sync_count", r->sync_count);
+    agt_json_put_bool(j, "strict", r->is_sync_strict);
+    agt_json_put_number(j, "maximum_lag_on_failover", r->maximum_lag_bytes);
+    agt_json_put_bool(j, "failsafe", r->is_failsafe);
+}
+
+void agt_http_put_config(const struct agt_http_snapshot *s, struct buf *b)
+{
+    if (s->seen != NULL && s->seen->config_revision != 0) {
+        buf_put(b, slice_from(s->seen->config, s->seen->config_len));
+        buf_put_u8(b, '\n');
+        return;
+    }
+    struct agt_json j = {b, false};
+    agt_json_open(&j, NULL, '{');
+    if (!is_unlocked(s)) {
+        put_settings(&j, &s->order->record);
+    }
+    agt_json_close(&j, '}');
+    buf_put_u8(b, '\n');
+}
+
+void agt_http_put_failsafe(const struct agt_http_snapshot *s, struct buf *b)
+{
+    struct agt_json j = {b, false};
+    agt_json_open(&j, NULL, '{');
+    for (uint8_t i = 0; s->order != NULL && i < s->order->members_count; i++) {
+        const struct msg_member *m = &s->order->members[i];
+        if (names_have(&s->order->record.failsafe_members, &m->member)) {
+            agt_json_open(&j, m->member.text, '{');
+            put_api_url(&j, m);
+            agt_json_close(&j, '}');
+        }
+    }
+    agt_json_close(&j, '}');
+    buf_put_u8(b, '\n');
 }

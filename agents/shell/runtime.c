@@ -31,6 +31,7 @@ struct agent_runtime {
     struct guard_link *guard;
     bool is_engine_open;
     struct io_timer wake;
+    struct base_mono wake_at;
     struct agt_driver driver;
     struct agt_disk disk;
     struct agent_health health;
@@ -162,12 +163,14 @@ static const struct io_link_events link_events = {
 static void driver_time(void *ctx)
 {
     struct agent_runtime *r = ctx;
+    agent_health_woke(&r->health, base_mono_diff_us(io_now(), r->wake_at));
     agt_driver_timer(&r->driver);
 }
 
 static void driver_wake(void *ctx, struct base_mono at)
 {
     struct agent_runtime *r = ctx;
+    r->wake_at = at;
     io_timer_start(&r->wake, at);
 }
 
@@ -311,6 +314,7 @@ static void on_signal(void *ctx, int signal_number)
 static void before_sleep(uv_prepare_t *handle)
 {
     struct agent_runtime *r = handle->data;
+    agent_health_look(&r->health);
     if (r->is_stopping && !r->is_ended && agt_driver_is_finished(&r->driver)) {
         guard_link_end_guard(r->guard);
         end(r, 0);
