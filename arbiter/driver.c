@@ -6,73 +6,23 @@
  * Confirmations of leadership are shared by all clusters: a few may be under way, what is asked for
  * meanwhile goes with the next one.
  */
-#include "arbiter/driver.h"
+#include "arbiter/driver_internal.h"
 
-#include "arbiter/record_json.h"
 #include "base/assert.h"
 #include "base/canary.h"
 #include "base/name.h"
-#include "proto/wire/agent.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CONFIRMS 4
-#define SWAP_SLOTS \
-    2 /* the one that was applied may not be returned yet when the next one is decided */
-#define SWAP_BYTES (96u << 10)
-#define SWAP_PUTS (MSG_MEMBERS_MAX + 2)
-#define HISTORY_NOTES 32
-
-struct slot;
-
-struct swap_slot {
-    struct kv_call call; /* first: the service hands it back */
-    struct slot *owner;
-    bool is_busy;
-    uint64_t term;
-    struct kv_request request;
-    struct kv_swap_put puts[SWAP_PUTS];
-    uint8_t bytes[SWAP_BYTES];
-};
-
-struct slot {
-    struct arb_driver *driver;
-    struct arb_cluster cluster;
-    struct base_mono wake;
-    uint64_t ticket_wanted;
-    uint16_t members_changed; /* not yet written under members/ */
-    struct swap_slot swaps[SWAP_SLOTS];
-    struct swap_slot *swapping; /* the one that the core waits for */
-    size_t story_count;         /* ever said; the ring holds the last ARB_STORY_MAX */
-    struct arb_note story[ARB_STORY_MAX];
-};
-
-struct confirm_slot {
-    struct raft_confirm confirm; /* first: the node hands it back */
-    struct arb_driver *driver;
-    bool is_busy;
-    uint64_t tickets[ARB_CLUSTERS_MAX];
-};
-
-struct arb_driver {
-    struct arb_driver_options options;
-    bool is_leader, is_ready;
-    bool is_stale; /* the records are not known */
-    uint64_t term;
-    struct base_mono elected;
-    uint64_t restore_id;
-    size_t slots_count, slots_max;
-    struct slot *slots[ARB_CLUSTERS_MAX];
-    struct confirm_slot confirms[CONFIRMS];
-    uint8_t frame[WIRE_AGENT_BYTES_MAX + 1];
-};
-
-static void take(struct slot *s, struct arb_event *event, struct arb_effects *fx);
-
-static struct base_mono now_of(const struct arb_driver *d)
+struct base_mono arb_driver_now(const struct arb_driver *d)
 {
     return d->options.clock.now(d->options.clock.ctx);
+}
+
+struct base_wall arb_driver_wall(const struct arb_driver *d)
+{
+    return d->options.clock.wall(d->options.clock.ctx);
 }
 
 /* --- life --- */
@@ -88,11 +38,11 @@ int arb_driver_open(const struct arb_driver_options *options, struct arb_driver 
         return BASE_E_NOMEM;
     }
     d->options = *options;
-    for (size_t i = 0; i < CONFIRMS; i++) {
+    for (size_t i = 0; i < ARB_CONFIRMS; i++) {
         d->confirms[i].driver = d;
     }
     for (; d->slots_max < max; d->slots_max++) { /* pages are touched when a cluster comes */
-        d->slots[d->slots_max] = calloc(1, sizeof(struct slot));
+        d->slots[d->slots_max] = calloc(1, sizeof(struct arb_slot));
         if (d->slots[d->slots_max] == NULL) {
             arb_driver_close(d);
             return BASE_E_NOMEM;
@@ -120,7 +70,7 @@ void arb_driver_set_node(struct arb_driver *driver, struct raft_node *node)
 
 /* --- clusters --- */
 
-static struct slot *slot_find(const struct arb_driver *d, const struct base_name *name)
+struct arb_slot *arb_slot_find(const struct arb_driver *d, const struct base_name *name)
 {
     for (size_t i = 0; i < d->slots_count; i++) {
         if (base_name_equal(&d->slots[i]->cluster.name, name)) {
@@ -130,36 +80,87 @@ static struct slot *slot_find(const struct arb_driver *d, const struct base_name
     return NULL;
 }
 
-static void tell_leadership(struct slot *s)
+static void tell_leadership(struct arb_slot *s)
 {
     const struct arb_driver *d = s->driver;
     struct arb_effects fx;
     if (!d->is_leader) {
         return;
     }
-    take(s, &(struct arb_event){.kind = ARB_EVENT_LEADER, .term = d->term, .elected = d->elected},
-         &fx);
+    arb_driver_take(
+        s, &(struct arb_event){.kind = ARB_EVENT_LEADER, .term = d->term, .elected = d->elected},
+        &fx);
     if (d->is_ready) {
-        take(s, &(struct arb_event){.kind = ARB_EVENT_READY}, &fx);
+        arb_driver_take(s, &(struct arb_event){.kind = ARB_EVENT_READY}, &fx);
     }
 }
 
-/* NULL when there are too many. */
-static struct slot *slot_for(struct arb_driver *d, const struct base_name *name)
+bool arb_slot_is_empty(const struct arb_slot *s)
 {
-    struct slot *s = slot_find(d, name);
-    if (s != NULL || d->slots_count == d->slots_max) {
-        return s;
+    return s->cluster.record.epoch == 0 && s->cluster.views_count == 0 &&
+           s->document.row.epoch == 0 && s->registry.row.epoch == 0;
+}
+
+bool arb_slot_is_busy(const struct arb_slot *s)
+{
+    bool is_swapping = s->config_swap.is_busy || s->members_swap.is_busy || s->removal.is_busy;
+    for (size_t i = 0; i < ARB_SWAP_SLOTS; i++) {
+        is_swapping = is_swapping || s->swaps[i].is_busy;
     }
-    s = d->slots[d->slots_count++];
+    return is_swapping;
+}
+
+/* One that was never used, or whose cluster was removed. */
+static struct arb_slot *slot_free(struct arb_driver *d)
+{
+    for (size_t i = 0; i < d->slots_count; i++) {
+        if (arb_slot_is_empty(d->slots[i]) && !arb_slot_is_busy(d->slots[i])) {
+            return d->slots[i];
+        }
+    }
+    return d->slots_count == d->slots_max ? NULL : d->slots[d->slots_count++];
+}
+
+static size_t slot_index(const struct arb_slot *s, const struct arb_driver *d)
+{
+    size_t i = 0;
+    while (d->slots[i] != s) {
+        i++;
+    }
+    return i;
+}
+
+/* A cluster of which nothing is known. */
+static void slot_begin(struct arb_slot *s, struct arb_driver *d, const struct base_name *name)
+{
+    struct base_name copy = *name; /* may be the one that is overwritten */
     s->driver = d;
     s->wake = BASE_MONO_NEVER;
-    arb_cluster_init(&s->cluster, name);
-    for (size_t i = 0; i < SWAP_SLOTS; i++) {
+    s->ticket_wanted = 0;
+    s->members_changed = 0;
+    s->swapping = NULL;
+    s->story_count = 0;
+    s->registry.next = (struct base_mono){0};
+    for (size_t i = 0; i < ARB_CONFIRMS; i++) { /* rounds that began before prove nothing to it */
+        d->confirms[i].tickets[slot_index(s, d)] = 0;
+    }
+    arb_cluster_init(&s->cluster, &copy);
+    for (size_t i = 0; i < ARB_SWAP_SLOTS; i++) {
         s->swaps[i].owner = s;
     }
     s->cluster.restore_id = d->restore_id;
     tell_leadership(s);
+}
+
+struct arb_slot *arb_slot_for(struct arb_driver *d, const struct base_name *name)
+{
+    struct arb_slot *s = arb_slot_find(d, name);
+    if (s == NULL) {
+        s = slot_free(d);
+        if (s != NULL) {
+            slot_begin(s, d, name);
+        }
+    }
     return s;
 }
 
@@ -169,7 +170,7 @@ static void confirm_begin(struct arb_driver *d);
 
 static void confirm_done(struct raft_confirm *confirm, int status)
 {
-    struct confirm_slot *slot = (struct confirm_slot *)(void *)confirm;
+    struct arb_confirm_slot *slot = (struct arb_confirm_slot *)(void *)confirm;
     struct arb_driver *d = slot->driver;
     bool is_good = status == 0 && d->is_leader && confirm->term == d->term;
     slot->is_busy = false;
@@ -178,7 +179,7 @@ static void confirm_done(struct raft_confirm *confirm, int status)
         if (slot->tickets[i] != 0) {
             struct arb_event event = {.kind = ARB_EVENT_CONFIRMED, .ticket = slot->tickets[i]};
             slot->tickets[i] = 0;
-            take(d->slots[i], &event, &fx);
+            arb_driver_take(d->slots[i], &event, &fx);
         }
     }
     confirm_begin(d);
@@ -188,9 +189,9 @@ static void confirm_done(struct raft_confirm *confirm, int status)
  * along. */
 static void confirm_begin(struct arb_driver *d)
 {
-    struct confirm_slot *slot = NULL;
+    struct arb_confirm_slot *slot = NULL;
     bool is_wanted = false;
-    for (size_t i = 0; i < CONFIRMS && slot == NULL; i++) {
+    for (size_t i = 0; i < ARB_CONFIRMS && slot == NULL; i++) {
         slot = d->confirms[i].is_busy ? NULL : &d->confirms[i];
     }
     for (size_t i = 0; i < d->slots_count; i++) {
@@ -208,122 +209,6 @@ static void confirm_begin(struct arb_driver *d)
     slot->is_busy = raft_node_confirm(d->options.node, &slot->confirm) == 0;
 }
 
-/* --- swaps --- */
-
-static void swap_done(struct kv_call *call, enum kv_error error, struct slice response)
-{
-    struct swap_slot *swap = (struct swap_slot *)(void *)call;
-    struct slot *s = swap->owner;
-    struct arb_effects fx;
-    (void)response;
-    swap->is_busy = false;
-    if (s->swapping != swap) {
-        return;
-    }
-    s->swapping = NULL;
-    /* Any other error than this means that the outcome is unknown: leadership is lost, and told as
-     * such. */
-    if (error == KV_E_SWAP_VOID && s->cluster.is_swapping && s->cluster.term == swap->term) {
-        take(s, &(struct arb_event){.kind = ARB_EVENT_SWAP_ENDED}, &fx);
-    }
-}
-
-static struct slice cut(const struct buf *b, size_t from)
-{
-    return slice_from(b->data + from, b->len - from);
-}
-
-static struct slice key_put(struct buf *b, const struct slot *s, const char *what)
-{
-    size_t from = b->len;
-    buf_put_text(b, "/quorate/v1/clusters/");
-    buf_put(b, base_name_slice(&s->cluster.name));
-    buf_put_text(b, what);
-    return cut(b, from);
-}
-
-static void put_record(struct buf *b, const struct slot *s, const struct arb_effects *fx,
-                       struct kv_swap *swap)
-{
-    struct kv_swap_put *put = &swap->puts.items[swap->puts.count++];
-    size_t from = b->len;
-    int rc = wire_record_encode(&fx->record, b);
-    BASE_ASSERT(rc == 0); /* bounded, far below SWAP_BYTES */
-    swap->blob = cut(b, from);
-    put->key = key_put(b, s, "/record");
-    from = b->len;
-    arb_json_record(b, &fx->record);
-    put->value = cut(b, from);
-}
-
-static void put_history(struct buf *b, const struct slot *s, const struct arb_effects *fx,
-                        struct kv_swap *swap)
-{
-    struct kv_swap_put *put = &swap->puts.items[swap->puts.count++];
-    struct arb_note story[ARB_STORY_MAX];
-    size_t count = arb_driver_story(s->driver, &s->cluster, story);
-    size_t first = count > HISTORY_NOTES ? count - HISTORY_NOTES : 0;
-    size_t from = b->len;
-    (void)key_put(b, s, "/history/");
-    buf_put_dec(b, fx->record.epoch);
-    put->key = cut(b, from);
-    from = b->len;
-    arb_json_history(b, &fx->record, &s->cluster.decision, story + first, count - first);
-    put->value = cut(b, from);
-}
-
-static void put_members(struct buf *b, struct slot *s, struct kv_swap *swap)
-{
-    for (uint8_t i = 0; i < s->cluster.views_count; i++) {
-        const struct arb_view *view = &s->cluster.views[i];
-        if ((s->members_changed >> i & 1) == 0) {
-            continue;
-        }
-        struct kv_swap_put *put = &swap->puts.items[swap->puts.count++];
-        size_t from = b->len;
-        (void)key_put(b, s, "/members/");
-        buf_put(b, base_name_slice(&view->member));
-        put->key = cut(b, from);
-        from = b->len;
-        arb_json_member(b, view);
-        put->value = cut(b, from);
-    }
-    s->members_changed = 0;
-}
-
-static bool swap_propose(struct slot *s, const struct arb_effects *fx)
-{
-    struct swap_slot *slot = NULL;
-    for (size_t i = 0; i < SWAP_SLOTS && slot == NULL; i++) {
-        slot = s->swaps[i].is_busy ? NULL : &s->swaps[i];
-    }
-    if (slot == NULL) {
-        return false;
-    }
-    struct buf b = buf_over(slot->bytes, sizeof(slot->bytes));
-    struct kv_swap *swap = &slot->request.swap;
-    slot->request = (struct kv_request){.kind = KV_KIND_SWAP};
-    *swap = (struct kv_swap){.name = base_name_slice(&s->cluster.name),
-                             .expect_epoch = fx->expect_epoch,
-                             .expect_revision = fx->expect_revision,
-                             .term = fx->term,
-                             .new_epoch = fx->record.epoch,
-                             .new_revision = fx->record.revision,
-                             .puts = {slot->puts, 0}};
-    put_record(&b, s, fx, swap);
-    if (fx->has_history) {
-        put_history(&b, s, fx, swap);
-    }
-    put_members(&b, s, swap);
-    BASE_ASSERT(!b.is_full && swap->puts.count <= SWAP_PUTS);
-    slot->call = (struct kv_call){
-        .request = &slot->request, .deadline = BASE_MONO_NEVER, .user = s, .done = swap_done};
-    slot->term = fx->term;
-    slot->is_busy = kv_service_swap(s->driver->options.service, &slot->call) == KV_OK;
-    s->swapping = slot->is_busy ? slot : NULL;
-    return slot->is_busy;
-}
-
 /* --- effects --- */
 
 static void send_order(struct arb_driver *d, uint64_t link, const struct msg_order *order)
@@ -336,18 +221,19 @@ static void send_order(struct arb_driver *d, uint64_t link, const struct msg_ord
                               buf_slice(&b)); /* lost: the next one comes */
 }
 
-static void send_orders(struct slot *s, uint16_t orders, struct base_mono now)
+static void send_orders(struct arb_slot *s, uint16_t orders, struct base_mono now)
 {
     for (uint8_t i = 0; i < s->cluster.views_count; i++) {
         struct msg_order order;
         if ((orders >> i & 1) != 0) {
-            arb_order_make(&s->cluster, i, CANARY(CACHED_CLOCK) ? now : now_of(s->driver), &order);
+            arb_order_make(&s->cluster, i, CANARY(CACHED_CLOCK) ? now : arb_driver_now(s->driver),
+                           &order);
             send_order(s->driver, s->cluster.views[i].link, &order);
         }
     }
 }
 
-static void tell_notes(struct slot *s, const struct arb_effects *fx)
+static void tell_notes(struct arb_slot *s, const struct arb_effects *fx)
 {
     const struct arb_driver_options *o = &s->driver->options;
     for (uint8_t i = 0; i < fx->notes_count; i++) {
@@ -358,24 +244,59 @@ static void tell_notes(struct slot *s, const struct arb_effects *fx)
     }
 }
 
-/* One step and all that follows from it, in the one safe order. */
-static void take(struct slot *s, struct arb_event *event, struct arb_effects *fx)
+/* Without anybody who could do it the fence has failed, told with the next tick. */
+static void fence_begin(struct arb_slot *s, const struct arb_effects *fx)
+{
+    const struct arb_driver_options *o = &s->driver->options;
+    struct arb_fence_job job = {.cluster = s->cluster.name,
+                                .member = fx->fence_member,
+                                .epoch = fx->fence_epoch,
+                                .timeout_ms = s->document.settings.fence_timeout_ms};
+    uint8_t i = arb_view_find(&s->cluster, &fx->fence_member);
+    if (i != ARB_NOBODY) {
+        job.host = s->cluster.views[i].report.host;
+    }
+    if (s->document.row.epoch == 0 || o->fence == NULL) {
+        s->fence_failed = fx->fence_epoch;
+        s->wake = arb_driver_now(s->driver);
+        return;
+    }
+    memcpy(job.command, s->document.settings.fence_command, sizeof(job.command));
+    o->fence(o->user, &job);
+}
+
+void arb_driver_fenced(struct arb_driver *driver, const struct base_name *cluster, uint64_t epoch,
+                       bool is_off)
+{
+    struct arb_slot *s = arb_slot_find(driver, cluster);
+    struct arb_effects fx;
+    if (s != NULL) {
+        struct arb_event event = {
+            .kind = ARB_EVENT_FENCED, .fenced_epoch = epoch, .is_fenced = is_off};
+        arb_driver_take(s, &event, &fx);
+    }
+}
+
+void arb_driver_take(struct arb_slot *s, struct arb_event *event, struct arb_effects *fx)
 {
     struct arb_driver *d = s->driver;
-    event->now = now_of(d);
+    event->now = arb_driver_now(d);
     event->wall = d->options.clock.wall(d->options.clock.ctx);
     arb_step(&s->cluster, event, fx);
     s->wake = fx->wake;
     s->members_changed |= fx->changed;
     tell_notes(s, fx);
-    if (fx->has_swap && !swap_propose(s, fx)) {
+    if (fx->has_swap && !arb_swap_record(s, fx)) {
         struct arb_effects more;
         struct arb_event ended = {.kind = ARB_EVENT_SWAP_ENDED};
-        take(s, &ended, &more); /* decides nothing, so this ends */
+        arb_driver_take(s, &ended, &more); /* decides nothing, so this ends */
     }
     if (fx->ticket != 0) {
         s->ticket_wanted = fx->ticket;
         confirm_begin(d);
+    }
+    if (fx->has_fence && d->is_leader && d->is_ready) {
+        fence_begin(s, fx);
     }
     if (d->is_leader && d->is_ready) {
         send_orders(s, fx->orders, event->now);
@@ -403,12 +324,17 @@ int arb_driver_receive(struct arb_driver *driver, uint64_t link, const struct ne
         !base_name_equal(&from->member, &report.member) || report.session == 0) {
         return BASE_E_DENIED;
     }
-    struct slot *s = slot_for(driver, &report.cluster);
+    struct arb_slot *s = arb_slot_for(driver, &report.cluster);
     if (s == NULL) {
         return BASE_E_TOOBIG;
     }
     struct arb_event event = {.kind = ARB_EVENT_REPORT, .report = &report, .link = link};
-    take(s, &event, &fx);
+    arb_driver_take(s, &event, &fx);
+    uint8_t i = arb_view_find(&s->cluster, &report.member);
+    if (i != ARB_NOBODY && s->cluster.views[i].report.session == report.session) {
+        arb_document_offer(s, &s->cluster.views[i]);
+    }
+    arb_registry_check(s);
     return 0;
 }
 
@@ -418,11 +344,11 @@ void arb_driver_set_restore(struct arb_driver *driver, uint64_t restore_id)
     for (size_t i = 0; i < driver->slots_count; i++) {
         struct arb_effects fx;
         struct arb_event event = {.kind = ARB_EVENT_RESTORE, .restore_id = restore_id};
-        take(driver->slots[i], &event, &fx);
+        arb_driver_take(driver->slots[i], &event, &fx);
     }
 }
 
-static bool is_ours(const struct slot *s, const struct kv_swapped *swapped)
+static bool is_ours(const struct arb_slot *s, const struct kv_swapped *swapped)
 {
     const struct msg_record *r = &s->cluster.swap_record;
     return s->cluster.is_swapping && swapped->is_won && !swapped->is_loaded &&
@@ -430,29 +356,61 @@ static bool is_ours(const struct slot *s, const struct kv_swapped *swapped)
            swapped->revision == r->revision;
 }
 
-void arb_driver_swapped(struct arb_driver *driver, const struct kv_swapped *swapped)
+/* The record is gone: as if the cluster had never been, but for who is heard of it. */
+static void record_removed(struct arb_slot *s, const struct kv_swapped *swapped)
 {
-    struct base_name name;
+    if (swapped->is_won && s->cluster.record.epoch != 0) {
+        slot_begin(s, s->driver, &s->cluster.name);
+        arb_document_give(s);
+    }
+}
+
+static void record_told(struct arb_slot *s, const struct kv_swapped *swapped)
+{
     struct msg_record record;
     struct arb_effects fx;
-    if (swapped->epoch == 0 || base_name_from(swapped->name, &name) != 0 ||
-        wire_record_decode(swapped->blob, &record) != 0 ||
-        !base_name_equal(&name, &record.cluster) || record.epoch != swapped->epoch ||
-        record.revision != swapped->revision) {
-        return; /* no record stands, or not one that this version wrote */
-    }
-    struct slot *s = slot_for(driver, &name);
-    if (s == NULL) {
+    const struct msg_record *have = &s->cluster.record;
+    if (swapped->epoch == 0) {
+        record_removed(s, swapped);
         return;
     }
-    const struct msg_record *have = &s->cluster.record;
+    if (wire_record_decode(swapped->blob, &record) != 0 ||
+        !base_name_equal(&s->cluster.name, &record.cluster) || record.epoch != swapped->epoch ||
+        record.revision != swapped->revision) {
+        return; /* not one that this version wrote */
+    }
     if (record.epoch < have->epoch ||
         (record.epoch == have->epoch && record.revision <= have->revision)) {
         return; /* a void swap shows what stands, which is known */
     }
     struct arb_event event = {
         .kind = ARB_EVENT_RECORD, .record = &record, .is_own = is_ours(s, swapped)};
-    take(s, &event, &fx);
+    arb_driver_take(s, &event, &fx);
+}
+
+void arb_driver_swapped(struct arb_driver *driver, const struct kv_swapped *swapped)
+{
+    static const struct {
+        const char *suffix;
+        void (*told)(struct arb_slot *s, const struct kv_swapped *swapped);
+    } rows[] = {{"/config", arb_document_told}, {"/members", arb_registry_told}, {"", record_told}};
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        struct base_name name;
+        struct slice suffix = slice_from_text(rows[i].suffix);
+        struct slice text = swapped->name;
+        if (text.len < suffix.len ||
+            !slice_equal(slice_skip(text, text.len - suffix.len), suffix) ||
+            base_name_from(slice_from(text.data, text.len - suffix.len), &name) != 0) {
+            continue;
+        }
+        /* Of a cluster that is not known only what stands is news. */
+        struct arb_slot *s =
+            swapped->epoch == 0 ? arb_slot_find(driver, &name) : arb_slot_for(driver, &name);
+        if (s != NULL) {
+            rows[i].told(s, swapped);
+        }
+        return;
+    }
 }
 
 void arb_driver_role_changed(struct arb_driver *driver)
@@ -477,12 +435,13 @@ void arb_driver_role_changed(struct arb_driver *driver)
                                   .elected = d->elected};
         d->slots[i]->swapping = NULL;
         d->slots[i]->ticket_wanted = 0;
-        take(d->slots[i], &event, &fx);
+        arb_driver_take(d->slots[i], &event, &fx);
     }
     for (size_t i = 0; i < d->slots_count && becomes_ready; i++) {
         struct arb_event event = {.kind = ARB_EVENT_READY};
+        arb_document_give(d->slots[i]);
         d->slots[i]->members_changed = (uint16_t)((1u << d->slots[i]->cluster.views_count) - 1);
-        take(d->slots[i], &event, &fx);
+        arb_driver_take(d->slots[i], &event, &fx);
     }
 }
 
@@ -491,6 +450,11 @@ void arb_driver_records_stale(struct arb_driver *driver)
     driver->is_stale = true;
     if (driver->is_ready) {
         arb_driver_role_changed(driver);
+    }
+    for (size_t i = 0; i < driver->slots_count; i++) {
+        arb_document_forget(driver->slots[i]); /* told anew if there is one */
+        driver->slots[i]->registry.row = (struct arb_row){0, 0};
+        driver->slots[i]->registry.count = 0;
     }
 }
 
@@ -504,7 +468,11 @@ struct base_mono arb_driver_deadline(const struct arb_driver *driver)
 {
     struct base_mono first = BASE_MONO_NEVER;
     for (size_t i = 0; i < driver->slots_count; i++) {
-        first = base_mono_min(first, driver->slots[i]->wake);
+        const struct arb_slot *s = driver->slots[i];
+        first = base_mono_min(first, s->wake);
+        if (driver->is_ready && (s->cluster.views_count > 0 || s->registry.count > 0)) {
+            first = base_mono_min(first, s->registry.next);
+        }
     }
     return first;
 }
@@ -513,28 +481,19 @@ void arb_driver_tick(struct arb_driver *driver)
 {
     for (size_t i = 0; i < driver->slots_count; i++) {
         struct arb_effects fx;
+        struct arb_slot *s = driver->slots[i];
         struct arb_event event = {.kind = ARB_EVENT_TICK};
-        if (!base_mono_before(now_of(driver), driver->slots[i]->wake)) {
-            take(driver->slots[i], &event, &fx);
+        uint64_t epoch = s->fence_failed;
+        if (!base_mono_before(arb_driver_now(driver), s->wake)) {
+            s->fence_failed = 0;
+            arb_driver_take(s, &event, &fx);
+            if (epoch != 0) {
+                arb_driver_fenced(driver, &s->cluster.name, epoch, false);
+            }
         }
+        arb_registry_check(s);
     }
     confirm_begin(driver);
-}
-
-int arb_driver_request(struct arb_driver *driver, const struct base_name *cluster,
-                       const struct arb_request *request, struct base_text *ret_text)
-{
-    struct slot *s = slot_find(driver, cluster);
-    struct arb_effects fx;
-    if (s == NULL) {
-        *ret_text = base_text_from(SLICE_LIT("there is no such cluster"));
-        return BASE_E_NOTFOUND;
-    }
-    struct arb_event event = {.kind = ARB_EVENT_REQUEST, .request = request};
-    take(s, &event, &fx);
-    BASE_ASSERT(fx.has_answer);
-    *ret_text = fx.answer_text;
-    return fx.answer;
 }
 
 /* --- for showing --- */
@@ -547,14 +506,14 @@ const struct arb_cluster *arb_driver_cluster(const struct arb_driver *driver, si
 const struct arb_cluster *arb_driver_find(const struct arb_driver *driver,
                                           const struct base_name *cluster)
 {
-    const struct slot *s = slot_find(driver, cluster);
+    const struct arb_slot *s = arb_slot_find(driver, cluster);
     return s == NULL ? NULL : &s->cluster;
 }
 
 size_t arb_driver_story(const struct arb_driver *driver, const struct arb_cluster *cluster,
                         struct arb_note ret[ARB_STORY_MAX])
 {
-    const struct slot *s = slot_find(driver, &cluster->name);
+    const struct arb_slot *s = arb_slot_find(driver, &cluster->name);
     size_t count = 0;
     if (s == NULL) {
         return 0;
@@ -564,6 +523,17 @@ size_t arb_driver_story(const struct arb_driver *driver, const struct arb_cluste
         ret[count++] = s->story[i % ARB_STORY_MAX];
     }
     return count;
+}
+
+size_t arb_driver_seen(const struct arb_driver *driver, const struct arb_cluster *cluster,
+                       struct arb_seen ret[MSG_MEMBERS_MAX])
+{
+    const struct arb_slot *s = arb_slot_find(driver, &cluster->name);
+    if (s == NULL) {
+        return 0;
+    }
+    memcpy(ret, s->registry.list, s->registry.count * sizeof(ret[0]));
+    return s->registry.count;
 }
 
 bool arb_driver_is_leader(const struct arb_driver *driver)

@@ -12,6 +12,8 @@
 #define QUORATE_ARBITER_DRIVER_H
 
 #include "arbiter/core/arb.h"
+#include "arbiter/record_json.h"
+#include "arbiter/settings.h"
 #include "kv/service.h"
 #include "proto/port_clock.h"
 #include "proto/port_net.h"
@@ -21,6 +23,15 @@
 #define ARB_STORY_MAX 64 /* sentences kept per cluster */
 
 struct arb_driver;
+
+/* A host to be powered off: `command off`, then `command status` must say that it is. */
+struct arb_fence_job {
+    struct base_name cluster, member;
+    struct base_text host;                   /* as the member reported it; may be empty */
+    uint64_t epoch;                          /* that is fenced */
+    char command[ARB_FENCE_COMMAND_MAX + 1]; /* "": none is set */
+    uint32_t timeout_ms;                     /* of each run */
+};
 
 struct arb_driver_options {
     struct raft_node *node; /* or NULL and arb_driver_set_node before the first call */
@@ -32,6 +43,9 @@ struct arb_driver_options {
     /* A sentence about a cluster; valid during the call. On the leader, and of handbacks on all
      * nodes. May be NULL. */
     void (*noted)(void *user, const struct base_name *cluster, const struct arb_note *note);
+    /* Begins a fence; arb_driver_fenced follows exactly once, never from inside this call. On the
+     * leader. May be NULL: every fence fails. */
+    void (*fence)(void *user, const struct arb_fence_job *job);
 };
 
 /* BASE_E_NOMEM, BASE_E_INVALID. */
@@ -67,6 +81,24 @@ void arb_driver_tick(struct arb_driver *driver);
  * people. */
 int arb_driver_request(struct arb_driver *driver, const struct base_name *cluster,
                        const struct arb_request *request, struct base_text *ret_text);
+
+/* How a fence ended: `is_off` when the command ended well and the second query said so. */
+void arb_driver_fenced(struct arb_driver *driver, const struct base_name *cluster, uint64_t epoch,
+                       bool is_off);
+
+/* Writes the cluster's configuration document in place of revision `expect` (0: there is none),
+ * also for a cluster that has no record yet. 0: checked and in the log, as *ret_revision. Else why
+ * not: BASE_E_INVALID, BASE_E_TOOBIG, BASE_E_CONFLICT when another one stands, BASE_E_NOTLEADER,
+ * BASE_E_BUSY. */
+MUST_CHECK int arb_driver_configure(struct arb_driver *driver, const struct base_name *cluster,
+                                    uint64_t expect, struct slice text, uint64_t *ret_revision,
+                                    struct arb_settings_why *why);
+/* The document that stands; false when there is none. Valid until the next call. */
+bool arb_driver_document(const struct arb_driver *driver, const struct base_name *cluster,
+                         uint64_t *ret_revision, struct slice *ret_text);
+/* Who is known to belong to the cluster. Returns how many. */
+size_t arb_driver_seen(const struct arb_driver *driver, const struct arb_cluster *cluster,
+                       struct arb_seen ret[MSG_MEMBERS_MAX]);
 
 /* For showing: clusters in order of their making, NULL beyond the last one. Valid until the next
  * call. */

@@ -2,8 +2,8 @@ TESTS += arb_wire_test
 TEST_arb_wire_test := tests/unit/arb_wire_test.c tests/support/panic.c
 TLIBS_arb_wire_test := wire base
 TPKG_arb_wire_test := libprotobuf-c
-LIB_glue += arbiter/driver.c arbiter/record_json.c arbiter/settings.c arbiter/settings_pg.c arbiter/pg_lines.c \
-  arbiter/pg_parameters.c
+LIB_glue += arbiter/driver.c arbiter/driver_config.c arbiter/driver_members.c arbiter/driver_request.c arbiter/driver_swap.c \
+  arbiter/record_json.c arbiter/settings.c arbiter/settings_pg.c arbiter/pg_lines.c arbiter/pg_parameters.c
 TESTS += arb_confirm_test arb_lease_test arb_sets_test arb_sync_test
 TEST_arb_confirm_test := tests/unit/arb_confirm_test.c tests/unit/arb_scene.c tests/support/panic.c
 TLIBS_arb_confirm_test := cores base
@@ -19,4 +19,4 @@ TLIBS_arb_minisim_test := cores base
 TESTS += arb_driver_test
 TEST_arb_driver_test := tests/unit/arb_driver_test.c tests/support/panic.c
 TLIBS_arb_driver_test := glue wire cores base
-TPKG_arb_driver_test := libprotobuf-c
+TPKG_arb_driver_test := libprotobuf-c jansson

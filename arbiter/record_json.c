@@ -220,14 +220,49 @@ void arb_json_record(struct buf *out, const struct msg_record *r)
     buf_put_u8(out, '}');
 }
 
-void arb_json_member(struct buf *out, const struct arb_view *view)
+static void put_tags(struct buf *out, const struct msg_report *r)
 {
+    put_name(out, "zone", &r->zone);
+    put_name(out, "replicatefrom", &r->replicatefrom);
+    put_name(out, "upstream", &r->upstream);
+    put_number(out, "priority", r->priority);
+    put_bool(out, "is_nofailover", r->is_nofailover);
+    put_bool(out, "is_nosync", r->is_nosync);
+    put_bool(out, "is_noloadbalance", r->is_noloadbalance);
+    put_bool(out, "is_clonefrom", r->is_clonefrom);
+    put_bool(out, "is_restart_pending", r->is_restart_pending);
+}
+
+static void put_seen(struct buf *out, const struct arb_seen *seen)
+{
+    put_bool(out, "is_up", seen->is_up);
+    put_signed(out, "since_wall_us", seen->since_wall_us);
+}
+
+void arb_json_member(struct buf *out, const struct arb_view *view, const struct arb_seen *seen)
+{
+    if (view == NULL) { /* nothing but where it was */
+        buf_put_u8(out, '{');
+        put_name(out, "member", &seen->member);
+        put_text(out, "host", base_text_slice(&seen->host));
+        put_number(out, "db_port", seen->db_port);
+        put_number(out, "http_port", seen->http_port);
+        put_word(out, "state", arb_db_state_name(MSG_DB_UNKNOWN));
+        put_bool(out, "is_open", false);
+        put_seen(out, seen);
+        buf_put_u8(out, '}');
+        return;
+    }
     const struct msg_report *r = &view->report;
     buf_put_u8(out, '{');
     put_name(out, "member", &view->member);
     put_text(out, "host", base_text_slice(&r->host));
     put_number(out, "db_port", r->db_port);
     put_number(out, "http_port", r->http_port);
+    put_tags(out, r);
+    if (seen != NULL) {
+        put_seen(out, seen);
+    }
     put_word(out, "state", arb_db_state_name(r->db_state));
     put_bool(out, "is_open", r->is_open);
     put_bool(out, "is_receiving", r->is_receiving);

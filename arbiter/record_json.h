@@ -10,10 +10,22 @@
 
 #include "arbiter/core/arb.h"
 
+/* A member as the store remembers it, whether it is there or not. */
+struct arb_seen {
+    struct base_name member;
+    struct base_text host;
+    uint16_t db_port, http_port;
+    bool is_up;            /* heard within two ttl, when it was written */
+    int64_t since_wall_us; /* up or down since then */
+    uint32_t mark;         /* of what else people read of it */
+};
+
 /* A quoted, escaped JSON string. */
 void arb_json_text(struct buf *out, struct slice text);
 void arb_json_record(struct buf *out, const struct msg_record *record);
-void arb_json_member(struct buf *out, const struct arb_view *view);
+/* view or seen may be NULL: what is known of a member that has not been heard, or was not written
+ * down before. */
+void arb_json_member(struct buf *out, const struct arb_view *view, const struct arb_seen *seen);
 /* A decision with its inputs and times; `notes` are the sentences since the one before, oldest
  * first. */
 void arb_json_history(struct buf *out, const struct msg_record *record,
