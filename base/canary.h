@@ -188,6 +188,36 @@
       "leases are expired without asking whether this node still leads") \
     X(RESTORED_RECORD_TRUSTED, "restored-record-trusted", \
       "records of a restored quorum are acted upon before an operator confirms them") \
+    X(PAUSE_IGNORED, "pause-ignored", \
+      "a failover is decided in a pause") \
+    X(RESUME_FORGETS_PAUSE, "resume-forgets-pause", \
+      "after a pause the lease of a holder that was not heard since ends like any other") \
+    X(RESUME_WITHOUT_ECHO, "resume-without-echo", \
+      "a report made before the holder heard of the resume counts as armed again") \
+    X(TTL_LOWERED_AT_ONCE, "ttl-lowered-at-once", \
+      "a shorter ttl counts before the leases of the longer one have run out") \
+    X(GRANT_WHILE_FENCED, "grant-while-fenced", \
+      "an epoch is granted after its fence was entered") \
+    X(FENCE_BEFORE_ENTRY, "fence-before-entry", \
+      "the fence command runs before its entry is applied") \
+    X(FENCE_NOT_REQUIRED, "fence-not-required", \
+      "a failover does not wait for the fence that is required") \
+    X(FENCE_STANDS_FOR_LEASE, "fence-stands-for-lease", \
+      "a fence ends the lease though it is not trusted") \
+    X(FAILSAFE_ANY_CANDIDATE, "failsafe-any-candidate", \
+      "a member takes over that the holder has not confirmed for failsafe") \
+    X(DRAINED_CANDIDATE, "drained-candidate", \
+      "a drained member takes over") \
+    X(HOLD_OFF_FORGOTTEN, "hold-off-forgotten", \
+      "the role goes from one to the other and back without end") \
+    X(EPOCH_MET_AGAIN, "epoch-met-again", \
+      "a confirmation takes the epoch next to the highest reported") \
+    X(LAG_LIMIT_IGNORED, "lag-limit-ignored", \
+      "an asynchronous failover loses more than the limit") \
+    X(TASK_WHILE_ANOTHER, "task-while-another", \
+      "several members are restarted at one time") \
+    X(REINIT_OF_HOLDER, "reinit-of-holder", \
+      "the directory of the primary is thrown away by order") \
     X(WATCH_SKIPS_REVISION, "watch-skips-revision", \
       "a watcher that fell behind goes on one revision too late")
 /* clang-format on */
