@@ -120,7 +120,7 @@ $(B)/bin/sim: $(call objects,$(SIM_SRC)) $(foreach lib,glue wire cores base chec
 	@mkdir -p $(@D)
 	@echo "  ld $@"
 	@$(CC) $(LDFLAGS) -o $@ $(call objects,$(SIM_SRC)) $(call libs_of,glue wire cores base check) \
-	  $(shell pkg-config --libs libprotobuf-c 2>/dev/null)
+	  $(shell pkg-config --libs libprotobuf-c jansson 2>/dev/null)
 
 ALL_SRC := $(sort $(EXTRA_SRC) $(LIB_base) $(LIB_cores) $(LIB_wire) $(LIB_glue) $(LIB_io) $(LIB_store) $(LIB_check) $(SIM_SRC) \
   $(foreach bin,$(BINARIES),$(BIN_$(bin))) $(foreach test,$(TESTS),$(TEST_$(test))))
