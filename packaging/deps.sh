@@ -8,7 +8,7 @@ build="gcc libc6-dev make pkg-config libuv1-dev liblmdb-dev libssl-dev libcrypt-
 libnghttp2-dev libjansson-dev libyaml-dev libpq-dev"
 demo="postgresql-15 postgresql-client-15 openssl iproute2 procps psmisc curl jq util-linux"
 tests="libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev afl++ valgrind gcovr strace etcd-client etcd-server
-nghttp2-client patroni python3-idna iputils-ping nftables xfsprogs e2fsprogs"
+nghttp2-client patroni haproxy pgbouncer pgpool2 python3-idna iputils-ping nftables xfsprogs e2fsprogs"
 packages="$build $demo" is_print=""
 for option; do
     case $option in
@@ -65,7 +65,7 @@ $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $missing >/dev/null
 
 # Units that the packages just installed have enabled; one that was there before keeps its state.
-for unit in etcd-server:etcd patroni:patroni postgresql-15:postgresql; do
+for unit in etcd-server:etcd patroni:patroni postgresql-15:postgresql haproxy:haproxy pgbouncer:pgbouncer pgpool2:pgpool2; do
     case " $missing " in *" ${unit%%:*} "*) ;; *) continue ;; esac
     $as_root deb-systemd-helper disable "${unit#*:}.service" >/dev/null 2>&1 || true
     $as_root deb-systemd-helper update-state "${unit#*:}.service" >/dev/null 2>&1 || true

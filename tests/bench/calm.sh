@@ -44,9 +44,6 @@ neighbour() {
 freezes() { local n; for n in "${DATABASES[@]}"; do cat "$(data_of "$n")/state/guard.log" 2>/dev/null; done | grep -c 'tree="fr'; }
 # The agents' own account, for each the Prometheus text.
 metrics() { local n; for n in "${DATABASES[@]}"; do client_exec c1 curl -s -m 5 "http://$(address_of "$n"):8008/metrics"; done; }
-metric_extreme() { # NAME sort-option
-    metrics | awk -v name="$1" '$1 == name || index($1, name "{") == 1 { print $NF }' | sort -g ${2:+"$2"} | head -n 1
-}
 
 [ -n "${QUORATE_CGROUP_CPU:-}" ] || { echo "skipped: no cgroup v1 with cpu"; exit 77; }
 sql_setup
@@ -69,14 +66,14 @@ while [ $((SECONDS - BEGAN)) -lt $((MINUTES * 60)) ]; do
     [ "$(epoch)" -le "$EPOCH" ] || break
 done
 clients_stop
-own_least=$(metric_extreme quorate_lease_left_min_seconds)
+own_least=$(metrics | awk '$1 ~ /^quorate_lease_left_least_ms/ && $NF > 0 { print $NF }' | sort -g | head -n 1)
 jq -n --arg machine "$(uname -srm), $(nproc) cores" --arg commit "$(git rev-parse --short HEAD 2>/dev/null)" --arg ttl "${SQL_TTL:-2s}" \
     --argjson seconds $((SECONDS - BEGAN)) --argjson failovers $(($(epoch) - EPOCH)) --argjson freezes $(($(freezes) - FROZEN)) \
     --argjson pause "$worst" --argjson least "${least:-0}" --arg own "${own_least:-}" --argjson throttled "$(throttled)" \
     --argjson rounds "$(grep -c . "$DIR/neighbour.rounds")" --argjson acked "$(acked_of "$(acked parallel)")" \
     --argjson gap "$(gap_max "$(acked parallel)")" '
     {machine: $machine, commit: $commit, ttl: $ttl, seconds: $seconds, failovers: $failovers, freezes: $freezes,
-     worst_pause: ($pause / 1e6), least_lease_left_reported: ($least / 1e6), least_lease_left: ($own | tonumber? // null),
+     worst_pause: ($pause / 1e6), least_lease_left_reported: ($least / 1e6), least_lease_left: (($own | tonumber? / 1000) // null),
      periods_throttled: $throttled, neighbour_rounds: $rounds, acknowledged: $acked, longest_write_gap: $gap}' >build/bench/calm.json
 jq -r 'to_entries[] | "  \(.key): \(.value)"' build/bench/calm.json
 say "pauses as the agents counted them:"

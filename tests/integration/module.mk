@@ -20,6 +20,17 @@ SCENARIOS ?=
 postgresql-check: scenario-programs ## A real cluster broken in many ways [SCENARIOS="name ..."] [LONG=1]
 	@BIN=build/release/bin LONG=$(LONG) bash tests/integration/postgresql/run.sh $(SCENARIOS)
 
+# What takes longer than `make check` may.
+VERIFY_STEPS += postgresql-verify network-verify
+.PHONY: postgresql-verify network-verify
+postgresql-verify: scenario-programs ## The further scenarios of a real cluster, and all of them in their long form [SCENARIOS="name ..."]
+	@BIN=build/release/bin LONG=1 bash tests/integration/postgresql/run.sh $(or $(SCENARIOS),long)
+NETWORK_PROGRAMS = $(SCENARIO_PROGRAMS) sqlload sqlprobe $(HOSTS_PROGRAMS)
+network-verify: ## A real cluster on hosts of their own: cut and lossy links, lost hosts, full disks, clocks [SCENARIOS="name ..."] [LONG=1]
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(NETWORK_PROGRAMS),build/release/bin/$(p))
+	@BIN=build/release/bin LONG=$(LONG) bash tests/integration/network/run.sh $(SCENARIOS)
+	@[ -n "$(SCENARIOS)" ] || BIN=build/release/bin LONG=$(LONG) HOSTS_ON=wire bash tests/integration/network/run.sh lossy
+
 patroni-check: scenario-programs ## Debian's Patroni with its etcd3 section pointed at three quorum nodes [PEER=etcd]
 	@BIN=build/release/bin PEER=$(PEER) bash tests/integration/patroni/run.sh
 .PHONY: cli-check

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The cluster of the PostgreSQL scenarios, and what each of them begins and ends with: sourced by run.sh.
 #
-#   make_cluster          everything up and healthy; quorum nodes on file systems of their own where that is possible
+#   make_cluster          everything up and healthy; quorum nodes on file systems of their own where that is possible;
+#                         adapt_member NAME, if there is one, may change the member's file before its start
 #   begin NAME            writers run; sets ACKED, P (primary), ROOT (its postmaster), EPOCH, AT
 #   finish NAME           writers end; nothing acknowledged may be missing
 #   epoch_is E, root_is PID, state_is PID LETTER, tree_of MEMBER, log_marks, log_has MEMBER TEXT
@@ -18,6 +19,7 @@ make_cluster() {
     members_setup pg-main 3
     for member in "${MEMBERS[@]}"; do
         sed -i '/- "host all all/a\    - "local all app scram-sha-256"' "$DIR/$member.yml"
+        ! declare -F adapt_member >/dev/null || adapt_member "$member"
         member_start "$member"
     done
     wait_until 90 cluster_is healthy || die "the cluster did not become healthy"
