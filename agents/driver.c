@@ -46,6 +46,23 @@ static void send_report(struct agt_driver *d)
     }
 }
 
+/* The deadline counts from this sending, as with a report. */
+static void ask_members(struct agt_driver *d)
+{
+    uint8_t bytes[AGT_FAILSAFE_BYTES_MAX];
+    struct agt_failsafe_ask ask;
+    struct buf b = buf_over(bytes, sizeof(bytes));
+    struct base_mono t_send = d->ports.clock.now(d->ports.clock.ctx);
+    if (d->ports.failsafe.ask == NULL) {
+        return;
+    }
+    agt_failsafe_make(&d->agent, t_send, &ask);
+    int rc = agt_failsafe_ask_encode(&ask, &b);
+    BASE_ASSERT(rc == 0); /* bounded by its limits */
+    d->ports.failsafe.ask(d->ports.failsafe.ctx, d->agent.failsafe.peers,
+                          d->agent.failsafe.peers_count, buf_slice(&b));
+}
+
 static void save_state(struct agt_driver *d)
 {
     struct buf b = buf_over(d->bytes, AGT_DISK_BYTES_MAX);
@@ -81,6 +98,7 @@ static void guard_effect(struct agt_driver *d, const struct agt_effect *fx)
     case AGT_FX_SAVE:
     case AGT_FX_REPORT:
     case AGT_FX_LOG:
+    case AGT_FX_FAILSAFE_ASK:
         break;
     }
     BASE_UNREACHABLE();
@@ -100,6 +118,9 @@ static void effect_do(struct agt_driver *d, const struct agt_effect *fx)
         return;
     case AGT_FX_REPORT:
         send_report(d);
+        return;
+    case AGT_FX_FAILSAFE_ASK:
+        ask_members(d);
         return;
     case AGT_FX_LOG:
         d->ports.log(d->ports.ctx, d->effects.logs[fx->number].text);
@@ -137,16 +158,85 @@ void agt_driver_start(struct agt_driver *driver)
     agt_driver_timer(driver);
 }
 
+/* A document counts when the newest order names its revision: also a lower one than before, since
+ * the store may have been restored. */
+static bool config_fits(const struct agt_driver *d, const struct msg_config *c)
+{
+    const struct agt *a = &d->agent;
+    return base_name_equal(&c->cluster, &a->config.cluster) && agt_order_is_in_force(a) &&
+           c->term >= a->order.term && c->revision != 0 &&
+           c->revision == a->order.record.config_revision;
+}
+
+static bool take_config(struct agt_driver *d, struct slice frame)
+{
+    struct msg_config config;
+    if (wire_config_decode(frame, d->config_text, &config) != 0) {
+        return false;
+    }
+    bool is_new =
+        config.revision != d->config_revision || config.revision != d->agent.view.config_revision;
+    if (!config_fits(d, &config) || !is_new || d->ports.db.configure == NULL) {
+        return true;
+    }
+    d->config_revision = config.revision;
+    d->ports.db.configure(d->ports.db.ctx, config.revision, config.text);
+    step(d, &(struct agt_event){.kind = AGT_EVENT_CONFIG, .revision = config.revision});
+    return true;
+}
+
+static bool take_order(struct agt_driver *d, struct slice frame)
+{
+    if (wire_order_decode(frame, &d->order) != 0) {
+        return false;
+    }
+    step(d, &(struct agt_event){.kind = AGT_EVENT_ORDER, .order = &d->order});
+    return true;
+}
+
 void agt_driver_receive(struct agt_driver *driver, const struct net_identity *from,
                         struct slice frame)
 {
     uint8_t kind = 0;
-    if (from->role != NET_ROLE_NODE || slice_take_u8(&frame, &kind) != 0 ||
-        kind != NET_FRAME_ORDER || wire_order_decode(frame, &driver->order) != 0) {
+    bool is_good = from->role == NET_ROLE_NODE && slice_take_u8(&frame, &kind) == 0;
+    if (is_good && kind == NET_FRAME_CONFIG) {
+        is_good = take_config(driver, frame);
+    } else {
+        is_good = is_good && kind == NET_FRAME_ORDER && take_order(driver, frame);
+    }
+    driver->frames_bad += is_good ? 0 : 1;
+}
+
+int agt_driver_failsafe(struct agt_driver *driver, const struct net_identity *from,
+                        struct slice request, struct buf *ret_answer)
+{
+    struct agt_failsafe_ask ask;
+    int rc = agt_failsafe_ask_decode(request, &ask);
+    if (rc != 0) {
+        driver->frames_bad++;
+        return rc;
+    }
+    bool is_proven = from->role == NET_ROLE_NONE ||
+                     (from->role == NET_ROLE_AGENT &&
+                      base_name_equal(&from->cluster, &driver->agent.config.cluster) &&
+                      base_name_equal(&from->member, &ask.holder));
+    if (!is_proven || !base_name_equal(&ask.cluster, &driver->agent.config.cluster)) {
+        return BASE_E_DENIED;
+    }
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_FAILSAFE_ASKED, .ask = &ask});
+    return agt_failsafe_answer_encode(&driver->effects.failsafe_answer, ret_answer);
+}
+
+void agt_driver_failsafe_answer(struct agt_driver *driver, const struct base_name *member,
+                                struct slice bytes)
+{
+    struct agt_failsafe_answer answer;
+    if (agt_failsafe_answer_decode(bytes, &answer) != 0 ||
+        !base_name_equal(&answer.member, member)) {
         driver->frames_bad++;
         return;
     }
-    step(driver, &(struct agt_event){.kind = AGT_EVENT_ORDER, .order = &driver->order});
+    step(driver, &(struct agt_event){.kind = AGT_EVENT_FAILSAFE_ANSWER, .answer = &answer});
 }
 
 void agt_driver_connected(struct agt_driver *driver)

@@ -11,6 +11,7 @@
 
 #include "agents/core/agent.h"
 #include "agents/port_db.h"
+#include "agents/port_failsafe.h"
 #include "agents/port_guard.h"
 #include "agents/port_state.h"
 #include "proto/port_clock.h"
@@ -25,6 +26,7 @@ struct agt_ports {
     struct guard_port guard;
     struct db_port db;
     struct state_port state;
+    struct failsafe_port failsafe;
     void *ctx;
     /* Replaces the wish before: agt_driver_timer is to be called at `at`, or soon after. */
     void (*wake)(void *ctx, struct base_mono at);
@@ -42,6 +44,8 @@ struct agt_driver {
     uint64_t frames_bad; /* undecodable, or not from a node */
     struct agt_effects effects;
     struct msg_order order;   /* decoded into */
+    uint64_t config_revision; /* of the document that was handed over last */
+    uint8_t config_text[MSG_CONFIG_MAX];
     struct msg_report report; /* encoded from */
     uint8_t bytes[1 + WIRE_AGENT_BYTES_MAX];
 };
@@ -68,6 +72,15 @@ void agt_driver_guard_status(struct agt_driver *driver, const struct guard_statu
 void agt_driver_db_view(struct agt_driver *driver, const struct db_view *view);
 void agt_driver_db_done(struct agt_driver *driver, const struct db_done *done);
 void agt_driver_saved(struct agt_driver *driver, int status);
+/* A holder's failsafe request, from the peer whose certificate proved to be `from` (on loopback
+ * without TLS: role NONE, and the request itself says who asks). 0: `ret_answer` has the bytes of
+ * the answer, granted or not. DENIED: not an agent of this cluster, or in another's name. PROTO. */
+MUST_CHECK int agt_driver_failsafe(struct agt_driver *driver, const struct net_identity *from,
+                                   struct slice request, struct buf *ret_answer);
+/* A peer's answer to a round of ours, `member` being whom the certificate proved to have answered
+ * (without TLS: who was asked). */
+void agt_driver_failsafe_answer(struct agt_driver *driver, const struct base_name *member,
+                                struct slice answer);
 void agt_driver_timer(struct agt_driver *driver);
 /* Hand over what is held and stop the database; agt_driver_is_finished tells when that is done. */
 void agt_driver_shutdown(struct agt_driver *driver);

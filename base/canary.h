@@ -186,6 +186,23 @@
       "compaction drops a tombstone at the compact revision itself") \
     X(EXPIRE_ON_WAKING, "expire-on-waking", \
       "leases are expired without asking whether this node still leads") \
+    X(AGENT_ACTS_IN_PAUSE, "agent-acts-in-pause", "an agent acts though the record says pause") \
+    X(PAUSE_NOT_SAVED, "pause-not-saved", "a guard is disarmed before the pause is on disk") \
+    X(RESUME_ACTS_FIRST, "resume-acts-first", \
+      "after a pause a holder acts before its guard is armed again") \
+    X(FAILSAFE_BY_SOME, "failsafe-by-some", "a failsafe round counts that not all have granted") \
+    X(FAILSAFE_FROM_RECEIPT, "failsafe-from-receipt", \
+      "the deadline of a failsafe round counts from its last answer") \
+    X(FAILSAFE_VOTES_EARLY, "failsafe-votes-early", \
+      "a member votes though its failsafe grant has not run out") \
+    X(FAILSAFE_FORGOTTEN, "failsafe-forgotten", \
+      "a restarted agent does not wait for the failsafe grants of the one before") \
+    X(FAILSAFE_AFTER_VOTE, "failsafe-after-vote", "a member grants failsafe after its vote") \
+    X(FAILSAFE_OLD_EPOCH, "failsafe-old-epoch", "a member grants failsafe for an epoch that is over") \
+    X(TASK_TWICE, "task-twice", "a restarted agent does an operator's task again") \
+    X(CASCADE_RING, "cascade-ring", "a standby receives from one that receives from it") \
+    X(FULL_DISK_HOLDS_ON, "full-disk-holds-on", \
+      "a primary that cannot write keeps the role though a standby is fit") \
     X(RESTORED_RECORD_TRUSTED, "restored-record-trusted", \
       "records of a restored quorum are acted upon before an operator confirms them") \
     X(PAUSE_IGNORED, "pause-ignored", \

@@ -41,6 +41,11 @@
     X(AGENT_STOPS_AT_ONCE, "agent-stops-at-once", "a fast stop takes too long") \
     X(AGENT_RESTARTS_IN_PLACE, "agent-restarts-in-place", \
       "the holder crashed and too few voters stream") \
+    X(AGENT_ASKS_MEMBERS, "agent-asks-members", "no quorum, and the members are asked") \
+    X(AGENT_PAUSES, "agent-pauses", "a pause is taken in") \
+    X(AGENT_LEAVES_RING, "agent-leaves-ring", "standbys that receive from each other part") \
+    X(AGENT_CANNOT_WRITE, "agent-cannot-write", \
+      "a primary that cannot write hands the role on") \
     X(AGENT_GUARD_DEAF, "agent-guard-deaf", "the guard does not answer for a ttl") \
     X(AGENT_FINDS_RUN_BY_HAND, "agent-finds-run-by-hand", \
       "a directory ran read-write and nobody had a right to it") \

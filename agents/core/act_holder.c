@@ -10,17 +10,14 @@
 #include "base/canary.h"
 #include "base/mark.h"
 
-static int64_t start_timeout_us(const struct agt *a)
-{
-    return a->config.start_timeout_us > 0 ? a->config.start_timeout_us : AGT_START_TIMEOUT_US;
-}
-
 void agt_do_init(struct agt_run *run)
 {
     if (!run->a->is_gone_seen) {
         return;
     }
-    struct db_order order = agt_order_make(run->a, DB_ORDER_INIT);
+    bool is_remote = run->a->order.record.is_standby_cluster;
+    struct db_order order = agt_order_make(run->a, is_remote ? DB_ORDER_CLONE : DB_ORDER_INIT);
+    order.is_remote = is_remote;
     agt_want_order(run, &order);
 }
 
@@ -36,9 +33,12 @@ static void sync_wanted(const struct agt *a, struct db_order *order)
  * the timeline reserved for the epoch. */
 static struct db_order prepare_for_holder(const struct agt *a)
 {
-    bool is_opened_here = agt_disk_lineage(&a->want, a->view.timeline) == a->order.record.epoch;
+    bool is_remote = a->order.record.is_standby_cluster;
+    bool is_opened_here =
+        !is_remote && agt_disk_lineage(&a->want, a->view.timeline) == a->order.record.epoch;
     struct db_order order =
         agt_order_make(a, is_opened_here ? DB_ORDER_PREPARE_PRIMARY : DB_ORDER_PREPARE_STANDBY);
+    order.is_remote = is_remote;
     if (is_opened_here) {
         sync_wanted(a, &order);
         /* Section 6: closed until k of S have all, but for the very first start. Also when this
@@ -57,10 +57,28 @@ static bool is_unnamed(const struct agt *a)
     return a->order.record.state == MSG_RECORD_BOOTSTRAP && !CANARY(START_BEFORE_NAMED);
 }
 
+/* Demoted: a directory that ran read-write here comes onto the line of the primary elsewhere. */
+static bool rewinds_to_remote(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    bool is_done = a->rewound_epoch != 0 && a->rewound_epoch == a->order.record.epoch;
+    if (!a->order.record.is_standby_cluster || is_done ||
+        !(a->view.was_primary || agt_is_own_line(a))) {
+        return false;
+    }
+    struct db_order order = agt_order_make(a, DB_ORDER_REWIND);
+    order.is_remote = true;
+    agt_want_order(run, &order);
+    return true;
+}
+
 void agt_do_start_holder(struct agt_run *run)
 {
     struct agt *a = run->a;
     if (!a->is_gone_seen || !agt_is_holder(a) || is_unnamed(a)) {
+        return;
+    }
+    if (rewinds_to_remote(run)) {
         return;
     }
     struct db_order order = prepare_for_holder(a);
@@ -84,7 +102,9 @@ void agt_do_watch_start(struct agt_run *run)
     if (a->exit_epoch == a->guard.epoch && !a->has_answered) {
         since = a->exit_at; /* restart in place: the time counts from the crash */
     }
-    struct base_mono due = base_mono_add_us(since, start_timeout_us(a));
+    /* One that has served and is silent now hangs; one that recovers after a crash is at work. */
+    int64_t limit_us = a->has_answered ? agt_hang_timeout_us(a) : agt_start_timeout_us(a);
+    struct base_mono due = base_mono_add_us(since, limit_us);
     if (base_mono_before(run->now, due) || a->silent_views < AGT_SILENT_VIEWS ||
         !agt_has_successor(a)) {
         agt_wake_at(run, base_mono_max(due, base_mono_add_us(run->now, AGT_REPEAT_US)));
@@ -92,6 +112,9 @@ void agt_do_watch_start(struct agt_run *run)
     }
     agt_fx_log(run, "the holder's database does not answer in time, ends it", NULL);
     a->is_handback_wanted = true;
+    if (a->has_answered) {
+        agt_count_crash(run);
+    }
     agt_kill(run);
 }
 
@@ -105,6 +128,18 @@ static void refuse_timeline(struct agt_run *run)
     agt_kill(run);
 }
 
+/* A standby cluster's holder receives from the primary elsewhere; the engine knows from whom. */
+static void follow_remote(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    a->want.role = AGT_ROLE_HOLDER;
+    if (!a->is_remote_followed) {
+        struct db_order order = agt_order_make(a, DB_ORDER_FOLLOW);
+        order.is_remote = true;
+        agt_want_order(run, &order);
+    }
+}
+
 void agt_do_promote(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -112,7 +147,12 @@ void agt_do_promote(struct agt_run *run)
         refuse_timeline(run);
         return;
     }
-    if (!agt_is_holder(a) || !agt_has_right(a, run->now) || a->is_handback_wanted) {
+    if (!agt_is_holder(a) || !agt_has_right(a, run->now) || a->is_handback_wanted ||
+        agt_failsafe_is_bound(a)) {
+        return;
+    }
+    if (a->order.record.is_standby_cluster) {
+        follow_remote(run);
         return;
     }
     if (a->promoted_epoch == a->order.record.epoch) {
@@ -178,10 +218,38 @@ static bool sync_step(struct agt_run *run)
     return a->is_barrier_passed || !a->is_gated;
 }
 
+/* A new agent under a primary that was open: it still is. */
+static void reopened(struct agt *a)
+{
+    if (a->want.opened_epoch == a->guard.epoch && a->guard.root_pid != 0 &&
+        a->want.opened_root_pid == a->guard.root_pid && !a->is_gated) {
+        a->opened_epoch = a->want.opened_epoch;
+        a->opened_lsn = a->want.opened_lsn;
+        a->is_open_ready = true;
+    }
+}
+
+/* In a pause the sync set alone is kept: commits must not wait for a standby that an operator has
+ * stopped, nor count on it. */
+void agt_do_stay(struct agt_run *run)
+{
+    reopened(run->a);
+    if (agt_is_holder(run->a) && run->a->is_open_ready) {
+        (void)sync_step(run);
+    }
+}
+
 void agt_do_open(struct agt_run *run)
 {
     struct agt *a = run->a;
     if (!agt_is_holder(a) || a->is_handback_wanted) {
+        return;
+    }
+    if (a->order.record.is_standby_cluster) {
+        agt_do_stop(run); /* what follows is a rewind from the primary elsewhere */
+        return;
+    }
+    if (agt_gives_up_writing(run)) {
         return;
     }
     if (agt_disk_lineage(&a->want, a->view.timeline) != a->order.record.epoch &&
@@ -191,14 +259,7 @@ void agt_do_open(struct agt_run *run)
         }
         return;
     }
-    /* A new agent under a primary that was open: it still is, the settings are made sure of
-     * meanwhile. */
-    if (a->want.opened_epoch == a->order.record.epoch && a->guard.root_pid != 0 &&
-        a->want.opened_root_pid == a->guard.root_pid && !a->is_gated) {
-        a->opened_epoch = a->want.opened_epoch;
-        a->opened_lsn = a->want.opened_lsn;
-        a->is_open_ready = true;
-    }
+    reopened(a); /* the settings are made sure of meanwhile */
     if (sync_step(run) && agt_has_right(a, run->now)) {
         opened(run);
     } else if (a->is_sync_in_force) {
@@ -284,6 +345,7 @@ void agt_do_resign(struct agt_run *run)
     agt_hand_back(run, a->order.record.epoch);
 }
 
+/* True: the third one in a minute. */
 static bool crash_again(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -295,9 +357,25 @@ static bool crash_again(struct agt_run *run)
     return base_mono_diff_us(run->now, third) <= AGT_CRASH_WINDOW_US;
 }
 
+static void retire(struct agt_run *run)
+{
+    MARK(AGENT_RETIRES);
+    run->a->is_retired = true;
+    run->a->is_handback_wanted = true;
+    agt_fx_log(run, "the database crashed three times in a minute: hands the role on, stays down",
+               NULL);
+}
+
+void agt_count_crash(struct agt_run *run)
+{
+    if (crash_again(run)) {
+        retire(run);
+    }
+}
+
 static bool is_failover_better(const struct agt *a)
 {
-    switch (a->config.on_crash) {
+    switch (agt_on_crash_of(a)) {
     case AGT_ON_CRASH_FAILOVER:
         return true;
     case AGT_ON_CRASH_RESTART:
@@ -311,18 +389,17 @@ static bool is_failover_better(const struct agt *a)
 void agt_on_exit(struct agt_run *run)
 {
     struct agt *a = run->a;
-    if (a->stop.is_asked) {
-        return; /* we wanted it to end */
+    if (a->stop.is_asked) { /* we wanted it to end */
+        if (agt_is_restarting(a)) {
+            a->exit_at = run->now; /* ... and to come back within the time that a crash has */
+            a->exit_epoch = a->guard.epoch;
+        }
+        return;
     }
     a->exit_at = a->exit_epoch == a->guard.epoch ? a->exit_at : run->now;
     a->exit_epoch = a->guard.epoch;
     if (crash_again(run)) {
-        MARK(AGENT_RETIRES);
-        a->is_retired = true;
-        a->is_handback_wanted = true;
-        agt_fx_log(run,
-                   "the database crashed three times in a minute: hands the role on, stays down",
-                   NULL);
+        retire(run);
     } else if (is_failover_better(a)) {
         a->is_handback_wanted = true;
         agt_fx_log(run, "the database exited: enough voters are streaming, hands back", NULL);
@@ -339,7 +416,7 @@ void agt_do_settle(struct agt_run *run)
     struct agt *a = run->a;
     bool is_crash = a->exit_epoch == a->guard.epoch;
     bool is_late = is_crash && agt_has_successor(a) &&
-                   base_mono_diff_us(run->now, a->exit_at) >= start_timeout_us(a);
+                   base_mono_diff_us(run->now, a->exit_at) >= agt_start_timeout_us(a);
     if (a->is_handback_wanted || a->guard.epoch <= a->handback_asked || is_late ||
         a->guard.epoch != agt_epoch_known(a) ||
         (a->ran_epoch == a->guard.epoch && !agt_is_lease_ahead(a, run->now))) {
@@ -347,7 +424,8 @@ void agt_do_settle(struct agt_run *run)
         return;
     }
     if (!a->view.has_directory || a->view.is_directory_bad || a->want.is_clone_needed) {
-        if (agt_goal_of(a) == AGT_GOAL_INIT && !a->want.is_clone_needed) {
+        bool is_remote = a->order.record.is_standby_cluster && agt_is_holder(a);
+        if (is_remote || (agt_goal_of(a) == AGT_GOAL_INIT && !a->want.is_clone_needed)) {
             agt_do_init(run);
         } else if (a->is_gone_seen) {
             agt_do_hand_back(run);

@@ -24,7 +24,7 @@ void agt_do_clone(struct agt_run *run)
         return;
     }
     struct db_order order = agt_order_make(a, DB_ORDER_CLONE);
-    point_at(&order, agt_holder_address(a));
+    point_at(&order, agt_clone_source(a));
     agt_want_order(run, &order);
 }
 
@@ -107,27 +107,27 @@ void agt_do_rejoin(struct agt_run *run)
         return;
     }
     if (agt_may_follow(a)) {
-        start_standby(run, holder);
+        start_standby(run, agt_upstream(a));
     } else {
         rewind_or_clone(run);
     }
 }
 
-static bool is_pointed_at(const struct agt *a, const struct msg_member *holder)
+static bool is_pointed_at(const struct agt *a, const struct msg_member *upstream)
 {
-    return !a->is_detached && base_name_equal(&a->followed, &holder->member) &&
-           memcmp(&a->followed_host, &holder->host, sizeof(holder->host)) == 0 &&
-           a->followed_port == holder->db_port;
+    return !a->is_detached && base_name_equal(&a->followed, &upstream->member) &&
+           memcmp(&a->followed_host, &upstream->host, sizeof(upstream->host)) == 0 &&
+           a->followed_port == upstream->db_port;
 }
 
-/* Points the receiver at the holder. A receiver that hangs on a connection is taken out first. */
-static void point(struct agt_run *run, const struct msg_member *holder, bool is_again)
+/* Points the receiver at its upstream. A receiver that hangs on a connection is taken out first. */
+static void point(struct agt_run *run, const struct msg_member *upstream, bool is_again)
 {
     struct agt *a = run->a;
     bool is_hanging = is_again && a->view.has_receiver && !a->is_detached;
     struct db_order order = agt_order_make(a, is_hanging ? DB_ORDER_DETACH : DB_ORDER_FOLLOW);
     if (!is_hanging) {
-        point_at(&order, holder);
+        point_at(&order, upstream);
     }
     agt_want_order(run, &order);
 }
@@ -150,8 +150,8 @@ static void watch_unfollowed(struct agt_run *run)
 void agt_do_follow(struct agt_run *run)
 {
     struct agt *a = run->a;
-    const struct msg_member *holder = agt_holder_address(a);
-    if (holder == NULL) {
+    const struct msg_member *upstream = agt_upstream(a);
+    if (upstream == NULL) {
         return;
     }
     watch_unfollowed(run);
@@ -164,8 +164,8 @@ void agt_do_follow(struct agt_run *run)
         }
         return;
     }
-    if (!is_pointed_at(a, holder)) {
-        point(run, holder, false);
+    if (!is_pointed_at(a, upstream)) {
+        point(run, upstream, false);
         return;
     }
     a->want.role = AGT_ROLE_STANDBY;
@@ -173,14 +173,34 @@ void agt_do_follow(struct agt_run *run)
     if (base_mono_before(run->now, silent_at)) {
         agt_wake_at(run, silent_at);
     } else {
-        point(run, holder, true);
+        point(run, upstream, true);
     }
+}
+
+/* What a better voter has, before the vote (section 4.5): it has promised as well, so nothing of
+ * the old holder comes in this way. The promise of this member is on disk first. */
+static bool catches_up(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    const struct msg_member *from = agt_catch_up_address(a);
+    bool is_promised =
+        agt_promise_is_kept(a) && agt_attempt_compare(a->disk.promised, a->want.promised) == 0;
+    if (from == NULL || !is_promised) {
+        return false;
+    }
+    if (!is_pointed_at(a, from)) {
+        point(run, from, false);
+    }
+    return true;
 }
 
 void agt_do_detach(struct agt_run *run)
 {
     struct agt *a = run->a;
     a->want.role = AGT_ROLE_VOTER;
+    if (catches_up(run)) {
+        return;
+    }
     if (!a->is_detached) {
         struct db_order order = agt_order_make(a, DB_ORDER_DETACH);
         agt_want_order(run, &order);

@@ -15,6 +15,7 @@
 
 #include "agents/core/db_types.h"
 #include "agents/core/disk.h"
+#include "agents/core/failsafe.h"
 #include "agents/core/lease.h"
 #include "agents/core/table.h"
 #include "agents/guard/core_status.h"
@@ -38,9 +39,13 @@ struct agt_config {
     bool is_nofailover;
     bool is_nosync;
     bool is_noloadbalance; /* health checks only */
+    bool is_clonefrom;     /* others clone from here while it streams */
     uint8_t priority;
-    enum agt_on_crash on_crash;
-    int64_t start_timeout_us; /* primary_start_timeout; 0: 30 s */
+    struct base_name zone;          /* empty: none */
+    struct base_name replicatefrom; /* upstream wished for while it streams; empty: the holder */
+    enum agt_on_crash on_crash;     /* where the record says nothing */
+    int64_t start_timeout_us;       /* primary_start_timeout, likewise; 0: 30 s */
+    int64_t hang_timeout_us;        /* a primary that has answered and does so no more; 0: 5 s */
     /* Seed of a cluster that does not exist yet. */
     bool has_seed;
     uint32_t seed_ttl_ms;
@@ -58,8 +63,11 @@ enum agt_event_kind {
     AGT_EVENT_DONE,      /* done */
     AGT_EVENT_SAVED,     /* status: of the save under way */
     AGT_EVENT_TIMER,
-    AGT_EVENT_CONNECTED, /* a quorum node can be reached again: report now */
-    AGT_EVENT_SHUTDOWN,  /* hand over what is held, stop the database, then agt_is_finished */
+    AGT_EVENT_CONNECTED,      /* a quorum node can be reached again: report now */
+    AGT_EVENT_SHUTDOWN,       /* hand over what is held, stop the database, then agt_is_finished */
+    AGT_EVENT_CONFIG,         /* revision: the engine has been handed that configuration document */
+    AGT_EVENT_FAILSAFE_ASKED, /* ask: a holder wants its epoch extended; effects have the answer */
+    AGT_EVENT_FAILSAFE_ANSWER, /* answer: to a round of ours */
 };
 
 /* Pointers are borrowed for the step. `now` is the moment at which the event was handed in. */
@@ -70,6 +78,9 @@ struct agt_event {
     const struct guard_status *guard;
     const struct db_view *view;
     const struct db_done *done;
+    const struct agt_failsafe_ask *ask;
+    const struct agt_failsafe_answer *answer;
+    uint64_t revision;
     int status;
 };
 
@@ -85,6 +96,8 @@ enum agt_effect_kind {
     AGT_FX_SAVE,            /* agt.saving, answered by AGT_EVENT_SAVED */
     AGT_FX_REPORT,          /* read the clock, agt_report_make with it, send to every quorum node */
     AGT_FX_LOG,             /* number: index into agt_effects.logs */
+    AGT_FX_FAILSAFE_ASK, /* read the clock, agt_failsafe_make with it, send to every failsafe peer
+                          */
 };
 
 struct agt_effect {
@@ -102,6 +115,7 @@ struct agt_effects {
     struct base_text logs[AGT_LOGS_MAX];
     struct db_order db_order;
     struct db_order db_cancel;
+    struct agt_failsafe_answer failsafe_answer; /* of a step that was asked */
     struct base_mono wake; /* a timer event is wanted then at the latest; replaces the one before */
 };
 
@@ -178,6 +192,7 @@ struct agt {
     uint16_t followed_port;
     struct base_mono unfollowed_since;
     struct base_mono received_at; /* last time it was seen streaming, or was set */
+    bool is_remote_followed;      /* ... to the primary elsewhere, in a standby cluster */
     uint64_t promoted_epoch;
     bool is_sync_in_force; /* sync_names, sync_count, in every walsender */
     struct msg_names sync_names;
@@ -207,7 +222,7 @@ struct agt {
     struct base_mono arm_asked_at;
     struct base_mono exit_at;
     struct base_mono crashes[3];
-    bool is_retired; /* crashed too often: stays down until the agent is restarted */
+    bool is_retired; /* crashed too often: stays down until the agent is restarted, or told to */
     uint8_t streaming_voters;
     uint64_t checkpoint_epoch; /* hand-over: CHECKPOINT has been done for this epoch */
     struct agt_stop stop;
@@ -222,6 +237,26 @@ struct agt {
     uint64_t ids; /* last order id given out */
     struct agt_failure failure;
 
+    /* configuration, operators' tasks, pause */
+    uint64_t config_at_hand; /* document that the engine has been handed; 0 none */
+    uint64_t config_refused; /* document that it could not bring into force */
+    uint64_t reload_task;    /* task that the order `reload_order` is for */
+    uint64_t reload_order;
+    struct base_mono disarm_asked_at;
+
+    /* detection */
+    uint32_t write_views; /* in a row: writing fails */
+    struct base_mono write_failing_since;
+    struct base_mono
+        barred_until; /* its promotion was refused here: not to be asked again at once */
+
+    /* upstream of a standby */
+    struct base_name upstream;      /* who it shall be; empty: the holder */
+    bool is_cascade_refused;        /* a ring was seen, and this member is the one to leave it */
+    struct base_mono cascade_since; /* the wished upstream is fit since; NEVER: it is not */
+
+    struct agt_failsafe failsafe;
+
     bool is_shutdown;
 
     /* reporting */
@@ -232,6 +267,8 @@ struct agt {
     uint32_t digest;
     struct base_mono wake;
     int64_t pause_worst_us;
+    int64_t lease_least_us; /* least that was left when a grant came, since the start; INT64_MAX:
+                               none yet */
     enum agt_state state;
     enum agt_goal goal;
     struct base_text note;
@@ -249,10 +286,24 @@ void agt_report_make(struct agt *agent, struct base_mono t_send, struct msg_repo
 /* The same without a number: what the agent knows at `now`; for HTTP. */
 void agt_report_peek(const struct agt *agent, struct base_mono now, struct msg_report *ret);
 
+/* The round that AGT_FX_FAILSAFE_ASK began. `t_send` must have been read before, and it must be
+ * sent after: the deadline counts from it. */
+void agt_failsafe_make(struct agt *agent, struct base_mono t_send, struct agt_failsafe_ask *ret);
+
 /* Armed by the guard's own word, for the epoch in force, deadline ahead of now, tree running. */
 bool agt_has_right(const struct agt *agent, struct base_mono now);
-/* Has that right, and the database accepts writes. The only ground for a 200 on /primary. */
+/* Has that right, or holds the epoch of a pause (its lease has no end), and the database accepts
+ * writes. The only ground for a 200 on /primary. */
 bool agt_is_open(const struct agt *agent, struct base_mono now);
+/* There is an order, of the epoch that is on disk: its record is the present one as far as known.
+ */
+bool agt_order_is_in_force(const struct agt *agent);
+/* A pause is in force here (safety.md section 10): nothing is started, stopped or changed. */
+bool agt_is_paused(const struct agt *agent);
+/* Taken out of service by an operator: no candidate, not counted, no reads wanted. */
+bool agt_is_drained(const struct agt *agent);
+/* Holder of a standby cluster: follows a primary elsewhere, never open. */
+bool agt_is_standby_leader(const struct agt *agent);
 /* After AGT_EVENT_SHUTDOWN: nothing runs, nothing is held any more, and that is known to the
  * arbiter (or it did not hear of it for one ttl). */
 bool agt_is_finished(const struct agt *agent, struct base_mono now);

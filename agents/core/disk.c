@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The durable state: openings, lineages, and the file's format.
  *
- * Format: "QAG2", then big-endian fields in the order of agt_disk_encode, then the CRC-32C of all
- * before it. The last field is there only when it is not 0.
+ * Format: "QAG3", then big-endian fields in the order of agt_disk_encode, then the CRC-32C of all
+ * before it. "QAG2" is the same without what was added since, and made_system only when it is not
+ * 0; it is read, and written as long as nothing of the new is needed, so that the program before
+ * can be put back.
  */
 #include "agents/core/disk.h"
 
@@ -11,7 +13,8 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 
-#define DISK_MAGIC SLICE_LIT("QAG2")
+#define DISK_MAGIC SLICE_LIT("QAG3")
+#define DISK_MAGIC_OLD SLICE_LIT("QAG2")
 
 static uint8_t place_of(const struct agt_disk *disk, uint64_t epoch)
 {
@@ -134,13 +137,22 @@ enum agt_prefix agt_disk_prefix(const struct agt_disk *disk, uint64_t epoch, uin
     return AGT_PREFIX_UNKNOWN;
 }
 
+static bool later_equal(const struct agt_disk *a, const struct agt_disk *b)
+{
+    return a->is_paused == b->is_paused && a->failsafe_ttl_ms == b->failsafe_ttl_ms &&
+           a->task_begun == b->task_begun && a->task_instance == b->task_instance &&
+           a->task_starts == b->task_starts && a->task_done == b->task_done &&
+           a->task_status == b->task_status;
+}
+
 bool agt_disk_equal(const struct agt_disk *a, const struct agt_disk *b)
 {
     if (a->epoch_seen != b->epoch_seen || a->promised.term != b->promised.term ||
         a->promised.number != b->promised.number || a->role != b->role ||
         a->is_clone_needed != b->is_clone_needed || a->opened_epoch != b->opened_epoch ||
         a->opened_lsn != b->opened_lsn || a->opened_root_pid != b->opened_root_pid ||
-        a->made_system != b->made_system || a->openings_count != b->openings_count) {
+        a->made_system != b->made_system || a->openings_count != b->openings_count ||
+        !later_equal(a, b)) {
         return false;
     }
     for (uint8_t i = 0; i < a->openings_count; i++) {
@@ -151,11 +163,25 @@ bool agt_disk_equal(const struct agt_disk *a, const struct agt_disk *b)
     return true;
 }
 
+static void put_later(const struct agt_disk *disk, struct buf *out)
+{
+    buf_put_u64_be(out, disk->made_system);
+    buf_put_u8(out, disk->is_paused ? 1 : 0);
+    buf_put_u32_be(out, disk->failsafe_ttl_ms);
+    buf_put_u64_be(out, disk->task_begun);
+    buf_put_u64_be(out, disk->task_instance);
+    buf_put_u32_be(out, disk->task_starts);
+    buf_put_u64_be(out, disk->task_done);
+    buf_put_u32_be(out, (uint32_t)disk->task_status);
+}
+
 int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
 {
+    static const struct agt_disk nothing;
     size_t start = out->len;
+    bool is_old = later_equal(disk, &nothing);
     BASE_ASSERT(disk->openings_count <= AGT_OPENINGS_MAX);
-    buf_put(out, DISK_MAGIC);
+    buf_put(out, is_old ? DISK_MAGIC_OLD : DISK_MAGIC);
     buf_put_u64_be(out, disk->epoch_seen);
     buf_put_u64_be(out, disk->promised.term);
     buf_put_u64_be(out, disk->promised.number);
@@ -173,7 +199,9 @@ int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
         buf_put_u64_be(out, disk->openings[i].floor_epoch);
         buf_put_u8(out, disk->openings[i].is_own ? 1 : 0);
     }
-    if (disk->made_system != 0) {
+    if (!is_old) {
+        put_later(disk, out);
+    } else if (disk->made_system != 0) {
         buf_put_u64_be(out, disk->made_system);
     }
     buf_put_u32_be(out, base_crc32c(0, slice_from(out->data + start, out->len - start)));
@@ -221,10 +249,31 @@ static int take_head(struct slice *s, struct agt_disk *d)
     return 0;
 }
 
+static int take_later(struct slice *s, struct agt_disk *d)
+{
+    uint8_t paused = 0;
+    uint32_t status = 0;
+    int rc = slice_take_u64_be(s, &d->made_system);
+    rc = rc == 0 ? slice_take_u8(s, &paused) : rc;
+    rc = rc == 0 ? slice_take_u32_be(s, &d->failsafe_ttl_ms) : rc;
+    rc = rc == 0 ? slice_take_u64_be(s, &d->task_begun) : rc;
+    rc = rc == 0 ? slice_take_u64_be(s, &d->task_instance) : rc;
+    rc = rc == 0 ? slice_take_u32_be(s, &d->task_starts) : rc;
+    rc = rc == 0 ? slice_take_u64_be(s, &d->task_done) : rc;
+    rc = rc == 0 ? slice_take_u32_be(s, &status) : rc;
+    if (rc != 0 || paused > 1) {
+        return BASE_E_CORRUPT;
+    }
+    d->is_paused = paused == 1;
+    d->task_status = (int32_t)status;
+    return 0;
+}
+
 int agt_disk_decode(struct slice bytes, struct agt_disk *ret)
 {
     struct agt_disk d = {0};
-    if (bytes.len < DISK_MAGIC.len + 4 || !slice_has_prefix(bytes, DISK_MAGIC)) {
+    bool is_old = slice_has_prefix(bytes, DISK_MAGIC_OLD);
+    if (bytes.len < DISK_MAGIC.len + 4 || (!is_old && !slice_has_prefix(bytes, DISK_MAGIC))) {
         return BASE_E_CORRUPT;
     }
     struct slice tail = slice_skip(bytes, bytes.len - 4);
@@ -243,7 +292,10 @@ int agt_disk_decode(struct slice bytes, struct agt_disk *ret)
             return BASE_E_CORRUPT;
         }
     }
-    bool has_made = body.len > 0;
+    if (!is_old && take_later(&body, &d) != 0) {
+        return BASE_E_CORRUPT;
+    }
+    bool has_made = is_old && body.len > 0;
     if (has_made && (slice_take_u64_be(&body, &d.made_system) != 0 || d.made_system == 0)) {
         return BASE_E_CORRUPT;
     }

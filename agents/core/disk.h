@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent remembers on disk: the highest epoch, its promise, and which epoch opened which
- * timeline.
+/* What an agent remembers on disk: the highest epoch, its promise, which epoch opened which
+ * timeline, a pause, the operators' task under way and the last one done.
  *
  * Saved as a whole (agents/port_state.h) before it is acted on. Timeline numbers prove nothing by
  * themselves; the openings tie each reserved number to the epoch that reserved it and to the
@@ -15,7 +15,7 @@
 #include "proto/msg/agent.h"
 
 #define AGT_OPENINGS_MAX 64
-#define AGT_DISK_BYTES_MAX 2560 /* encoded */
+#define AGT_DISK_BYTES_MAX 2688 /* encoded */
 
 /* Timeline `timeline` was reserved for `epoch`, whose holder was chosen with (parent, floor_lsn).
  */
@@ -29,20 +29,30 @@ struct agt_opening {
     bool is_own;     /* this member was its holder */
 };
 
-/* Role when last saved; for people, and for the pause that is to come. */
+/* Role when last saved; for people, also in a pause. */
 enum agt_role { AGT_ROLE_NONE = 0, AGT_ROLE_HOLDER = 1, AGT_ROLE_STANDBY = 2, AGT_ROLE_VOTER = 3 };
 
 struct agt_disk {
     uint64_t epoch_seen;         /* highest ever */
     struct msg_attempt promised; /* {0, 0}: none; ends with a higher epoch, or with `ended` */
     enum agt_role role;
-    bool is_clone_needed;    /* the directory's history cannot be told: only a clone helps */
-    uint64_t opened_epoch;   /* last epoch in which this member opened for writes ... */
-    uint64_t opened_lsn;     /* ... where ... */
-    int32_t opened_root_pid; /* ... and the root process that serves since then */
-    uint64_t made_system;    /* system identifier of a directory that this member made and never
-                                started; 0: none */
-    uint8_t openings_count;  /* ascending by epoch; the oldest fall out */
+    bool is_clone_needed;     /* the directory's history cannot be told: only a clone helps */
+    uint64_t opened_epoch;    /* last epoch in which this member opened for writes ... */
+    uint64_t opened_lsn;      /* ... where ... */
+    int32_t opened_root_pid;  /* ... and the root process that serves since then */
+    uint64_t made_system;     /* system identifier of a directory that this member made and never
+                                 started; 0: none */
+    bool is_paused;           /* nobody acts until the guard is armed again after the resume */
+    uint32_t failsafe_ttl_ms; /* longest that was or may be granted in a failsafe round of this
+                                 epoch: a restarted agent waits for so long */
+    /* An operator's task that has begun (0: none), the root that ran then, and the last one that
+     * has ended with its status. */
+    uint64_t task_begun;
+    uint64_t task_instance;
+    uint32_t task_starts;
+    uint64_t task_done;
+    int32_t task_status;
+    uint8_t openings_count; /* ascending by epoch; the oldest fall out */
     struct agt_opening openings[AGT_OPENINGS_MAX];
 };
 

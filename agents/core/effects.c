@@ -149,6 +149,7 @@ bool agt_order_equal(const struct db_order *a, const struct db_order *b)
            memcmp(&a->upstream_host, &b->upstream_host, sizeof(a->upstream_host)) == 0 &&
            a->upstream_port == b->upstream_port && a->timeline == b->timeline &&
            a->epoch == b->epoch && a->sync_count == b->sync_count && a->is_gated == b->is_gated &&
+           a->is_remote == b->is_remote && a->config_revision == b->config_revision &&
            agt_names_equal(&a->sync_names, &b->sync_names);
 }
 
@@ -237,6 +238,7 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
         a->followed_port = o->upstream_port;
         a->received_at = now;
         a->is_detached = false;
+        a->is_remote_followed = o->is_remote;
         break;
     case DB_ORDER_DETACH:
         a->is_detached = true;
@@ -279,6 +281,16 @@ static bool is_final_failure(int status)
     return status != 0 && base_error_class_of(status) != BASE_CLASS_retry;
 }
 
+/* A hook of this host says no: the role goes to somebody else, and does not come back at once. */
+static void promotion_refused(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    agt_fx_log(run, "the promotion was refused here: hands back", NULL);
+    a->barred_until = base_mono_add_us(run->now, AGT_BARRED_US);
+    a->is_handback_wanted = true;
+    agt_kill(run);
+}
+
 static void done_badly(struct agt_run *run, const struct db_order *o, const struct db_done *done)
 {
     struct agt *a = run->a;
@@ -297,6 +309,12 @@ static void done_badly(struct agt_run *run, const struct db_order *o, const stru
     }
     /* A barrier waits by itself for those who are to catch up; it just goes on. */
     bool is_wait = o->kind == DB_ORDER_BARRIER && done->status == BASE_E_TIMEOUT;
+    if (o->kind == DB_ORDER_CONFIGURE && is_final_failure(done->status)) {
+        a->config_refused = o->config_revision; /* not again by itself; the old one stays */
+    }
+    if (o->kind == DB_ORDER_PROMOTE && done->status == BASE_E_DENIED) {
+        promotion_refused(run);
+    }
     if (done->status != BASE_E_CANCELED && !is_wait) {
         failure_note(run, done);
     }
@@ -320,6 +338,7 @@ void agt_order_done(struct agt_run *run, const struct db_done *done)
     if (order.kind == DB_ORDER_CHECKPOINT && done->status != BASE_E_CANCELED) {
         a->checkpoint_epoch = order.epoch;
     }
+    agt_reload_done(run, done);
     if (done->status == 0) {
         if (a->failure.kind == order.kind) {
             memset(&a->failure, 0, sizeof(a->failure));

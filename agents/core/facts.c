@@ -44,8 +44,8 @@ bool agt_has_right(const struct agt *a, struct base_mono now)
 
 bool agt_is_open(const struct agt *a, struct base_mono now)
 {
-    return agt_has_right(a, now) && a->is_open_ready && !a->stop.is_asked &&
-           agt_state_of(a, now) == AGT_STATE_PRIMARY;
+    return (agt_has_right(a, now) || agt_has_paused_right(a)) && a->is_open_ready &&
+           !a->stop.is_asked && agt_state_of(a, now) == AGT_STATE_PRIMARY;
 }
 
 bool agt_order_is_in_force(const struct agt *a)
@@ -193,6 +193,9 @@ static enum agt_goal goal_of_holder(const struct agt *a, enum agt_goal goal)
 
 enum agt_goal agt_goal_of(const struct agt *a)
 {
+    if (agt_is_paused(a)) {
+        return AGT_GOAL_PAUSED;
+    }
     if (a->is_shutdown) {
         return AGT_GOAL_SHUTDOWN;
     }
@@ -215,8 +218,10 @@ enum agt_goal agt_goal_of(const struct agt *a)
         return goal_of_holder(a, AGT_GOAL_HOLD);
     case MSG_GOAL_HAND_OVER:
         return goal_of_holder(a, AGT_GOAL_HAND_OVER);
-    case MSG_GOAL_VOTE:
-        return a->is_retired ? AGT_GOAL_NONE : AGT_GOAL_VOTE;
+    case MSG_GOAL_VOTE: /* not before its last failsafe grant has run out: section 9 */
+        return a->is_retired || (agt_failsafe_is_bound(a) && !agt_promise_is_kept(a))
+                   ? AGT_GOAL_NONE
+                   : AGT_GOAL_VOTE;
     case MSG_GOAL_FOLLOW:
         if (a->is_retired) {
             return AGT_GOAL_NONE;
@@ -248,6 +253,9 @@ enum agt_prefix agt_prefix_of(const struct agt *a)
     if (a->refused_epoch != 0 && a->refused_epoch == a->order.record.epoch) {
         return AGT_PREFIX_NO; /* the holder did not stream to it */
     }
+    if (a->order.record.is_standby_cluster) {
+        return AGT_PREFIX_UNKNOWN; /* its timelines are not ours: the server itself must tell */
+    }
     return agt_disk_prefix(&a->want, a->order.record.epoch, lineage, end_on_disk(a));
 }
 
@@ -269,16 +277,16 @@ bool agt_may_follow(const struct agt *a)
     return prefix == AGT_PREFIX_YES || (prefix == AGT_PREFIX_UNKNOWN && !agt_is_own_line(a));
 }
 
+/* Also through an upstream that streams from the holder itself: the server refuses another line. */
 bool agt_is_receiving_from_holder(const struct agt *a)
 {
     if (!a->view.is_receiving || a->is_detached) {
         return false;
     }
-    const struct base_name *holder = &a->order.record.holder;
-    if (base_name_is_empty(&a->view.receiving_from)) {
-        return base_name_equal(&a->followed, holder);
-    }
-    return base_name_equal(&a->view.receiving_from, holder);
+    const struct base_name *from =
+        base_name_is_empty(&a->view.receiving_from) ? &a->followed : &a->view.receiving_from;
+    return base_name_equal(from, &a->order.record.holder) ||
+           (!base_name_is_empty(&a->upstream) && base_name_equal(from, &a->upstream));
 }
 
 bool agt_is_rejoin_needed(const struct agt *a)
@@ -338,6 +346,24 @@ bool agt_has_successor(const struct agt *a)
     return false;
 }
 
+/* The same guard has a new epoch, and what runs has never left recovery: it goes on. */
+bool agt_is_carried_over(const struct agt *a)
+{
+    return agt_is_holder(a) && agt_holds(a) && a->guard.epoch < a->order.record.epoch &&
+           a->guard.tree == GUARD_TREE_RUNNING && a->has_answered && a->was_in_recovery &&
+           a->promoted_epoch == 0 && a->task.order.kind != DB_ORDER_PROMOTE;
+}
+
+bool agt_is_drained(const struct agt *a)
+{
+    return a->has_order && agt_names_has(&a->order.record.drained, &a->config.member);
+}
+
+bool agt_is_standby_leader(const struct agt *a)
+{
+    return a->has_order && a->order.record.is_standby_cluster && agt_is_holder(a) && agt_holds(a);
+}
+
 bool agt_names_has(const struct msg_names *names, const struct base_name *name)
 {
     for (uint8_t i = 0; i < names->count; i++) {
@@ -365,6 +391,9 @@ bool agt_names_equal(const struct msg_names *a, const struct msg_names *b)
  * after which the lease has run out anyway. */
 bool agt_is_finished(const struct agt *a, struct base_mono now)
 {
+    if (a->is_shutdown && agt_is_paused(a)) {
+        return true; /* the agent alone: guard and database go on */
+    }
     if (!a->is_shutdown || !a->has_guard || a->guard.tree != GUARD_TREE_GONE || agt_holds(a)) {
         return false;
     }

@@ -17,8 +17,9 @@
 #define AGT_RETRY_MAX_US (INT64_C(10) * BASE_US_PER_S)
 #define AGT_UNFOLLOWED_US \
     (INT64_C(15) * BASE_US_PER_S) /* an open holder that does not stream to it */
-#define AGT_ROGUE_VIEWS 2         /* a view may be older than the status; two in a row are not */
-#define AGT_SILENT_VIEWS 3        /* so that a stall of our own is not held against the database */
+#define AGT_BARRED_US (INT64_C(60) * BASE_US_PER_S)
+#define AGT_ROGUE_VIEWS 2  /* a view may be older than the status; two in a row are not */
+#define AGT_SILENT_VIEWS 3 /* so that a stall of our own is not held against the database */
 
 /* One step under way. */
 struct agt_run {
@@ -33,8 +34,7 @@ bool agt_holds(const struct agt *a); /* the guard has an epoch that was not hand
 bool agt_is_guard_deaf(const struct agt *a, struct base_mono now);
 uint64_t agt_epoch_known(const struct agt *a); /* highest, durable or not */
 bool agt_is_lease_ahead(const struct agt *a, struct base_mono now);
-bool agt_order_is_in_force(const struct agt *a); /* its epoch is the one on disk */
-bool agt_is_holder(const struct agt *a);         /* the order in force names this guard */
+bool agt_is_holder(const struct agt *a); /* the order in force names this guard */
 bool agt_promise_is_kept(const struct agt *a);
 bool agt_vote_is_final(const struct agt *a);
 bool agt_has_foreign_system(const struct agt *a);
@@ -57,6 +57,41 @@ int64_t agt_ttl_us(const struct agt *a);
 bool agt_names_has(const struct msg_names *names, const struct base_name *name);
 bool agt_names_equal(const struct msg_names *a, const struct msg_names *b);
 int agt_attempt_compare(struct msg_attempt a, struct msg_attempt b);
+
+bool agt_is_carried_over(const struct agt *a);
+bool agt_has_paused_right(const struct agt *a);
+int64_t agt_heartbeat_us(const struct agt *a);
+
+/* detect.c */
+int64_t agt_hang_timeout_us(const struct agt *a);
+int64_t agt_start_timeout_us(const struct agt *a);
+enum agt_on_crash agt_on_crash_of(const struct agt *a); /* the record's, else our own */
+bool agt_is_replaceable(const struct agt *a); /* a standby is fit, and policy lets it take over */
+void agt_write_seen(struct agt_run *run);
+bool agt_gives_up_writing(struct agt_run *run);
+
+/* upstream.c */
+void agt_upstream_step(struct agt_run *run);
+const struct msg_member *agt_upstream(const struct agt *a); /* NULL: not known */
+const struct msg_member *agt_clone_source(const struct agt *a);
+const struct msg_member *agt_catch_up_address(const struct agt *a);
+
+/* failsafe.c */
+void agt_failsafe_start(struct agt *a, struct base_mono now);
+void agt_failsafe_order(struct agt_run *run);
+void agt_failsafe_step(struct agt_run *run);
+void agt_failsafe_asked(struct agt_run *run, const struct agt_failsafe_ask *ask);
+void agt_failsafe_answered(struct agt_run *run, const struct agt_failsafe_answer *answer);
+void agt_failsafe_close(struct agt *a, uint64_t epoch); /* is asked to vote against it */
+bool agt_failsafe_is_bound(const struct agt *a);        /* a grant of ours has not run out */
+
+/* pause.c */
+void agt_pause_step(struct agt_run *run);
+
+/* tasks.c: true when it has taken the step over from the table. */
+bool agt_work(struct agt_run *run, enum agt_state state, enum agt_goal goal);
+bool agt_is_restarting(const struct agt *a); /* by an operator's order */
+void agt_reload_done(struct agt_run *run, const struct db_done *done);
 
 /* effects.c */
 struct agt_effect *agt_fx_add(struct agt_run *run, enum agt_effect_kind kind);
@@ -92,11 +127,21 @@ void agt_do_rejoin(struct agt_run *run);
 void agt_do_follow(struct agt_run *run);
 void agt_do_detach(struct agt_run *run);
 void agt_do_start_voter(struct agt_run *run);
+void agt_do_stay(struct agt_run *run);
+void agt_count_crash(struct agt_run *run);
 /* The holder's root went away: settle at once whether the epoch is handed back. */
 void agt_on_exit(struct agt_run *run);
 
-/* step.c */
+/* orders.c */
+void agt_on_order(struct agt_run *run, const struct msg_order *o);
+/* Arms the guard with the grant at hand, once its epoch is on disk and as long as it was not given
+ * up. */
 void agt_grant_apply(struct agt_run *run);
+
+/* sight.c */
+void agt_on_guard(struct agt_run *run, const struct guard_status *status);
+void agt_on_view(struct agt_run *run, const struct db_view *view);
+
 /* report.c */
 uint32_t agt_report_digest(const struct agt *a, struct base_mono now);
 

@@ -41,6 +41,9 @@ static enum msg_db_state db_state_of(const struct agt *a, struct base_mono now)
     case AGT_STATE_STANDBY:
         return a->stop.is_asked ? MSG_DB_STOPPING : MSG_DB_STANDBY;
     case AGT_STATE_WINNER:
+        if (agt_is_standby_leader(a)) {
+            return a->stop.is_asked ? MSG_DB_STOPPING : MSG_DB_STANDBY;
+        }
         return a->stop.is_asked ? MSG_DB_STOPPING : MSG_DB_PROMOTING;
     case AGT_STATE_PRIMARY:
     case AGT_STATE_ROGUE:
@@ -49,7 +52,30 @@ static enum msg_db_state db_state_of(const struct agt *a, struct base_mono now)
     BASE_UNREACHABLE();
 }
 
-static void fill_identity(const struct agt *a, struct msg_report *r)
+/* Taken in: on disk, and no deadline runs any more. */
+static bool is_paused_here(const struct agt *a)
+{
+    return a->disk.is_paused && a->has_guard && !(agt_holds(a) && a->guard.is_armed);
+}
+
+static void fill_member(const struct agt *a, struct msg_report *r)
+{
+    r->is_noloadbalance = a->config.is_noloadbalance || agt_is_drained(a);
+    r->is_clonefrom = a->config.is_clonefrom;
+    r->zone = a->config.zone;
+    r->replicatefrom = a->config.replicatefrom;
+    r->is_paused = is_paused_here(a);
+    r->is_adopted = a->has_guard && a->guard.is_adopted;
+    r->is_failsafe = a->failsafe.is_in_force;
+    r->failsafe_members = a->failsafe.members;
+    if (a->failsafe.position_epoch == a->disk.epoch_seen) {
+        r->failsafe_position = a->failsafe.position;
+    }
+    r->task_id = a->disk.task_done;
+    r->task_status = a->disk.task_status;
+}
+
+static void fill_identity(const struct agt *a, struct base_mono now, struct msg_report *r)
 {
     r->cluster = a->config.cluster;
     r->member = a->config.member;
@@ -62,7 +88,7 @@ static void fill_identity(const struct agt *a, struct msg_report *r)
     r->host = a->config.host;
     r->db_port = a->config.db_port;
     r->http_port = a->config.http_port;
-    r->is_nofailover = a->config.is_nofailover;
+    r->is_nofailover = a->config.is_nofailover || base_mono_before(now, a->barred_until);
     r->is_nosync = a->config.is_nosync;
     r->priority = a->config.priority;
     r->pause_worst_us = a->pause_worst_us;
@@ -126,6 +152,9 @@ static void fill_database(const struct agt *a, struct base_mono now, struct msg_
     }
     r->system_id = v->system_id;
     r->position.lineage = v->is_directory_bad ? 0 : agt_disk_lineage(&a->want, v->timeline);
+    if (a->has_order && a->order.record.is_standby_cluster && !v->is_directory_bad) {
+        r->position.lineage = 1; /* the history of the primary elsewhere: one for all */
+    }
     r->position.timeline = v->timeline;
     r->position.lsn = v->lsn;
     r->replay_lsn = v->replay_lsn;
@@ -133,6 +162,27 @@ static void fill_database(const struct agt *a, struct base_mono now, struct msg_
     r->is_receiving = v->is_process && v->is_receiving;
     r->is_rejoin_needed = agt_is_rejoin_needed(a);
     r->is_vote_valid = agt_vote_is_final(a);
+}
+
+static void fill_engine(const struct agt *a, struct msg_report *r)
+{
+    const struct db_view *v = &a->view;
+    if (!a->has_view) {
+        return;
+    }
+    r->config_revision = v->config_revision;
+    r->is_restart_pending = v->is_restart_pending;
+    r->pending_restart = v->pending_restart;
+    r->is_write_failing = v->is_process && v->is_write_failing;
+    r->db_version = v->version;
+    r->connections = v->connections;
+    r->connections_max = v->connections_max;
+    r->disk_free_bytes = v->disk_free_bytes;
+    r->work_done_bytes = v->work_done_bytes;
+    r->work_total_bytes = v->work_total_bytes;
+    if (v->is_process && v->is_receiving) {
+        r->upstream = base_name_is_empty(&v->receiving_from) ? a->followed : v->receiving_from;
+    }
 }
 
 static void fill_holder(const struct agt *a, struct base_mono now, struct msg_report *r)
@@ -161,7 +211,8 @@ static void fill_note(const struct agt *a, struct msg_report *r)
         buf_put_text(&b, "the data directory belongs to another cluster (system identifier)");
     } else if (a->is_retired) {
         buf_put_text(&b,
-                     "crashed three times in a minute: stays down until the agent is restarted");
+                     "crashed three times in a minute: stays down until 'kv db restart' or 'kv db "
+                     "reinit' of this member, or a restart of its agent");
     } else if (a->has_order && a->order.goal == MSG_GOAL_REFUSED) {
         buf_put(&b, base_text_slice(&a->order.reason));
     } else if (agt_vote_is_final(a)) {
@@ -195,9 +246,11 @@ static void disown(struct msg_report *r)
 void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_report *ret)
 {
     memset(ret, 0, sizeof(*ret));
-    fill_identity(a, ret);
+    fill_identity(a, now, ret);
+    fill_member(a, ret);
     fill_right(a, now, ret);
     fill_database(a, now, ret);
+    fill_engine(a, ret);
     fill_holder(a, now, ret);
     ret->order_term = a->order_term;
     ret->order_number = a->order_number;
@@ -234,9 +287,15 @@ uint32_t agt_report_digest(const struct agt *a, struct base_mono now)
     crc = mix(crc, a->has_guard ? (uint64_t)a->guard.tree : 99);
     crc = mix(crc, a->disk.promised.term);
     crc = mix(crc, a->disk.promised.number);
+    crc = mix(crc, is_paused_here(a));
+    crc = mix(crc, a->disk.task_done);
+    crc = base_crc32c(crc, slice_from(&a->failsafe.members, sizeof(a->failsafe.members)));
     if (!a->has_view) {
         return crc;
     }
+    crc = mix(crc, a->view.config_revision);
+    crc = mix(crc, a->view.is_restart_pending);
+    crc = mix(crc, a->view.is_write_failing);
     crc = mix(crc, (uint64_t)db_state_of(a, now));
     crc = mix(crc, agt_is_open(a, now));
     crc = mix(crc, agt_vote_is_final(a));

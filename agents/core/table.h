@@ -43,7 +43,8 @@ enum agt_state {
     X(VOTE, "vote") /* also: a promise that is still kept */ \
     X(HAND_OVER, "hand over") \
     X(REFUSED, "refused") \
-    X(SHUTDOWN, "shut down") /* of the agent: hand over, stop */
+    X(SHUTDOWN, "shut down") /* of the agent: hand over, stop */ \
+    X(PAUSED, "pause")       /* before every other: nothing is done */
 
 enum agt_goal {
 #define AGT_GOAL_ENUM(name, text) AGT_GOAL_##name,
@@ -70,6 +71,7 @@ enum agt_action {
     AGT_DO_REJOIN,      /* stopped: plain start, rewind or clone */
     AGT_DO_FOLLOW,      /* running: point at the holder, or stop for a rejoin */
     AGT_DO_DETACH,      /* vote: receiver away */
+    AGT_DO_STAY,        /* paused holder: serves on, nothing is changed */
     AGT_DO_START_VOTER, /* vote from a stopped directory: start it without a receiver */
     AGT_DO_COUNT
 };

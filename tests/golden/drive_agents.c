@@ -96,6 +96,7 @@ static void tell_order(void *ctx, const struct db_order *o)
                                         "barrier",
                                         "checkpoint",
                                         "clients out",
+                                        "configure",
                                         "cancel"};
     char detail[64] = "";
     if (o->kind == DB_ORDER_PROMOTE) {

@@ -163,6 +163,10 @@ static void port_arm(void *ctx, uint64_t epoch, struct base_mono deadline, int64
 static void port_disarm(void *ctx)
 {
     struct world *w = ctx;
+    bool is_held = w->guard.status.epoch > w->guard.status.epoch_handed_back;
+    if (is_held && !(w->durable.is_paused && w->record.is_paused)) {
+        broken(w, "disarmed while an epoch is held, and the pause is not on disk");
+    }
     guard_do(w, &(struct guard_event){.kind = GUARD_EV_DISARM, .now = w->now});
 }
 
@@ -215,6 +219,10 @@ static void port_order(void *ctx, const struct db_order *order)
     if (w->db.running.id != 0) {
         broken(w, "two orders at a time");
         return;
+    }
+    if (w->durable.is_paused && w->record.is_paused && order->kind != DB_ORDER_CONFIGURE &&
+        order->kind != DB_ORDER_SET_SYNC && order->kind != DB_ORDER_BARRIER) {
+        broken(w, "an order in a pause");
     }
     w->db.running = *order;
     if (!is_long(w, order->kind)) {
@@ -275,6 +283,7 @@ static int db_do(struct world *w, const struct db_order *o)
         return 0;
     case DB_ORDER_CLONE:
         copy_upstream(w, o);
+        db->is_remote = o->is_remote;
         return 0;
     case DB_ORDER_REWIND:
         if (w->rewind_status == 0) {
@@ -284,6 +293,7 @@ static int db_do(struct world *w, const struct db_order *o)
     case DB_ORDER_PREPARE_STANDBY:
         db->is_standby_configured = true;
         db->upstream = o->upstream_member;
+        db->is_remote = o->is_remote;
         return 0;
     case DB_ORDER_PREPARE_PRIMARY:
         db->is_standby_configured = false;
@@ -294,6 +304,7 @@ static int db_do(struct world *w, const struct db_order *o)
             return w->follow_status;
         }
         db->upstream = o->upstream_member;
+        db->is_remote = o->is_remote;
         db->is_receiving = db->is_running;
         return db->is_running ? 0 : BASE_E_STATE;
     case DB_ORDER_DETACH:
@@ -312,8 +323,15 @@ static int db_do(struct world *w, const struct db_order *o)
     case DB_ORDER_CHECKPOINT:
     case DB_ORDER_CLIENTS_OUT:
         return db->is_running ? 0 : BASE_E_STATE;
-    case DB_ORDER_NONE:
     case DB_ORDER_CONFIGURE:
+        if (o->config_revision != w->config_at_hand) {
+            broken(w, "another document than the one handed over");
+        }
+        if (w->configure_status == 0) {
+            db->config_revision = o->config_revision;
+        }
+        return w->configure_status;
+    case DB_ORDER_NONE:
     case DB_ORDER_CANCEL:
         break;
     }
@@ -343,6 +361,9 @@ static void view_make(const struct world *w, struct db_view *v)
     v->has_receiver = db->is_receiving;
     v->is_wal_end_reached = db->is_ready;
     v->receiving_from = db->upstream;
+    v->config_revision = db->config_revision;
+    v->is_restart_pending = db->is_restart_pending;
+    v->is_write_failing = db->is_write_failing && db->is_running;
     if (v->is_answering && !db->is_in_recovery) {
         v->standbys_count = db->standbys_count;
         memcpy(v->standbys, db->standbys, sizeof(v->standbys));
@@ -373,7 +394,9 @@ static void db_ready(struct world *w, uint32_t starts)
         return;
     }
     w->db.is_ready = true;
-    w->db.is_receiving = w->db.is_in_recovery && !base_name_is_empty(&w->db.upstream);
+    w->db.is_receiving =
+        w->db.is_in_recovery && (w->db.is_remote || !base_name_is_empty(&w->db.upstream));
+    w->db.is_restart_pending = false;
     later(w, WORLD_VIEW, 500)->number = 1;
 }
 
@@ -400,14 +423,15 @@ static void check_report(struct world *w)
 {
     const struct msg_report *r = &w->report;
     const struct guard_status *st = &w->guard.status;
-    bool is_right = st->is_armed && st->tree == GUARD_TREE_RUNNING && st->epoch == r->epoch_held &&
-                    base_mono_before(w->now, st->deadline);
+    bool is_endless = !st->is_armed && w->durable.is_paused;
+    bool is_right = st->tree == GUARD_TREE_RUNNING && st->epoch == r->epoch_held &&
+                    (is_endless || (st->is_armed && base_mono_before(w->now, st->deadline)));
     /* What the guard has not told yet the agent cannot know; the deadline it knows by itself. */
     bool is_told = !is_pending(w, WORLD_GUARD_STATUS);
     if (r->is_open && is_told && (!is_right || w->db.is_in_recovery || !w->db.is_running)) {
         broken(w, "said to be open without a right");
     }
-    if (r->is_open && !base_mono_before(w->now, st->deadline)) {
+    if (r->is_open && !is_endless && !base_mono_before(w->now, st->deadline)) {
         broken(w, "said to be open past the deadline");
     }
     bool is_final = w->db.is_running && w->db.is_in_recovery && !w->db.is_receiving &&
@@ -478,13 +502,36 @@ static void saved(struct world *w)
     }
 }
 
+static void port_configure(void *ctx, uint64_t revision, struct slice text)
+{
+    struct world *w = ctx;
+    BASE_ASSERT(text.len > 0);
+    w->config_at_hand = revision;
+}
+
+static void port_ask(void *ctx, const struct agt_failsafe_peer *peers, uint8_t count,
+                     struct slice request)
+{
+    struct world *w = ctx;
+    BASE_ASSERT(count == 2 && peers[0].http_port == 8008);
+    int rc = agt_failsafe_ask_decode(request, &w->asked);
+    BASE_ASSERT(rc == 0);
+    w->asked_at = w->now;
+    memset(&w->failsafe_missing, 0, sizeof(w->failsafe_missing));
+    w->failsafe_missing.count = 2;
+    w->failsafe_missing.names[0] = world_name("b");
+    w->failsafe_missing.names[1] = world_name("d");
+}
+
 /* --- time --------------------------------------------------------------------------------------
  */
 
 static void check(struct world *w)
 {
     const struct guard_status *st = &w->guard.status;
-    if (!world_is_writable(w)) {
+    bool is_endless = !st->is_armed && w->durable.is_paused && st->epoch == w->epoch_allowed &&
+                      st->epoch > st->epoch_handed_back;
+    if (!world_is_writable(w) || is_endless) {
         return;
     }
     if (!st->is_armed || st->epoch <= st->epoch_handed_back || st->epoch != w->epoch_allowed) {
@@ -611,7 +658,8 @@ static void options_make(struct world *w)
                   .clock = {w, port_now, NULL},
                   .guard = {w, port_start, port_arm, port_disarm, port_signal, port_kill,
                             port_hand_back},
-                  .db = {w, port_order},
+                  .db = {w, port_order, port_configure},
+                  .failsafe = {w, port_ask},
                   .state = {w, port_save},
                   .ctx = w,
                   .wake = port_wake,
@@ -688,14 +736,18 @@ void world_record(struct world *w, uint64_t epoch, const char *holder)
 
 static void add_member(const struct world *w, struct msg_order *o, const char *name)
 {
-    o->members[o->members_count++] = (struct msg_member){
-        .member = world_name(name),
-        .host = base_text_from(SLICE_LIT("127.0.0.2")),
-        .db_port = 5432,
-        .http_port = 8008,
-        .db_state = MSG_DB_STANDBY,
-        .is_open = w->is_upstream_open && strcmp(name, "a") != 0 &&
-                   base_name_equal(&w->record.holder, &(struct base_name){{name[0]}})};
+    struct msg_member m = strcmp(name, "b") == 0   ? w->peers[0]
+                          : strcmp(name, "d") == 0 ? w->peers[1]
+                                                   : (struct msg_member){0};
+    m.member = world_name(name);
+    m.host = base_text_from(SLICE_LIT("127.0.0.2"));
+    m.db_port = 5432;
+    m.http_port = 8008;
+    m.db_state = MSG_DB_STANDBY;
+    m.is_heard = true;
+    m.is_open = w->is_upstream_open && strcmp(name, "a") != 0 &&
+                base_name_equal(&w->record.holder, &(struct base_name){{name[0]}});
+    o->members[o->members_count++] = m;
 }
 
 void world_order_for(struct world *w, uint64_t number, enum msg_goal goal, bool is_granted)
@@ -710,6 +762,7 @@ void world_order_for(struct world *w, uint64_t number, enum msg_goal goal, bool 
     o.goal = goal;
     o.attempt = w->attempt;
     o.ended = w->ended;
+    o.catch_up_from = w->catch_up_from;
     o.has_sync = w->has_sync;
     o.sync_names = w->sync_names;
     o.sync_count = w->sync_count;
@@ -754,6 +807,75 @@ void world_hold_ms(struct world *w, enum msg_goal goal, bool is_granted, int64_t
         }
         world_run_ms(w, 1);
     }
+}
+
+void world_failsafe_answer(struct world *w, const char *member, bool is_granted)
+{
+    uint8_t bytes[AGT_FAILSAFE_BYTES_MAX];
+    struct buf b = buf_over(bytes, sizeof(bytes));
+    struct base_name name = world_name(member);
+    const struct agt_failsafe_answer answer = {.member = name,
+                                               .session = w->asked.session,
+                                               .round = w->asked.round,
+                                               .is_granted = is_granted};
+    int rc = agt_failsafe_answer_encode(&answer, &b);
+    BASE_ASSERT(rc == 0);
+    for (uint8_t i = 0; i < w->failsafe_missing.count && is_granted; i++) {
+        if (base_name_equal(&w->failsafe_missing.names[i], &name)) {
+            w->failsafe_missing.names[i] = w->failsafe_missing.names[--w->failsafe_missing.count];
+        }
+    }
+    if (w->failsafe_missing.count == 0 && w->asked.epoch == w->epoch_allowed) {
+        w->deadline_allowed = base_mono_max(
+            w->deadline_allowed, base_mono_add_us(w->asked_at, WORLD_TTL_US - WORLD_MARGIN_US));
+    }
+    agt_driver_failsafe_answer(&w->driver, &name, buf_slice(&b));
+    check(w);
+}
+
+bool world_failsafe_ask(struct world *w, const char *holder, uint64_t epoch)
+{
+    uint8_t bytes[2][AGT_FAILSAFE_BYTES_MAX];
+    struct buf request = buf_over(bytes[0], sizeof(bytes[0]));
+    struct buf reply = buf_over(bytes[1], sizeof(bytes[1]));
+    struct agt_failsafe_answer answer;
+    const struct agt_failsafe_ask ask = {.cluster = world_name("c"),
+                                         .holder = world_name(holder),
+                                         .session = 5,
+                                         .round = 1,
+                                         .epoch = epoch,
+                                         .ttl_ms = 2000,
+                                         .position = {epoch, 1, 4242}};
+    const struct net_identity from = {
+        .role = NET_ROLE_AGENT, .cluster = world_name("c"), .member = world_name(holder)};
+    int rc = agt_failsafe_ask_encode(&ask, &request);
+    BASE_ASSERT(rc == 0);
+    rc = agt_driver_failsafe(&w->driver, &from, buf_slice(&request), &reply);
+    BASE_ASSERT(rc == 0);
+    rc = agt_failsafe_answer_decode(buf_slice(&reply), &answer);
+    BASE_ASSERT(rc == 0 && answer.session == 5 && answer.round == 1);
+    return answer.is_granted;
+}
+
+void world_config(struct world *w, uint64_t revision)
+{
+    static uint8_t bytes[1 + WIRE_AGENT_BYTES_MAX];
+    struct buf b = buf_over(bytes, sizeof(bytes));
+    const struct msg_config config = {
+        .cluster = world_name("c"), .term = w->term, .revision = revision, .text = SLICE_LIT("{}")};
+    buf_put_u8(&b, NET_FRAME_CONFIG);
+    int rc = wire_config_encode(&config, &b);
+    BASE_ASSERT(rc == 0);
+    agt_driver_receive(&w->driver, &(struct net_identity){.role = NET_ROLE_NODE, .node_id = 1},
+                       buf_slice(&b));
+    check(w);
+}
+
+void world_task(struct world *w, enum msg_task_kind kind, uint64_t id)
+{
+    w->record.revision++;
+    w->record.tasks[w->record.tasks_count++] =
+        (struct msg_task){.id = id, .kind = kind, .member = world_name("a")};
 }
 
 void world_crash(struct world *w)

@@ -57,6 +57,10 @@ struct world_db {
     bool is_receiving;
     uint8_t standbys_count;
     struct msg_standby standbys[MSG_MEMBERS_MAX];
+    uint64_t config_revision; /* in force */
+    bool is_restart_pending;
+    bool is_write_failing;
+    bool is_remote;          /* the upstream in the file is the primary elsewhere */
     struct db_order running; /* order under way; id 0: none */
     uint64_t orders_done;
     bool is_gated;
@@ -94,12 +98,19 @@ struct world {
     bool is_upstream_open;
     uint32_t upstream_timeline;
     uint64_t upstream_lsn;
+    struct msg_member peers[2]; /* b and d, as orders tell of them */
+    struct base_name catch_up_from;
+    uint64_t config_at_hand;       /* as the port was handed it */
+    struct agt_failsafe_ask asked; /* last round of ours; round 0: none */
+    struct base_mono asked_at;
+    struct msg_names failsafe_missing; /* who has not granted it yet */
 
     /* levers */
     int promote_status;
     int rewind_status;
     int follow_status;
     int barrier_status;
+    int configure_status;
     int save_status;
     uint32_t promote_offset; /* comes out that much higher, unnoticed */
     bool is_detach_held;
@@ -141,6 +152,14 @@ void world_order(struct world *w, enum msg_goal goal, bool is_granted);
 void world_order_for(struct world *w, uint64_t number, enum msg_goal goal, bool is_granted);
 /* Orders on every report, granted or not, for so long. */
 void world_hold_ms(struct world *w, enum msg_goal goal, bool is_granted, int64_t ms);
+/* Two members besides "a" grant or refuse the last round of ours. */
+void world_failsafe_answer(struct world *w, const char *member, bool is_granted);
+/* Holder `holder` asks "a" to extend `epoch`; what "a" says. */
+bool world_failsafe_ask(struct world *w, const char *holder, uint64_t epoch);
+/* The leader sends the document of `revision`, which the record names from now on. */
+void world_config(struct world *w, uint64_t revision);
+/* An operator's task for "a" stands in the record from now on, due. */
+void world_task(struct world *w, enum msg_task_kind kind, uint64_t id);
 /* The root dies by itself. */
 void world_crash(struct world *w);
 /* Makes a directory that was opened by `epoch` on `timeline`, and the disk state that knows it. */

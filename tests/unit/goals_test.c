@@ -38,6 +38,7 @@ static const unsigned allowed[AGT_GOAL_COUNT] = {
     [AGT_GOAL_HAND_OVER] = ALWAYS | BIT(HAND_BACK) | BIT(RESIGN) | BIT(STOP) | BIT(HAND_OVER),
     [AGT_GOAL_REFUSED] = ALWAYS | BIT(HAND_BACK),
     [AGT_GOAL_SHUTDOWN] = ALWAYS | BIT(HAND_BACK) | BIT(STOP) | BIT(HAND_OVER),
+    [AGT_GOAL_PAUSED] = BIT(WAIT) | BIT(STAY),
 };
 
 static void set_scene(enum msg_record_state state, enum moment moment)
@@ -145,7 +146,7 @@ static void test_every_goal_of_the_agents_has_its_origin(void **state)
 {
     (void)state;
     for (int goal = 0; goal < AGT_GOAL_COUNT; goal++) {
-        unsigned origins = goal == AGT_GOAL_SHUTDOWN;
+        unsigned origins = goal == AGT_GOAL_SHUTDOWN || goal == AGT_GOAL_PAUSED;
         for (size_t i = 0; i < BASE_COUNT_OF(agent_goal); i++) {
             origins += agent_goal[i] == (enum agt_goal)goal;
         }
@@ -162,7 +163,8 @@ static void test_states_that_no_goal_changes(void **state)
         assert_int_equal(agt_table_row(AGT_STATE_BLIND, g)->action, AGT_DO_WAIT);
         assert_int_equal(agt_table_row(AGT_STATE_FOREIGN, g)->action, AGT_DO_WAIT);
         assert_int_equal(agt_table_row(AGT_STATE_ENDING, g)->action, AGT_DO_WAIT);
-        assert_int_equal(agt_table_row(AGT_STATE_ROGUE, g)->action, AGT_DO_KILL);
+        assert_int_equal(agt_table_row(AGT_STATE_ROGUE, g)->action,
+                         g == AGT_GOAL_PAUSED ? AGT_DO_WAIT : AGT_DO_KILL);
     }
 }
 

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pause (safety.md section 10): nobody acts.
+ *
+ * The pause is on disk before the guard is disarmed, and stays there until the guard has been armed
+ * again under a fresh grant, so that an agent that restarts in between neither acts nor believes
+ * that a lease without end has run out. A holder on its way to open finishes that first. Fencing by
+ * a higher epoch goes on: whoever decided on one has ended the pause for this member.
+ */
+#include "agents/core/internal.h"
+#include "base/canary.h"
+#include "base/mark.h"
+
+bool agt_is_paused(const struct agt *a)
+{
+    return a->want.is_paused && !CANARY(AGENT_ACTS_IN_PAUSE);
+}
+
+static bool is_on_its_way(const struct agt *a)
+{
+    bool runs = a->has_guard && a->guard.tree == GUARD_TREE_RUNNING;
+    return runs && agt_holds(a) && agt_is_holder(a) && !a->is_open_ready &&
+           !a->order.record.is_standby_cluster;
+}
+
+/* Only under an order in force that says so now; the guard's word may be on its way. */
+static void disarm(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    bool is_saved = a->disk.is_paused || CANARY(PAUSE_NOT_SAVED);
+    bool is_frozen = a->guard.tree == GUARD_TREE_FREEZING || a->guard.tree == GUARD_TREE_FROZEN;
+    if (!is_saved || !a->guard.is_armed || is_frozen) {
+        return;
+    }
+    struct base_mono due = base_mono_add_us(a->disarm_asked_at, AGT_REPEAT_US);
+    if (base_mono_before(run->now, due)) {
+        agt_wake_at(run, due);
+        return;
+    }
+    a->disarm_asked_at = run->now;
+    agt_fx_add(run, AGT_FX_GUARD_DISARM);
+    agt_wake_at(run, base_mono_add_us(run->now, AGT_REPEAT_US));
+}
+
+static bool is_right_again(const struct agt *a)
+{
+    return !agt_holds(a) || !agt_is_holder(a) || CANARY(RESUME_ACTS_FIRST) ||
+           (a->guard.is_armed && a->guard.epoch == a->order.record.epoch);
+}
+
+void agt_pause_step(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (!a->has_guard || !agt_order_is_in_force(a) || a->order.record.epoch == 0) {
+        return;
+    }
+    if (a->order.record.is_paused) {
+        if (!a->want.is_paused && !is_on_its_way(a)) {
+            MARK(AGENT_PAUSES);
+            a->want.is_paused = true;
+            agt_fx_log(run, "paused: nothing is started, stopped or promoted here", NULL);
+        }
+        if (a->want.is_paused) {
+            disarm(run);
+        }
+    } else if (a->want.is_paused && is_right_again(a)) {
+        a->want.is_paused = false;
+        agt_fx_log(run, "the pause has ended, found", agt_state_text(agt_state_of(a, run->now)));
+    }
+}
+
+/* The lease of a pause has no end. */
+bool agt_has_paused_right(const struct agt *a)
+{
+    return agt_is_paused(a) && a->disk.is_paused && agt_holds(a) && !a->guard.is_armed &&
+           a->guard.tree == GUARD_TREE_RUNNING && a->guard.epoch == agt_epoch_known(a) &&
+           a->guard.epoch > a->handback_asked && !a->is_handback_wanted;
+}
