@@ -21,8 +21,8 @@ postgresql-check: scenario-programs ## A real cluster broken in many ways [SCENA
 	@BIN=build/release/bin LONG=$(LONG) bash tests/integration/postgresql/run.sh $(SCENARIOS)
 
 # What takes longer than `make check` may.
-VERIFY_STEPS += postgresql-verify network-verify
-.PHONY: postgresql-verify network-verify
+VERIFY_STEPS += postgresql-verify network-verify operations-verify scenario-canaries
+.PHONY: postgresql-verify network-verify operations-verify scenario-canaries routing-check
 postgresql-verify: scenario-programs ## The further scenarios of a real cluster, and all of them in their long form [SCENARIOS="name ..."]
 	@BIN=build/release/bin LONG=1 bash tests/integration/postgresql/run.sh $(or $(SCENARIOS),long)
 NETWORK_PROGRAMS = $(SCENARIO_PROGRAMS) sqlload sqlprobe $(HOSTS_PROGRAMS)
@@ -30,6 +30,14 @@ network-verify: ## A real cluster on hosts of their own: cut and lossy links, lo
 	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(NETWORK_PROGRAMS),build/release/bin/$(p))
 	@BIN=build/release/bin LONG=$(LONG) bash tests/integration/network/run.sh $(SCENARIOS)
 	@[ -n "$(SCENARIOS)" ] || BIN=build/release/bin LONG=$(LONG) HOSTS_ON=wire bash tests/integration/network/run.sh lossy
+
+operations-verify: scenario-programs ## What operators do to a cluster in use: members, settings, restarts, modes, an old snapshot [STEPS="name ..."]
+	@BIN=build/release/bin LONG=1 bash tests/integration/operations/run.sh $(STEPS)
+routing-check: scenario-programs ## Debian's haproxy, pgbouncer and pgpool2 in front of a real cluster
+	@BIN=build/release/bin bash tests/integration/routing/run.sh
+scenario-canaries: ## Proof that the scenarios can fail: planted bugs and spoilt harnesses [SCENARIOS="name ..."]
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=canary $(foreach p,$(NETWORK_PROGRAMS),build/canary/bin/$(p)) | grep -v '^  cc' || true
+	@BIN=build/canary/bin bash tests/integration/canaries.sh $(SCENARIOS)
 
 patroni-check: scenario-programs ## Debian's Patroni with its etcd3 section pointed at three quorum nodes [PEER=etcd]
 	@BIN=build/release/bin PEER=$(PEER) bash tests/integration/patroni/run.sh

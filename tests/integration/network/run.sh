@@ -45,13 +45,14 @@ load_start() { # FILE [pgload options]
     LOAD=$!
 }
 PROBES=()
-probe_start() { # FILE: writer 101 is d1's, and so on
+# Writer 101 is d1's, and so on. They do not wait for standbys: what an isolated side would still accept.
+probe_start() { # FILE
     local member
     PROBED=$1
     : >"$1" && chown "$RUN_AS" "$1"
     for member in "${DATABASES[@]}"; do
         (own_loader "$member" "$1" --members "$(data_of "$member")/run:5432" --parallel --first-writer $((100 + ${member#d})) --pause-us 5000 \
-            --conninfo "user=app dbname=postgres passfile=$DIR/pgpass") >"$1.$member" 2>&1 &
+            --conninfo "user=app dbname=postgres passfile=$DIR/pgpass options='-c synchronous_commit=local'") >"$1.$member" 2>&1 &
         PROBES+=($!)
     done
 }
