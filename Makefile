@@ -30,6 +30,7 @@ BINARIES :=      # names; BIN_<name> its sources, LIBS_<name> its archives, PKG_
 TESTS :=         # unit tests: names; TEST_<name> sources, TLIBS_<name> archives, TPKG_<name> packages
 SIM_SRC :=       # tests/sim
 CHECK_STEPS :=   # further steps of `make check`, in order: names of phony targets
+VERIFY_STEPS :=  # those of `make verify`: what takes too long for every change
 
 MODULES := $(sort $(wildcard */module.mk */*/module.mk))
 include $(MODULES)
@@ -127,7 +128,7 @@ ALL_SRC := $(sort $(EXTRA_SRC) $(LIB_base) $(LIB_cores) $(LIB_wire) $(LIB_glue) 
 -include $(patsubst %.c,$(B)/%.d,$(ALL_SRC))
 
 # --- targets ----------------------------------------------------------------------------------------------------
-.PHONY: all deps deps-tests binaries libraries tests unit sim sim-binary lint format format-check check build-check unit-check \
+.PHONY: all deps deps-tests binaries libraries tests unit sim sim-binary lint format format-check check verify build-check unit-check \
   asan-check asan clean help demo demo-stop install
 INSTALLED := $(filter quorated quorate-% kv,$(BINARIES))
 BINARY_FILES := $(foreach bin,$(BINARIES),$(B)/bin/$(bin))
@@ -165,6 +166,9 @@ format-check: ## Fail when a C file is not formatted
 
 check: deps-tests ## Everything a change must pass; the last line counts
 	@bash tests/support/check.sh build-check lint-check unit-check asan-check $(CHECK_STEPS)
+
+verify: deps-tests ## The long tests beside `make check`: scenarios that take minutes
+	@bash tests/support/check.sh $(VERIFY_STEPS)
 
 JOBS := -j2
 build-check: ## Everything builds without a warning with gcc and with clang

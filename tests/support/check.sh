@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# `make check`: runs the steps one after the other, prints the time of each, and ends with the sum.
+# `make check` and `make verify`: runs the steps one after the other, prints the time of each, and ends with the sum.
 # A step is a make target; it may append "passed failed skipped" to the file named by QUORATE_COUNTS,
 # else it counts as one test by its exit code. All steps run, also after a failure.
 set -u
@@ -23,6 +23,6 @@ for step in "$@"; do
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     printf '=== %s: %s in %d s\n' "$step" "$([ "$rc" -eq 0 ] && echo ok || echo FAILED)" "$((SECONDS - start))"
 done
-printf '\ncheck took %d s\n' "$((SECONDS - total_start))"
+printf '\nthe steps took %d s\n' "$((SECONDS - total_start))"
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
