@@ -31,6 +31,7 @@
 #define ARB_SCHEDULE_LATE_US (60 * BASE_US_PER_S) /* a switchover later than that is dropped */
 #define ARB_FAILOVERS_MAX 3                       /* automatic ones in an hour */
 #define ARB_FAILOVERS_WINDOW_US (3600 * BASE_US_PER_S)
+#define ARB_FAILOVER_INTERVAL_DEFAULT_MS 60000
 #define ARB_FENCE_RETRY_US (10 * BASE_US_PER_S)
 #define ARB_NOBODY UINT8_MAX
 
@@ -164,6 +165,7 @@ struct arb_cluster {
     struct base_name catch_up;      /* of this attempt: who fetches what it lacks; empty: nobody */
     struct base_name catch_up_from; /* ... from whom */
     struct base_mono catch_up_began;
+    bool has_catch_up_failed;
     struct base_mono failovers[ARB_FAILOVERS_MAX]; /* when this node applied the last ones */
     bool is_held_off_said;
 
@@ -310,6 +312,10 @@ bool arb_is_unconfirmed(const struct arb_cluster *cluster);
  * restored from an image that may be older than the cluster. No database is made before an operator
  * has confirmed. */
 bool arb_is_unknown(const struct arb_cluster *cluster);
+
+/* Whether views[index] could follow in a switchover asked for now; NONE or why not. For people. */
+enum arb_refusal arb_target_refusal(const struct arb_cluster *cluster, uint8_t index,
+                                    struct base_mono now);
 
 /* Index of a member's view, ARB_NOBODY when there is none. */
 uint8_t arb_view_find(const struct arb_cluster *cluster, const struct base_name *member);

@@ -51,9 +51,14 @@ uint64_t arb_loss_bound(const struct arb_cluster *c, const struct msg_position *
     return known->lsn > has ? known->lsn - has : 0;
 }
 
+bool arb_is_async(const struct msg_record *record)
+{
+    return record->sync_mode == MSG_SYNC_ASYNC || record->is_standby_cluster;
+}
+
 static bool is_async(const struct arb_cluster *c)
 {
-    return c->record.sync_mode == MSG_SYNC_ASYNC && !c->is_forced;
+    return arb_is_async(&c->record) && !c->is_forced;
 }
 
 static enum arb_refusal check_vote_sync(const struct arb_cluster *c, const struct arb_view *view)
@@ -82,6 +87,9 @@ enum arb_refusal arb_vote_check(const struct arb_cluster *c, const struct arb_vi
     if (!arb_has_database(view)) {
         return ARB_REFUSE_NOT_USABLE;
     }
+    if (!arb_is_confirmed_for_failsafe(c, &view->member)) {
+        return ARB_REFUSE_NOT_CONFIRMED;
+    }
     bool is_of_attempt =
         report->promised.term == c->attempt.term && report->promised.number == c->attempt.number;
     if (!c->is_attempt || !report->is_vote_valid || (!is_of_attempt && !CANARY(VOTES_SURVIVE))) {
@@ -95,7 +103,8 @@ enum arb_refusal arb_vote_check(const struct arb_cluster *c, const struct arb_vi
     if (report->position.lineage > c->record.epoch) {
         return ARB_REFUSE_EPOCH_AHEAD;
     }
-    if (is_async(c) && arb_loss_bound(c, &report->position) > c->record.maximum_lag_bytes) {
+    if (is_async(c) && arb_loss_bound(c, &report->position) > c->record.maximum_lag_bytes &&
+        !CANARY(LAG_LIMIT_IGNORED)) {
         return ARB_REFUSE_LAG;
     }
     return ARB_REFUSE_NONE;
@@ -110,44 +119,22 @@ uint8_t arb_vote_count(const struct arb_cluster *c)
     return n;
 }
 
-/* Among equals: who was asked for, who is not barred, who is alive, priority, name. */
-static bool is_better_equal(const struct arb_cluster *c, const struct arb_view *a,
-                            const struct arb_view *b)
+/* In asynchronous mode a barred one that nobody could fetch from stands in nobody's way for ever:
+ * the limit bounds what that costs. */
+static bool is_passed_over(const struct arb_cluster *c, const struct arb_view *view,
+                           struct base_mono now)
 {
-    bool is_target_a = base_name_equal(&a->member, &c->record.target);
-    bool is_target_b = base_name_equal(&b->member, &c->record.target);
-    if (a->report.is_nofailover != b->report.is_nofailover) {
-        return b->report.is_nofailover;
-    }
-    if (is_target_a != is_target_b) {
-        return is_target_a;
-    }
-    if (a->report.priority != b->report.priority) {
-        return a->report.priority > b->report.priority;
-    }
-    return base_name_compare(&a->member, &b->member) < 0;
-}
-
-/* Why a member that is far enough cannot be the next holder. */
-static enum arb_refusal check_candidate(const struct arb_cluster *c, const struct arb_view *view,
-                                        struct base_mono now)
-{
-    if (!arb_view_is_live(c, view, now)) {
-        return ARB_REFUSE_SILENT;
-    }
-    if (view->report.instance == 0) {
-        return ARB_REFUSE_NO_GUARD;
-    }
-    return view->report.is_nofailover && !c->is_forced ? ARB_REFUSE_NOFAILOVER : ARB_REFUSE_NONE;
+    return is_async(c) && c->has_catch_up_failed &&
+           arb_candidate_check(c, view, now) != ARB_REFUSE_NONE;
 }
 
 /* Most advanced of the counted voters, whoever it is. */
-static uint8_t most_advanced(const struct arb_cluster *c)
+static uint8_t most_advanced(const struct arb_cluster *c, struct base_mono now)
 {
     uint8_t best = ARB_NOBODY;
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
-        if (arb_vote_check(c, view) != ARB_REFUSE_NONE) {
+        if (arb_vote_check(c, view) != ARB_REFUSE_NONE || is_passed_over(c, view, now)) {
             continue;
         }
         if (best == ARB_NOBODY ||
@@ -176,7 +163,7 @@ static uint8_t choose_forced(const struct arb_cluster *c, struct base_mono now)
 {
     uint8_t i = arb_view_find(c, &c->forced_candidate);
     bool is_fit = i != ARB_NOBODY && arb_vote_check(c, &c->views[i]) == ARB_REFUSE_NONE &&
-                  check_candidate(c, &c->views[i], now) == ARB_REFUSE_NONE;
+                  arb_candidate_check(c, &c->views[i], now) == ARB_REFUSE_NONE;
     return is_fit ? i : ARB_NOBODY;
 }
 
@@ -184,7 +171,7 @@ static uint8_t choose_forced(const struct arb_cluster *c, struct base_mono now)
 uint8_t arb_vote_choose(const struct arb_cluster *c, struct base_mono now,
                         struct arb_note *ret_note)
 {
-    uint8_t first = most_advanced(c);
+    uint8_t first = most_advanced(c, now);
     uint8_t best = ARB_NOBODY;
     if (first == ARB_NOBODY) {
         return ARB_NOBODY;
@@ -200,47 +187,17 @@ uint8_t arb_vote_choose(const struct arb_cluster *c, struct base_mono now,
         if (arb_vote_check(c, view) != ARB_REFUSE_NONE ||
             (arb_position_compare(&view->report.position, &c->views[first].report.position) != 0 &&
              !CANARY(TAG_BEFORE_POSITION)) ||
-            check_candidate(c, view, now) != ARB_REFUSE_NONE) {
+            arb_candidate_check(c, view, now) != ARB_REFUSE_NONE) {
             continue;
         }
-        if (best == ARB_NOBODY || is_better_equal(c, view, &c->views[best])) {
+        if (best == ARB_NOBODY || arb_candidate_is_better(c, view, &c->views[best])) {
             best = i;
         }
     }
     if (best == ARB_NOBODY) {
         *ret_note = (struct arb_note){.kind = ARB_NOTE_WAITS_CANDIDATE,
                                       .member = c->views[first].member,
-                                      .why = check_candidate(c, &c->views[first], now)};
-    }
-    return best;
-}
-
-/* After an orderly stop the shutdown checkpoint is the floor: who has it, has everything. */
-static bool has_everything(const struct arb_cluster *c, const struct arb_view *view)
-{
-    uint8_t holder = arb_view_find(c, &c->record.holder);
-    if (holder == ARB_NOBODY || view->refused != ARB_REFUSE_NONE || !arb_has_database(view)) {
-        return false;
-    }
-    const struct msg_position *stopped = &c->views[holder].report.position;
-    return view->report.position.lineage == stopped->lineage &&
-           arb_position_has_floor(&c->record, stopped) &&
-           (view->report.position.lsn >= c->handback_lsn || CANARY(HANDOVER_WITHOUT_CHECKPOINT));
-}
-
-uint8_t arb_handover_choose(const struct arb_cluster *c, struct base_mono now)
-{
-    uint8_t best = ARB_NOBODY;
-    BASE_ASSERT(c->handed == ARB_OVER_CLEAN && c->handback_lsn != 0);
-    for (uint8_t i = 0; i < c->views_count; i++) {
-        const struct arb_view *view = &c->views[i];
-        if (!view->has_report || base_name_equal(&view->member, &c->record.holder) ||
-            !has_everything(c, view) || check_candidate(c, view, now) != ARB_REFUSE_NONE) {
-            continue;
-        }
-        if (best == ARB_NOBODY || is_better_equal(c, view, &c->views[best])) {
-            best = i;
-        }
+                                      .why = arb_candidate_check(c, &c->views[first], now)};
     }
     return best;
 }
@@ -284,46 +241,9 @@ enum arb_refusal arb_return_check(const struct arb_cluster *c, struct base_mono 
     return ARB_REFUSE_NONE;
 }
 
-enum arb_refusal arb_target_check(const struct arb_cluster *c, const struct arb_view *view,
-                                  struct base_mono now)
+enum arb_refusal arb_target_refusal(const struct arb_cluster *c, uint8_t index,
+                                    struct base_mono now)
 {
-    uint8_t at = arb_view_find(c, &c->record.holder);
-    enum arb_refusal why = check_candidate(c, view, now);
-    if (base_name_equal(&view->member, &c->record.holder)) {
-        return ARB_REFUSE_HOLDER;
-    }
-    if (view->refused != ARB_REFUSE_NONE || why != ARB_REFUSE_NONE) {
-        return view->refused != ARB_REFUSE_NONE ? view->refused : why;
-    }
-    if (!arb_has_database(view)) {
-        return ARB_REFUSE_NOT_USABLE;
-    }
-    if (view->report.db_state != MSG_DB_STANDBY || !view->report.is_receiving) {
-        return ARB_REFUSE_NOT_STREAMING;
-    }
-    const struct msg_position *p = &view->report.position;
-    const struct msg_position *holder = at == ARB_NOBODY ? p : &c->views[at].report.position;
-    if (p->lineage != holder->lineage) {
-        return ARB_REFUSE_OTHER_HISTORY;
-    }
-    bool is_far = holder->lsn > p->lsn && holder->lsn - p->lsn > ARB_SWITCHOVER_LAG_MAX;
-    return is_far ? ARB_REFUSE_LAG : ARB_REFUSE_NONE;
-}
-
-uint8_t arb_target_choose(const struct arb_cluster *c, struct base_mono now)
-{
-    uint8_t best = ARB_NOBODY;
-    for (uint8_t i = 0; i < c->views_count; i++) {
-        const struct arb_view *view = &c->views[i];
-        if (arb_target_check(c, view, now) != ARB_REFUSE_NONE) {
-            continue;
-        }
-        int order = best == ARB_NOBODY ? 1
-                                       : arb_position_compare(&view->report.position,
-                                                              &c->views[best].report.position);
-        if (order > 0 || (order == 0 && is_better_equal(c, view, &c->views[best]))) {
-            best = i;
-        }
-    }
-    return best;
+    bool is_holder = base_name_equal(&c->views[index].member, &c->record.holder);
+    return is_holder ? ARB_REFUSE_HOLDER : arb_target_check(c, &c->views[index], now);
 }

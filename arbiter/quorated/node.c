@@ -252,11 +252,11 @@ static void close_all(struct quorated *q)
     q->metrics = io_server_free(q->metrics);
     q->join = quorated_join_free(q->join);
     quorated_stores_close(&q->stores);
+    if (q->service != NULL) {
+        kv_service_close(q->service); /* ends calls of the two below */
+    }
     q->databases = arb_api_free(q->databases);
     q->arbiter = arb_driver_close(q->arbiter);
-    if (q->service != NULL) {
-        kv_service_close(q->service);
-    }
     quorated_clients_close(&q->clients);
     q->api = api_close(q->api);
     q->node = raft_node_destroy(q->node);

@@ -181,9 +181,7 @@ static int open_arbiter(struct quorated *q)
     if (rc == 0) {
         arb_driver_records_stale(q->arbiter); /* they are read as soon as Raft has started */
     }
-    const struct arb_api_options api = {
-        .driver = q->arbiter, .service = q->service, .is_insecure = q->settings->is_insecure};
-    return rc != 0 ? rc : arb_api_new(&api, &q->databases);
+    return rc;
 }
 
 /* --- servers --- */
@@ -226,7 +224,6 @@ static int open_servers(struct quorated *q)
         .is_healthy = is_healthy,
         .is_learner = is_learner,
         .snapshot = quorated_stores_snapshot(&q->stores),
-        .next = arb_api_handler(q->databases),
         .pages = pages,
     };
     if (api_open(&api, &q->api) != 0) {
@@ -240,6 +237,11 @@ static int open_servers(struct quorated *q)
     if (quorated_clients_open(&q->clients, &clients) != 0) {
         return -1;
     }
+    const struct arb_api_options databases = {
+        .driver = q->arbiter, .service = q->service, .registry = api_registry(q->api)};
+    if (arb_api_new(&databases, &q->databases) != 0) {
+        return -1;
+    }
     q->pages.api = q->api;
     const struct io_grpc_handler grpc = api_grpc(q->api);
     const struct io_http_handler http = api_http(q->api);
@@ -248,7 +250,6 @@ static int open_servers(struct quorated *q)
     if (io_server_new(q->loop, &options, &q->server, &why) != 0) {
         return quorated_fail("cannot serve the public API", &why);
     }
-    arb_api_set_server(q->databases, q->server);
     if (!s->has_metrics) {
         return 0;
     }

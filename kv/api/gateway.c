@@ -13,6 +13,7 @@
 
 #include "kv/api/json.h"
 
+#include "databases.pb-c.h"
 #include "election.pb-c.h"
 #include "kv.pb-c.h"
 #include "lock.pb-c.h"
@@ -30,7 +31,7 @@ struct exchange_call {
 
 /* --- methods --- */
 
-/* "/etcdserverpb.KV/Range" to its descriptor; NULL: none of etcd's. */
+/* "/etcdserverpb.KV/Range" to its descriptor; NULL: of no service that is known here. */
 static const ProtobufCMethodDescriptor *find_descriptor(const char *path)
 {
     static const ProtobufCServiceDescriptor *const services[] = {
@@ -42,6 +43,7 @@ static const ProtobufCMethodDescriptor *find_descriptor(const char *path)
         &etcdserverpb__auth__descriptor,
         &v3lockpb__lock__descriptor,
         &v3electionpb__election__descriptor,
+        &quorate__v1__databases__descriptor,
     };
     const char *slash = strrchr(path, '/');
     struct slice service = slice_from(path + 1, (size_t)(slash - path - 1));
@@ -318,7 +320,8 @@ static void request(void *ctx, struct io_http_exchange *exchange,
     uint8_t memory[128];
     struct buf b = buf_over(memory, sizeof(memory));
     struct slice path = plain_path(request->path, &b);
-    if (!slice_has_prefix(path, SLICE_LIT("/v3/"))) {
+    if (!slice_has_prefix(path, SLICE_LIT("/v3/")) &&
+        !slice_has_prefix(path, SLICE_LIT("/quorate/v1/"))) {
         if (gateway->next.request != NULL) {
             gateway->next.request(gateway->next.ctx, exchange, request);
         } else {

@@ -46,6 +46,7 @@ struct rpc_method {
     enum rpc_kind kind;
     enum rpc_access access;
     bool is_for_learner;   /* answered by a learner too */
+    bool is_by_role;       /* unary: the certificate's role alone decides, never etcd's users */
     enum kv_kind kv_kind;  /* of unary methods that are one request to kv/service; else NONE */
     const char *gateway;   /* "/v3/kv/range"; NULL: not on the gateway */
     const char *gateway_2; /* an alias, or NULL */

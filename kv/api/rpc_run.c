@@ -114,7 +114,7 @@ static enum kv_error run_unary(struct rpc_block *block)
         return error;
     }
     if (method->unary != NULL) {
-        error = rpc_allow(&block->call, NULL);
+        error = method->is_by_role ? KV_OK : rpc_allow(&block->call, NULL);
         if (error == KV_OK) {
             method->unary(block->call.ctx, &block->call, block->message);
         }
