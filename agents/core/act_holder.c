@@ -29,6 +29,20 @@ static void sync_wanted(const struct agt *a, struct db_order *order)
     order->sync_count = a->order.has_sync ? a->order.sync_count : a->order.record.votes_needed_r;
 }
 
+/* A standby must have what is raised before its primary has. */
+static bool is_anybody_behind(const struct agt *a)
+{
+    for (uint8_t i = 0; i < a->order.members_count; i++) {
+        const struct msg_member *m = &a->order.members[i];
+        bool is_behind =
+            m->config_revision != a->order.record.config_revision || m->is_restart_pending;
+        if (m->is_heard && is_behind && !base_name_equal(&m->member, &a->config.member)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Opened in this epoch before: a primary again, in place. Else: a standby that will be promoted to
  * the timeline reserved for the epoch. */
 static struct db_order prepare_for_holder(const struct agt *a)
@@ -46,6 +60,7 @@ static struct db_order prepare_for_holder(const struct agt *a)
          * still since, or be gone, while clients wrote. */
         bool is_first = a->want.made_system != 0 || a->is_first_start;
         order.is_gated = !is_first && !CANARY(GATE_OPENED_EARLY);
+        order.is_raise_held = is_anybody_behind(a);
     }
     return order;
 }

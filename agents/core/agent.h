@@ -54,6 +54,7 @@ struct agt_config {
     enum msg_sync_mode seed_sync_mode;
     bool seed_sync_strict;
     uint8_t seed_sync_count; /* how many standbys a commit waits for; 0: the default */
+    bool seed_adopt;         /* a database that was there before becomes the cluster's */
 };
 
 enum agt_event_kind {

@@ -54,7 +54,10 @@ struct db_order {
         sync_count; /* above 0 with fewer names than that: nothing is acknowledged, never "off" */
     bool is_gated;  /* PREPARE_PRIMARY after a crash: no clients but standbys and our own sessions
                        until the next  BARRIER has completed, which lifts it */
-    uint64_t config_revision; /* CONFIGURE */
+    bool is_raise_held; /* PREPARE_PRIMARY: parameters that standbys must have at least as high
+                           (max_connections ...) stay at what they were, though more is asked for:
+                           the standbys do not have it yet */
+    uint64_t config_revision; /* CONFIGURE; 0 or the one in force: files written again, reload */
     int64_t timeout_us;
 };
 
@@ -99,6 +102,8 @@ struct db_view {
     uint64_t config_revision; /* of the document in force in the files; 0: none */
     bool is_restart_pending;  /* some of it comes into force with a restart only */
     bool is_write_failing;    /* primary: writing does not work, or not within its limit */
+    uint32_t write_stuck_ms;  /* for how long a new connection, or a write, has not come through; 0:
+                                 they do */
     uint32_t version;         /* 150004; 0 unknown */
     uint32_t connections;     /* of clients */
     uint32_t connections_max;
@@ -107,6 +112,7 @@ struct db_view {
     uint64_t work_total_bytes;
     struct base_text note;
     struct base_text pending_restart; /* "max_connections 100 -> 200, ..."; empty: none */
+    struct base_text warning; /* stands until it is mended: for people, no decision */
 };
 
 #endif

@@ -99,6 +99,7 @@ static void fill_identity(const struct agt *a, struct base_mono now, struct msg_
     r->seed_sync_mode = a->config.seed_sync_mode;
     r->seed_sync_strict = a->config.seed_sync_strict;
     r->seed_sync_count = a->config.seed_sync_count;
+    r->seed_adopt = a->config.seed_adopt;
 }
 
 static void fill_right(const struct agt *a, struct base_mono now, struct msg_report *r)
@@ -226,6 +227,10 @@ static void fill_note(const struct agt *a, struct msg_report *r)
     }
     if (a->has_guard && a->guard.is_adopted) {
         buf_put_text(&b, "; adopted");
+    }
+    if (a->has_view && a->view.warning.text[0] != '\0') {
+        buf_put_text(&b, "; ");
+        buf_put(&b, base_text_slice(&a->view.warning));
     }
 }
 

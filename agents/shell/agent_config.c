@@ -38,6 +38,15 @@ static int read_nodes(const struct io_config *config, struct agent_settings *s, 
     return 0;
 }
 
+static enum msg_sync_mode sync_mode_of(const char *text)
+{
+    if (strcmp(text, "first") == 0) {
+        return MSG_SYNC_FIRST;
+    }
+    bool is_off = strcmp(text, "off") == 0 || strcmp(text, "no") == 0 || strcmp(text, "false") == 0;
+    return is_off ? MSG_SYNC_ASYNC : MSG_SYNC_ON;
+}
+
 static int read_seed(const struct io_config *config, struct agt_config *core, struct io_why *why)
 {
     bool is_fast = strcmp(io_config_text(config, AGENT_KEY_PROFILE), "fast") == 0;
@@ -53,9 +62,10 @@ static int read_seed(const struct io_config *config, struct agt_config *core, st
     }
     core->seed_freeze_max_ms =
         (uint32_t)(io_config_int(config, AGENT_KEY_FREEZE_MAX) / BASE_US_PER_MS);
-    core->seed_sync_mode = io_config_bool(config, AGENT_KEY_SYNC) ? MSG_SYNC_ON : MSG_SYNC_ASYNC;
+    core->seed_sync_mode = sync_mode_of(io_config_text(config, AGENT_KEY_SYNC));
     core->seed_sync_count = (uint8_t)io_config_int(config, AGENT_KEY_SYNC_COUNT);
     core->seed_sync_strict = io_config_bool(config, AGENT_KEY_STRICT);
+    core->seed_adopt = strcmp(io_config_text(config, AGENT_KEY_ADOPT), "no") != 0;
     if (core->seed_heartbeat_ms * LEASE_HEARTBEATS_PER_TTL_MIN > core->seed_ttl_ms) {
         io_config_why(config, AGENT_KEY_HEARTBEAT, why,
                       "the ttl (cluster.ttl) must be at least %d heartbeats",
@@ -110,6 +120,12 @@ int agent_settings_read(const struct io_config *config, struct agent_settings *r
     s.core.is_nofailover = io_config_bool(config, AGENT_KEY_NOFAILOVER);
     s.core.is_nosync = io_config_bool(config, AGENT_KEY_NOSYNC);
     s.core.priority = (uint8_t)io_config_int(config, AGENT_KEY_PRIORITY);
+    s.core.is_noloadbalance = io_config_bool(config, AGENT_KEY_NOLOADBALANCE);
+    s.core.is_clonefrom = io_config_bool(config, AGENT_KEY_CLONEFROM);
+    s.core.zone = io_config_name(config, AGENT_KEY_ZONE);
+    s.core.replicatefrom = io_config_name(config, AGENT_KEY_REPLICATEFROM);
+    s.core.hang_timeout_us = io_config_int(config, AGENT_KEY_HANG_TIMEOUT);
+    s.core.start_timeout_us = io_config_int(config, AGENT_KEY_START_TIMEOUT);
     s.core.on_crash = on_crash_of(io_config_text(config, AGENT_KEY_ON_CRASH));
     s.token = base_text_from(slice_from_text(io_config_text(config, AGENT_KEY_TOKEN)));
     s.is_insecure = io_config_bool(config, AGENT_KEY_INSECURE);

@@ -22,14 +22,17 @@
       "Seed: how often members report; at most a quarter of the ttl") \
     X(FREEZE_MAX, "cluster.freeze_max", DURATION, "3s", 0, 60000000, NULL, IO_CONFIG_PLAIN, \
       "Seed: how long a frozen primary waits for its lease before it is killed") \
-    X(SYNC, "cluster.sync", BOOL, "on", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Seed: synchronous replication, so that a failover loses nothing") \
+    X(SYNC, "cluster.sync", TEXT, "on", 0, 0, "on|first|off|yes|no|true|false", IO_CONFIG_PLAIN, \
+      "Seed: synchronous replication, so that a failover loses nothing; first: by the standbys of " \
+      "highest priority") \
     X(SYNC_COUNT, "cluster.sync_count", INT, "1", 1, 15, NULL, IO_CONFIG_PLAIN, \
       "Seed: how many standbys a commit waits for") \
     X(STRICT, "cluster.strict", BOOL, "off", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Seed: commits wait when no standby is left, instead of going on alone") \
     X(PROFILE, "cluster.profile", TEXT, "default", 0, 0, "default|fast", IO_CONFIG_PLAIN, \
       "Seed: fast means ttl 600ms and heartbeat 100ms; needs the cgroup freezer") \
+    X(ADOPT, "cluster.adopt", TEXT, "no", 0, 0, "no|yes", IO_CONFIG_PLAIN, \
+      "First start: the database that lies in the data directory, stopped, becomes the cluster's") \
     X(MEMBER, "member", NAME, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, "Name of this member") \
     X(ADVERTISE, "advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
       "Host name or address where other members and clients reach this database") \
@@ -56,6 +59,21 @@
       "This member never counts for synchronous replication") \
     X(PRIORITY, "tags.priority", INT, "50", 0, 100, NULL, IO_CONFIG_PLAIN, \
       "Among equals the member with the higher number is chosen") \
+    X(ZONE, "tags.zone", NAME, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Where this member stands; among equals one in the primary's zone is chosen") \
+    X(NOLOADBALANCE, "tags.noloadbalance", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Health checks for reading say no") \
+    X(REPLICATEFROM, "tags.replicatefrom", NAME, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Member to receive from while it streams, instead of the primary") \
+    X(CLONEFROM, "tags.clonefrom", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Others are cloned from this member while it streams") \
+    X(HANG_TIMEOUT, "hang_timeout", DURATION, "5s", 1000000, 3600000000, NULL, IO_CONFIG_PLAIN, \
+      "How long a primary may fail to answer, before a standby that is fit takes over; half of it " \
+      "when writing fails") \
+    X(START_TIMEOUT, "primary_start_timeout", DURATION, "30s", 1000000, 86400000000, NULL, \
+      IO_CONFIG_PLAIN, \
+      "How long a primary may take to come back after a crash, unless the cluster's own setting " \
+      "says otherwise") \
     X(ON_CRASH, "on_crash", TEXT, "auto", 0, 0, "auto|failover|restart", IO_CONFIG_PLAIN, \
       "After a crash of the database: hand over when standbys suffice, always, or never") \
     X(LOG_LEVEL, "log.level", TEXT, "info", 0, 0, "error|warn|notice|info|debug", IO_CONFIG_PLAIN, \

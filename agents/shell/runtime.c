@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "agents/driver.h"
+#include "agents/shell/failsafe.h"
 #include "agents/shell/health.h"
 #include "agents/shell/state_file.h"
 #include "base/lease_math.h"
@@ -29,6 +30,7 @@ struct agent_runtime {
     struct io_links *links;
     struct state_file *state;
     struct guard_link *guard;
+    struct failsafe_client *failsafe;
     bool is_engine_open;
     struct io_timer wake;
     struct base_mono wake_at;
@@ -180,6 +182,12 @@ static void driver_log(void *ctx, const char *text)
     IO_LOG_NOTICE("agent", "note", io_text("text", text));
 }
 
+static void failsafe_answered(void *ctx, const struct base_name *member, struct slice answer)
+{
+    struct agent_runtime *r = ctx;
+    agt_driver_failsafe_answer(&r->driver, member, answer);
+}
+
 /* --- opening --- */
 
 static int open_tls(struct agent_runtime *r)
@@ -254,6 +262,20 @@ static int open_guard(struct agent_runtime *r)
     return 0;
 }
 
+static int open_failsafe(struct agent_runtime *r)
+{
+    struct io_why why = {""};
+    const struct failsafe_client_options options = {.cluster = r->settings->core.cluster,
+                                                    .tls = r->tls,
+                                                    .ctx = r,
+                                                    .answered = failsafe_answered};
+    if (failsafe_client_new(r->loop, &options, &r->failsafe) != 0) {
+        io_why_set(&why, "not enough memory");
+        return fail(r, "cannot start", &why);
+    }
+    return 0;
+}
+
 static int open_driver(struct agent_runtime *r, struct db_port db)
 {
     struct io_why why = {""};
@@ -264,6 +286,7 @@ static int open_driver(struct agent_runtime *r, struct db_port db)
                   .guard = guard_link_port(r->guard),
                   .db = db,
                   .state = state_file_port(r->state),
+                  .failsafe = failsafe_client_port(r->failsafe),
                   .ctx = r,
                   .wake = driver_wake,
                   .log = driver_log},
@@ -316,7 +339,9 @@ static void before_sleep(uv_prepare_t *handle)
     struct agent_runtime *r = handle->data;
     agent_health_look(&r->health);
     if (r->is_stopping && !r->is_ended && agt_driver_is_finished(&r->driver)) {
-        guard_link_end_guard(r->guard);
+        if (!agt_is_paused(agt_driver_agent(&r->driver))) { /* in a pause the database goes on */
+            guard_link_end_guard(r->guard);
+        }
         end(r, 0);
     }
 }
@@ -356,7 +381,8 @@ static int open_all(struct agent_runtime *r)
         return fail(r, "cannot start", &why);
     }
     r->is_engine_open = true;
-    if (open_driver(r, db) != 0 || open_http(r) != 0 || start_links(r) != 0) {
+    if (open_failsafe(r) != 0 || open_driver(r, db) != 0 || open_http(r) != 0 ||
+        start_links(r) != 0) {
         return -1;
     }
     (void)uv_prepare_init(io_loop_uv(r->loop), &r->before_sleep);
@@ -379,6 +405,7 @@ static void close_all(struct agent_runtime *r)
     }
     r->http = io_server_free(r->http);
     r->links = io_links_free(r->links);
+    r->failsafe = failsafe_client_free(r->failsafe);
     if (r->is_engine_open) {
         r->options->engine.close(r->options->engine.ctx);
     }
