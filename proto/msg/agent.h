@@ -241,6 +241,7 @@ struct msg_report {
     enum msg_sync_mode seed_sync_mode;
     bool seed_sync_strict;
     uint8_t seed_sync_count; /* 0: the default */
+    bool seed_adopt;         /* its database was there before: the cluster's, if there is none yet */
 };
 
 /* What the arbiter wants of a member. The agent's table says how to get there from where it is. */

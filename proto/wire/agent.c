@@ -432,6 +432,7 @@ static void put_report_comfort(const struct msg_report *in, Quorate__Agent__Repo
     out->seed_sync_mode = in->seed_sync_mode;
     out->seed_sync_strict = in->seed_sync_strict;
     out->seed_sync_count = in->seed_sync_count;
+    out->seed_adopt = in->seed_adopt;
 }
 
 static void put_report_member(const struct msg_report *in, struct report_parts *parts)
@@ -568,6 +569,7 @@ static bool get_report_comfort(const Quorate__Agent__Report *in, struct msg_repo
     out->seed_freeze_max_ms = in->seed_freeze_max_ms;
     out->seed_sync_mode = (enum msg_sync_mode)in->seed_sync_mode;
     out->seed_sync_strict = in->seed_sync_strict != 0;
+    out->seed_adopt = in->seed_adopt != 0;
     return get_u8(in->priority, UINT8_MAX, &out->priority) &&
            get_u8(in->seed_sync_count, MSG_MEMBERS_MAX, &out->seed_sync_count) &&
            get_text(in->note, &out->note);
