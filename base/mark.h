@@ -28,6 +28,8 @@
     X(HOLDER_RETURNS, "holder-returns", "the former holder goes on in a new epoch without a vote") \
     X(FAILOVER_WAITS_FOR_VOTES, "failover-waits-for-votes", \
       "too few votes can be had, the failover waits") \
+    X(FAILOVER_HELD_OFF, "failover-held-off", \
+      "the last failover was a short while ago, the holder goes on in place") \
     X(GOES_ON_ALONE, "goes-on-alone", "the last standby goes, and the record says so first") \
     X(STRICT_WAITS, "strict-waits", \
       "too few standbys are left, and commits wait for those of the record") \

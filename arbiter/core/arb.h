@@ -167,7 +167,6 @@ struct arb_cluster {
     struct base_mono catch_up_began;
     bool has_catch_up_failed;
     struct base_mono failovers[ARB_FAILOVERS_MAX]; /* when this node applied the last ones */
-    bool is_held_off_said;
 
     /* external fence, section 3 */
     enum arb_fence fence; /* of record.fencing_epoch, while that is the present epoch */
@@ -175,7 +174,7 @@ struct arb_cluster {
     uint64_t dead_epoch; /* an operator has confirmed that the holder of this epoch is dead */
 
     /* after a pause: first report of the holder that can echo the resumed record, section 10 */
-    uint64_t resume_revision, resume_session, resume_number;
+    uint64_t resume_session, resume_number;
 
     /* in-epoch wait for leases of a longer ttl that was set before */
     bool has_ttl_lowered;
@@ -184,8 +183,8 @@ struct arb_cluster {
     struct base_mono boot_began;
     bool has_boot_began;
     bool may_found; /* an operator has confirmed that there is no database of this name yet */
-    struct arb_note waiting; /* last reason said, so that it is said once */
-    bool is_waiting;
+    struct arb_note waiting;          /* last reason said, so that it is said once */
+    bool is_waiting, is_waiting_said; /* ... and said again in this decision */
 
     /* our entry in the log, neither applied nor void */
     bool is_swapping, is_swap_epoch;

@@ -18,6 +18,10 @@
 #include "base/canary.h"
 #include "base/name.h"
 
+/* The quorum that was lost may have given epochs to a member that nobody hears now: none of them is
+ * ever given again. */
+#define EPOCHS_PASSED_OVER 1000
+
 bool arb_is_unconfirmed(const struct arb_cluster *c)
 {
     return c->record.epoch != 0 && c->record.restore_id != c->restore_id &&
@@ -80,18 +84,6 @@ static uint64_t highest_epoch(const struct arb_cluster *c)
         }
     }
     return epoch;
-}
-
-/* "pg2 ..." as the reason. */
-static void answer_member(struct arb_turn *t, const struct base_name *member, const char *text)
-{
-    uint8_t memory[BASE_TEXT_MAX];
-    struct buf b = buf_over(memory, sizeof(memory));
-    buf_put(&b, base_name_slice(member));
-    buf_put_u8(&b, ' ');
-    buf_put_text(&b, text);
-    arb_answer(t, BASE_E_STATE, "");
-    t->fx->answer_text = base_text_from(buf_slice(&b));
 }
 
 static bool is_live(const struct arb_turn *t, const struct base_name *member)
@@ -203,11 +195,16 @@ static const struct arb_view *last_primary(const struct arb_turn *t)
 static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
 {
     struct arb_cluster *c = t->c;
-    uint64_t epoch = highest_epoch(c) + 1;
+    uint64_t epoch = highest_epoch(c) + (CANARY(EPOCH_MET_AGAIN) ? 1 : EPOCHS_PASSED_OVER);
     struct msg_record next = arb_record_next(c, view, t->event->wall);
     if (c->record.epoch == 0) {
         arb_take_seed(&view->report, &next);
     }
+    if (c->record.epoch == 0 && c->has_settings) {
+        arb_settings_take(&c->settings, &next);
+    }
+    next.tasks_count = 0; /* of a time that is gone */
+    next.switchover_at_wall_us = 0;
     next.epoch = epoch;
     next.system_id = view->report.system_id;
     next.floor = view->report.position;
@@ -245,14 +242,16 @@ static const struct arb_view *choose(struct arb_turn *t)
     }
     uint8_t i = arb_view_find(t->c, &request->candidate);
     if (i == ARB_NOBODY || !is_usable(t, &t->c->views[i])) {
-        answer_member(t, &request->candidate, "is not heard, or has no database to go on with");
+        arb_answer_member(t, BASE_E_STATE, &request->candidate,
+                          "is not heard, or has no database to go on with");
         return NULL;
     }
     const struct arb_view *better = better_member(t, &t->c->views[i]);
     if (better != NULL && !request->is_forced) {
-        answer_member(t, &better->member,
-                      "has a higher position than the member named, which would be lost; --force "
-                      "accepts that");
+        arb_answer_member(
+            t, BASE_E_STATE, &better->member,
+            "has a higher position than the member named, which would be lost; --force "
+            "accepts that");
         return NULL;
     }
     return &t->c->views[i];
@@ -273,13 +272,15 @@ static void confirm_unknown(struct arb_turn *t)
         arb_answer(t, 0, "confirmed: a new database is made");
         arb_decide(t);
     } else if (highest_epoch(c) == 0) {
-        answer_member(t, &data->member,
-                      "holds a database that was never led by an arbiter; move its data directory "
-                      "away");
+        arb_answer_member(
+            t, BASE_E_STATE, &data->member,
+            "holds a database that was never led by an arbiter; move its data directory "
+            "away");
     } else if (!t->event->request->is_forced) {
-        answer_member(t, &data->member,
-                      "holds a database, and the quorum has no record of the cluster; when every "
-                      "member that has one is heard, --force lets the last primary go on");
+        arb_answer_member(
+            t, BASE_E_STATE, &data->member,
+            "holds a database, and the quorum has no record of the cluster; when every "
+            "member that has one is heard, --force lets the last primary go on");
     } else {
         const struct arb_view *view = choose(t);
         if (view != NULL) {
@@ -305,13 +306,15 @@ void arb_confirm(struct arb_turn *t)
                    c->record.epoch != 0 ? "nothing is to be confirmed: the record is in force"
                                         : "nothing is to be confirmed: the database is being made");
     } else if (silent != NULL && !t->event->request->is_forced) {
-        answer_member(t, silent,
-                      "is not heard and may have seen a higher epoch; start its agent, or leave "
-                      "it out with --force if it can never come back");
+        arb_answer_member(
+            t, BASE_E_STATE, silent,
+            "is not heard and may have seen a higher epoch; start its agent, or leave "
+            "it out with --force if it can never come back");
     } else if (serving != NULL) {
-        answer_member(t, &serving->member,
-                      "still has a database process under its old lease; try again when that has "
-                      "run out");
+        arb_answer_member(
+            t, BASE_E_STATE, &serving->member,
+            "still has a database process under its old lease; try again when that has "
+            "run out");
     } else if (!is_waited(t)) {
         arb_answer(t, BASE_E_BUSY,
                    "leases of the former quorum may still run; they are over a minute after this "

@@ -39,6 +39,8 @@ void arb_lease_reset(struct arb_cluster *c);
 bool arb_lease_handback(struct arb_turn *t, const struct arb_view *view);
 /* Whether the right of the holder is over at `now`, and how. */
 enum arb_over arb_lease_over(const struct arb_cluster *c, struct base_mono now);
+/* By the clock alone: fences and handbacks aside. */
+bool arb_lease_has_run_out(const struct arb_cluster *c, struct base_mono now);
 /* Moment at which it is over if nothing else is granted. */
 struct base_mono arb_lease_end(const struct arb_cluster *c);
 bool arb_lease_may_grant(const struct arb_cluster *c, const struct arb_view *view);
@@ -56,19 +58,40 @@ uint8_t arb_vote_count(const struct arb_cluster *c);
 /* Who of the counted voters shall take over: index, or ARB_NOBODY and why in *ret_note. */
 uint8_t arb_vote_choose(const struct arb_cluster *c, struct base_mono now,
                         struct arb_note *ret_note);
-/* Who can take over after an orderly stop at c->handback_lsn, or ARB_NOBODY. */
-uint8_t arb_handover_choose(const struct arb_cluster *c, struct base_mono now);
 /* Whether the holder may come back with its own directory; NONE or why not. */
 enum arb_refusal arb_return_check(const struct arb_cluster *c, struct base_mono now);
+/* What would be lost at most if `p` took over, by the highest position known. */
+uint64_t arb_loss_bound(const struct arb_cluster *c, const struct msg_position *p);
+bool arb_has_database(const struct arb_view *view);
+/* A takeover may lose something, within a limit: asynchronous mode, and standby clusters, whose
+ * data are another cluster's. */
+bool arb_is_async(const struct msg_record *record);
+
+/* --- candidate.c: tags, zone, drain --- */
+/* Why a member that is far enough cannot be the next holder; NONE: it can. */
+enum arb_refusal arb_candidate_check(const struct arb_cluster *c, const struct arb_view *view,
+                                     struct base_mono now);
+/* Among members with equal positions. */
+bool arb_candidate_is_better(const struct arb_cluster *c, const struct arb_view *a,
+                             const struct arb_view *b);
+/* The holder may be elsewhere without us: only whom it has confirmed counts (section 9). */
+bool arb_is_confirmed_for_failsafe(const struct arb_cluster *c, const struct base_name *member);
+/* Who can take over after an orderly stop at c->handback_lsn, or ARB_NOBODY. */
+uint8_t arb_handover_choose(const struct arb_cluster *c, struct base_mono now);
 /* Whether a standby may be named as target of a switchover; NONE or why not. */
 enum arb_refusal arb_target_check(const struct arb_cluster *c, const struct arb_view *view,
                                   struct base_mono now);
 uint8_t arb_target_choose(const struct arb_cluster *c, struct base_mono now);
-/* What would be lost at most if `p` took over, by the highest position known. */
-uint64_t arb_loss_bound(const struct arb_cluster *c, const struct msg_position *p);
-bool arb_has_database(const struct arb_view *view);
+/* All who are far enough are barred: one that is not fetches from `best` what it lacks. */
+void arb_catch_up_begin(struct arb_turn *t, const struct base_name *best);
+void arb_catch_up_end(struct arb_cluster *c);
+/* Ends it when it has all, or when it cannot come to an end. */
+void arb_catch_up_watch(struct arb_turn *t);
+/* A voter that was asked to fetch first: its vote comes after that. */
+bool arb_is_catching_up(const struct arb_cluster *c, const struct arb_view *view);
 
 /* --- record.c: new records and swaps --- */
+bool arb_settings_are_lawful(const struct msg_record *settings);
 bool arb_record_check(const struct msg_record *record);
 /* Is `next` a lawful successor of `old`? */
 bool arb_record_follows(const struct msg_record *old, const struct msg_record *next);
@@ -83,7 +106,55 @@ void arb_decision_begin(struct arb_turn *t, enum arb_decision_kind kind,
 
 /* --- decide.c --- */
 void arb_decide(struct arb_turn *t);
+
+/* --- takeover.c: a new epoch --- */
+void arb_attempt_begin(struct arb_turn *t);
 void arb_attempt_end(struct arb_cluster *c);
+void arb_right_is_over(struct arb_turn *t, enum arb_over over);
+/* An epoch made by a failover was applied here. */
+void arb_note_failover(struct arb_cluster *c, struct base_mono now);
+void arb_found_again(struct arb_turn *t);
+
+/* --- settings.c: the configuration document. True: proposed --- */
+void arb_settings_take(const struct msg_record *from, struct msg_record *to);
+bool arb_settings(struct arb_turn *t);
+/* What an operator may need in order to end an outage. */
+bool arb_settings_in_outage(struct arb_turn *t);
+bool arb_ttl_settle(struct arb_turn *t);
+/* Which ttl counts, from a record that was applied. */
+void arb_ttl_note(struct arb_cluster *c, const struct msg_record *record, bool is_new_epoch);
+
+/* --- pause.c: section 10. True: proposed --- */
+void arb_request_pause(struct arb_turn *t);
+void arb_request_resume(struct arb_turn *t);
+void arb_request_dead(struct arb_turn *t);
+bool arb_armed(struct arb_turn *t);
+bool arb_is_known_dead(const struct arb_cluster *c);
+
+/* --- fence.c: section 3. True: proposed --- */
+bool arb_fence(struct arb_turn *t);
+/* The entry is applied: the present epoch is granted no more. */
+bool arb_fence_is_entered(const struct arb_cluster *c);
+/* It is required, and has not succeeded. */
+bool arb_fence_is_missing(const struct arb_cluster *c);
+void arb_fence_ended(struct arb_turn *t);
+
+/* --- task.c. True: proposed --- */
+void arb_request_task(struct arb_turn *t);
+bool arb_tasks(struct arb_turn *t);
+
+/* --- member.c. True: proposed --- */
+void arb_request_drain(struct arb_turn *t, bool is_on);
+void arb_request_remove(struct arb_turn *t);
+void arb_forget(struct arb_turn *t);
+bool arb_failsafe(struct arb_turn *t);
+
+/* --- switchover.c. True: proposed --- */
+void arb_request_switchover(struct arb_turn *t);
+void arb_request_cancel(struct arb_turn *t);
+bool arb_switchover_abandon(struct arb_turn *t, const struct arb_view *holder);
+bool arb_switchover_due(struct arb_turn *t);
+bool arb_drain_holder(struct arb_turn *t);
 /* Settings of a seed; what lies outside the bounds takes the default. */
 void arb_take_seed(const struct msg_report *seed, struct msg_record *record);
 /* A member with a database, for a cluster without a record; NULL: none. */
@@ -100,6 +171,9 @@ bool arb_record_confirms(const struct msg_record *old, const struct msg_record *
  * may be decided for that. */
 bool arb_is_blocked(struct arb_turn *t);
 void arb_answer(struct arb_turn *t, int status, const char *text);
+/* "NAME text" as the reason. */
+void arb_answer_member(struct arb_turn *t, int status, const struct base_name *member,
+                       const char *text);
 
 /* --- sync.c: section 5 --- */
 void arb_sync(struct arb_turn *t);

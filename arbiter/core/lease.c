@@ -60,7 +60,8 @@ bool arb_lease_handback(struct arb_turn *t, const struct arb_view *view)
 
 struct base_mono arb_lease_end(const struct arb_cluster *c)
 {
-    int64_t wait_us = lease_wait_us(c->ttl_longest_ms * BASE_US_PER_MS);
+    uint32_t ttl_ms = CANARY(TTL_LOWERED_AT_ONCE) ? c->record.ttl_ms : c->ttl_longest_ms;
+    int64_t wait_us = lease_wait_us(ttl_ms * BASE_US_PER_MS);
     struct base_mono from =
         c->began; /* a winner has one ttl before it is passed over, section 4.5 */
     if (c->has_granted) {
@@ -81,7 +82,23 @@ enum arb_over arb_lease_over(const struct arb_cluster *c, struct base_mono now)
     if (c->handed != ARB_OVER_NO) {
         return c->handed;
     }
-    return base_mono_before(now, arb_lease_end(c)) ? ARB_OVER_NO : ARB_OVER_EXPIRED;
+    bool may_stand = c->record.is_fence_trusted || CANARY(FENCE_STANDS_FOR_LEASE);
+    if (c->fence == ARB_FENCE_OK && may_stand) {
+        return ARB_OVER_EXPIRED;
+    }
+    if (!arb_lease_has_run_out(c, now)) {
+        return ARB_OVER_NO;
+    }
+    return arb_fence_is_missing(c) ? ARB_OVER_NO : ARB_OVER_EXPIRED;
+}
+
+/* Section 10: the guard of a holder that heard of a pause is disarmed, and the lease has no end
+ * until it is known to be armed again, or dead. */
+bool arb_lease_has_run_out(const struct arb_cluster *c, struct base_mono now)
+{
+    bool is_endless =
+        c->record.is_unarmed && !arb_is_known_dead(c) && !CANARY(RESUME_FORGETS_PAUSE);
+    return !is_endless && !base_mono_before(now, arb_lease_end(c));
 }
 
 bool arb_lease_may_grant(const struct arb_cluster *c, const struct arb_view *view)
@@ -93,6 +110,9 @@ bool arb_lease_may_grant(const struct arb_cluster *c, const struct arb_view *vie
     if (c->is_swapping && c->is_swap_epoch && !CANARY(GRANT_WHILE_CAS)) {
         MARK(GRANT_HELD_FOR_SWAP);
         return false; /* an entry that would replace the epoch lies in the log */
+    }
+    if (arb_fence_is_entered(c) && !CANARY(GRANT_WHILE_FENCED)) {
+        return false;
     }
     return arb_view_is_holder(c, view) && c->handed == ARB_OVER_NO &&
            view->report.epoch_handed_back < c->record.epoch && arb_view_ahead(c) == NULL;

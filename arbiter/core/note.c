@@ -3,7 +3,9 @@
 #include "arbiter/core/note.h"
 
 #include "base/assert.h"
+#include "base/error.h"
 #include "base/name.h"
+#include "proto/msg/agent.h"
 
 static const char *const note_names[] = {
 #define NOTE_NAME(id, name, text) name,
@@ -25,6 +27,11 @@ static const char *const refusal_texts[] = {
     ARB_REFUSALS(REFUSAL_TEXT)
 #undef REFUSAL_TEXT
 };
+
+static const char *const task_names[] = {[MSG_TASK_NONE] = "nothing",
+                                         [MSG_TASK_RESTART] = "restart",
+                                         [MSG_TASK_RELOAD] = "reload",
+                                         [MSG_TASK_REINIT] = "reinit"};
 
 const char *arb_note_name(enum arb_note_kind kind)
 {
@@ -86,6 +93,12 @@ static void put_field(const struct arb_note *note, char field, struct buf *out)
         return;
     case 'B':
         arb_lsn_put(note->b, out);
+        return;
+    case 'k':
+        buf_put_text(out, task_names[note->c < BASE_COUNT_OF(task_names) ? note->c : 0]);
+        return;
+    case 'e':
+        buf_put_text(out, base_error_text(note->b <= INT32_MAX ? -(int)note->b : 0));
         return;
     case 'w':
         buf_put_text(out, arb_refusal_text(note->why));

@@ -4,7 +4,8 @@
  * Pure.
  *
  * In a template {m} and {n} stand for member names, {a} {b} {c} for numbers, {A} for c and {B} for
- * b as WAL positions (X/X), {w} for the text of a refusal.
+ * b as WAL positions (X/X), {w} for the text of a refusal, {k} for c as the kind of an order to a
+ * member, {e} for b as an error of such an order.
  */
 #ifndef QUORATE_ARBITER_CORE_NOTE_H
 #define QUORATE_ARBITER_CORE_NOTE_H
@@ -32,7 +33,21 @@
     X(NOFAILOVER, "nofailover", "is tagged nofailover") \
     X(NOT_STREAMING, "not-streaming", "is not streaming from the holder") \
     X(TREE_ALIVE, "tree-alive", "still has a database process of its former life") \
-    X(EPOCH_AHEAD, "epoch-ahead", "has seen an epoch above the record's")
+    X(EPOCH_AHEAD, "epoch-ahead", "has seen an epoch above the record's") \
+    X(DRAINED, "drained", "is drained") \
+    X(WRITE_FAILING, "write-failing", "cannot write: its disk is full or hangs") \
+    X(GUARD_PAUSED, "guard-paused", "has not taken in that the pause is over") \
+    X(NOT_CONFIRMED, "not-confirmed", \
+      "is not yet among those whom the holder asks when it is cut off (failsafe)") \
+    X(NOT_PREFERRED, "not-preferred", \
+      "is as good, by priority, zone and name another comes first") \
+    X(NOBODY_FIT, "nobody-fit", "has no other member that could take over") \
+    X(NOT_OPEN, "not-open", "is not open for writes: nothing can be handed over") \
+    X(LATE, "late", "could not be asked in the minute after the time that was set") \
+    X(IS_HOLDER, "is-holder", "is the primary by now") \
+    X(NOTHING_PENDING, "nothing-pending", "has nothing that waits for a restart") \
+    X(RESTART_PENDING, "restart-pending", "must be restarted first") \
+    X(CATCHING_UP, "catching-up", "still fetches what it lacks")
 
 enum arb_refusal {
 #define ARB_REFUSAL_ENUM(id, name, text) ARB_REFUSE_##id,
@@ -96,6 +111,55 @@ enum arb_refusal {
     X(SYNC_WIDEN, "sync-widen", "record widened: {a} voters, at least {b} have every commit") \
     X(SYNC_NARROW, "sync-narrow", "record narrowed: {a} voters, at least {b} have every commit") \
     X(SYNC_DATABASE, "sync-database", "{m} is to wait for {b} of {a} standbys") \
+    X(FAILOVER_LOSS, "failover-loss", \
+      "{n} takes over from {m} in epoch {a}, with {A}; up to {b} bytes and what was written after " \
+      "the last report may be lost") \
+    X(HELD_OFF, "held-off", \
+      "{m} goes on in place: the last failover was {a} s ago, less than failover_interval ({b} s), or " \
+      "the third in an hour") \
+    X(CATCH_UP, "catch-up", "{n} is to take over and fetches from {m} what it lacks; {m} {w}") \
+    X(SETTINGS, "settings", "configuration {a} is in force") \
+    X(SETTINGS_REFUSED, "settings-refused", \
+      "configuration {a} is not taken over: ttl must be 600 to 60000 ms, heartbeat a quarter of it " \
+      "at most, sync_count 15 at most") \
+    X(SETTINGS_WAIT, "settings-wait", \
+      "of configuration {a} only fence and failover_interval are in force until there is a primary") \
+    X(TTL_SETTLED, "ttl-settled", "no lease of more than {a} ms runs any more") \
+    X(FOLLOWS_ELSEWHERE, "follows-elsewhere", \
+      "{m} leads a standby cluster from epoch {a} on: it follows the primary elsewhere") \
+    X(FOLLOWS_NOBODY, "follows-nobody", \
+      "{m} follows the primary elsewhere no more and opens in epoch {a}") \
+    X(PAUSED, "paused", \
+      "paused by an operator: nothing is promoted, fenced or restarted until kv db resume {m}") \
+    X(RESUMED, "resumed", "resumed by an operator") \
+    X(WAITS_ARMED, "waits-armed", \
+      "nobody takes over from {m} before it has reported its guard armed again since the pause; if " \
+      "its host is dead for good, kv db confirm {n} --dead {m}") \
+    X(ARMED, "armed", "{m} has armed its guard again in epoch {a}: its lease has an end") \
+    X(DEAD, "dead", "an operator confirmed that {m} is dead") \
+    X(FENCING, "fencing", "{m} is to be fenced: epoch {a} is granted no more") \
+    X(FENCED, "fenced", "{m} is fenced") \
+    X(FENCE_FAILED, "fence-failed", "fencing {m} failed, it is tried again in {a} s") \
+    X(WAITS_FENCE, "waits-fence", \
+      "failover waits: {m} must be fenced first (fence mode require); kv db confirm {n} --dead {m} " \
+      "stands for it") \
+    X(TASK, "task", "{k} of {m} is ordered ({a})") \
+    X(TASK_BEGUN, "task-begun", "{k} of {m} begins ({a})") \
+    X(TASK_DONE, "task-done", "{k} of {m} is done ({a})") \
+    X(TASK_FAILED, "task-failed", "{k} of {m} failed: {e} ({a})") \
+    X(TASK_DROPPED, "task-dropped", "{k} of {m} is dropped ({a}): {m} {w}") \
+    X(TASK_WAITS, "task-waits", "{k} of {m} waits ({a}): {n} {w}") \
+    X(CANCELED, "canceled", "an operator canceled {a} orders to members") \
+    X(SCHEDULED, "scheduled", "a switchover is planned") \
+    X(SCHEDULE_CANCELED, "schedule-canceled", "the planned switchover is canceled by an operator") \
+    X(SCHEDULE_DROPPED, "schedule-dropped", "the planned switchover is dropped: {n} {w}") \
+    X(SWITCHOVER_CANCELED, "switchover-canceled", \
+      "the switchover to {n} is canceled by an operator; {m} goes on") \
+    X(DRAINED, "drained", "{m} is drained: it takes no role and no commit waits for it") \
+    X(UNDRAINED, "undrained", "{m} is drained no more") \
+    X(DRAIN_WAITS, "drain-waits", "{m} is drained and stays primary: it {w}") \
+    X(REMOVED, "removed", "{m} is removed") \
+    X(FAILSAFE, "failsafe", "{m} would ask {a} members when it is cut off from the quorum") \
     X(SWAP_VOID, "swap-void", \
       "a decision came too late: the record had moved on from epoch {a} revision {b}")
 

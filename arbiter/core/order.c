@@ -6,12 +6,14 @@
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/mark.h"
 #include "base/name.h"
 
 static enum msg_goal goal_of_holder(const struct arb_cluster *c, const struct arb_view *view)
 {
-    if (!arb_view_is_holder(c, view) || c->handed != ARB_OVER_NO || arb_view_ahead(c) != NULL) {
+    if (!arb_view_is_holder(c, view) || c->handed != ARB_OVER_NO || arb_view_ahead(c) != NULL ||
+        arb_fence_is_entered(c)) {
         return MSG_GOAL_NONE; /* waits for the next epoch */
     }
     switch (c->record.state) {
@@ -38,10 +40,10 @@ static enum msg_goal goal_of(const struct arb_cluster *c, const struct arb_view 
     if (base_name_equal(&view->member, &c->record.holder)) {
         return goal_of_holder(c, view);
     }
-    if (arb_view_ahead(c) != NULL) {
+    if (arb_view_ahead(c) != NULL || (c->record.is_paused && !CANARY(PAUSE_IGNORED))) {
         return MSG_GOAL_NONE;
     }
-    bool is_asked = c->is_attempt && (c->is_forced || c->record.sync_mode == MSG_SYNC_ASYNC ||
+    bool is_asked = c->is_attempt && (c->is_forced || arb_is_async(&c->record) ||
                                       arb_names_has(&c->record.voters, &view->member));
     if (is_asked) {
         return MSG_GOAL_VOTE;
@@ -132,6 +134,9 @@ void arb_order_make(struct arb_cluster *c, uint8_t index, struct base_mono now,
     order->reason = reason_of(c, view);
     if (c->is_attempt) {
         order->attempt = c->attempt;
+        if (arb_is_catching_up(c, view)) {
+            order->catch_up_from = c->catch_up_from;
+        }
     } else if (c->has_granted) {
         order->ended = (struct msg_attempt){c->term, c->attempt.number};
     }

@@ -13,9 +13,11 @@
 #define TIMELINE_STEP_MAX 1000000u
 #define TIMELINE_MAX (UINT32_MAX - 2 * TIMELINE_STEP_MAX)
 
-static bool are_settings_lawful(const struct msg_record *r)
+bool arb_settings_are_lawful(const struct msg_record *r)
 {
-    return r->ttl_ms >= LEASE_TTL_MIN_MS && r->ttl_ms <= LEASE_TTL_MAX_MS && r->heartbeat_ms > 0 &&
+    return r->sync_mode <= MSG_SYNC_FIRST && r->on_crash <= MSG_ON_CRASH_RESTART &&
+           r->fence_mode <= MSG_FENCE_REQUIRE && r->sync_count < MSG_MEMBERS_MAX &&
+           r->ttl_ms >= LEASE_TTL_MIN_MS && r->ttl_ms <= LEASE_TTL_MAX_MS && r->heartbeat_ms > 0 &&
            r->heartbeat_ms <= r->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN;
 }
 
@@ -26,10 +28,13 @@ bool arb_record_check(const struct msg_record *r)
            r->holder_instance != 0 && arb_names_check(&r->voters) &&
            !arb_names_has(&r->voters, &r->holder) && r->floor_epoch <= r->epoch &&
            r->floor.lineage < r->epoch && r->timeline <= r->timeline_highest && r->timeline > 0 &&
-           r->timeline_highest <= TIMELINE_MAX && are_settings_lawful(r) &&
+           r->timeline_highest <= TIMELINE_MAX && arb_settings_are_lawful(r) &&
            BASE_IMPLIES(r->state == MSG_RECORD_BOOTSTRAP,
                         !r->is_opened && r->votes_needed_r == 0) &&
-           BASE_IMPLIES(!base_name_is_empty(&r->target), r->state == MSG_RECORD_SWITCHOVER);
+           BASE_IMPLIES(!base_name_is_empty(&r->target), r->state == MSG_RECORD_SWITCHOVER) &&
+           BASE_IMPLIES(r->is_paused, r->is_unarmed) && r->fencing_epoch <= r->epoch &&
+           r->tasks_count <= MSG_TASKS_MAX && arb_names_check(&r->drained) &&
+           arb_names_check(&r->failsafe_members);
 }
 
 bool arb_record_follows(const struct msg_record *old, const struct msg_record *next)
@@ -46,9 +51,12 @@ bool arb_record_follows(const struct msg_record *old, const struct msg_record *n
                old->holder_instance == next->holder_instance &&
                old->timeline_highest == next->timeline_highest &&
                BASE_IMPLIES(old->is_opened, next->is_opened) &&
+               next->fencing_epoch >= old->fencing_epoch &&
+               old->is_standby_cluster == next->is_standby_cluster &&
                BASE_IMPLIES(old->system_id != 0, next->system_id == old->system_id);
     }
     return next->epoch == old->epoch + 1 && !next->is_opened &&
+           BASE_IMPLIES(old->is_paused, CANARY(PAUSE_IGNORED)) && !next->is_unarmed &&
            next->timeline_highest >= old->timeline_highest &&
            BASE_IMPLIES(next->state != MSG_RECORD_BOOTSTRAP,
                         next->timeline > old->timeline_highest);
@@ -63,12 +71,12 @@ void arb_propose(struct arb_turn *t, enum arb_decision_kind kind, struct msg_rec
     BASE_ASSERT(kind == ARB_DECIDE_CONFIRMED ? arb_record_confirms(&c->record, next)
                                              : arb_record_follows(&c->record, next));
     c->is_swapping = true;
-    c->is_swap_epoch = next->epoch != c->record.epoch;
+    c->is_swap_epoch = next->epoch != c->record.epoch || kind == ARB_DECIDE_FENCE;
     c->swap_record = *next;
     c->swap_at = t->event->now;
     c->winner_session = 0;
     uint8_t winner = arb_view_find(c, &next->holder);
-    if (c->is_swap_epoch && winner != ARB_NOBODY) {
+    if (next->epoch != c->record.epoch && winner != ARB_NOBODY) {
         c->winner_session = c->views[winner].report.session;
         c->winner_number = c->views[winner].report.number;
     }
@@ -112,23 +120,48 @@ struct msg_record arb_record_next(const struct arb_cluster *c, const struct arb_
     next.since_wall_us = wall.us;
     next.is_opened = false;
     next.target = (struct base_name){{0}};
+    next.ttl_longest_ms = 0;
+    next.is_paused = next.is_unarmed = false;
+    next.failsafe_members = (struct msg_names){0}; /* the new holder has confirmed none yet */
     arb_names_remove(&next.voters, &view->member);
     return next;
+}
+
+/* Why this one does not take over, the winner's NONE. */
+static enum arb_refusal why_not(struct arb_turn *t, const struct arb_decision *d,
+                                const struct arb_view *view, enum arb_refusal vote)
+{
+    uint8_t winner = arb_view_find(t->c, &d->to);
+    if (base_name_equal(&view->member, &d->to)) {
+        return ARB_REFUSE_NONE;
+    }
+    if (vote != ARB_REFUSE_NONE) {
+        return vote;
+    }
+    enum arb_refusal why = arb_candidate_check(t->c, view, t->event->now);
+    bool is_behind =
+        winner != ARB_NOBODY &&
+        arb_position_compare(&view->report.position, &t->c->views[winner].report.position) < 0;
+    if (why != ARB_REFUSE_NONE || !is_behind) {
+        return why != ARB_REFUSE_NONE ? why : ARB_REFUSE_NOT_PREFERRED;
+    }
+    return ARB_REFUSE_BEHIND;
 }
 
 static void add_input(struct arb_turn *t, struct arb_decision *d, const struct arb_view *view)
 {
     const struct arb_cluster *c = t->c;
     struct arb_input *input = &d->inputs[d->inputs_count++];
+    enum arb_refusal vote = arb_vote_check(c, view);
     *input = (struct arb_input){.member = view->member,
                                 .position = view->report.position,
                                 .heard_ago_us = -1,
                                 .is_voter = arb_names_has(&c->record.voters, &view->member),
-                                .why = arb_vote_check(c, view)};
+                                .why = why_not(t, d, view, vote)};
     if (view->has_report) {
         input->heard_ago_us = base_mono_diff_us(t->event->now, view->heard);
-        input->is_vote = input->why == ARB_REFUSE_NONE || input->why == ARB_REFUSE_LACKS_FLOOR ||
-                         input->why == ARB_REFUSE_LAG;
+        input->is_vote =
+            vote == ARB_REFUSE_NONE || vote == ARB_REFUSE_LACKS_FLOOR || vote == ARB_REFUSE_LAG;
     }
 }
 

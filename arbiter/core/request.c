@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What operators ask for: switchover and forced failover (confirmations are in confirm.c). Answered
- * in the same step, with the reason when it is refused; what was accepted takes the same way as
- * every other decision.
+/* What operators ask for: dispatch, and the forced failover. Answered in the same step, with the
+ * reason when it is refused; what was accepted takes the same way as every other decision.
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
@@ -14,47 +13,16 @@ void arb_answer(struct arb_turn *t, int status, const char *text)
     t->fx->answer_text = base_text_from(slice_from_text(text));
 }
 
-static void request_switchover(struct arb_turn *t)
+void arb_answer_member(struct arb_turn *t, int status, const struct base_name *member,
+                       const char *text)
 {
-    struct arb_cluster *c = t->c;
-    const struct arb_request *request = t->event->request;
-    const struct arb_view *holder = arb_view_holder(c);
-    if (c->record.state != MSG_RECORD_RUNNING || arb_lease_over(c, t->event->now) != ARB_OVER_NO) {
-        arb_answer(t, BASE_E_STATE, "the cluster is not in its normal state; see kv db why");
-        return;
-    }
-    if (holder == NULL || !arb_view_is_holder(c, holder) || !holder->report.is_open ||
-        !arb_view_is_live(c, holder, t->event->now)) {
-        arb_answer(t, BASE_E_STATE,
-                   "the primary is not open for writes, nothing can be handed over");
-        return;
-    }
-    uint8_t target = base_name_is_empty(&request->candidate)
-                         ? arb_target_choose(c, t->event->now)
-                         : arb_view_find(c, &request->candidate);
-    if (target == ARB_NOBODY) {
-        arb_answer(t, BASE_E_NOTFOUND, "there is no member that could take over");
-        return;
-    }
-    enum arb_refusal why = arb_target_check(c, &c->views[target], t->event->now);
-    if (why != ARB_REFUSE_NONE) {
-        uint8_t memory[BASE_TEXT_MAX + 1];
-        struct buf text = buf_over(memory, BASE_TEXT_MAX);
-        buf_put(&text, base_name_slice(&c->views[target].member));
-        buf_put_text(&text, " cannot take over: it ");
-        buf_put_text(&text, arb_refusal_text(why));
-        arb_answer(t, BASE_E_STATE, "");
-        t->fx->answer_text = base_text_from(buf_slice(&text));
-        return;
-    }
-    struct msg_record next = c->record;
-    next.state = MSG_RECORD_SWITCHOVER;
-    next.target = c->views[target].member;
-    struct arb_note *note = arb_say(t, ARB_NOTE_SWITCHOVER);
-    note->member = c->record.holder;
-    note->other = next.target;
-    arb_propose(t, ARB_DECIDE_SWITCHOVER, &next);
-    arb_answer(t, 0, "the primary is asked to hand over");
+    uint8_t memory[BASE_TEXT_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    buf_put(&b, base_name_slice(member));
+    buf_put_u8(&b, ' ');
+    buf_put_text(&b, text);
+    arb_answer(t, status, "");
+    t->fx->answer_text = base_text_from(buf_slice(&b));
 }
 
 /* Who would take over by force: the one asked for, or the most advanced that is alive. */
@@ -130,28 +98,74 @@ static void request_failover(struct arb_turn *t)
     arb_decide(t);
 }
 
+static void carry_out(struct arb_turn *t)
+{
+    switch (t->event->request->kind) {
+    case ARB_REQUEST_SWITCHOVER:
+        arb_request_switchover(t);
+        return;
+    case ARB_REQUEST_FAILOVER:
+        request_failover(t);
+        return;
+    case ARB_REQUEST_CONFIRM:
+        arb_confirm(t);
+        return;
+    case ARB_REQUEST_CONFIRM_DEAD:
+        arb_request_dead(t);
+        return;
+    case ARB_REQUEST_PAUSE:
+        arb_request_pause(t);
+        return;
+    case ARB_REQUEST_RESUME:
+        arb_request_resume(t);
+        return;
+    case ARB_REQUEST_DRAIN:
+    case ARB_REQUEST_UNDRAIN:
+        arb_request_drain(t, t->event->request->kind == ARB_REQUEST_DRAIN);
+        return;
+    case ARB_REQUEST_TASK:
+        arb_request_task(t);
+        return;
+    case ARB_REQUEST_CANCEL:
+        arb_request_cancel(t);
+        return;
+    case ARB_REQUEST_REMOVE:
+        arb_request_remove(t);
+        return;
+    }
+    BASE_UNREACHABLE();
+}
+
+/* In a pause nobody acts: what would have to be carried out waits for the resume. */
+static bool is_for_later(const struct arb_turn *t)
+{
+    enum arb_request_kind kind = t->event->request->kind;
+    bool is_acting = kind == ARB_REQUEST_SWITCHOVER || kind == ARB_REQUEST_FAILOVER ||
+                     kind == ARB_REQUEST_TASK || kind == ARB_REQUEST_CONFIRM_DEAD;
+    return t->c->record.is_paused && is_acting;
+}
+
 void arb_request(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
+    enum arb_request_kind kind = t->event->request->kind;
     if (!c->is_leader || !c->is_ready) {
         arb_answer(t, BASE_E_NOTLEADER, "this node does not lead");
     } else if (c->is_swapping) {
         arb_answer(t, BASE_E_BUSY, "another change is on its way, try again");
-    } else if (c->record.epoch == 0 && t->event->request->kind != ARB_REQUEST_CONFIRM) {
+    } else if (c->record.epoch == 0 && kind != ARB_REQUEST_CONFIRM && kind != ARB_REQUEST_REMOVE) {
         arb_answer(t, BASE_E_NOTFOUND, "there is no such cluster");
-    } else if (t->event->request->kind == ARB_REQUEST_CONFIRM) {
+    } else if (kind == ARB_REQUEST_CONFIRM) {
         arb_confirm(t);
-    } else if (arb_is_unconfirmed(c)) {
+    } else if (arb_is_unconfirmed(c) && kind != ARB_REQUEST_REMOVE) {
         arb_answer(t, BASE_E_STATE,
                    "unconfirmed after a restore of the quorum; kv db confirm comes first");
-    } else if (arb_view_ahead(c) != NULL) {
+    } else if (arb_view_ahead(c) != NULL && kind != ARB_REQUEST_REMOVE) {
         arb_answer(t, BASE_E_STATE,
                    "a member has seen a higher epoch than the record's; kv db confirm lifts it");
-    } else if (t->event->request->kind == ARB_REQUEST_SWITCHOVER) {
-        request_switchover(t);
-    } else if (t->event->request->kind == ARB_REQUEST_FAILOVER) {
-        request_failover(t);
+    } else if (is_for_later(t)) {
+        arb_answer(t, BASE_E_STATE, "the cluster is paused; kv db resume comes first");
     } else {
-        arb_answer(t, BASE_E_UNSUPPORTED, "this arbiter does not know that order yet");
+        carry_out(t);
     }
 }

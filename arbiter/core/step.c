@@ -23,7 +23,7 @@ void arb_say_waiting(struct arb_turn *t, const struct arb_note *note)
     bool is_same = c->is_waiting && last->kind == note->kind && last->why == note->why &&
                    last->a == note->a && last->b == note->b &&
                    base_name_equal(&last->member, &note->member);
-    c->is_waiting = true;
+    c->is_waiting = c->is_waiting_said = true;
     c->waiting = *note;
     if (!is_same) {
         struct arb_note *said = arb_say(t, note->kind);
@@ -36,6 +36,9 @@ void arb_say_waiting(struct arb_turn *t, const struct arb_note *note)
 void arb_cluster_init(struct arb_cluster *cluster, const struct base_name *name)
 {
     *cluster = (struct arb_cluster){.magic = CLUSTER_MAGIC, .name = *name};
+    for (size_t i = 0; i < ARB_FAILOVERS_MAX; i++) {
+        cluster->failovers[i] = BASE_MONO_LONG_AGO;
+    }
     cluster->record.cluster = *name;
     arb_lease_reset(cluster);
     cluster->elected = BASE_MONO_LONG_AGO;
@@ -53,6 +56,11 @@ static void leadership_reset(struct arb_cluster *c)
     c->has_wish = false;
     c->has_boot_began = false;
     c->may_found = false;
+    c->fence = ARB_FENCE_NONE;
+    c->dead_epoch = 0;
+    c->resume_session = 0;
+    c->has_ttl_lowered = false;
+    c->refused_revision = 0;
     c->decision = (struct arb_decision){.kind = ARB_DECIDE_NONE};
 }
 
@@ -172,7 +180,9 @@ static void epoch_begins(struct arb_turn *t, bool is_own)
     c->is_waiting = false;
     c->has_holder_good = false;
     c->known = (struct msg_position){0, 0, 0};
-    c->ttl_longest_ms = 0;
+    c->fence = ARB_FENCE_NONE;
+    c->dead_epoch = 0;
+    c->resume_session = 0;
     for (uint8_t i = 0; i < c->views_count; i++) {
         c->views[i].has_sync_ok = false;
     }
@@ -191,6 +201,9 @@ static void on_record(struct arb_turn *t)
     const struct msg_record *record = t->event->record;
     bool is_new_epoch = record->epoch != c->record.epoch;
     bool is_own = t->event->is_own && c->is_swapping;
+    bool is_failover = c->record.epoch != 0 && is_new_epoch &&
+                       c->record.state == MSG_RECORD_RUNNING &&
+                       !base_name_equal(&c->record.holder, &record->holder);
     c->record = *record;
     if (is_own) {
         c->is_swapping = false;
@@ -198,9 +211,15 @@ static void on_record(struct arb_turn *t)
     if (is_new_epoch) {
         epoch_begins(t, is_own);
     }
-    if (record->ttl_ms > c->ttl_longest_ms) {
-        c->ttl_longest_ms = record->ttl_ms;
+    if (is_failover) {
+        arb_note_failover(c, t->event->now);
     }
+    if (record->is_paused) { /* its holder hears of the resume after it was applied */
+        c->resume_session = 0;
+        arb_attempt_end(c);
+        c->is_forced = false;
+    }
+    arb_ttl_note(c, record, is_new_epoch);
     add_recorded_view(c, &record->holder);
     for (uint8_t i = 0; i < record->voters.count; i++) {
         add_recorded_view(c, &record->voters.names[i]);
@@ -228,6 +247,16 @@ static void on_restore(struct arb_turn *t)
         c->restore_id = t->event->restore_id;
         arb_lease_reset(c);
         arb_attempt_end(c);
+        arb_decide(t);
+    }
+}
+
+static void on_settings(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    c->has_settings = t->event->settings != NULL;
+    if (c->has_settings) {
+        c->settings = *t->event->settings;
         arb_decide(t);
     }
 }
@@ -268,8 +297,13 @@ static void dispatch(struct arb_turn *t)
         on_restore(t);
         return;
     case ARB_EVENT_SETTINGS:
+        on_settings(t);
+        return;
     case ARB_EVENT_FENCED:
+        arb_fence_ended(t);
+        return;
     case ARB_EVENT_FORGET:
+        arb_forget(t);
         return;
     }
     BASE_UNREACHABLE();

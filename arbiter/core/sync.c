@@ -22,7 +22,8 @@ static bool is_in_set(const struct arb_cluster *c, const struct base_name *membe
 static bool belongs(const struct arb_cluster *c, const struct arb_view *view, struct base_mono now)
 {
     if (base_name_equal(&view->member, &c->record.holder) || view->refused != ARB_REFUSE_NONE ||
-        (view->has_report && view->report.is_nosync)) {
+        (view->has_report && view->report.is_nosync) ||
+        arb_names_has(&c->record.drained, &view->member)) {
         return false;
     }
     if (!is_in_set(c, &view->member)) {
@@ -36,11 +37,40 @@ static bool belongs(const struct arb_cluster *c, const struct arb_view *view, st
     return base_mono_diff_us(now, last) <= 2 * arb_ttl_us(c);
 }
 
+/* `first k`: priority, then name. One of the set that this leader has not heard yet keeps its place
+ * until it has been silent for too long. */
+static bool comes_first(const struct arb_cluster *c, const struct base_name *a,
+                        const struct base_name *b)
+{
+    const struct arb_view *view_a = &c->views[arb_view_find(c, a)];
+    const struct arb_view *view_b = &c->views[arb_view_find(c, b)];
+    if (view_a->has_report != view_b->has_report) {
+        return !view_a->has_report;
+    }
+    if (view_a->report.priority != view_b->report.priority) {
+        return view_a->report.priority > view_b->report.priority;
+    }
+    return base_name_compare(a, b) < 0;
+}
+
+static void keep_best(const struct arb_cluster *c, struct msg_names *names, uint8_t count)
+{
+    while (names->count > count) {
+        struct base_name last = names->names[0];
+        for (uint8_t i = 1; i < names->count; i++) {
+            if (comes_first(c, &last, &names->names[i])) {
+                last = names->names[i];
+            }
+        }
+        arb_names_remove(names, &last);
+    }
+}
+
 struct arb_set arb_sync_target(const struct arb_cluster *c, struct base_mono now)
 {
     struct arb_set target = {.names = {0}};
     uint8_t wanted = c->record.sync_count > 0 ? c->record.sync_count : 1;
-    if (c->record.sync_mode == MSG_SYNC_ASYNC) {
+    if (arb_is_async(&c->record)) {
         return target;
     }
     for (uint8_t i = 0; i < c->views_count; i++) {
@@ -50,6 +80,9 @@ struct arb_set arb_sync_target(const struct arb_cluster *c, struct base_mono now
         }
     }
     target.count = wanted;
+    if (c->record.sync_mode == MSG_SYNC_FIRST) {
+        keep_best(c, &target.names, wanted);
+    }
     if (target.names.count >= wanted) {
         return target;
     }

@@ -211,6 +211,12 @@ static void mark_position(struct arb_cluster *c, const struct arb_view *view)
         arb_position_compare(p, &c->known) > 0) {
         c->known = *p;
     }
+    /* What the holder told it in a failsafe round of this epoch. */
+    p = &view->report.failsafe_position;
+    if (p->lineage == c->record.epoch && view->report.epoch_seen == c->record.epoch &&
+        arb_position_compare(p, &c->known) > 0) {
+        c->known = *p;
+    }
 }
 
 static void take_in(struct arb_turn *t, struct arb_view *view)

@@ -240,7 +240,8 @@ struct msg_report {
     uint32_t seed_freeze_max_ms;
     enum msg_sync_mode seed_sync_mode;
     bool seed_sync_strict;
-    uint8_t seed_sync_count; /* 0: the default */
+    uint8_t seed_sync_count;            /* 0: the default */
+    uint32_t seed_failover_interval_ms; /* 0: the default; UINT32_MAX: none */
     bool seed_adopt;         /* its database was there before: the cluster's, if there is none yet */
 };
 

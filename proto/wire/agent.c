@@ -461,6 +461,7 @@ static void put_report_member(const struct msg_report *in, struct report_parts *
     out->task_status = in->task_status;
     out->work_done_bytes = in->work_done_bytes;
     out->work_total_bytes = in->work_total_bytes;
+    out->seed_failover_interval_ms = in->seed_failover_interval_ms;
     out->pending_restart = put_text(in->pending_restart.text);
     out->n_failsafe_members = in->failsafe_members.count;
     out->failsafe_members = parts->failsafe_members;
@@ -594,6 +595,7 @@ static bool get_report_member(const Quorate__Agent__Report *in, struct msg_repor
     out->task_status = in->task_status;
     out->work_done_bytes = in->work_done_bytes;
     out->work_total_bytes = in->work_total_bytes;
+    out->seed_failover_interval_ms = in->seed_failover_interval_ms;
     get_position(in->failsafe_position, &out->failsafe_position);
     return get_name(in->zone, true, &out->zone) &&
            get_name(in->replicatefrom, true, &out->replicatefrom) &&

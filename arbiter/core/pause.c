@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pause (section 10 of the safety rules): nobody acts, and a paused lease has no end.
+ *
+ * A holder that hears of a pause has its guard disarmed. So from the entry on, and beyond the
+ * resume, the record says that the lease has no end (is_unarmed), until the holder has reported its
+ * guard armed again in a report that was made after it took the resume in: a report from before, on
+ * its way, says nothing, since an order with the pause may still reach its sender. Otherwise only a
+ * handback, a fence that succeeded, or an operator's word that the holder is dead ends it.
+ */
+#include "arbiter/core/internal.h"
+#include "base/assert.h"
+#include "base/canary.h"
+#include "base/name.h"
+
+bool arb_is_known_dead(const struct arb_cluster *c)
+{
+    return c->record.epoch != 0 && (c->fence == ARB_FENCE_OK || c->dead_epoch == c->record.epoch);
+}
+
+void arb_request_pause(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    struct msg_record next = c->record;
+    if (next.is_paused) {
+        arb_answer(t, 0, "the cluster is paused already");
+        return;
+    }
+    if (next.state != MSG_RECORD_RUNNING) {
+        arb_answer(t, BASE_E_STATE,
+                   next.state == MSG_RECORD_SWITCHOVER
+                       ? "a switchover is under way; kv db cancel ends it, or wait for its end"
+                       : "the database is being made");
+        return;
+    }
+    next.is_paused = next.is_unarmed = true;
+    arb_say(t, ARB_NOTE_PAUSED)->member = c->name;
+    arb_propose(t, ARB_DECIDE_PAUSE, &next);
+    arb_answer(t, 0, "paused: nothing is promoted, fenced or restarted until kv db resume");
+}
+
+void arb_request_resume(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    struct msg_record next = c->record;
+    if (!next.is_paused) {
+        arb_answer(t, BASE_E_STATE, "the cluster is not paused");
+        return;
+    }
+    next.is_paused = false;
+    arb_say(t, ARB_NOTE_RESUMED);
+    arb_propose(t, ARB_DECIDE_RESUME, &next);
+    arb_answer(t, 0, "resumed: the primary arms its guard again");
+}
+
+/* An operator's word about a host that nobody hears; its lease runs out like any other then, and a
+ * fence is not asked for. */
+void arb_request_dead(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct base_name *member = &t->event->request->candidate;
+    uint8_t at = arb_view_find(c, member);
+    if (!base_name_equal(member, &c->record.holder)) {
+        arb_answer_member(t, BASE_E_STATE, member,
+                          "is not the primary of the record: nothing waits for it");
+        return;
+    }
+    if (at != ARB_NOBODY && arb_view_is_live(c, &c->views[at], t->event->now)) {
+        arb_answer_member(t, BASE_E_STATE, member, "is heard: it is not dead");
+        return;
+    }
+    c->dead_epoch = c->record.epoch;
+    arb_say(t, ARB_NOTE_DEAD)->member = *member;
+    arb_answer(t, 0, "confirmed: its right ends when its last lease has run out");
+    if (c->record.is_unarmed) {
+        struct msg_record next = c->record;
+        next.is_unarmed = false;
+        arb_propose(t, ARB_DECIDE_ARMED, &next);
+    } else {
+        arb_decide(t);
+    }
+}
+
+/* The report echoes an order that was made after the resume was applied here. */
+static bool has_heard_resume(struct arb_cluster *c, const struct msg_report *report)
+{
+    if (c->resume_session != report->session) {
+        c->resume_session = report->session;
+        c->resume_number = report->number + 1;
+    }
+    return (report->order_term == c->term && report->order_number >= c->resume_number) ||
+           CANARY(RESUME_WITHOUT_ECHO);
+}
+
+bool arb_armed(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *holder = arb_view_holder(c);
+    if (!c->record.is_unarmed || c->record.is_paused || holder == NULL ||
+        !has_heard_resume(c, &holder->report) || holder->report.is_paused ||
+        holder->report.epoch_held != c->record.epoch) {
+        return false;
+    }
+    struct msg_record next = c->record;
+    next.is_unarmed = false;
+    struct arb_note *note = arb_say(t, ARB_NOTE_ARMED);
+    note->member = holder->member;
+    note->a = c->record.epoch;
+    arb_propose(t, ARB_DECIDE_ARMED, &next);
+    return true;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cluster's configuration document against the record: what differs is taken over by one swap,
+ * in states in which each of its effects is safe.
+ *
+ * A longer ttl counts in the leader's arithmetic from the entry on; after a shorter one leases of
+ * the longer may still run, which the record says until they cannot any more, also to a leader that
+ * has not seen the entry in its log. To asynchronous mode r goes to 0 in the same entry; every
+ * other change of the synchronous set is the planner's, step by step. While no holder has its
+ * right, only what an operator may need to end the outage is taken over: the choice that is under
+ * way goes by the rules under which commits were acknowledged.
+ */
+#include "arbiter/core/internal.h"
+#include "base/assert.h"
+#include "base/name.h"
+
+static uint32_t longer(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+void arb_settings_take(const struct msg_record *from, struct msg_record *to)
+{
+    to->ttl_ms = from->ttl_ms;
+    to->heartbeat_ms = from->heartbeat_ms;
+    to->freeze_max_ms = from->freeze_max_ms;
+    to->sync_mode = from->sync_mode;
+    to->sync_count = from->sync_count;
+    to->is_sync_strict = from->is_sync_strict;
+    to->maximum_lag_bytes = from->maximum_lag_bytes;
+    to->on_crash = from->on_crash;
+    to->start_timeout_ms = from->start_timeout_ms;
+    to->failover_interval_ms = from->failover_interval_ms;
+    to->is_failsafe = from->is_failsafe;
+    to->fence_mode = from->fence_mode;
+    to->is_fence_trusted = from->is_fence_trusted;
+    to->is_standby_cluster = from->is_standby_cluster;
+    to->config_revision = from->config_revision;
+}
+
+/* There is a lawful document that the record does not have yet. */
+static bool is_wanted(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct msg_record *s = &c->settings;
+    if (!c->has_settings || s->config_revision == 0 ||
+        s->config_revision == c->record.config_revision) {
+        return false;
+    }
+    if (arb_settings_are_lawful(s)) {
+        return true;
+    }
+    if (c->refused_revision != s->config_revision) {
+        c->refused_revision = s->config_revision;
+        arb_say(t, ARB_NOTE_SETTINGS_REFUSED)->a = s->config_revision;
+    }
+    return false;
+}
+
+/* The same holder in a new epoch: with a timeline reserved above all that came from elsewhere, and
+ * no floor where the data are to become another cluster's. Its guard is one and the same process,
+ * so that nobody else can be serving; leases of the epoch before count as long as they may run. */
+static bool change_role(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *holder = arb_view_holder(c);
+    if (c->record.state != MSG_RECORD_RUNNING || c->record.is_unarmed || holder == NULL ||
+        !arb_view_is_holder(c, holder) || !arb_view_is_live(c, holder, t->event->now)) {
+        return false;
+    }
+    struct msg_record next = arb_record_next(c, holder, t->event->wall);
+    arb_settings_take(&c->settings, &next);
+    next.ttl_longest_ms = longer(c->ttl_longest_ms, next.ttl_ms);
+    next.voters = (struct msg_names){0};
+    next.votes_needed_r = 0;
+    next.floor = (struct msg_position){0};
+    next.floor_epoch = 0;
+    if (!next.is_standby_cluster) {
+        next.floor = holder->report.position;
+        next.floor_epoch = next.epoch;
+    }
+    arb_decision_begin(t, ARB_DECIDE_CLUSTER_ROLE, &holder->member);
+    struct arb_note *note =
+        arb_say(t, next.is_standby_cluster ? ARB_NOTE_FOLLOWS_ELSEWHERE : ARB_NOTE_FOLLOWS_NOBODY);
+    note->member = holder->member;
+    note->a = next.epoch;
+    arb_propose(t, ARB_DECIDE_CLUSTER_ROLE, &next);
+    return true;
+}
+
+bool arb_settings(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    if (!is_wanted(t)) {
+        return false;
+    }
+    if (c->settings.is_standby_cluster != c->record.is_standby_cluster) {
+        return change_role(t);
+    }
+    struct msg_record next = c->record;
+    arb_settings_take(&c->settings, &next);
+    next.ttl_longest_ms = longer(c->ttl_longest_ms, next.ttl_ms);
+    if (next.sync_mode == MSG_SYNC_ASYNC) {
+        next.votes_needed_r = 0;
+    }
+    arb_say(t, ARB_NOTE_SETTINGS)->a = next.config_revision;
+    arb_propose(t, ARB_DECIDE_SETTINGS, &next);
+    return true;
+}
+
+bool arb_settings_in_outage(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    struct msg_record next = c->record;
+    if (!is_wanted(t)) {
+        return false;
+    }
+    next.fence_mode = c->settings.fence_mode;
+    next.is_fence_trusted = c->settings.is_fence_trusted;
+    next.failover_interval_ms = c->settings.failover_interval_ms;
+    if (next.fence_mode == c->record.fence_mode &&
+        next.is_fence_trusted == c->record.is_fence_trusted &&
+        next.failover_interval_ms == c->record.failover_interval_ms) {
+        return false;
+    }
+    arb_say(t, ARB_NOTE_SETTINGS_WAIT)->a = c->settings.config_revision;
+    arb_propose(t, ARB_DECIDE_SETTINGS, &next);
+    return true;
+}
+
+/* --- the longest ttl of the epoch --- */
+
+void arb_ttl_note(struct arb_cluster *c, const struct msg_record *record, bool is_new_epoch)
+{
+    uint32_t said = longer(record->ttl_longest_ms, record->ttl_ms);
+    bool is_told = is_new_epoch || record->ttl_longest_ms != 0;
+    c->ttl_longest_ms = is_told ? said : longer(c->ttl_longest_ms, said);
+    c->has_ttl_lowered = false; /* counts anew, from the next decision on */
+}
+
+/* Whatever is granted from the moment on at which this leader knows the shorter ttl is of that one.
+ */
+bool arb_ttl_settle(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    if (c->ttl_longest_ms <= c->record.ttl_ms) {
+        return false;
+    }
+    if (!c->has_ttl_lowered) {
+        c->has_ttl_lowered = true;
+        c->ttl_lowered = t->event->now;
+    }
+    int64_t run_out_us = lease_wait_us(c->ttl_longest_ms * BASE_US_PER_MS);
+    if (base_mono_diff_us(t->event->now, c->ttl_lowered) < run_out_us) {
+        return false;
+    }
+    struct msg_record next = c->record;
+    next.ttl_longest_ms = next.ttl_ms;
+    arb_say(t, ARB_NOTE_TTL_SETTLED)->a = next.ttl_ms;
+    arb_propose(t, ARB_DECIDE_TTL_SETTLED, &next);
+    return true;
+}
