@@ -261,10 +261,12 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
         a->is_barrier_passed = true;
         a->is_gated = false;
         break;
+    case DB_ORDER_CONFIGURE:
+        a->view.config_revision = o->config_revision; /* until the next look */
+        break;
     case DB_ORDER_CLIENTS_OUT:
     case DB_ORDER_NONE:
     case DB_ORDER_CHECKPOINT:
-    case DB_ORDER_CONFIGURE:
     case DB_ORDER_CANCEL:
         break;
     }

@@ -349,7 +349,11 @@ bool agt_has_successor(const struct agt *a)
 /* The same guard has a new epoch, and what runs has never left recovery: it goes on. */
 bool agt_is_carried_over(const struct agt *a)
 {
-    return agt_is_holder(a) && agt_holds(a) && a->guard.epoch < a->order.record.epoch &&
+    const struct msg_record *r = &a->order.record;
+    bool is_named = a->has_order && r->epoch == agt_epoch_known(a) && a->has_guard &&
+                    base_name_equal(&r->holder, &a->config.member) &&
+                    r->holder_instance == a->guard.instance;
+    return is_named && agt_holds(a) && a->guard.epoch < r->epoch &&
            a->guard.tree == GUARD_TREE_RUNNING && a->has_answered && a->was_in_recovery &&
            a->promoted_epoch == 0 && a->task.order.kind != DB_ORDER_PROMOTE;
 }

@@ -15,11 +15,14 @@ bool agt_is_paused(const struct agt *a)
     return a->want.is_paused && !CANARY(AGENT_ACTS_IN_PAUSE);
 }
 
+/* Elected and not open in this epoch yet, or closed behind the gate after a crash. */
 static bool is_on_its_way(const struct agt *a)
 {
-    bool runs = a->has_guard && a->guard.tree == GUARD_TREE_RUNNING;
-    return runs && agt_holds(a) && agt_is_holder(a) && !a->is_open_ready &&
-           !a->order.record.is_standby_cluster;
+    const struct msg_record *r = &a->order.record;
+    bool is_ours =
+        agt_is_holder(a) && r->epoch > a->guard.epoch_handed_back && !r->is_standby_cluster;
+    bool is_closed = a->guard.tree == GUARD_TREE_RUNNING && !a->is_open_ready;
+    return is_ours && (a->want.opened_epoch != r->epoch || is_closed);
 }
 
 /* Only under an order in force that says so now; the guard's word may be on its way. */

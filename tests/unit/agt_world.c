@@ -241,6 +241,9 @@ static int promote(struct world *w, const struct db_order *o)
     if (!db->is_running || w->guard.status.tree != GUARD_TREE_RUNNING || !db->is_in_recovery) {
         return BASE_E_STATE;
     }
+    if (w->promote_refused) {
+        return BASE_E_DENIED;
+    }
     if (!is_armed_ahead(w) || w->guard.status.epoch != o->epoch) {
         broken(w, "promoted without an armed grant");
     }

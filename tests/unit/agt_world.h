@@ -112,6 +112,7 @@ struct world {
     int barrier_status;
     int configure_status;
     int save_status;
+    bool promote_refused;    /* by a hook of the host: nothing was done */
     uint32_t promote_offset; /* comes out that much higher, unnoticed */
     bool is_detach_held;
     bool is_barrier_held;

@@ -1,0 +1,742 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unit tests of the agent's core and driver: what operators ask for (pause, tasks, documents), what
+ * a primary that does not serve brings about, and whom a standby receives from. Each ends with the
+ * world's own checks.
+ */
+#include "base/canary.h"
+#include "tests/support/cm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/name.h"
+#include "tests/unit/agt_world.h"
+
+static struct world w;
+
+static void good(void)
+{
+    if (w.broken != NULL) {
+        fail_msg("%s", w.broken);
+    }
+}
+
+/* A standby of epoch 1 (holder b), running and receiving. */
+static void standby(void)
+{
+    world_init(&w);
+    world_directory(&w, 1, 1, 2000);
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    assert_true(w.report.is_receiving);
+}
+
+static void stream_voters(void)
+{
+    w.db.standbys_count = 2;
+    w.db.standbys[0] = (struct msg_standby){
+        .member = world_name("b"), .flush_lsn = w.db.lsn, .is_streaming = true};
+    w.db.standbys[1] = w.db.standbys[0];
+    w.db.standbys[1].member = world_name("d");
+}
+
+/* The holder of epoch 2, promoted from a standby, open. */
+static void primary(void)
+{
+    standby();
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(w.report.is_open);
+}
+
+static void pause_it(bool is_paused)
+{
+    w.record.is_paused = is_paused;
+    w.record.revision++;
+}
+
+/* --- pause -------------------------------------------------------------------------------------
+ */
+
+static void test_paused_holder_serves_without_an_end(void **state)
+{
+    (void)state;
+    primary();
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(w.report.is_paused);
+    assert_false(w.guard.status.is_armed);
+    assert_true(w.durable.is_paused);
+    world_run_ms(&w, 60000); /* the quorum is gone */
+    assert_true(world_is_writable(&w));
+    assert_true(w.report.is_open);
+    assert_true(agt_is_open(world_agent(&w), w.now));
+    good();
+}
+
+static void test_resumed_holder_is_armed_before_anything_else(void **state)
+{
+    (void)state;
+    primary();
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    pause_it(false);
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 1000); /* no grant yet */
+    assert_true(w.report.is_paused);
+    assert_true(w.report.is_open);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_false(w.report.is_paused);
+    assert_true(w.guard.status.is_armed);
+    assert_true(w.report.is_open);
+    world_run_ms(&w, 3000); /* and it ends again */
+    assert_false(world_is_writable(&w));
+    good();
+}
+
+static void test_crash_in_a_pause_stays_down_until_the_resume(void **state)
+{
+    (void)state;
+    primary();
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 5000);
+    assert_false(w.db.is_running);
+    assert_int_equal(w.report.epoch_held, 2);
+    assert_non_null(strstr(w.report.note.text, "stays down until the resume"));
+    pause_it(false);
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 300); /* armed first: else it would hand back */
+    assert_int_equal(w.report.epoch_held, 2);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.report.epoch_held, 2);
+    good();
+}
+
+static void test_paused_standby_is_left_alone(void **state)
+{
+    (void)state;
+    standby();
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_true(w.report.is_paused);
+    uint32_t starts = w.starts;
+    uint32_t follows = w.orders[DB_ORDER_FOLLOW];
+    w.db.is_receiving = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 6000);
+    assert_int_equal(w.orders[DB_ORDER_FOLLOW], follows);
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_int_equal(w.starts, starts);
+    pause_it(false);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, starts + 1);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+/* A pause is kept over a restart of the agent, also one that hears of no quorum. */
+static void test_agent_restart_in_a_pause_does_nothing(void **state)
+{
+    (void)state;
+    primary();
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    uint32_t orders = w.orders[DB_ORDER_SET_SYNC];
+    world_agent_start(&w);
+    world_run_ms(&w, 5000);
+    assert_true(w.report.is_paused);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.orders[DB_ORDER_SET_SYNC], orders);
+    agt_driver_shutdown(&w.driver); /* the agent ends, the database goes on */
+    assert_true(agt_driver_is_finished(&w.driver));
+    world_run_ms(&w, 1000);
+    assert_true(world_is_writable(&w));
+    good();
+}
+
+static void test_pause_thaws_what_it_finds_frozen(void **state)
+{
+    (void)state;
+    primary();
+    while (w.guard.status.tree != GUARD_TREE_FROZEN) {
+        world_run_ms(&w, 50);
+    }
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(world_is_writable(&w));
+    assert_false(w.guard.status.is_armed);
+    assert_true(w.report.is_paused);
+    good();
+}
+
+/* A holder that is being promoted finishes that first: it would serve nobody for as long as the
+ * pause lasts. */
+static void test_pause_waits_for_an_opening(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "a");
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_true(w.report.is_open);
+    assert_true(w.report.is_paused);
+    good();
+}
+
+static void test_higher_epoch_ends_a_paused_holder(void **state)
+{
+    (void)state;
+    primary();
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    world_record(&w, 3, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 100);
+    assert_false(w.db.is_running);
+    good();
+}
+
+/* --- tasks -------------------------------------------------------------------------------------
+ */
+
+static void drop_tasks(void)
+{
+    w.record.tasks_count = 0;
+    w.record.revision++;
+}
+
+static void test_restart_of_a_standby(void **state)
+{
+    (void)state;
+    standby();
+    world_task(&w, MSG_TASK_RESTART, 11);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1500);
+    assert_int_equal(w.starts, 2);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 1);
+    assert_int_equal(w.report.task_id, 11);
+    assert_int_equal(w.report.task_status, 0);
+    assert_true(w.report.is_receiving);
+    world_agent_start(&w); /* the record still names it: done is done */
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1500);
+    assert_int_equal(w.starts, 2);
+    assert_int_equal(w.report.task_id, 11);
+    drop_tasks();
+    world_task(&w, MSG_TASK_RESTART, 12);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1500);
+    assert_int_equal(w.starts, 3);
+    assert_int_equal(w.report.task_id, 12);
+    good();
+}
+
+/* In the same epoch, under a lease that goes on, behind a checkpoint. */
+static void test_restart_of_the_holder_keeps_its_epoch(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters(); /* enough for a failover: none is wanted */
+    world_task(&w, MSG_TASK_RESTART, 11);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1500);
+    assert_int_equal(w.orders[DB_ORDER_CHECKPOINT], 1);
+    assert_int_equal(w.starts, 2);
+    assert_int_equal(w.report.epoch_held, 2);
+    assert_int_equal(w.report.epoch_handed_back, 0);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.report.task_id, 11);
+    good();
+}
+
+static void test_restart_that_outlives_the_lease_hands_back(void **state)
+{
+    (void)state;
+    primary();
+    w.is_stop_slow = true;
+    world_task(&w, MSG_TASK_RESTART, 11);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 200);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 1);
+    world_run_ms(&w, 6000); /* no more grants */
+    assert_false(w.db.is_running);
+    assert_int_equal(w.report.epoch_held, 0);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    good();
+}
+
+static void test_agent_that_restarts_in_a_restart_goes_on_with_it(void **state)
+{
+    (void)state;
+    standby();
+    world_task(&w, MSG_TASK_RESTART, 11);
+    for (int ms = 0; w.signals[AGT_SIGNAL_FAST] == 0 && ms < 2000; ms++) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
+    }
+    world_agent_start(&w);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 2000);
+    assert_int_equal(w.starts, 2);
+    assert_int_equal(w.report.task_id, 11);
+    good();
+}
+
+static void test_restart_only_when_pending(void **state)
+{
+    (void)state;
+    standby();
+    world_task(&w, MSG_TASK_RESTART, 11);
+    w.record.tasks[0].is_pending_only = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.report.task_id, 11);
+    drop_tasks();
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    w.db.is_restart_pending = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_true(w.report.is_restart_pending);
+    world_task(&w, MSG_TASK_RESTART, 12);
+    w.record.tasks[0].is_pending_only = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, 2);
+    good();
+}
+
+static void test_task_that_is_not_due_waits(void **state)
+{
+    (void)state;
+    standby();
+    world_task(&w, MSG_TASK_RESTART, 11);
+    w.record.tasks[0].at_wall_us = 99;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.report.task_id, 0);
+    w.record.tasks[0].at_wall_us = 0;
+    w.record.tasks[0].member = world_name("b"); /* of another member */
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.starts, 1);
+    good();
+}
+
+static void test_reinit_throws_away_and_clones(void **state)
+{
+    (void)state;
+    standby();
+    world_task(&w, MSG_TASK_REINIT, 11);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 2000);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_int_equal(w.report.task_id, 11);
+    assert_int_equal(w.report.task_status, 0);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+static void test_reinit_waits_for_a_holder_that_is_open(void **state)
+{
+    (void)state;
+    standby();
+    w.is_upstream_open = false;
+    w.record.is_opened = false;
+    world_task(&w, MSG_TASK_REINIT, 11);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 2000);
+    assert_true(w.db.is_running);
+    assert_false(w.durable.is_clone_needed);
+    good();
+}
+
+static void test_reinit_of_the_holder_is_refused(void **state)
+{
+    (void)state;
+    primary();
+    world_task(&w, MSG_TASK_REINIT, 11);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.report.task_id, 11);
+    assert_int_equal(w.report.task_status, BASE_E_STATE);
+    good();
+}
+
+/* Three crashes in a minute: down, until somebody says otherwise. */
+static void test_restart_order_lets_a_retired_member_in_again(void **state)
+{
+    (void)state;
+    primary();
+    for (int i = 0; i < 3; i++) {
+        world_crash(&w);
+        world_hold_ms(&w, MSG_GOAL_HOLD, w.report.epoch_handed_back < 2, 600);
+    }
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    world_record(&w, 3, "b");
+    w.record.floor.lsn = w.db.lsn;
+    w.upstream_timeline = 3;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_false(w.db.is_running);
+    assert_non_null(strstr(w.report.note.text, "kv db restart"));
+    world_task(&w, MSG_TASK_RESTART, 11);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_true(w.report.is_receiving);
+    assert_int_equal(w.report.task_id, 11);
+    good();
+}
+
+/* --- configuration -----------------------------------------------------------------------------
+ */
+
+static void test_document_comes_into_force_and_is_reported(void **state)
+{
+    (void)state;
+    primary();
+    world_config(&w, 1); /* the record does not name it: nothing */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_int_equal(w.config_at_hand, 0);
+    w.record.config_revision = 7;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    world_config(&w, 6);
+    assert_int_equal(w.config_at_hand, 0);
+    world_config(&w, 7);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_int_equal(w.orders[DB_ORDER_CONFIGURE], 1);
+    assert_int_equal(w.report.config_revision, 7);
+    w.record.config_revision = 3; /* the store was restored */
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    world_config(&w, 3);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_int_equal(w.report.config_revision, 3);
+    assert_true(w.report.is_open);
+    good();
+}
+
+static void test_refused_document_is_not_tried_again(void **state)
+{
+    (void)state;
+    standby();
+    w.configure_status = BASE_E_INVALID;
+    w.record.config_revision = 2;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    world_config(&w, 2);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 5000);
+    assert_int_equal(w.orders[DB_ORDER_CONFIGURE], 1);
+    assert_int_equal(w.report.config_revision, 0);
+    w.configure_status = 0;
+    world_task(&w, MSG_TASK_RELOAD, 11); /* an operator asks again */
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_int_equal(w.orders[DB_ORDER_CONFIGURE], 2);
+    assert_int_equal(w.report.config_revision, 2);
+    assert_int_equal(w.report.task_id, 11);
+    assert_int_equal(w.report.task_status, 0);
+    good();
+}
+
+static void test_reload_tells_why_it_failed(void **state)
+{
+    (void)state;
+    standby();
+    w.configure_status = BASE_E_INVALID;
+    world_task(&w, MSG_TASK_RELOAD, 11);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_int_equal(w.report.task_id, 11);
+    assert_int_equal(w.report.task_status, BASE_E_INVALID);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+/* --- a primary that does not serve -------------------------------------------------------------
+ */
+
+static void test_primary_that_cannot_write_hands_the_role_on(void **state)
+{
+    (void)state;
+    primary();
+    w.db.is_write_failing = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 8000); /* nobody is fit: it stays */
+    assert_true(w.db.is_running);
+    assert_true(w.report.is_write_failing);
+    stream_voters();
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 4000);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    good();
+}
+
+static void test_write_that_fails_once_is_nothing(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    for (int i = 0; i < 10; i++) {
+        w.db.is_write_failing = true;
+        world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+        w.db.is_write_failing = false;
+        world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    }
+    assert_true(w.report.is_open);
+    assert_int_equal(w.starts, 1);
+    good();
+}
+
+static void test_hung_primary_is_replaced_in_seconds(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    w.db.is_hanging = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 4000);
+    assert_true(w.db.is_running);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2500);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    good();
+}
+
+/* The cluster's settings go before those of the file. */
+static void test_record_says_what_follows_a_crash(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    w.record.on_crash = MSG_ON_CRASH_RESTART;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_int_equal(w.report.epoch_held, 2);
+    assert_int_equal(w.starts, 2);
+    w.record.on_crash = MSG_ON_CRASH_FAILOVER;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    good();
+}
+
+static void test_refused_promotion_hands_back(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "a");
+    w.promote_refused = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_true(w.report.is_nofailover); /* not asked again at once */
+    world_record(&w, 3, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 61000);
+    assert_false(w.report.is_nofailover);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
+/* --- whom a standby receives from --------------------------------------------------------------
+ */
+
+static void peer_streams(int index, const char *upstream)
+{
+    w.peers[index].is_receiving = upstream != NULL;
+    w.peers[index].upstream = upstream != NULL ? world_name(upstream) : (struct base_name){{0}};
+}
+
+static bool receives_from(const char *name)
+{
+    struct base_name n = world_name(name);
+    return w.db.is_receiving && base_name_equal(&w.db.upstream, &n);
+}
+
+static void test_standby_receives_from_the_wished_one_while_that_streams(void **state)
+{
+    (void)state;
+    world_init(&w);
+    world_directory(&w, 1, 1, 2000);
+    w.options.config.replicatefrom = world_name("d");
+    peer_streams(1, "b");
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_true(receives_from("d"));
+    assert_false(w.report.is_rejoin_needed);
+    peer_streams(1, NULL);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_true(receives_from("b"));
+    peer_streams(1, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_true(receives_from("b")); /* not before it has been calm for a while */
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 4000);
+    assert_true(receives_from("d"));
+    assert_int_equal(w.starts, 1);
+    good();
+}
+
+static void test_standbys_never_receive_from_each_other(void **state)
+{
+    (void)state;
+    world_init(&w);
+    world_directory(&w, 1, 1, 2000);
+    w.options.config.replicatefrom = world_name("d");
+    peer_streams(1, "a");
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_true(receives_from("b"));
+    peer_streams(1, "b"); /* it has left; "a" is the one that does not come back */
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 20000);
+    assert_true(receives_from("b"));
+    good();
+}
+
+static void test_clone_spares_the_holder(void **state)
+{
+    (void)state;
+    world_init(&w);
+    world_agent_start(&w);
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    w.peers[1].is_clonefrom = true;
+    peer_streams(1, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 15);
+    while (w.orders[DB_ORDER_CLONE] == 0) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
+    }
+    struct base_name d = world_name("d");
+    assert_true(base_name_equal(&w.db.running.upstream_member, &d));
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_true(receives_from("b"));
+    good();
+}
+
+/* A candidate fetches what a better voter has, its promise standing, and votes when it has let go
+ * of it. */
+static void test_candidate_catches_up_before_its_vote(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = (struct msg_attempt){1, 1};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 600);
+    assert_true(w.report.is_vote_valid);
+    w.catch_up_from = world_name("d");
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 300);
+    assert_true(receives_from("d"));
+    assert_false(w.report.is_vote_valid);
+    assert_int_equal(w.report.promised.number, 1);
+    w.db.lsn = 3000;
+    w.catch_up_from = (struct base_name){{0}};
+    w.attempt.number = 2;
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 600);
+    assert_true(w.report.is_vote_valid);
+    assert_int_equal(w.report.position.lsn, 3000);
+    assert_int_equal(w.report.promised.number, 2);
+    good();
+}
+
+/* --- standby cluster ---------------------------------------------------------------------------
+ */
+
+static void test_holder_of_a_standby_cluster_follows_elsewhere(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "a");
+    w.record.is_standby_cluster = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 0);
+    assert_true(w.db.is_remote);
+    assert_true(w.db.is_receiving);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    assert_false(w.report.is_open);
+    assert_true(agt_is_standby_leader(world_agent(&w)));
+    assert_int_equal(w.starts, 1);
+    world_record(&w, 3, "a"); /* promoted: a new epoch, and what runs goes on */
+    w.record.is_standby_cluster = false;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.report.epoch_held, 3);
+    assert_int_equal(w.starts, 1);
+    good();
+}
+
+static void test_demoted_cluster_is_rewound_to_the_primary_elsewhere(void **state)
+{
+    (void)state;
+    primary();
+    world_record(&w, 3, "a");
+    w.record.is_standby_cluster = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    assert_true(w.db.is_remote);
+    assert_true(w.db.is_in_recovery);
+    assert_int_equal(w.report.epoch_held, 3);
+    assert_false(w.report.is_open);
+    good();
+}
+
+/* --- the file ----------------------------------------------------------------------------------
+ */
+
+static void test_state_file_of_the_program_before_is_read(void **state)
+{
+    (void)state;
+    uint8_t memory[AGT_DISK_BYTES_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct agt_disk d = {.epoch_seen = 9, .made_system = 5};
+    struct agt_disk back;
+    assert_int_equal(agt_disk_encode(&d, &b), 0);
+    assert_memory_equal(memory, "QAG2", 4); /* nothing of the new is needed */
+    assert_int_equal(agt_disk_decode(buf_slice(&b), &back), 0);
+    assert_true(agt_disk_equal(&d, &back));
+    struct agt_disk all = d;
+    all.is_paused = true;
+    all.failsafe_ttl_ms = 2000;
+    all.task_begun = 4;
+    all.task_instance = 5;
+    all.task_starts = 6;
+    all.task_done = 7;
+    all.task_status = BASE_E_STATE;
+    b.len = 0;
+    assert_int_equal(agt_disk_encode(&all, &b), 0);
+    assert_memory_equal(memory, "QAG3", 4);
+    assert_int_equal(agt_disk_decode(buf_slice(&b), &back), 0);
+    assert_true(agt_disk_equal(&all, &back));
+    for (size_t i = 0; i < b.len; i++) {
+        memory[i] ^= 0x10;
+        assert_int_equal(agt_disk_decode(buf_slice(&b), &back), BASE_E_CORRUPT);
+        memory[i] ^= 0x10;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_paused_holder_serves_without_an_end),
+        cmocka_unit_test(test_resumed_holder_is_armed_before_anything_else),
+        cmocka_unit_test(test_crash_in_a_pause_stays_down_until_the_resume),
+        cmocka_unit_test(test_paused_standby_is_left_alone),
+        cmocka_unit_test(test_agent_restart_in_a_pause_does_nothing),
+        cmocka_unit_test(test_pause_thaws_what_it_finds_frozen),
+        cmocka_unit_test(test_pause_waits_for_an_opening),
+        cmocka_unit_test(test_higher_epoch_ends_a_paused_holder),
+        cmocka_unit_test(test_restart_of_a_standby),
+        cmocka_unit_test(test_restart_of_the_holder_keeps_its_epoch),
+        cmocka_unit_test(test_restart_that_outlives_the_lease_hands_back),
+        cmocka_unit_test(test_agent_that_restarts_in_a_restart_goes_on_with_it),
+        cmocka_unit_test(test_restart_only_when_pending),
+        cmocka_unit_test(test_task_that_is_not_due_waits),
+        cmocka_unit_test(test_reinit_throws_away_and_clones),
+        cmocka_unit_test(test_reinit_waits_for_a_holder_that_is_open),
+        cmocka_unit_test(test_reinit_of_the_holder_is_refused),
+        cmocka_unit_test(test_restart_order_lets_a_retired_member_in_again),
+        cmocka_unit_test(test_document_comes_into_force_and_is_reported),
+        cmocka_unit_test(test_refused_document_is_not_tried_again),
+        cmocka_unit_test(test_reload_tells_why_it_failed),
+        cmocka_unit_test(test_primary_that_cannot_write_hands_the_role_on),
+        cmocka_unit_test(test_write_that_fails_once_is_nothing),
+        cmocka_unit_test(test_hung_primary_is_replaced_in_seconds),
+        cmocka_unit_test(test_record_says_what_follows_a_crash),
+        cmocka_unit_test(test_refused_promotion_hands_back),
+        cmocka_unit_test(test_standby_receives_from_the_wished_one_while_that_streams),
+        cmocka_unit_test(test_standbys_never_receive_from_each_other),
+        cmocka_unit_test(test_clone_spares_the_holder),
+        cmocka_unit_test(test_candidate_catches_up_before_its_vote),
+        cmocka_unit_test(test_holder_of_a_standby_cluster_follows_elsewhere),
+        cmocka_unit_test(test_demoted_cluster_is_rewound_to_the_primary_elsewhere),
+        cmocka_unit_test(test_state_file_of_the_program_before_is_read),
+    };
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
