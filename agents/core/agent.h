@@ -53,8 +53,9 @@ struct agt_config {
     uint32_t seed_freeze_max_ms;
     enum msg_sync_mode seed_sync_mode;
     bool seed_sync_strict;
-    uint8_t seed_sync_count; /* how many standbys a commit waits for; 0: the default */
-    bool seed_adopt;         /* a database that was there before becomes the cluster's */
+    uint32_t seed_failover_interval_ms; /* 0: the default; UINT32_MAX: none */
+    uint8_t seed_sync_count;            /* how many standbys a commit waits for; 0: the default */
+    bool seed_adopt;                    /* a database that was there before becomes the cluster's */
 };
 
 enum agt_event_kind {

@@ -99,6 +99,7 @@ static void fill_identity(const struct agt *a, struct base_mono now, struct msg_
     r->seed_sync_mode = a->config.seed_sync_mode;
     r->seed_sync_strict = a->config.seed_sync_strict;
     r->seed_sync_count = a->config.seed_sync_count;
+    r->seed_failover_interval_ms = a->config.seed_failover_interval_ms;
     r->seed_adopt = a->config.seed_adopt;
 }
 

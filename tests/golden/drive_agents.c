@@ -255,6 +255,8 @@ static void do_lever(const struct golden_line *line)
         world.rewind_status = value != 0 ? BASE_E_CONFLICT : 0;
     } else if (strcmp(name, "promote-off-by") == 0) {
         world.promote_offset = (uint32_t)value;
+    } else if (strcmp(name, "writing-fails") == 0) {
+        world.db.is_write_failing = value != 0;
     } else if (strcmp(name, "upstream-timeline") == 0) {
         world.upstream_timeline = (uint32_t)value;
     } else if (strcmp(name, "upstream-open") == 0) {
@@ -266,6 +268,73 @@ static void do_lever(const struct golden_line *line)
     } else {
         golden_wrong("no lever '%s'", name);
     }
+}
+
+/* pause on|off: as the record says from now on */
+static void do_pause(const struct golden_line *line)
+{
+    world.record.is_paused = strcmp(golden_word(line, 1), "on") == 0;
+    world.record.revision++;
+}
+
+/* task restart|reload|reinit ID, task none: what the record asks of "a" */
+static void do_task(const struct golden_line *line)
+{
+    static const char *const kinds[] = {"none", "restart", "reload", "reinit"};
+    world.record.tasks_count = 0;
+    world.record.revision++;
+    for (size_t i = 1; i < BASE_COUNT_OF(kinds); i++) {
+        if (strcmp(golden_word(line, 1), kinds[i]) == 0) {
+            world_task(&world, (enum msg_task_kind)i, (uint64_t)golden_number(line, 2));
+        }
+    }
+}
+
+/* config N: the record names document N, and the leader sends it */
+static void do_config(const struct golden_line *line)
+{
+    world.record.config_revision = (uint64_t)golden_number(line, 1);
+    world.record.revision++;
+    world_order(&world, world.last_goal, false);
+    world_config(&world, world.record.config_revision);
+    tell_row();
+}
+
+/* failsafe NAME...: members that the record names for it */
+static void do_failsafe(const struct golden_line *line)
+{
+    world.record.is_failsafe = true;
+    world.record.revision++;
+    memset(&world.record.failsafe_members, 0, sizeof(world.record.failsafe_members));
+    for (int at = 1; at < line->count; at++) {
+        world.record.failsafe_members.names[world.record.failsafe_members.count++] =
+            world_name(line->words[at]);
+    }
+}
+
+/* rounds MS NAME...: the quorum is silent, and these members grant every round */
+static void do_rounds(const struct golden_line *line)
+{
+    uint64_t answered = world.asked.round;
+    uint64_t first = answered;
+    for (long long ms = golden_number(line, 1); ms > 0; ms--) {
+        world_run_ms(&world, 1);
+        for (int at = 2; world.asked.round != answered && at < line->count; at++) {
+            world_failsafe_answer(&world, line->words[at], true);
+        }
+        answered = world.asked.round;
+    }
+    golden_say("asked %llu times", ULL(answered - first));
+    tell_row();
+}
+
+/* ask NAME EPOCH: a holder asks us */
+static void do_ask(const struct golden_line *line)
+{
+    bool is_granted =
+        world_failsafe_ask(&world, golden_word(line, 1), (uint64_t)golden_number(line, 2));
+    golden_say("%s", is_granted ? "granted" : "refused");
+    tell_row();
 }
 
 static void do_shutdown(const struct golden_line *line)
@@ -287,6 +356,11 @@ static void do_report(const struct golden_line *line)
                ULL(r->epoch_held), ULL(r->epoch_handed_back),
                r->is_handback_clean ? " (clean)" : "", ULL(r->position.lineage),
                ULL(r->position.lsn));
+    if (r->is_paused || r->is_failsafe || r->task_id != 0 || r->config_revision != 0) {
+        golden_say("%s%stask %llu (%d), document %llu", r->is_paused ? "paused, " : "",
+                   r->is_failsafe ? "failsafe, " : "", ULL(r->task_id), r->task_status,
+                   ULL(r->config_revision));
+    }
     if (r->promised.number != 0) {
         golden_say("promised attempt %llu/%llu%s", ULL(r->promised.term), ULL(r->promised.number),
                    r->is_vote_valid ? ", the position is final" : "");
@@ -316,11 +390,16 @@ static void end(void)
 }
 
 static const struct golden_command commands[] = {
-    {"agent", do_agent},       {"directory", do_directory}, {"record", do_record},
-    {"order", do_order},       {"pass", do_pass},           {"stall", do_stall},
-    {"attempt", do_attempt},   {"ended", do_attempt},       {"sync", do_sync},
-    {"standbys", do_standbys}, {"crash", do_crash},         {"lever", do_lever},
+    {"agent", do_agent},       {"directory", do_directory},
+    {"record", do_record},     {"order", do_order},
+    {"pass", do_pass},         {"stall", do_stall},
+    {"attempt", do_attempt},   {"ended", do_attempt},
+    {"sync", do_sync},         {"standbys", do_standbys},
+    {"crash", do_crash},       {"lever", do_lever},
     {"shutdown", do_shutdown}, {"report", do_report},
+    {"pause", do_pause},       {"task", do_task},
+    {"config", do_config},     {"failsafe", do_failsafe},
+    {"rounds", do_rounds},     {"ask", do_ask},
 };
 
 const struct golden_driver golden_driver = {begin, end, commands, BASE_COUNT_OF(commands)};

@@ -762,7 +762,7 @@ void world_order_for(struct world *w, uint64_t number, enum msg_goal goal, bool 
     o.number = number;
     o.term = w->term;
     o.record = w->record;
-    o.goal = goal;
+    o.goal = w->last_goal = goal;
     o.attempt = w->attempt;
     o.ended = w->ended;
     o.catch_up_from = w->catch_up_from;

@@ -90,6 +90,7 @@ struct world {
     uint64_t epoch_allowed;
     struct msg_record record;
     uint64_t term;
+    enum msg_goal last_goal;
     struct msg_attempt attempt;
     struct msg_attempt ended;
     bool has_sync;
