@@ -129,6 +129,12 @@
       "the count is raised without the position barrier") \
     X(NARROW_WITHOUT_ECHO, "narrow-without-echo", \
       "the record is narrowed without the echo of the order") \
+    X(STANDBY_BELOW_PRIMARY, "standby-below-primary", \
+      "a standby starts with fewer connections than its control file asks for") \
+    X(RAISE_BEFORE_STANDBYS, "raise-before-standbys", \
+      "a primary starts with more connections than its standbys have") \
+    X(USER_LINES_FIRST, "user-lines-first", \
+      "lines of users stand before our own in pg_hba.conf") \
     X(SYNC_WITHOUT_CHECKPOINT, "sync-without-checkpoint", \
       "commits count as waiting before the checkpointer has read that they must") \
     X(SYNC_BEFORE_CONFIRMED, "sync-before-confirmed", \
@@ -229,12 +235,28 @@
       "the role goes from one to the other and back without end") \
     X(EPOCH_MET_AGAIN, "epoch-met-again", \
       "a confirmation takes the epoch next to the highest reported") \
+    X(ADOPTED_AFTER_EPOCHS, "adopted-after-epochs", \
+      "a database is adopted by itself although members have seen epochs of a quorum that is gone") \
     X(LAG_LIMIT_IGNORED, "lag-limit-ignored", \
       "an asynchronous failover loses more than the limit") \
     X(TASK_WHILE_ANOTHER, "task-while-another", \
       "several members are restarted at one time") \
     X(REINIT_OF_HOLDER, "reinit-of-holder", \
       "the directory of the primary is thrown away by order") \
+    X(PRIMARY_BY_ROLE, "primary-by-role", \
+      "/primary says yes to whoever holds the epoch, whatever its deadline") \
+    X(HOOK_REFUSAL_IGNORED, "hook-refusal-ignored", \
+      "a promotion goes on though its hook has refused it") \
+    X(VIP_OUTLIVES_LEASE, "vip-outlives-lease", \
+      "the virtual IP stays where it is when the deadline comes") \
+    X(PROXY_KEEPS_DEPOSED, "proxy-keeps-deposed", \
+      "connections to a deposed primary are left standing") \
+    X(PROXY_RECORD_GOES_BACK, "proxy-record-goes-back", \
+      "the proxy follows a record that is older than the one it knows") \
+    X(PROXY_ROUTES_BY_OLD_ANSWER, "proxy-routes-by-old-answer", \
+      "the proxy routes by what was confirmed longer ago than the lease lasts") \
+    X(PROXY_ROUTES_UNOPENED, "proxy-routes-unopened", \
+      "the proxy sends clients to a primary that has not opened yet") \
     X(WATCH_SKIPS_REVISION, "watch-skips-revision", \
       "a watcher that fell behind goes on one revision too late")
 /* clang-format on */

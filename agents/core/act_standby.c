@@ -35,7 +35,7 @@ void agt_do_clone(struct agt_run *run)
 static bool is_line_of_others(const struct agt *a)
 {
     const struct msg_record *r = &a->order.record;
-    bool is_ordered = agt_order_is_in_force(a);
+    bool is_ordered = agt_order_is_in_force(a) && r->epoch > 0; /* before, nobody led anything */
     if (agt_is_own_line(a) || (is_ordered && r->state == MSG_RECORD_BOOTSTRAP)) {
         return false;
     }

@@ -12,6 +12,9 @@
  * A cluster of which there is no record may have been made after the image was taken. Where members
  * hold its database, a confirmation makes the record out of what they report; where none does, no
  * database is made before an operator has said that there is none.
+ *
+ * A database that no arbiter ever led becomes the cluster's in the same way: by an operator's word,
+ * or where its one member was told to offer it and no member that is heard has ever seen an epoch.
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
@@ -133,6 +136,9 @@ static const struct arb_view *serving_member(const struct arb_turn *t)
 static bool is_waited(const struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
+    if (c->restore_id == 0 && highest_epoch(c) == 0) {
+        return true; /* nothing was ever granted */
+    }
     bool is_last = c->record.epoch != 0 && highest_epoch(c) == c->record.epoch &&
                    !t->event->request->is_forced;
     int64_t ttl_us = (int64_t)LEASE_TTL_MAX_MS * BASE_US_PER_MS;
@@ -192,10 +198,9 @@ static const struct arb_view *last_primary(const struct arb_turn *t)
     return is_fit ? found : NULL;
 }
 
-static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
+static void propose_anew(struct arb_turn *t, const struct arb_view *view, uint64_t epoch)
 {
     struct arb_cluster *c = t->c;
-    uint64_t epoch = highest_epoch(c) + (CANARY(EPOCH_MET_AGAIN) ? 1 : EPOCHS_PASSED_OVER);
     struct msg_record next = arb_record_next(c, view, t->event->wall);
     if (c->record.epoch == 0) {
         arb_take_seed(&view->report, &next);
@@ -214,7 +219,6 @@ static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
     next.restore_id = c->restore_id;
     arb_decision_begin(t, ARB_DECIDE_CONFIRMED, &view->member);
     c->decision.epoch = epoch;
-    c->decision.is_loss_possible = t->event->request->is_forced;
     struct arb_note *note =
         arb_say(t, c->record.epoch == 0 ? ARB_NOTE_ADOPTED : ARB_NOTE_CONFIRMED);
     note->member = c->record.holder;
@@ -223,7 +227,55 @@ static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
     note->b = c->record.epoch;
     note->c = next.floor.lsn;
     arb_propose(t, ARB_DECIDE_CONFIRMED, &next);
+}
+
+static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
+{
+    uint64_t highest_seen = highest_epoch(t->c);
+    uint64_t passed_over = CANARY(EPOCH_MET_AGAIN) ? 1 : EPOCHS_PASSED_OVER;
+    propose_anew(t, view, highest_seen == 0 ? 1 : highest_seen + passed_over);
+    t->c->decision.is_loss_possible = t->event->request->is_forced;
     arb_answer(t, 0, "confirmed: the primary's right begins anew in a higher epoch");
+}
+
+/* The only member that offers its database; NULL for none, or when others would have to be asked.
+ */
+static const struct arb_view *offered(const struct arb_turn *t)
+{
+    const struct arb_cluster *c = t->c;
+    const struct arb_view *found = NULL;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        if (!view->has_report || !view->report.seed_adopt || view->report.system_id == 0) {
+            continue;
+        }
+        if (found != NULL) {
+            return NULL;
+        }
+        found = view;
+    }
+    bool is_fit = found != NULL && is_usable(t, found) && better_member(t, found) == NULL;
+    return is_fit ? found : NULL;
+}
+
+bool arb_adopt_offered(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    const struct arb_view *view = offered(t);
+    bool was_led = highest_epoch(c) > 0 && !CANARY(ADOPTED_AFTER_EPOCHS);
+    if (view == NULL || was_led || c->restore_id != 0) {
+        c->has_boot_began = false;
+        return false;
+    }
+    /* The others are given the time to say what they have. */
+    if (!c->has_boot_began) {
+        c->has_boot_began = true;
+        c->boot_began = t->event->now;
+    }
+    if (base_mono_diff_us(t->event->now, c->boot_began) >= ARB_BOOTSTRAP_WAIT_US) {
+        propose_anew(t, view, highest_epoch(c) + 1);
+    }
+    return true;
 }
 
 /* The operator's choice, or the last primary; NULL after an answer. */
@@ -271,12 +323,12 @@ static void confirm_unknown(struct arb_turn *t)
         arb_say(t, ARB_NOTE_FOUNDING);
         arb_answer(t, 0, "confirmed: a new database is made");
         arb_decide(t);
-    } else if (highest_epoch(c) == 0) {
+    } else if (highest_epoch(c) == 0 && base_name_is_empty(&t->event->request->candidate)) {
         arb_answer_member(
             t, BASE_E_STATE, &data->member,
-            "holds a database that was never led by an arbiter; move its data directory "
-            "away");
-    } else if (!t->event->request->is_forced) {
+            "holds a database that no arbiter ever led; name the member whose database becomes the "
+            "cluster's with --primary, or move that directory away");
+    } else if (highest_epoch(c) > 0 && !t->event->request->is_forced) {
         arb_answer_member(
             t, BASE_E_STATE, &data->member,
             "holds a database, and the quorum has no record of the cluster; when every "

@@ -92,6 +92,9 @@ static void bootstrap(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     const struct arb_view *data = arb_view_with_data(c);
     uint8_t founder = choose_founder(c, t->event->now, true);
+    if (data != NULL && arb_adopt_offered(t)) {
+        return;
+    }
     if (data != NULL) {
         arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_BOOTSTRAP_WAITS,
                                               .member = data->member,

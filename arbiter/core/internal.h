@@ -165,6 +165,9 @@ void arb_request(struct arb_turn *t);
 
 /* --- confirm.c: section 1, after a restore --- */
 void arb_confirm(struct arb_turn *t);
+/* A member offers the database that it had before there was an arbiter: waits for what others have,
+ * then makes the record. False: nobody does, or an operator has to choose. */
+bool arb_adopt_offered(struct arb_turn *t);
 /* Is `next` what an operator may confirm in place of `old`? */
 bool arb_record_confirms(const struct msg_record *old, const struct msg_record *next);
 /* Says that the record is unconfirmed, or that a member has seen a higher epoch; true when nothing

@@ -469,7 +469,7 @@ static void test_a_foreign_database_is_not_adopted(void **state)
     send(r);
     send(empty_member("pg3"));
     ask(NULL, true);
-    assert_refused("never led by an arbiter");
+    assert_refused("no arbiter ever led");
     wait_us(5 * S);
     send(empty_member("pg3"));
     assert_int_equal(w.c.record.epoch, 0);
