@@ -125,10 +125,14 @@ _Noreturn static void exec_child(const struct pg_child *child, const char *const
 
 static int spawn(struct run *run)
 {
-    const char *env[5] = {"LC_ALL=C", "PATH=/usr/bin:/bin", "TZ=UTC", run->child->environment,
-                          NULL};
+    const char *env[PG_CHILD_ENVIRONMENT_MAX + 4] = {
+        "LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "TZ=UTC"};
+    const char *const *further = run->child->environment;
     int in_pipe[2];
     int out_pipe[2];
+    for (size_t i = 0; further != NULL && further[i] != NULL && i < PG_CHILD_ENVIRONMENT_MAX; i++) {
+        env[3 + i] = further[i];
+    }
     if (pipe2(in_pipe, O_CLOEXEC) != 0) {
         return pg_errno_code(errno);
     }

@@ -17,11 +17,12 @@
 
 #define PG_CHILD_HEAD_MAX 6144
 #define PG_CHILD_LINE_MAX 400
+#define PG_CHILD_ENVIRONMENT_MAX 16
 
 struct pg_child {
-    const char *const *argv; /* [0] is the full path; NULL-terminated */
-    const char *environment; /* one further NAME=VALUE, or NULL */
-    struct slice input;      /* to its standard input; at most what a pipe holds (64 kB) */
+    const char *const *argv;        /* [0] is the full path; NULL-terminated */
+    const char *const *environment; /* further NAME=VALUE, NULL-terminated; NULL: none */
+    struct slice input;             /* to its standard input; at most what a pipe holds (64 kB) */
     struct base_mono deadline;
     int cancel_fd; /* readable: stop; -1 none */
     int lock_fd;   /* inherited by the child; -1 none */
