@@ -66,7 +66,7 @@ CFLAGS := $(OPT_$(VARIANT)) $(WARN) $(if $(IS_CLANG),$(WARN_CLANG),$(WARN_GCC)) 
 LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize=address% -fsanitize=thread --coverage,$(OPT_$(VARIANT)))
 
 # Pure code is strict C17; shells are gnu17.
-PURE := base/% proto/msg/% raft/core/% kv/core/% arbiter/core/% agents/core/% jepsen/check/%
+PURE := base/% proto/msg/% raft/core/% kv/core/% arbiter/core/% agents/core/% agents/proxy/core/% jepsen/check/%
 std_of = $(if $(filter $(PURE),$(1)),-std=c17 -Wpedantic,-std=gnu17 -D_GNU_SOURCE)
 
 PKGS_io := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-LIB_io += proto/io/address.c proto/io/bytes.c proto/io/connect.c proto/io/grpc.c proto/io/grpc_client.c proto/io/grpc_conn.c proto/io/grpc_stream.c \
+LIB_io += proto/io/address.c proto/io/bytes.c proto/io/connect.c proto/io/grpc.c proto/io/grpc_channel.c proto/io/grpc_client.c proto/io/grpc_conn.c proto/io/grpc_stream.c \
   proto/io/h2.c proto/io/h2_http.c proto/io/headers.c proto/io/http1.c proto/io/http1_parse.c \
   proto/io/http_text.c proto/io/identity.c proto/io/link.c proto/io/link_conn.c proto/io/link_frame.c \
   proto/io/link_hello.c proto/io/listen.c \

@@ -10,7 +10,7 @@ function layer(path) {
     if (path ~ /^proto\/(msg|wire|schema)\//) return 1
     if (path == "raft/port_store.h") return 1 # types and calls through a table only: kv/core is written against it
     if (path ~ /\/port_[a-z_]*\.h$/) return 3
-    if (path ~ /^agents\/guard\/core/) return 2
+    if (path ~ /^agents\/(guard|proxy)\/core/) return 2
     if (path ~ /^[a-z]+\/core\//) return 2
     if (path ~ /\/main_[a-z_]*\.c$/) return 6
     if (path ~ /^proto\/io\//) return 5
