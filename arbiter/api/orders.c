@@ -163,8 +163,8 @@ void arb_api_pause(struct arb_api *api, struct rpc_call *call, const ProtobufCMe
 void arb_api_drain(struct arb_api *api, struct rpc_call *call, const ProtobufCMessage *message)
 {
     const Quorate__V1__DatabaseDrainRequest *request = (const void *)message;
-    struct arb_request wanted = {.kind =
-                                     request->undrain ? ARB_REQUEST_UNDRAIN : ARB_REQUEST_DRAIN};
+    struct arb_request wanted = {.kind = request->undrain ? ARB_REQUEST_UNDRAIN : ARB_REQUEST_DRAIN,
+                                 .is_forced = request->force != 0};
     if (request->member[0] == '\0') {
         arb_api_refuse(call, IO_GRPC_INVALID_ARGUMENT, "a member must be named");
         return;

@@ -92,7 +92,13 @@ static bool is_write(const char *path)
                                         "/v3electionpb.Election/Campaign",
                                         "/quorate.v1.Databases/Switchover",
                                         "/quorate.v1.Databases/Failover",
-                                        "/quorate.v1.Databases/Confirm"};
+                                        "/quorate.v1.Databases/Confirm",
+                                        "/quorate.v1.Databases/Configure",
+                                        "/quorate.v1.Databases/Task",
+                                        "/quorate.v1.Databases/Cancel",
+                                        "/quorate.v1.Databases/Pause",
+                                        "/quorate.v1.Databases/Drain",
+                                        "/quorate.v1.Databases/Remove"};
     for (size_t i = 0; i < BASE_COUNT_OF(paths); i++) {
         if (strcmp(path, paths[i]) == 0) {
             return true;

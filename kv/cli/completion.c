@@ -9,7 +9,7 @@
 #include "kv/cli/cli.h"
 
 #define WORD_MAX 64
-#define OPTIONS_MAX 32
+#define OPTIONS_MAX 64
 
 static const char global_options[] = "--endpoints --cacert --cert --key --user --password --token "
                                      "--output --timeout --dial-timeout --hex --help";
@@ -53,18 +53,17 @@ static void print_options(const struct io_command *command)
     }
 }
 
-/* First words, or the second words of those that begin with `first`. */
+/* First words, or the next words of those that begin with the words `first`. */
 static void print_words(const struct io_command *commands, size_t count, const char *first)
 {
     struct words words = {0};
+    size_t len = first == NULL ? 0 : strlen(first);
     for (size_t i = 0; i < count; i++) {
-        const char *space = strchr(commands[i].name, ' ');
-        size_t len = space == NULL ? strlen(commands[i].name) : (size_t)(space - commands[i].name);
+        const char *name = commands[i].name;
         if (first == NULL) {
-            add_word(&words, commands[i].name, len);
-        } else if (space != NULL && strlen(first) == len &&
-                   strncmp(first, commands[i].name, len) == 0) {
-            add_word(&words, space + 1, strlen(space + 1));
+            add_word(&words, name, strcspn(name, " "));
+        } else if (strncmp(first, name, len) == 0 && name[len] == ' ') {
+            add_word(&words, name + len + 1, strcspn(name + len + 1, " "));
         }
     }
     for (size_t i = 0; i < words.count; i++) {
@@ -87,9 +86,9 @@ static void print_bash(const struct io_command *commands, size_t count)
         (void)printf("    \"%s \"*) words=\"", commands[i].name);
         print_options(&commands[i]);
         (void)puts("\" ;;");
-        const char *space = strchr(commands[i].name, ' ');
-        if (space != NULL) {
-            add_word(&groups, commands[i].name, (size_t)(space - commands[i].name));
+        const char *name = commands[i].name;
+        for (const char *space = strchr(name, ' '); space != NULL; space = strchr(space + 1, ' ')) {
+            add_word(&groups, name, (size_t)(space - name));
         }
     }
     for (size_t i = 0; i < groups.count; i++) {
