@@ -28,7 +28,7 @@ elif $part == "gaps" then
 elif $part == "sql" then
     map(select(.name | startswith("pg-"))) | sort_by(.name)[] |
         [.name, .verdict, .ops.ok, (if .lost_async then "\(.lost_async.lost) of asynchronous, \(.lost_async.early) beyond the bound" else .set.lost end), .acknowledged.dual_acknowledged, (.writable.dual_writable_us | ms), (.paused.dual_writable_us | ms), .false_failovers, (.rto.unavailable_us | ms),
-         (if .calm_us then .ops.ok * 1000000 / .calm_us | floor else null end)] | row
+         (if .calm_us and (.faults | length) == 0 then .ops.ok * 1000000 / .calm_us | floor else null end)] | row
 elif $part == "rto" then
     [.[] | select(.name | startswith("pg-")) | .peer as $peer | (.rto.classes // {}) | to_entries[] | .value + {kind: .key, peer: $peer}] | group_by(.kind + " " + .peer)[] |
         [.[0].kind, .[0].peer, (map(.n) | add), (map(.min_us) | min | ms), (map(.median_us) | quantile(0.5) | ms), (map(.p90_us) | max | ms), (map(.max_us) | max | ms),

@@ -5,11 +5,12 @@ set -u
 page=${PAGE:-jepsen/RESULTS.md}
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 all=("${RESULTS:-build/results/jepsen}"/*.json)
-# Ours of the commit that was run last; peers of any, since nothing of ours is in them.
-commit=$(jq -rs 'map(select(.peer != "etcd" and .peer != "patroni")) | max_by(.date) | .commit // empty' "${all[@]}" 2>/dev/null)
+# Ours of the commit that was run last, and of COMMITS where what they change concerns no run again; peers of any, since nothing
+# of ours is in them.
+commit=${COMMITS:-} && commit+=\ $(jq -rs 'map(select(.peer != "etcd" and .peer != "patroni")) | max_by(.date) | .commit // empty' "${all[@]}" 2>/dev/null)
 results=()
 for file in "${all[@]}"; do
-    jq -e --arg commit "$commit" '.commit == $commit or .peer == "etcd" or .peer == "patroni"' "$file" >/dev/null 2>&1 && results+=("$file")
+    jq -e --arg commit "$commit" '(.commit as $c | $commit | split(" ") | any(. == $c)) or .peer == "etcd" or .peer == "patroni"' "$file" >/dev/null 2>&1 && results+=("$file")
 done
 [ "${#results[@]}" -gt 0 ] || { echo "results.sh: no results in build/results/jepsen; run 'make jepsen' first" >&2; exit 2; }
 part() { jq -rs --arg part "$1" -f jepsen/results.jq "${results[@]}"; }
@@ -17,7 +18,7 @@ canaries() {
     jq -rs 'sort_by(.name)[] | "| \(.name) | \(.verdict) | \(.why | join("; ")) |"' build/results/jepsen-canaries/*.json 2>/dev/null
 }
 bugs() { # found by these runs: lines of tests/bugs.txt
-    grep -hE 'jepsen|4[a-f]|pg-' tests/bugs.txt 2>/dev/null | grep -v '^#' | sed 's/^/- /'
+    grep -hE '^jepsen' tests/bugs.txt 2>/dev/null | grep -v '^#' | sed 's/^/- /'
 }
 n=$(part n)
 
