@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agents/http.h"
+#include "base/canary.h"
 #include "base/lease_math.h"
 #include "base/name.h"
 
@@ -244,7 +245,7 @@ static bool are_filters_met(const struct agt_http_snapshot *s, struct slice quer
 bool agt_http_check_primary(const struct agt_http_snapshot *s, struct slice query)
 {
     (void)query;
-    return s->is_open;
+    return s->is_open || (CANARY(PRIMARY_BY_ROLE) && s->report->epoch_held != 0);
 }
 
 /* The holder of a cluster that follows another one: it has the right, and stays in recovery. */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "agents/shell/outward.h"
 #include "base/lease_math.h"
 #include "base/name.h"
 #include "proto/io/config_quorum.h"
@@ -66,6 +67,9 @@ static int read_seed(const struct io_config *config, struct agt_config *core, st
     core->seed_sync_count = (uint8_t)io_config_int(config, AGENT_KEY_SYNC_COUNT);
     core->seed_sync_strict = io_config_bool(config, AGENT_KEY_STRICT);
     core->seed_adopt = strcmp(io_config_text(config, AGENT_KEY_ADOPT), "no") != 0;
+    int64_t interval_us = io_config_int(config, AGENT_KEY_FAILOVER_INTERVAL);
+    core->seed_failover_interval_ms =
+        interval_us == 0 ? UINT32_MAX : (uint32_t)(interval_us / BASE_US_PER_MS);
     if (core->seed_heartbeat_ms * LEASE_HEARTBEATS_PER_TTL_MIN > core->seed_ttl_ms) {
         io_config_why(config, AGENT_KEY_HEARTBEAT, why,
                       "the ttl (cluster.ttl) must be at least %d heartbeats",
@@ -137,6 +141,7 @@ int agent_settings_read(const struct io_config *config, struct agent_settings *r
     rc = rc != 0 ? rc : read_seed(config, &s.core, why);
     rc = rc != 0 ? rc : read_tls(config, &s, why);
     rc = rc != 0 ? rc : read_http(config, &s, why);
+    rc = rc != 0 ? rc : outward_settings_read(config, &s, why);
     if (rc == 0) {
         *ret = s;
     }

@@ -8,6 +8,8 @@
 #define QUORATE_AGENTS_SHELL_AGENT_CONFIG_H
 
 #include "agents/core/agent.h"
+#include "agents/hooks/hooks.h"
+#include "agents/vip/vip.h"
 #include "proto/io/config.h"
 #include "proto/io/link.h"
 #include "proto/io/log.h"
@@ -29,6 +31,9 @@
       "Seed: how many standbys a commit waits for") \
     X(STRICT, "cluster.strict", BOOL, "off", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Seed: commits wait when no standby is left, instead of going on alone") \
+    X(FAILOVER_INTERVAL, "cluster.failover_interval", DURATION, "60s", 0, 86400000000, NULL, \
+      IO_CONFIG_PLAIN, \
+      "Seed: least time between two automatic failovers while the primary can go on; 0: none") \
     X(PROFILE, "cluster.profile", TEXT, "default", 0, 0, "default|fast", IO_CONFIG_PLAIN, \
       "Seed: fast means ttl 600ms and heartbeat 100ms; needs the cgroup freezer") \
     X(ADOPT, "cluster.adopt", TEXT, "no", 0, 0, "no|yes", IO_CONFIG_PLAIN, \
@@ -49,6 +54,30 @@
       "Talk to the quorum without TLS; on loopback addresses only") \
     X(HTTP_LISTEN, "http.listen", TEXT, "0.0.0.0:8008", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Where health checks and metrics are answered") \
+    X(HTTP_TLS, "http.tls", TEXT, "auto", 0, 0, "auto|on|off", IO_CONFIG_PLAIN, \
+      "TLS on that port: auto takes plain HTTP and, where there is a certificate, TLS") \
+    X(HOOK_ON_START, "hooks.on_start", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Command to be run when the database has started and answers") \
+    X(HOOK_ON_RESTART, "hooks.on_restart", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Likewise, in the role that it had before") \
+    X(HOOK_ON_STOP, "hooks.on_stop", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "... when every process of the database has ended") \
+    X(HOOK_ON_RELOAD, "hooks.on_reload", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "... when settings have been put into force") \
+    X(HOOK_ON_ROLE_CHANGE, "hooks.on_role_change", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "... when this member has another role") \
+    X(HOOK_ON_PRIMARY_CHANGE, "hooks.on_primary_change", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "... on every member, when another one is open for writes") \
+    X(HOOK_PRE_PROMOTE, "hooks.pre_promote", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "... in front of a promotion, which its failure stops") \
+    X(HOOK_BEFORE_STOP, "hooks.before_stop", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "... when a primary hands over, in front of its stop") \
+    X(HOOKS_TIMEOUT, "hooks.timeout", DURATION, "10s", 100000, 600000000, NULL, IO_CONFIG_PLAIN, \
+      "After that time a hook is killed with all that it has started") \
+    X(VIP_ADDRESS, "vip.address", LIST, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Addresses that the primary has besides its own: 10.0.0.5/24, fd00::5/64") \
+    X(VIP_INTERFACE, "vip.interface", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Network interface that they are put on") \
     X(STATE_DIR, "state_dir", TEXT, "/var/lib/quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Directory of what must survive a reboot") \
     X(RUN_DIR, "run_dir", TEXT, "/run/quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -83,12 +112,17 @@
 #define AGENT_KEY_ENUM(id, ...) AGENT_KEY_##id,
 enum agent_key { AGENT_KEYS(AGENT_KEY_ENUM) AGENT_KEY_COUNT };
 
+enum agent_http_tls { AGENT_HTTP_AUTO, AGENT_HTTP_TLS, AGENT_HTTP_PLAIN };
+
 struct agent_settings {
     struct agt_config core; /* session and db_port are the caller's to fill in */
     struct base_text token;
     struct io_link_node nodes[IO_LINK_NODES_MAX];
     size_t nodes_count;
     struct io_address http_listen;
+    enum agent_http_tls http_tls;
+    struct hooks_settings hooks;
+    struct vip_settings vip;
     bool is_insecure;
     const char *ca_file;
     const char *cert_file;

@@ -7,14 +7,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agents/shell/failsafe.h"
 #include "proto/io/loop.h"
 
+#define FAILSAFE_ANSWER_MAX 512
 #define PROC_STAT_START 22 /* field of proc(5): start of the process, in ticks since the boot */
 
-void agent_health_init(struct agent_health *health, struct agt_driver *driver)
+void agent_health_init(struct agent_health *health, struct agt_driver *driver, bool is_insecure)
 {
     memset(health, 0, sizeof(*health));
     health->driver = driver;
+    health->is_insecure = is_insecure;
 }
 
 /* --- what is gathered --- */
@@ -73,10 +76,31 @@ void agent_health_config(struct agent_health *health, uint64_t revision, struct 
 
 /* --- answers --- */
 
-static void answer(void *ctx, struct io_http_exchange *exchange,
-                   const struct io_http_request *request)
+/* Another member's word on the right to write: it must have proved who it is, but for agents that
+ * run without TLS, which is on one host. */
+static void answer_failsafe(struct agent_health *health, struct io_http_exchange *exchange,
+                            const struct io_http_request *request)
 {
-    const struct agent_health *health = ctx;
+    uint8_t memory[FAILSAFE_ANSWER_MAX];
+    struct buf body = buf_over(memory, sizeof(memory));
+    bool is_plain_fine = health->is_insecure && !request->is_tls && request->is_loopback;
+    if (!is_plain_fine && request->identity->net.role != NET_ROLE_AGENT) {
+        io_http_reply(exchange, 403, "text/plain",
+                      SLICE_LIT("members only, with the agent's certificate\n"));
+        return;
+    }
+    int rc = agt_driver_failsafe(health->driver, &request->identity->net, request->body, &body);
+    if (rc == 0) {
+        io_http_reply(exchange, 200, "application/octet-stream", buf_slice(&body));
+    } else {
+        int status = rc == BASE_E_DENIED ? 403 : rc == BASE_E_PROTO ? 400 : 503;
+        io_http_reply(exchange, status, NULL, SLICE_EMPTY);
+    }
+}
+
+static void answer_state(const struct agent_health *health, struct io_http_exchange *exchange,
+                         const struct io_http_request *request)
+{
     uint8_t memory[AGT_HTTP_BODY_MAX];
     struct buf body = buf_over(memory, sizeof(memory));
     struct msg_report report;
@@ -97,6 +121,18 @@ static void answer(void *ctx, struct io_http_exchange *exchange,
         io_http_add_header(exchange, "allow", made.allow);
     }
     io_http_reply(exchange, made.status, made.content_type, buf_slice(&body));
+}
+
+static void answer(void *ctx, struct io_http_exchange *exchange,
+                   const struct io_http_request *request)
+{
+    struct agent_health *health = ctx;
+    if (slice_equal(request->path, SLICE_LIT(FAILSAFE_PATH)) &&
+        slice_equal(request->method, SLICE_LIT("POST"))) {
+        answer_failsafe(health, exchange, request);
+        return;
+    }
+    answer_state(health, exchange, request);
 }
 
 struct io_http_handler agent_health_handler(struct agent_health *health)

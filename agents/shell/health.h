@@ -9,14 +9,17 @@
 #include "agents/http.h"
 #include "proto/io/http1.h"
 
+#define AGENT_HEALTH_REQUEST_MAX ((size_t)64 << 10) /* bytes of a request's body */
+
 struct agent_health {
     struct agt_driver *driver;
+    bool is_insecure; /* without TLS, on loopback: members ask each other in plain */
     struct agt_http_seen seen;
     int32_t root_pid; /* whose start is in `seen` */
 };
 
 /* What lives as long as the process: large, keep it out of the stack. */
-void agent_health_init(struct agent_health *health, struct agt_driver *driver);
+void agent_health_init(struct agent_health *health, struct agt_driver *driver, bool is_insecure);
 struct io_http_handler agent_health_handler(struct agent_health *health);
 /* After each round of the loop: what changed goes into `seen`. */
 void agent_health_look(struct agent_health *health);

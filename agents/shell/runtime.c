@@ -10,12 +10,11 @@
 
 #include "agents/driver.h"
 #include "agents/shell/failsafe.h"
-#include "agents/shell/health.h"
+#include "agents/shell/outward.h"
 #include "agents/shell/state_file.h"
 #include "base/lease_math.h"
 #include "base/name.h"
 #include "proto/io/daemon.h"
-#include "proto/io/server.h"
 
 #define HAND_OVER_PROBE_US (20 * BASE_US_PER_MS)
 
@@ -36,8 +35,7 @@ struct agent_runtime {
     struct base_mono wake_at;
     struct agt_driver driver;
     struct agt_disk disk;
-    struct agent_health health;
-    struct io_server *http;
+    struct outward outward;
     uv_prepare_t before_sleep;
     uint32_t ttl_ms;
     int64_t probe_interval_us;
@@ -67,7 +65,9 @@ void agent_runtime_done(void *runtime, const struct db_done *done)
         IO_LOG_WARN("db", "order_failed", io_i64("kind", (int64_t)done->kind), io_err(done->status),
                     io_btext("text", &done->text));
     }
-    agt_driver_db_done(&r->driver, done);
+    if (!outward_take_done(&r->outward, done)) {
+        agt_driver_db_done(&r->driver, done);
+    }
 }
 
 void agent_runtime_view(void *runtime, const struct db_view *view)
@@ -165,7 +165,7 @@ static const struct io_link_events link_events = {
 static void driver_time(void *ctx)
 {
     struct agent_runtime *r = ctx;
-    agent_health_woke(&r->health, base_mono_diff_us(io_now(), r->wake_at));
+    outward_woke(&r->outward, base_mono_diff_us(io_now(), r->wake_at));
     agt_driver_timer(&r->driver);
 }
 
@@ -309,14 +309,18 @@ static int open_driver(struct agent_runtime *r, struct db_port db)
     return 0;
 }
 
+static int open_outward(struct agent_runtime *r)
+{
+    struct io_why why = {""};
+    return outward_open(&r->outward, r->loop, r->settings, &r->driver, &why) == 0
+               ? 0
+               : fail(r, "cannot start", &why);
+}
+
 static int open_http(struct agent_runtime *r)
 {
     struct io_why why = {""};
-    agent_health_init(&r->health, &r->driver);
-    const struct io_http_handler handler = agent_health_handler(&r->health);
-    const struct io_server_options options = {.address = r->settings->http_listen,
-                                              .http = &handler};
-    return io_server_new(r->loop, &options, &r->http, &why) == 0
+    return outward_listen(&r->outward, r->loop, &why) == 0
                ? 0
                : fail(r, "cannot answer health checks", &why);
 }
@@ -337,7 +341,7 @@ static void on_signal(void *ctx, int signal_number)
 static void before_sleep(uv_prepare_t *handle)
 {
     struct agent_runtime *r = handle->data;
-    agent_health_look(&r->health);
+    outward_look(&r->outward);
     if (r->is_stopping && !r->is_ended && agt_driver_is_finished(&r->driver)) {
         if (!agt_is_paused(agt_driver_agent(&r->driver))) { /* in a pause the database goes on */
             guard_link_end_guard(r->guard);
@@ -381,7 +385,8 @@ static int open_all(struct agent_runtime *r)
         return fail(r, "cannot start", &why);
     }
     r->is_engine_open = true;
-    if (open_failsafe(r) != 0 || open_driver(r, db) != 0 || open_http(r) != 0 ||
+    if (open_failsafe(r) != 0 || open_outward(r) != 0 ||
+        open_driver(r, outward_port(&r->outward, db)) != 0 || open_http(r) != 0 ||
         start_links(r) != 0) {
         return -1;
     }
@@ -403,7 +408,7 @@ static void close_all(struct agent_runtime *r)
         (void)uv_prepare_stop(&r->before_sleep);
         uv_close((uv_handle_t *)&r->before_sleep, NULL);
     }
-    r->http = io_server_free(r->http);
+    outward_close(&r->outward);
     r->links = io_links_free(r->links);
     r->failsafe = failsafe_client_free(r->failsafe);
     if (r->is_engine_open) {

@@ -133,6 +133,7 @@ void h2_http_request(struct io_grpc_call *call)
         .body = slice_from(call->message.data, call->message.len),
         .identity = io_stream_identity(stream),
         .is_tls = io_stream_is_tls(stream),
+        .is_loopback = io_stream_is_loopback(stream),
     };
     call->exchange.request.is_head = slice_equal(call->exchange.request.method, SLICE_LIT("HEAD"));
     if (call->is_headers_too_big) {

@@ -327,6 +327,7 @@ static void dispatch(struct http1 *http1, struct slice body)
         .body = body,
         .identity = io_stream_identity(stream),
         .is_tls = io_stream_is_tls(stream),
+        .is_loopback = io_stream_is_loopback(stream),
         .is_head = slice_equal(http1->head.method, SLICE_LIT("HEAD")),
     };
     http1->exchange.is_begun = false;

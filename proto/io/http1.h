@@ -21,6 +21,7 @@ struct io_http_request {
     struct slice body;
     const struct io_identity *identity;
     bool is_tls;
+    bool is_loopback; /* the client is on this host */
     bool is_head; /* bodies of answers are left away by the server */
 };
 

@@ -40,6 +40,7 @@ static void came(uv_stream_t *server, int status)
     }
     if (listener->options.tls != NULL) {
         stream->ssl = io_tls_accept_ssl(listener->options.tls);
+        stream->is_undecided = listener->options.is_plain_too;
     }
     listener->accept(listener->ctx, stream);
     if (stream->state == STREAM_CLOSING) {

@@ -208,6 +208,7 @@ int io_server_new(struct io_loop *loop, const struct io_server_options *options,
     }
     const struct io_stream_options stream_options = {
         .tls = options->tls,
+        .is_plain_too = options->is_plain_too,
         .write_queue_max = IO_CONNECTION_QUEUE,
         .user_timeout_ms = IO_USER_TIMEOUT_MS,
         .connect_timeout_ms = IO_HANDSHAKE_MS,

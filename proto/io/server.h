@@ -14,6 +14,7 @@
 struct io_server_options {
     struct io_address address;
     struct io_tls *tls;                 /* NULL: plain */
+    bool is_plain_too;                  /* TLS and plain on one port: see io_stream_options */
     const struct io_http_handler *http; /* NULL: every HTTP/1.1 request is answered 404 */
     const struct io_grpc_handler *grpc; /* NULL: HTTP/1.1 only */
     size_t body_max;                    /* bytes of an HTTP/1.1 body; 0: IO_HTTP_BODY */

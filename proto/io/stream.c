@@ -354,6 +354,17 @@ static void allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
     *ret = uv_buf_init((char *)loop->read_buffer, has_memory ? (unsigned)IO_READ_BUFFER : 0);
 }
 
+/* RFC 8446 5.1: a TLS connection begins with a handshake record, whose type is 22. */
+static void decide(struct io_stream *stream, struct slice bytes)
+{
+    stream->is_undecided = false;
+    if (bytes.data[0] != 22) {
+        SSL_free(stream->ssl);
+        stream->ssl = NULL;
+        stream_opened(stream);
+    }
+}
+
 static void received(uv_stream_t *tcp, ssize_t count, const uv_buf_t *buffer)
 {
     struct io_stream *stream = tcp->data;
@@ -371,6 +382,9 @@ static void received(uv_stream_t *tcp, ssize_t count, const uv_buf_t *buffer)
         return;
     }
     struct slice bytes = slice_from(buffer->base, (size_t)count);
+    if (stream->is_undecided) {
+        decide(stream, bytes);
+    }
     if (stream->ssl != NULL) {
         stream_tls_received(stream, bytes);
     } else if (stream->state == STREAM_OPEN) {

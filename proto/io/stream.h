@@ -27,8 +27,10 @@ struct io_stream_events {
 };
 
 struct io_stream_options {
-    struct io_tls *tls;          /* NULL: plain */
-    const char *verify_host;     /* connect with TLS: see io_tls_connect_ssl */
+    struct io_tls *tls;      /* NULL: plain */
+    const char *verify_host; /* connect with TLS: see io_tls_connect_ssl */
+    bool wants_http2;        /* connect with TLS: offer ALPN h2 */
+    bool is_plain_too; /* listen with TLS: a first byte that begins no TLS record means plain */
     size_t write_queue_max;      /* bytes; 0: 1 MiB */
     uint32_t user_timeout_ms;    /* TCP_USER_TIMEOUT; 0: 10 s */
     uint32_t connect_timeout_ms; /* resolving, connecting and TLS together; 0: 5 s. Accepted: TLS
