@@ -252,7 +252,7 @@ static void say_why_not(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     uint8_t holder = arb_view_find(c, &c->record.holder);
     bool is_silent = holder == ARB_NOBODY || !arb_view_is_live(c, &c->views[holder], t->event->now);
-    if (c->record.is_unarmed && is_silent && !arb_is_known_dead(c)) {
+    if (c->record.is_unarmed && is_silent && !arb_lease_has_run_out(c, t->event->now)) {
         arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_WAITS_ARMED,
                                               .member = c->record.holder,
                                               .other = c->name});

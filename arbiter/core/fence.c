@@ -19,7 +19,7 @@ bool arb_fence_is_entered(const struct arb_cluster *c)
 bool arb_fence_is_missing(const struct arb_cluster *c)
 {
     return c->record.fence_mode == MSG_FENCE_REQUIRE && c->record.state != MSG_RECORD_BOOTSTRAP &&
-           !arb_is_known_dead(c) && !CANARY(FENCE_NOT_REQUIRED);
+           !arb_is_known_dead(c) && !arb_is_guard_replaced(c) && !CANARY(FENCE_NOT_REQUIRED);
 }
 
 /* Silent for a whole ttl of this leadership, or of this epoch. */

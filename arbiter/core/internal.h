@@ -130,6 +130,8 @@ void arb_request_resume(struct arb_turn *t);
 void arb_request_dead(struct arb_turn *t);
 bool arb_armed(struct arb_turn *t);
 bool arb_is_known_dead(const struct arb_cluster *c);
+/* A later guard of the holder sees no process of the one that the record names. */
+bool arb_is_guard_replaced(const struct arb_cluster *c);
 
 /* --- fence.c: section 3. True: proposed --- */
 bool arb_fence(struct arb_turn *t);

@@ -96,8 +96,8 @@ enum arb_over arb_lease_over(const struct arb_cluster *c, struct base_mono now)
  * until it is known to be armed again, or dead. */
 bool arb_lease_has_run_out(const struct arb_cluster *c, struct base_mono now)
 {
-    bool is_endless =
-        c->record.is_unarmed && !arb_is_known_dead(c) && !CANARY(RESUME_FORGETS_PAUSE);
+    bool is_endless = c->record.is_unarmed && !arb_is_known_dead(c) && !arb_is_guard_replaced(c) &&
+                      !CANARY(RESUME_FORGETS_PAUSE);
     return !is_endless && !base_mono_before(now, arb_lease_end(c));
 }
 

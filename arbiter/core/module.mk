@@ -3,3 +3,12 @@ LIB_cores += arbiter/core/candidate.c arbiter/core/confirm.c arbiter/core/decide
   arbiter/core/pause.c arbiter/core/record.c arbiter/core/request.c arbiter/core/settings.c arbiter/core/step.c \
   arbiter/core/switchover.c arbiter/core/sync.c arbiter/core/syncset.c arbiter/core/takeover.c arbiter/core/task.c \
   arbiter/core/view.c arbiter/core/vote.c
+TESTS += arb_settings_test arb_pause_test arb_task_test arb_policy_test
+TEST_arb_settings_test := tests/unit/arb_settings_test.c tests/unit/arb_scene.c tests/support/panic.c
+TLIBS_arb_settings_test := cores base
+TEST_arb_pause_test := tests/unit/arb_pause_test.c tests/unit/arb_scene.c tests/support/panic.c
+TLIBS_arb_pause_test := cores base
+TEST_arb_task_test := tests/unit/arb_task_test.c tests/unit/arb_scene.c tests/support/panic.c
+TLIBS_arb_task_test := cores base
+TEST_arb_policy_test := tests/unit/arb_policy_test.c tests/unit/arb_scene.c tests/support/panic.c
+TLIBS_arb_policy_test := cores base

@@ -17,6 +17,17 @@ bool arb_is_known_dead(const struct arb_cluster *c)
     return c->record.epoch != 0 && (c->fence == ARB_FENCE_OK || c->dead_epoch == c->record.epoch);
 }
 
+/* As with a handback for a predecessor: the host was started anew, or its guard is gone, and the
+ * present one sees no process of the database left. */
+bool arb_is_guard_replaced(const struct arb_cluster *c)
+{
+    uint8_t at = arb_view_find(c, &c->record.holder);
+    const struct arb_view *view = at == ARB_NOBODY ? NULL : &c->views[at];
+    return view != NULL && view->has_report && view->refused == ARB_REFUSE_NONE &&
+           view->report.instance != 0 && view->report.instance != c->record.holder_instance &&
+           view->report.is_tree_gone;
+}
+
 void arb_request_pause(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;

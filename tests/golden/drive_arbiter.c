@@ -32,12 +32,32 @@ static const char *names_text(const struct msg_names *set)
     return text;
 }
 
+/* What operators asked for, on a line of its own; nothing where there is nothing. */
+static void say_wishes(const struct msg_record *r)
+{
+    static const char *const tasks[] = {"nothing", "restart", "reload", "reinit"};
+    if (r->is_paused || r->is_unarmed) {
+        golden_say("  %s, its lease has no end", r->is_paused ? "paused" : "resumed");
+    }
+    if (r->fencing_epoch != 0 && r->fencing_epoch == r->epoch) {
+        golden_say("  epoch %llu is fenced", ULL(r->fencing_epoch));
+    }
+    if (r->drained.count > 0) {
+        golden_say("  drained: %s", names_text(&r->drained));
+    }
+    for (uint8_t i = 0; i < r->tasks_count; i++) {
+        golden_say("  %s %s of %s", tasks[r->tasks[i].kind],
+                   r->tasks[i].at_wall_us == 0 ? "begun" : "due", r->tasks[i].member.text);
+    }
+}
+
 static void say_record(const char *before, const struct msg_record *r)
 {
     static const char *const states[] = {"none", "bootstrap", "running", "switchover"};
     golden_say("%sepoch %llu.%llu %s, holder %s, %llu of %s have every commit%s", before,
                ULL(r->epoch), ULL(r->revision), states[r->state], r->holder.text,
                ULL(r->votes_needed_r), names_text(&r->voters), r->is_opened ? ", opened" : "");
+    say_wishes(r);
 }
 
 static void say_notes(void)
@@ -61,6 +81,10 @@ static void say_order(const char *member, const struct msg_order *o)
         len += snprintf(text + len, sizeof(text) - (size_t)len, " in attempt %llu/%llu",
                         ULL(o->attempt.term), ULL(o->attempt.number));
     }
+    if (o->catch_up_from.text[0] != '\0') {
+        len += snprintf(text + len, sizeof(text) - (size_t)len, ", fetching from %s",
+                        o->catch_up_from.text);
+    }
     if (o->is_granted) {
         len += snprintf(text + len, sizeof(text) - (size_t)len, ", granted epoch %llu for %lld ms",
                         ULL(o->granted_epoch), (long long)(o->ttl_us / MS));
@@ -80,9 +104,11 @@ static void say_order(const char *member, const struct msg_order *o)
 
 static void say_swap(void)
 {
-    static const char *const kinds[] = {
-        "none",   "bootstrap", "created",    "opened",  "failover", "handover", "return",
-        "forced", "confirmed", "switchover", "abandon", "widen",    "narrow"};
+    static const char *const kinds[ARB_DECISION_COUNT] = {
+        "none",    "bootstrap", "created",      "opened",      "failover", "handover",
+        "return",  "forced",    "confirmed",    "switchover",  "abandon",  "widen",
+        "narrow",  "settings",  "cluster role", "ttl settled", "schedule", "task",
+        "members", "failsafe",  "pause",        "resume",      "armed",    "fence"};
     char before[40];
     (void)snprintf(before, sizeof(before), "swap, %s: ", kinds[w.fx.swap_kind]);
     say_record(before, &w.fx.record);
@@ -98,6 +124,9 @@ static void tell(void)
         if ((w.fx.orders >> i & 1) != 0) {
             say_order(w.c.views[i].member.text, &w.order[id_of(w.c.views[i].member.text)]);
         }
+    }
+    if (w.fx.has_fence) {
+        golden_say("runs the fence command against %s", w.fx.fence_member.text);
     }
     if (w.fx.has_refusal) {
         golden_say("refused: %s", w.fx.refusal.reason.text);
@@ -187,6 +216,8 @@ static struct msg_report adjusted(const struct golden_line *line, struct msg_rep
     set_bool(line, "gone", &r.is_tree_gone);
     r.is_nofailover = golden_has(line, "nofailover");
     r.is_nosync = golden_has(line, "nosync");
+    r.is_paused = golden_has(line, "disarmed");
+    set_u64(line, "task", &r.task_id);
     r.priority = (uint8_t)golden_option_number(line, "priority", 0);
     if (golden_has(line, "empty")) {
         r.db_state = MSG_DB_EMPTY;
@@ -335,6 +366,9 @@ static void do_record(const struct golden_line *line)
     r.sync_count = (uint8_t)golden_option_number(line, "count", r.sync_count);
     set_u64(line, "epoch", &r.epoch);
     set_u64(line, "lag", &r.maximum_lag_bytes);
+    r.failover_interval_ms =
+        (uint32_t)golden_option_number(line, "interval", r.failover_interval_ms);
+    r.fence_mode = golden_has(line, "fence") ? MSG_FENCE_REQUIRE : r.fence_mode;
     r.is_sync_strict = r.is_sync_strict || golden_has(line, "strict");
     r.sync_mode = golden_has(line, "async") ? MSG_SYNC_ASYNC : r.sync_mode;
     r.revision++;
@@ -374,6 +408,43 @@ static void do_confirm_record(const struct golden_line *line)
     request(line, ARB_REQUEST_CONFIRM);
 }
 
+/* pause, resume, dead pgN, drain pgN, undrain pgN, cancel [pgN], remove pgN */
+static void do_wish(const struct golden_line *line)
+{
+    static const struct {
+        const char *word;
+        enum arb_request_kind kind;
+    } wishes[] = {{"pause", ARB_REQUEST_PAUSE},       {"resume", ARB_REQUEST_RESUME},
+                  {"dead", ARB_REQUEST_CONFIRM_DEAD}, {"drain", ARB_REQUEST_DRAIN},
+                  {"undrain", ARB_REQUEST_UNDRAIN},   {"cancel", ARB_REQUEST_CANCEL},
+                  {"remove", ARB_REQUEST_REMOVE}};
+    for (size_t i = 0; i < BASE_COUNT_OF(wishes); i++) {
+        if (strcmp(line->words[0], wishes[i].word) == 0) {
+            request(line, wishes[i].kind);
+        }
+    }
+}
+
+/* restart pgN, reload pgN, reinit pgN */
+static void do_task(const struct golden_line *line)
+{
+    const char *word = line->words[0];
+    struct arb_request r = {.kind = ARB_REQUEST_TASK};
+    r.task.kind = strcmp(word, "restart") == 0
+                      ? MSG_TASK_RESTART
+                      : (strcmp(word, "reload") == 0 ? MSG_TASK_RELOAD : MSG_TASK_REINIT);
+    r.task.member = name_of(member_at(line, 1));
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+}
+
+/* fenced, or fenced not */
+static void do_fenced(const struct golden_line *line)
+{
+    run((struct arb_event){.kind = ARB_EVENT_FENCED,
+                           .fenced_epoch = w.c.record.epoch,
+                           .is_fenced = !golden_has(line, "not")});
+}
+
 static void do_show(const struct golden_line *line)
 {
     (void)line;
@@ -411,6 +482,17 @@ static const struct golden_command commands[] = {
     {"switchover", do_switchover},
     {"failover", do_failover},
     {"confirm-record", do_confirm_record},
+    {"pause", do_wish},
+    {"resume", do_wish},
+    {"dead", do_wish},
+    {"drain", do_wish},
+    {"undrain", do_wish},
+    {"cancel", do_wish},
+    {"remove", do_wish},
+    {"restart", do_task},
+    {"reload", do_task},
+    {"reinit", do_task},
+    {"fenced", do_fenced},
     {"show", do_show},
 };
 

@@ -472,7 +472,7 @@ static void test_s4_tags_choose_among_equals_only(void **state)
     barred.is_nofailover = true;
     send(barred);
     assert_true(is_holder("pg1")); /* most advanced, but barred: waits and says so */
-    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_CANDIDATE);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_CATCH_UP);
     low = vote_of("pg2", 3, 5001);
     send(low);
     assert_true(is_holder("pg2"));

@@ -43,7 +43,17 @@ void run(struct arb_event event)
 {
     event.now = w.now;
     event.wall = (struct base_wall){w.now.us};
+    if (!event.is_own) { /* not the end of a swap that this very event has led to */
+        memset(w.said, 0, sizeof(w.said));
+        w.swap_kind = ARB_DECIDE_NONE;
+        w.answer = 0;
+    }
     arb_step(&w.c, &event, &w.fx);
+    for (uint8_t i = 0; i < w.fx.notes_count; i++) {
+        w.said[w.fx.notes[i].kind] = true;
+    }
+    w.swap_kind = w.fx.has_swap ? w.fx.swap_kind : w.swap_kind;
+    w.answer = w.fx.has_answer ? w.fx.answer : w.answer;
     carry_out();
 }
 
@@ -213,10 +223,5 @@ bool is_holder(const char *member)
 
 bool was_said(enum arb_note_kind kind)
 {
-    for (uint8_t i = 0; i < w.fx.notes_count; i++) {
-        if (w.fx.notes[i].kind == kind) {
-            return true;
-        }
-    }
-    return false;
+    return w.said[kind];
 }

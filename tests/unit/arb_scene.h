@@ -24,6 +24,9 @@ struct arb_scene {
     struct msg_order order[16]; /* last one made for each member */
     bool has_order[16];
     bool holds_swap;    /* do not apply swaps by themselves */
+    bool said[ARB_NOTE_COUNT]; /* since the last event of the test, its swaps included */
+    enum arb_decision_kind swap_kind;
+    int answer;
     void (*told)(void); /* called after each step, orders made, its swap not yet applied */
 };
 

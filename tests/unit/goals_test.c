@@ -10,7 +10,7 @@
 
 #include "agents/core/table.h"
 
-enum moment { CALM, HANDED_BACK, ATTEMPT, AHEAD, UNCONFIRMED, MOMENTS };
+enum moment { CALM, HANDED_BACK, ATTEMPT, AHEAD, UNCONFIRMED, PAUSED, FENCING, MOMENTS };
 enum member { HOLDER, OTHER_GUARD, VOTER, OUTSIDER, FOREIGNER, KINDS };
 
 static const enum msg_record_state record_states[] = {MSG_RECORD_BOOTSTRAP, MSG_RECORD_RUNNING,
@@ -67,6 +67,12 @@ static void set_scene(enum msg_record_state state, enum moment moment)
         struct msg_report ahead = report_of("pg3");
         ahead.epoch_seen = w.c.record.epoch + 5;
         send(ahead);
+    } else if (moment == PAUSED || moment == FENCING) {
+        r = w.c.record;
+        r.is_paused = r.is_unarmed = moment == PAUSED;
+        r.fencing_epoch = moment == FENCING ? r.epoch : 0;
+        r.revision++;
+        load(r);
     } else if (moment == UNCONFIRMED) {
         run((struct arb_event){.kind = ARB_EVENT_RESTORE, .restore_id = 99});
     }
