@@ -413,6 +413,11 @@ void agt_on_exit(struct agt_run *run)
     }
     a->exit_at = a->exit_epoch == a->guard.epoch ? a->exit_at : run->now;
     a->exit_epoch = a->guard.epoch;
+    if (agt_is_paused(a)) { /* whoever works on it has ended it, perhaps: not counted */
+        a->is_handback_wanted = is_failover_better(a);
+        agt_fx_log(run, "the database exited in a pause: stays down until the resume", NULL);
+        return;
+    }
     if (crash_again(run)) {
         retire(run);
     } else if (is_failover_better(a)) {

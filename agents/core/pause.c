@@ -67,6 +67,7 @@ void agt_pause_step(struct agt_run *run)
         }
     } else if (a->want.is_paused && is_right_again(a)) {
         a->want.is_paused = false;
+        a->exit_at = run->now; /* what went down meanwhile has its time from now on */
         agt_fx_log(run, "the pause has ended, found", agt_state_text(agt_state_of(a, run->now)));
     }
 }

@@ -58,7 +58,7 @@ static bool is_paused_here(const struct agt *a)
     return a->disk.is_paused && a->has_guard && !(agt_holds(a) && a->guard.is_armed);
 }
 
-static void fill_member(const struct agt *a, struct msg_report *r)
+static void fill_member(const struct agt *a, struct base_mono now, struct msg_report *r)
 {
     r->is_noloadbalance = a->config.is_noloadbalance || agt_is_drained(a);
     r->is_clonefrom = a->config.is_clonefrom;
@@ -66,7 +66,7 @@ static void fill_member(const struct agt *a, struct msg_report *r)
     r->replicatefrom = a->config.replicatefrom;
     r->is_paused = is_paused_here(a);
     r->is_adopted = a->has_guard && a->guard.is_adopted;
-    r->is_failsafe = a->failsafe.is_in_force;
+    r->is_failsafe = a->failsafe.is_in_force && agt_is_lease_ahead(a, now);
     r->failsafe_members = a->failsafe.members;
     if (a->failsafe.position_epoch == a->disk.epoch_seen) {
         r->failsafe_position = a->failsafe.position;
@@ -253,7 +253,7 @@ void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_repor
 {
     memset(ret, 0, sizeof(*ret));
     fill_identity(a, now, ret);
-    fill_member(a, ret);
+    fill_member(a, now, ret);
     fill_right(a, now, ret);
     fill_database(a, now, ret);
     fill_engine(a, ret);

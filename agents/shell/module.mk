@@ -1,7 +1,12 @@
 AGENT_SHELL_SRC := agents/shell/agent_config.c agents/shell/failsafe.c agents/shell/guard_link.c agents/shell/health.c agents/shell/runtime.c \
   agents/shell/state_file.c
 BINARIES += quorate-agent-postgresql
-BIN_quorate-agent-postgresql = agents/postgresql/main_agent.c agents/postgresql/engine.c $(PG_DB_SRC) $(AGENT_SHELL_SRC)
+BIN_quorate-agent-postgresql = agents/postgresql/main_agent.c agents/postgresql/engine.c agents/postgresql/settings_life.c $(PG_DB_SRC) $(AGENT_SHELL_SRC)
 LIBS_quorate-agent-postgresql := glue io wire cores base
-PKG_quorate-agent-postgresql := libuv openssl libnghttp2 yaml-0.1 libprotobuf-c libpq
+PKG_quorate-agent-postgresql := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c libpq
 LDL_quorate-agent-postgresql := -lpthread
+TESTS += failsafe_client_test
+TEST_failsafe_client_test := tests/unit/failsafe_client_test.c tests/unit/io_test_support.c agents/shell/failsafe.c \
+  tests/support/panic.c
+TLIBS_failsafe_client_test := io base
+TPKG_failsafe_client_test := libuv openssl libnghttp2 yaml-0.1

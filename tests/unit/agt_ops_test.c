@@ -590,7 +590,6 @@ static void test_clone_spares_the_holder(void **state)
     w.upstream_timeline = 3;
     w.peers[1].is_clonefrom = true;
     peer_streams(1, "b");
-    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 15);
     while (w.orders[DB_ORDER_CLONE] == 0) {
         world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
     }
