@@ -187,6 +187,43 @@ static void tls_big_with_identities(void **state)
     client_tls = io_tls_free(client_tls);
 }
 
+/* The first byte decides: one port takes both, and who comes in plain is nobody. */
+static void plain_and_tls_on_one_port(void **state)
+{
+    (void)state;
+    struct io_why why = {""};
+    struct io_listener *listener = NULL;
+    test_ca_make("ca");
+    test_cert_make("ca", "n1", "quorate://node/n1", 5);
+    test_cert_make("ca", "a1", "quorate://agent/pg-main/pg1", 5);
+    struct io_tls *server_tls = test_tls("ca", "n1", IO_TLS_VERIFY_OPTIONAL);
+    struct io_tls *client_tls = test_tls("ca", "a1", IO_TLS_VERIFY_REQUIRED);
+    const struct io_address address = test_loopback(0);
+    const struct io_stream_options options = {.tls = server_tls, .is_plain_too = true};
+    assert_int_equal(io_listen(loop, &address, &options, accepted, NULL, &listener, &why), 0);
+    for (int i = 0; i < 4; i++) {
+        bool is_tls = i % 2 != 0;
+        client = server = (struct end){.is_echo = false};
+        server.is_echo = true;
+        dial("127.0.0.1", io_listener_port(listener), is_tls ? client_tls : NULL, NULL);
+        run_until(loop, &client.is_open);
+        assert_int_equal(io_stream_write(client.stream, SLICE_LIT("GET")), 0);
+        while (client.received < 3) {
+            io_loop_run_once(loop, base_mono_add_us(io_now(), BASE_US_PER_S));
+            assert_false(client.is_closed);
+        }
+        assert_int_equal(io_stream_is_tls(server.stream), is_tls);
+        assert_int_equal(server.identity.net.role, is_tls ? NET_ROLE_AGENT : NET_ROLE_NONE);
+        assert_int_equal(server.identity.has_certificate, is_tls);
+        io_stream_close(client.stream);
+        run_until(loop, &client.is_closed);
+        run_until(loop, &server.is_closed);
+    }
+    listener = io_listener_free(listener);
+    server_tls = io_tls_free(server_tls);
+    client_tls = io_tls_free(client_tls);
+}
+
 /* Connects with the given certificates; both ends must end with a text that holds the word given.
  */
 static void expect_refused(const char *ca, const char *name, const char *client_word,
@@ -345,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(plain_round_trip, setup, teardown),
         cmocka_unit_test_setup_teardown(plain_big, setup, teardown),
         cmocka_unit_test_setup_teardown(tls_big_with_identities, setup, teardown),
+        cmocka_unit_test_setup_teardown(plain_and_tls_on_one_port, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_certificates, setup, teardown),
         cmocka_unit_test_setup_teardown(certificate_expires_later, setup, teardown),
         cmocka_unit_test_setup_teardown(not_tls, setup, teardown),
