@@ -121,6 +121,7 @@ quorate_config() { # MEMBER
     cat <<YML
 cluster:
   name: $SQL_CLUSTER
+  failover_interval: 0s # faults come in quick succession here
   ttl: ${SQL_TTL:-2s}
   heartbeat: ${SQL_HEARTBEAT:-250ms}
   freeze_max: ${SQL_FREEZE_MAX:-3s}

@@ -230,6 +230,7 @@ member_config() { # NAME CLUSTER NODES
     cat <<YML
 cluster:
   name: $2
+  failover_interval: 0s # what is started here fails over more often than a cluster in use may
 ${SEED_LINES:-}
 member: $1
 advertise: 127.0.0.1

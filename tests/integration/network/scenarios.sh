@@ -68,7 +68,7 @@ cut_from_quorum() { # 8: clients and standbys still reach it
 cut_from_standbys() { # 9: the set shrinks by an ordered step, and it is said; nobody may be promoted meanwhile
     begin "cut from its standbys"
     raise cut-replication "$P" || return
-    check "$NAME: the record says first that no standby counts" wait_until 20 eval '[ "$(record | jq .r)" = 0 ]'
+    check "$NAME: the record says first that no standby counts" wait_until 20 eval '[ "$(record | jq .votes_needed_r)" = 0 ]'
     check "$NAME: then writes go on" wait_until 20 acks_after "$ACKED" "$(now_us)"
     check "$NAME: and it is said who alone has everything" eval 'shown | grep -q "$P"'
     shown | head -n 3 | sed 's/^/      /'

@@ -10,7 +10,7 @@ shown() { "${KV[@]}" db show "$MEMBERS_CLUSTER" --timeout 2s; }
 set_config() { # KEY=VALUE...
     local before
     before=$(record | jq -r '.config_revision // 0')
-    "${KV[@]}" db config set "$MEMBERS_CLUSTER" "$@" >"$work/config.said" 2>&1 || { bad "$NAME: kv db config set $*" "$(cat "$work/config.said")"; return 1; }
+    "${KV[@]}" db config set "$MEMBERS_CLUSTER" failover_interval=0s "$@" >"$work/config.said" 2>&1 || { bad "$NAME: kv db config set $*" "$(cat "$work/config.said")"; return 1; }
     wait_until 30 eval "[ \"\$(record | jq -r '.config_revision // 0')\" -gt $before ]" || bad "$NAME: the record does not follow $*"
 }
 
@@ -18,7 +18,7 @@ set_config() { # KEY=VALUE...
 crashed_async() {
     begin "crashed, asynchronous"
     set_config sync=off
-    wait_until 30 eval '[ "$(record | jq .r)" = 0 ]' || bad "$NAME: still synchronous"
+    wait_until 30 eval '[ "$(record | jq .votes_needed_r)" = 0 ]' || bad "$NAME: still synchronous"
     local timeline
     timeline=$(cluster_json | jq .timeline)
     log_mark "$P"
