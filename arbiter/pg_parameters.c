@@ -77,11 +77,11 @@ static const struct arb_pg_parameter table[] = {
 };
 
 static const struct arb_pg_ordered ordered[ARB_PG_ORDERED_COUNT] = {
-    {"max_connections", "max_connections setting:", 100},
-    {"max_locks_per_transaction", "max_locks_per_xact setting:", 64},
-    {"max_prepared_transactions", "max_prepared_xacts setting:", 0},
-    {"max_wal_senders", "max_wal_senders setting:", 10},
-    {"max_worker_processes", "max_worker_processes setting:", 8},
+    {"max_connections", "max_connections setting", 100},
+    {"max_locks_per_transaction", "max_locks_per_xact setting", 64},
+    {"max_prepared_transactions", "max_prepared_xacts setting", 0},
+    {"max_wal_senders", "max_wal_senders setting", 10},
+    {"max_worker_processes", "max_worker_processes setting", 8},
 };
 
 static uint8_t lower(uint8_t c)

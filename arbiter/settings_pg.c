@@ -350,6 +350,9 @@ static int read_section(const struct reading *r, json_t *section)
     };
     const char *key = NULL;
     json_t *value = NULL;
+    if (!json_is_object(section)) {
+        return wrong(r, "*", section, "an object");
+    }
     json_object_foreach(section, key, value)
     {
         size_t i = 0;
@@ -387,8 +390,7 @@ int arb_settings_postgresql(json_t *section, struct arb_settings_why *why)
     }
     const struct reading r = {.to = scratch, .why = why};
     arb_settings_pg_defaults(scratch);
-    int status =
-        json_is_object(section) ? read_section(&r, section) : wrong(&r, "", section, "an object");
+    int status = read_section(&r, section);
     free(scratch);
     return status;
 }

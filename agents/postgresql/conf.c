@@ -9,11 +9,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agents/postgresql/config.h"
+#include "agents/postgresql/layout.h"
 #include "base/crc32c.h"
 #include "base/name.h"
 
-#define CONF_BYTES_MAX 32768u
+#define CONF_BYTES_MAX 65536u
 #define USER_FILE_BYTES_MAX (256u << 10)
+/* Behind it stands what changes with the role. */
+#define ROLE_LINE "# role\n"
 #define INCLUDE_LINE "include 'quorate.conf' # written by quorate, keep it last\n"
 
 /* Defaults that the user may override. */
@@ -26,7 +30,6 @@ static const char defaults[] = "max_wal_senders = 16\n"
                                "wal_receiver_timeout = '5s'\n"
                                "wal_sender_timeout = '5s'\n"
                                "wal_receiver_status_interval = '1s'\n"
-                               "recovery_init_sync_method = 'syncfs'\n"
                                "synchronous_commit = 'on'\n"
                                "password_encryption = 'scram-sha-256'\n";
 
@@ -35,6 +38,11 @@ static const char fixed[] = "hot_standby = on\n"
                             "fsync = on\n"
                             "full_page_writes = on\n"
                             "restart_after_crash = off\n"
+                            "recovery_target = ''\n"
+                            "recovery_target_lsn = ''\n"
+                            "recovery_target_name = ''\n"
+                            "recovery_target_time = ''\n"
+                            "recovery_target_xid = ''\n"
                             "recovery_target_timeline = 'latest'\n";
 
 void pg_sync_format(const struct msg_names *names, uint8_t count, struct buf *b)
@@ -194,8 +202,7 @@ int pg_conninfo(const struct pg_settings *settings, const struct pg_conf *conf, 
     return b->is_full ? BASE_E_TOOBIG : 0;
 }
 
-/* name = 'value' in the syntax of postgresql.conf. */
-static void put_setting(struct buf *b, const char *name, struct slice value)
+void pg_conf_put(struct buf *b, const char *name, struct slice value)
 {
     buf_put_text(b, name);
     buf_put_text(b, " = '");
@@ -210,7 +217,7 @@ static void put_setting(struct buf *b, const char *name, struct slice value)
 
 static void put_setting_text(struct buf *b, const char *name, const char *value)
 {
-    put_setting(b, name, slice_from_text(value));
+    pg_conf_put(b, name, slice_from_text(value));
 }
 
 static void put_static_part(const struct pg_settings *settings, struct buf *b)
@@ -220,12 +227,13 @@ static void put_static_part(const struct pg_settings *settings, struct buf *b)
     (void)snprintf(name, sizeof(name), "%s/%s", settings->cluster.text, settings->member.text);
     (void)snprintf(port, sizeof(port), "%u", settings->port);
     buf_put_text(b, "# Written by quorate; changes are lost. "
-                    "Yours belong into the agent's postgresql.parameters.\n");
+                    "Yours belong into the cluster's document (kv db config) or the agent's "
+                    "postgresql.parameters.\n");
     buf_put_text(b, defaults);
-    for (uint32_t i = 0; i < settings->parameters_count; i++) {
-        buf_put_text(b, settings->parameters[i].text);
-        buf_put_text(b, "\n");
+    if (pg_layout_version(settings) >= 14) {
+        buf_put_text(b, "recovery_init_sync_method = 'syncfs'\n");
     }
+    pg_config_put(settings, b);
     buf_put_text(b, fixed);
     put_setting_text(b, "cluster_name", name);
     put_setting_text(b, "listen_addresses", settings->listen.text);
@@ -236,6 +244,16 @@ static void put_static_part(const struct pg_settings *settings, struct buf *b)
         put_setting_text(b, "ssl_ca_file", settings->tls_ca.text);
         put_setting_text(b, "ssl_cert_file", settings->tls_cert.text);
         put_setting_text(b, "ssl_key_file", settings->tls_key.text);
+    }
+    pg_layout_put(settings, b);
+}
+
+static void put_remote_part(const struct pg_settings *settings, const struct pg_conf *conf,
+                            struct buf *b)
+{
+    const struct pg_config *config = settings->config;
+    if (conf->is_remote && config != NULL && config->document->standby_restore[0] != '\0') {
+        put_setting_text(b, "restore_command", config->document->standby_restore);
     }
 }
 
@@ -248,17 +266,24 @@ static int put_role_part(const struct pg_settings *settings, const struct pg_con
     struct base_text slot = pg_slot_name(&settings->member);
     struct msg_names nobody = {0};
     if (is_attached) {
-        int status = pg_conninfo(settings, conf, PG_ROLE_REPLICATION, true, &value);
+        bool has_user = conf->is_remote && settings->remote_user[0] != '\0';
+        int status = pg_conninfo(
+            settings, conf, has_user ? settings->remote_user : PG_ROLE_REPLICATION, true, &value);
         if (status != 0) {
             return status;
         }
     }
-    put_setting(b, "primary_conninfo", buf_slice(&value));
-    put_setting_text(b, "primary_slot_name", is_attached && conf->has_slot ? slot.text : "");
+    buf_put_text(b, ROLE_LINE);
+    pg_conf_put(b, "primary_conninfo", buf_slice(&value));
+    put_setting_text(b, "primary_slot_name",
+                     conf->is_remote                 ? conf->remote_slot.text
+                     : is_attached && conf->has_slot ? slot.text
+                                                     : "");
+    put_remote_part(settings, conf, b);
     buf_reset(&value);
     pg_sync_format(conf->has_sync ? &conf->sync_names : &nobody,
                    conf->has_sync ? conf->sync_count : 1, &value);
-    put_setting(b, "synchronous_standby_names", buf_slice(&value));
+    pg_conf_put(b, "synchronous_standby_names", buf_slice(&value));
     return value.is_full ? BASE_E_TOOBIG : 0;
 }
 
@@ -291,6 +316,44 @@ int pg_conf_write(const struct pg_settings *settings, const char *dir, const str
     return status;
 }
 
+/* What an older one has behind its last setting that is not of the role. */
+static struct slice role_part(struct slice content)
+{
+    static const char *const begins[] = {"\n" ROLE_LINE, "\nprimary_conninfo = "};
+    for (size_t i = 0; i < BASE_COUNT_OF(begins); i++) {
+        const uint8_t *at = memmem(content.data, content.len, begins[i], strlen(begins[i]));
+        if (at != NULL) {
+            return slice_skip(content, (size_t)(at - content.data) + 1);
+        }
+    }
+    return SLICE_EMPTY;
+}
+
+int pg_conf_rewrite(const struct pg_settings *settings, const char *dir, const char *to_dir)
+{
+    struct pg_path path;
+    size_t len = 0;
+    char *memory = malloc(2 * CONF_BYTES_MAX);
+    int status = memory == NULL ? BASE_E_NOMEM : pg_path_join(dir, "quorate.conf", &path);
+    if (status == 0) {
+        status = pg_file_read(path.text, memory, CONF_BYTES_MAX, &len);
+    }
+    if (status == 0) {
+        struct buf b = buf_over(memory + CONF_BYTES_MAX, CONF_BYTES_MAX);
+        struct slice role = role_part(slice_from(memory, len));
+        put_static_part(settings, &b);
+        if (slice_has_prefix(role, SLICE_LIT("primary_conninfo"))) {
+            buf_put_text(&b, ROLE_LINE);
+        }
+        buf_put(&b, role);
+        status = role.len == 0 ? BASE_E_CORRUPT
+                 : b.is_full   ? BASE_E_TOOBIG
+                               : write_in(to_dir, "quorate.conf", buf_slice(&b));
+    }
+    free(memory);
+    return status;
+}
+
 bool pg_conf_is(const struct pg_settings *settings, const char *dir, const struct pg_conf *conf)
 {
     struct pg_path path;
@@ -300,17 +363,17 @@ bool pg_conf_is(const struct pg_settings *settings, const char *dir, const struc
     if (memory != NULL && pg_path_join(dir, "quorate.conf", &path) == 0 &&
         pg_file_read(path.text, memory, CONF_BYTES_MAX, &len) == 0) {
         struct buf b = buf_over(memory + CONF_BYTES_MAX, CONF_BYTES_MAX);
-        is_same = put_conf(settings, conf, &b) == 0 &&
-                  slice_equal(slice_from(memory, len), buf_slice(&b));
+        is_same = put_role_part(settings, conf, &b) == 0 &&
+                  slice_equal(role_part(slice_from(memory, len)), buf_slice(&b));
     }
     free(memory);
     return is_same;
 }
 
-/* --- the three files that PostgreSQL has, and postgresql.auto.conf --- */
+/* --- postgresql.conf and postgresql.auto.conf --- */
 
-/* True when the configuration line sets a key of ours. */
-static bool sets_reserved(struct slice line)
+/* True when the configuration line sets a key of ours, or one that the document sets for all. */
+static bool sets_reserved(const struct pg_settings *settings, struct slice line)
 {
     char name[64];
     size_t len = 0;
@@ -322,17 +385,19 @@ static bool sets_reserved(struct slice line)
         len++;
     }
     name[len] = '\0';
-    return pg_settings_is_reserved(name);
+    return pg_settings_is_reserved(name) || pg_config_overrides(settings, slice_from(name, len));
 }
 
 /* Copies the lines of `text` that `drops` does not want. */
-static void copy_lines(struct slice text, bool (*drops)(struct slice line), struct buf *b)
+static void copy_lines(const struct pg_settings *settings, struct slice text,
+                       bool (*drops)(const struct pg_settings *settings, struct slice line),
+                       struct buf *b)
 {
     while (text.len > 0) {
         const uint8_t *end = memchr(text.data, '\n', text.len);
         size_t len = end == NULL ? text.len : (size_t)(end - text.data);
         struct slice line = {text.data, len};
-        if (!drops(line)) {
+        if (!drops(settings, line)) {
             buf_put(b, line);
             buf_put_text(b, "\n");
         }
@@ -340,27 +405,32 @@ static void copy_lines(struct slice text, bool (*drops)(struct slice line), stru
     }
 }
 
-static bool is_include(struct slice line)
+/* With a configuration outside the directory nothing but the includes stands in the one inside. */
+static bool is_not_kept(const struct pg_settings *settings, struct slice line)
 {
-    return slice_has_prefix(line, SLICE_LIT("include 'quorate.conf'"));
+    return slice_has_prefix(line, SLICE_LIT("include 'quorate.conf'")) ||
+           pg_layout_is_include(line) || settings->config_dir.text[0] != '\0';
 }
 
-/* Reads a file, filters its lines, appends, and writes it only when it changed. */
-static int edit_file(const char *dir, const char *name, bool (*drops)(struct slice line),
-                     const char *append)
+/* Reads a file, filters its lines, puts lines before and behind, and writes it only when it
+ * changed. */
+static int edit_file(const struct pg_settings *settings, const char *dir, const char *name,
+                     bool (*drops)(const struct pg_settings *settings, struct slice line),
+                     const char *before, const char *behind)
 {
     struct pg_path path;
     size_t len = 0;
     char *memory = malloc(2 * USER_FILE_BYTES_MAX);
     int status = memory == NULL ? BASE_E_NOMEM : pg_path_join(dir, name, &path);
     if (status == 0) {
-        status = pg_file_read(path.text, memory, USER_FILE_BYTES_MAX - 1024, &len);
+        status = pg_file_read(path.text, memory, USER_FILE_BYTES_MAX - 4096, &len);
         status = status == BASE_E_NOTFOUND ? 0 : status;
     }
     if (status == 0) {
         struct buf b = buf_over(memory + USER_FILE_BYTES_MAX, USER_FILE_BYTES_MAX);
-        copy_lines(slice_from(memory, len), drops, &b);
-        buf_put_text(&b, append);
+        buf_put_text(&b, before);
+        copy_lines(settings, slice_from(memory, len), drops, &b);
+        buf_put_text(&b, behind);
         if (!slice_equal(buf_slice(&b), slice_from(memory, len))) {
             status = pg_file_write(path.text, buf_slice(&b), 0600);
         }
@@ -369,91 +439,21 @@ static int edit_file(const char *dir, const char *name, bool (*drops)(struct sli
     return status;
 }
 
-static void put_hba_users(const struct pg_settings *settings, struct buf *b)
-{
-    char line[PG_LINE_MAX];
-    for (uint32_t i = 0; i < settings->hba_count; i++) {
-        buf_put_text(b, settings->hba[i].text);
-        buf_put_text(b, "\n");
-    }
-    if (settings->hba_count == 0) {
-        (void)snprintf(line, sizeof(line), "local all all peer\n%s all all %s scram-sha-256\n",
-                       settings->is_tls ? "hostssl" : "host",
-                       settings->is_tls ? "all" : "samehost");
-        buf_put_text(b, line);
-    }
-}
-
-static void put_hba(const struct pg_settings *settings, bool is_gated, struct buf *b)
-{
-    const char *type = settings->is_tls ? "hostssl" : "host";
-    const char *certificate = settings->is_tls ? " clientcert=verify-ca" : "";
-    char line[PG_LINE_MAX];
-    buf_put_text(
-        b, "# Written by quorate; changes are lost. Yours belong into the agent's postgresql.hba.\n"
-           "local all " PG_ROLE_SUPERUSER "," PG_ROLE_MONITOR " peer map=quorate\n");
-    (void)snprintf(line, sizeof(line), "%s replication %s all scram-sha-256%s\n", type,
-                   PG_ROLE_REPLICATION, certificate);
-    buf_put_text(b, line);
-    (void)snprintf(line, sizeof(line), "%s postgres %s all scram-sha-256%s\n", type, PG_ROLE_REWIND,
-                   certificate);
-    buf_put_text(b, line);
-    buf_put_text(b, "host all " PG_ROLE_REPLICATION "," PG_ROLE_REWIND "," PG_ROLE_MONITOR
-                    " all reject\n");
-    if (is_gated) {
-        buf_put_text(
-            b, "# closed until what a crash made visible is on the standbys\nlocal all all reject\n"
-               "host all all all reject\n");
-    } else {
-        put_hba_users(settings, b);
-    }
-}
-
-int pg_conf_set_gate(const struct pg_settings *settings, const char *dir, bool is_gated,
-                     bool *ret_is_changed)
-{
-    struct pg_path path;
-    size_t len = 0;
-    char *memory = malloc(2 * CONF_BYTES_MAX);
-    int status = memory == NULL ? BASE_E_NOMEM : pg_path_join(dir, "pg_hba.conf", &path);
-    bool is_changed = true;
-    if (status == 0) {
-        struct buf b = buf_over(memory, CONF_BYTES_MAX);
-        put_hba(settings, is_gated, &b);
-        char *old = memory + CONF_BYTES_MAX;
-        if (pg_file_read(path.text, old, CONF_BYTES_MAX, &len) == 0) {
-            is_changed = !slice_equal(slice_from(old, len), buf_slice(&b));
-        }
-        status = b.is_full    ? BASE_E_TOOBIG
-                 : is_changed ? pg_file_write(path.text, buf_slice(&b), 0600)
-                              : 0;
-    }
-    free(memory);
-    if (status == 0) {
-        *ret_is_changed = is_changed;
-    }
-    return status;
-}
-
-static int write_ident(const struct pg_settings *settings, const char *dir)
-{
-    char text[512];
-    (void)snprintf(text, sizeof(text), "# Written by quorate.\nquorate %s %s\nquorate %s %s\n",
-                   settings->os_user, PG_ROLE_SUPERUSER, settings->os_user, PG_ROLE_MONITOR);
-    return write_in(dir, "pg_ident.conf", slice_from_text(text));
-}
-
 int pg_conf_install(const struct pg_settings *settings, const char *dir, bool is_gated)
 {
+    char include[PG_LAYOUT_LINE_MAX];
     bool is_changed = false;
-    int status = edit_file(dir, "postgresql.conf", is_include, INCLUDE_LINE);
+    int status = pg_layout_include(settings, include, sizeof(include));
     if (status == 0) {
-        status = edit_file(dir, "postgresql.auto.conf", sets_reserved, "");
+        status = edit_file(settings, dir, "postgresql.conf", is_not_kept, include, INCLUDE_LINE);
+    }
+    if (status == 0) {
+        status = edit_file(settings, dir, "postgresql.auto.conf", sets_reserved, "", "");
     }
     if (status == 0) {
         status = pg_conf_set_gate(settings, dir, is_gated, &is_changed);
     }
-    return status != 0 ? status : write_ident(settings, dir);
+    return status != 0 ? status : pg_conf_set_ident(settings, dir, &is_changed);
 }
 
 int pg_conf_set_standby(const char *dir, bool is_standby)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Configuration files of a data directory that we write: quorate.conf, pg_hba.conf, pg_ident.conf,
- * signal files.
+/* Configuration files of a data directory that we write: quorate.conf (conf.c), pg_hba.conf and
+ * pg_ident.conf (conf_hba.c), signal files.
  *
  * quorate.conf is included by the last line of postgresql.conf and holds what changes with the
  * role: upstream and synchronous standbys. Invariant: what it says is on disk before anybody is
@@ -23,8 +23,10 @@ struct pg_conf {
     struct base_name upstream; /* empty: detached */
     struct base_text upstream_host;
     uint16_t upstream_port;
-    bool has_slot; /* our slot is there on the upstream */
-    bool has_sync; /* false: nobody can fulfil it */
+    bool is_remote;               /* upstream is the primary of another cluster */
+    struct base_text remote_slot; /* our slot there; "": none */
+    bool has_slot;                /* our slot is there on the upstream */
+    bool has_sync;                /* false: nobody can fulfil it */
     struct msg_names sync_names;
     uint8_t sync_count;
 };
@@ -43,10 +45,17 @@ struct base_text pg_slot_name(const struct base_name *member);
 MUST_CHECK int pg_conninfo(const struct pg_settings *settings, const struct pg_conf *conf,
                            const char *role, bool is_receiver, struct buf *b);
 
+/* name = 'value' in the syntax of postgresql.conf, with its newline. */
+void pg_conf_put(struct buf *b, const char *name, struct slice value);
+
 /* Writes quorate.conf. */
 MUST_CHECK int pg_conf_write(const struct pg_settings *settings, const char *dir,
                              const struct pg_conf *conf);
-/* True when the file says exactly this already. */
+/* The same with what stands there about the role left as it is: other settings alone have changed.
+ * To `to_dir`, which may be `dir` itself. */
+MUST_CHECK int pg_conf_rewrite(const struct pg_settings *settings, const char *dir,
+                               const char *to_dir);
+/* True when the file says exactly this of the role already. */
 bool pg_conf_is(const struct pg_settings *settings, const char *dir, const struct pg_conf *conf);
 /* Include line, pg_hba.conf, pg_ident.conf; takes our keys out of postgresql.auto.conf. Server
  * stopped. */
@@ -55,6 +64,15 @@ MUST_CHECK int pg_conf_install(const struct pg_settings *settings, const char *d
  */
 MUST_CHECK int pg_conf_set_gate(const struct pg_settings *settings, const char *dir, bool is_gated,
                                 bool *ret_is_changed);
+/* As the file stands now. */
+bool pg_conf_is_gated(const char *dir);
+/* pg_ident.conf alone, when it differs. */
+MUST_CHECK int pg_conf_set_ident(const struct pg_settings *settings, const char *dir,
+                                 bool *ret_is_changed);
+/* What stands in pg_hba.conf or pg_ident.conf (`name`) now, so that it can be put back. The caller
+ * frees *ret_memory, which is NULL when there is no such file. */
+MUST_CHECK int pg_conf_keep(const char *dir, const char *name, char **ret_memory, size_t *ret_len);
+MUST_CHECK int pg_conf_put_back(const char *dir, const char *name, const char *memory, size_t len);
 /* standby.signal there or not; recovery.signal never. */
 MUST_CHECK int pg_conf_set_standby(const char *dir, bool is_standby);
 /* Marks or unmarks the directory as unusable. */

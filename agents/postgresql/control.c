@@ -166,6 +166,11 @@ int pg_control_parse(struct slice output, struct pg_control *ret)
     c.segment_bytes = (uint32_t)segment;
     c.may_rewind = checksum_version > 0 ||
                    slice_equal(control_value(output, "wal_log_hints setting"), SLICE_LIT("on"));
+    for (unsigned i = 0; i < ARB_PG_ORDERED_COUNT; i++) {
+        uint64_t number = 0; /* a tool that does not say it: no bound */
+        (void)!number_of(output, arb_pg_ordered(i)->control, &number);
+        c.ordered[i] = number > INT32_MAX ? 0 : (int64_t)number;
+    }
     *ret = c;
     return 0;
 }
@@ -319,6 +324,33 @@ int pg_history_switch_of(struct slice history, uint32_t timeline, uint64_t *ret_
         }
     }
     return BASE_E_NOTFOUND;
+}
+
+int pg_wal_file_timeline(const char *name, uint32_t *ret)
+{
+    uint64_t value = 0;
+    if (strspn(name, "0123456789ABCDEF") < 8 || hex_parse(slice_from(name, 8), &value) != 0) {
+        return BASE_E_INVALID;
+    }
+    *ret = (uint32_t)value;
+    return 0;
+}
+
+bool pg_history_holds_file(struct slice history, const char *name, uint32_t segment_bytes)
+{
+    uint32_t own = 0;
+    uint64_t high = 0;
+    uint64_t low = 0;
+    uint64_t left_at = 0;
+    if (pg_wal_file_timeline(name, &own) != 0 ||
+        pg_history_switch_of(history, own, &left_at) != 0) {
+        return false;
+    }
+    if (strlen(name) != 24 || hex_parse(slice_from(name + 8, 8), &high) != 0 ||
+        hex_parse(slice_from(name + 16, 8), &low) != 0) {
+        return strstr(name, ".partial") == NULL;
+    }
+    return (high << 32) + (low + 1) * segment_bytes <= left_at;
 }
 
 int pg_history_path(const char *dir, uint32_t timeline, struct pg_path *ret)

@@ -10,6 +10,7 @@
 #define QUORATE_AGENTS_POSTGRESQL_CONTROL_H
 
 #include "agents/postgresql/settings.h"
+#include "arbiter/pg_parameters.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/types.h"
@@ -32,6 +33,8 @@ struct pg_control {
     uint32_t min_recovery_timeline;
     uint32_t segment_bytes;
     bool may_rewind; /* wal_log_hints or data checksums */
+    int64_t
+        ordered[ARB_PG_ORDERED_COUNT]; /* with which the primary ran last; see pg_parameters.h */
 };
 
 /* "16/B374D848" to a number. BASE_E_INVALID. */
@@ -64,6 +67,12 @@ MUST_CHECK int pg_control_checkpoint_end(const char *dir, const struct pg_contro
  * whether `timeline` is among its ancestors and where it was left. NOTFOUND when it is not. */
 MUST_CHECK int pg_history_fork(struct slice history, uint64_t *ret_lsn);
 MUST_CHECK int pg_history_switch_of(struct slice history, uint32_t timeline, uint64_t *ret_lsn);
+/* Timeline in the name of a file of pg_wal. INVALID. */
+MUST_CHECK int pg_wal_file_timeline(const char *name, uint32_t *ret);
+/* Is the file `name` of pg_wal (segment, backup or history file) on a timeline that the history has
+ * left, and a segment before it left it? What is on the history's own timeline is not: a file of
+ * that number was written by whoever leads it, or apart from it. */
+bool pg_history_holds_file(struct slice history, const char *name, uint32_t segment_bytes);
 /* Path of a timeline's history file in `dir`. */
 MUST_CHECK int pg_history_path(const char *dir, uint32_t timeline, struct pg_path *ret);
 /* Reads the file; NOTFOUND for none or an empty one (a number passed over). */

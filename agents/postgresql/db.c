@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agents/postgresql/config.h"
 #include "agents/postgresql/process.h"
 #include "base/assert.h"
 #include "base/name.h"
@@ -53,6 +54,18 @@ int pg_run_fail(struct pg_run *run, int status, const char *format, ...)
     va_end(arguments);
     run->text = base_text_from(slice_from_text(text));
     return status;
+}
+
+void pg_run_log(struct pg_run *run, const char *format, ...)
+{
+    char text[2 * BASE_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (run->db->options.log != NULL) {
+        run->db->options.log(run->db->options.ctx, text);
+    }
 }
 
 void pg_run_note(struct pg_run *run, const char *text)
@@ -92,44 +105,6 @@ int pg_run_sleep_us(struct pg_run *run, int64_t us)
     struct pollfd fd = {.fd = run->db->cancel_fd, .events = POLLIN};
     if (ppoll(&fd, 1, &ts, NULL) > 0) {
         return pg_run_fail(run, BASE_E_CANCELED, "canceled");
-    }
-    return 0;
-}
-
-static void note_line(void *ctx, const char *line)
-{
-    struct pg_run *run = ctx;
-    if (run->watched != NULL && strstr(line, run->watched) != NULL) {
-        run->is_watched_seen = true;
-    }
-    pg_run_note(run, line);
-}
-
-int pg_run_helper(struct pg_run *run, const char **argv, struct slice input,
-                  struct pg_child_result *result)
-{
-    struct pg_path program;
-    const char *name = argv[0];
-    int status = pg_path_join(run->settings->bin_dir.text, name, &program);
-    if (status != 0) {
-        return pg_run_fail(run, status, "the path of %s is too long", name);
-    }
-    argv[0] = program.text;
-    struct pg_child child = {.argv = argv,
-                             .input = input,
-                             .deadline = run->deadline,
-                             .cancel_fd = run->db->cancel_fd,
-                             .lock_fd = run->db->lock_fd,
-                             .line = note_line,
-                             .ctx = run};
-    status = pg_child_run(&child, result);
-    if (status == BASE_E_STATE) {
-        struct base_text reason;
-        pg_child_reason(result, &reason);
-        return pg_run_fail(run, status, "%s: %.200s", name, reason.text);
-    }
-    if (status != 0) {
-        return pg_run_fail(run, status, "%s: %s", name, base_error_text(status));
     }
     return 0;
 }
@@ -234,8 +209,9 @@ static int dispatch(struct pg_run *run)
         return pg_order_checkpoint(run);
     case DB_ORDER_CLIENTS_OUT:
         return 0; /* a frozen server takes no setting; cutting connections is the host's */
-    case DB_ORDER_NONE:
     case DB_ORDER_CONFIGURE:
+        return pg_order_configure(run);
+    case DB_ORDER_NONE:
     case DB_ORDER_CANCEL:
         break;
     }
@@ -262,6 +238,8 @@ static void finish_order(struct pg_db *db, const struct db_done *done)
     db->has_order = false;
     (void)!read(db->cancel_fd, &ignored, sizeof(ignored)); /* non-blocking */
     memset(&db->note, 0, sizeof(db->note));
+    db->work_done_bytes = 0;
+    db->work_total_bytes = 0;
     db->wants_probe = true;
     pthread_cond_signal(&db->probe_changed);
 }
@@ -314,6 +292,8 @@ static void idle(struct pg_db *db, struct pg_sql *session, int32_t *opened_for)
     pthread_mutex_unlock(&db->lock);
     keep_session(db, session, is_answering, root_pid, opened_for);
     pg_slot_keep(db);
+    pg_watch_keep(db);
+    pg_archive_keep(db, session);
     pthread_mutex_lock(&db->lock);
     db->is_idle_busy = false;
     if (db->cancel_id == 0 && !db->is_stopping) {
@@ -374,9 +354,14 @@ static void port_order(void *ctx, const struct db_order *order)
     pthread_mutex_unlock(&db->lock);
 }
 
+static void port_configure(void *ctx, uint64_t revision, struct slice text)
+{
+    pg_config_offer(ctx, revision, text);
+}
+
 struct db_port pg_db_port(struct pg_db *db)
 {
-    return (struct db_port){.ctx = db, .order = port_order};
+    return (struct db_port){.ctx = db, .order = port_order, .configure = port_configure};
 }
 
 void pg_db_poll(struct pg_db *db)
@@ -459,8 +444,7 @@ static void init_conditions(struct pg_db *db)
     pthread_mutex_init(&db->lock, NULL);
 }
 
-/* Threads of ours take no signals: those are the loop's. */
-static int start_thread(pthread_t *thread, void *(*run)(void *), struct pg_db *db)
+int pg_db_start_thread(pthread_t *thread, void *(*run)(void *), struct pg_db *db)
 {
     pthread_attr_t attributes;
     sigset_t all;
@@ -490,6 +474,7 @@ static void stop_threads(struct pg_db *db, bool has_worker, bool has_prober)
     if (has_prober) {
         pthread_join(db->prober, NULL);
     }
+    pg_trier_close(db);
 }
 
 static struct pg_db *db_free(struct pg_db *db)
@@ -520,18 +505,25 @@ int pg_db_open(const struct pg_db_options *options, struct pg_db **ret)
     db->interval_us = options->interval_us;
     db->cancel_fd = -1;
     db->lock_fd = -1;
+    db->watch.stop_fd = -1;
+    db->watch.config_revision = db->settings->config == NULL ? 0 : db->settings->config->revision;
     init_conditions(db);
     int status = open_descriptors(db);
     bool has_worker = false;
     if (status == 0) {
-        status = start_thread(&db->worker, worker_thread, db);
+        status = pg_db_start_thread(&db->worker, worker_thread, db);
         has_worker = status == 0;
     }
+    bool has_prober = false;
     if (status == 0) {
-        status = start_thread(&db->prober, pg_probe_thread, db);
+        status = pg_db_start_thread(&db->prober, pg_probe_thread, db);
+        has_prober = status == 0;
+    }
+    if (status == 0) {
+        status = pg_trier_open(db);
     }
     if (status != 0) {
-        stop_threads(db, has_worker, false);
+        stop_threads(db, has_worker, has_prober);
         db_free(db);
         return status;
     }

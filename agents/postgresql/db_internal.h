@@ -2,8 +2,8 @@
 /* What the parts of the PostgreSQL shell share: the port's state under its lock, and one order's
  * run.
  *
- * Only agents/postgresql/{db,probe,order_*}.c include this. Everything in struct pg_db below `lock`
- * is touched with the lock held; nobody blocks while holding it.
+ * Only the parts of the port include this: db, probe, order_* and what they are made of. Everything
+ * in struct pg_db below `lock` is touched with the lock held; nobody blocks while holding it.
  */
 #ifndef QUORATE_AGENTS_POSTGRESQL_DB_INTERNAL_H
 #define QUORATE_AGENTS_POSTGRESQL_DB_INTERNAL_H
@@ -15,6 +15,7 @@
 #include "agents/postgresql/control.h"
 #include "agents/postgresql/db.h"
 #include "agents/postgresql/sql.h"
+#include "agents/postgresql/watch.h"
 
 #define PG_DB_DONE_MAX 4
 #define PG_DB_SIGNALS_MAX 8
@@ -46,6 +47,9 @@ struct pg_db {
     unsigned signals_count;
     struct guard_status guard;
     struct base_text note;
+    uint64_t
+        work_done_bytes; /* of the clone or rewind under way, as its tool says; total 0: none */
+    uint64_t work_total_bytes;
     bool is_sync_known; /* put in force by us, and in every walsender, under this root: */
     int32_t sync_root_pid;
     struct msg_names sync_names;
@@ -55,7 +59,8 @@ struct pg_db {
     int64_t interval_us;
     bool is_standby; /* last view's */
     bool is_receiving;
-    bool is_idle_busy; /* the worker does something that an order may interrupt */
+    bool is_idle_busy;     /* the worker does something that an order may interrupt */
+    struct pg_watch watch; /* its parts say who may touch them */
 
     /* worker thread only, without the lock */
     int32_t waits_root_pid;   /* commits are known to wait for standbys under this root */
@@ -63,6 +68,7 @@ struct pg_db {
     bool is_conf_detached;    /* quorate.conf names no upstream, as last written by us */
     struct pg_conf following; /* as in quorate.conf; upstream empty: detached, primary or unknown */
     struct base_mono slot_at; /* not before then */
+    struct base_mono archive_at;
 };
 
 /* One order being carried out, in the worker thread. */
@@ -82,11 +88,23 @@ struct pg_run {
 /* Sets the text and returns status. */
 int pg_run_fail(struct pg_run *run, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* A line for people that stays. */
+void pg_run_log(struct pg_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A note for people while the order runs. */
 void pg_run_note(struct pg_run *run, const char *text);
 /* Runs a helper program by name from bin_dir; argv[0] is replaced. On failure the text is set. */
 MUST_CHECK int pg_run_helper(struct pg_run *run, const char **argv, struct slice input,
                              struct pg_child_result *result);
+/* A command of the user's, by the shell, with a time limit of its own (0: the order's). It is told
+ * member, cluster, directory and what else stands in `environment`. On failure the text is set. */
+struct pg_run_command {
+    const char *what; /* for people: "clone method barman" */
+    const char *text;
+    int64_t limit_us;
+    const char *const *environment; /* at most PG_CHILD_ENVIRONMENT_MAX - 6 */
+    const char *directory;          /* QUORATE_DATA_DIR, and where it runs if it is there */
+};
+MUST_CHECK int pg_run_command(struct pg_run *run, const struct pg_run_command *command);
 /* On the worker's own session, opened when closed and once more when broken. */
 MUST_CHECK int pg_run_query(struct pg_run *run, const char *text, struct pg_sql_rows *ret_rows);
 /* Sleeps; CANCELED or TIMEOUT (deadline) instead of 0. */
@@ -107,6 +125,25 @@ MUST_CHECK int pg_run_upstream_conninfo(struct pg_run *run, const char *role, bo
 int pg_run_upstream_failed(struct pg_run *run, int status, const struct base_text *why);
 /* Flushes a data directory that a helper has written. */
 MUST_CHECK int pg_run_sync_data(struct pg_run *run, const char *dir);
+#define PG_MAKING_SUFFIX ".quorate-making"
+/* A directory in the making: beside its place, or in it under the mark state_dir/making. */
+struct pg_place {
+    struct pg_path path; /* where the tools write */
+    bool is_in_place;
+    struct pg_path making;
+};
+/* An empty place; what was in the old one is gone then. */
+MUST_CHECK int pg_place_open(struct pg_run *run, struct pg_place *place);
+/* Empties it once more, after an attempt that failed. */
+MUST_CHECK int pg_place_clear(struct pg_run *run, const struct pg_place *place);
+/* The finished directory takes its place, synced. */
+MUST_CHECK int pg_place_commit(struct pg_run *run, const struct pg_place *place);
+void pg_place_drop(const struct pg_place *place);
+/* The oldest segment number of WAL that the order's upstream still has; 0 when it cannot be asked.
+ */
+uint64_t pg_run_oldest_segment(struct pg_run *run);
+/* Fills the order's upstream from the configuration document when it is the remote primary. */
+MUST_CHECK int pg_run_resolve_remote(struct pg_run *run);
 /* Makes our slot on the upstream, within limit_us. What can be told of it comes back too. */
 struct pg_upstream {
     uint64_t system_id;
@@ -114,6 +151,9 @@ struct pg_upstream {
     bool has_slot;
 };
 MUST_CHECK int pg_run_make_slot(struct pg_run *run, int64_t limit_us, struct pg_upstream *ret);
+/* A setting of a stopped directory as its files say it (`postgres -C`). */
+MUST_CHECK int pg_run_setting(struct pg_run *run, const char *dir, const char *name, char *memory,
+                              size_t cap);
 /* Standby configuration into a stopped directory. */
 MUST_CHECK int pg_run_configure_standby(struct pg_run *run, const char *dir,
                                         const struct pg_conf *conf);
@@ -122,6 +162,11 @@ MUST_CHECK int pg_run_configure_standby(struct pg_run *run, const char *dir,
  * files, or has not yet. */
 MUST_CHECK int pg_run_new_session_value(struct pg_run *run, const char *text, char *memory,
                                         size_t cap);
+
+/* The server has read its files again when this returns 0; the signal is repeated. */
+MUST_CHECK int pg_run_reload(struct pg_run *run);
+/* Orders of threads of ours, which take no signals: those are the loop's. */
+MUST_CHECK int pg_db_start_thread(pthread_t *thread, void *(*run)(void *), struct pg_db *db);
 
 /* Order functions: 0 or an error, text set. */
 int pg_order_init(struct pg_run *run);
@@ -135,6 +180,36 @@ int pg_order_promote(struct pg_run *run);
 int pg_order_set_sync(struct pg_run *run);
 int pg_order_barrier(struct pg_run *run);
 int pg_order_checkpoint(struct pg_run *run);
+
+/* --- tablespace.c --- */
+/* Tablespaces of a directory that is about to be cloned. Large: not for the stack. */
+struct pg_spaces {
+    uint32_t count;
+    struct pg_path from[PG_TABLESPACES_MAX];
+    struct pg_path to[PG_TABLESPACES_MAX];
+};
+/* Asks the upstream, empties what is ours of an earlier copy, refuses what is not (DENIED). */
+MUST_CHECK int pg_spaces_prepare(struct pg_run *run, struct pg_spaces *ret);
+/* Empties them once more, after an attempt that failed. */
+MUST_CHECK int pg_spaces_clear(struct pg_run *run, const struct pg_spaces *spaces);
+
+/* --- archive.c --- */
+/* True when files of the directory, or kept from an earlier one, wait for the archiver. */
+bool pg_archive_is_waiting(const struct pg_settings *settings);
+/* Before the stopped directory loses its WAL: what waits for the archiver and is part of the
+ * upstream's history (text of its history file) is archived, or kept. Bounded; it never stands in
+ * the way of a rejoin. */
+void pg_archive_before_loss(struct pg_run *run, struct slice history);
+/* %p, %f and %% of archive_command. TOOBIG. Pure. */
+MUST_CHECK int pg_archive_expand(const char *command, const char *path, const char *name,
+                                 struct buf *b);
+/* After a rewind the marks are the source's. */
+void pg_archive_forget(const char *data_dir);
+/* Between orders, on a standby: archives what a server that was the primary left to be archived. */
+void pg_archive_keep(struct pg_db *db, struct pg_sql *session);
+/* Numbers passed over get their (empty) history files into the archive as well: a recovery to the
+ * latest timeline looks for them one by one. */
+void pg_archive_passed_over(const char *data_dir, uint32_t from, uint32_t to);
 
 /* --- slot_keep.c --- */
 /* Sets conf->has_slot as it is in the file for the same upstream; true when nothing would change.

@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include "agents/postgresql/child.h"
+#include "agents/postgresql/config.h"
+#include "agents/postgresql/layout.h"
 #include "base/name.h"
 
-#define VERSION_MAJOR "15"
 #define VERSION_US (10 * BASE_US_PER_S)
 #define SOCKET_DIR_MAX 90 /* sun_path less the server's file name */
 
@@ -132,9 +133,8 @@ static int check_programs(const struct io_config *config, const struct pg_settin
     return 0;
 }
 
-/* The control file, the timelines' rules and the rewind are those of one major version. */
-static int check_version(const struct io_config *config, const struct pg_settings *s,
-                         struct io_why *why)
+/* The control file, the timelines' rules and the rewind are those of known major versions. */
+static int check_version(const struct io_config *config, struct pg_settings *s, struct io_why *why)
 {
     static struct pg_child_result result;
     struct pg_path path;
@@ -147,10 +147,12 @@ static int check_version(const struct io_config *config, const struct pg_setting
                                        .lock_fd = -1};
         rc = pg_child_run(&child, &result);
     }
-    if (rc != 0 || strstr(result.head, "(PostgreSQL) " VERSION_MAJOR ".") == NULL) {
+    rc = rc != 0 ? rc : pg_layout_version_parse(result.head, &s->version_major);
+    if (rc != 0) {
         io_config_why(config, PG_KEY_BIN_DIR, why,
-                      "%s is '%.100s'; this agent runs PostgreSQL " VERSION_MAJOR, path.text,
-                      rc != 0 ? base_error_text(rc) : result.last_line);
+                      "%s is '%.100s'; this agent runs PostgreSQL %u to %u", path.text,
+                      result.last_line[0] == '\0' ? base_error_text(rc) : result.last_line,
+                      PG_VERSION_MIN, PG_VERSION_MAX);
         return BASE_E_UNSUPPORTED;
     }
     return 0;
@@ -247,6 +249,10 @@ int pg_engine_check_host(const struct io_config *config, const struct agent_sett
     rc = rc != 0 ? rc : check_directory(common->run_dir, why);
     rc = rc != 0 ? rc : check_directory(s->data_dir.text, why);
     rc = rc != 0 ? rc : check_tls_files(s, why);
+    if (rc == 0 && pg_config_open(s) != 0) {
+        io_why_set(why, "out of memory");
+        rc = BASE_E_NOMEM;
+    }
     return rc != 0 ? rc : read_passwords(config, s, why);
 }
 
@@ -267,8 +273,10 @@ int pg_engine_settings(const struct io_config *config, const struct agent_settin
     s->cluster = common->core.cluster;
     s->member = common->core.member;
     s->port = (uint16_t)io_config_int(config, PG_KEY_PORT);
+    s->may_adopt = common->core.seed_adopt;
     read_listen(config, common, s);
     int rc = read_paths(config, common, s, why);
+    rc = rc != 0 ? rc : pg_engine_life(config, s, why);
     rc = rc != 0 ? rc : read_segment(config, s, why);
     rc = rc != 0 ? rc : read_tls(config, common, s, why);
     rc = rc != 0 ? rc : read_parameters(config, s, why);
@@ -295,10 +303,29 @@ static void engine_done(void *ctx, const struct db_done *done)
     agent_runtime_done(engine->runtime, done);
 }
 
+/* Once when it changes, not with each heartbeat. */
+static void tell(struct pg_engine *engine, const struct db_view *view)
+{
+    if (memcmp(&engine->warned, &view->warning, sizeof(engine->warned)) == 0) {
+        return;
+    }
+    engine->warned = view->warning;
+    if (view->warning.text[0] != '\0') {
+        IO_LOG_WARN("db", "standing_warning", io_btext("text", &view->warning));
+    }
+}
+
 static void engine_view(void *ctx, const struct db_view *view)
 {
-    const struct pg_engine *engine = ctx;
+    struct pg_engine *engine = ctx;
+    tell(engine, view);
     agent_runtime_view(engine->runtime, view);
+}
+
+static void engine_log(void *ctx, const char *text)
+{
+    (void)ctx;
+    IO_LOG_NOTICE("database", "note", io_text("text", text));
 }
 
 static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard, void *runtime,
@@ -314,6 +341,7 @@ static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard,
         .wake = engine_wake,
         .done = engine_done,
         .view = engine_view,
+        .log = engine_log,
     };
     int rc = io_wake_new(loop, engine_woken, engine, &engine->wake);
     rc = rc != 0 ? rc : pg_db_open(&options, &engine->db);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agents/postgresql/db_internal.h"
+#include "agents/postgresql/layout.h"
 #include "agents/postgresql/process.h"
 #include "base/name.h"
 
@@ -17,6 +18,7 @@
 #define RESIGNAL_US (250 * BASE_US_PER_MS)
 #define BEGUN_LIMIT_US (5 * BASE_US_PER_S)
 #define UPSTREAM_LIMIT_US (1 * BASE_US_PER_S)
+#define CONFLICT_LIMIT_US (500 * BASE_US_PER_MS)
 
 static bool has_upstream(const struct pg_run *run)
 {
@@ -83,11 +85,12 @@ static int write_conf(struct pg_run *run, const struct pg_conf *conf)
 
 int pg_order_prepare_standby(struct pg_run *run)
 {
-    struct pg_conf conf = pg_run_conf(run);
     int status = check_startable(run);
+    status = status != 0 ? status : pg_run_resolve_remote(run);
     if (status != 0) {
         return status;
     }
+    struct pg_conf conf = pg_run_conf(run);
     (void)pg_slot_recognise(run, &conf);
     return pg_run_configure_standby(run, run->data_dir, &conf);
 }
@@ -101,6 +104,7 @@ int pg_order_prepare_primary(struct pg_run *run)
     conf.sync_count = run->order.sync_count;
     int status = check_startable(run);
     if (status == 0) {
+        pg_config_prepare(run, run->data_dir, true);
         status = pg_conf_install(run->settings, run->data_dir, run->order.is_gated);
     }
     if (status == 0) {
@@ -133,8 +137,7 @@ static uint64_t next_segment(struct pg_run *run)
     return segment;
 }
 
-/* The oldest segment that the upstream still has; 0 when it cannot be asked. */
-static uint64_t oldest_segment(struct pg_run *run)
+uint64_t pg_run_oldest_segment(struct pg_run *run)
 {
     static const char text[] =
         "SELECT min(('x' || substr(f, 9, 8))::bit(32)::bigint * div(4294967296, s)"
@@ -162,7 +165,7 @@ static uint64_t oldest_segment(struct pg_run *run)
 static int check_wal_upstream(struct pg_run *run)
 {
     uint64_t next = next_segment(run);
-    uint64_t oldest = next > 0 ? oldest_segment(run) : 0;
+    uint64_t oldest = next > 0 ? pg_run_oldest_segment(run) : 0;
     if (oldest <= next) {
         return 0;
     }
@@ -174,11 +177,12 @@ static int check_wal_upstream(struct pg_run *run)
 
 int pg_order_follow(struct pg_run *run)
 {
-    struct pg_conf conf = pg_run_conf(run);
     int status = check_has_directory(run);
+    status = status != 0 ? status : pg_run_resolve_remote(run);
     if (status != 0 || !has_upstream(run)) {
         return status != 0 ? status : pg_run_fail(run, BASE_E_INVALID, "no upstream to follow");
     }
+    struct pg_conf conf = pg_run_conf(run);
     bool is_again = pg_slot_recognise(run, &conf);
     if (is_again) {
         pg_slot_following(run->db, &conf);
@@ -269,6 +273,7 @@ struct standby {
     bool is_in_recovery;
     bool has_target; /* a leftover recovery target would stop replay short of what was acknowledged
                       */
+    bool is_archiving;
     uint32_t timeline;
 };
 
@@ -280,7 +285,7 @@ static int look_at_standby(struct pg_run *run, struct standby *ret)
         " current_setting('recovery_target_name'), current_setting('recovery_target_time'),"
         " current_setting('recovery_target_xid')) <> '',"
         " CASE WHEN pg_is_in_recovery() THEN NULL ELSE"
-        " pg_walfile_name(pg_current_wal_flush_lsn()) END";
+        " pg_walfile_name(pg_current_wal_flush_lsn()) END, current_setting('archive_mode') <> 'off'";
     struct pg_sql_rows rows;
     char name[12];
     uint64_t timeline = 0;
@@ -291,6 +296,7 @@ static int look_at_standby(struct pg_run *run, struct standby *ret)
     ret->is_in_recovery = pg_sql_bool(rows.results[0], 0, 0);
     ret->has_target = pg_sql_bool(rows.results[0], 0, 1);
     (void)snprintf(name, sizeof(name), "0/%.8s", pg_sql_text(rows.results[0], 0, 2));
+    ret->is_archiving = pg_sql_bool(rows.results[0], 0, 3);
     ret->timeline = pg_lsn_parse(slice_from_text(name), &timeline) == 0 ? (uint32_t)timeline : 0;
     pg_sql_free(&rows);
     return 0;
@@ -298,7 +304,7 @@ static int look_at_standby(struct pg_run *run, struct standby *ret)
 
 /* The server takes the first number above its own that has no history file: each one below the
  * reserved number gets an empty file, and the reserved one must have none. */
-static int reserve_timeline(struct pg_run *run)
+static int reserve_timeline(struct pg_run *run, uint32_t *ret_first)
 {
     struct pg_wal_seen seen;
     struct pg_path path;
@@ -312,6 +318,7 @@ static int reserve_timeline(struct pg_run *run)
                            "timeline %u cannot be taken: history files up to %u are there", wanted,
                            seen.history_highest);
     }
+    *ret_first = seen.history_highest + 1;
     for (uint32_t t = 2; t < wanted && status == 0; t++) {
         status = pg_history_path(run->data_dir, t, &path);
         if (status == 0 && !pg_file_exists(path.text)) {
@@ -332,6 +339,34 @@ static int check_timeline(struct pg_run *run, uint32_t timeline)
     return pg_run_fail(run, 0, "promoted on timeline %u", timeline);
 }
 
+/* What was received is replayed before the server opens, and a query of a reader may hold that up
+ * for max_standby_streaming_delay. Once replay is seen to wait for readers, those with an open
+ * transaction are ended: they would have been, only later. */
+static void end_conflicts(struct pg_run *run)
+{
+    static const char text[] =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        " AND xact_start IS NOT NULL AND EXISTS (SELECT FROM pg_stat_get_activity(NULL)"
+        " WHERE backend_type = 'startup' AND (wait_event LIKE 'RecoveryConflict%'"
+        " OR wait_event_type IN ('Lock', 'BufferPin')))";
+    struct pg_sql sql = {.cancel_fd = run->db->cancel_fd};
+    struct pg_sql_rows rows;
+    struct base_text why;
+    struct base_mono deadline = base_mono_add_us(pg_now(), CONFLICT_LIMIT_US);
+    /* As the superuser: a reader may be one. */
+    int status = pg_sql_open_local(&sql, run->settings, PG_ROLE_SUPERUSER, "quorate_agent",
+                                   base_mono_min(deadline, run->deadline), &why);
+    if (status == 0 && pg_sql_run(&sql, text, deadline, &rows, &why) == 0) {
+        uint64_t ended = rows.count > 0 ? pg_sql_u64(rows.results[0], 0, 0) : 0;
+        pg_sql_free(&rows);
+        if (ended > 0) {
+            pg_run_log(run, "ended %" PRIu64 " readers whose queries held the promotion up", ended);
+        }
+    }
+    pg_sql_close(&sql);
+}
+
 static int wait_promoted(struct pg_run *run)
 {
     struct base_mono resignal = base_mono_add_us(pg_now(), RESIGNAL_US);
@@ -346,6 +381,7 @@ static int wait_promoted(struct pg_run *run)
         }
         if (base_mono_before(resignal, pg_now())) {
             pg_run_signal(run, SIGUSR1); /* harmless again: the file is taken away at the first */
+            end_conflicts(run);
             resignal = base_mono_add_us(pg_now(), RESIGNAL_US);
         }
         status = pg_run_sleep_us(run, POLL_US);
@@ -416,6 +452,7 @@ int pg_order_promote(struct pg_run *run)
 {
     struct standby before;
     struct pg_path file;
+    uint32_t first_passed_over = 0;
     int status = look_at_standby(run, &before);
     if (status != 0) {
         return status;
@@ -435,7 +472,7 @@ int pg_order_promote(struct pg_run *run)
             run, BASE_E_STATE,
             "a recovery target is set: promotion would stop short of what was acknowledged");
     }
-    status = reserve_timeline(run);
+    status = reserve_timeline(run, &first_passed_over);
     if (status == 0) {
         status = let_go(run);
     }
@@ -450,11 +487,23 @@ int pg_order_promote(struct pg_run *run)
     }
     set_under_way(run);
     pg_run_signal(run, SIGUSR1);
-    return wait_promoted(run);
+    status = wait_promoted(run);
+    if (status == 0 && before.is_archiving) {
+        pg_archive_passed_over(run->data_dir, first_passed_over, run->order.timeline);
+    }
+    return status;
 }
 
 int pg_order_checkpoint(struct pg_run *run)
 {
+    if (pg_layout_version(run->settings) < 15) { /* only a superuser may */
+        struct pg_sql sql = {.cancel_fd = run->db->cancel_fd};
+        int rc = pg_sql_open_local(&sql, run->settings, PG_ROLE_SUPERUSER, "quorate_agent",
+                                   run->deadline, &run->text);
+        rc = rc != 0 ? rc : pg_sql_do(&sql, "CHECKPOINT", run->deadline, &run->text);
+        pg_sql_close(&sql);
+        return rc;
+    }
     int status = pg_sql_is_open(run->session)
                      ? 0
                      : pg_sql_open_local(run->session, run->settings, PG_ROLE_MONITOR,

@@ -156,6 +156,31 @@ static unsigned count_rounds(struct senders *marked, const struct senders *now)
     return waiting;
 }
 
+/* The server counts any WAL sender by its name, whoever it is. One that is no member of ours would
+ * acknowledge what no member has: its name must be unique among all connections. */
+static int check_names(struct pg_run *run, const char *wanted)
+{
+    char text[SYNC_BYTES_MAX + 256];
+    struct pg_sql_rows rows;
+    (void)snprintf(text, sizeof(text),
+                   "SELECT pid, usename, application_name FROM pg_stat_replication WHERE usename"
+                   " <> '" PG_ROLE_REPLICATION "' AND position('\"' || application_name || '\"' in"
+                   " '%s') > 0 LIMIT 1",
+                   wanted);
+    int status = pg_run_query(run, text, &rows);
+    if (status != 0) {
+        return status;
+    }
+    const PGresult *r = rows.results[0];
+    if (PQntuples(r) > 0) {
+        status = pg_run_fail(run, BASE_E_STATE,
+                             "WAL sender %s of user %s calls itself %s, as a member does: end it",
+                             pg_sql_text(r, 0, 0), pg_sql_text(r, 0, 1), pg_sql_text(r, 0, 2));
+    }
+    pg_sql_free(&rows);
+    return status;
+}
+
 /* A little WAL makes every living standby answer; it goes out without waiting for anybody. */
 static int provoke_replies(struct pg_run *run)
 {
@@ -252,10 +277,14 @@ int pg_order_set_sync(struct pg_run *run)
         return BASE_E_TOOBIG;
     }
     set_known(run, false);
+    int status = check_names(run, memory);
+    if (status != 0) {
+        return status;
+    }
     if (conf.sync_count == 0) {
         run->db->waits_root_pid = 0;
     }
-    int status = pg_conf_write(run->settings, run->data_dir, &conf);
+    status = pg_conf_write(run->settings, run->data_dir, &conf);
     if (status != 0) {
         return pg_run_fail(run, status, "cannot write quorate.conf in %s: %s", run->data_dir,
                            base_error_text(status));
@@ -324,7 +353,7 @@ static int load_time(struct pg_run *run, char *memory, size_t cap)
 }
 
 /* A signal may get lost on its way: until the server has read its files again. */
-static int reload_surely(struct pg_run *run)
+int pg_run_reload(struct pg_run *run)
 {
     char before[64];
     char now[64];
@@ -359,7 +388,7 @@ static int lift_gate(struct pg_run *run)
         return 0;
     }
     run->db->gate_root_pid = root_pid;
-    status = reload_surely(run);
+    status = pg_run_reload(run);
     run->db->gate_root_pid = status == 0 ? 0 : root_pid;
     return status;
 }

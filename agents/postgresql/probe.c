@@ -36,8 +36,10 @@ struct probe {
     /* of the history file last read */
     uint32_t fork_timeline;
     uint64_t fork_lsn;
-    int64_t quiet_us;    /* how long the present root has not answered */
-    struct db_view calm; /* last one while no directory was being made */
+    uint64_t flushed_lsn; /* of the look before, where WAL then lay unwritten; else 0 */
+    bool is_wal_waiting;  /* as of the last look */
+    int64_t quiet_us;     /* how long the present root has not answered */
+    struct db_view calm;  /* last one while no directory was being made */
 };
 
 /* Columns of the first statement, in order. */
@@ -54,21 +56,31 @@ enum column {
     COL_CHECKPOINT_TIMELINE,
     COL_MIN_TIMELINE,
     COL_WAL_END,
+    COL_INSERT_LSN,
+    COL_VERSION,
+    COL_CLIENTS,
+    COL_CLIENTS_MAX,
 };
 
+/* Processes are counted before positions are read: where no receiver is left, the position is the
+ * last one. */
 static const char statement[] =
     "SELECT r, CASE WHEN r THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
     " ELSE pg_current_wal_flush_lsn() END,"
     " CASE WHEN r THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END,"
     " CASE WHEN r THEN NULL ELSE pg_walfile_name(pg_current_wal_flush_lsn()) END,"
     " current_setting('synchronous_standby_names'), w.status, w.received_tli, w.conninfo,"
-    " (SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE backend_type = 'walreceiver'),"
-    " c.timeline_id, m.min_recovery_end_timeline,"
-    " pg_last_wal_receive_lsn() IS NOT NULL OR EXISTS (SELECT FROM pg_stat_get_activity(NULL) WHERE"
-    " backend_type = 'startup' AND wait_event IN"
-    " ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream'))"
+    " a.receivers, c.timeline_id, m.min_recovery_end_timeline,"
+    " pg_last_wal_receive_lsn() IS NOT NULL OR a.waiting > 0,"
+    " CASE WHEN r THEN NULL ELSE pg_current_wal_insert_lsn() END,"
+    " current_setting('server_version_num'), a.clients, current_setting('max_connections')"
     " FROM (SELECT pg_is_in_recovery() AS r OFFSET 0) AS r0 CROSS JOIN pg_control_checkpoint() AS c"
-    " CROSS JOIN pg_control_recovery() AS m LEFT JOIN pg_stat_wal_receiver AS w ON true;"
+    " CROSS JOIN pg_control_recovery() AS m CROSS JOIN (SELECT"
+    " count(*) FILTER (WHERE backend_type = 'walreceiver') AS receivers,"
+    " count(*) FILTER (WHERE backend_type = 'client backend') AS clients,"
+    " count(*) FILTER (WHERE backend_type = 'startup' AND wait_event IN"
+    " ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')) AS waiting"
+    " FROM pg_stat_get_activity(NULL)) AS a LEFT JOIN pg_stat_wal_receiver AS w ON true;"
     "SELECT application_name, state, flush_lsn FROM pg_stat_replication"
     " WHERE usename = '" PG_ROLE_REPLICATION
     "' AND application_name NOT IN ('quorate_agent', 'pg_basebackup')"
@@ -350,6 +362,23 @@ static void fill_standbys(const PGresult *r, struct db_view *view)
     }
 }
 
+/* WAL that nobody writes between two looks: a commit hangs, or an asynchronous one was just made.
+ */
+static void look_at_writing(struct probe *p, const PGresult *r, const struct db_view *view)
+{
+    uint64_t inserted = pg_sql_lsn(r, 0, COL_INSERT_LSN);
+    bool is_behind = !view->is_in_recovery && inserted > view->lsn;
+    p->is_wal_waiting = is_behind && p->flushed_lsn == view->lsn;
+    p->flushed_lsn = is_behind ? view->lsn : 0;
+}
+
+static void fill_use(const PGresult *r, struct db_view *view)
+{
+    view->version = (uint32_t)pg_sql_u64(r, 0, COL_VERSION);
+    view->connections = (uint32_t)pg_sql_u64(r, 0, COL_CLIENTS);
+    view->connections_max = (uint32_t)pg_sql_u64(r, 0, COL_CLIENTS_MAX);
+}
+
 /* Known when we put it in force under this very root, and a session still shows the same. */
 static void fill_sync(struct probe *p, const PGresult *r, struct db_view *view)
 {
@@ -409,6 +438,8 @@ static void ask(struct probe *p, int32_t root_pid, int64_t interval, struct db_v
     }
     if (rows.count == 2 && PQntuples(rows.results[0]) == 1) {
         fill_server(p, rows.results[0], view);
+        fill_use(rows.results[0], view);
+        look_at_writing(p, rows.results[0], view);
         fill_sync(p, rows.results[0], view);
         fill_standbys(rows.results[1], view);
     }
@@ -452,6 +483,7 @@ static void look(struct probe *p, const struct moment *m, struct db_view *view)
         view->is_directory_bad = view->is_directory_bad || is_bad(p->settings);
         p->calm = *view;
     }
+    view->disk_free_bytes = pg_disk_free(p->settings->data_dir.text);
     view->orders_done = m->last_done_id;
     if (m->note.text[0] != '\0') {
         view->note = m->note;
@@ -469,17 +501,26 @@ static bool is_making(const struct pg_db *db)
 /* Lock held. A view that began before such an order and saw its marks is not published either.
  * A view of a root that has gone meanwhile is not published: the next one is due at
  * once. */
-static bool publish(struct pg_db *db, const struct moment *m, const struct db_view *view)
+static bool publish(struct probe *p, const struct moment *m, const struct db_view *view)
 {
+    struct pg_db *db = p->db;
     if (db->guard.root_pid != m->guard.root_pid || db->guard.tree != m->guard.tree ||
         (is_making(db) && !m->is_making)) {
         return false;
     }
     db->view = *view;
+    db->view.work_done_bytes = db->work_done_bytes;
+    db->view.work_total_bytes = db->work_total_bytes;
     db->has_view = true;
     db->is_answering = view->is_answering;
     db->is_standby = view->is_answering && view->is_in_recovery;
     db->is_receiving = view->is_receiving;
+    if (view->is_answering) {
+        db->watch.answered_root = m->guard.root_pid;
+        db->watch.is_primary = !view->is_in_recovery;
+    }
+    db->watch.is_wal_waiting = p->is_wal_waiting;
+    pg_watch_fill(db, &db->view);
     db->options.wake(db->options.ctx);
     return true;
 }
@@ -505,7 +546,7 @@ void *pg_probe_thread(void *ctx)
         pthread_mutex_unlock(&db->lock);
         look(&p, &m, &view);
         pthread_mutex_lock(&db->lock);
-        if (!publish(db, &m, &view)) {
+        if (!publish(&p, &m, &view)) {
             continue;
         }
         struct base_mono next = base_mono_add_us(began, pause_us(&p, &m, &view));

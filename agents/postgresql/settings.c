@@ -2,77 +2,24 @@
 /* Checks on what the configuration file says about PostgreSQL: see settings.h. Start only. */
 #include "agents/postgresql/settings.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arbiter/pg_parameters.h"
 #include "base/name.h"
-
-/* Set by us: safety or our own finding of the server depends on each. */
-static const char *const reserved[] = {
-    "cluster_name",
-    "data_directory",
-    "external_pid_file",
-    "fsync",
-    "full_page_writes",
-    "hba_file",
-    "hot_standby",
-    "ident_file",
-    "listen_addresses",
-    "port",
-    "primary_conninfo",
-    "primary_slot_name",
-    "promote_trigger_file",
-    "recovery_end_command",
-    "recovery_min_apply_delay",
-    "recovery_target",
-    "recovery_target_action",
-    "recovery_target_inclusive",
-    "recovery_target_lsn",
-    "recovery_target_name",
-    "recovery_target_time",
-    "recovery_target_timeline",
-    "recovery_target_xid",
-    "restart_after_crash",
-    "ssl",
-    "ssl_ca_file",
-    "ssl_cert_file",
-    "ssl_key_file",
-    "synchronous_standby_names",
-    "unix_socket_directories",
-    "wal_log_hints",
-    "wal_receiver_create_temp_slot",
-};
 
 bool pg_settings_is_reserved(const char *name)
 {
-    for (size_t i = 0; i < BASE_COUNT_OF(reserved); i++) {
-        if (strcasecmp(reserved[i], name) == 0) {
-            return true;
-        }
-    }
-    return strncasecmp(name, "quorate.", 8) == 0;
-}
-
-static bool is_parameter_name(const char *name)
-{
-    if (!isalpha((unsigned char)name[0]) && name[0] != '_') {
-        return false;
-    }
-    for (const char *c = name; *c != '\0'; c++) {
-        if (!isalnum((unsigned char)*c) && *c != '_' && *c != '.') {
-            return false;
-        }
-    }
-    return true;
+    const struct arb_pg_parameter *p = arb_pg_parameter_find(slice_from_text(name));
+    return (p != NULL && p->kind == ARB_PG_OURS) || strncasecmp(name, "quorate.", 8) == 0;
 }
 
 int pg_settings_add_parameter(struct pg_settings *settings, const char *name, const char *value)
 {
-    if (!is_parameter_name(name) || strpbrk(value, "\n\r") != NULL) {
+    if (!arb_pg_is_name(slice_from_text(name)) || strpbrk(value, "\n\r") != NULL) {
         return BASE_E_INVALID;
     }
     if (pg_settings_is_reserved(name)) {
@@ -126,8 +73,17 @@ static char *password_of(struct pg_settings *settings, const char *role)
     if (strcmp(role, "replication") == 0 || strcmp(role, PG_ROLE_REPLICATION) == 0) {
         return settings->password_replication;
     }
+    if (strcmp(role, "remote") == 0) {
+        return settings->password_remote;
+    }
     bool is_rewind = strcmp(role, "rewind") == 0 || strcmp(role, PG_ROLE_REWIND) == 0;
     return is_rewind ? settings->password_rewind : NULL;
+}
+
+/* Of a user of the bootstrap: read again when a database is made, and not kept. */
+static bool is_user_name(const char *name)
+{
+    return name[0] != '\0' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name);
 }
 
 static int password_line(struct pg_settings *settings, char *line)
@@ -142,7 +98,7 @@ static int password_line(struct pg_settings *settings, char *line)
     *colon = '\0';
     char *memory = password_of(settings, line);
     size_t len = strlen(colon + 1);
-    if (memory == NULL || len < 8 || len >= PG_PASSWORD_MAX) {
+    if ((memory == NULL && !is_user_name(line)) || len < 8 || len >= PG_PASSWORD_MAX) {
         return BASE_E_INVALID;
     }
     for (const char *c = colon + 1; *c != '\0'; c++) {
@@ -150,7 +106,9 @@ static int password_line(struct pg_settings *settings, char *line)
             return BASE_E_INVALID;
         }
     }
-    memcpy(memory, colon + 1, len + 1);
+    if (memory != NULL) {
+        memcpy(memory, colon + 1, len + 1);
+    }
     return 0;
 }
 
@@ -219,6 +177,9 @@ int pg_settings_write_pgpass(const struct pg_settings *settings)
     char text[1024];
     struct pg_path path;
     struct buf b = buf_over(text, sizeof(text));
+    if (settings->remote_user[0] != '\0') {
+        pgpass_line(&b, settings->remote_user, settings->password_remote);
+    }
     pgpass_line(&b, PG_ROLE_REPLICATION, settings->password_replication);
     pgpass_line(&b, PG_ROLE_REWIND, settings->password_rewind);
     int status = pg_settings_pgpass_path(settings, &path);

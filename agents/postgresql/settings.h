@@ -66,6 +66,8 @@ struct pg_tablespaces {
     struct pg_path to[PG_TABLESPACES_MAX];
 };
 
+struct pg_config;
+
 struct pg_settings {
     struct base_name cluster;
     struct base_name member;
@@ -90,6 +92,7 @@ struct pg_settings {
         parameters[PG_PARAMETERS_MAX]; /* "name = 'value'" as in postgresql.conf, checked */
     uint32_t hba_count;
     struct pg_line hba[PG_HBA_MAX];
+    struct pg_config *config; /* the cluster's document, see config.h; NULL: none is kept */
     /* life cycle */
     uint32_t version_major;    /* of the programs; 0: 15 */
     struct pg_path config_dir; /* where postgresql.conf lies outside of the directory; "": inside */

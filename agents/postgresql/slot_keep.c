@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "agents/postgresql/config.h"
 #include "agents/postgresql/db_internal.h"
 #include "base/crc32c.h"
 #include "base/name.h"
@@ -50,7 +51,10 @@ void pg_slot_following(struct pg_db *db, const struct pg_conf *conf)
  * slot that was lost keeps the receiver out for ever. */
 static bool is_due(struct pg_db *db)
 {
-    if (base_name_is_empty(&db->following.upstream) || base_mono_before(pg_now(), db->slot_at)) {
+    const struct pg_config *config = db->settings->config;
+    bool is_off = db->following.is_remote || (config != NULL && !config->document->use_slots);
+    if (base_name_is_empty(&db->following.upstream) || is_off ||
+        base_mono_before(pg_now(), db->slot_at)) {
         return false;
     }
     pthread_mutex_lock(&db->lock);

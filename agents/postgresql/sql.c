@@ -110,6 +110,30 @@ int pg_sql_open_local(struct pg_sql *sql, const struct pg_settings *settings, co
     return pg_sql_open(sql, text, deadline, ret_why);
 }
 
+int pg_sql_open_database(struct pg_sql *sql, const struct pg_settings *settings,
+                         const char *database, struct base_mono deadline, struct base_text *ret_why)
+{
+    char text[PG_PATH_MAX + 512];
+    char quoted[160];
+    struct buf b = buf_over(quoted, sizeof(quoted));
+    for (const char *c = database; *c != '\0'; c++) {
+        if (*c == '\'' || *c == '\\') {
+            buf_put_u8(&b, '\\');
+        }
+        buf_put_u8(&b, (uint8_t)*c);
+    }
+    if (!buf_terminate(&b) || b.is_full || strpbrk(settings->socket_dir.text, "'\\") != NULL) {
+        why_text(ret_why, "the name of database or socket directory cannot be used");
+        return BASE_E_INVALID;
+    }
+    (void)snprintf(text, sizeof(text),
+                   "host='%s' port=%u user=" PG_ROLE_SUPERUSER " dbname='%s' "
+                   "application_name=quorate_agent gssencmode=disable "
+                   "options='-c synchronous_commit=local -c statement_timeout=0'",
+                   settings->socket_dir.text, settings->port, quoted);
+    return pg_sql_open(sql, text, deadline, ret_why);
+}
+
 void pg_sql_close(struct pg_sql *sql)
 {
     if (sql->connection != NULL) {

@@ -37,6 +37,10 @@ MUST_CHECK int pg_sql_open(struct pg_sql *sql, const char *conninfo, struct base
 MUST_CHECK int pg_sql_open_local(struct pg_sql *sql, const struct pg_settings *settings,
                                  const char *role, const char *application_name,
                                  struct base_mono deadline, struct base_text *ret_why);
+/* The same to a database of that name, as the superuser. */
+MUST_CHECK int pg_sql_open_database(struct pg_sql *sql, const struct pg_settings *settings,
+                                    const char *database, struct base_mono deadline,
+                                    struct base_text *ret_why);
 void pg_sql_close(struct pg_sql *sql);
 bool pg_sql_is_open(const struct pg_sql *sql);
 

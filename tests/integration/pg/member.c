@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "agents/postgresql/child.h"
+#include "agents/postgresql/config.h"
 #include "agents/postgresql/process.h"
 #include "base/name.h"
 #include "tests/support/cm.h"
@@ -153,6 +154,7 @@ static void fill_settings(struct pg_settings *s, const char *base, const char *n
     assert_int_equal(pg_settings_add_parameter(s, "wal_keep_size", "64MB"), 0);
     assert_int_equal(pg_settings_add_parameter(s, "autovacuum", "off"), 0);
     assert_int_equal(pg_settings_write_pgpass(s), 0);
+    assert_int_equal(pg_config_open(s), 0);
 }
 
 static void open_port(struct member *m)
@@ -191,6 +193,7 @@ void member_close(struct member *m)
     }
     member_stop(m, SIGKILL);
     m->db = pg_db_close(m->db);
+    pg_config_close(&m->settings);
     close(m->wake_fd);
     for (unsigned i = 0; i < TEST_MEMBERS_MAX; i++) {
         members[i] = members[i] == m ? NULL : members[i];
@@ -200,6 +203,8 @@ void member_close(struct member *m)
 void member_reopen(struct member *m)
 {
     m->db = pg_db_close(m->db);
+    pg_config_close(&m->settings);
+    assert_int_equal(pg_config_open(&m->settings), 0);
     open_port(m);
 }
 
