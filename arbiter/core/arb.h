@@ -232,7 +232,8 @@ enum arb_request_kind {
     ARB_REQUEST_DRAIN, /* candidate */
     ARB_REQUEST_UNDRAIN,
     ARB_REQUEST_TASK,   /* task; its id is given here */
-    ARB_REQUEST_CANCEL, /* candidate's tasks, or all and a scheduled or undone switchover */
+    ARB_REQUEST_CANCEL, /* candidate's tasks, or all and a scheduled or undone switchover, with the
+                           drain of the holder that led to it */
     ARB_REQUEST_REMOVE, /* candidate: a member that is gone for good; empty: the whole cluster */
 };
 

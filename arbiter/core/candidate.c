@@ -189,7 +189,7 @@ static uint8_t choose_fetcher(const struct arb_cluster *c, struct base_mono now)
     return best;
 }
 
-void arb_catch_up_begin(struct arb_turn *t, const struct base_name *best)
+bool arb_catch_up_begin(struct arb_turn *t, const struct base_name *best)
 {
     struct arb_cluster *c = t->c;
     uint8_t fetcher = choose_fetcher(c, t->event->now);
@@ -197,10 +197,13 @@ void arb_catch_up_begin(struct arb_turn *t, const struct base_name *best)
     uint8_t before = arb_view_find(c, &c->catch_up);
     bool is_asked = before != ARB_NOBODY && arb_view_is_live(c, &c->views[before], t->event->now) &&
                     arb_vote_check(c, &c->views[before]) == ARB_REFUSE_NO_VOTE;
-    if (is_asked || fetcher == ARB_NOBODY || source == ARB_NOBODY ||
+    if (is_asked) {
+        return true;
+    }
+    if (fetcher == ARB_NOBODY || source == ARB_NOBODY ||
         !arb_view_is_live(c, &c->views[source], t->event->now) ||
         c->views[source].report.db_state != MSG_DB_STANDBY) {
-        return;
+        return false;
     }
     c->catch_up = c->views[fetcher].member;
     c->catch_up_from = *best;
@@ -211,6 +214,7 @@ void arb_catch_up_begin(struct arb_turn *t, const struct base_name *best)
                             .other = c->catch_up,
                             .why = arb_candidate_check(c, &c->views[source], t->event->now)};
     arb_say_waiting(t, &note);
+    return true;
 }
 
 void arb_catch_up_watch(struct arb_turn *t)

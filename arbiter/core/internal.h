@@ -82,8 +82,9 @@ uint8_t arb_handover_choose(const struct arb_cluster *c, struct base_mono now);
 enum arb_refusal arb_target_check(const struct arb_cluster *c, const struct arb_view *view,
                                   struct base_mono now);
 uint8_t arb_target_choose(const struct arb_cluster *c, struct base_mono now);
-/* All who are far enough are barred: one that is not fetches from `best` what it lacks. */
-void arb_catch_up_begin(struct arb_turn *t, const struct base_name *best);
+/* All who are far enough are barred: one that is not fetches from `best` what it lacks. True when
+ * somebody does, or has just done so and votes anew. */
+bool arb_catch_up_begin(struct arb_turn *t, const struct base_name *best);
 void arb_catch_up_end(struct arb_cluster *c);
 /* Ends it when it has all, or when it cannot come to an end. */
 void arb_catch_up_watch(struct arb_turn *t);

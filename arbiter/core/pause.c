@@ -44,7 +44,6 @@ void arb_request_pause(struct arb_turn *t)
         return;
     }
     next.is_paused = next.is_unarmed = true;
-    arb_say(t, ARB_NOTE_PAUSED)->member = c->name;
     arb_propose(t, ARB_DECIDE_PAUSE, &next);
     arb_answer(t, 0, "paused: nothing is promoted, fenced or restarted until kv db resume");
 }

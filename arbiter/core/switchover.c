@@ -258,6 +258,7 @@ void arb_request_cancel(struct arb_turn *t)
         note->member = next.holder;
         note->other = next.target;
         go_on(&next);
+        arb_names_remove(&next.drained, &next.holder); /* or it would be asked again at once */
         kind = ARB_DECIDE_ABANDON;
     }
     if (is_all && next.switchover_at_wall_us != 0) {

@@ -141,9 +141,9 @@ static bool elect(struct arb_turn *t, enum arb_decision_kind kind)
     struct arb_note why = {.kind = ARB_NOTE_COUNT};
     uint8_t winner = arb_vote_choose(t->c, t->event->now, &why);
     if (winner == ARB_NOBODY) {
-        if (why.kind != ARB_NOTE_COUNT && base_name_is_empty(&t->c->catch_up)) {
+        bool is_barred = why.kind == ARB_NOTE_WAITS_CANDIDATE;
+        if (is_barred && !arb_catch_up_begin(t, &why.member)) {
             arb_say_waiting(t, &why);
-            arb_catch_up_begin(t, &why.member);
         }
         return false;
     }
