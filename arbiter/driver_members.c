@@ -124,15 +124,22 @@ static uint32_t mark_of(const struct arb_view *view)
     return base_crc32c(crc, base_name_slice(&r->upstream));
 }
 
-/* A leader that was just elected may not have heard of anybody yet. */
-static bool is_up(const struct arb_slot *s, const struct arb_view *view, struct base_mono now)
+static int64_t silence_max_us(const struct arb_slot *s)
 {
-    uint32_t ttl_ms =
-        s->cluster.record.ttl_ms != 0 ? s->cluster.record.ttl_ms : (uint32_t)LEASE_TTL_DEFAULT_MS;
-    int64_t limit = 2 * (int64_t)ttl_ms * BASE_US_PER_MS;
+    uint32_t ttl_ms = s->cluster.record.ttl_ms != 0 ? s->cluster.record.ttl_ms
+                                                    : (uint32_t)LEASE_TTL_DEFAULT_MS;
+    return 2 * (int64_t)ttl_ms * BASE_US_PER_MS;
+}
+
+/* A leader that was just elected may not have heard of anybody yet: what was known stands. */
+static bool is_up(const struct arb_slot *s, const struct arb_view *view, struct base_mono now,
+                  bool was_up)
+{
+    int64_t limit = silence_max_us(s);
     bool is_heard = view != NULL && view->has_report;
     bool is_fresh = is_heard && base_mono_diff_us(now, view->heard) <= limit;
-    return is_fresh || base_mono_diff_us(now, s->driver->elected) <= limit;
+    bool is_early = base_mono_diff_us(now, s->driver->elected) <= limit;
+    return is_fresh || (is_early && was_up);
 }
 
 static void see(const struct arb_slot *s, const struct arb_view *view, struct base_mono now,
@@ -141,7 +148,7 @@ static void see(const struct arb_slot *s, const struct arb_view *view, struct ba
     bool was_up = seen->is_up && seen->since_wall_us != 0;
     int64_t wall_us = arb_driver_wall(s->driver).us;
     bool is_heard = view != NULL && view->has_report;
-    seen->is_up = is_up(s, view, now);
+    seen->is_up = is_up(s, view, now, was_up);
     if (is_heard) {
         seen->host = view->report.host;
         seen->db_port = view->report.db_port;

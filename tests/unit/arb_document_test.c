@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration document: what is taken, what stands for what is missing, how each mistake is
+ * told, and that its canonical form reads as itself. */
+#include "tests/support/cm.h"
+
+#include "arbiter/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void refused(const char *text, const char *says)
+{
+    struct arb_settings settings;
+    struct arb_settings_why why = {""};
+    assert_int_not_equal(arb_settings_read(slice_from_text(text), &settings, &why), 0);
+    if (strstr(why.text, says) == NULL) {
+        fail_msg("%s: '%s' does not say '%s'", text, why.text, says);
+    }
+}
+
+static struct arb_settings read_it(const char *text)
+{
+    struct arb_settings settings;
+    struct arb_settings_why why = {""};
+    if (arb_settings_read(slice_from_text(text), &settings, &why) != 0) {
+        fail_msg("%s: %s", text, why.text);
+    }
+    return settings;
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct arb_settings s = read_it("{}");
+    assert_int_equal(s.record.ttl_ms, 2000);
+    assert_int_equal(s.record.heartbeat_ms, 250);
+    assert_int_equal(s.record.freeze_max_ms, 3000);
+    assert_int_equal(s.record.sync_mode, MSG_SYNC_ON);
+    assert_int_equal(s.record.sync_count, 1);
+    assert_false(s.record.is_sync_strict);
+    assert_int_equal(s.record.maximum_lag_bytes, 1 << 20);
+    assert_int_equal(s.record.on_crash, MSG_ON_CRASH_OWN);
+    assert_int_equal(s.record.start_timeout_ms, 0);
+    assert_int_equal(s.record.failover_interval_ms, 60000);
+    assert_false(s.record.is_failsafe);
+    assert_int_equal(s.record.fence_mode, MSG_FENCE_OFF);
+    assert_int_equal(s.fence_timeout_ms, 10000);
+    assert_false(s.record.is_standby_cluster);
+    assert_int_equal(s.record.config_revision, 0);
+}
+
+static void test_every_key(void **state)
+{
+    (void)state;
+    struct arb_settings s = read_it(
+        "{\"ttl\":\"0.6s\",\"heartbeat\":\"100ms\",\"freeze_max\":\"0\",\"sync\":\"first\","
+        "\"sync_count\":2,\"strict\":true,\"maximum_lag_on_failover\":1099511627776,"
+        "\"on_crash\":\"failover\",\"primary_start_timeout\":\"2m\",\"failover_interval\":\"0s\","
+        "\"failsafe\":true,\"fence\":{\"mode\":\"require\",\"command\":\"ipmi\",\"timeout\":"
+        "\"1s\",\"trust\":true},\"standby_cluster\":{\"host\":\"elsewhere\",\"port\":5433,"
+        "\"primary_slot_name\":\"dr\",\"restore_command\":\"cp %f %p\"}}");
+    assert_int_equal(s.record.ttl_ms, 600);
+    assert_int_equal(s.record.heartbeat_ms, 100);
+    assert_int_equal(s.record.freeze_max_ms, 0);
+    assert_int_equal(s.record.sync_mode, MSG_SYNC_FIRST);
+    assert_int_equal(s.record.sync_count, 2);
+    assert_true(s.record.is_sync_strict);
+    assert_true(s.record.maximum_lag_bytes == UINT64_C(1) << 40);
+    assert_int_equal(s.record.on_crash, MSG_ON_CRASH_FAILOVER);
+    assert_int_equal(s.record.start_timeout_ms, 120000);
+    assert_int_equal(s.record.failover_interval_ms, 0);
+    assert_true(s.record.is_failsafe);
+    assert_int_equal(s.record.fence_mode, MSG_FENCE_REQUIRE);
+    assert_true(s.record.is_fence_trusted);
+    assert_string_equal(s.fence_command, "ipmi");
+    assert_int_equal(s.fence_timeout_ms, 1000);
+    assert_true(s.record.is_standby_cluster);
+}
+
+static void test_mistakes_are_told_with_path_value_and_what_is_allowed(void **state)
+{
+    (void)state;
+    refused("{", "not a JSON object");
+    refused("[]", "not a JSON object");
+    refused("{\"ttl\":\"2s\",\"ttl\":\"3s\"}", "not a JSON object"); /* which one counts? */
+    refused("{\"tt1\":\"2s\"}", "tt1: there is no such key");
+    refused("{\"fence\":{\"mod\":\"off\"}}", "fence.mod: there is no such key");
+    refused("{\"fence\":\"off\"}", "fence: \"off\"; allowed: an object");
+    refused("{\"ttl\":2}", "ttl: 2; allowed: 600ms to 1m");
+    refused("{\"ttl\":\"599ms\"}", "ttl: \"599ms\"; allowed: 600ms to 1m");
+    refused("{\"ttl\":\"61s\"}", "allowed: 600ms to 1m");
+    refused("{\"ttl\":\"-2s\"}", "ttl: \"-2s\"");
+    refused("{\"ttl\":\"1e300d\"}", "ttl: ");
+    refused("{\"heartbeat\":\"501ms\"}", "at most a quarter of the ttl");
+    refused("{\"sync\":\"maybe\"}", "sync: \"maybe\"; allowed: on first off");
+    refused("{\"sync_count\":0}", "sync_count: 0; allowed: 1 to 15");
+    refused("{\"sync_count\":1.5}", "sync_count: 1.5");
+    refused("{\"strict\":1}", "strict: 1; allowed: true false");
+    refused("{\"sync\":\"off\",\"strict\":true}", "strict: true; allowed: only with sync");
+    refused("{\"on_crash\":\"own\"}", "on_crash: \"own\"; allowed: auto failover restart");
+    refused("{\"fence\":{\"mode\":\"try\"}}", "fence.command: ?; allowed: a program");
+    refused("{\"fence\":{\"trust\":true}}", "fence.trust: true; allowed: only with fence.mode");
+    refused("{\"standby_cluster\":{}}", "standby_cluster: {}; allowed: with a host");
+    refused("{\"standby_cluster\":{\"host\":\"a\",\"port\":0}}", "standby_cluster.port: 0");
+    refused("{\"standby_cluster\":{\"host\":\"a\\nb\"}}", "standby_cluster.host");
+    refused("{\"postgresql\":[]}", "postgresql: []; allowed: an object");
+    refused("{\"postgresql\":{\"nothing\":1}}", "postgresql.nothing");
+}
+
+/* The command is run on quorum nodes: nothing but a name in their own directory. */
+static void test_a_fence_command_is_a_name_and_nothing_else(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"/bin/sh", "../x", "a/b", ".hidden", "-x", ""};
+    for (size_t i = 0; i < BASE_COUNT_OF(bad); i++) {
+        char text[128];
+        (void)snprintf(text, sizeof(text), "{\"fence\":{\"command\":\"%s\"}}", bad[i]);
+        refused(text, "fence.command: ");
+    }
+}
+
+static void test_too_long_a_document_is_refused(void **state)
+{
+    static char text[MSG_CONFIG_MAX + 2];
+    (void)state;
+    memset(text, ' ', sizeof(text) - 1);
+    memcpy(text, "{}", 2);
+    refused(text, "allowed: at most 24576");
+}
+
+static void write_is(const char *text, bool has_defaults, const char *want)
+{
+    static uint8_t memory[MSG_CONFIG_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct arb_settings_why why = {""};
+    assert_int_equal(arb_settings_write(slice_from_text(text), has_defaults, &b, &why), 0);
+    if (!slice_equal(buf_slice(&b), slice_from_text(want))) {
+        fail_msg("%.*s", (int)b.len, (const char *)memory);
+    }
+}
+
+static void test_canonical_form(void **state)
+{
+    (void)state;
+    write_is("{ \"strict\" : true , \"ttl\":\"2s\" }", false, "{\"ttl\":\"2s\",\"strict\":true}");
+    write_is("{\"postgresql\":{\"parameters\":{\"b\":1,\"a\":2}},\"fence\":{}}", false,
+             "{\"postgresql\":{\"parameters\":{\"b\":1,\"a\":2}}}");
+    write_is("{\"ttl\":\"4s\"}", true,
+             "{\"ttl\":\"4s\",\"heartbeat\":\"250ms\",\"freeze_max\":\"3s\",\"sync\":\"on\","
+             "\"sync_count\":1,\"strict\":false,\"maximum_lag_on_failover\":1048576,"
+             "\"failover_interval\":\"60s\",\"failsafe\":false,\"fence\":{\"mode\":\"off\","
+             "\"timeout\":\"10s\",\"trust\":false}}");
+}
+
+/* What the table shows as the default is what is really taken. */
+static void test_the_table_s_defaults_are_true(void **state)
+{
+    (void)state;
+    static uint8_t memory[MSG_CONFIG_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct arb_settings_why why = {""};
+    struct arb_settings effective;
+    assert_int_equal(arb_settings_write(SLICE_LIT("{}"), true, &b, &why), 0);
+    assert_int_equal(arb_settings_read(buf_slice(&b), &effective, &why), 0);
+    struct arb_settings standard = read_it("{}");
+    assert_memory_equal(&effective.record, &standard.record, sizeof(standard.record));
+    assert_int_equal(effective.fence_timeout_ms, standard.fence_timeout_ms);
+    for (size_t i = 0; arb_setting_at(i) != NULL; i++) {
+        assert_true(strlen(arb_setting_at(i)->allowed) > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_mistakes_are_told_with_path_value_and_what_is_allowed),
+        cmocka_unit_test(test_a_fence_command_is_a_name_and_nothing_else),
+        cmocka_unit_test(test_too_long_a_document_is_refused),
+        cmocka_unit_test(test_canonical_form),
+        cmocka_unit_test(test_the_table_s_defaults_are_true),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
