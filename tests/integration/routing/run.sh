@@ -6,6 +6,7 @@
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
+. tests/support/mounts.sh
 . tests/support/report.sh
 . tests/integration/postgresql/setup.sh
 . tests/integration/postgresql/crash.sh
