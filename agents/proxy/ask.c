@@ -128,7 +128,9 @@ static void send_questions(struct ask *ask)
                        ask->address.host, ask->lag_bytes, ask->address.host);
     ask->len = 0;
     ask->asked_at = io_now();
-    (void)io_stream_write(ask->stream, slice_from(text, (size_t)len)); /* closing: `closed` tells */
+    if (io_stream_write(ask->stream, slice_from(text, (size_t)len)) != 0) {
+        io_stream_abort(ask->stream, "it takes no more"); /* `closed` tells */
+    }
 }
 
 static void opened(void *ctx, struct io_stream *stream)

@@ -134,7 +134,10 @@ void conn_end(struct conn *conn, struct slice last)
     if (conn->state == CONN_OPEN && flow_is_blocked(&conn->flow[CONN_DATABASE])) {
         struct flow *flow = &conn->flow[CONN_DATABASE];
         flow->is_ended = true;
-        (void)flow_move(&conn->table->pool, flow, conn->fd[CONN_DATABASE], conn->fd[CONN_CLIENT]);
+        if (flow_move(&conn->table->pool, flow, conn->fd[CONN_DATABASE], conn->fd[CONN_CLIENT]) !=
+            0) {
+            last = SLICE_EMPTY; /* broken: nothing more reaches it */
+        }
     }
     close_side(conn, CONN_DATABASE, true);
     if (last.len > 0) {
@@ -174,7 +177,7 @@ static int move(struct conn *conn, enum conn_side from)
 static void open_event(struct conn *conn, enum conn_side side, uint32_t events)
 {
     int rc = 0;
-    bool has_ended = conn->flow[CONN_DATABASE].is_ended;
+    bool is_client_up = !conn->flow[CONN_CLIENT].is_ended;
     if ((events & EPOLLOUT) != 0) {
         rc = move(conn, (enum conn_side) !side);
     }
@@ -183,9 +186,11 @@ static void open_event(struct conn *conn, enum conn_side side, uint32_t events)
     }
     bool is_over = conn->flow[0].is_told && conn->flow[1].is_told;
     bool is_broken = rc != 0 || (events & EPOLLERR) != 0 || (!is_over && !watch_both(conn));
+    bool is_servers_end =
+        conn->flow[CONN_DATABASE].is_ended || (is_broken && side == CONN_DATABASE);
+    conn->is_server_first = conn->is_server_first || (is_client_up && is_servers_end);
     if (is_over || is_broken) {
-        bool is_server_first = is_broken ? side == CONN_DATABASE : has_ended;
-        ended(conn, is_server_first && !conn->flow[CONN_CLIENT].is_ended);
+        ended(conn, conn->is_server_first);
     }
 }
 

@@ -27,13 +27,14 @@ struct conn {
     struct base_mono since; /* accepted */
     struct base_mono begun; /* CONNECTING */
     int fd[2];
-    struct flow flow[2]; /* [side]: from it to the other one */
-    uint8_t watched[2];  /* what epoll looks for; see conn.c */
-    uint8_t state;       /* enum conn_state */
-    uint8_t port;        /* enum proxy_port */
-    uint8_t member;      /* CONNECTING, OPEN */
-    uint8_t address;     /* number of the member's address that is tried */
-    uint8_t reason;      /* HELD: enum proxy_reason */
+    struct flow flow[2];  /* [side]: from it to the other one */
+    uint8_t watched[2];   /* what epoll looks for; see conn.c */
+    uint8_t state;        /* enum conn_state */
+    uint8_t port;         /* enum proxy_port */
+    uint8_t member;       /* CONNECTING, OPEN */
+    uint8_t address;      /* number of the member's address that is tried */
+    uint8_t reason;       /* HELD: enum proxy_reason */
+    bool is_server_first; /* the database's end came before the client's */
 };
 
 struct conns_events {

@@ -15,3 +15,12 @@ TEST_proxy_conn_test := tests/unit/proxy_conn_test.c tests/unit/io_test_support.
 TLIBS_proxy_conn_test := io cores base
 TPKG_proxy_conn_test := libuv openssl libnghttp2 yaml-0.1 jansson
 TLDL_proxy_conn_test := -lpthread
+# Both ends of a proxy, pretended, and a real cluster behind it: make quorate-proxy-check.
+BINARIES += proxytool
+BIN_proxytool := tests/integration/proxy/proxytool.c
+CHECK_STEPS += quorate-proxy-check
+.PHONY: quorate-proxy-check
+PROXY_PROGRAMS := quorated quorate-agent-postgresql quorate-guard quorate-proxy kv pgload proxytool
+quorate-proxy-check: ## quorate-proxy before pretended databases and before a real cluster: switchover, crash, 10,000 connections
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(PROXY_PROGRAMS),build/release/bin/$(p))
+	@BIN=build/release/bin bash tests/integration/proxy/run.sh

@@ -248,8 +248,9 @@ static void reload(void *ctx, int signal_number)
 /* --- the start --- */
 
 /* Each connection is two files. */
-static int allow_files(const struct proxy_settings *s, struct io_why *why)
+static int allow_files(struct proxy *p, struct io_why *why)
 {
+    struct proxy_settings *s = &p->settings;
     struct rlimit limit;
     rlim_t wanted = 2 * (rlim_t)s->connections_max + FILES_BESIDE;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
@@ -258,7 +259,13 @@ static int allow_files(const struct proxy_settings *s, struct io_why *why)
     limit.rlim_cur =
         limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < wanted) {
+    if (limit.rlim_cur < wanted && limit.rlim_cur > FILES_BESIDE &&
+        !io_config_is_set(p->config, PROXY_KEY_MAX)) { /* nobody has asked for so many */
+        s->connections_max = (uint32_t)((limit.rlim_cur - FILES_BESIDE) / 2);
+        IO_LOG_NOTICE("proxy", "fewer_connections", io_u64("max", s->connections_max),
+                      io_u64("files_allowed", limit.rlim_cur),
+                      io_text("next", "raise LimitNOFILE for more"));
+    } else if (limit.rlim_cur < wanted) {
         io_why_set(why,
                    "connections.max %u needs %llu open files, %llu are allowed; raise LimitNOFILE "
                    "(ulimit -n) or lower it",
@@ -332,7 +339,7 @@ static int open_rest(struct proxy *p, struct io_why *why)
     const struct quorum_options quorum = {
         .loop = p->loop, .settings = &p->settings, .events = &quorum_events, .ctx = p};
     struct quorum_options with_tls = quorum;
-    int rc = allow_files(&p->settings, why);
+    int rc = allow_files(p, why);
     rc = rc != 0 ? rc : open_tls(p, why);
     rc = rc != 0 ? rc : io_workers_new(p->loop, 1, &p->workers);
     rc = rc != 0 ? rc : conns_open(&conns, &p->conns);

@@ -141,7 +141,9 @@ __attribute__((format(printf, 2, 3))) static void put(struct io_bytes *out, cons
     va_end(arguments);
     if (len > 0) {
         size_t cut = (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1;
-        (void)io_bytes_append(out, slice_from(line, cut));
+        if (io_bytes_append(out, slice_from(line, cut)) != 0) {
+            io_bytes_free(out); /* no memory: the page begins anew behind it */
+        }
     }
 }
 

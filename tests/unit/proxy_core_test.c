@@ -503,7 +503,7 @@ static void test_refusals_in_the_servers_form(void **state)
     proxy_refusal_put(PROXY_SPEAKS_POSTGRESQL, PROXY_REASON_TOO_MANY, &b);
     assert_int_equal(b.data[0], 'E');
     assert_int_equal(b.data[3] << 8 | b.data[4], b.len - 1); /* the length counts itself */
-    assert_memory_equal(b.data + 5, "SFATAL\0VFATAL\0C53300\0Mquorate-proxy: ", 38);
+    assert_memory_equal(b.data + 5, "SFATAL\0VFATAL\0C53300\0Mquorate-proxy: ", 37);
     assert_int_equal(b.data[b.len - 1], 0);
     buf_reset(&b);
     proxy_refusal_put(PROXY_SPEAKS_MYSQL, PROXY_REASON_NOT_OPEN, &b);
