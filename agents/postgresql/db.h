@@ -22,6 +22,7 @@ struct pg_db_options {
     void (*wake)(void *ctx); /* any thread: call pg_db_poll soon in the loop thread */
     void (*done)(void *ctx, const struct db_done *done); /* loop thread, inside pg_db_poll */
     void (*view)(void *ctx, const struct db_view *view); /* loop thread, inside pg_db_poll */
+    void (*log)(void *ctx, const char *text);            /* any thread; for people; may be NULL */
 };
 
 /* Starts the threads. NOMEM, IO. */

@@ -194,6 +194,54 @@ int pg_file_write(const char *path, struct slice content, unsigned mode)
     return sync_parent(path);
 }
 
+static int copy_bytes(int from, int to)
+{
+    char bytes[65536];
+    for (;;) {
+        ssize_t got = read(from, bytes, sizeof(bytes));
+        if (got == 0) {
+            return fsync(to) == 0 ? 0 : pg_errno_code(errno);
+        }
+        for (ssize_t at = 0; at < got;) {
+            ssize_t put = write(to, bytes + at, (size_t)(got - at));
+            if (put < 0 && errno != EINTR) {
+                return pg_errno_code(errno);
+            }
+            at += put > 0 ? put : 0;
+        }
+        if (got < 0 && errno != EINTR) {
+            return pg_errno_code(errno);
+        }
+    }
+}
+
+int pg_file_copy(const char *from, const char *to, unsigned mode)
+{
+    struct pg_path temporary;
+    int status = pg_path_suffix(to, ".quorate-new", &temporary);
+    int in = status == 0 ? open(from, O_RDONLY | O_CLOEXEC) : -1;
+    int out =
+        in < 0 ? -1
+               : open(temporary.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (status == 0) {
+        status = out < 0 ? pg_errno_code(errno) : copy_bytes(in, out);
+    }
+    if (in >= 0) {
+        close(in);
+    }
+    if (out >= 0) {
+        close(out);
+    }
+    if (status == 0 && rename(temporary.text, to) != 0) {
+        status = pg_errno_code(errno);
+    }
+    if (status != 0) {
+        (void)unlink(temporary.text);
+        return status;
+    }
+    return sync_parent(to);
+}
+
 int pg_file_remove(const char *path)
 {
     if (unlink(path) != 0) {

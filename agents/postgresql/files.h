@@ -30,6 +30,8 @@ bool pg_file_exists(const char *path);
 MUST_CHECK int pg_file_read(const char *path, char *memory, size_t cap, size_t *ret_len);
 /* Replaces the file atomically and durably. */
 MUST_CHECK int pg_file_write(const char *path, struct slice content, unsigned mode);
+/* Copies a file durably, by the same way. */
+MUST_CHECK int pg_file_copy(const char *from, const char *to, unsigned mode);
 /* Removes a file durably; one that is not there is no error. */
 MUST_CHECK int pg_file_remove(const char *path);
 /* Renames durably within one directory tree. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agents/postgresql/adopt.h"
 #include "agents/postgresql/child.h"
 #include "agents/postgresql/control.h"
 #include "agents/postgresql/engine.h"
@@ -68,6 +69,9 @@ static int drop_root(const struct io_config *config, const struct agent_settings
     if (make_directory(common->run_dir, user) != 0 ||
         make_directory(common->state_dir, user) != 0) {
         return -1;
+    }
+    if (common->vip.count > 0) {
+        vip_capabilities_keep();
     }
     if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
         setuid(user->pw_uid) != 0) {
@@ -174,6 +178,30 @@ static int check_host(const struct io_config *config, const struct pg_settings *
     return 0;
 }
 
+/* A database that was there before us is taken over only when the operator says so. */
+static int adopt(const struct pg_settings *settings)
+{
+    struct io_why why = {""};
+    struct base_text text = {{0}};
+    if (!pg_adopt_is_wanted(settings)) {
+        return 0;
+    }
+    if (!settings->may_adopt) {
+        io_why_set(&why,
+                   "%s holds a database that Quorate did not make; 'cluster.adopt: yes' takes it "
+                   "over, an empty directory is filled by a clone",
+                   settings->data_dir.text);
+        return fail(&why);
+    }
+    IO_LOG_NOTICE("database", "adopts_directory", io_text("dir", settings->data_dir.text));
+    if (pg_adopt_stopped(settings, &text) != 0) {
+        io_why_set(&why, "cannot take over the database in %s: %s", settings->data_dir.text,
+                   text.text);
+        return fail(&why);
+    }
+    return 0;
+}
+
 static int check(const struct io_config *config, struct io_why *why)
 {
     struct agent_settings common;
@@ -197,6 +225,11 @@ static int print_plan(const struct paths *p, const struct pg_settings *settings)
                      (unsigned long long)control.system_id, control.timeline,
                      pg_lsn_format(control.checkpoint_lsn).text,
                      control.state == PG_STATE_SHUT_DOWN ? ", shut down in order" : "");
+        if (pg_adopt_is_wanted(settings)) {
+            (void)printf("data directory: not made by Quorate, %s\n",
+                         settings->may_adopt ? "taken over at the first start (cluster.adopt)"
+                                             : "refused without cluster.adopt");
+        }
     } else {
         (void)printf("\ndata directory: %s\n", rc == BASE_E_NOTFOUND
                                                    ? "empty: the first member makes the database, "
@@ -220,7 +253,11 @@ static int run(const struct io_config *config, struct agent_settings *common,
     if (is_dry_run) {
         return print_plan(&paths, settings);
     }
-    common->core.db_port = settings->port;
+    if (adopt(settings) != 0) {
+        return 1;
+    }
+    common->core.db_port =
+        settings->advertise_port != 0 ? settings->advertise_port : settings->port;
     const struct agent_options options = {
         .program = PROGRAM,
         .settings = common,
@@ -262,6 +299,7 @@ static int start(const struct io_config *config, bool is_dry_run, struct agent_s
     if (rc == 0 && drop_root(config, common) != 0) {
         return 1;
     }
+    rc = rc == 0 && common->vip.count > 0 ? vip_capabilities_settle(&why) : rc;
     rc = rc != 0 ? rc : pg_engine_check_host(config, common, settings, &why);
     if (rc != 0) {
         (void)fail(&why);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agents/postgresql/db_internal.h"
+#include "agents/postgresql/layout.h"
 #include "base/name.h"
 
 #define HISTORY_BYTES_MAX 8192u
@@ -56,7 +57,8 @@ static int source_open(struct pg_run *run, struct source *source)
     }
     pg_run_note(run, "checkpoint on the source of the rewind");
     status = pg_sql_open(&source->sql, source->conninfo, run->deadline, &why);
-    if (status == 0) {
+    if (status == 0 && pg_layout_version(run->settings) >= 15) {
+        /* Before, only a superuser may: then the checkpoint after a promotion is waited for. */
         status = pg_sql_do(&source->sql, "CHECKPOINT", run->deadline, &why);
     }
     if (status == 0) {
@@ -97,8 +99,15 @@ static bool is_failure_lasting(const struct pg_run *run, int status,
 static int run_rewind(struct pg_run *run, const struct source *source, bool *ret_is_lasting)
 {
     struct pg_child_result result;
-    const char *argv[] = {"pg_rewind",      "-D",         run->data_dir, "--source-server",
-                          source->conninfo, "--progress", "--no-sync",   NULL};
+    char restore[16];
+    const char *argv[] = {
+        "pg_rewind", "-D", run->data_dir, "--source-server", source->conninfo, "--progress",
+        "--no-sync", NULL, NULL};
+    /* WAL that the directory no longer has comes from the archive. */
+    int asked = pg_run_setting(run, run->data_dir, "restore_command", restore, sizeof(restore));
+    if (asked == BASE_E_TOOBIG || (asked == 0 && restore[0] != '\0')) {
+        argv[7] = "--restore-target-wal";
+    }
     pg_run_note(run, "pg_rewind");
     run->watched = "need to copy"; /* said right before the first change */
     int status = pg_run_helper(run, argv, SLICE_EMPTY, &result);
@@ -187,6 +196,7 @@ static int rewind_marked(struct pg_run *run, const struct source *source)
     if (status != 0) {
         return status; /* the mark stays */
     }
+    pg_archive_forget(run->data_dir);
     conf.has_slot = pg_run_make_slot(run, PG_RUN_SLOT_LIMIT_US, &upstream) == 0;
     status = pg_run_configure_standby(run, run->data_dir, &conf);
     status = status != 0 ? status : pg_run_sync_data(run, run->data_dir);
@@ -217,6 +227,10 @@ int pg_order_rewind(struct pg_run *run)
     if (status == 0 && pg_conf_is_unusable(run->data_dir)) {
         return pg_run_fail(run, BASE_E_CORRUPT, "%s is half rewound: clone it", run->data_dir);
     }
+    if (status == 0 && run->order.is_remote) {
+        return pg_run_fail(run, BASE_E_UNSUPPORTED,
+                           "our roles are not at the primary of a standby cluster: clone it");
+    }
     if (status == 0) {
         status = source_open(run, &source);
     }
@@ -229,6 +243,9 @@ int pg_order_rewind(struct pg_run *run)
     pg_sql_close(&source.sql);
     if (status != 0) {
         return status;
+    }
+    if (pg_archive_is_waiting(run->settings)) {
+        pg_archive_before_loss(run, slice_from(source.history, source.history_len));
     }
     status = pg_conf_set_unusable(run->data_dir, "half rewound");
     if (status == 0) {

@@ -238,6 +238,51 @@ static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
     arb_answer(t, 0, "confirmed: the primary's right begins anew in a higher epoch");
 }
 
+/* --- a database that no arbiter ever led: it is of no lineage yet --- */
+
+static bool is_unled(const struct arb_turn *t, const struct arb_view *view)
+{
+    enum msg_db_state s = view->report.db_state;
+    return arb_view_is_live(t->c, view, t->event->now) && view->refused == ARB_REFUSE_NONE &&
+           view->report.instance != 0 && view->report.system_id != 0 && s != MSG_DB_UNKNOWN &&
+           s != MSG_DB_EMPTY && s != MSG_DB_CREATING && s != MSG_DB_FAILED;
+}
+
+/* Another copy of the same database that goes further. */
+static const struct arb_view *better_unled(const struct arb_turn *t, const struct arb_view *view)
+{
+    for (uint8_t i = 0; i < t->c->views_count; i++) {
+        const struct arb_view *other = &t->c->views[i];
+        if (other != view && other->has_report &&
+            other->report.system_id == view->report.system_id &&
+            (other->report.position.timeline > view->report.position.timeline ||
+             other->report.position.lsn > view->report.position.lsn)) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+static void confirm_unled(struct arb_turn *t)
+{
+    const struct arb_request *request = t->event->request;
+    uint8_t i = arb_view_find(t->c, &request->candidate);
+    if (i == ARB_NOBODY || !is_unled(t, &t->c->views[i])) {
+        arb_answer_member(t, BASE_E_STATE, &request->candidate,
+                          "is not heard, or has no database to go on with");
+        return;
+    }
+    const struct arb_view *better = better_unled(t, &t->c->views[i]);
+    if (better != NULL && !request->is_forced) {
+        arb_answer_member(
+            t, BASE_E_STATE, &better->member,
+            "has a higher position than the member named, which would be lost; --force "
+            "accepts that");
+        return;
+    }
+    propose_confirmed(t, &t->c->views[i]);
+}
+
 /* The only member that offers its database; NULL for none, or when others would have to be asked.
  */
 static const struct arb_view *offered(const struct arb_turn *t)
@@ -254,7 +299,7 @@ static const struct arb_view *offered(const struct arb_turn *t)
         }
         found = view;
     }
-    bool is_fit = found != NULL && is_usable(t, found) && better_member(t, found) == NULL;
+    bool is_fit = found != NULL && is_unled(t, found) && better_unled(t, found) == NULL;
     return is_fit ? found : NULL;
 }
 
@@ -328,7 +373,9 @@ static void confirm_unknown(struct arb_turn *t)
             t, BASE_E_STATE, &data->member,
             "holds a database that no arbiter ever led; name the member whose database becomes the "
             "cluster's with --primary, or move that directory away");
-    } else if (highest_epoch(c) > 0 && !t->event->request->is_forced) {
+    } else if (highest_epoch(c) == 0) {
+        confirm_unled(t);
+    } else if (!t->event->request->is_forced) {
         arb_answer_member(
             t, BASE_E_STATE, &data->member,
             "holds a database, and the quorum has no record of the cluster; when every "
