@@ -61,8 +61,8 @@ enum io_grpc_status arb_api_status(int rc)
     case BASE_E_INVALID:
     case BASE_E_TOOBIG:
         return IO_GRPC_INVALID_ARGUMENT;
-    case BASE_E_CONFLICT:
-        return IO_GRPC_ABORTED;
+    case BASE_E_BUSY:
+        return IO_GRPC_ABORTED; /* the same call may be made again at once */
     case BASE_E_NOTFOUND:
         return IO_GRPC_NOT_FOUND;
     default:

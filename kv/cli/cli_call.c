@@ -3,9 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "kv.pb-c.h"
 #include "kv/cli/cli_internal.h"
+#include "proto/io/loop.h"
+
+#define BUSY_WAIT_NS 50000000
 
 static int exit_of_status(enum io_grpc_status status)
 {
@@ -196,11 +200,33 @@ static int unanswered(const struct cli *cli, const char *path, int rc, const str
     return cli_fail(io_exit_of(rc), "%s%s", why->text, cli_hint(cli, rc));
 }
 
+/* Another change is on its way there: nothing was done, and soon it can be. */
+static bool is_to_be_repeated(const struct io_grpc_answer *answer, int64_t deadline_us)
+{
+    if (answer->status != IO_GRPC_ABORTED || io_now().us >= deadline_us) {
+        return false;
+    }
+    (void)nanosleep(&(struct timespec){.tv_nsec = BUSY_WAIT_NS}, NULL);
+    return true;
+}
+
+/* Asks those that were given, then all nodes that there are. */
+static int call_all(struct cli *cli, const char *path, struct slice request,
+                    struct io_grpc_answer *ret, struct io_why *why)
+{
+    int rc = call_any(cli->client, path, request, cli->timeout_ms, ret, why);
+    if (rc == 0 && is_elsewhere(ret) && find_all_nodes(cli)) {
+        io_grpc_answer_free(ret);
+        *ret = (struct io_grpc_answer){0};
+        rc = call_any(cli->client, path, request, cli->timeout_ms, ret, why);
+    }
+    return rc;
+}
+
 int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
              const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret)
 {
-    struct io_grpc_client *client = cli_client(cli);
-    if (client == NULL) {
+    if (cli_client(cli) == NULL) {
         return cli->client_error;
     }
     size_t len = protobuf_c_message_get_packed_size(request);
@@ -211,12 +237,12 @@ int cli_call(struct cli *cli, const char *path, const ProtobufCMessage *request,
     (void)protobuf_c_message_pack(request, bytes);
     struct io_grpc_answer answer = {0};
     struct io_why why = {""};
-    struct slice packed = slice_from(bytes, len);
-    int rc = call_any(client, path, packed, cli->timeout_ms, &answer, &why);
-    if (rc == 0 && is_elsewhere(&answer) && find_all_nodes(cli)) {
+    int64_t deadline_us = io_now().us + (int64_t)cli->timeout_ms * BASE_US_PER_MS;
+    int rc = call_all(cli, path, slice_from(bytes, len), &answer, &why);
+    while (rc == 0 && is_to_be_repeated(&answer, deadline_us)) {
         io_grpc_answer_free(&answer);
         answer = (struct io_grpc_answer){0};
-        rc = call_any(cli->client, path, packed, cli->timeout_ms, &answer, &why);
+        rc = call_all(cli, path, slice_from(bytes, len), &answer, &why);
     }
     free(bytes);
     if (rc != 0) {

@@ -50,13 +50,13 @@ int cmd_db_dsn(void *ctx, int argc, char **argv)
 {
     struct cli_option options[] = {{"replicas", false, NULL},
                                    {"member", true, NULL},
-                                   {"database", true, NULL},
-                                   {"user", true, NULL}};
+                                   {"dbname", true, NULL},
+                                   {"username", true, NULL}};
     Quorate__V1__DatabaseShowResponse *answer = NULL;
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     rc = rc != 0 ? rc
-                 : db_one_cluster(argc, "db dsn [--replicas | --member M] [--database D] "
-                                        "[--user U]");
+                 : db_one_cluster(argc, "db dsn [--replicas | --member M] [--dbname D] "
+                                        "[--username U]");
     rc = rc != 0 ? rc : db_fetch(ctx, argv[1], &answer);
     if (rc != 0) {
         return rc;
@@ -83,11 +83,8 @@ int cmd_db_dsn(void *ctx, int argc, char **argv)
  * check's time limit counts. */
 #define HAPROXY_HEAD \
     "# Made by: kv db haproxy %s\n" \
-    "global\n" \
-    "    maxconn 10000\n\n" \
     "defaults\n" \
     "    mode tcp\n" \
-    "    log global\n" \
     "    retries 2\n" \
     "    option clitcpka\n" \
     "    option srvtcpka\n" \
@@ -116,8 +113,8 @@ static void print_listen(const Quorate__V1__DatabaseCluster *c, const struct lis
     for (size_t i = 0; i < c->n_members; i++) {
         const Quorate__V1__DatabaseMember *m = c->members[i];
         char host[CELL_MAX];
-        (void)printf("    server %s %s maxconn 5000 check port %u\n", m->name,
-                     db_host_text(m, host), m->http_port);
+        (void)printf("    server %s %s check port %u\n", m->name, db_host_text(m, host),
+                     m->http_port);
     }
 }
 

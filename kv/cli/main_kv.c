@@ -167,7 +167,7 @@ static const struct io_command commands[] = {
     {"db why", "CLUSTER [EPOCH]", "databases",
      "What waits and why, what a decision was made from, and where the seconds went", NULL,
      cmd_db_why},
-    {"db dsn", "CLUSTER [--replicas | --member M] [--database D] [--user U]", "databases",
+    {"db dsn", "CLUSTER [--replicas | --member M] [--dbname D] [--username U]", "databases",
      "A libpq connection string that finds the primary", NULL, cmd_db_dsn},
     {"db haproxy", "CLUSTER [--bind A] [--primary-port N] [--replicas-port N] [--lag BYTES]",
      "databases", "A whole configuration for HAProxy: port 5000 the primary, 5001 the replicas",

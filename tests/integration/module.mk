@@ -67,3 +67,7 @@ CHECK_STEPS += gateway-check
 gateway-check: ## The JSON gateway with curl over TLS; IPv6 and names on every listener
 	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,quorated kv,build/release/bin/$(p))
 	@BIN=build/release/bin bash tests/integration/gateway/run.sh
+CHECK_STEPS += databases-check
+.PHONY: databases-check
+databases-check: scenario-programs ## Every kv db command and its refusals against a real cluster of three
+	@BIN=build/release/bin bash tests/integration/databases/run.sh
