@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/report.sh
 . tests/integration/postgresql/setup.sh
 . tests/integration/postgresql/crash.sh
-parts=(haproxy)
+parts=(haproxy pgbouncer)
 for part in "${parts[@]}"; do . "tests/integration/routing/$part.sh"; done
 [ $# -gt 0 ] || set -- "${parts[@]}"
 quorum_mounts() { return 1; }
