@@ -90,6 +90,7 @@ static void add_members(const struct arb_cluster *c, struct base_mono now, struc
             .is_noloadbalance = view->report.is_noloadbalance,
             .priority = view->report.priority,
             .is_restart_pending = view->report.is_restart_pending,
+            .config_revision = view->report.config_revision,
         };
     }
 }
