@@ -779,7 +779,8 @@ int wire_order_decode(struct slice bytes, struct msg_order *ret)
 
 int wire_config_encode(const struct msg_config *config, struct buf *out)
 {
-    Quorate__Agent__Config message = QUORATE__AGENT__CONFIG__INIT;
+    Quorate__Agent__Config message;
+    quorate__agent__config__init(&message);
     if (config->text.len > MSG_CONFIG_MAX) {
         return BASE_E_INVALID;
     }
