@@ -215,7 +215,7 @@ host_daemons_start() { # HOST
 node_at() {
     local url name
     while read -r url; do
-        for name in "${QUORUM[@]}"; do [[ $url != *"//$(address_of "$name"):"* ]] || echo "$name"; done
+        for name in "${QUORUM[@]}"; do [[ /$url != *"/$(address_of "$name"):"* ]] || echo "$name"; done
     done
 }
 

@@ -30,29 +30,33 @@ haproxy_servers() {
     local name
     for name in "${DATABASES[@]}"; do echo "    server $name $(address_of "$name"):5432 maxconn 100 check port 8008"; done
 }
-haproxy_config() {
-    cat <<YML
-cluster: $SQL_CLUSTER
-primary:
-  listen: $(host_address c1):5100
-replicas:
-  listen: "off"
-http:
-  listen: "off"
-quorum:
-  endpoints:
-$(local name; for name in "${QUORUM[@]}"; do echo "    - https://$(address_of "$name"):2379"; done)
-tls:
-  ca: $DIR/tls/ca.crt
-  cert: $DIR/tls/viewer-proxy.crt
-  key: $DIR/tls/viewer-proxy.key
-YML
+haproxy_config() { # what the system's own manual says
+    case $SYSTEM in
+    patroni) cat <<CFG ;;
+global
+    maxconn 200
+defaults
+    mode tcp
+    retries 2
+    timeout client 30m
+    timeout connect 4s
+    timeout server 30m
+    timeout check 5s
+listen primary
+    bind *:5000
+    option httpchk OPTIONS /primary
+    http-check expect status 200
+    default-server inter 3s fall 3 rise 2 on-marked-down shutdown-sessions
+$(haproxy_servers)
+CFG
+    *) "${KV[@]}" db haproxy "$SQL_CLUSTER" 2>/dev/null ;;
+    esac
 }
-proxy_start() {
+haproxy_start() {
     command -v haproxy >/dev/null || { note "haproxy is not installed: no such route"; return 1; }
     haproxy_config >"$DIR/haproxy.cfg" && [ -s "$DIR/haproxy.cfg" ] || { note "kv db haproxy prints nothing: no such route"; return 1; }
-    # As its user it needs neither a jail nor another user, nor a socket for administrators.
-    sed -i -E '/^ *(chroot|user|group|daemon|stats socket|log )/d' "$DIR/haproxy.cfg"
+    # As its user it needs neither a jail nor another user, nor a socket for administrators, nor more files than are allowed here.
+    sed -i -E '/^ *(chroot|user|group|daemon|stats socket|log )/d; s/maxconn [0-9]{4,}/maxconn 500/' "$DIR/haproxy.cfg"
     ROUTE_TARGET[haproxy]=$(host_address c1):$(sed -n 's/.*bind .*:\([0-9]*\).*/\1/p' "$DIR/haproxy.cfg" | head -n 1)
     (client_become c1 setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- haproxy -db -f "$DIR/haproxy.cfg") \
         >"$DIR/log/haproxy" 2>&1 </dev/null &
@@ -64,6 +68,14 @@ proxy_start() {
 proxy_config() {
     cat <<YML
 cluster: $SQL_CLUSTER
+primary:
+  listen: $(host_address c1):5100
+replicas:
+  listen: "off"
+connections:
+  max: 500
+http:
+  listen: "off"
 quorum:
   endpoints:
 $(local name; for name in "${QUORUM[@]}"; do echo "    - https://$(address_of "$name"):2379"; done)
@@ -71,8 +83,6 @@ tls:
   ca: $DIR/tls/ca.crt
   cert: $DIR/tls/viewer-proxy.crt
   key: $DIR/tls/viewer-proxy.key
-listen:
-  primary: $(host_address c1):5100
 YML
 }
 proxy_start() {
