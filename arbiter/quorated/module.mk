@@ -1,5 +1,5 @@
 BINARIES += quorated
-BIN_quorated := arbiter/main_quorated.c arbiter/quorated/clients.c arbiter/quorated/failpoints.c arbiter/quorated/founding.c \
+BIN_quorated := arbiter/main_quorated.c arbiter/quorated/clients.c arbiter/quorated/failpoints.c arbiter/quorated/fence.c arbiter/quorated/founding.c \
   arbiter/quorated/join.c arbiter/quorated/machine.c \
   arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/node.c \
   arbiter/quorated/node_events.c arbiter/quorated/node_open.c arbiter/quorated/pages.c \
@@ -22,3 +22,7 @@ TLIBS_member_frame_test := cores base
 TESTS += quorated_founding_test
 TEST_quorated_founding_test := tests/unit/quorated_founding_test.c arbiter/quorated/founding.c tests/support/panic.c
 TLIBS_quorated_founding_test := cores base
+TESTS += quorated_fence_test
+TEST_quorated_fence_test := tests/unit/quorated_fence_test.c arbiter/quorated/fence.c tests/support/panic.c
+TLIBS_quorated_fence_test := io base
+TPKG_quorated_fence_test := libuv openssl

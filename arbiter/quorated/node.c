@@ -7,6 +7,7 @@
  * changes with every call into it, so its timer is set anew by a prepare handle, once per round of
  * the loop, right before it sleeps. */
 #include "arbiter/quorated/node.h"
+#include "arbiter/quorated/fence.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,6 +256,7 @@ static void close_all(struct quorated *q)
     if (q->service != NULL) {
         kv_service_close(q->service); /* ends calls of the two below */
     }
+    q->fences = quorated_fences_free(q->fences);
     q->databases = arb_api_free(q->databases);
     q->arbiter = arb_driver_close(q->arbiter);
     quorated_clients_close(&q->clients);

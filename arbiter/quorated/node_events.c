@@ -3,6 +3,7 @@
  * membership; what was applied and who leads to arbiter and clients. All in the loop thread. */
 #include <stdio.h>
 
+#include "arbiter/quorated/fence.h"
 #include "arbiter/quorated/node_internal.h"
 
 /* --- links --- */
@@ -179,6 +180,31 @@ static void arbiter_noted(void *user, const struct base_name *cluster, const str
                   io_bytes("text", buf_slice(&text)));
 }
 
+static void arbiter_fence(void *user, const struct arb_fence_job *job)
+{
+    struct quorated *q = user;
+    IO_LOG_NOTICE("arbiter", "fence", io_name("cluster", &job->cluster),
+                  io_name("member", &job->member), io_u64("epoch", job->epoch),
+                  io_text("command", job->command));
+    quorated_fence(q->fences, job);
+}
+
+static void fence_ended(void *user, const struct arb_fence_job *job, bool is_off, const char *text)
+{
+    struct quorated *q = user;
+    IO_LOG_NOTICE("arbiter", is_off ? "fenced" : "fence-failed", io_name("cluster", &job->cluster),
+                  io_name("member", &job->member), io_u64("epoch", job->epoch),
+                  io_text("text", text));
+    arb_driver_fenced(q->arbiter, &job->cluster, job->epoch, is_off);
+}
+
+int quorated_open_fences(struct quorated *q)
+{
+    const struct quorated_fences_options options = {
+        .loop = q->loop, .dir = q->settings->fence_dir, .user = q, .ended = fence_ended};
+    return quorated_fences_new(&options, &q->fences);
+}
+
 /* --- who is told --- */
 
 void quorated_hear_service(struct quorated *q, struct kv_service_options *options)
@@ -207,4 +233,5 @@ void quorated_hear_arbiter(struct quorated *q, struct arb_driver_options *option
 {
     options->user = q;
     options->noted = arbiter_noted;
+    options->fence = arbiter_fence;
 }

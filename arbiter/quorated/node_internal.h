@@ -17,6 +17,8 @@
 #include "proto/io/daemon.h"
 
 /* In the order in which the parts are made. */
+struct quorated_fences;
+
 struct quorated {
     const struct quorated_settings *settings;
     int exit_status;
@@ -36,6 +38,7 @@ struct quorated {
     struct raft_node *node;
     struct arb_driver *arbiter;
     struct arb_api *databases;
+    struct quorated_fences *fences;
     struct api *api;
     struct quorated_clients clients;
     struct quorated_pages pages;
@@ -64,5 +67,7 @@ extern const struct io_link_events quorated_link_events; /* ctx: struct quorated
 void quorated_hear_service(struct quorated *q, struct kv_service_options *options);
 void quorated_hear_raft(struct quorated *q); /* into machine and membership */
 void quorated_hear_arbiter(struct quorated *q, struct arb_driver_options *options);
+/* What carries the arbiter's fences out. */
+MUST_CHECK int quorated_open_fences(struct quorated *q);
 
 #endif

@@ -177,7 +177,8 @@ static int open_arbiter(struct quorated *q)
         .clock = io_clock_port(),
     };
     quorated_hear_arbiter(q, &options);
-    int rc = arb_driver_open(&options, &q->arbiter);
+    int rc = quorated_open_fences(q);
+    rc = rc != 0 ? rc : arb_driver_open(&options, &q->arbiter);
     if (rc == 0) {
         arb_driver_records_stale(q->arbiter); /* they are read as soon as Raft has started */
     }

@@ -34,6 +34,8 @@
       "Name of this quorum; nodes and agents of another one are refused") \
     X(CLIENTS, "quorum.clients", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Public URL of each node as clients reach it, for 'member list': name=URL") \
+    X(FENCE_DIR, "quorum.fence_dir", TEXT, "/etc/quorate/fence", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Programs that a cluster's fence.command may name: run as NAME off, then NAME status") \
     X(CLIENT_LISTEN, "client.listen", TEXT, "127.0.0.1:2379", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Where the public API listens") \
     X(CLIENT_ADVERTISE, "client.advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -388,6 +390,7 @@ static int read_all(const struct io_config *config, struct quorated_settings *s,
     s->quota_bytes = (uint64_t)io_config_int(config, KEY_QUOTA);
     s->is_forced_new = io_config_bool(config, KEY_FORCE_NEW);
     s->log_entries = (uint64_t)io_config_int(config, KEY_SNAPSHOT_COUNT);
+    s->fence_dir = io_config_text(config, KEY_FENCE_DIR);
     s->request_bytes_max = (uint32_t)io_config_int(config, KEY_REQUEST_MAX);
     if (s->election_min_ms < 3 * s->heartbeat_ms) {
         io_config_why(config, KEY_ELECTION, why, "must be at least three times raft.heartbeat");

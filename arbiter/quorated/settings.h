@@ -30,6 +30,7 @@ struct quorated_settings {
     int64_t compaction_period_us;
     int64_t compaction_revisions;
     uint32_t request_bytes_max;
+    const char *fence_dir; /* programs that a cluster's document may name */
     struct io_address client_listen;
     struct io_address peer_listen;
     struct io_address metrics_listen;
