@@ -34,8 +34,8 @@ enum db_order_kind {
     DB_ORDER_CLIENTS_OUT, /* frozen or fenced: refuse new and cut standing client connections where
                              possible; ends with the next SET_SYNC or with the process */
     DB_ORDER_CONFIGURE,   /* put document `config_revision`, handed over by db_port.configure, into
-                             force: files written and synced, a running server reloaded; what needs a
-                             restart stays pending, and the view says so */
+                             force: files written and synced, a running server reloaded; what
+                             needs a restart stays pending, and the view says so */
     DB_ORDER_CANCEL,      /* stop the running order; it completes with CANCELED */
 };
 
@@ -112,7 +112,7 @@ struct db_view {
     uint64_t work_total_bytes;
     struct base_text note;
     struct base_text pending_restart; /* "max_connections 100 -> 200, ..."; empty: none */
-    struct base_text warning; /* stands until it is mended: for people, no decision */
+    struct base_text warning;         /* stands until it is mended: for people, no decision */
 };
 
 #endif

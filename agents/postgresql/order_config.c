@@ -57,7 +57,8 @@ static uint64_t offer_take(struct pg_db *db, char **ret_text, size_t *ret_len)
 
 /* --- does the server's program take it? --- */
 
-/* "... LOG:  invalid value for parameter "work_mem": "x"": the line that says what is wrong. */
+/* "... LOG:  invalid value for parameter "work_mem": "x" in file ...": the line that says what is
+ * wrong, without the place, which nobody will find again. */
 static void complaint_of(const struct pg_child_result *result, struct base_text *ret)
 {
     const char *at = strstr(result->head, "LOG:  ");
@@ -66,7 +67,9 @@ static void complaint_of(const struct pg_child_result *result, struct base_text 
         return;
     }
     at += strlen("LOG:  ");
-    *ret = base_text_from(slice_from(at, strcspn(at, "\n")));
+    size_t len = strcspn(at, "\n");
+    const char *place = memmem(at, len, " in file \"", strlen(" in file \""));
+    *ret = base_text_from(slice_from(at, place == NULL ? len : (size_t)(place - at)));
 }
 
 static int check_files(struct pg_run *run, const char *dir, const char *check_dir)
@@ -352,6 +355,21 @@ static void take_offer_in(struct pg_run *run, const char *dir)
         memset(&run->text, 0, sizeof(run->text));
     }
     free(text);
+}
+
+const struct arb_settings_pg *pg_config_expected(struct pg_run *run)
+{
+    struct pg_config *config = run->settings->config;
+    struct arb_settings_why why;
+    char *text = NULL;
+    size_t len = 0;
+    if (config == NULL) {
+        return NULL;
+    }
+    bool is_offered = offer_take(run->db, &text, &len) != 0 &&
+                      pg_config_read(config, slice_from(text, len), &why) == 0;
+    free(text);
+    return is_offered ? config->spare : config->document;
 }
 
 void pg_config_prepare(struct pg_run *run, const char *dir, bool is_primary)

@@ -238,6 +238,17 @@ static void look_around(struct pg_run *run, bool is_primary)
     pg_sql_close(&sql);
 }
 
+static void look_once(struct pg_run *run)
+{
+    struct pg_sql sql = {.cancel_fd = run->db->cancel_fd};
+    struct base_text why;
+    if (pg_sql_open_local(&sql, run->settings, PG_ROLE_SUPERUSER, "quorate_agent", run->deadline,
+                          &why) == 0) {
+        pg_pending_look(run, &sql);
+    }
+    pg_sql_close(&sql);
+}
+
 /* Whether there is a server in calm, and of which root. */
 static bool is_calm(struct pg_db *db, int32_t *ret_root, bool *ret_is_primary)
 {
@@ -265,6 +276,7 @@ void pg_watch_keep(struct pg_db *db)
     if (w->settled_root != root) {
         w->settled_root = root;
         w->due_at = base_mono_add_us(pg_now(), CALM_US);
+        look_once(&run); /* others wait for it: a restart has brought what was pending, or not */
     }
     if (base_mono_before(pg_now(), w->due_at)) {
         return;

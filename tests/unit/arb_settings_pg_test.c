@@ -46,14 +46,14 @@ static void bad(const char *section, const char *words)
 static void test_a_full_section(void **state)
 {
     (void)state;
-    good(
-        "{\"parameters\": {\"max_connections\": 200, \"work_mem\": \"8MB\", \"jit\": false,"
-        " \"random_page_cost\": 1.1, \"wal_level\": \"logical\", \"app.tenant\": \"it's\"},"
-        "\"pg_hba\": [\"hostssl all all 10.0.0.0/8 scram-sha-256\", \"# people\", \"\"],"
-        "\"pg_ident\": [\"people \\\"Ann Lee\\\" ann\"],"
-        "\"slots\": {\"archive\": {\"type\": \"physical\"},"
-        " \"cdc\": {\"type\": \"logical\", \"database\": \"app\", \"plugin\": \"pgoutput\"}},"
-        "\"member_slots_ttl\": \"2h\", \"max_slot_wal_keep_size\": \"10GB\", \"use_slots\": false}");
+    good("{\"parameters\": {\"max_connections\": 200, \"work_mem\": \"8MB\", \"jit\": false,"
+         " \"random_page_cost\": 1.1, \"wal_level\": \"logical\", \"app.tenant\": \"it's\"},"
+         "\"pg_hba\": [\"hostssl all all 10.0.0.0/8 scram-sha-256\", \"# people\", \"\"],"
+         "\"pg_ident\": [\"people \\\"Ann Lee\\\" ann\"],"
+         "\"slots\": {\"archive\": {\"type\": \"physical\"},"
+         " \"cdc\": {\"type\": \"logical\", \"database\": \"app\", \"plugin\": \"pgoutput\"}},"
+         "\"member_slots_ttl\": \"2h\", \"max_slot_wal_keep_size\": \"10GB\","
+         "\"use_slots\": false}");
     assert_int_equal(read.parameters_count, 6);
     assert_string_equal(read.parameters[0].name, "max_connections");
     assert_string_equal(read.parameters[0].value, "200");
