@@ -126,8 +126,8 @@ static uint32_t mark_of(const struct arb_view *view)
 
 static int64_t silence_max_us(const struct arb_slot *s)
 {
-    uint32_t ttl_ms = s->cluster.record.ttl_ms != 0 ? s->cluster.record.ttl_ms
-                                                    : (uint32_t)LEASE_TTL_DEFAULT_MS;
+    uint32_t ttl_ms =
+        s->cluster.record.ttl_ms != 0 ? s->cluster.record.ttl_ms : (uint32_t)LEASE_TTL_DEFAULT_MS;
     return 2 * (int64_t)ttl_ms * BASE_US_PER_MS;
 }
 

@@ -94,9 +94,9 @@ static const struct io_command commands[] = {
      NULL, cmd_defrag},
     {"db list", "", "databases", "All database clusters, a line each", NULL, cmd_db_list},
     {"db show", "CLUSTER", "databases", "Members, roles, lag and lease of one cluster",
-     "  Also what a failover may lose, what is scheduled, pending restarts, and settings of agents'\n"
-     "  files that do nothing. -o wide adds LSN, the longest pause seen, connections, tags, and why\n"
-     "  a member could not take over. " CLUSTER_HELP,
+     "  Also what a failover may lose, what is scheduled, pending restarts, and settings of\n"
+     "  agents' files that do nothing. -o wide adds LSN, the longest pause seen, connections,\n"
+     "  tags, and why a member could not take over. " CLUSTER_HELP,
      cmd_db_show},
     {"db topology", "CLUSTER", "databases", "Who replicates from whom, as a tree", NULL,
      cmd_db_topology},
@@ -160,7 +160,7 @@ static const struct io_command commands[] = {
      "  --force    members that are not heard do not count, and what only they or a more\n"
      "             advanced member have may be lost; also needed where the quorum has no\n"
      "             record of the cluster, so that it does not know its members\n"
-     "  --dead     the primary of before a pause, or one that cannot be fenced, is dead for certain",
+     "  --dead     a primary that was paused, or that cannot be fenced, is dead for certain",
      cmd_db_confirm},
     {"db history", "CLUSTER [--limit N]", "databases", "Who was primary, since when and why", NULL,
      cmd_db_history},

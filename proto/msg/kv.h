@@ -225,8 +225,8 @@ struct kv_swap_puts {
 
 /* The arbiter's guarded change of one database cluster's record. Void at apply unless table
  * STORE_ARBITER holds exactly (expect_epoch, expect_revision) under `name` (0, 0: no row) and the
- * entry's own term is `term`. new_epoch, new_revision 0 without a blob removes the row. All puts of a
- * swap share one main revision. */
+ * entry's own term is `term`. new_epoch, new_revision 0 without a blob removes the row. All puts of
+ * a swap share one main revision. */
 struct kv_swap {
     struct slice name;
     uint64_t expect_epoch;
