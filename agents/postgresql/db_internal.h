@@ -78,10 +78,11 @@ struct pg_run {
     const char *data_dir;
     struct db_order order;
     struct base_mono deadline;
-    struct pg_sql *session; /* the worker's own, to our server, as quorate_monitor */
-    struct base_text text;  /* becomes db_done.text */
-    const char *watched;    /* a helper's line with this text in it ... */
-    bool is_watched_seen;   /* ... was seen */
+    struct pg_sql *session;       /* the worker's own, to our server, as quorate_monitor */
+    struct base_text text;        /* becomes db_done.text */
+    struct base_text remote_slot; /* of pg_run_resolve_remote */
+    const char *watched;          /* a helper's line with this text in it ... */
+    bool is_watched_seen;         /* ... was seen */
 };
 
 /* --- for orders --- */

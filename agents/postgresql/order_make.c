@@ -22,16 +22,6 @@
 
 /* --- upstream --- */
 
-/* What the configuration document says of the primary elsewhere; NULL: nothing. */
-static const struct arb_settings_pg *remote_of(const struct pg_run *run)
-{
-    const struct pg_config *config = run->settings->config;
-    const struct arb_settings_pg *document = config == NULL ? NULL : config->document;
-    bool is_named =
-        document != NULL && document->standby_host != NULL && document->standby_host[0] != '\0';
-    return is_named ? document : NULL;
-}
-
 struct pg_conf pg_run_conf(const struct pg_run *run)
 {
     struct pg_conf conf;
@@ -40,22 +30,21 @@ struct pg_conf pg_run_conf(const struct pg_run *run)
     conf.upstream_host = run->order.upstream_host;
     conf.upstream_port = run->order.upstream_port;
     conf.is_remote = run->order.is_remote;
-    if (conf.is_remote && remote_of(run) != NULL) {
-        conf.remote_slot = base_text_from(slice_from_text(remote_of(run)->standby_slot));
-    }
+    conf.remote_slot = run->remote_slot;
     return conf;
 }
 
 int pg_run_resolve_remote(struct pg_run *run)
 {
-    const struct arb_settings_pg *document = remote_of(run);
     if (!run->order.is_remote) {
         return 0;
     }
-    if (document == NULL) {
+    const struct arb_settings_pg *document = pg_config_expected(run);
+    if (document == NULL || document->standby_host == NULL || document->standby_host[0] == '\0') {
         return pg_run_fail(run, BASE_E_STATE,
                            "the configuration names no primary to follow (standby_cluster)");
     }
+    run->remote_slot = base_text_from(slice_from_text(document->standby_slot));
     run->order.upstream_host = base_text_from(slice_from_text(document->standby_host));
     run->order.upstream_port =
         document->standby_port == 0 ? PG_PORT_DEFAULT : document->standby_port;

@@ -227,10 +227,11 @@ int pg_order_rewind(struct pg_run *run)
     if (status == 0 && pg_conf_is_unusable(run->data_dir)) {
         return pg_run_fail(run, BASE_E_CORRUPT, "%s is half rewound: clone it", run->data_dir);
     }
-    if (status == 0 && run->order.is_remote) {
+    if (status == 0 && run->order.is_remote && run->settings->remote_user[0] != '\0') {
         return pg_run_fail(run, BASE_E_UNSUPPORTED,
-                           "our roles are not at the primary of a standby cluster: clone it");
+                           "no role for a rewind is known at the primary elsewhere: clone it");
     }
+    status = status != 0 ? status : pg_run_resolve_remote(run);
     if (status == 0) {
         status = source_open(run, &source);
     }

@@ -20,6 +20,11 @@ SCENARIOS ?=
 postgresql-check: scenario-programs ## A real cluster broken in many ways [SCENARIOS="name ..."] [LONG=1]
 	@BIN=build/release/bin LONG=$(LONG) bash tests/integration/postgresql/run.sh $(SCENARIOS)
 
+CHECK_STEPS += lifecycle-check
+.PHONY: lifecycle-check
+lifecycle-check: scenario-programs ## A database that was there before taken over in place; a standby cluster promoted and demoted
+	@BIN=build/release/bin bash tests/integration/lifecycle/run.sh
+
 # What takes longer than `make check` may.
 VERIFY_STEPS += postgresql-verify network-verify operations-verify scenario-canaries
 .PHONY: postgresql-verify network-verify operations-verify scenario-canaries routing-check

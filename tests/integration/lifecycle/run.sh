@@ -77,6 +77,11 @@ follows() {
     check "it opens for writes" wait_until 30 member_is far1 /primary
     check "and is a database of its own" sql far1 "INSERT INTO before VALUES (45)"
     check_output "the other one has nothing of it" 3 sql "$source" "SELECT count(*) FROM before"
+    check "it is demoted" "${KV[@]}" db demote-cluster far --host 127.0.0.1 --port "$port" --force
+    check "it follows again" wait_until 60 member_is far1 /standby-leader
+    sql "$source" "INSERT INTO before VALUES (46)"
+    check "without what it had written on its own" wait_until 20 eval \
+        '[ "$(sql far1 "SELECT sum(v) FROM before")" = 175 ]'
 }
 members_config_far() {
     local nodes="" node
