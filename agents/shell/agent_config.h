@@ -66,7 +66,8 @@
       "... when settings have been put into force") \
     X(HOOK_ON_ROLE_CHANGE, "hooks.on_role_change", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "... when this member has another role") \
-    X(HOOK_ON_PRIMARY_CHANGE, "hooks.on_primary_change", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+    X(HOOK_ON_PRIMARY_CHANGE, "hooks.on_primary_change", TEXT, NULL, 0, 0, NULL, \
+      IO_CONFIG_PLAIN, \
       "... on every member, when another one is open for writes") \
     X(HOOK_PRE_PROMOTE, "hooks.pre_promote", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "... in front of a promotion, which its failure stops") \

@@ -22,7 +22,7 @@ struct io_http_request {
     const struct io_identity *identity;
     bool is_tls;
     bool is_loopback; /* the client is on this host */
-    bool is_head; /* bodies of answers are left away by the server */
+    bool is_head;     /* bodies of answers are left away by the server */
 };
 
 struct io_http_handler {

@@ -40,7 +40,7 @@ struct io_stream {
     /* TLS */
     SSL *ssl;
     bool is_undecided; /* the first byte tells whether it is TLS at all */
-    struct slice in; /* encrypted bytes not yet read by ssl, during a read callback only */
+    struct slice in;   /* encrypted bytes not yet read by ssl, during a read callback only */
     struct io_identity identity;
     /* writing: pending gathers, inflight is with libuv */
     struct io_bytes pending;

@@ -205,11 +205,11 @@ static const char *written(const char *file)
 }
 
 /* Gone, or a zombie: its parent has gone, and whoever reaps orphans here may take a moment. */
-static bool is_dead(int pid)
+static bool is_dead(long pid)
 {
     char proc[64];
     char line[256] = "";
-    (void)snprintf(proc, sizeof(proc), "/proc/%d/stat", pid);
+    (void)snprintf(proc, sizeof(proc), "/proc/%ld/stat", pid);
     FILE *f = fopen(proc, "re");
     if (f == NULL) {
         return true;
@@ -298,7 +298,7 @@ static void test_a_hook_that_hangs_is_killed_with_its_children(void **state)
     port.order(port.ctx, &order);
     RUN_UNTIL(done_count == 1);
     assert_int_equal(done.status, BASE_E_DENIED);
-    RUN_UNTIL(is_dead(atoi(written("pid"))));
+    RUN_UNTIL(is_dead(strtol(written("pid"), NULL, 10)));
     rig_close();
 }
 
