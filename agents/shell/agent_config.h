@@ -25,8 +25,8 @@
     X(FREEZE_MAX, "cluster.freeze_max", DURATION, "3s", 0, 60000000, NULL, IO_CONFIG_PLAIN, \
       "Seed: how long a frozen primary waits for its lease before it is killed") \
     X(SYNC, "cluster.sync", TEXT, "on", 0, 0, "on|first|off|yes|no|true|false", IO_CONFIG_PLAIN, \
-      "Seed: synchronous replication, so that a failover loses nothing; first: by the standbys of " \
-      "highest priority") \
+      "Seed: synchronous replication, so that a failover loses nothing; first: by the standbys " \
+      "of highest priority") \
     X(SYNC_COUNT, "cluster.sync_count", INT, "1", 1, 15, NULL, IO_CONFIG_PLAIN, \
       "Seed: how many standbys a commit waits for") \
     X(STRICT, "cluster.strict", BOOL, "off", 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -98,8 +98,8 @@
     X(CLONEFROM, "tags.clonefrom", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Others are cloned from this member while it streams") \
     X(HANG_TIMEOUT, "hang_timeout", DURATION, "5s", 1000000, 3600000000, NULL, IO_CONFIG_PLAIN, \
-      "How long a primary may fail to answer, before a standby that is fit takes over; half of it " \
-      "when writing fails") \
+      "How long a primary may fail to answer, before a standby that is fit takes over; half of " \
+      "it when writing fails") \
     X(START_TIMEOUT, "primary_start_timeout", DURATION, "30s", 1000000, 86400000000, NULL, \
       IO_CONFIG_PLAIN, \
       "How long a primary may take to come back after a crash, unless the cluster's own setting " \
