@@ -242,7 +242,7 @@ struct msg_report {
     bool seed_sync_strict;
     uint8_t seed_sync_count;            /* 0: the default */
     uint32_t seed_failover_interval_ms; /* 0: the default; UINT32_MAX: none */
-    bool seed_adopt;         /* its database was there before: the cluster's, if there is none yet */
+    bool seed_adopt; /* its database was there before: the cluster's, if there is none yet */
 };
 
 /* What the arbiter wants of a member. The agent's table says how to get there from where it is. */

@@ -23,7 +23,7 @@ struct arb_scene {
     uint64_t number[16];
     struct msg_order order[16]; /* last one made for each member */
     bool has_order[16];
-    bool holds_swap;    /* do not apply swaps by themselves */
+    bool holds_swap;           /* do not apply swaps by themselves */
     bool said[ARB_NOTE_COUNT]; /* since the last event of the test, its swaps included */
     enum arb_decision_kind swap_kind;
     int answer;

@@ -43,7 +43,8 @@ static bool has_begun(const char *member)
 static struct msg_report ended(const char *member, int32_t status)
 {
     struct msg_report r = is_holder(member) ? primary_of(member) : report_of(member);
-    r.task_id = task_of(member)->id;
+    const struct msg_task *task = task_of(member);
+    r.task_id = task == NULL ? 0 : task->id;
     r.task_status = status;
     return r;
 }

@@ -59,6 +59,7 @@ static struct msg_record full_record(void)
                            .is_opened = true,
                            .target = long_name(2),
                            .ttl_ms = 2000,
+                           .ttl_longest_ms = UINT32_MAX,
                            .heartbeat_ms = 250,
                            .freeze_max_ms = 3000,
                            .sync_mode = MSG_SYNC_ASYNC,
@@ -75,6 +76,7 @@ static struct msg_record full_record(void)
                            .is_standby_cluster = true,
                            .config_revision = UINT64_MAX,
                            .is_paused = true,
+                           .is_unarmed = true,
                            .fencing_epoch = UINT64_MAX - 4,
                            .switchover_at_wall_us = INT64_MAX,
                            .switchover_to = long_name(3),
@@ -133,6 +135,7 @@ static struct msg_report full_report(void)
     r.seed_ttl_ms = 21;
     r.seed_heartbeat_ms = 22;
     r.seed_freeze_max_ms = 23;
+    r.seed_failover_interval_ms = UINT32_MAX;
     r.seed_sync_mode = MSG_SYNC_FIRST;
     r.is_noloadbalance = r.is_clonefrom = r.is_restart_pending = r.is_paused = true;
     r.is_adopted = r.is_write_failing = r.is_watchdog_fed = r.is_failsafe = true;
