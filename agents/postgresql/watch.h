@@ -62,8 +62,8 @@ int pg_order_configure(struct pg_run *run);
 void pg_config_prepare(struct pg_run *run, const char *dir, bool is_primary);
 /* db_port.configure. Loop thread. */
 void pg_config_offer(struct pg_db *db, uint64_t revision, struct slice text);
-/* The document that the next start takes: the one offered last, else the one in force. For what must
- * be known before there is a directory to check it with. NULL: none. Until the next call. */
+/* The document that the next start takes: the one offered last, else the one in force. For what
+ * must be known before there is a directory to check it with. NULL: none. Until the next call. */
 const struct arb_settings_pg *pg_config_expected(struct pg_run *run);
 
 /* --- pending.c --- */

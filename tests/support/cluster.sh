@@ -287,7 +287,7 @@ members_list() { # host:port,...
 # Every process of a member's host at once: agent, guard, twin, database; and the quorum node given.
 member_kill_host() { # NAME [NODE]
     local pids
-    pids=$({ pid_of "$1"; [ -n "${2:-}" ] && pid_of "$2"; guard_of "$1"; pgrep -f "quorate.member=$1\$"; } 2>/dev/null
+    pids=$({ pid_of "$1"; [ -n "${2:-}" ] && pid_of "$2"; guard_of "$1"; pgrep -f -- "-D $DIR/$1/data "; } 2>/dev/null
         local root; root=$(postmaster_of "$1"); [ -n "$root" ] && echo "$root" && pgrep -P "$root")
     # shellcheck disable=SC2086
     kill -KILL $pids 2>/dev/null
