@@ -158,7 +158,7 @@ every_help() {
         # shellcheck disable=SC2086
         "$DIR/bin/kv" $name --help | grep -q "^usage: kv $name" || { echo "$name"; return 1; }
         count=$((count + 1))
-    done < <("$DIR/bin/kv" help | sed -n '/^for all/q; s/^  \([a-z-]*\( [a-z-]\+\)\?\) .*/\1/p' | sed 's/ *$//')
+    done < <("$DIR/bin/kv" help | sed -n '/^for all/q; s/^  \([a-z-]*\( [a-z-]\+\)\{0,2\}\) .*/\1/p' | sed 's/ *$//')
     [ "$count" -gt 30 ]
 }
 check "every command has a help" every_help
