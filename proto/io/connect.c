@@ -207,8 +207,7 @@ int io_stream_connect(struct io_loop *loop, const struct io_address *address,
     stream->state = STREAM_RESOLVING;
     (void)io_address_text(address, stream->target, sizeof(stream->target));
     if (options->tls != NULL) {
-        stream->ssl =
-            io_tls_connect_ssl(options->tls, options->verify_host, options->wants_http2);
+        stream->ssl = io_tls_connect_ssl(options->tls, options->verify_host, options->wants_http2);
     }
     if ((options->tls != NULL && stream->ssl == NULL) || start_resolve(stream, address) != 0) {
         stream_release(stream);

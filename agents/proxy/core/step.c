@@ -46,7 +46,7 @@ static void end_epoch(struct proxy_core *core, struct proxy_effects *fx)
 {
     uint8_t i = proxy_member_find(core, &core->record.holder);
     if (i != PROXY_NOBODY && !CANARY(PROXY_KEEPS_DEPOSED)) {
-        fx->cut |= (uint16_t)(1u << i);
+        fx->cut = (uint16_t)(fx->cut | 1u << i);
     }
 }
 
@@ -200,7 +200,9 @@ static void look_for_dead(struct proxy_core *core, struct base_mono now, struct 
             fx->is_changed = true;
             /* the primary's end is the record's to tell: the proxy may be the one that is cut off
              */
-            fx->cut |= i == proxy_holder(core) ? 0 : (uint16_t)(1u << i);
+            if (i != proxy_holder(core)) {
+                fx->cut = (uint16_t)(fx->cut | 1u << i);
+            }
         }
     }
 }
