@@ -29,7 +29,8 @@ static bool is_on_its_way(const struct agt *a)
 static void disarm(struct agt_run *run)
 {
     struct agt *a = run->a;
-    bool is_saved = a->disk.is_paused || CANARY(PAUSE_NOT_SAVED);
+    bool is_leaving = a->is_saving && !a->saving.is_paused; /* of the resume before */
+    bool is_saved = (a->disk.is_paused && !is_leaving) || CANARY(PAUSE_NOT_SAVED);
     bool is_frozen = a->guard.tree == GUARD_TREE_FREEZING || a->guard.tree == GUARD_TREE_FROZEN;
     if (!is_saved || !a->guard.is_armed || is_frozen) {
         return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random walks of one agent through a hostile world: orders lost, late and doubled, crashes,
- * stalls, agent restarts, lost saves, epochs that move on. After every event the world checks what
- * must never be, and at the end, left in peace, the agent must come to what is asked of it.
+ * stalls, agent restarts, lost saves, epochs that move on, pauses, operators' tasks, failsafe
+ * rounds on either side. After every event the world checks what must never be, and at the end,
+ * left in peace, the agent must come to what is asked of it.
  */
 #include "tests/support/cm.h"
 
@@ -18,6 +19,11 @@ static struct world w;
 static struct base_rand r;
 static uint64_t granted_numbers[8]; /* to be doubled later */
 static uint32_t granted_count;
+static bool may_be_unarmed; /* since a pause: the lease of "a" may have no end */
+static uint64_t resumed_at; /* report number from which "armed again" is believed */
+static uint64_t resumed_session;
+static struct base_mono bound_until; /* "a" has granted a failsafe round as a member */
+static uint64_t task_ids;
 
 static bool chance(uint32_t percent)
 {
@@ -63,8 +69,84 @@ static void answer(void)
     world_order_for(&w, number, lawful_goal(), is_granted);
 }
 
+/* Section 10: after a pause nothing takes over from a holder before it is heard to be armed again.
+ */
+static void believe_report(void)
+{
+    bool is_echo = w.report.session == resumed_session && w.report.order_number >= resumed_at;
+    if (may_be_unarmed && !w.record.is_paused && is_echo && !w.report.is_paused) {
+        may_be_unarmed = false;
+    }
+    for (uint8_t i = 0; i < w.record.tasks_count; i++) {
+        if (w.record.tasks[i].id == w.report.task_id) {
+            w.record.tasks[i] = w.record.tasks[--w.record.tasks_count];
+            w.record.revision++;
+        }
+    }
+    if (base_mono_before(w.now, bound_until) && w.report.is_vote_valid) {
+        w.broken = "a vote before its failsafe grant has run out";
+    }
+}
+
+static void pause_toggles(void)
+{
+    w.record.is_paused = !w.record.is_paused;
+    w.record.revision++;
+    may_be_unarmed = true;
+    resumed_at = w.report.number + 1; /* the first one that can answer an order with it */
+    resumed_session = w.options.config.session;
+}
+
+static void task_comes(void)
+{
+    static const enum msg_task_kind kinds[] = {MSG_TASK_RESTART, MSG_TASK_RELOAD, MSG_TASK_REINIT};
+    if (w.record.tasks_count == 0 && !w.record.is_paused) {
+        world_task(&w, kinds[pick(0, 2)], ++task_ids);
+    } else {
+        w.record.tasks_count = 0; /* called off */
+        w.record.revision++;
+    }
+}
+
+static void failsafe_toggles(void)
+{
+    struct base_name a = world_name("a");
+    w.record.is_failsafe = !w.record.is_failsafe;
+    w.record.revision++;
+    w.record.failsafe_members.count = 2;
+    w.record.failsafe_members.names[0] = world_name("b");
+    w.record.failsafe_members.names[1] = world_name("d");
+    if (!base_name_equal(&w.record.holder, &a)) {
+        w.record.failsafe_members.names[0] = a;
+    }
+}
+
+static void asked_as_member(void)
+{
+    struct base_name a = world_name("a");
+    if (!base_name_equal(&w.record.holder, &a) &&
+        world_failsafe_ask(&w, w.record.holder.text, w.record.epoch)) {
+        bound_until = base_mono_add_us(w.now, 2000 * BASE_US_PER_MS);
+    }
+}
+
+static void answer_round(void)
+{
+    static uint64_t answered;
+    if (w.asked.round == answered || w.asked.session != w.options.config.session) {
+        return;
+    }
+    answered = w.asked.round;
+    world_failsafe_answer(&w, "b", chance(90));
+    world_failsafe_answer(&w, "d", chance(90));
+}
+
 static void epoch_moves(void)
 {
+    struct base_name a = world_name("a");
+    if (w.record.is_paused || (may_be_unarmed && base_name_equal(&w.record.holder, &a))) {
+        return;
+    }
     static const char *const names[] = {"a", "b", "d"};
     const char *holder = names[pick(0, 2)];
     w.ended = (struct msg_attempt){0, 0};
@@ -96,7 +178,7 @@ static void agent_restarts(void)
 
 static void something_happens(void)
 {
-    switch (pick(0, 13)) {
+    switch (pick(0, 18)) {
     case 0:
         world_crash(&w);
         return;
@@ -145,6 +227,22 @@ static void something_happens(void)
         return;
     case 12:
         w.db.is_hanging = chance(20);
+        w.db.is_write_failing = chance(20);
+        return;
+    case 13:
+        pause_toggles();
+        return;
+    case 14:
+        task_comes();
+        return;
+    case 15:
+        failsafe_toggles();
+        return;
+    case 16:
+        asked_as_member();
+        return;
+    case 17:
+        w.db.is_restart_pending = chance(30);
         return;
     default:
         if (w.db.is_receiving || world_is_writable(&w)) {
@@ -159,7 +257,12 @@ static void left_in_peace(uint64_t seed)
     w.save_status = w.promote_status = w.rewind_status = 0;
     w.save_us = 2 * BASE_US_PER_MS;
     w.kill_us = 10 * BASE_US_PER_MS;
-    w.is_barrier_held = w.is_stop_slow = w.db.is_hanging = false;
+    w.is_barrier_held = w.is_stop_slow = w.db.is_hanging = w.db.is_write_failing = false;
+    w.record.tasks_count = 0;
+    if (w.record.is_paused) {
+        pause_toggles();
+    }
+    world_hold_ms(&w, lawful_goal(), may_grant(), 5000); /* what was paused finds its end */
     w.attempt = w.ended = (struct msg_attempt){0, 0};
     agent_restarts(); /* one that crashed too often is let in again */
     w.term++;
@@ -182,6 +285,9 @@ static void walk(uint64_t seed)
 {
     r = base_rand_make(seed, 1);
     granted_count = 0;
+    may_be_unarmed = false;
+    bound_until = BASE_MONO_LONG_AGO;
+    task_ids = 0;
     world_init(&w);
     w.is_loud = getenv("AGT_SEED") != NULL;
     world_directory(&w, 1, 1, 2000);
@@ -193,6 +299,8 @@ static void walk(uint64_t seed)
         }
         uint64_t before = w.reports;
         world_run_ms(&w, (int64_t)pick(1, 300));
+        believe_report();
+        answer_round();
         if (w.reports != before && chance(85)) {
             answer();
         }

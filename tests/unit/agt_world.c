@@ -160,11 +160,16 @@ static void port_arm(void *ctx, uint64_t epoch, struct base_mono deadline, int64
                                       .freeze_max_us = freeze_max_us});
 }
 
+static bool is_told_of_pause(const struct world *w)
+{
+    return w->driver.agent.has_order && w->driver.agent.order.record.is_paused;
+}
+
 static void port_disarm(void *ctx)
 {
     struct world *w = ctx;
     bool is_held = w->guard.status.epoch > w->guard.status.epoch_handed_back;
-    if (is_held && !(w->durable.is_paused && w->record.is_paused)) {
+    if (is_held && !(w->durable.is_paused && is_told_of_pause(w))) {
         broken(w, "disarmed while an epoch is held, and the pause is not on disk");
     }
     guard_do(w, &(struct guard_event){.kind = GUARD_EV_DISARM, .now = w->now});
@@ -220,7 +225,7 @@ static void port_order(void *ctx, const struct db_order *order)
         broken(w, "two orders at a time");
         return;
     }
-    if (w->durable.is_paused && w->record.is_paused && order->kind != DB_ORDER_CONFIGURE &&
+    if (w->durable.is_paused && is_told_of_pause(w) && order->kind != DB_ORDER_CONFIGURE &&
         order->kind != DB_ORDER_SET_SYNC && order->kind != DB_ORDER_BARRIER) {
         broken(w, "an order in a pause");
     }
