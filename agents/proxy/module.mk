@@ -9,6 +9,9 @@ LDL_quorate-proxy := -lpthread
 TESTS += proxy_core_test
 TEST_proxy_core_test := tests/unit/proxy_core_test.c tests/support/panic.c
 TLIBS_proxy_core_test := cores base
+TESTS += proxy_random_test
+TEST_proxy_random_test := tests/unit/proxy_random_test.c tests/support/panic.c
+TLIBS_proxy_random_test := cores base
 TESTS += proxy_conn_test
 TEST_proxy_conn_test := tests/unit/proxy_conn_test.c tests/unit/io_test_support.c agents/proxy/conn.c agents/proxy/facts.c \
   agents/proxy/flow.c tests/support/panic.c
