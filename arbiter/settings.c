@@ -515,3 +515,65 @@ int arb_settings_write(struct slice text, bool has_defaults, struct buf *out,
     json_decref(document);
     return rc;
 }
+
+/* --- from a record --- */
+
+static int64_t number_of(const struct field *f, const struct msg_record *record)
+{
+    const uint8_t *from = (const uint8_t *)record + f->offset;
+    uint8_t u8 = 0;
+    uint32_t u32 = 0;
+    uint64_t u64 = 0;
+    if (f->size == sizeof(u8)) { /* also bool */
+        memcpy(&u8, from, sizeof(u8));
+        return u8;
+    }
+    if (f->size == sizeof(u32)) {
+        memcpy(&u32, from, sizeof(u32));
+        return u32;
+    }
+    memcpy(&u64, from, sizeof(u64));
+    return (int64_t)u64;
+}
+
+static json_t *value_of(const struct field *f, int64_t number)
+{
+    char text[32];
+    switch (f->kind) {
+    case KIND_DURATION:
+        (void)snprintf(text, sizeof(text), "%" PRId64 "ms", number);
+        return json_string(text);
+    case KIND_WORD:
+        return number >= f->min && number - f->min < WORDS_MAX
+                   ? json_string(f->words[number - f->min])
+                   : NULL;
+    case KIND_NUMBER:
+        return json_integer(number);
+    case KIND_BOOL:
+        return json_boolean(number != 0);
+    case KIND_TEXT:
+        break;
+    }
+    return NULL;
+}
+
+int arb_settings_of(const struct msg_record *record, struct buf *out)
+{
+    json_t *document = json_object();
+    for (size_t i = 0; i < BASE_COUNT_OF(fields) && document != NULL; i++) {
+        const struct field *f = &fields[i];
+        bool is_kept = f->size != 0 && f->offset < sizeof(*record) && f->kind != KIND_TEXT;
+        bool is_flat = strchr(f->shown.path, '.') == NULL; /* no seed has a fence */
+        if (is_kept && is_flat && number_of(f, record) != f->standard) {
+            (void)json_object_set_new(document, f->shown.path, value_of(f, number_of(f, record)));
+        }
+    }
+    char *text = document == NULL ? NULL : json_dumps(document, JSON_COMPACT);
+    json_decref(document);
+    if (text == NULL) {
+        return BASE_E_NOMEM;
+    }
+    buf_put_text(out, text);
+    free(text);
+    return out->is_full ? BASE_E_NOSPACE : 0;
+}

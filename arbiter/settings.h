@@ -44,6 +44,10 @@ MUST_CHECK int arb_settings_write(struct slice text, bool has_defaults, struct b
 /* "1500ms", "2s", "30m", "1h", "0": to milliseconds; false for anything else. */
 bool arb_settings_duration(const char *text, int64_t *ret_ms);
 
+/* The document that says what a record without one runs under: its settings where they are not the
+ * defaults. Appends to `out`. BASE_E_NOMEM, BASE_E_NOSPACE. */
+MUST_CHECK int arb_settings_of(const struct msg_record *record, struct buf *out);
+
 /* The table, for help and documentation; NULL behind the last key. */
 struct arb_setting {
     const char *path;     /* "fence.mode" */

@@ -425,6 +425,7 @@ static void fill_wishes(struct arb_show *show)
     m->switchover_to = r->switchover_to.text;
     m->switchover_target = r->state == MSG_RECORD_SWITCHOVER ? r->target.text : text_of("");
     m->fencing_epoch = r->fencing_epoch;
+    m->is_unarmed = r->is_unarmed;
     m->is_standby_cluster = r->is_standby_cluster;
 }
 

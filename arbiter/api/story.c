@@ -335,7 +335,12 @@ void arb_api_config(struct arb_api *api, struct rpc_call *call, const ProtobufCM
     if (cluster == NULL) {
         return;
     }
+    uint8_t seed[1024];
+    struct buf b = buf_over(seed, sizeof(seed));
     bool has_one = arb_driver_document(api->options.driver, &cluster->name, &newest, &text);
+    if (!has_one && cluster->record.epoch != 0 && arb_settings_of(&cluster->record, &b) == 0) {
+        text = buf_slice(&b); /* what the first document must say to change nothing */
+    }
     if (request->revision != 0 && request->revision != newest) {
         struct api_read *read = read_begin(api, call);
         if (read != NULL) {

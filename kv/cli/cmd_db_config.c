@@ -96,6 +96,28 @@ static int assign_all(json_t *document, char **assignments)
     return rc;
 }
 
+/* What is there already is changed, not made. */
+static int check_is_new(struct cli *cli, const char *name)
+{
+    Quorate__V1__DatabaseListRequest request;
+    ProtobufCMessage *message = NULL;
+    quorate__v1__database_list_request__init(&request);
+    int rc = cli_call(cli, "/quorate.v1.Databases/List", &request.base,
+                      &quorate__v1__database_list_response__descriptor, &message);
+    if (rc != 0) {
+        return rc;
+    }
+    const Quorate__V1__DatabaseListResponse *answer =
+        (const Quorate__V1__DatabaseListResponse *)(const void *)message;
+    for (size_t i = 0; i < answer->n_clusters && rc == 0; i++) {
+        if (strcmp(answer->clusters[i]->name, name) == 0 && answer->clusters[i]->epoch != 0) {
+            rc = cli_fail(IO_EXIT_REFUSED, "%s runs already; kv db config set changes it", name);
+        }
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+    return rc;
+}
+
 int cmd_db_create(void *ctx, int argc, char **argv)
 {
     struct cli_option options[] = {{"file", true, NULL}};
@@ -105,6 +127,7 @@ int cmd_db_create(void *ctx, int argc, char **argv)
     if (rc == 0 && argc < 2) {
         rc = cli_fail(IO_EXIT_USAGE, "usage: kv db create CLUSTER [KEY=VALUE ...] [--file FILE]");
     }
+    rc = rc != 0 ? rc : check_is_new(ctx, argv[1]);
     rc = rc != 0 || options[0].value == NULL ? rc : load_file(options[0].value, &document);
     if (rc == 0 && document == NULL) {
         document = json_object();

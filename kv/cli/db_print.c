@@ -104,6 +104,7 @@ json_t *db_json_cluster(const Quorate__V1__DatabaseCluster *c)
     add_json(j, "config_newest", json_integer((json_int_t)c->config_newest));
     add_json(j, "loss", json_string(c->loss));
     add_json(j, "seed_differences", db_json_texts(c->n_seed_differences, c->seed_differences));
+    add_json(j, "unarmed", json_boolean(c->is_unarmed));
     add_json(j, "fencing_epoch", json_integer((json_int_t)c->fencing_epoch));
     add_json(j, "standby_cluster", json_boolean(c->is_standby_cluster));
     if (c->settings != NULL) {
@@ -214,6 +215,11 @@ static void print_wishes(const Quorate__V1__DatabaseCluster *c)
     char wall[CELL_MAX];
     if (c->is_paused) {
         (void)puts("paused: nothing is done by itself until kv db resume");
+    }
+    if (c->is_unarmed) {
+        (void)printf("the right of %s has no end since the pause; if its host is dead: kv db "
+                     "confirm %s --dead %s\n",
+                     c->primary, c->name, c->primary);
     }
     if (c->switchover_at_wall_us != 0) {
         (void)printf("switchover to %s at %s\n",

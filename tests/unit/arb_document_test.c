@@ -170,6 +170,26 @@ static void test_the_table_s_defaults_are_true(void **state)
     }
 }
 
+/* A cluster that has none yet: its first document changes nothing that is not asked for. */
+static void test_a_record_as_a_document(void **state)
+{
+    (void)state;
+    static uint8_t memory[1024];
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct arb_settings s = read_it("{}");
+    assert_int_equal(arb_settings_of(&s.record, &b), 0);
+    assert_true(slice_equal(buf_slice(&b), SLICE_LIT("{}")));
+    struct arb_settings own =
+        read_it("{\"ttl\":\"600ms\",\"heartbeat\":\"100ms\",\"sync\":\"off\","
+                "\"sync_count\":3,\"failsafe\":true,\"on_crash\":\"restart\"}");
+    buf_reset(&b);
+    assert_int_equal(arb_settings_of(&own.record, &b), 0);
+    struct arb_settings again;
+    struct arb_settings_why why = {""};
+    assert_int_equal(arb_settings_read(buf_slice(&b), &again, &why), 0);
+    assert_memory_equal(&own.record, &again.record, sizeof(own.record));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_too_long_a_document_is_refused),
         cmocka_unit_test(test_canonical_form),
         cmocka_unit_test(test_the_table_s_defaults_are_true),
+        cmocka_unit_test(test_a_record_as_a_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

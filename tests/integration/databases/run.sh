@@ -42,6 +42,7 @@ for member in "${MEMBERS[@]}"; do member_start "$member"; done
 check "three members become a healthy cluster" wait_until 90 cluster_is healthy
 check "it runs under the document, not under the agents' files" is '.settings.ttl_ms == 3000 and .config_revision == 1'
 check "what the files say otherwise is shown" eval 'db show main | grep -q "pg1: ttl_ms is 2000 in its file, 3000 in force"'
+check_exit "create of a cluster that runs is refused" 4 db create main
 check "members have the document" becomes 'all(.members[]; .config_revision == 1)'
 
 # --- looking
