@@ -204,7 +204,8 @@
     X(FAILSAFE_FORGOTTEN, "failsafe-forgotten", \
       "a restarted agent does not wait for the failsafe grants of the one before") \
     X(FAILSAFE_AFTER_VOTE, "failsafe-after-vote", "a member grants failsafe after its vote") \
-    X(FAILSAFE_OLD_EPOCH, "failsafe-old-epoch", "a member grants failsafe for an epoch that is over") \
+    X(FAILSAFE_OLD_EPOCH, "failsafe-old-epoch", \
+      "a member grants failsafe for an epoch that is over") \
     X(TASK_TWICE, "task-twice", "a restarted agent does an operator's task again") \
     X(CASCADE_RING, "cascade-ring", "a standby receives from one that receives from it") \
     X(FULL_DISK_HOLDS_ON, "full-disk-holds-on", \
@@ -243,6 +244,12 @@
       "several members are restarted at one time") \
     X(REINIT_OF_HOLDER, "reinit-of-holder", \
       "the directory of the primary is thrown away by order") \
+    X(FENCE_BELIEVED, "fence-believed", \
+      "a fence command that ended well is not asked again whether the host is off") \
+    X(DOCUMENT_AHEAD, "document-ahead", \
+      "a member gets a configuration that is not the record's yet") \
+    X(DOCUMENT_OVER_ANOTHER, "document-over-another", \
+      "a configuration is written over one that its writer has not read") \
     X(PRIMARY_BY_ROLE, "primary-by-role", \
       "/primary says yes to whoever holds the epoch, whatever its deadline") \
     X(HOOK_REFUSAL_IGNORED, "hook-refusal-ignored", \

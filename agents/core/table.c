@@ -63,7 +63,7 @@ static const struct agt_row rows[AGT_STATE_COUNT * AGT_GOAL_COUNT] = {
     ROW(DOWN, HAND_OVER, HAND_BACK, "stopped for the hand-over: hands the epoch back"),
     ROW(DOWN, REFUSED, HAND_BACK, "hands back the epoch that is over"),
     ROW(DOWN, SHUTDOWN, HAND_BACK, "stopped for the hand-over: hands the epoch back"),
-    ROW(DOWN, PAUSED, WAIT, "paused: the database of the holder is down, and stays down until the resume"),
+    ROW(DOWN, PAUSED, WAIT, "paused: the database is down and stays down until the resume"),
     ROW(EMPTY, NONE, WAIT, "no data directory yet: waits for the arbiter"),
     ROW(EMPTY, INIT, INIT, "makes the database"),
     ROW(EMPTY, HOLD, RESIGN, "holds the role without data: hands it back"),

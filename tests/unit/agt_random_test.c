@@ -176,6 +176,27 @@ static void agent_restarts(void)
     memset(w.sent, 0, sizeof(w.sent));
 }
 
+static void operators_do_something(void)
+{
+    switch (pick(0, 4)) {
+    case 0:
+        pause_toggles();
+        return;
+    case 1:
+        task_comes();
+        return;
+    case 2:
+        failsafe_toggles();
+        return;
+    case 3:
+        asked_as_member();
+        return;
+    default:
+        w.db.is_restart_pending = chance(30);
+        return;
+    }
+}
+
 static void something_happens(void)
 {
     switch (pick(0, 18)) {
@@ -230,19 +251,11 @@ static void something_happens(void)
         w.db.is_write_failing = chance(20);
         return;
     case 13:
-        pause_toggles();
-        return;
     case 14:
-        task_comes();
-        return;
     case 15:
-        failsafe_toggles();
-        return;
     case 16:
-        asked_as_member();
-        return;
     case 17:
-        w.db.is_restart_pending = chance(30);
+        operators_do_something();
         return;
     default:
         if (w.db.is_receiving || world_is_writable(&w)) {
