@@ -342,6 +342,7 @@ static bool is_well(const struct member *m)
 static void test_a_stopped_postmaster_is_seen(void **state)
 {
     (void)state;
+    assert_true(pg1.pid > 0);
     assert_int_equal(kill(pg1.pid, SIGSTOP), 0);
     bool is_seen = members_run(is_failing, &pg1, 30 * BASE_US_PER_S);
     bool is_answering = pg1.view.is_answering;
