@@ -158,7 +158,9 @@ static void test_clone_by_a_method(void **state)
     method(&pg2, "none", "exit 1");
     method(&pg2, "lies", "mkdir global && echo rubbish >global/pg_control");
     method(&pg2, "copy",
-           BIN "pg_basebackup -d \"$QUORATE_CONNINFO\" -D \"$QUORATE_DATA_DIR\" -X stream -c fast");
+           BIN
+           "pg_basebackup -d \"$QUORATE_CONNINFO\" -D \"$QUORATE_DATA_DIR\" -X stream -c fast &&"
+           " cp -R . ../../backup"); /* which the samples restore later */
     struct db_done done = member_order(&pg2, DB_ORDER_CLONE, &order);
     assert_int_equal(done.status, 0);
     assert_string_equal(done.text.text, "cloned by copy");
@@ -330,6 +332,65 @@ static void test_archive_out_of_order(void **state)
     member_reopen(&pg2); /* a new agent does not wait for the next try */
     wait_shell(&pg2, "ls $BASE/pg2/state/unarchived | wc -l", "0");
     check_archive(fork, 4, 5, pg1.view.lsn & ~(uint64_t)0xfffff);
+}
+
+/* --- restored from a backup that is three timelines old --- */
+
+/* Stands for a program of the backup tools, on a path of its own. */
+static void pretend(const char *name, const char *text)
+{
+    char command[1024];
+    (void)snprintf(command, sizeof(command),
+                   "mkdir -p $BASE/bin && cat >$BASE/bin/%s <<'END'\n#!/bin/sh\n%s\nEND\n"
+                   "chmod 755 $BASE/bin/%s",
+                   name, text, name);
+    (void)shell(command);
+}
+
+static void sample(struct member *m, const char *name, const char *arguments)
+{
+    char self[256];
+    char command[1024];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    assert_true(len > 0);
+    self[len] = '\0';
+    *strrchr(self, '/') = '\0';
+    (void)snprintf(command, sizeof(command), "PATH=%s/bin:$PATH BASE=%s %s/samples/clone/%s.sh %s",
+                   base, base, self, name, arguments);
+    m->settings.clone.methods_count = 0;
+    method(m, name, command);
+}
+
+static void restored_by(const char *name)
+{
+    char wanted[64];
+    struct db_order order = order_upstream(&pg1);
+    struct db_done done = member_order(&pg3, DB_ORDER_CLONE, &order);
+    (void)snprintf(wanted, sizeof(wanted), "cloned by %s", name);
+    assert_string_equal(done.text.text, wanted);
+    start_standby(&pg3);
+    wait_following(&pg3, "pg1");
+    wait_caught_up(&pg3, &pg1);
+    assert_int_equal(pg3.view.timeline, 5);
+    member_stop(&pg3, SIGKILL);
+}
+
+static void test_samples_of_clone_methods(void **state)
+{
+    (void)state;
+    static const char restore[] = "cp -R $BASE/backup/. $1 && echo \"restore_command = 'cp "
+                                  "$BASE/archive/%f %p'\" >>$1/postgresql.auto.conf";
+    member_stop(&pg3, SIGKILL);
+    pretend("restore", restore);
+    pretend("pgbackrest", "for a; do case $a in --pg1-path=*) dir=${a#*=};; --stanza=main) s=1;; "
+                          "restore) r=1;; esac; done; [ $s$r = 11 ] && restore $dir");
+    pretend("ssh", "[ \"$3\" = barman@backup ] && shift 3 && eval \"$*\"");
+    pretend("barman", "[ \"$1 $6 $7\" = 'recover pg-main latest' ] && restore \"$8\"");
+    sample(&pg3, "pgbackrest", "main");
+    restored_by("pgbackrest");
+    sample(&pg3, "barman", "barman@backup pg-main postgres@here");
+    restored_by("barman");
+    pg3.settings.clone.methods_count = 0;
 }
 
 /* --- promoted --- */
@@ -611,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_cascade),
         cmocka_unit_test(test_archive_through_a_failover),
         cmocka_unit_test(test_archive_out_of_order),
+        cmocka_unit_test(test_samples_of_clone_methods),
         cmocka_unit_test(test_promote_paused_replay),
         cmocka_unit_test(test_promote_against_readers),
         cmocka_unit_test(test_rewind_with_wal_of_the_archive),

@@ -14,7 +14,8 @@ for test in "$@"; do
     # A copy: the build directory may be closed to the other user.
     copy=$(mktemp -d /tmp/quorate-pg-bin-XXXXXX)
     cp "$build/test/$test" "$copy/$test"
-    chmod 755 "$copy"
+    cp -R "$(dirname "$0")/../../../packaging/samples" "$copy/samples"
+    chmod -R a+rX "$copy"
     if [ "$(id -u)" = 0 ]; then
         (cd / && exec setpriv --reuid=postgres --regid=postgres --init-groups "$copy/$test") || failed=1
     else
