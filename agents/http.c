@@ -22,6 +22,8 @@ void agt_http_snapshot_make(const struct agt *agent, struct base_mono now,
         .is_open = agt_is_open(agent, now),
         .has_right = agt_has_right(agent, now),
         .is_answering = agent->has_answered && agent->view.is_process && agent->view.is_answering,
+        .is_gated = agent->is_gated,
+        .lease_least_us = agent->lease_least_us,
         .order_age_us = agent->has_order ? base_mono_diff_us(now, agent->order_at) : -1,
         .report_age_us = agent->has_reported ? base_mono_diff_us(now, agent->reported_at) : -1,
     };
@@ -51,6 +53,9 @@ typedef void http_body_fn(const struct agt_http_snapshot *s, struct buf *b);
     X(P("/quorum"), quorum, patroni, JSON, 503, "a `/sync` where any of the set suffice") \
     X(P("/read-only-quorum"), read_only_quorum, patroni, JSON, 503, "`/leader` or `/quorum`") \
     X(P("/async", "/asynchronous"), async, patroni, JSON, 503, "a `/replica` outside of the set") \
+    X(P("/promoted"), promoted, nothing, NULL, 503, \
+      "a primary on the line of its epoch, under its lease, open or about to be: commits may wait " \
+      "there; `epoch=`") \
     X(P("/health"), health, patroni, JSON, 503, "the database answers, whatever its role") \
     X(P("/liveness"), liveness, nothing, NULL, 503, \
       "a report was made within one ttl (holder) or two; always in a pause") \

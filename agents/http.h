@@ -29,9 +29,11 @@ struct agt_http_snapshot {
     bool is_open;                     /* agt_is_open at `now` */
     bool has_right;                   /* agt_has_right at `now` */
     bool is_answering;                /* the database answered its last probe */
+    bool is_gated;                    /* clients are kept out after a crash */
     int64_t order_age_us;             /* since the last order; -1: none yet */
     int64_t report_age_us;            /* since the last report was sent; -1: none yet */
     uint64_t frames_bad;
+    int64_t lease_least_us; /* agt.lease_least_us */
 };
 
 struct agt_http_request {

@@ -199,6 +199,7 @@ static void put_now_and_then(struct agt_json *j, const struct agt_http_snapshot 
     }
     if (r->is_restart_pending) {
         agt_json_put_bool(j, "pending_restart", true);
+        agt_json_put_text(j, "pending_restart_reason", r->pending_restart.text);
     }
     put_scheduled_restart(j, s, &r->member);
 }

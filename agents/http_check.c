@@ -300,6 +300,21 @@ bool agt_http_check_async(const struct agt_http_snapshot *s, struct slice query)
     return agt_http_check_replica(s, query) && !agt_http_is_voter(s);
 }
 
+/* Out of recovery where the epoch reserved it, under a right, and nobody is kept out. Clients may
+ * log in here while the synchronous settings come into force: what they commit waits for those. */
+bool agt_http_check_promoted(const struct agt_http_snapshot *s, struct slice query)
+{
+    struct slice text;
+    uint64_t epoch = s->order != NULL ? s->order->record.epoch : 0;
+    uint64_t wanted = epoch;
+    if (query_get(query, SLICE_LIT("epoch"), &text) && slice_to_u64(text, &wanted) != 0) {
+        return false;
+    }
+    return epoch != 0 && wanted == epoch && s->has_right && s->is_answering && !s->is_gated &&
+           s->report->db_state == MSG_DB_PRIMARY && s->report->epoch_held == epoch &&
+           s->report->position.lineage == epoch;
+}
+
 bool agt_http_check_health(const struct agt_http_snapshot *s, struct slice query)
 {
     (void)query;

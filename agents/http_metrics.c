@@ -93,9 +93,8 @@ static uint64_t confirmed_standbys(const struct msg_report *r)
     X("quorate_lease_left_ms", "gauge", "time to the deadline, 0 if none", \
       not_below_zero(r->lease_left_us) / 1000) \
     X("quorate_lease_left_least_ms", "gauge", \
-      "least that was left while it served, since the agent's start, 0 if it never did", \
-      s->seen != NULL && s->seen->has_lease_least ? not_below_zero(s->seen->lease_least_us) / 1000 \
-                                                  : 0) \
+      "least that was left when a grant came, since the agent's start, 0 if none came", \
+      s->lease_least_us == INT64_MAX ? 0 : not_below_zero(s->lease_least_us) / 1000) \
     X("quorate_pause_worst_ms", "gauge", "longest stall of the agent", \
       not_below_zero(r->pause_worst_us) / 1000) \
     X("quorate_freeze_last_us", "gauge", "from the deadline until the tree was seen stopped", \

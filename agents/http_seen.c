@@ -21,14 +21,6 @@ void agt_http_seen_pause(struct agt_http_seen *seen, int64_t late_us)
     seen->pauses_sum_us += late;
 }
 
-void agt_http_seen_lease(struct agt_http_seen *seen, int64_t left_us)
-{
-    if (!seen->has_lease_least || left_us < seen->lease_least_us) {
-        seen->has_lease_least = true;
-        seen->lease_least_us = left_us > 0 ? left_us : 0;
-    }
-}
-
 const struct agt_http_epoch *agt_http_seen_epoch(const struct agt_http_seen *seen, uint64_t epoch)
 {
     for (size_t i = seen->epochs_count; i > 0; i--) {

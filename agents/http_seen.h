@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an agent's process has seen since it started, kept for its HTTP answers alone.
  *
- * The stalls of its loop as a histogram, the least time that was left of the lease while it served,
- * who held which epoch, the configuration document. Fixed memory, no decisions: nothing that the
- * core does depends on it. The shell (agents/shell/health.c) feeds it. Pure.
+ * The stalls of its loop as a histogram, who held which epoch, the configuration document. Fixed
+ * memory, no decisions: nothing that the core does depends on it. The shell (agents/shell/health.c)
+ * feeds it. Pure.
  */
 #ifndef QUORATE_AGENTS_HTTP_SEEN_H
 #define QUORATE_AGENTS_HTTP_SEEN_H
@@ -41,8 +41,6 @@ struct agt_http_seen {
     uint64_t pauses[AGT_HTTP_PAUSES_COUNT]; /* each bound apart */
     uint64_t pauses_count;
     int64_t pauses_sum_us;
-    bool has_lease_least; /* while open for writes */
-    int64_t lease_least_us;
     uint8_t epochs_count; /* ascending; the oldest fall out */
     struct agt_http_epoch epochs[AGT_HTTP_EPOCHS_MAX];
     int64_t root_started_wall_us; /* of the database's root process; 0: unknown */
@@ -52,8 +50,6 @@ struct agt_http_seen {
 };
 
 void agt_http_seen_pause(struct agt_http_seen *seen, int64_t late_us);
-/* While the member serves. */
-void agt_http_seen_lease(struct agt_http_seen *seen, int64_t left_us);
 void agt_http_seen_record(struct agt_http_seen *seen, const struct msg_record *record);
 void agt_http_seen_config(struct agt_http_seen *seen, uint64_t revision, struct slice text);
 /* NULL: not seen by this process. */

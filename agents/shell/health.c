@@ -50,7 +50,6 @@ static int64_t started_wall_us(int32_t pid)
 void agent_health_look(struct agent_health *health)
 {
     const struct agt *agent = agt_driver_agent(health->driver);
-    struct base_mono now = io_now();
     if (agent->has_order) {
         agt_http_seen_record(&health->seen, &agent->order.record);
     }
@@ -58,9 +57,6 @@ void agent_health_look(struct agent_health *health)
         health->root_pid = agent->guard.root_pid;
         health->seen.root_started_wall_us =
             health->root_pid > 0 ? started_wall_us(health->root_pid) : 0;
-    }
-    if (agent->has_guard && agent->guard.is_armed && agt_is_open(agent, now)) {
-        agt_http_seen_lease(&health->seen, base_mono_diff_us(agent->guard.deadline, now));
     }
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agents/hooks/port.h"
+#include "base/canary.h"
 #include "base/name.h"
 #include "proto/io/log.h"
 
@@ -386,6 +387,7 @@ static int remove_dir(void **state)
 
 int main(void)
 {
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life_of_a_member),
         cmocka_unit_test(test_agent_that_comes_back_starts_nothing),

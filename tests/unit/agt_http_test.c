@@ -4,9 +4,11 @@
 #include "tests/support/cm.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agents/http.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 static struct msg_report report;
@@ -48,6 +50,7 @@ static void base(enum msg_db_state state)
                                       .guard = &guard,
                                       .seen = &seen,
                                       .is_answering = true,
+                                      .lease_least_us = INT64_MAX,
                                       .order_age_us = 1000,
                                       .report_age_us = 1000};
 }
@@ -383,7 +386,7 @@ static void test_what_is_said_now_and_then(void **state)
 {
     static const char *const words[] = {
         "\"pause\":true",
-        "\"pending_restart\":true",
+        "\"pending_restart\":true,\"pending_restart_reason\":\"max_connections 60 -> 80\"",
         "\"failsafe_mode_is_active\":true",
         "\"scheduled_restart\":{\"schedule\":\"2024-02-29T23:59:58.000001+00:00\"",
         "\"noloadbalance\":true",
@@ -396,6 +399,7 @@ static void test_what_is_said_now_and_then(void **state)
         assert_false(has(words[i]));
     }
     order.record.is_paused = report.is_restart_pending = report.is_failsafe = true;
+    report.pending_restart = base_text_from(SLICE_LIT("max_connections 60 -> 80"));
     report.zone = name("east");
     seen.root_started_wall_us = 1000000;
     order.record.tasks_count = 1;
@@ -533,8 +537,7 @@ static void test_metrics_are_well_formed(void **state)
     agt_http_seen_pause(&seen, 1000);
     agt_http_seen_pause(&seen, 1001);
     agt_http_seen_pause(&seen, 7500000);
-    agt_http_seen_lease(&seen, 1400000);
-    agt_http_seen_lease(&seen, 1500000);
+    snap.lease_least_us = 1400000;
     assert_int_equal(get("GET", "/metrics", ""), 200);
     assert_true(has("\nquorate_pause_seconds_bucket{scope=\"c\",name=\"a\",le=\"0.001\"} 2\n"));
     assert_true(has("\nquorate_pause_seconds_bucket{scope=\"c\",name=\"a\",le=\"0.002\"} 3\n"));
@@ -580,6 +583,7 @@ static void test_the_page_has_the_table(void **state)
 
 int main(void)
 {
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_health_checks_row_by_row),
         cmocka_unit_test(test_lag_in_bytes_and_units),

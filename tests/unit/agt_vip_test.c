@@ -3,11 +3,13 @@
  * kernel, and addresses as they are written. */
 #include "tests/support/cm.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "agents/vip/netlink.h"
 #include "agents/vip/plan.h"
+#include "base/canary.h"
 #include "base/rand.h"
 
 #define SECOND BASE_US_PER_S
@@ -211,6 +213,7 @@ static void test_addresses(void **state)
 
 int main(void)
 {
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_left_over_of_a_killed_agent_is_removed),
         cmocka_unit_test(test_added_renewed_dropped),
