@@ -68,7 +68,7 @@ agt_http_check_fn agt_http_check_primary, agt_http_check_standby_leader, agt_htt
     agt_http_check_replica, agt_http_check_read_only, agt_http_check_sync, agt_http_check_quorum,
     agt_http_check_read_only_sync, agt_http_check_read_only_quorum, agt_http_check_async,
     agt_http_check_health, agt_http_check_liveness, agt_http_check_readiness,
-    agt_http_check_failsafe, agt_http_check_always;
+    agt_http_check_failsafe, agt_http_check_promoted, agt_http_check_always;
 
 /* In the set that commits wait for, streaming. */
 bool agt_http_is_voter(const struct agt_http_snapshot *s);
