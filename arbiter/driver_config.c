@@ -7,6 +7,7 @@
 
 #include "arbiter/record_json.h"
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 #include <stdio.h>
@@ -180,7 +181,7 @@ int arb_driver_configure(struct arb_driver *driver, const struct base_name *clus
     if (s->config_swap.is_busy) {
         return say(why, BASE_E_BUSY, "another change of the document is on its way, try again");
     }
-    if (s->document.row.epoch != expect) {
+    if (s->document.row.epoch != expect && !CANARY(DOCUMENT_OVER_ANOTHER)) {
         (void)snprintf(why->text, sizeof(why->text),
                        expect == 0 ? "%s has a configuration already, revision %llu; kv db config "
                                      "set changes it"
@@ -226,7 +227,8 @@ void arb_document_offer(struct arb_slot *s, const struct arb_view *view)
     struct arb_document *d = &s->document;
     struct base_mono now = arb_driver_now(driver);
     uint64_t wanted = s->cluster.record.config_revision;
-    if (!arb_driver_is_leader(driver) || wanted == 0 || wanted != d->row.epoch ||
+    bool is_in_force = wanted == d->row.epoch || CANARY(DOCUMENT_AHEAD);
+    if (!arb_driver_is_leader(driver) || wanted == 0 || !is_in_force ||
         view->report.config_revision == wanted || view->refused != ARB_REFUSE_NONE) {
         return;
     }

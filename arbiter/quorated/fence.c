@@ -3,6 +3,7 @@
 #include "arbiter/quorated/fence.h"
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 #include <signal.h>
@@ -61,7 +62,7 @@ static void exited(uv_process_t *process, int64_t status, int signal_number)
     }
     f->process = NULL;
     int wanted = f->step == STEP_OFF ? 0 : EXIT_IS_OFF;
-    if (status == wanted && signal_number == 0 && f->step == STEP_OFF) {
+    if (status == wanted && signal_number == 0 && f->step == STEP_OFF && !CANARY(FENCE_BELIEVED)) {
         f->step = STEP_STATUS;
         step_begin(f);
         return;

@@ -77,6 +77,28 @@ static void test_a_document_is_written_over_the_one_that_was_read(void **state)
     assert_int_equal(configure("main", 2, "{}"), 10);
 }
 
+/* The lease of pg1 has run out and pg3 alone decides nothing: no document can be taken over now. */
+static void test_a_document_is_sent_when_the_record_says_so(void **state)
+{
+    (void)state;
+    build();
+    assert_int_equal(configure("main", 0, "{\"freeze_max\":\"2s\"}"), 1);
+    beat(10, 1);
+    for (int i = 0; i < 40; i++) {
+        send(report_of(3));
+        wait_ms(100);
+    }
+    assert_int_equal(configure("main", 1, "{\"ttl\":\"4s\"}"), 2);
+    memset(w.configs, 0, sizeof(w.configs));
+    memset(w.config_text, 0, sizeof(w.config_text));
+    for (int i = 0; i < 40; i++) {
+        send(report_of(3));
+        wait_ms(100);
+    }
+    assert_int_equal(cluster()->record.config_revision, 1);
+    assert_null(strstr(w.config_text, "4s"));
+}
+
 static void test_old_documents_go(void **state)
 {
     (void)state;
@@ -287,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_document_reaches_record_members_and_history),
         TEST(test_a_document_is_written_over_the_one_that_was_read),
+        TEST(test_a_document_is_sent_when_the_record_says_so),
         TEST(test_old_documents_go),
         TEST(test_a_document_comes_ahead_of_the_first_member),
         TEST(test_a_member_that_is_down_stays_known),

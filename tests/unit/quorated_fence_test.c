@@ -3,6 +3,7 @@
 #include "tests/support/cm.h"
 
 #include "arbiter/quorated/fence.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 #include <stdio.h>
@@ -167,6 +168,7 @@ static void test_a_command_that_cannot_be_run(void **state)
 
 int main(void)
 {
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         TEST(test_off_and_then_status_says_off),
         TEST(test_what_the_command_says_alone_is_not_believed),
