@@ -35,6 +35,7 @@ struct member {
     int64_t sent[64], deadline, beat_at, frozen_at, busy_until, restart_at;
     enum db db;
     bool is_clean, is_open, is_receiving, has_order, wants_handback;
+    bool is_paused; /* its guard is disarmed, until a grant comes after the resume */
     uint64_t clean_lsn;
     struct msg_order order;
     struct msg_attempt promised;
@@ -92,6 +93,7 @@ struct minisim {
     uint32_t acked_len, ids, failovers, acks, returns, handovers;
     uint64_t acked_epoch;
     char bad[160];
+    uint32_t pauses, settings;
     bool has_seed_faults;
 };
 

@@ -11,7 +11,8 @@
 
 static bool lease_is_ahead(const struct member *m)
 {
-    return m->held != 0 && m->held > m->handed_back && member_now(m).us < m->deadline;
+    return m->held != 0 && m->held > m->handed_back &&
+           (m->is_paused || member_now(m).us < m->deadline);
 }
 
 /* Would accept and acknowledge writes at this instant. */
@@ -47,6 +48,7 @@ static void append(struct member *m)
 static void hand_back(struct member *m)
 {
     m->handed_back = m->held;
+    m->is_paused = false;
     m->is_clean = m->db == DB_STOPPED && m->clean_lsn == m->len && m->clean_lsn != 0;
     m->held = 0;
     m->is_open = false;
@@ -91,6 +93,11 @@ void order_take(struct member *m, const struct msg_order *o)
             kill_tree(m);
         }
     }
+    bool is_stale =
+        m->has_order &&
+        (o->term < m->order_term || (o->term == m->order_term && o->number < m->order_number) ||
+         (o->term == m->order_term && r->epoch == m->order.record.epoch &&
+          r->revision < m->order.record.revision));
     if (o->is_granted && o->granted_epoch == r->epoch && base_name_equal(&r->holder, &m->name) &&
         r->holder_instance == m->instance && r->epoch > m->handed_back &&
         m->number - o->number < 64) {
@@ -98,9 +105,8 @@ void order_take(struct member *m, const struct msg_order *o)
         bool is_first = m->held != r->epoch;
         m->held = r->epoch;
         m->deadline = is_first || d > m->deadline ? d : m->deadline;
+        m->is_paused = m->is_paused && (r->is_paused || is_stale);
     }
-    bool is_stale = m->has_order && (o->term < m->order_term ||
-                                     (o->term == m->order_term && o->number < m->order_number));
     if (is_stale) {
         return;
     }
@@ -108,6 +114,7 @@ void order_take(struct member *m, const struct msg_order *o)
     m->has_order = true;
     m->order_term = o->term;
     m->order_number = o->number;
+    m->is_paused = m->is_paused || (r->is_paused && m->held == r->epoch);
     if (o->ended.term > m->promised.term ||
         (o->ended.term == m->promised.term && o->ended.number >= m->promised.number)) {
         m->promised = (struct msg_attempt){0, 0};
@@ -299,6 +306,8 @@ static void holder_step(struct member *m)
     }
     if (m->db == DB_PRIMARY) {
         primary_step(m);
+    } else if (m->is_paused) {
+        return; /* nobody acts */
     } else if (m->db == DB_PROMOTING && s.t >= m->busy_until && lease_is_ahead(m)) {
         if (lineage_of(m) != m->held) {
             append(m);
@@ -332,6 +341,7 @@ void member_step(struct member *m, unsigned self)
             m->has_order = false;
             m->db = DB_STOPPED;
             m->is_clean = false;
+            m->is_paused = false;
             forget_root(m);
         }
         return;
@@ -388,6 +398,7 @@ static struct msg_report report_make(struct member *m)
     r.timeline_highest = (uint32_t)lineage_of(m);
     r.is_open = is_writable(m);
     r.is_receiving = m->is_receiving;
+    r.is_paused = m->is_paused;
     r.promised = m->promised;
     r.is_vote_valid = m->promised.term != 0 && m->held == 0 && m->db == DB_STANDBY &&
                       !m->is_receiving && s.t >= m->vote_at;

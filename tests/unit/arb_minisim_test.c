@@ -185,6 +185,9 @@ static void commit(void)
         struct frame *f =
             frame_new(FRAME_RECORD, n == s.leader ? 0 : (int64_t)between(1000, 50000));
         assert_non_null(f);
+        if (f == NULL) {
+            return;
+        }
         /* the log is applied in order */
         f->due = f->due < s.nodes[n].record_due ? s.nodes[n].record_due : f->due;
         s.nodes[n].record_due = f->due;
@@ -214,8 +217,10 @@ static void elect(unsigned n)
     if (old->thinks_leader) {
         struct frame *f = frame_new(FRAME_LOST, (int64_t)between(0, 700000));
         assert_non_null(f);
-        f->node = (unsigned)(old - s.nodes);
-        f->term = old->term;
+        if (f != NULL) {
+            f->node = (unsigned)(old - s.nodes);
+            f->term = old->term;
+        }
     }
     s.leader = n;
     s.nodes[n].thinks_leader = true;
@@ -268,12 +273,39 @@ static void power_off(struct member *m)
     m->db = DB_STOPPED;
 }
 
+static void ask(enum arb_request_kind kind)
+{
+    struct arb_request r = {.kind = kind};
+    if (s.is_ready) {
+        node_run(s.leader, (struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+    }
+}
+
+/* Every node is told of a document, as from the store. */
+static void settings_change(void)
+{
+    static const uint32_t ttls[] = {TTL_MS, 2 * TTL_MS, 4 * TTL_MS};
+    struct msg_record settings = {.config_revision = ++s.settings,
+                                  .ttl_ms = ttls[between(0, 2)],
+                                  .heartbeat_ms = 100,
+                                  .freeze_max_ms = 1500,
+                                  .sync_mode = chance(300000) ? MSG_SYNC_FIRST : MSG_SYNC_ON,
+                                  .sync_count = (uint8_t)between(1, 2),
+                                  .is_sync_strict = chance(200000),
+                                  .failover_interval_ms = chance(300000) ? 5000 : 0};
+    for (unsigned n = 0; n < NODES; n++) {
+        node_run(n, (struct arb_event){.kind = ARB_EVENT_SETTINGS, .settings = &settings});
+    }
+}
+
 static void fault(void)
 {
     struct member *m = &s.members[chance(600000) ? holder_index() : between(0, MEMBERS - 1)];
     int64_t until = s.t + (int64_t)between(100000, 2500000);
-    struct arb_request ask = {.kind = ARB_REQUEST_SWITCHOVER};
-    switch (between(0, 9)) {
+    if (s.record.is_paused && chance(600000)) {
+        ask(ARB_REQUEST_RESUME);
+    }
+    switch (between(0, 12)) {
     case 0:
         crash(m);
         return;
@@ -300,10 +332,18 @@ static void fault(void)
         m->cut_until[(s.leader + 1) % NODES] = until;
         elect((s.leader + 1) % NODES);
         return;
+    case 9:
+        settings_change();
+        return;
+    case 10:
+        s.pauses += !s.record.is_paused;
+        ask(ARB_REQUEST_PAUSE);
+        return;
+    case 11:
+        ask(ARB_REQUEST_CANCEL);
+        return;
     default:
-        if (s.is_ready) {
-            node_run(s.leader, (struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &ask});
-        }
+        ask(ARB_REQUEST_SWITCHOVER);
         return;
     }
 }
@@ -471,6 +511,9 @@ static void run_seed(uint64_t seed, bool with_peace)
     }
     for (int64_t end = s.t + 8 * BASE_US_PER_S; with_peace && s.t < end && s.bad[0] == '\0';) {
         advance();
+        if (s.record.is_paused && chance(10000)) {
+            ask(ARB_REQUEST_RESUME);
+        }
     }
     if (s.bad[0] != '\0' || !is_writable(&s.members[holder_index()])) {
         trace_end();
@@ -487,6 +530,7 @@ static void test_seeds_hold_the_invariants(void **state)
     uint32_t acks = 0;
     uint32_t returns = 0;
     uint32_t handovers = 0;
+    uint32_t pauses = 0;
     const char *text = getenv("ARB_SEEDS");
     uint64_t seeds = text == NULL ? 60 : strtoull(text, NULL, 10);
     const char *only = getenv("ARB_SEED");
@@ -500,10 +544,11 @@ static void test_seeds_hold_the_invariants(void **state)
         acks += s.acks;
         returns += s.returns;
         handovers += s.handovers;
+        pauses += s.pauses;
     }
-    print_message("%u failovers, %u handovers, %u returns, %u acknowledgements\n", failovers,
-                  handovers, returns, acks);
-    assert_true(failovers > 20 && handovers > 5 && returns > 0 && acks > 1000);
+    print_message("%u failovers, %u handovers, %u returns, %u pauses, %u acknowledgements\n",
+                  failovers, handovers, returns, pauses, acks);
+    assert_true(failovers > 20 && handovers > 5 && returns > 0 && pauses > 20 && acks > 1000);
 }
 
 #ifdef QUORATE_CANARIES
@@ -514,7 +559,10 @@ static void test_canaries_break_an_invariant(void **state)
                                        "grant-while-cas",
                                        "candidate-by-name",
                                        "no-floor",
-                                       "sync-set-no-barrier"};
+                                       "sync-set-no-barrier",
+                                       "resume-forgets-pause",
+                                       "resume-without-echo",
+                                       "ttl-lowered-at-once"};
     (void)state;
     for (size_t i = 0; i < BASE_COUNT_OF(bugs); i++) {
         bool is_caught = false;
