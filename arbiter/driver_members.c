@@ -214,10 +214,13 @@ void arb_registry_check(struct arb_slot *s)
     struct base_mono now = arb_driver_now(s->driver);
     struct arb_seen list[MSG_MEMBERS_MAX];
     struct buf b;
-    if (!may_write(s) || base_mono_before(now, s->registry.next)) {
+    if (base_mono_before(now, s->registry.next)) {
         return;
     }
     s->registry.next = base_mono_add_us(now, WRITE_EVERY_US);
+    if (!may_write(s)) { /* asked again then, not at once: the deadline must lie ahead */
+        return;
+    }
     uint8_t count = collect(s, now, list);
     struct kv_swap *swap = NULL;
     for (uint8_t i = 0; i < count; i++) {
