@@ -155,7 +155,8 @@ void agt_do_follow(struct agt_run *run)
         return;
     }
     watch_unfollowed(run);
-    bool is_condemned = a->want.is_clone_needed; /* by a reinit, also one called off since */
+    /* By a reinit, also one that was called off since. */
+    bool is_condemned = a->want.is_clone_needed && a->disk.is_clone_needed;
     if (is_condemned || (!agt_is_receiving_from_holder(a) && !agt_may_follow(a))) {
         if (agt_holder_is_ready(a)) {
             /* What is known of a directory at rest (its last checkpoint) can look better than what
