@@ -9,6 +9,8 @@
 #include "arbiter/api/show.h"
 #include "base/name.h"
 
+#define ARB_EVENT_MAX 512 /* bytes of one sentence */
+
 /* --- answers --- */
 
 void arb_api_refuse(struct rpc_call *call, enum io_grpc_status status, const char *text)
@@ -108,20 +110,59 @@ void arb_api_list(struct arb_api *api, struct rpc_call *call, const ProtobufCMes
     free(shows);
 }
 
+/* What this node has said about a cluster, as the message has it. */
+struct events {
+    Quorate__V1__DatabaseEvent messages[ARB_STORY_MAX];
+    Quorate__V1__DatabaseEvent *list[ARB_STORY_MAX];
+    char texts[ARB_STORY_MAX][ARB_EVENT_MAX];
+    struct arb_note story[ARB_STORY_MAX];
+};
+
+static void events_fill(const struct arb_api *api, const struct arb_cluster *cluster,
+                        struct events *events, Quorate__V1__DatabaseShowResponse *response)
+{
+    size_t count = arb_driver_story(api->options.driver, cluster, events->story);
+    struct base_mono now = io_now();
+    int64_t wall_us = io_wall_now().us;
+    for (size_t i = 0; i < count; i++) {
+        const struct arb_note *note = &events->story[i];
+        Quorate__V1__DatabaseEvent *m = &events->messages[i];
+        struct buf b = buf_over((uint8_t *)events->texts[i], ARB_EVENT_MAX - 1);
+        union {
+            const char *in;
+            char *out;
+        } name = {.in = arb_note_name(note->kind)}; /* only read when it is packed */
+        quorate__v1__database_event__init(m);
+        arb_note_put(note, &b);
+        events->texts[i][b.len] = '\0';
+        m->wall_us = wall_us - base_mono_diff_us(now, note->at);
+        m->event = name.out;
+        m->text = events->texts[i];
+        events->list[i] = m;
+    }
+    response->n_events = count;
+    response->events = events->list;
+}
+
 void arb_api_show(struct arb_api *api, struct rpc_call *call, const ProtobufCMessage *message)
 {
     const Quorate__V1__DatabaseShowRequest *request = (const void *)message;
     Quorate__V1__DatabaseShowResponse response;
     const struct arb_cluster *cluster = arb_api_find(api, call, request->cluster);
     struct arb_show *filled = cluster == NULL ? NULL : calloc(1, sizeof(*filled));
-    if (filled != NULL) {
+    struct events *events = filled == NULL ? NULL : calloc(1, sizeof(*events));
+    if (events != NULL) {
         quorate__v1__database_show_response__init(&response);
         show_fill(api, filled, cluster);
         response.cluster = &filled->cluster;
+        if (request->events) {
+            events_fill(api, cluster, events, &response);
+        }
         arb_api_reply(call, &response.base);
     } else if (cluster != NULL) {
         arb_api_refuse(call, IO_GRPC_RESOURCE_EXHAUSTED, "out of memory");
     }
+    free(events);
     free(filled);
 }
 

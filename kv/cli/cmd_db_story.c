@@ -34,15 +34,47 @@ static int print_history(const struct cli *cli, const Quorate__V1__DatabaseHisto
     return rc == 0 ? IO_EXIT_OK : cli_fail(IO_EXIT_INTERNAL, "out of memory");
 }
 
+/* What the leader has said, a line each. */
+static int print_events(const struct cli *cli, const Quorate__V1__DatabaseShowResponse *answer)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < answer->n_events; i++) {
+        const Quorate__V1__DatabaseEvent *e = answer->events[i];
+        char wall[CELL_MAX];
+        if (cli->output != CLI_JSON) {
+            (void)printf("%s  %s\n", db_wall_text(e->wall_us, wall), e->text);
+        }
+        (void)json_array_append_new(array,
+                                    json_pack("{s:I, s:s, s:s}", "wall_us", (json_int_t)e->wall_us,
+                                              "event", e->event, "text", e->text));
+    }
+    if (cli->output == CLI_JSON) {
+        return cli_print_json(array);
+    }
+    json_decref(array);
+    return IO_EXIT_OK;
+}
+
+static int events_of(struct cli *cli, char *name)
+{
+    Quorate__V1__DatabaseShowResponse *answer = NULL;
+    int rc = db_fetch_events(cli, name, &answer);
+    if (rc == 0) {
+        rc = print_events(cli, answer);
+        protobuf_c_message_free_unpacked(&answer->base, NULL);
+    }
+    return rc;
+}
+
 int cmd_db_history(void *ctx, int argc, char **argv)
 {
-    struct cli_option options[] = {{"limit", true, NULL}};
+    struct cli_option options[] = {{"limit", true, NULL}, {"events", false, NULL}};
     Quorate__V1__DatabaseHistoryRequest request;
     ProtobufCMessage *answer = NULL;
     int64_t limit = 0;
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     quorate__v1__database_history_request__init(&request);
-    rc = rc != 0 ? rc : db_one_cluster(argc, "db history");
+    rc = rc != 0 ? rc : db_one_cluster(argc, "db history [--limit N | --events]");
     if (rc == 0 && options[0].value != NULL) {
         rc = cli_number("--limit", options[0].value, &limit);
     }
@@ -51,6 +83,9 @@ int cmd_db_history(void *ctx, int argc, char **argv)
     }
     if (rc != 0) {
         return rc;
+    }
+    if (options[1].value != NULL) {
+        return events_of(ctx, argv[1]);
     }
     request.cluster = argv[1];
     request.limit = (uint32_t)limit;

@@ -198,12 +198,14 @@ int db_confirm(bool is_forced, const char *word, const char *what)
 
 /* --- asking --- */
 
-int db_fetch(struct cli *cli, char *name, Quorate__V1__DatabaseShowResponse **ret)
+static int fetch(struct cli *cli, char *name, bool has_events,
+                 Quorate__V1__DatabaseShowResponse **ret)
 {
     Quorate__V1__DatabaseShowRequest request;
     ProtobufCMessage *answer = NULL;
     quorate__v1__database_show_request__init(&request);
     request.cluster = name;
+    request.events = has_events;
     int rc = cli_call(cli, "/quorate.v1.Databases/Show", &request.base,
                       &quorate__v1__database_show_response__descriptor, &answer);
     if (rc != 0) {
@@ -215,6 +217,16 @@ int db_fetch(struct cli *cli, char *name, Quorate__V1__DatabaseShowResponse **re
         return cli_fail(IO_EXIT_FALSE, "no database cluster '%s'; kv db list shows all", name);
     }
     return 0;
+}
+
+int db_fetch(struct cli *cli, char *name, Quorate__V1__DatabaseShowResponse **ret)
+{
+    return fetch(cli, name, false, ret);
+}
+
+int db_fetch_events(struct cli *cli, char *name, Quorate__V1__DatabaseShowResponse **ret)
+{
+    return fetch(cli, name, true, ret);
 }
 
 int db_order(struct cli *cli, const char *method, const ProtobufCMessage *request, bool is_quiet,

@@ -43,6 +43,8 @@ int db_confirm(bool is_forced, const char *word, const char *what);
 /* --- asking --- */
 /* Shows one cluster; free the answer's base. */
 int db_fetch(struct cli *cli, char *name, Quorate__V1__DatabaseShowResponse **ret);
+/* The same with what the leader has said about it. */
+int db_fetch_events(struct cli *cli, char *name, Quorate__V1__DatabaseShowResponse **ret);
 /* An order's message is printed (unless is_quiet); its epoch comes back where ret_epoch is given.
  */
 int db_order(struct cli *cli, const char *method, const ProtobufCMessage *request, bool is_quiet,

@@ -162,7 +162,9 @@ static const struct io_command commands[] = {
      "             record of the cluster, so that it does not know its members\n"
      "  --dead     a primary that was paused, or that cannot be fenced, is dead for certain",
      cmd_db_confirm},
-    {"db history", "CLUSTER [--limit N]", "databases", "Who was primary, since when and why", NULL,
+    {"db history", "CLUSTER [--limit N | --events]", "databases",
+     "Who was primary, since when and why",
+     "  --events  what the quorum's leader has said about the cluster since it was started",
      cmd_db_history},
     {"db why", "CLUSTER [EPOCH]", "databases",
      "What waits and why, what a decision was made from, and where the seconds went", NULL,

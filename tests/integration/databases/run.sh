@@ -112,6 +112,7 @@ check "undrain" eval 'db undrain main "$standby" && becomes "[.members[] | selec
 check_exit "reinit without --force and without a person is refused" 4 eval 'kv db reinit main "$standby" </dev/null'
 check_exit "reinit of the primary is refused" 4 db reinit main "$(primary_name)" --force
 check "pause --wait" db pause main --wait
+check "history --events tells of it" eval 'db history main --events | grep -qi "pause"'
 check "it is shown" eval 'db list | grep -q paused'
 check "resume --wait" db resume main --wait
 check "the cluster is whole again" wait_until 60 cluster_is healthy
