@@ -16,6 +16,7 @@ struct ask {
     struct ask_options options;
     struct io_address address;
     int64_t lag_bytes;
+    uint64_t epoch;
     struct io_stream *stream;
     bool is_open; /* of the stream */
     bool is_busy;
@@ -53,8 +54,8 @@ static void finish(struct ask *ask, enum proxy_answer answer)
     }
     ask->is_busy = false;
     io_timer_stop(&ask->late);
-    for (; ask->answered < PROXY_PORTS; ask->answered++) {
-        ask->options.answered(ask->options.ctx, (enum proxy_port)ask->answered, answer,
+    for (; ask->answered < PROXY_QUESTIONS; ask->answered++) {
+        ask->options.answered(ask->options.ctx, (enum proxy_question)ask->answered, answer,
                               ask->asked_at);
     }
 }
@@ -90,15 +91,15 @@ static void take_answers(struct ask *ask)
     size_t len = head_len(ask);
     while (len > 0 && ask->is_busy) {
         enum proxy_answer answer = answer_of(ask->head, len);
-        enum proxy_port port = (enum proxy_port)ask->answered;
+        enum proxy_question question = (enum proxy_question)ask->answered;
         ask->len -= len;
         memmove(ask->head, ask->head + len, ask->len);
         ask->answered++;
-        ask->is_busy = ask->answered < PROXY_PORTS;
+        ask->is_busy = ask->answered < PROXY_QUESTIONS;
         if (!ask->is_busy) {
             io_timer_stop(&ask->late);
         }
-        ask->options.answered(ask->options.ctx, port, answer, ask->asked_at);
+        ask->options.answered(ask->options.ctx, question, answer, ask->asked_at);
         len = head_len(ask);
     }
 }
@@ -121,11 +122,13 @@ static void came(void *ctx, struct io_stream *stream, struct slice bytes)
 
 static void send_questions(struct ask *ask)
 {
-    char text[768];
+    char text[1024];
     int len = snprintf(text, sizeof(text),
                        "HEAD /primary HTTP/1.1\r\nHost: %s\r\n\r\n"
-                       "HEAD /replica?lag=%" PRId64 " HTTP/1.1\r\nHost: %s\r\n\r\n",
-                       ask->address.host, ask->lag_bytes, ask->address.host);
+                       "HEAD /replica?lag=%" PRId64 " HTTP/1.1\r\nHost: %s\r\n\r\n"
+                       "HEAD /promoted?epoch=%" PRIu64 " HTTP/1.1\r\nHost: %s\r\n\r\n",
+                       ask->address.host, ask->lag_bytes, ask->address.host, ask->epoch,
+                       ask->address.host);
     ask->len = 0;
     ask->asked_at = io_now();
     if (io_stream_write(ask->stream, slice_from(text, (size_t)len)) != 0) {
@@ -162,12 +165,13 @@ bool ask_is_busy(const struct ask *ask)
     return ask->is_busy;
 }
 
-void ask_now(struct ask *ask, int64_t timeout_us)
+void ask_now(struct ask *ask, uint64_t epoch, int64_t timeout_us)
 {
     if (ask->is_busy || ask->address.host[0] == '\0' || ask->address.port == 0) {
         return;
     }
     ask->is_busy = true;
+    ask->epoch = epoch;
     ask->answered = 0;
     ask->asked_at = io_now();
     io_timer_start_in_us(&ask->late, timeout_us);

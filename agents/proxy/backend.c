@@ -9,9 +9,8 @@
 #include "agents/proxy/proxy_internal.h"
 #include "base/name.h"
 
-#define URGENT_US (50 * BASE_US_PER_MS) /* between questions when something hangs on them */
-#define DOUBT_US (20 * BASE_US_PER_MS)  /* not sooner after the last one */
-#define RESOLVE_AGAIN_US BASE_US_PER_S  /* not sooner after the last time */
+#define DOUBT_US (20 * BASE_US_PER_MS) /* not sooner after the last one */
+#define RESOLVE_AGAIN_US BASE_US_PER_S /* not sooner after the last time */
 #define ASK_TIMEOUT_MIN_US (250 * BASE_US_PER_MS)
 
 struct proxy_resolve {
@@ -118,13 +117,13 @@ void proxy_backend_resolve_again(struct proxy_backend *backend)
 
 /* --- questions --- */
 
-static void answered(void *ctx, enum proxy_port port, enum proxy_answer answer,
+static void answered(void *ctx, enum proxy_question question, enum proxy_answer answer,
                      struct base_mono asked_at)
 {
     struct proxy_backend *b = ctx;
     struct proxy_event event = {.kind = PROXY_EVENT_WORD,
                                 .member = b->number,
-                                .port = port,
+                                .question = question,
                                 .answer = answer,
                                 .asked_at = asked_at};
     proxy_tell(b->cluster, &event);
@@ -192,13 +191,15 @@ void proxy_backend_ask(struct proxy_backend *backend, struct base_mono now)
     if (backend->ask == NULL) {
         return;
     }
-    if (proxy_is_word_urgent(core, backend->number, now) && interval_us > URGENT_US) {
-        interval_us = URGENT_US;
+    int64_t urgency_us = proxy_word_urgency_us(core, backend->number, now);
+    if (urgency_us > 0 && interval_us > urgency_us) {
+        interval_us = urgency_us;
         backend->ask_at =
-            base_mono_min(backend->ask_at, base_mono_add_us(backend->asked_at, URGENT_US));
+            base_mono_min(backend->ask_at, base_mono_add_us(backend->asked_at, urgency_us));
     }
     if (!base_mono_before(now, backend->ask_at)) {
-        ask_now(backend->ask, timeout_us > ASK_TIMEOUT_MIN_US ? timeout_us : ASK_TIMEOUT_MIN_US);
+        ask_now(backend->ask, core->record.epoch,
+                timeout_us > ASK_TIMEOUT_MIN_US ? timeout_us : ASK_TIMEOUT_MIN_US);
         backend->asked_at = now;
         backend->ask_at = base_mono_add_us(now, interval_us);
     }

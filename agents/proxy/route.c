@@ -143,6 +143,10 @@ void proxy_tell(struct proxy_cluster *cluster, struct proxy_event *event)
     if (fx.is_new_record &&
         (r->epoch != epoch || r->is_opened != was_opened || r->state != state)) {
         say_record(cluster);
+        uint8_t holder = proxy_holder(&cluster->core);
+        if (holder != PROXY_NOBODY) {
+            proxy_backend_doubt(&cluster->backends[holder]);
+        }
     }
     if (fx.cut != 0) {
         cut(cluster, fx.cut);

@@ -166,6 +166,7 @@ static void read_core(const struct io_config *config, struct proxy_options *core
 {
     core->has_agents = io_config_bool(config, PROXY_KEY_AGENTS_ASK);
     core->is_primary_for_reads = strcmp(io_config_text(config, PROXY_KEY_FALLBACK), "primary") == 0;
+    core->waits_for_open = strcmp(io_config_text(config, PROXY_KEY_HOLD_UNTIL), "open") == 0;
     core->zone = io_config_name(config, PROXY_KEY_ZONE);
     core->switchover_hold_us = io_config_int(config, PROXY_KEY_HOLD_SWITCHOVER);
 }

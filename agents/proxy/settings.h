@@ -48,6 +48,8 @@
     X(HOLD_SWITCHOVER, "hold.switchover", DURATION, "5s", 0, 600000000, NULL, \
       IO_CONFIG_RELOADABLE, \
       "How long it waits for a switchover to end before it goes to the old primary") \
+    X(HOLD_UNTIL, "hold.until", TEXT, "promoted", 0, 0, "promoted|open", IO_CONFIG_RELOADABLE, \
+      "After a failover: log in as soon as the new primary is promoted, or when it has opened") \
     X(HOLD_MAX, "hold.connections", INT, "10000", 0, 1000000, NULL, IO_CONFIG_RELOADABLE, \
       "How many may wait at a time") \
     X(MAX, "connections.max", INT, "10000", 1, 1000000, NULL, IO_CONFIG_RELOADABLE, \

@@ -57,8 +57,8 @@ static json_t *json_of_member(const struct proxy_cluster *c, uint8_t i)
     return json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:s, s:b, s:b, s:i, s:i}", "member",
                      m->seen.name.text, "host", m->seen.host.text, "port", (int)m->seen.db_port,
                      "is_holder", i == proxy_holder(&c->core), "says_primary",
-                     answer_name(m->words[PROXY_PRIMARY].answer), "says_replica",
-                     answer_name(m->words[PROXY_REPLICAS].answer), "zone", m->seen.zone.text,
+                     answer_name(m->words[PROXY_ASKS_PRIMARY].answer), "says_replica",
+                     answer_name(m->words[PROXY_ASKS_REPLICA].answer), "zone", m->seen.zone.text,
                      "is_dead", (int)m->is_dead, "is_drained", (int)proxy_is_drained(&c->core, i),
                      "connections_primary", (int)m->connections[PROXY_PRIMARY],
                      "connections_replicas", (int)m->connections[PROXY_REPLICAS]);
@@ -173,8 +173,8 @@ static void put_page(struct io_bytes *out, const struct proxy *p)
             if (m->is_used) {
                 put(out, "  member %-12s %s:%u  primary: %s  replica: %s  connections %u+%u%s\n",
                     m->seen.name.text, m->seen.host.text, m->seen.db_port,
-                    answer_name(m->words[PROXY_PRIMARY].answer),
-                    answer_name(m->words[PROXY_REPLICAS].answer), m->connections[PROXY_PRIMARY],
+                    answer_name(m->words[PROXY_ASKS_PRIMARY].answer),
+                    answer_name(m->words[PROXY_ASKS_REPLICA].answer), m->connections[PROXY_PRIMARY],
                     m->connections[PROXY_REPLICAS], m->is_dead ? "  (host silent)" : "");
             }
         }

@@ -72,11 +72,11 @@ static uint8_t number(const char *name)
     return proxy_member_find(&core, &n);
 }
 
-static void word(const char *name, enum proxy_port port, enum proxy_answer answer)
+static void word(const char *name, enum proxy_question question, enum proxy_answer answer)
 {
     step((struct proxy_event){.kind = PROXY_EVENT_WORD,
                               .member = number(name),
-                              .port = port,
+                              .question = question,
                               .answer = answer,
                               .asked_at = now});
 }
@@ -174,7 +174,7 @@ static void test_an_agent_stands_in_for_the_quorum(void **state)
     settle();
     after(TTL_US);
     waits(PROXY_PRIMARY, PROXY_REASON_STALE);
-    word("pg1", PROXY_PRIMARY, PROXY_ANSWER_YES);
+    word("pg1", PROXY_ASKS_PRIMARY, PROXY_ANSWER_YES);
     goes_to(PROXY_PRIMARY, "pg1");
     after(TTL_US);
     waits(PROXY_PRIMARY, PROXY_REASON_STALE);
@@ -193,6 +193,42 @@ static void test_failover_cuts_at_once_and_holds_until_open(void **state)
     assert_int_equal(fx.cut, 0);
     assert_true(fx.is_changed);
     goes_to(PROXY_PRIMARY, "pg2");
+}
+
+/* Promoted under its lease: clients log in while it is about to open. */
+static void test_promoted_is_enough(void **state)
+{
+    (void)state;
+    settle();
+    word("pg2", PROXY_ASKS_PROMOTED, PROXY_ANSWER_YES); /* of an epoch before */
+    after(MS);
+    pushed(record(4, 8, "pg2", false));
+    waits(PROXY_PRIMARY, PROXY_REASON_NOT_OPEN);
+    assert_true(proxy_word_urgency_us(&core, number("pg2"), now) > 0);
+    word("pg2", PROXY_ASKS_PROMOTED, PROXY_ANSWER_NO);
+    waits(PROXY_PRIMARY, PROXY_REASON_NOT_OPEN);
+    after(MS);
+    word("pg2", PROXY_ASKS_PROMOTED, PROXY_ANSWER_YES);
+    assert_true(fx.is_changed);
+    goes_to(PROXY_PRIMARY, "pg2");
+    core.options.waits_for_open = true;
+    waits(PROXY_PRIMARY, PROXY_REASON_NOT_OPEN);
+    core.options.waits_for_open = false;
+    after(TTL_US); /* neither confirmed nor heard within the lease */
+    waits(PROXY_PRIMARY, PROXY_REASON_STALE);
+}
+
+/* Asked in the epoch that counts, or not at all. */
+static void test_promoted_in_another_epoch(void **state)
+{
+    (void)state;
+    settle();
+    pushed(record(4, 8, "pg2", false));
+    after(MS);
+    word("pg2", PROXY_ASKS_PROMOTED, PROXY_ANSWER_YES);
+    after(MS);
+    pushed(record(5, 9, "pg2", false)); /* its guard was another one */
+    waits(PROXY_PRIMARY, PROXY_REASON_NOT_OPEN);
 }
 
 static void test_a_missed_step_cuts_as_well(void **state)
@@ -256,7 +292,7 @@ static void test_a_restored_quorum_is_not_followed(void **state)
     proven(record(2, 3, "pg2", true), now);
     assert_int_equal(fx.cut, 0);
     waits(PROXY_PRIMARY, PROXY_REASON_RESTORED);
-    word("pg1", PROXY_PRIMARY, PROXY_ANSWER_YES); /* it still holds its lease */
+    word("pg1", PROXY_ASKS_PRIMARY, PROXY_ANSWER_YES); /* it still holds its lease */
     goes_to(PROXY_PRIMARY, "pg1");
     after(MS);
     proven(record(4, 8, "pg2", true), now); /* confirmed above all that agents saw */
@@ -287,13 +323,14 @@ static void test_a_crashed_primary_is_waited_for(void **state)
 {
     (void)state;
     settle();
-    word("pg1", PROXY_PRIMARY, PROXY_ANSWER_NO);
+    word("pg1", PROXY_ASKS_PRIMARY, PROXY_ANSWER_NO);
     waits(PROXY_PRIMARY, PROXY_REASON_NOT_SERVING);
-    word("pg1", PROXY_PRIMARY, PROXY_ANSWER_YES); /* restarted in place */
+    word("pg1", PROXY_ASKS_PRIMARY, PROXY_ANSWER_YES); /* restarted in place */
     assert_true(fx.is_changed);
     goes_to(PROXY_PRIMARY, "pg1");
-    word("pg1", PROXY_PRIMARY, PROXY_ANSWER_NO);
-    word("pg1", PROXY_PRIMARY, PROXY_ANSWER_NONE); /* its agent is restarted: the record decides */
+    word("pg1", PROXY_ASKS_PRIMARY, PROXY_ANSWER_NO);
+    word("pg1", PROXY_ASKS_PRIMARY,
+         PROXY_ANSWER_NONE); /* its agent is restarted: the record decides */
     goes_to(PROXY_PRIMARY, "pg1");
 }
 
@@ -302,14 +339,14 @@ static void test_words_of_the_last_epoch_do_not_count(void **state)
 {
     (void)state;
     settle();
-    word("pg2", PROXY_PRIMARY, PROXY_ANSWER_NO);
+    word("pg2", PROXY_ASKS_PRIMARY, PROXY_ANSWER_NO);
     struct base_mono asked_at = now;
     after(MS);
     pushed(record(4, 9, "pg2", true));
     goes_to(PROXY_PRIMARY, "pg2");
     step((struct proxy_event){.kind = PROXY_EVENT_WORD,
                               .member = number("pg2"),
-                              .port = PROXY_PRIMARY,
+                              .question = PROXY_ASKS_PRIMARY,
                               .answer = PROXY_ANSWER_NO,
                               .asked_at = asked_at});
     goes_to(PROXY_PRIMARY, "pg2");
@@ -367,9 +404,9 @@ static void test_a_standby_cluster_has_no_primary(void **state)
 static void all_fit(void)
 {
     settle();
-    word("pg1", PROXY_REPLICAS, PROXY_ANSWER_NO);
-    word("pg2", PROXY_REPLICAS, PROXY_ANSWER_YES);
-    word("pg3", PROXY_REPLICAS, PROXY_ANSWER_YES);
+    word("pg1", PROXY_ASKS_REPLICA, PROXY_ANSWER_NO);
+    word("pg2", PROXY_ASKS_REPLICA, PROXY_ANSWER_YES);
+    word("pg3", PROXY_ASKS_REPLICA, PROXY_ANSWER_YES);
 }
 
 static void test_least_connections_then_turns(void **state)
@@ -397,7 +434,7 @@ static void test_own_zone_first(void **state)
     goes_to(PROXY_REPLICAS, "pg3");
     fate("pg3", PROXY_EVENT_CONNECTING, PROXY_REPLICAS); /* more connections, still nearer */
     goes_to(PROXY_REPLICAS, "pg3");
-    word("pg3", PROXY_REPLICAS, PROXY_ANSWER_NO);
+    word("pg3", PROXY_ASKS_REPLICA, PROXY_ANSWER_NO);
     goes_to(PROXY_REPLICAS, "pg2");
 }
 
@@ -426,11 +463,11 @@ static void test_the_primary_when_no_replica_is_fit(void **state)
     proxy_core_set(&core, &options);
     settle();
     waits(PROXY_REPLICAS, PROXY_REASON_NO_REPLICA); /* nobody was asked yet */
-    word("pg1", PROXY_REPLICAS, PROXY_ANSWER_NO);
-    word("pg2", PROXY_REPLICAS, PROXY_ANSWER_NO);
-    word("pg3", PROXY_REPLICAS, PROXY_ANSWER_NO);
+    word("pg1", PROXY_ASKS_REPLICA, PROXY_ANSWER_NO);
+    word("pg2", PROXY_ASKS_REPLICA, PROXY_ANSWER_NO);
+    word("pg3", PROXY_ASKS_REPLICA, PROXY_ANSWER_NO);
     goes_to(PROXY_REPLICAS, "pg1");
-    word("pg2", PROXY_REPLICAS, PROXY_ANSWER_YES);
+    word("pg2", PROXY_ASKS_REPLICA, PROXY_ANSWER_YES);
     goes_to(PROXY_REPLICAS, "pg2");
 }
 
@@ -438,7 +475,7 @@ static void test_a_silent_host_is_cut_off(void **state)
 {
     (void)state;
     all_fit();
-    word("pg2", PROXY_REPLICAS, PROXY_ANSWER_SILENT);
+    word("pg2", PROXY_ASKS_REPLICA, PROXY_ANSWER_SILENT);
     goes_to(PROXY_REPLICAS, "pg3");
     after(2 * TTL_US - 1);
     step((struct proxy_event){.kind = PROXY_EVENT_TICK});
@@ -448,7 +485,7 @@ static void test_a_silent_host_is_cut_off(void **state)
     assert_int_equal(fx.cut, 1u << number("pg2"));
     step((struct proxy_event){.kind = PROXY_EVENT_TICK});
     assert_int_equal(fx.cut, 0); /* once */
-    word("pg2", PROXY_REPLICAS, PROXY_ANSWER_YES);
+    word("pg2", PROXY_ASKS_REPLICA, PROXY_ANSWER_YES);
     goes_to(PROXY_REPLICAS, "pg2");
 }
 
@@ -457,8 +494,8 @@ static void test_a_silent_primary_is_not_cut_off(void **state)
 {
     (void)state;
     all_fit();
-    word("pg1", PROXY_PRIMARY, PROXY_ANSWER_YES);
-    word("pg1", PROXY_PRIMARY, PROXY_ANSWER_SILENT);
+    word("pg1", PROXY_ASKS_PRIMARY, PROXY_ANSWER_YES);
+    word("pg1", PROXY_ASKS_PRIMARY, PROXY_ANSWER_SILENT);
     after(3 * TTL_US);
     step((struct proxy_event){.kind = PROXY_EVENT_TICK});
     assert_int_equal(fx.cut, 0);
@@ -469,7 +506,7 @@ static void test_never_heard_is_not_dead(void **state)
 {
     (void)state;
     settle();
-    word("pg3", PROXY_REPLICAS, PROXY_ANSWER_SILENT);
+    word("pg3", PROXY_ASKS_REPLICA, PROXY_ANSWER_SILENT);
     after(5 * TTL_US);
     step((struct proxy_event){.kind = PROXY_EVENT_TICK});
     assert_int_equal(fx.cut, 0);
@@ -554,6 +591,8 @@ int main(void)
         TEST(test_no_answer_older_than_the_lease),
         TEST(test_an_agent_stands_in_for_the_quorum),
         TEST(test_failover_cuts_at_once_and_holds_until_open),
+        TEST(test_promoted_is_enough),
+        TEST(test_promoted_in_another_epoch),
         TEST(test_a_missed_step_cuts_as_well),
         TEST(test_the_same_holder_again_is_cut_too),
         TEST(test_a_change_within_the_epoch_cuts_nobody),

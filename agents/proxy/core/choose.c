@@ -30,9 +30,9 @@ static bool hold(struct proxy_choice *ret, enum proxy_reason reason, struct base
 
 /* Its last answer, if it was asked for within the lease. */
 static enum proxy_answer word_of(const struct proxy_core *core, const struct proxy_member *m,
-                                 enum proxy_port port, struct base_mono now)
+                                 enum proxy_question question, struct base_mono now)
 {
-    const struct proxy_word *word = &m->words[port];
+    const struct proxy_word *word = &m->words[question];
     bool is_young = base_mono_diff_us(now, word->asked_at) < proxy_age_max_us(core) ||
                     CANARY(PROXY_ROUTES_BY_OLD_ANSWER);
     return is_young ? word->answer : PROXY_ANSWER_NONE;
@@ -58,11 +58,22 @@ static bool choose_by_agents(const struct proxy_core *core, struct base_mono now
 {
     for (uint8_t i = 0; i < PROXY_MEMBERS_MAX; i++) {
         const struct proxy_member *m = &core->members[i];
-        if (m->is_listed && word_of(core, m, PROXY_PRIMARY, now) == PROXY_ANSWER_YES) {
+        if (m->is_listed && word_of(core, m, PROXY_ASKS_PRIMARY, now) == PROXY_ANSWER_YES) {
             return may_connect(core, i, now, ret);
         }
     }
     return hold(ret, reason, BASE_MONO_NEVER);
+}
+
+/* Its agent was asked in this epoch and says that it is out of recovery, on the epoch's own line
+ * and under its lease: clients log in while the synchronous settings come into force, which takes
+ * about as long; what they commit waits in the database until it is safe. */
+static bool is_promoted(const struct proxy_core *core, struct base_mono now)
+{
+    uint8_t i = proxy_holder(core);
+    return i != PROXY_NOBODY && !core->options.waits_for_open &&
+           word_of(core, &core->members[i], PROXY_ASKS_PROMOTED, now) == PROXY_ANSWER_YES &&
+           !base_mono_before(core->members[i].words[PROXY_ASKS_PROMOTED].asked_at, core->epoch_at);
 }
 
 static bool choose_primary(const struct proxy_core *core, int64_t waited_us, struct base_mono now,
@@ -80,7 +91,7 @@ static bool choose_primary(const struct proxy_core *core, int64_t waited_us, str
         enum proxy_reason why = core->is_restored ? PROXY_REASON_RESTORED : PROXY_REASON_STALE;
         return choose_by_agents(core, now, why, ret);
     }
-    if (!r->is_opened && !CANARY(PROXY_ROUTES_UNOPENED)) {
+    if (!r->is_opened && !is_promoted(core, now) && !CANARY(PROXY_ROUTES_UNOPENED)) {
         return hold(ret, PROXY_REASON_NOT_OPEN, BASE_MONO_NEVER);
     }
     if (r->state == MSG_RECORD_SWITCHOVER && waited_us < patience_us) {
@@ -91,8 +102,9 @@ static bool choose_primary(const struct proxy_core *core, int64_t waited_us, str
     if (i == PROXY_NOBODY || core->members[i].seen.db_port == 0) {
         return hold(ret, PROXY_REASON_NO_ADDRESS, BASE_MONO_NEVER);
     }
-    if (word_of(core, &core->members[i], PROXY_PRIMARY, now) == PROXY_ANSWER_NO) {
-        const struct proxy_word *word = &core->members[i].words[PROXY_PRIMARY];
+    if (r->is_opened &&
+        word_of(core, &core->members[i], PROXY_ASKS_PRIMARY, now) == PROXY_ANSWER_NO) {
+        const struct proxy_word *word = &core->members[i].words[PROXY_ASKS_PRIMARY];
         struct base_mono end = base_mono_add_us(word->asked_at, proxy_age_max_us(core));
         return hold(ret, PROXY_REASON_NOT_SERVING, end);
     }
@@ -105,7 +117,7 @@ static bool is_fit(const struct proxy_core *core, uint8_t i, struct base_mono no
     struct proxy_choice unused;
     return m->is_listed && !m->is_dead && !m->seen.is_noloadbalance && m->seen.db_port != 0 &&
            !proxy_is_drained(core, i) &&
-           word_of(core, m, PROXY_REPLICAS, now) == PROXY_ANSWER_YES &&
+           word_of(core, m, PROXY_ASKS_REPLICA, now) == PROXY_ANSWER_YES &&
            may_connect(core, i, now, &unused);
 }
 
@@ -143,7 +155,7 @@ static bool is_early(const struct proxy_core *core)
 {
     for (uint8_t i = 0; i < PROXY_MEMBERS_MAX; i++) {
         const struct proxy_member *m = &core->members[i];
-        if (m->is_listed && m->words[PROXY_REPLICAS].asked_at.us == 0) {
+        if (m->is_listed && m->words[PROXY_ASKS_REPLICA].asked_at.us == 0) {
             return true;
         }
     }

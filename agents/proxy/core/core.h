@@ -5,8 +5,10 @@
  * stands, members, answers of agents, fates of connections), each with the time; effects go out:
  * whose connections are cut, and that waiting ones should ask again. proxy_choose answers for one
  * connection. What holds:
- *   - the primary port leads to the record's holder, only when it has opened in that epoch, and
- *     never by an answer that was asked for longer ago than the lease lasts;
+ *   - the primary port leads to the record's holder, only when it has opened in that epoch or its
+ *     agent says that it is about to (promoted in that epoch, under its lease: commits wait there
+ *     until they are safe), and never by an answer that was asked for longer ago than the lease
+ *     lasts;
  *   - a record never goes back: not to a lower epoch, not to a lower revision;
  *   - when an epoch ends, every connection to its holder is cut in the same step;
  *   - whatever cannot be routed waits, bounded by the caller, and is told why.
@@ -23,6 +25,14 @@
 
 enum proxy_port { PROXY_PRIMARY = 0, PROXY_REPLICAS = 1 };
 #define PROXY_PORTS 2
+
+/* What agents are asked: may connections of that port come here? and: promoted in this epoch? */
+enum proxy_question {
+    PROXY_ASKS_PRIMARY = PROXY_PRIMARY,
+    PROXY_ASKS_REPLICA = PROXY_REPLICAS,
+    PROXY_ASKS_PROMOTED = 2,
+};
+#define PROXY_QUESTIONS 3
 
 /* X(ID, "word", "sentence"): why a connection waits or was refused. */
 #define PROXY_REASONS(X) \
@@ -78,7 +88,7 @@ enum proxy_answer {
     PROXY_ANSWER_SILENT = 3, /* nothing came in time */
 };
 
-/* An agent's latest word on whether connections of a port fit. */
+/* An agent's latest word on a question. */
 struct proxy_word {
     enum proxy_answer answer;
     struct base_mono asked_at;
@@ -88,7 +98,7 @@ struct proxy_member {
     bool is_used;   /* the slot */
     bool is_listed; /* false: the quorum lists it no more, its connections are not gone yet */
     struct proxy_seen seen;
-    struct proxy_word words[PROXY_PORTS];
+    struct proxy_word words[PROXY_QUESTIONS];
     bool has_answered;             /* ever */
     bool is_dead;                  /* answered once, and is silent for too long */
     struct base_mono silent_since; /* first question without any answer; NEVER: none */
@@ -101,6 +111,7 @@ struct proxy_member {
 
 struct proxy_options {
     bool has_agents;           /* they are asked; false: the record alone decides */
+    bool waits_for_open;       /* being promoted is not enough */
     bool is_primary_for_reads; /* replicas port: the primary when no replica is fit */
     struct base_name zone;     /* ours; empty: none */
     int64_t
@@ -113,6 +124,7 @@ struct proxy_core {
     bool is_restored; /* the quorum went back in time */
     struct proxy_record record;
     struct base_mono learned_at; /* of the record */
+    struct base_mono epoch_at;   /* of its epoch */
     struct base_mono proof_at;   /* sending time of the latest question that it answers */
     uint8_t rotation;
     struct proxy_member members[PROXY_MEMBERS_MAX];
@@ -140,7 +152,8 @@ struct proxy_event {
     const struct proxy_record *record; /* RECORD, PROOF */
     const struct proxy_seen *seen;     /* MEMBER, MEMBER_GONE */
     uint8_t member;                    /* WORD and what follows */
-    enum proxy_port port;              /* WORD, CONNECTED, CLOSED */
+    enum proxy_port port;              /* CONNECTING and what follows */
+    enum proxy_question question;      /* WORD */
     enum proxy_answer answer;          /* WORD */
 };
 
@@ -170,8 +183,9 @@ uint8_t proxy_holder(const struct proxy_core *core);
 /* How old an answer may be: the lease of the record, or the default one before it is known. */
 int64_t proxy_age_max_us(const struct proxy_core *core);
 bool proxy_is_fresh(const struct proxy_core *core, struct base_mono now);
-/* The agent's word is wanted soon: something hangs on it. */
-bool proxy_is_word_urgent(const struct proxy_core *core, uint8_t member, struct base_mono now);
+/* After how many microseconds the agent should be asked again because something hangs on its word;
+ * 0: nothing does. */
+int64_t proxy_word_urgency_us(const struct proxy_core *core, uint8_t member, struct base_mono now);
 bool proxy_is_drained(const struct proxy_core *core, uint8_t member);
 
 /* --- refusal.c: what a client hears before it is turned away --- */

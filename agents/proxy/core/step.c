@@ -10,12 +10,15 @@
 
 #define RETRY_FIRST_US (20 * BASE_US_PER_MS)
 #define RETRY_MAX_US (200 * BASE_US_PER_MS)
+#define ASK_SOON_US (50 * BASE_US_PER_MS)
+#define ASK_AT_ONCE_US (10 * BASE_US_PER_MS) /* a promotion is under way */
+#define PROMOTION_US (5 * BASE_US_PER_S)     /* as long as one may take with such haste */
 
 void proxy_core_init(struct proxy_core *core, const struct proxy_options *options)
 {
     memset(core, 0, sizeof(*core));
     core->options = *options;
-    core->proof_at = core->learned_at = BASE_MONO_LONG_AGO;
+    core->proof_at = core->learned_at = core->epoch_at = BASE_MONO_LONG_AGO;
 }
 
 void proxy_core_set(struct proxy_core *core, const struct proxy_options *options)
@@ -61,16 +64,18 @@ static void take_record(struct proxy_core *core, const struct proxy_record *reco
     bool is_turned = !core->has_record || record->epoch != core->record.epoch ||
                      record->is_opened != core->record.is_opened ||
                      record->state != core->record.state;
-    if (core->has_record && record->epoch != core->record.epoch) {
+    bool is_other_epoch = !core->has_record || record->epoch != core->record.epoch;
+    if (core->has_record && is_other_epoch) {
         end_epoch(core, fx);
     }
+    core->epoch_at = is_other_epoch ? now : core->epoch_at;
     core->record = *record;
     core->has_record = true;
     core->learned_at = now;
     fx->is_changed = fx->is_new_record = true;
     uint8_t holder = proxy_member_find(core, &record->holder);
     if (holder != PROXY_NOBODY && is_turned) { /* what its agent said before says nothing now */
-        core->members[holder].words[PROXY_PRIMARY].answer = PROXY_ANSWER_NONE;
+        core->members[holder].words[PROXY_ASKS_PRIMARY].answer = PROXY_ANSWER_NONE;
         core->members[holder].failures = 0;
     }
 }
@@ -168,7 +173,7 @@ static void take_member(struct proxy_core *core, const struct proxy_seen *seen,
                                      m->seen.db_port != seen->db_port);
     if (is_moved) { /* nothing that was learned there holds for the new address */
         m->failures = 0;
-        m->words[PROXY_PRIMARY].answer = m->words[PROXY_REPLICAS].answer = PROXY_ANSWER_NONE;
+        memset(m->words, 0, sizeof(m->words));
     }
     m->seen = *seen;
     m->is_listed = true;
@@ -211,13 +216,13 @@ static void take_word(struct proxy_core *core, const struct proxy_event *event,
                       struct proxy_effects *fx)
 {
     struct proxy_member *m = &core->members[event->member];
-    struct proxy_word *word = &m->words[event->port];
+    struct proxy_word *word = &m->words[event->question];
     if (!m->is_used || base_mono_before(event->asked_at, word->asked_at)) {
         return;
     }
-    bool is_new_holder =
-        event->port == PROXY_PRIMARY && event->member == proxy_holder(core) &&
-        base_mono_before(event->asked_at, core->learned_at); /* asked before this epoch was known */
+    bool is_of_before = /* asked before this turn was known */
+        event->question != PROXY_ASKS_REPLICA && event->member == proxy_holder(core) &&
+        base_mono_before(event->asked_at, core->learned_at);
     if (event->answer == PROXY_ANSWER_SILENT) {
         m->silent_since = base_mono_min(m->silent_since, event->asked_at);
     } else {
@@ -226,7 +231,7 @@ static void take_word(struct proxy_core *core, const struct proxy_event *event,
         fx->is_changed = fx->is_changed || m->is_dead;
         m->is_dead = false;
     }
-    if (is_new_holder) {
+    if (is_of_before) {
         return;
     }
     fx->is_changed = fx->is_changed || word->answer != event->answer;
@@ -238,15 +243,21 @@ static void take_word(struct proxy_core *core, const struct proxy_event *event,
     }
 }
 
-bool proxy_is_word_urgent(const struct proxy_core *core, uint8_t member, struct base_mono now)
+int64_t proxy_word_urgency_us(const struct proxy_core *core, uint8_t member, struct base_mono now)
 {
     const struct proxy_member *m = &core->members[member];
     bool is_holder = member == proxy_holder(core);
-    if (!m->is_listed) {
-        return false;
+    bool is_fresh = proxy_is_fresh(core, now);
+    if (!m->is_listed || !core->has_record) {
+        return 0;
     }
-    return (is_holder && (m->failures > 0 || m->words[PROXY_PRIMARY].answer == PROXY_ANSWER_NO)) ||
-           (core->has_record && !proxy_is_fresh(core, now));
+    if (is_holder && is_fresh && !core->record.is_opened && !core->record.is_standby_cluster) {
+        bool is_new = base_mono_diff_us(now, core->epoch_at) < PROMOTION_US;
+        return is_new ? ASK_AT_ONCE_US : ASK_SOON_US;
+    }
+    bool is_doubtful =
+        is_holder && (m->failures > 0 || m->words[PROXY_ASKS_PRIMARY].answer == PROXY_ANSWER_NO);
+    return is_doubtful || !is_fresh ? ASK_SOON_US : 0;
 }
 
 /* --- fates of connections --- */

@@ -104,5 +104,5 @@ proxy_cluster() {
     note "crash through the proxy: longest gap between acknowledged writes $gap ms"
     check "nothing acknowledged is lost" nothing_is_lost
     check "no writer was ever turned away" eval '! grep -q "ev=refused" "$DIR/log/proxy"'
-    cluster_stop
+    [ -n "${KEEP_RUN:-}" ] || cluster_stop
 }

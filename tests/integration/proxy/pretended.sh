@@ -175,8 +175,13 @@ proxy_failover() {
     put_record 2 8 b true
     sleep 0.2
     check_output "an older record is not followed" "c 3" status '.clusters[0] | .primary.goes_to + " " + (.epoch | tostring)'
-    put_record 4 9 c true
-    check "a newer one ends that" wait_until 3 answers "$PRIMARY" c
+    put_record 4 9 c false
+    check "in a new epoch c is waited for" wait_until 3 status_is ".clusters[0].primary.reason" not-open
+    peer c promoted yes
+    check "but no longer than until it is promoted" wait_until 3 answers "$PRIMARY" c
+    put_record 4 10 c true
+    peer c promoted no
+    check "and it is used when it has opened" answers "$PRIMARY" c
 }
 
 proxy_reads() {
@@ -188,7 +193,7 @@ proxy_reads() {
     put_member a '"is_noloadbalance":true'
     check "noloadbalance is left out" wait_until 5 eval '[ "$(for i in 1 2 3 4; do once "$REPLICAS" hi; done | sort -u)" = "b " ]'
     put_member a
-    put_record 4 10 c true running '"drained":["b"]'
+    put_record 4 11 c true running '"drained":["b"]'
     check "so is a drained member" wait_until 5 eval '[ "$(for i in 1 2 3 4; do once "$REPLICAS" hi; done | sort -u)" = "a " ]'
     peer a replica no
     check "the primary serves reads when no replica is fit" wait_until 5 answers "$REPLICAS" c

@@ -4,13 +4,12 @@
  *
  *   proxytool peer NAME DBPORT HTTPPORT   greets each connection with its name, sends back what
  *       comes; GET and HEAD answer as told on standard input, one order a line: "primary yes|no",
- *       "replica yes|no", "db on|off" (off: refuses), "hang on|off" (takes connections, says
- *       nothing), "drop" (ends all)
- *   proxytool probe PORT MS   connects, says a word, hears name and word, and so on; one line for
- *       each change of name or error, and at the end "calls N errors N refused N longest_ms N"
- *   proxytool once PORT TEXT [MS]   one connection: prints what it hears first
- *   proxytool hold PORT N     N connections that talk once and stay until standard input ends
- *   proxytool stream PORT MB  sends so much through an echo, reads it back, compares
+ *       "replica yes|no", "promoted yes|no", "db on|off" (off: refuses), "hang on|off" (takes
+ * connections, says nothing), "drop" (ends all) proxytool probe PORT MS   connects, says a word,
+ * hears name and word, and so on; one line for each change of name or error, and at the end "calls
+ * N errors N refused N longest_ms N" proxytool once PORT TEXT [MS]   one connection: prints what it
+ * hears first proxytool hold PORT N     N connections that talk once and stay until standard input
+ * ends proxytool stream PORT MB  sends so much through an echo, reads it back, compares
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -69,7 +68,7 @@ enum kind { KIND_NONE, KIND_ORDERS, KIND_DB_LISTEN, KIND_HTTP_LISTEN, KIND_DB, K
 static struct {
     const char *name, *db_port;
     int epoll_fd, db_fd;
-    bool is_primary, is_replica, is_hanging;
+    bool is_primary, is_replica, is_promoted, is_hanging;
     uint8_t kinds[FILES_MAX];
 } peer;
 
@@ -138,6 +137,13 @@ static void echo(int fd)
     }
 }
 
+/* Is this the path of the request that begins here? */
+static bool asks(const char *line, const char *path)
+{
+    const char *space = strchr(line, ' ');
+    return space != NULL && strncmp(space, path, strlen(path)) == 0;
+}
+
 /* One answer for each request line; requests here end where a read ends. */
 static void answer(int fd)
 {
@@ -150,9 +156,9 @@ static void answer(int fd)
     data[len] = '\0';
     for (const char *line = data; line != NULL; line = strstr(line, "\r\n\r\n")) {
         line += line == data ? 0 : 4;
-        bool is_primary = strstr(line, " /primary") != NULL && strstr(line, " /primary") - line < 8;
-        bool is_replica = strstr(line, " /replica") != NULL && strstr(line, " /replica") - line < 8;
-        bool is_good = (is_primary && peer.is_primary) || (is_replica && peer.is_replica);
+        bool is_good = (asks(line, " /primary") && peer.is_primary) ||
+                       (asks(line, " /replica") && peer.is_replica) ||
+                       (asks(line, " /promoted") && peer.is_promoted);
         char text[TEXT_MAX];
         int size = snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n",
                             is_good ? "200 OK" : "503 Service Unavailable");
@@ -180,6 +186,8 @@ static void obey(const char *order, const char *how)
         peer.is_primary = is_yes;
     } else if (strcmp(order, "replica") == 0) {
         peer.is_replica = is_yes;
+    } else if (strcmp(order, "promoted") == 0) {
+        peer.is_promoted = is_yes;
     } else if (strcmp(order, "hang") == 0) {
         peer.is_hanging = is_yes;
     } else if (strcmp(order, "drop") == 0) {
