@@ -22,20 +22,10 @@ pgbouncer_start() {
 }
 # Every member has the hook; what it needs to know goes through its command.
 pgbouncer_hooks() {
-    local name command
+    local command
     command="PGPASSFILE=$DIR/pgbouncer/pgpass PGBOUNCER_DATABASES=$DIR/pgbouncer/databases.ini PGBOUNCER_NAMES=postgres"
     command+=" PGBOUNCER_CONSOLE='host=127.0.0.1 port=$PGBOUNCER_PORT user=pgbouncer' $DIR/pgbouncer/hook"
-    for name in "${MEMBERS[@]}"; do
-        cat >>"$DIR/$name.yml" <<YML
-hooks:
-  on_primary_change: "$command"
-  before_stop: "$command"
-YML
-        kill -USR1 "$(pid_of "$name")" # the agent alone: the database goes on
-        wait_until 10 eval "! is_running $name"
-        member_start "$name"
-    done
-    wait_until 30 is_settled
+    hooks_set "on_primary_change: \"$command\"" "before_stop: \"$command\""
 }
 # Statements that were answered with an error, or whose connection broke.
 errors_of() { jq '.unknown + .refused' "$1.summary"; } # FILE of pgload

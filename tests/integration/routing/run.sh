@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/report.sh
 . tests/integration/postgresql/setup.sh
 . tests/integration/postgresql/crash.sh
-parts=(haproxy pgbouncer)
+parts=(haproxy pgbouncer pgpool)
 for part in "${parts[@]}"; do . "tests/integration/routing/$part.sh"; done
 [ $# -gt 0 ] || set -- "${parts[@]}"
 quorum_mounts() { return 1; }
@@ -45,6 +45,20 @@ routed() { # NAME PORT SECONDS: how long a new way may take
     check "$NAME: another one is primary" wait_until 20 other_is_primary
     check "$NAME: new sessions reach it" wait_until "$3" leads_to_primary "$port"
     finish
+}
+
+# The hooks of every agent from now on: each is started anew, alone, under its database.
+hooks_set() { # LINE...
+    local name line
+    for name in "${MEMBERS[@]}"; do
+        sed -i '/^hooks:/,$d' "$DIR/$name.yml"
+        echo "hooks:" >>"$DIR/$name.yml"
+        for line; do echo "  $line" >>"$DIR/$name.yml"; done
+        kill -USR1 "$(pid_of "$name")"
+        wait_until 10 eval "! is_running $name"
+        member_start "$name"
+    done
+    wait_until 30 is_settled
 }
 
 make_cluster
