@@ -182,6 +182,43 @@ static void test_health_checks_row_by_row(void **state)
     }
 }
 
+/* Out of recovery, on the line of the epoch, under a right, nobody kept out: each is needed. */
+static void node_promoted(void)
+{
+    base(MSG_DB_PRIMARY);
+    report.epoch_held = 2;
+    report.position.lineage = 2;
+    snap.has_right = true;
+}
+
+static void test_promoted_and_not_open_yet(void **state)
+{
+    (void)state;
+    node_promoted();
+    assert_int_equal(get("GET", "/promoted", ""), 200);
+    assert_int_equal(get("GET", "/promoted", "epoch=2"), 200);
+    assert_int_equal(get("GET", "/promoted", "epoch=3"), 503);
+    assert_int_equal(get("GET", "/promoted", "epoch=x"), 503);
+    assert_int_equal(get("GET", "/primary", ""), 503);
+    snap.has_right = false;
+    assert_int_equal(get("GET", "/promoted", ""), 503);
+    node_promoted();
+    snap.is_gated = true;
+    assert_int_equal(get("GET", "/promoted", ""), 503);
+    node_promoted();
+    report.position.lineage = 1; /* another timeline than the one reserved */
+    assert_int_equal(get("GET", "/promoted", ""), 503);
+    node_promoted();
+    report.db_state = MSG_DB_PROMOTING;
+    assert_int_equal(get("GET", "/promoted", ""), 503);
+    node_promoted();
+    report.epoch_held = 1;
+    assert_int_equal(get("GET", "/promoted", ""), 503);
+    node_promoted();
+    snap.is_answering = false;
+    assert_int_equal(get("GET", "/promoted", ""), 503);
+}
+
 static void test_lag_in_bytes_and_units(void **state)
 {
     (void)state;
@@ -586,6 +623,7 @@ int main(void)
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_health_checks_row_by_row),
+        cmocka_unit_test(test_promoted_and_not_open_yet),
         cmocka_unit_test(test_lag_in_bytes_and_units),
         cmocka_unit_test(test_lag_behind_what_the_holder_has),
         cmocka_unit_test(test_any_of_the_set_or_the_first),
