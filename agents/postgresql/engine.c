@@ -99,7 +99,7 @@ static int read_tls(const struct io_config *config, const struct agent_settings 
     const char *cert = io_config_text(config, PG_KEY_PG_TLS_CERT);
     bool is_local = is_loopback(s->listen.text) && is_loopback(common->core.host.text);
     s->is_tls = strcmp(mode, "off") != 0 && (strcmp(mode, "auto") != 0 || !is_local);
-    s->is_tls_full = strcmp(mode, "verify-full") == 0;
+    s->is_tls_full = strcmp(mode, "verify-ca") != 0;
     if (!s->is_tls) {
         return 0;
     }

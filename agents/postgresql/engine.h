@@ -70,7 +70,7 @@
       NULL, IO_CONFIG_PLAIN, "How long that command may take") \
     X(PG_TLS, "postgresql.tls", TEXT, "auto", 0, 0, "auto|off|verify-ca|verify-full", \
       IO_CONFIG_PLAIN, \
-      "TLS between members; auto: off when everything is on loopback, else verify-ca") \
+      "TLS between members; auto: off when everything is on loopback, else verify-full") \
     X(PG_TLS_CERT, "postgresql.tls_cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Certificate of the database server (PEM), role member") \
     X(PG_TLS_KEY, "postgresql.tls_key", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, "Its key (PEM)")

@@ -296,8 +296,10 @@ static int refuse(struct pg_run *run, uint64_t revision, int status, const char 
 {
     char text[BASE_TEXT_MAX];
     (void)snprintf(text, sizeof(text), "configuration %" PRIu64 " is not in force: %.190s",
-                   revision, why);
-    tell(run, text);
+                   revision, why[0] == '\0' ? base_error_text(status) : why);
+    if (base_error_class_of(status) != BASE_CLASS_retry) {
+        tell(run, text);
+    }
     return pg_run_fail(run, status, "%s", text);
 }
 
