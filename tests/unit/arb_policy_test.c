@@ -293,6 +293,30 @@ static void test_a_silent_holder_is_never_held_off_for(void **state)
     assert_int_equal(w.c.record.epoch, 4); /* no return while it cannot write */
 }
 
+/* Its processes hang in the kernel and cannot be ended: it says that it holds nothing any more,
+ * cannot hand back, and is heard all the time. */
+static void test_a_holder_that_disowns_its_role_is_granted_nothing(void **state)
+{
+    (void)state;
+    all_speak();
+    for (int i = 0; i < 9; i++) {
+        wait_us(250 * MS);
+        struct msg_report r = report_of("pg1");
+        r.instance = 0;
+        r.is_receiving = false;
+        r.db_state = MSG_DB_STOPPING;
+        send(r);
+        assert_int_equal(w.fx.ticket, 0);
+        assert_false(w.order[1].is_granted);
+        send(report_of("pg2"));
+        send(report_of("pg3"));
+    }
+    assert_true(w.c.is_attempt);
+    send(vote_of("pg2", 3, 5000));
+    send(vote_of("pg3", 3, 5000));
+    assert_true(is_holder("pg2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +333,7 @@ int main(void)
         TEST(test_after_the_interval_the_role_goes_on),
         TEST(test_three_in_an_hour_are_enough),
         TEST(test_a_silent_holder_is_never_held_off_for),
+        TEST(test_a_holder_that_disowns_its_role_is_granted_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
