@@ -165,6 +165,14 @@ steps_json() { # EPOCH FROM_FAULT_TO_FIRST_US
         ([.. | .times_us? // empty] | first // {}) as $t | $t + {"first-write": ($first - ([$t[]? | select(. > 0)] | add // 0))}'
 }
 
+other_is_primary() { # MEMBER: somebody else is
+    local name
+    for name in "${DATABASES[@]}"; do
+        if [ "$name" != "$1" ] && member_is "$name" /primary; then return 0; fi
+    done
+    return 1
+}
+
 # A line of JSON in $LINE; 1 when the trial is not valid, 2 when the cluster did not do what it must.
 trial() { # CLASS
     local p at from to before after lost epoch_before both=$DIR/acked.all
@@ -176,6 +184,8 @@ trial() { # CLASS
     sleep 1.2 # the second before the fault is counted
     at=$(now_us)
     fault "$1" "$p" || { note "not valid: the fault could not be made"; heal "$1" "$p"; return 1; }
+    # Cut from the quorum it serves on until its lease is over: the gap comes later than the fault.
+    [ "$1" != quorum-cut ] || wait_until "$PATIENCE_S" other_is_primary "$p" || { note "nobody else became primary"; return 2; }
     wait_writes "$at" "${ROUTES[0]}" || { note "writes did not come back"; return 2; }
     if heal_early "$1"; then heal "$1" "$p"; fi
     wait_writes "$at" "${ROUTES[@]}" || { note "writes did not come back by every route"; return 2; }

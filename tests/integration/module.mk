@@ -31,6 +31,11 @@ VERIFY_STEPS += postgresql-verify network-verify operations-verify scenario-cana
 postgresql-verify: scenario-programs ## The further scenarios of a real cluster, and all of them in their long form [SCENARIOS="name ..."]
 	@BIN=build/release/bin LONG=1 bash tests/integration/postgresql/run.sh $(or $(SCENARIOS),long)
 NETWORK_PROGRAMS = $(SCENARIO_PROGRAMS) sqlload sqlprobe $(HOSTS_PROGRAMS)
+CHECK_STEPS += network-check
+.PHONY: network-check
+network-check: ## Some of network-verify: a lost host, a primary cut from the quorum, a full disk
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(NETWORK_PROGRAMS),build/release/bin/$(p))
+	@BIN=build/release/bin bash tests/integration/network/run.sh host_lost cut_from_quorum disk_full
 network-verify: ## A real cluster on hosts of their own: cut and lossy links, lost hosts, full disks, clocks [SCENARIOS="name ..."] [LONG=1]
 	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(NETWORK_PROGRAMS),build/release/bin/$(p))
 	@BIN=build/release/bin LONG=$(LONG) bash tests/integration/network/run.sh $(SCENARIOS)

@@ -34,9 +34,32 @@ CONF
 state_of() { cluster_json | jq -r --arg m "$1" '.members[] | select(.member == $m) | .state'; }
 epoch() { "${KV[@]}" get "/quorate/v1/clusters/$MEMBERS_CLUSTER/record" 2>/dev/null | tail -n 1 | jq -r .epoch; }
 
+# Address translation: others reach pg1's server by this port alone.
+translate() { # LISTEN_PORT TO_PORT
+    spawn translator python3 -c '
+import socket, sys, threading
+def pump(a, b):
+    try:
+        while data := a.recv(65536): b.sendall(data)
+    except OSError: pass
+    for s in (a, b):
+        try: s.shutdown(socket.SHUT_RDWR)
+        except OSError: pass
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
+while True:
+    client = server.accept()[0]
+    try: inner = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+    except OSError: client.close(); continue
+    for pair in ((client, inner), (inner, client)): threading.Thread(target=pump, args=pair, daemon=True).start()
+' "$1" "$2"
+}
+
 adopted() {
-    local first second
+    local first second outside
     members_setup pg-main 2
+    free_port outside 5462
+    translate "$outside" "${SQL_PORT[pg1]}"
+    sed -i "s|^  data_dir: .*|&\n  advertise_port: $outside|" "$DIR/pg1.yml"
     debian_cluster pg1
     check_fails "a database of somebody else's is not touched without cluster.adopt" "cluster.adopt" \
         as_user timeout 10 "$DIR/bin/quorate-agent-postgresql" --config "$DIR/pg1.yml"
@@ -47,6 +70,7 @@ adopted() {
     first=$(primary)
     check_output "who leads" pg1 echo "$first"
     check_output "in the first epoch" 1 epoch
+    check_output "followed at the port that it advertises" "$outside" sql pg2 "SELECT sender_port FROM pg_stat_wal_receiver"
     check_output "what was there is there" 42 sql pg2 "SELECT v FROM before"
     check_output "with the configuration of the site" 7MB sql pg1 "SHOW work_mem"
     check "whose files are untouched" sha256sum --quiet -c "$DIR/sums"
