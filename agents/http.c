@@ -54,8 +54,8 @@ typedef void http_body_fn(const struct agt_http_snapshot *s, struct buf *b);
     X(P("/read-only-quorum"), read_only_quorum, patroni, JSON, 503, "`/leader` or `/quorum`") \
     X(P("/async", "/asynchronous"), async, patroni, JSON, 503, "a `/replica` outside of the set") \
     X(P("/promoted"), promoted, nothing, NULL, 503, \
-      "a primary on the line of its epoch, under its lease, open or about to be: commits may wait " \
-      "there; `epoch=`") \
+      "a primary on the line of its epoch, under its lease, open or about to be: commits may " \
+      "wait there; `epoch=`") \
     X(P("/health"), health, patroni, JSON, 503, "the database answers, whatever its role") \
     X(P("/liveness"), liveness, nothing, NULL, 503, \
       "a report was made within one ttl (holder) or two; always in a pause") \
