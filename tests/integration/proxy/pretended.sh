@@ -23,7 +23,7 @@ put_member() { # NAME [JSON of further fields]
     key "members/$1" "{\"member\":\"$1\",\"host\":\"127.0.0.1\",\"db_port\":${PEER_DB[$1]},\"http_port\":${PEER_HTTP[$1]}${2:+,$2}}"
 }
 put_record() { # EPOCH REVISION HOLDER OPENED [STATE] [JSON]
-    key record "{\"cluster\":\"demo\",\"epoch\":$1,\"revision\":$2,\"holder\":\"$3\",\"is_opened\":$4,\"state\":\"${5:-running}\",\"ttl_ms\":2000${6:+,$6}}"
+    key record "{\"cluster\":\"demo\",\"epoch\":$1,\"revision\":$2,\"holder\":\"$3\",\"is_opened\":$4,\"state\":\"${5:-running}\",\"ttl_ms\":1000${6:+,$6}}"
 }
 proxy_start_here() {
     "$BIN/quorate-proxy" --config "$work/proxy.yml" "$@" >>"$work/log/proxy" 2>&1 &
@@ -72,7 +72,7 @@ http:
 agents:
   interval: 100ms
 hold:
-  time: 3s
+  time: 2s
 YML
     for name in a b c; do
         peer_start "$name"
@@ -123,7 +123,7 @@ proxy_bytes() {
 
 # The arbiter's steps, with their waits; the old primary stops in between. No client is refused.
 proxy_switchover() {
-    probe "$work/probe" 2500
+    probe "$work/probe" 1500
     sleep 0.3
     put_record 1 3 a true switchover
     check "during a switchover new connections wait" wait_until 2 status_is ".clusters[0].primary.reason" switchover
@@ -141,7 +141,7 @@ proxy_switchover() {
 
 # The database is gone and comes back in the same epoch.
 proxy_crash() {
-    probe "$work/probe" 2500
+    probe "$work/probe" 1500
     sleep 0.3
     peer b primary no
     peer b db off
@@ -159,7 +159,7 @@ proxy_crash() {
 proxy_failover() {
     "$BIN/proxytool" once "$PRIMARY" x 1 >/dev/null # warm
     kill -STOP "$(pid_of peer-b)"
-    probe "$work/probe" 3000
+    probe "$work/probe" 2000
     "$BIN/proxytool" probe "$PRIMARY" 100 >/dev/null 2>&1 &
     sleep 0.5
     put_record 3 6 c false
