@@ -145,6 +145,13 @@ static bool is_for_later(const struct arb_turn *t)
     return t->c->record.is_paused && is_acting;
 }
 
+/* Needs no record, and changes none: the whole cluster is to go. */
+static bool is_for_all(const struct arb_turn *t)
+{
+    return t->event->request->kind == ARB_REQUEST_REMOVE &&
+           base_name_is_empty(&t->event->request->candidate);
+}
+
 void arb_request(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
@@ -153,14 +160,14 @@ void arb_request(struct arb_turn *t)
         arb_answer(t, BASE_E_NOTLEADER, "this node does not lead");
     } else if (c->is_swapping) {
         arb_answer(t, BASE_E_BUSY, "another change is on its way, try again");
-    } else if (c->record.epoch == 0 && kind != ARB_REQUEST_CONFIRM && kind != ARB_REQUEST_REMOVE) {
+    } else if (c->record.epoch == 0 && kind != ARB_REQUEST_CONFIRM && !is_for_all(t)) {
         arb_answer(t, BASE_E_NOTFOUND, "there is no such cluster");
     } else if (kind == ARB_REQUEST_CONFIRM) {
         arb_confirm(t);
-    } else if (arb_is_unconfirmed(c) && kind != ARB_REQUEST_REMOVE) {
+    } else if (arb_is_unconfirmed(c) && !is_for_all(t)) {
         arb_answer(t, BASE_E_STATE,
                    "unconfirmed after a restore of the quorum; kv db confirm comes first");
-    } else if (arb_view_ahead(c) != NULL && kind != ARB_REQUEST_REMOVE) {
+    } else if (arb_view_ahead(c) != NULL && !is_for_all(t)) {
         arb_answer(t, BASE_E_STATE,
                    "a member has seen a higher epoch than the record's; kv db confirm lifts it");
     } else if (is_for_later(t)) {

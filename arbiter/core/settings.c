@@ -134,7 +134,6 @@ void arb_ttl_note(struct arb_cluster *c, const struct msg_record *record, bool i
     uint32_t said = longer(record->ttl_longest_ms, record->ttl_ms);
     bool is_told = is_new_epoch || record->ttl_longest_ms != 0;
     c->ttl_longest_ms = is_told ? said : longer(c->ttl_longest_ms, said);
-    c->has_ttl_lowered = false; /* counts anew, from the next decision on */
 }
 
 /* Whatever is granted from the moment on at which this leader knows the shorter ttl is of that one.

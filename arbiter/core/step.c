@@ -204,6 +204,7 @@ static void on_record(struct arb_turn *t)
     bool is_failover = c->record.epoch != 0 && is_new_epoch &&
                        c->record.state == MSG_RECORD_RUNNING &&
                        !base_name_equal(&c->record.holder, &record->holder);
+    c->has_ttl_lowered = c->has_ttl_lowered && !is_new_epoch && record->ttl_ms == c->record.ttl_ms;
     c->record = *record;
     if (is_own) {
         c->is_swapping = false;

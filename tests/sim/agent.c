@@ -201,6 +201,8 @@ static void config_of(struct member *m, struct agt_config *config)
     config->seed_sync_mode = s->is_async ? MSG_SYNC_ASYNC : MSG_SYNC_ON;
     config->seed_sync_strict = s->is_strict;
     config->seed_sync_count = (uint8_t)s->sync_count;
+    /* One cluster fails over as often as it can be made to, the other by the default. */
+    config->seed_failover_interval_ms = cluster_of(m->world, m->index) == 0 ? UINT32_MAX : 0;
 }
 
 void agent_start(struct member *m)
