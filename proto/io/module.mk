@@ -13,4 +13,4 @@ TEST_io_$(1)_test := tests/unit/io_$(1)_test.c tests/unit/io_test_support.c test
 TLIBS_io_$(1)_test := io base
 TPKG_io_$(1)_test := $(PKGS_io_test)
 endef
-$(foreach test,loop stream link http grpc grpc_hostile grpc_stream,$(eval $(call io_test,$(test))))
+$(foreach test,loop stream link http grpc grpc_channel grpc_hostile grpc_stream,$(eval $(call io_test,$(test))))
