@@ -158,8 +158,11 @@ void proxy_tell(struct proxy_cluster *cluster, struct proxy_event *event)
 static void refuse(struct proxy_cluster *c, struct conn *conn, enum proxy_reason reason)
 {
     uint8_t memory[512];
+    uint8_t first[8];
     struct buf last = buf_over(memory, sizeof(memory));
-    proxy_refusal_put(c->proxy->settings.language, reason, &last);
+    ssize_t len = recv(conn->fd[CONN_CLIENT], first, sizeof(first), MSG_PEEK | MSG_DONTWAIT);
+    proxy_refusal_put(c->proxy->settings.language, slice_from(first, len > 0 ? (size_t)len : 0),
+                      reason, &last);
     c->counters[conn->port].refused++;
     IO_LOG_WARN("proxy", "refused", io_name("cluster", &c->name),
                 io_text("port", conn->port == PROXY_PRIMARY ? "primary" : "replicas"),

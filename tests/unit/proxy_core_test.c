@@ -537,17 +537,31 @@ static void test_refusals_in_the_servers_form(void **state)
     uint8_t memory[512];
     struct buf b = buf_over(memory, sizeof(memory));
     (void)state;
-    proxy_refusal_put(PROXY_SPEAKS_POSTGRESQL, PROXY_REASON_TOO_MANY, &b);
+    proxy_refusal_put(PROXY_SPEAKS_POSTGRESQL, SLICE_EMPTY, PROXY_REASON_TOO_MANY, &b);
     assert_int_equal(b.data[0], 'E');
     assert_int_equal(b.data[3] << 8 | b.data[4], b.len - 1); /* the length counts itself */
     assert_memory_equal(b.data + 5, "SFATAL\0VFATAL\0C53300\0Mquorate-proxy: ", 37);
     assert_int_equal(b.data[b.len - 1], 0);
     buf_reset(&b);
-    proxy_refusal_put(PROXY_SPEAKS_MYSQL, PROXY_REASON_NOT_OPEN, &b);
+    proxy_refusal_put(PROXY_SPEAKS_MYSQL, SLICE_EMPTY, PROXY_REASON_NOT_OPEN, &b);
     assert_int_equal(b.data[0] | b.data[1] << 8, b.len - 4);
     assert_int_equal(b.data[4], 0xff);
     buf_reset(&b);
-    proxy_refusal_put(PROXY_SPEAKS_NOTHING, PROXY_REASON_NOT_OPEN, &b);
+    proxy_refusal_put(PROXY_SPEAKS_NOTHING, SLICE_EMPTY, PROXY_REASON_NOT_OPEN, &b);
+    assert_int_equal(b.len, 0);
+}
+
+static void test_refusals_of_those_who_want_tls(void **state)
+{
+    uint8_t memory[512];
+    struct buf b = buf_over(memory, sizeof(memory));
+    (void)state;
+    proxy_refusal_put(PROXY_SPEAKS_POSTGRESQL, SLICE_LIT("\0\0\0\x08\x04\xd2\x16\x2f"),
+                      PROXY_REASON_NOT_OPEN, &b);
+    assert_int_equal(b.data[0], 'E');
+    buf_reset(&b);
+    proxy_refusal_put(PROXY_SPEAKS_POSTGRESQL, SLICE_LIT("\x16\x03\x01"), PROXY_REASON_NOT_OPEN,
+                      &b);
     assert_int_equal(b.len, 0);
 }
 
@@ -615,6 +629,7 @@ int main(void)
         TEST(test_never_heard_is_not_dead),
         TEST(test_members_that_go_make_room),
         TEST(test_refusals_in_the_servers_form),
+        TEST(test_refusals_of_those_who_want_tls),
         TEST(test_proxy_protocol_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

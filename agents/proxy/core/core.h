@@ -49,7 +49,6 @@ enum proxy_question {
     X(NOT_SERVING, "not-serving", "the primary's agent says that it does not accept writes now") \
     X(UNREACHABLE, "unreachable", "the database does not take the connection") \
     X(NO_REPLICA, "no-replica", "no replica is fit: down, behind the limit, drained or not asked") \
-    X(TIMEOUT, "timeout", "it waited for as long as hold.time allows") \
     X(TOO_MANY, "too-many", "connections.max is reached") \
     X(TOO_MANY_HELD, "too-many-held", "hold.connections is reached")
 
@@ -191,8 +190,10 @@ bool proxy_is_drained(const struct proxy_core *core, uint8_t member);
 /* --- refusal.c: what a client hears before it is turned away --- */
 
 enum proxy_language { PROXY_SPEAKS_NOTHING, PROXY_SPEAKS_POSTGRESQL, PROXY_SPEAKS_MYSQL };
-/* The server's own form of an error, with the reason's sentence; nothing for SPEAKS_NOTHING. */
-void proxy_refusal_put(enum proxy_language language, enum proxy_reason reason, struct buf *out);
+/* The server's own form of an error, with the reason's sentence; nothing for SPEAKS_NOTHING.
+ * `said`: the client's first bytes, as far as they have come. */
+void proxy_refusal_put(enum proxy_language language, struct slice said, enum proxy_reason reason,
+                       struct buf *out);
 /* A header of the PROXY protocol, version 2 (haproxy.org, proxy-protocol.txt, section 2.2), for a
  * connection of address family 4 or 6 (16 bytes of address each, an IPv4 one in the first four). */
 struct proxy_ends {

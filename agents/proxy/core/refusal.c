@@ -4,6 +4,7 @@
 #include "agents/proxy/core/core.h"
 
 #define MYSQL_TOO_MANY 1040u /* ER_CON_COUNT_ERROR: clients take it as "try again later" */
+#define TLS_HANDSHAKE 0x16u  /* first byte */
 
 static void put_text(struct buf *out, const char *prefix, enum proxy_reason reason)
 {
@@ -13,7 +14,8 @@ static void put_text(struct buf *out, const char *prefix, enum proxy_reason reas
 }
 
 /* ErrorResponse: PostgreSQL manual, "Message Formats"; 57P03 cannot_connect_now, 53300
- * too_many_connections. */
+ * too_many_connections. A client that has asked for TLS takes it as the answer to that: libpq says
+ * so without the sentence, which then stands in the log alone. */
 static void put_postgresql(enum proxy_reason reason, struct buf *out)
 {
     bool is_full = reason == PROXY_REASON_TOO_MANY || reason == PROXY_REASON_TOO_MANY_HELD;
@@ -45,9 +47,13 @@ static void put_mysql(enum proxy_reason reason, struct buf *out)
     buf_put(out, buf_slice(&body));
 }
 
-void proxy_refusal_put(enum proxy_language language, enum proxy_reason reason, struct buf *out)
+void proxy_refusal_put(enum proxy_language language, struct slice said, enum proxy_reason reason,
+                       struct buf *out)
 {
     if (language == PROXY_SPEAKS_POSTGRESQL) {
+        if (said.len > 0 && said.data[0] == TLS_HANDSHAKE) {
+            return; /* TLS from the first byte: it would understand nothing */
+        }
         put_postgresql(reason, out);
     } else if (language == PROXY_SPEAKS_MYSQL) {
         put_mysql(reason, out);
