@@ -36,7 +36,7 @@ epoch() { "${KV[@]}" get "/quorate/v1/clusters/$MEMBERS_CLUSTER/record" 2>/dev/n
 
 # Address translation: others reach pg1's server by this port alone.
 translate() { # LISTEN_PORT TO_PORT
-    spawn translator python3 -c '
+    python3 -c '
 import socket, sys, threading
 def pump(a, b):
     try:
@@ -51,7 +51,9 @@ while True:
     try: inner = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
     except OSError: client.close(); continue
     for pair in ((client, inner), (inner, client)): threading.Thread(target=pump, args=pair, daemon=True).start()
-' "$1" "$2"
+' "$1" "$2" >"$DIR/log/translator" 2>&1 </dev/null &
+    remember translator $!
+    disown
 }
 
 adopted() {
