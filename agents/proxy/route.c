@@ -203,6 +203,12 @@ static void choose(struct proxy_cluster *c, const struct conn *conn, struct base
                  ret);
 }
 
+/* Waiting would not help. */
+static bool is_hopeless(enum proxy_reason reason)
+{
+    return reason == PROXY_REASON_STANDBY_CLUSTER;
+}
+
 void proxy_accepted(struct proxy_cluster *cluster, enum proxy_port port, int fd)
 {
     struct proxy_cluster *c = cluster;
@@ -224,7 +230,9 @@ void proxy_accepted(struct proxy_cluster *cluster, enum proxy_port port, int fd)
         proxy_settle(c);
         return;
     }
-    if (c->held_count[PROXY_PRIMARY] + c->held_count[PROXY_REPLICAS] >= s->held_max) {
+    if (is_hopeless(choice.reason)) {
+        refuse(c, conn, choice.reason);
+    } else if (c->held_count[PROXY_PRIMARY] + c->held_count[PROXY_REPLICAS] >= s->held_max) {
         refuse(c, conn, PROXY_REASON_TOO_MANY_HELD);
     } else {
         conn->reason =
@@ -317,7 +325,7 @@ static void pump(struct proxy_cluster *c, struct base_mono now)
                 hold_first(c, conn);
                 c->pump_at = base_mono_min(c->pump_at, end);
             }
-        } else if (!base_mono_before(now, end)) {
+        } else if (!base_mono_before(now, end) || is_hopeless(choice.reason)) {
             unhold(c, conn);
             refuse(c, conn, choice.reason);
         } else {

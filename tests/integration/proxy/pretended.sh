@@ -195,7 +195,11 @@ proxy_reads() {
     put_member a
     put_record 4 11 c true running '"drained":["b"]'
     check "so is a drained member" wait_until 5 eval '[ "$(for i in 1 2 3 4; do once "$REPLICAS" hi; done | sort -u)" = "a " ]'
+    put_record 4 12 c false running '"is_standby_cluster":true'
+    check "a standby cluster has no primary, and says so at once" wait_until 5 eval 'once "$PRIMARY" hi 500 | grep -q "57P03.*follows another one"'
+    put_record 4 13 c true
     peer a replica no
+    peer b replica no
     check "the primary serves reads when no replica is fit" wait_until 5 answers "$REPLICAS" c
     "${KV[@]}" del /quorate/v1/clusters/demo/members/a >/dev/null
     check "a removed member is forgotten" wait_until 5 status_is '[.clusters[0].members[] | select(.member == "a" and .says_replica == "yes")] | length' 0
