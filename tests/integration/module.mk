@@ -41,6 +41,10 @@ network-verify: ## A real cluster on hosts of their own: cut and lossy links, lo
 	@BIN=build/release/bin LONG=$(LONG) bash tests/integration/network/run.sh $(SCENARIOS)
 	@[ -n "$(SCENARIOS)" ] || BIN=build/release/bin LONG=$(LONG) HOSTS_ON=wire bash tests/integration/network/run.sh lossy
 
+VERIFY_STEPS += disk-verify
+.PHONY: disk-verify
+disk-verify: scenario-programs ## A primary whose disk fills up, or hangs; as root
+	@BIN=build/release/bin bash tests/integration/disk/run.sh
 operations-verify: scenario-programs ## What operators do to a cluster in use: members, settings, restarts, modes, an old snapshot [STEPS="name ..."]
 	@BIN=build/release/bin LONG=1 bash tests/integration/operations/run.sh $(STEPS)
 VERIFY_STEPS += routing-check
