@@ -205,8 +205,8 @@ static void propose_anew(struct arb_turn *t, const struct arb_view *view, uint64
     if (c->record.epoch == 0) {
         arb_take_seed(&view->report, &next);
     }
-    if (c->record.epoch == 0 && c->has_settings) {
-        arb_settings_take(&c->settings, &next);
+    if (c->record.epoch == 0) {
+        arb_settings_begin(c, &next);
     }
     next.tasks_count = 0; /* of a time that is gone */
     next.switchover_at_wall_us = 0;

@@ -118,9 +118,7 @@ static void bootstrap(struct arb_turn *t)
     }
     struct msg_record next = {.cluster = c->name, .restore_id = c->restore_id};
     arb_take_seed(&c->views[founder].report, &next);
-    if (c->has_settings) { /* made ahead of the first member: its file says nothing then */
-        arb_settings_take(&c->settings, &next);
-    }
+    arb_settings_begin(c, &next);
     propose_founder(t, founder, &next);
 }
 

@@ -117,7 +117,8 @@ void arb_note_failover(struct arb_cluster *c, struct base_mono now);
 void arb_found_again(struct arb_turn *t);
 
 /* --- settings.c: the configuration document. True: proposed --- */
-void arb_settings_take(const struct msg_record *from, struct msg_record *to);
+/* For the first record: a lawful document goes before what the first member's file says. */
+void arb_settings_begin(const struct arb_cluster *c, struct msg_record *next);
 bool arb_settings(struct arb_turn *t);
 /* What an operator may need in order to end an outage. */
 bool arb_settings_in_outage(struct arb_turn *t);

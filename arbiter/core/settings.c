@@ -18,7 +18,7 @@ static uint32_t longer(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-void arb_settings_take(const struct msg_record *from, struct msg_record *to)
+static void take(const struct msg_record *from, struct msg_record *to)
 {
     to->ttl_ms = from->ttl_ms;
     to->heartbeat_ms = from->heartbeat_ms;
@@ -35,6 +35,14 @@ void arb_settings_take(const struct msg_record *from, struct msg_record *to)
     to->is_fence_trusted = from->is_fence_trusted;
     to->is_standby_cluster = from->is_standby_cluster;
     to->config_revision = from->config_revision;
+}
+
+void arb_settings_begin(const struct arb_cluster *c, struct msg_record *next)
+{
+    if (c->has_settings && c->settings.config_revision != 0 &&
+        arb_settings_are_lawful(&c->settings)) {
+        take(&c->settings, next);
+    }
 }
 
 /* There is a lawful document that the record does not have yet. */
@@ -68,7 +76,7 @@ static bool change_role(struct arb_turn *t)
         return false;
     }
     struct msg_record next = arb_record_next(c, holder, t->event->wall);
-    arb_settings_take(&c->settings, &next);
+    take(&c->settings, &next);
     next.ttl_longest_ms = longer(c->ttl_longest_ms, next.ttl_ms);
     next.voters = (struct msg_names){0};
     next.votes_needed_r = 0;
@@ -97,7 +105,7 @@ bool arb_settings(struct arb_turn *t)
         return change_role(t);
     }
     struct msg_record next = c->record;
-    arb_settings_take(&c->settings, &next);
+    take(&c->settings, &next);
     next.ttl_longest_ms = longer(c->ttl_longest_ms, next.ttl_ms);
     if (next.sync_mode == MSG_SYNC_ASYNC) {
         next.votes_needed_r = 0;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A script of events into one arbiter: reports that agents may send (each one goes through the
  * codec, so only valid ones arrive), elections, confirmations, swaps that win or are void, requests
- * of operators, restores. Beyond assertions: A3 epochs grow, a swap replaces exactly what is in
- * force; grants are for the epoch in force, by a confirmed leader, to one instance an epoch; A2 a
- * new epoch waits for the last grant of the old one, unless the holder has handed back. */
+ * of operators, documents, ends of fence commands, restores. Beyond assertions: A3 epochs grow, a
+ * swap replaces exactly what is in force; grants are for the epoch in force, by a confirmed leader,
+ * to one instance an epoch, and none for one that is fenced; A2 a new epoch waits for the last
+ * grant of the old one, unless the holder has handed back or a trusted fence succeeded; none begins
+ * in a pause. */
 #include "arbiter/core/arb.h"
 #include "base/name.h"
 #include "proto/wire/agent.h"
@@ -23,7 +25,8 @@ static struct {
     uint64_t granted_epoch, granted_instance;
     struct base_mono granted_until;
     uint64_t handed_back; /* highest epoch that its holder's process has handed back */
-    bool is_excused;      /* an operator confirmed a record after a restore of the quorum */
+    uint64_t config_revision, fenced_epoch;
+    bool is_excused; /* an operator confirmed a record after a restore of the quorum */
 } w;
 
 static struct base_name member_name(unsigned member)
@@ -48,6 +51,7 @@ static void check_grant(const struct msg_order *order)
     }
     BASE_ASSERT(w.c.is_leader && w.c.is_ready && order->granted_epoch == w.record.epoch);
     BASE_ASSERT(w.granted_epoch <= order->granted_epoch);
+    BASE_ASSERT(w.record.fencing_epoch != order->granted_epoch);
     BASE_ASSERT(w.granted_epoch != order->granted_epoch ||
                 w.granted_instance == w.record.holder_instance || w.is_excused);
     if (w.granted_epoch != order->granted_epoch) {
@@ -66,8 +70,13 @@ static void check_swap(const struct arb_effects *fx)
     BASE_ASSERT(fx->expect_epoch == w.record.epoch && fx->expect_revision == w.record.revision);
     BASE_ASSERT(next->epoch > w.record.epoch ||
                 (next->epoch == w.record.epoch && next->revision == w.record.revision + 1));
-    bool is_free =
-        fx->swap_kind == ARB_DECIDE_CONFIRMED || w.is_excused || w.handed_back >= w.granted_epoch;
+    bool is_fenced = w.record.is_fence_trusted && w.fenced_epoch == w.record.epoch;
+    bool is_same = next->holder_instance == w.record.holder_instance &&
+                   base_name_equal(&next->holder, &w.record.holder);
+    bool is_free = fx->swap_kind == ARB_DECIDE_CONFIRMED || w.is_excused || is_fenced || is_same ||
+                   w.handed_back >= w.granted_epoch;
+    BASE_ASSERT(next->epoch == w.record.epoch || !w.record.is_paused ||
+                fx->swap_kind == ARB_DECIDE_CONFIRMED);
     BASE_ASSERT(next->epoch == w.record.epoch || w.granted_epoch == 0 || is_free ||
                 !base_mono_before(w.now, w.granted_until));
     w.is_excused = w.is_excused || fx->swap_kind == ARB_DECIDE_CONFIRMED;
@@ -180,6 +189,12 @@ static void report(struct slice *in)
     r.seed_sync_mode = (what & 32) != 0 ? MSG_SYNC_ASYNC : MSG_SYNC_ON;
     r.seed_sync_strict = (what & 64) != 0;
     r.is_nofailover = what == 99;
+    r.is_paused = what == 67;
+    r.is_write_failing = what == 35;
+    r.task_id = what % 32 == 3 && w.record.tasks_count > 0 ? w.record.tasks[0].id : 0;
+    if (what == 98) {
+        r.failsafe_members = w.record.voters;
+    }
     if (wire_report_encode(&r, &out) != 0 || wire_report_decode(buf_slice(&out), &taken) != 0 ||
         taken.session == 0) {
         return;
@@ -209,12 +224,57 @@ static void end_swap(bool is_won)
 static void request(struct slice *in)
 {
     uint8_t what = fuzz_u8(in);
-    struct arb_request request = {.kind = (enum arb_request_kind)(what % 3),
+    uint8_t kinds = what < 192 ? 3 : ARB_REQUEST_REMOVE + 1;
+    struct arb_request request = {.kind = (enum arb_request_kind)(what % kinds),
                                   .is_forced = (what & 8) != 0};
     if ((what & 16) != 0) {
         request.candidate = member_name(what / 32 % MEMBERS);
     }
+    if (what >= 192) {
+        uint8_t more = fuzz_u8(in);
+        request.at_wall_us = more % 8 == 7 ? w.now.us + more * BASE_US_PER_MS : 0;
+        request.task = (struct msg_task){.kind = (enum msg_task_kind)(more % 4),
+                                         .member = member_name(more / 4 % MEMBERS),
+                                         .is_pending_only = more >= 224,
+                                         .at_wall_us = request.at_wall_us};
+        request.candidate = (what & 4) != 0 ? member_name(more / 4 % MEMBERS) : request.candidate;
+    }
     run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &request});
+}
+
+/* A document that may be lawful or not. */
+static void document(struct slice *in)
+{
+    uint8_t what = fuzz_u8(in);
+    struct msg_record s = {.config_revision = ++w.config_revision,
+                           .ttl_ms = 500 + what * 20u,
+                           .heartbeat_ms = 150,
+                           .freeze_max_ms = 3000,
+                           .sync_mode = (enum msg_sync_mode)(what % 3),
+                           .sync_count = 1 + what % 2,
+                           .is_sync_strict = what % 5 == 0,
+                           .maximum_lag_bytes = what,
+                           .failover_interval_ms = what * 1000u,
+                           .fence_mode = (enum msg_fence_mode)(what / 4 % 3),
+                           .is_fence_trusted = what % 7 == 0,
+                           .is_standby_cluster = what >= 240};
+    run((struct arb_event){.kind = ARB_EVENT_SETTINGS, .settings = what == 1 ? NULL : &s});
+}
+
+static void other(struct slice *in)
+{
+    uint8_t what = fuzz_u8(in);
+    struct base_name name = member_name(what / 4 % MEMBERS);
+    if (what % 4 == 0) {
+        w.fenced_epoch = what >= 128 ? w.record.epoch : w.fenced_epoch;
+        run((struct arb_event){.kind = ARB_EVENT_FENCED,
+                               .fenced_epoch = near(in, w.record.epoch),
+                               .is_fenced = what >= 128});
+    } else if (what % 4 == 1) {
+        run((struct arb_event){.kind = ARB_EVENT_FORGET, .member = &name});
+    } else {
+        document(in);
+    }
 }
 
 /* The image that the quorum goes on from may be of any age; epochs of before may be out there. */
@@ -257,6 +317,8 @@ static void one(struct slice *in)
     case 6:
         if (op >= 160) {
             request(in);
+        } else if (op >= 96) {
+            other(in);
         }
         break;
     case 7:

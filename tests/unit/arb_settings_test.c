@@ -174,12 +174,9 @@ static void test_in_an_outage_only_what_may_end_it_is_taken_over(void **state)
     assert_int_equal(w.c.record.config_revision, 0);
 }
 
-static void test_the_first_record_is_made_of_the_document(void **state)
+static void found(struct msg_record s)
 {
     struct base_name name = name_of("main");
-    struct msg_record s = document(4);
-    (void)state;
-    s.ttl_ms = 7000;
     arb_cluster_init(&w.c, &name);
     told(s);
     lead(5);
@@ -196,8 +193,20 @@ static void test_the_first_record_is_made_of_the_document(void **state)
     r.number++;
     send(r);
     assert_int_equal(w.c.record.epoch, 1);
+}
+
+static void test_the_first_record_is_made_of_the_document(void **state)
+{
+    struct msg_record s = document(4);
+    (void)state;
+    s.ttl_ms = 7000;
+    found(s);
     assert_int_equal(w.c.record.ttl_ms, 7000);
     assert_int_equal(w.c.record.config_revision, 4);
+    s.heartbeat_ms = 7000; /* not lawful: the member's file then */
+    found(s);
+    assert_int_equal(w.c.record.ttl_ms, 600);
+    assert_int_equal(w.c.record.config_revision, 0);
 }
 
 /* --- first k --- */
