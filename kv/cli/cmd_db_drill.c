@@ -131,6 +131,7 @@ static bool run_checks(const Quorate__V1__DatabaseCluster *c, json_t *report, bo
 
 struct step {
     char to[BASE_NAME_MAX + 1];
+    char from[BASE_NAME_MAX + 1];
     uint64_t epoch; /* that it replaces */
     int64_t seconds_us;
     int64_t times_us[5];
@@ -138,10 +139,16 @@ struct step {
 
 static const char *const time_names[5] = {"detection", "lease", "vote", "commit", "open"};
 
+/* All is well again, and the former primary could take over in its turn. */
 static bool is_back(const Quorate__V1__DatabaseCluster *c, const void *ctx)
 {
     const struct step *step = ctx;
-    return c->epoch > step->epoch && strcmp(c->primary, step->to) == 0 && is_healthy(c);
+    bool is_fit = false;
+    for (size_t i = 0; i < c->n_members; i++) {
+        const Quorate__V1__DatabaseMember *m = c->members[i];
+        is_fit = is_fit || (strcmp(m->name, step->from) == 0 && strcmp(m->candidate, "fit") == 0);
+    }
+    return c->epoch > step->epoch && strcmp(c->primary, step->to) == 0 && is_healthy(c) && is_fit;
 }
 
 /* Where the time went, as the history has it. */
@@ -218,6 +225,8 @@ static void choose(const Quorate__V1__DatabaseCluster *c, const char *wanted, st
             (void)snprintf(there->to, sizeof(there->to), "%s", c->members[i]->name);
         }
     }
+    memcpy(there->from, back->to, sizeof(there->from));
+    memcpy(back->from, there->to, sizeof(back->from));
 }
 
 static int drill(struct cli *cli, char *name, struct step steps[2], json_t *report)

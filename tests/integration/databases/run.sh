@@ -130,4 +130,15 @@ check "remove it" wait_until 30 db remove main "$standby" --force
 check "it is not shown any more" becomes "[.members[].name] | index(\"$standby\") == null"
 check "the cluster is healthy without it" wait_until 30 cluster_is healthy
 check "its key is gone" eval '! kv get "/quorate/v1/clusters/main/members/$standby" | grep -q .'
+
+# --- a primary that dies in a pause: its lease has no end until somebody says that it is dead
+check "pause --wait" db pause main --wait
+dead=$(primary_name)
+member_kill_host "$dead"
+check "it is shown as down" wait_until 30 eval 'db show main | grep -Eq "^$dead .* down "'
+check "resume" db resume main
+check "nobody takes over, and the way out is named" wait_until 20 eval 'db show main | grep -q "kv db confirm main --dead $dead"'
+check_exit "--dead without --force and without a person is refused" 4 eval 'kv db confirm main --dead "$dead" </dev/null'
+check "confirm --dead" db confirm main --dead "$dead" --force --wait
+check "the other one is the primary" eval '[ "$(primary_name)" != "$dead" ] && is ".epoch > 1"'
 report_end databases
