@@ -133,6 +133,8 @@
       "a standby starts with fewer connections than its control file asks for") \
     X(RAISE_BEFORE_STANDBYS, "raise-before-standbys", \
       "a primary starts with more connections than its standbys have") \
+    X(REMOTE_NAMED_AS_MEMBER, "remote-named-as-member", \
+      "a standby of another cluster calls itself as a member of this one may") \
     X(USER_LINES_FIRST, "user-lines-first", \
       "lines of users stand before our own in pg_hba.conf") \
     X(SYNC_WITHOUT_CHECKPOINT, "sync-without-checkpoint", \
@@ -210,6 +212,8 @@
     X(CASCADE_RING, "cascade-ring", "a standby receives from one that receives from it") \
     X(FULL_DISK_HOLDS_ON, "full-disk-holds-on", \
       "a primary that cannot write keeps the role though a standby is fit") \
+    X(UNDYING_KEEPS_ROLE, "undying-keeps-role", \
+      "a holder whose killed processes do not end keeps the role") \
     X(RESTORED_RECORD_TRUSTED, "restored-record-trusted", \
       "records of a restored quorum are acted upon before an operator confirms them") \
     X(PAUSE_IGNORED, "pause-ignored", \

@@ -11,6 +11,7 @@
 
 #include "agents/postgresql/config.h"
 #include "agents/postgresql/layout.h"
+#include "base/canary.h"
 #include "base/crc32c.h"
 #include "base/name.h"
 
@@ -162,6 +163,18 @@ static void put_conninfo(struct buf *b, const char *key, const char *value)
     buf_put_text(b, "'");
 }
 
+/* A primary counts who waits for it by these names alone. A member of another cluster, which may
+ * well be called as one of its own, takes one that no member can have. */
+static void put_receiver_name(const struct pg_settings *settings, const struct pg_conf *conf,
+                              struct buf *b)
+{
+    char name[2 * BASE_NAME_MAX + 16];
+    (void)snprintf(name, sizeof(name), "remote/%s/%s", settings->cluster.text,
+                   settings->member.text);
+    put_conninfo(b, "application_name",
+                 conf->is_remote && !CANARY(REMOTE_NAMED_AS_MEMBER) ? name : settings->member.text);
+}
+
 int pg_conninfo(const struct pg_settings *settings, const struct pg_conf *conf, const char *role,
                 bool is_receiver, struct buf *b)
 {
@@ -193,7 +206,7 @@ int pg_conninfo(const struct pg_settings *settings, const struct pg_conf *conf, 
          * whom the receiver really talks to, whatever the file says by then. */
         char options[BASE_NAME_MAX + 32];
         (void)snprintf(options, sizeof(options), "-c quorate.upstream=%s", conf->upstream.text);
-        put_conninfo(b, "application_name", settings->member.text);
+        put_receiver_name(settings, conf, b);
         put_conninfo(b, "options", options);
     } else {
         put_conninfo(b, "application_name", "quorate_agent");

@@ -333,7 +333,10 @@ static int count_flushed(struct pg_run *run, uint64_t lsn, unsigned *ret_count)
     struct pg_sql_rows rows;
     unsigned count = 0;
     int status = pg_run_query(
-        run, "SELECT application_name, max(flush_lsn) FROM pg_stat_replication GROUP BY 1", &rows);
+        run,
+        "SELECT application_name, max(flush_lsn) FROM pg_stat_replication WHERE usename = '" PG_ROLE_REPLICATION
+        "' GROUP BY 1",
+        &rows);
     if (status != 0) {
         return status;
     }

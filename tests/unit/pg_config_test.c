@@ -131,6 +131,23 @@ static void test_a_primary_waits_for_its_standbys(void **state)
     assert_string_equal(value_of("max_connections"), "'200'");
 }
 
+/* Its primary would count it as the member of its own cluster that has the same name. */
+static void test_a_standby_of_another_cluster_has_another_name(void **state)
+{
+    struct pg_conf conf;
+    (void)state;
+    memset(&conf, 0, sizeof(conf));
+    assert_int_equal(base_name_from_text("remote", &conf.upstream), 0);
+    conf.upstream_host = base_text_from(SLICE_LIT("10.9.0.2"));
+    conf.upstream_port = 5433;
+    assert_int_equal(pg_conf_write(&settings, dir, &conf), 0);
+    assert_non_null(strstr(file("quorate.conf"), "application_name=''pg1''"));
+    conf.is_remote = true;
+    assert_int_equal(pg_conf_write(&settings, dir, &conf), 0);
+    assert_non_null(strstr(file("quorate.conf"), "application_name=''remote/test/pg1''"));
+    assert_null(strstr(text, "application_name=''pg1''"));
+}
+
 /* Other settings change; what stands there of the role does not. */
 static void test_rewrite_keeps_the_role(void **state)
 {
@@ -255,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_whose_value_counts),
         cmocka_unit_test(test_a_standby_has_at_least_what_the_primary_has),
         cmocka_unit_test(test_a_primary_waits_for_its_standbys),
+        cmocka_unit_test(test_a_standby_of_another_cluster_has_another_name),
         cmocka_unit_test(test_rewrite_keeps_the_role),
         cmocka_unit_test(test_hba_of_the_document),
         cmocka_unit_test(test_hba_left_alone),
