@@ -185,11 +185,12 @@ static bool take_config(struct agt_driver *d, struct slice frame)
     return true;
 }
 
-static bool take_order(struct agt_driver *d, struct slice frame)
+static bool take_order(struct agt_driver *d, const struct net_identity *from, struct slice frame)
 {
     if (wire_order_decode(frame, &d->order) != 0) {
         return false;
     }
+    d->leader = from->member;
     step(d, &(struct agt_event){.kind = AGT_EVENT_ORDER, .order = &d->order});
     return true;
 }
@@ -202,7 +203,7 @@ void agt_driver_receive(struct agt_driver *driver, const struct net_identity *fr
     if (is_good && kind == NET_FRAME_CONFIG) {
         is_good = take_config(driver, frame);
     } else {
-        is_good = is_good && kind == NET_FRAME_ORDER && take_order(driver, frame);
+        is_good = is_good && kind == NET_FRAME_ORDER && take_order(driver, from, frame);
     }
     driver->frames_bad += is_good ? 0 : 1;
 }

@@ -41,7 +41,8 @@ struct agt_driver {
     struct agt_ports ports;
     uint64_t nodes[AGT_NODES_MAX]; /* node ids: links of the net port */
     uint8_t nodes_count;
-    uint64_t frames_bad; /* undecodable, or not from a node */
+    uint64_t frames_bad;     /* undecodable, or not from a node */
+    struct base_name leader; /* whose order came last; for showing */
     struct agt_effects effects;
     struct msg_order order;   /* decoded into */
     uint64_t config_revision; /* of the document that was handed over last */

@@ -97,22 +97,24 @@ static const struct {
 /* Control calls as Patroni's users know them, and what does the same. The arbiter alone changes
  * anything, and it must know who asks: an agent that passed a call on would lend its own name. */
 #define CONTROLS(X) \
-    X("POST", "/switchover", "kv db switchover %", "switchover") \
-    X("DELETE", "/switchover", "kv db cancel %", "cancel") \
-    X("POST", "/failover", "kv db failover % --to MEMBER", "failover") \
-    X("POST", "/restart", "kv db restart % @", "restart") \
-    X("DELETE", "/restart", "kv db cancel % @", "cancel") \
-    X("POST", "/reload", "kv db reload % @", "reload") \
-    X("POST", "/reinitialize", "kv db reinit % @", "reinit") \
-    X("PATCH", "/config", "kv db config set % KEY=VALUE", "config") \
-    X("PUT", "/config", "kv db config edit %", "config")
+    X("POST", "/switchover", "kv db switchover %", "switchover", true) \
+    X("DELETE", "/switchover", "kv db cancel %", "cancel", false) \
+    X("POST", "/failover", "kv db failover % --to MEMBER", "failover", true) \
+    X("POST", "/restart", "kv db restart % @", "task", true) \
+    X("DELETE", "/restart", "kv db cancel % @", "cancel", true) \
+    X("POST", "/reload", "kv db reload % @", "task", true) \
+    X("POST", "/reinitialize", "kv db reinit % @", "task", true) \
+    X("PATCH", "/config", "kv db config set % KEY=VALUE", "configure", false) \
+    X("PUT", "/config", "kv db config edit %", "configure", false)
 
-#define CONTROL_ROW(method, path, command, call) {method, path, command, call},
+#define CONTROL_ROW(method, path, command, call, is_passed_on) \
+    {method, path, command, call, is_passed_on},
 static const struct {
     const char *method;
     const char *path;
     const char *command; /* %: cluster, @: member */
     const char *call;    /* of the quorum's own HTTP API */
+    bool is_passed_on;   /* arbiter/api/patroni.c has it */
 } controls[] = {CONTROLS(CONTROL_ROW)};
 
 static void put_command(const struct agt_http_snapshot *s, const char *command, struct buf *body)
@@ -128,6 +130,21 @@ static void put_command(const struct agt_http_snapshot *s, const char *command, 
     }
 }
 
+/* The call as it is, at the leader's own port (arbiter/api/patroni.h): who asks shows itself there.
+ */
+static bool location_fill(const struct agt_http_snapshot *s, const char *path,
+                          struct agt_http_answer *answer)
+{
+    struct buf b = buf_over(answer->location, sizeof(answer->location));
+    buf_put_text(&b, s->leader_api);
+    buf_put_text(&b, "/quorate/v1/patroni/");
+    buf_put_text(&b, s->report->cluster.text);
+    buf_put_u8(&b, '/');
+    buf_put_text(&b, s->report->member.text);
+    buf_put_text(&b, path);
+    return buf_terminate(&b);
+}
+
 static struct agt_http_answer refuse(const struct agt_http_snapshot *s, size_t i,
                                      const struct agt_http_request *request, struct buf *body)
 {
@@ -137,14 +154,21 @@ static struct agt_http_answer refuse(const struct agt_http_snapshot *s, size_t i
         buf_put_text(body, "; on the host of one: ");
         put_command(s, controls[i].command, body);
         buf_put_u8(body, '\n');
-        return (struct agt_http_answer){403, TEXT, NULL};
+        return (struct agt_http_answer){.status = 403, .content_type = TEXT};
+    }
+    struct agt_http_answer answer = {.status = 501, .content_type = TEXT};
+    if (controls[i].is_passed_on && s->leader_api != NULL &&
+        location_fill(s, controls[i].path, &answer)) {
+        buf_put_text(body, "the arbiter takes this call at the place in Location\n");
+        answer.status = 307;
+        return answer;
     }
     buf_put_text(body, "orders are the arbiter's, which must know who gives them: ");
     put_command(s, controls[i].command, body);
     buf_put_text(body, ", or with this certificate POST /quorate/v1/databases/");
     buf_put_text(body, controls[i].call);
     buf_put_text(body, " on a quorum node (port 2379)\n");
-    return (struct agt_http_answer){501, TEXT, NULL};
+    return answer;
 }
 
 static struct agt_http_answer answer_unsafe(const struct agt_http_snapshot *s,
@@ -165,10 +189,11 @@ static struct agt_http_answer answer_unsafe(const struct agt_http_snapshot *s,
     }
     if (!is_known) {
         buf_put_text(body, "no such path\n");
-        return (struct agt_http_answer){404, TEXT, NULL};
+        return (struct agt_http_answer){.status = 404, .content_type = TEXT};
     }
     buf_put_text(body, "only GET, HEAD and OPTIONS; what changes something goes through kv db\n");
-    return (struct agt_http_answer){405, TEXT, "GET, HEAD, OPTIONS"};
+    return (struct agt_http_answer){
+        .status = 405, .content_type = TEXT, .allow = "GET, HEAD, OPTIONS"};
 }
 
 /* --- answering ---------------------------------------------------------------------------------
@@ -177,7 +202,7 @@ static struct agt_http_answer answer_unsafe(const struct agt_http_snapshot *s,
 static struct agt_http_answer answer_path(const struct agt_http_snapshot *s, size_t i,
                                           const struct agt_http_request *request, struct buf *body)
 {
-    struct agt_http_answer answer = {200, paths[i].content_type, NULL};
+    struct agt_http_answer answer = {.status = 200, .content_type = paths[i].content_type};
     if (!paths[i].check(s, request->query)) {
         answer.status = paths[i].status_no;
     }
@@ -189,7 +214,7 @@ static struct agt_http_answer answer_path(const struct agt_http_snapshot *s, siz
     paths[i].body(s, body);
     if (body->is_full) {
         buf_reset(body);
-        return (struct agt_http_answer){500, NULL, NULL};
+        return (struct agt_http_answer){.status = 500};
     }
     return answer;
 }
@@ -214,7 +239,7 @@ struct agt_http_answer agt_http_answer(const struct agt_http_snapshot *snapshot,
         }
     }
     buf_put_text(body, "no such path\n");
-    return (struct agt_http_answer){404, TEXT, NULL};
+    return (struct agt_http_answer){.status = 404, .content_type = TEXT};
 }
 
 void agt_http_put_table(struct buf *b)
@@ -234,7 +259,7 @@ void agt_http_put_table(struct buf *b)
         buf_put_text(b, controls[i].method);
         buf_put_u8(b, ' ');
         buf_put_text(b, controls[i].path);
-        buf_put_text(b, "` | refused: `");
+        buf_put_text(b, controls[i].is_passed_on ? "` | 307 to the quorum; `" : "` | refused: `");
         for (const char *c = controls[i].command; *c != '\0'; c++) {
             if (*c == '%' || *c == '@') {
                 buf_put_text(b, *c == '%' ? "CLUSTER" : "MEMBER");

@@ -14,6 +14,7 @@
 #include "agents/core/agent.h"
 #include "agents/http_seen.h"
 
+#define AGT_HTTP_LOCATION_MAX 512
 #define AGT_HTTP_BODY_MAX 49152 /* room that every answer fits into */
 
 /* What an answer is made from; pointers are borrowed. */
@@ -34,6 +35,7 @@ struct agt_http_snapshot {
     int64_t report_age_us;            /* since the last report was sent; -1: none yet */
     uint64_t frames_bad;
     int64_t lease_least_us; /* agt.lease_least_us */
+    const char *leader_api; /* "https://q1:2379": where the leader takes orders; NULL: not known */
 };
 
 struct agt_http_request {
@@ -48,6 +50,7 @@ struct agt_http_answer {
     int status;
     const char *content_type; /* static; NULL: no body */
     const char *allow;        /* static: methods of this path, for the Allow header; may be NULL */
+    char location[AGT_HTTP_LOCATION_MAX]; /* with 307; else empty */
 };
 
 /* Fills *ret_snapshot; `report` is the caller's memory for it and must live as long. */

@@ -117,7 +117,7 @@ static int read_http(const struct io_config *config, struct agent_settings *s, s
 int agent_settings_read(const struct io_config *config, struct agent_settings *ret,
                         struct io_why *why)
 {
-    struct agent_settings s = {0};
+    struct agent_settings s = {.config = config};
     s.core.cluster = io_config_name(config, AGENT_KEY_CLUSTER);
     s.core.member = io_config_name(config, AGENT_KEY_MEMBER);
     s.core.host = base_text_from(slice_from_text(io_config_text(config, AGENT_KEY_ADVERTISE)));

@@ -45,6 +45,8 @@
       "Every quorum node's peer address: name=host:port") \
     X(TOKEN, "quorum.token", TEXT, "quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Name of the quorum, as in its nodes' configuration") \
+    X(QUORUM_API, "quorum.api", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Public address of each quorum node: name=https://host:2379; control calls are sent on to it") \
     X(TLS_CA, "tls.ca", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
       "Authority of all certificates (PEM)") \
     X(TLS_CERT, "tls.cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
@@ -120,6 +122,7 @@ struct agent_settings {
     struct base_text token;
     struct io_link_node nodes[IO_LINK_NODES_MAX];
     size_t nodes_count;
+    const struct io_config *config; /* quorum.api is looked up in it */
     struct io_address http_listen;
     enum agent_http_tls http_tls;
     struct hooks_settings hooks;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agents/shell/agent_config.h"
 #include "agents/shell/failsafe.h"
 #include "proto/io/loop.h"
 
@@ -105,6 +106,8 @@ static void answer_state(const struct agent_health *health, struct io_http_excha
     snapshot.wall = io_wall_now();
     snapshot.frames_bad = health->driver->frames_bad;
     snapshot.seen = &health->seen;
+    snapshot.leader_api =
+        io_config_map_get(health->config, AGENT_KEY_QUORUM_API, health->driver->leader.text);
     const struct agt_http_request asked = {
         .method = request->method,
         .path = request->path,
@@ -115,6 +118,9 @@ static void answer_state(const struct agent_health *health, struct io_http_excha
     const struct agt_http_answer made = agt_http_answer(&snapshot, &asked, &body);
     if (made.allow != NULL) {
         io_http_add_header(exchange, "allow", made.allow);
+    }
+    if (made.location[0] != '\0') {
+        io_http_add_header(exchange, "location", made.location);
     }
     io_http_reply(exchange, made.status, made.content_type, buf_slice(&body));
 }

@@ -11,9 +11,12 @@
 
 #define AGENT_HEALTH_REQUEST_MAX ((size_t)64 << 10) /* bytes of a request's body */
 
+struct io_config;
+
 struct agent_health {
     struct agt_driver *driver;
-    bool is_insecure; /* without TLS, on loopback: members ask each other in plain */
+    const struct io_config *config; /* has quorum.api */
+    bool is_insecure;               /* without TLS, on loopback: members ask each other in plain */
     struct agt_http_seen seen;
     int32_t root_pid; /* whose start is in `seen` */
 };

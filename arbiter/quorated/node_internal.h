@@ -6,6 +6,7 @@
 #define QUORATE_ARBITER_QUORATED_NODE_INTERNAL_H
 
 #include "arbiter/api/databases.h"
+#include "arbiter/api/patroni.h"
 #include "arbiter/driver.h"
 #include "arbiter/quorated/clients.h"
 #include "arbiter/quorated/join.h"
@@ -38,6 +39,7 @@ struct quorated {
     struct raft_node *node;
     struct arb_driver *arbiter;
     struct arb_api *databases;
+    struct arb_patroni patroni;
     struct quorated_fences *fences;
     struct api *api;
     struct quorated_clients clients;

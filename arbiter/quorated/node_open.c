@@ -201,6 +201,13 @@ static bool is_learner(void *ctx)
     return own != NULL && own->is_learner;
 }
 
+static struct base_name holder_of(void *ctx, const struct base_name *cluster)
+{
+    const struct quorated *q = ctx;
+    const struct arb_cluster *found = arb_driver_find(q->arbiter, cluster);
+    return found != NULL ? found->record.holder : (struct base_name){{0}};
+}
+
 static int open_servers(struct quorated *q)
 {
     struct io_why why = {""};
@@ -245,7 +252,8 @@ static int open_servers(struct quorated *q)
     }
     q->pages.api = q->api;
     const struct io_grpc_handler grpc = api_grpc(q->api);
-    const struct io_http_handler http = api_http(q->api);
+    q->patroni = (struct arb_patroni){.ctx = q, .holder = holder_of, .next = api_http(q->api)};
+    const struct io_http_handler http = arb_patroni_handler(&q->patroni);
     struct io_server_options options = {
         .address = s->client_listen, .tls = q->api_tls, .http = &http, .grpc = &grpc};
     if (io_server_new(q->loop, &options, &q->server, &why) != 0) {

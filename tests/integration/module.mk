@@ -50,12 +50,11 @@ operations-verify: scenario-programs ## What operators do to a cluster in use: m
 VERIFY_STEPS += routing-check
 CHECK_STEPS += routing-quick
 .PHONY: routing-quick
-routing-check: scenario-programs ## Debian's haproxy, pgbouncer and pgpool2 in front of a real cluster; its virtual IP
+routing-check: scenario-programs ## The agents' HTTP port, Debian's haproxy, pgbouncer and pgpool2 in front of a real cluster; its virtual IP
 	@BIN=build/release/bin bash tests/integration/routing/run.sh
 	@BIN=build/release/bin bash tests/integration/routing/vip.sh
-routing-quick: scenario-programs ## Debian's pgbouncer with its hooks, and the virtual IP
-	@BIN=build/release/bin bash tests/integration/routing/run.sh pgbouncer
-	@BIN=build/release/bin bash tests/integration/routing/vip.sh
+routing-quick: scenario-programs ## Control calls over the agents' HTTP port; Debian's pgbouncer with its hooks
+	@BIN=build/release/bin bash tests/integration/routing/run.sh control pgbouncer
 scenario-canaries: ## Proof that the scenarios can fail: planted bugs and spoilt harnesses [SCENARIOS="name ..."]
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=canary $(foreach p,$(NETWORK_PROGRAMS),build/canary/bin/$(p)) | grep -v '^  cc' || true
 	@BIN=build/canary/bin bash tests/integration/canaries.sh $(SCENARIOS)

@@ -340,6 +340,7 @@ static bool has(const char *text)
 }
 
 static bool is_admin;
+static struct agt_http_answer answered;
 
 static int order_call(const char *method, const char *path)
 {
@@ -348,7 +349,8 @@ static int order_call(const char *method, const char *path)
                                        .path = slice_from_text(path),
                                        .is_identified = is_admin,
                                        .is_admin = is_admin};
-    return agt_http_answer(&snap, &request, &body).status;
+    answered = agt_http_answer(&snap, &request, &body);
+    return answered.status;
 }
 
 static void test_only_safe_methods_and_known_paths(void **state)
@@ -384,6 +386,25 @@ static void test_orders_are_refused_with_the_command(void **state)
         assert_true(has("/quorate/v1/databases/"));
     }
     assert_int_equal(order_call("PATCH", "/switchover"), 405);
+}
+
+/* Where the leader's own port is known, the client is sent there with its call and its certificate.
+ */
+static void test_orders_are_sent_on_to_the_leader(void **state)
+{
+    (void)state;
+    node_primary();
+    snap.leader_api = "https://q1:2379";
+    is_admin = false;
+    assert_int_equal(order_call("POST", "/switchover"), 403);
+    is_admin = true;
+    assert_int_equal(order_call("POST", "/switchover"), 307);
+    assert_string_equal(answered.location, "https://q1:2379/quorate/v1/patroni/c/a/switchover");
+    assert_int_equal(order_call("DELETE", "/restart"), 307);
+    assert_string_equal(answered.location, "https://q1:2379/quorate/v1/patroni/c/a/restart");
+    assert_int_equal(order_call("DELETE", "/switchover"), 501); /* would take back all tasks */
+    assert_int_equal(order_call("PUT", "/config"), 501);
+    assert_string_equal(answered.location, "");
 }
 
 static void test_patroni_json(void **state)
@@ -632,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_liveness_needs_a_loop_that_ran),
         cmocka_unit_test(test_only_safe_methods_and_known_paths),
         cmocka_unit_test(test_orders_are_refused_with_the_command),
+        cmocka_unit_test(test_orders_are_sent_on_to_the_leader),
         cmocka_unit_test(test_patroni_json),
         cmocka_unit_test(test_what_is_said_now_and_then),
         cmocka_unit_test(test_cluster_json),

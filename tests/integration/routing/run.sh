@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Debian's haproxy, pgbouncer and pgpool2 in front of a real cluster, with the samples of packaging/samples: writes get to the
+# The HTTP port of the agents, and Debian's haproxy, pgbouncer and pgpool2 with the samples of packaging/samples: writes get to the
 # primary, after a switchover and after a crash new sessions reach the new one, and sessions of the old one are cut.
-# usage: run.sh [PART...]      haproxy pgbouncer pgpool
+# usage: run.sh [PART...]      control haproxy pgbouncer pgpool
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/report.sh
 . tests/integration/postgresql/setup.sh
 . tests/integration/postgresql/crash.sh
-parts=(haproxy pgbouncer pgpool)
+parts=(control haproxy pgbouncer pgpool)
 for part in "${parts[@]}"; do . "tests/integration/routing/$part.sh"; done
 [ $# -gt 0 ] || set -- "${parts[@]}"
 quorum_mounts() { return 1; }
