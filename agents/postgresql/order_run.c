@@ -285,7 +285,8 @@ static int look_at_standby(struct pg_run *run, struct standby *ret)
         " current_setting('recovery_target_name'), current_setting('recovery_target_time'),"
         " current_setting('recovery_target_xid')) <> '',"
         " CASE WHEN pg_is_in_recovery() THEN NULL ELSE"
-        " pg_walfile_name(pg_current_wal_flush_lsn()) END, current_setting('archive_mode') <> 'off'";
+        " pg_walfile_name(pg_current_wal_flush_lsn()) END,"
+        " current_setting('archive_mode') <> 'off'";
     struct pg_sql_rows rows;
     char name[12];
     uint64_t timeline = 0;

@@ -544,7 +544,8 @@ static void make_debian_cluster(void)
         "initdb -D $d -U postgres --auth=trust >/dev/null; for f in postgresql pg_hba pg_ident; do"
         " mv $d/$f.conf $e/; done; printf \"data_directory = '$d'\\nhba_file = '$e/pg_hba.conf'\\n"
         "ident_file = '$e/pg_ident.conf'\\nexternal_pid_file = '$BASE/old/pid'\\nport = %u\\n"
-        "work_mem = 7MB\\nrecovery_target_name = nowhere\\nwal_level = minimal\\nmax_wal_senders = 0\\nunix_socket_directories ="
+        "recovery_target_name = nowhere\\nwork_mem = 7MB\\n"
+        "wal_level = minimal\\nmax_wal_senders = 0\\nunix_socket_directories ="
         " '$BASE'\\n\" >>$e/postgresql.conf;"
         " echo 'host all reader 192.0.2.0/24 md5' >>$e/pg_hba.conf;"
         " sha256sum $e/* >$BASE/sums; " BIN
