@@ -241,7 +241,7 @@
     X(EPOCH_MET_AGAIN, "epoch-met-again", \
       "a confirmation takes the epoch next to the highest reported") \
     X(ADOPTED_AFTER_EPOCHS, "adopted-after-epochs", \
-      "a database is adopted by itself although members have seen epochs of a quorum that is gone") \
+      "a database is adopted by itself although members have seen epochs") \
     X(LAG_LIMIT_IGNORED, "lag-limit-ignored", \
       "an asynchronous failover loses more than the limit") \
     X(TASK_WHILE_ANOTHER, "task-while-another", \
