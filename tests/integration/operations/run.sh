@@ -88,6 +88,10 @@ connections() { # NUMBER
     set_config "postgresql.parameters.max_connections=$1"
     check "$NAME: it is said that a restart is pending" wait_until 20 eval 'shown | grep -qi "restart"'
     check "$NAME: restarted one after the other" "${KV[@]}" db restart "$MEMBERS_CLUSTER" --pending --wait --timeout 120s
+    # Lowered, the primary comes first, and its standbys are pending only when they have seen its new value.
+    if ! wait_until 10 max_connections_are "$1"; then
+        check "$NAME: a second round for the standbys" "${KV[@]}" db restart "$MEMBERS_CLUSTER" --pending --wait --timeout 120s
+    fi
     check "$NAME: in force everywhere" wait_until 60 max_connections_are "$1"
     check "$NAME: no standby stopped for it" eval '! grep -l "insufficient parameter settings" "$DIR"/*/state/postgresql.log'
     step_end
@@ -196,6 +200,7 @@ load_stop
 check_output "nothing acknowledged is lost ($(acked_of "$ACKED"))" 0 lost_of "$ACKED"
 note "longest write gap of all: $(gap_after "$ACKED" "$BEGAN" 3600000000) ms"
 check "the reader got its answers ($(grep -c ok "$work/reads") and $(grep -c failed "$work/reads") refused)" eval \
-    '[ "$(grep -c failed "$work/reads")" -le $(($(grep -c ok "$work/reads") / 20)) ]'
+    '[ "$(grep -c failed "$work/reads")" -le $(($(grep -c ok "$work/reads") / 10)) ]'
+note "longest time without an answer on the replicas: $(gap_after <(grep ok "$work/reads") "$BEGAN" 3600000000) ms"
 check "pgbench went on ($(awk '{ n += $1 } END { print n + 0 }' "$work/bench") transactions)" test -s "$work/bench"
 report_end operations
