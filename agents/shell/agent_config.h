@@ -46,7 +46,7 @@
     X(TOKEN, "quorum.token", TEXT, "quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Name of the quorum, as in its nodes' configuration") \
     X(QUORUM_API, "quorum.api", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Public address of each quorum node: name=https://host:2379; control calls are sent on to it") \
+      "Public address of each quorum node, name=https://host:2379: control calls are sent on") \
     X(TLS_CA, "tls.ca", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
       "Authority of all certificates (PEM)") \
     X(TLS_CERT, "tls.cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
