@@ -117,6 +117,19 @@ void proxy_backend_resolve_again(struct proxy_backend *backend)
 
 /* --- questions --- */
 
+/* For whoever counts the milliseconds of a failover. */
+static void say_promoted(const struct proxy_backend *b, enum proxy_answer before)
+{
+    const struct proxy_core *core = &b->cluster->core;
+    enum proxy_answer now = member_of(b)->words[PROXY_ASKS_PROMOTED].answer;
+    if (now == PROXY_ANSWER_YES && before != now && !core->record.is_opened &&
+        b->number == proxy_holder(core)) {
+        IO_LOG_NOTICE("proxy", "promoted", io_name("cluster", &b->cluster->name),
+                      io_u64("epoch", core->record.epoch),
+                      io_u64("waiting", b->cluster->held_count[PROXY_PRIMARY]));
+    }
+}
+
 static void answered(void *ctx, enum proxy_question question, enum proxy_answer answer,
                      struct base_mono asked_at)
 {
@@ -126,7 +139,9 @@ static void answered(void *ctx, enum proxy_question question, enum proxy_answer 
                                 .question = question,
                                 .answer = answer,
                                 .asked_at = asked_at};
+    enum proxy_answer promoted = member_of(b)->words[PROXY_ASKS_PROMOTED].answer;
     proxy_tell(b->cluster, &event);
+    say_promoted(b, promoted);
     proxy_settle(b->cluster);
 }
 
