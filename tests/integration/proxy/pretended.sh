@@ -91,6 +91,7 @@ proxy_pretended() {
     local t
     pretended_setup
     check "configuration is checked" "$BIN/quorate-proxy" --check-config --config "$work/proxy.yml"
+    check "and so is the sample" "$BIN/quorate-proxy" --check-config --config packaging/samples/proxy.yml
     check_fails "a quorum beyond loopback needs TLS" "tls.ca" "$BIN/quorate-proxy" --config "$work/proxy.yml" \
         --quorum.endpoints=http://192.0.2.1:2379
     check_fails "a taken port is told" "ss -ltnp" "$BIN/quorate-proxy" --config "$work/proxy.yml" --http.listen=off
