@@ -29,14 +29,17 @@ static void sync_wanted(const struct agt *a, struct db_order *order)
     order->sync_count = a->order.has_sync ? a->order.sync_count : a->order.record.votes_needed_r;
 }
 
-/* A standby must have what is raised before its primary has. */
+/* A standby must have what is raised before its primary has. One without a database will copy the
+ * primary's, and with it what it must have. */
 static bool is_anybody_behind(const struct agt *a)
 {
     for (uint8_t i = 0; i < a->order.members_count; i++) {
         const struct msg_member *m = &a->order.members[i];
+        bool has_database = m->db_state != MSG_DB_EMPTY && m->db_state != MSG_DB_CREATING;
         bool is_behind =
             m->config_revision != a->order.record.config_revision || m->is_restart_pending;
-        if (m->is_heard && is_behind && !base_name_equal(&m->member, &a->config.member)) {
+        if (m->is_heard && has_database && is_behind &&
+            !base_name_equal(&m->member, &a->config.member)) {
             return true;
         }
     }

@@ -19,6 +19,21 @@ bool agt_is_guard_deaf(const struct agt *a, struct base_mono now)
            base_mono_diff_us(now, a->arm_asked_at) > agt_ttl_us(a);
 }
 
+/* Killed, and still there: processes that wait for a disk that hangs end when it goes on. They run
+ * no more code of theirs, so nothing is acknowledged. */
+struct base_mono agt_undying_from(const struct agt *a)
+{
+    bool is_killed = a->has_guard && (a->guard.tree == GUARD_TREE_KILLING ||
+                                      a->guard.tree == GUARD_TREE_ROOT_EXITED);
+    return is_killed && agt_holds(a) ? base_mono_add_us(a->guard.changed, agt_ttl_us(a) / 2)
+                                     : BASE_MONO_NEVER;
+}
+
+bool agt_is_undying(const struct agt *a, struct base_mono now)
+{
+    return !base_mono_before(now, agt_undying_from(a));
+}
+
 uint64_t agt_epoch_known(const struct agt *a)
 {
     return a->want.epoch_seen;

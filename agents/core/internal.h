@@ -32,7 +32,10 @@ struct agt_run {
 bool agt_holds(const struct agt *a); /* the guard has an epoch that was not handed back */
 /* Asked to arm, and silent for a ttl: stopped, or not there. */
 bool agt_is_guard_deaf(const struct agt *a, struct base_mono now);
-uint64_t agt_epoch_known(const struct agt *a); /* highest, durable or not */
+/* Killed half a ttl ago and not seen gone: holds nothing that it could serve with. */
+bool agt_is_undying(const struct agt *a, struct base_mono now);
+struct base_mono agt_undying_from(const struct agt *a); /* NEVER: it is not being killed */
+uint64_t agt_epoch_known(const struct agt *a);          /* highest, durable or not */
 bool agt_is_lease_ahead(const struct agt *a, struct base_mono now);
 bool agt_is_holder(const struct agt *a); /* the order in force names this guard */
 bool agt_promise_is_kept(const struct agt *a);

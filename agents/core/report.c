@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agents/core/internal.h"
+#include "base/canary.h"
 #include "base/crc32c.h"
 #include "base/mark.h"
 
@@ -237,16 +238,15 @@ static void fill_note(const struct agt *a, struct msg_report *r)
 
 /* A guard that has not answered for a ttl was not armed either: its lease is over, and whoever
  * grants on would keep the role at a member that cannot serve. */
-static void disown(struct msg_report *r)
+static void disown(struct msg_report *r, const char *why)
 {
-    MARK(AGENT_GUARD_DEAF);
     r->instance = 0;
     r->epoch_held = 0;
     r->lease_left_us = 0;
     r->is_tree_gone = false;
     r->is_open = false;
     r->is_vote_valid = false;
-    r->note = base_text_from(slice_from_text("the guard does not answer"));
+    r->note = base_text_from(slice_from_text(why));
 }
 
 void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_report *ret)
@@ -264,7 +264,11 @@ void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_repor
     ret->number = a->lease.number;
     fill_note(a, ret);
     if (agt_is_guard_deaf(a, now)) {
-        disown(ret);
+        MARK(AGENT_GUARD_DEAF);
+        disown(ret, "the guard does not answer");
+    } else if (agt_is_undying(a, now) && !CANARY(UNDYING_KEEPS_ROLE)) {
+        MARK(AGENT_UNDYING);
+        disown(ret, "processes of the database were killed and do not end: a disk hangs?");
     }
 }
 
@@ -294,6 +298,7 @@ uint32_t agt_report_digest(const struct agt *a, struct base_mono now)
     crc = mix(crc, a->disk.promised.term);
     crc = mix(crc, a->disk.promised.number);
     crc = mix(crc, is_paused_here(a));
+    crc = mix(crc, agt_is_undying(a, now));
     crc = mix(crc, a->disk.task_done);
     crc = base_crc32c(crc, slice_from(&a->failsafe.members, sizeof(a->failsafe.members)));
     if (!a->has_view) {

@@ -119,6 +119,11 @@ static void fence(struct agt_run *run)
     if (!a->has_guard) {
         return;
     }
+    if (agt_is_undying(a, run->now)) {
+        a->is_handback_wanted = true; /* and told as held by nobody: the lease runs out */
+    } else {
+        agt_wake_at(run, agt_undying_from(a));
+    }
     bool is_over = agt_holds(a) && a->guard.epoch < agt_epoch_known(a);
     if (is_over && a->guard.tree != GUARD_TREE_GONE && !agt_is_carried_over(a)) {
         if (!a->stop.is_killed) {

@@ -487,6 +487,28 @@ static void test_hung_primary_is_replaced_in_seconds(void **state)
     good();
 }
 
+/* What waits for a disk does not end when it is killed: the role does not wait for it. */
+static void test_killed_tree_that_does_not_end_gives_the_role_up(void **state)
+{
+    (void)state;
+    primary();
+    w.kill_us = 60 * BASE_US_PER_S;
+    world_run_ms(&w, 5500); /* no grant: frozen, killed */
+    assert_int_equal(w.guard.status.tree, GUARD_TREE_KILLING);
+    assert_int_equal(w.report.epoch_held, 2);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1500); /* the leader grants again */
+    assert_int_equal(w.report.instance, 0);
+    assert_int_equal(w.report.epoch_held, 0);
+    assert_false(w.report.is_tree_gone);
+    uint32_t arms = w.arms;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_int_equal(w.arms, arms);
+    world_run_ms(&w, 60000); /* the disk goes on */
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_true(w.report.instance != 0);
+    good();
+}
+
 /* The cluster's settings go before those of the file. */
 static void test_record_says_what_follows_a_crash(void **state)
 {
@@ -726,6 +748,7 @@ int main(void)
         cmocka_unit_test(test_primary_that_cannot_write_hands_the_role_on),
         cmocka_unit_test(test_write_that_fails_once_is_nothing),
         cmocka_unit_test(test_hung_primary_is_replaced_in_seconds),
+        cmocka_unit_test(test_killed_tree_that_does_not_end_gives_the_role_up),
         cmocka_unit_test(test_record_says_what_follows_a_crash),
         cmocka_unit_test(test_refused_promotion_hands_back),
         cmocka_unit_test(test_standby_receives_from_the_wished_one_while_that_streams),
