@@ -72,7 +72,8 @@ static bool change_role(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     const struct arb_view *holder = arb_view_holder(c);
     if (c->record.state != MSG_RECORD_RUNNING || c->record.is_unarmed || holder == NULL ||
-        !arb_view_is_holder(c, holder) || !arb_view_is_live(c, holder, t->event->now)) {
+        !arb_view_is_holder(c, holder) || !arb_view_is_live(c, holder, t->event->now) ||
+        holder->report.position.lineage > c->record.epoch) {
         return false;
     }
     struct msg_record next = arb_record_next(c, holder, t->event->wall);

@@ -71,7 +71,8 @@ static void check_swap(const struct arb_effects *fx)
     BASE_ASSERT(next->epoch > w.record.epoch ||
                 (next->epoch == w.record.epoch && next->revision == w.record.revision + 1));
     bool is_fenced = w.record.is_fence_trusted && w.fenced_epoch == w.record.epoch;
-    bool is_same = next->holder_instance == w.record.holder_instance &&
+    bool is_same = fx->swap_kind == ARB_DECIDE_CLUSTER_ROLE &&
+                   next->holder_instance == w.record.holder_instance &&
                    base_name_equal(&next->holder, &w.record.holder);
     bool is_free = fx->swap_kind == ARB_DECIDE_CONFIRMED || w.is_excused || is_fenced || is_same ||
                    w.handed_back >= w.granted_epoch;
@@ -224,20 +225,29 @@ static void end_swap(bool is_won)
 static void request(struct slice *in)
 {
     uint8_t what = fuzz_u8(in);
-    uint8_t kinds = what < 192 ? 3 : ARB_REQUEST_REMOVE + 1;
-    struct arb_request request = {.kind = (enum arb_request_kind)(what % kinds),
+    struct arb_request request = {.kind = (enum arb_request_kind)(what % 3),
                                   .is_forced = (what & 8) != 0};
     if ((what & 16) != 0) {
         request.candidate = member_name(what / 32 % MEMBERS);
     }
-    if (what >= 192) {
-        uint8_t more = fuzz_u8(in);
-        request.at_wall_us = more % 8 == 7 ? w.now.us + more * BASE_US_PER_MS : 0;
-        request.task = (struct msg_task){.kind = (enum msg_task_kind)(more % 4),
-                                         .member = member_name(more / 4 % MEMBERS),
-                                         .is_pending_only = more >= 224,
-                                         .at_wall_us = request.at_wall_us};
-        request.candidate = (what & 4) != 0 ? member_name(more / 4 % MEMBERS) : request.candidate;
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &request});
+}
+
+/* Every kind, with a time or a task. */
+static void request_more(struct slice *in)
+{
+    uint8_t what = fuzz_u8(in), more = fuzz_u8(in);
+    struct base_name member = member_name(more / 4 % MEMBERS);
+    int64_t at_wall_us = more % 8 == 7 ? w.now.us + more * BASE_US_PER_MS : 0;
+    struct arb_request request = {.kind = (enum arb_request_kind)(what % (ARB_REQUEST_REMOVE + 1)),
+                                  .is_forced = (what & 64) != 0,
+                                  .at_wall_us = at_wall_us,
+                                  .task = {.kind = (enum msg_task_kind)(more % 4),
+                                           .member = member,
+                                           .is_pending_only = more >= 224,
+                                           .at_wall_us = at_wall_us}};
+    if ((what & 128) == 0) {
+        request.candidate = member;
     }
     run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &request});
 }
@@ -317,8 +327,10 @@ static void one(struct slice *in)
     case 6:
         if (op >= 160) {
             request(in);
-        } else if (op >= 96) {
+        } else if (op == 102) {
             other(in);
+        } else if (op == 118) {
+            request_more(in);
         }
         break;
     case 7:

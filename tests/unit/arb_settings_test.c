@@ -289,8 +289,12 @@ static void test_a_promoted_cluster_opens_on_a_timeline_above_all(void **state)
     assert_int_equal(w.c.record.config_revision, 1);
     s.config_revision = 2;
     s.is_standby_cluster = true;
-    send(primary_of("pg1"));
+    struct msg_report odd = primary_of("pg1");
+    odd.position.lineage = 9; /* of an epoch that never was */
+    send(odd);
     told(s);
+    assert_int_equal(w.c.record.epoch, 4);
+    send(primary_of("pg1"));
     assert_int_equal(w.c.record.epoch, 5);
     assert_true(is_holder("pg1") && w.c.record.is_standby_cluster);
     assert_int_equal(w.c.record.floor.lsn, 0);
