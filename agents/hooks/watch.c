@@ -45,6 +45,10 @@ const char *hooks_role_text(enum hooks_role role)
 static size_t watch_process(struct hooks_watch *w, const struct hooks_facts *f, enum hook_kind *ret)
 {
     size_t count = 0;
+    if (!w->has_seen && !f->is_gone) { /* it ran before this agent did: nothing was started */
+        w->was_running = true;
+        w->starts = f->starts;
+    }
     bool is_other = w->was_running && f->starts != w->starts;
     if (w->was_running && (f->is_gone || is_other)) {
         w->was_running = false;
@@ -53,9 +57,7 @@ static size_t watch_process(struct hooks_watch *w, const struct hooks_facts *f, 
     bool is_up = f->is_answering && f->role != HOOKS_ROLE_UNKNOWN; /* a primary: once it is open */
     if (is_up && !w->was_running) {
         bool is_same = w->role_started != HOOKS_ROLE_UNKNOWN && w->role_started == f->role;
-        if (w->has_seen) { /* it ran before this agent did: nothing was started */
-            ret[count++] = is_same ? HOOK_RESTART : HOOK_START;
-        }
+        ret[count++] = is_same ? HOOK_RESTART : HOOK_START;
         w->was_running = true;
         w->starts = f->starts;
     }

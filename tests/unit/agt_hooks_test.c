@@ -82,6 +82,14 @@ static void test_agent_that_comes_back_starts_nothing(void **state)
     facts = (struct hooks_facts){
         .is_known = true, .is_answering = true, .starts = 7, .role = HOOKS_ROLE_PRIMARY};
     due_is("on_role_change ");
+    memset(&watch, 0, sizeof(watch)); /* its first probe comes later */
+    facts = (struct hooks_facts){.is_known = true, .starts = 7};
+    due_is("");
+    facts.is_answering = true;
+    facts.role = HOOKS_ROLE_REPLICA;
+    due_is("on_role_change ");
+    facts.starts = 8;
+    due_is("on_stop on_restart ");
 }
 
 static void test_a_primary_starts_when_it_is_open(void **state)

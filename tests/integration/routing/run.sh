@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The HTTP port of the agents, and Debian's haproxy, pgbouncer and pgpool2 with the samples of packaging/samples: writes get to the
 # primary, after a switchover and after a crash new sessions reach the new one, and sessions of the old one are cut.
-# usage: run.sh [PART...]      control haproxy pgbouncer pgpool
+# usage: run.sh [PART...]      control hooks haproxy pgbouncer pgpool
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/report.sh
 . tests/integration/postgresql/setup.sh
 . tests/integration/postgresql/crash.sh
-parts=(control haproxy pgbouncer pgpool)
+parts=(control hooks haproxy pgbouncer pgpool)
 for part in "${parts[@]}"; do . "tests/integration/routing/$part.sh"; done
 [ $# -gt 0 ] || set -- "${parts[@]}"
 quorum_mounts() { return 1; }
