@@ -112,18 +112,22 @@ enum arb_refusal {
     X(SYNC_NARROW, "sync-narrow", "record narrowed: {a} voters, at least {b} have every commit") \
     X(SYNC_DATABASE, "sync-database", "{m} is to wait for {b} of {a} standbys") \
     X(FAILOVER_LOSS, "failover-loss", \
-      "{n} takes over from {m} in epoch {a}, with {A}; up to {b} bytes and what was written after " \
+      "{n} takes over from {m} in epoch {a}, with {A}; up to {b} bytes and what was written " \
+      "after " \
       "the last report may be lost") \
     X(HELD_OFF, "held-off", \
-      "{m} goes on in place: the last failover was {a} s ago, less than failover_interval ({b} s), or " \
+      "{m} goes on in place: the last failover was {a} s ago, less than failover_interval " \
+      "({b} s), or " \
       "the third in an hour") \
     X(CATCH_UP, "catch-up", "{n} is to take over and fetches from {m} what it lacks; {m} {w}") \
     X(SETTINGS, "settings", "configuration {a} is in force") \
     X(SETTINGS_REFUSED, "settings-refused", \
-      "configuration {a} is not taken over: ttl must be 600 to 60000 ms, heartbeat a quarter of it " \
+      "configuration {a} is not taken over: ttl must be 600 to 60000 ms, heartbeat a " \
+      "quarter of it " \
       "at most, sync_count 15 at most") \
     X(SETTINGS_WAIT, "settings-wait", \
-      "of configuration {a} only fence and failover_interval are in force until there is a primary") \
+      "of configuration {a} only fence and failover_interval are in force until " \
+      "there is a primary") \
     X(TTL_SETTLED, "ttl-settled", "no lease of more than {a} ms runs any more") \
     X(FOLLOWS_ELSEWHERE, "follows-elsewhere", \
       "{m} leads a standby cluster from epoch {a} on: it follows the primary elsewhere") \
@@ -133,7 +137,8 @@ enum arb_refusal {
       "paused by an operator: nothing is promoted, fenced or restarted until kv db resume {m}") \
     X(RESUMED, "resumed", "resumed by an operator") \
     X(WAITS_ARMED, "waits-armed", \
-      "nobody takes over from {m} before it has reported its guard armed again since the pause; if " \
+      "nobody takes over from {m} before it has reported its guard armed again since the " \
+      "pause; if " \
       "its host is dead for good, kv db confirm {n} --dead {m}") \
     X(ARMED, "armed", "{m} has armed its guard again in epoch {a}: its lease has an end") \
     X(DEAD, "dead", "an operator confirmed that {m} is dead") \
@@ -141,7 +146,8 @@ enum arb_refusal {
     X(FENCED, "fenced", "{m} is fenced") \
     X(FENCE_FAILED, "fence-failed", "fencing {m} failed, it is tried again in {a} s") \
     X(WAITS_FENCE, "waits-fence", \
-      "failover waits: {m} must be fenced first (fence mode require); kv db confirm {n} --dead {m} " \
+      "failover waits: {m} must be fenced first (fence mode require); kv db confirm {n} " \
+      "--dead {m} " \
       "stands for it") \
     X(TASK, "task", "{k} of {m} is ordered ({a})") \
     X(TASK_BEGUN, "task-begun", "{k} of {m} begins ({a})") \
