@@ -15,6 +15,8 @@ struct chosen {
     char names[MEMBERS_MAX][BASE_NAME_MAX + 1];
 };
 
+static const struct chosen nobody;
+
 struct order {
     const char *kind;
     const char *role; /* primary, replica or NULL */
@@ -29,9 +31,19 @@ static void add(struct chosen *chosen, const char *name)
     }
 }
 
+static bool is_among(const struct chosen *chosen, const char *member)
+{
+    for (size_t i = 0; i < chosen->count; i++) {
+        if (strcmp(chosen->names[i], member) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Standbys first, the primary last. */
 static void choose_by_role(const Quorate__V1__DatabaseCluster *c, const struct order *order,
-                           struct chosen *chosen)
+                           const struct chosen *asked, struct chosen *chosen)
 {
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < c->n_members; i++) {
@@ -40,14 +52,15 @@ static void choose_by_role(const Quorate__V1__DatabaseCluster *c, const struct o
             bool is_wanted =
                 order->role == NULL || (strcmp(order->role, "primary") == 0) == is_primary;
             if (is_primary == (pass == 1) && is_wanted && m->is_up &&
-                (!order->is_pending_only || m->is_restart_pending)) {
+                (!order->is_pending_only || m->is_restart_pending) && !is_among(asked, m->name)) {
                 add(chosen, m->name);
             }
         }
     }
 }
 
-static int choose(struct cli *cli, char **argv, const struct order *order, struct chosen *chosen)
+static int choose(struct cli *cli, char **argv, const struct order *order,
+                  const struct chosen *asked, struct chosen *chosen)
 {
     Quorate__V1__DatabaseShowResponse *answer = NULL;
     for (char **name = argv + 2; *name != NULL; name++) {
@@ -60,7 +73,7 @@ static int choose(struct cli *cli, char **argv, const struct order *order, struc
     if (rc != 0) {
         return rc;
     }
-    choose_by_role(answer->cluster, order, chosen);
+    choose_by_role(answer->cluster, order, asked, chosen);
     protobuf_c_message_free_unpacked(&answer->base, NULL);
     if (chosen->count > 0) {
         return 0;
@@ -84,6 +97,11 @@ static bool is_done(const Quorate__V1__DatabaseCluster *c, const void *ctx)
     return strcmp(c->state, "no primary") != 0 && strcmp(c->state, "switchover") != 0;
 }
 
+static int wait_done(struct cli *cli, char *cluster, const struct chosen *chosen)
+{
+    return chosen->count == 0 ? 0 : db_wait(cli, cluster, is_done, chosen, false);
+}
+
 static int send_all(struct cli *cli, char *cluster, const struct order *order,
                     const struct chosen *chosen, bool is_waiting)
 {
@@ -102,10 +120,82 @@ static int send_all(struct cli *cli, char *cluster, const struct order *order,
         request.at_wall_us = order->at_wall_us;
         rc = db_order(cli, "Task", &request.base, is_waiting && cli->output == CLI_JSON, NULL);
     }
-    if (rc == 0 && chosen->count == 0 && cli->output != CLI_JSON) {
-        (void)puts("no member waits for a restart");
+    if (rc == 0 && chosen->count == 0) {
+        if (cli->output != CLI_JSON) {
+            (void)puts("no member waits for a restart any more");
+        }
+        return 0;
     }
-    return rc != 0 || !is_waiting ? rc : db_wait(cli, cluster, is_done, chosen, false);
+    return rc;
+}
+
+/* --- those that wait for the primary ---
+ * A parameter that is lowered must be so on the primary first; only then its standbys wait for a
+ * restart of their own. */
+
+static bool is_later(const Quorate__V1__DatabaseCluster *c)
+{
+    bool is_any = false;
+    for (size_t i = 0; i < c->n_members; i++) {
+        const Quorate__V1__DatabaseMember *m = c->members[i];
+        is_any = is_any || (m->is_up && !m->is_restart_pending && m->pending_restart[0] != '\0');
+    }
+    return is_any;
+}
+
+/* Somebody waits who has not been asked, or all is done and nobody will. */
+static bool is_settled(const Quorate__V1__DatabaseCluster *c, const void *ctx)
+{
+    const struct chosen *asked = ctx;
+    bool is_later_one = false;
+    for (size_t i = 0; i < c->n_members; i++) {
+        const Quorate__V1__DatabaseMember *m = c->members[i];
+        if (!m->is_up || is_among(asked, m->name)) {
+            continue; /* its answer may be older than its restart */
+        }
+        if (m->is_restart_pending) {
+            return true;
+        }
+        is_later_one = is_later_one || m->pending_restart[0] != '\0';
+    }
+    return !is_later_one && is_done(c, ctx);
+}
+
+static int say_later(struct cli *cli, char *cluster)
+{
+    Quorate__V1__DatabaseShowResponse *answer = NULL;
+    int rc = db_fetch(cli, cluster, &answer);
+    if (rc == 0) {
+        if (is_later(answer->cluster) && cli->output != CLI_JSON) {
+            (void)puts("some standbys come after the primary: run it again when kv db show says "
+                       "that their restart is pending");
+        }
+        protobuf_c_message_free_unpacked(&answer->base, NULL);
+    }
+    return rc;
+}
+
+/* Whoever comes to wait while others are restarted is asked, too: the primary may wait for it.
+ * Nobody is asked twice. */
+static int restart_pending(struct cli *cli, char **argv, const struct order *order, bool is_waiting)
+{
+    struct chosen asked = {0};
+    int rc = 0;
+    bool is_more = true;
+    while (rc == 0 && is_more) {
+        struct chosen chosen = {0};
+        rc = choose(cli, argv, order, &asked, &chosen);
+        rc = rc != 0 ? rc : send_all(cli, argv[1], order, &chosen, is_waiting);
+        if (rc == 0 && !is_waiting) {
+            return say_later(cli, argv[1]);
+        }
+        for (size_t i = 0; i < chosen.count; i++) {
+            add(&asked, chosen.names[i]);
+        }
+        is_more = chosen.count > 0;
+        rc = rc != 0 ? rc : db_wait(cli, argv[1], is_settled, &asked, is_more);
+    }
+    return rc;
 }
 
 static int need_cluster(int argc, const char *usage)
@@ -133,8 +223,12 @@ int cmd_db_restart(void *ctx, int argc, char **argv)
     if (rc == 0 && options[3].value != NULL && order.at_wall_us != 0) {
         rc = cli_fail(IO_EXIT_USAGE, "--wait is for a restart at once, not one with --at");
     }
-    rc = rc != 0 ? rc : choose(ctx, argv, &order, &chosen);
-    return rc != 0 ? rc : send_all(ctx, argv[1], &order, &chosen, options[3].value != NULL);
+    if (rc == 0 && order.is_pending_only && argc == 2 && order.at_wall_us == 0) {
+        return restart_pending(ctx, argv, &order, options[3].value != NULL);
+    }
+    rc = rc != 0 ? rc : choose(ctx, argv, &order, &nobody, &chosen);
+    rc = rc != 0 ? rc : send_all(ctx, argv[1], &order, &chosen, options[3].value != NULL);
+    return rc != 0 || options[3].value == NULL ? rc : wait_done(ctx, argv[1], &chosen);
 }
 
 int cmd_db_reload(void *ctx, int argc, char **argv)
@@ -144,8 +238,9 @@ int cmd_db_reload(void *ctx, int argc, char **argv)
     const struct order order = {.kind = "reload"};
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     rc = rc != 0 ? rc : need_cluster(argc, "db reload CLUSTER [MEMBER ...] [--wait]");
-    rc = rc != 0 ? rc : choose(ctx, argv, &order, &chosen);
-    return rc != 0 ? rc : send_all(ctx, argv[1], &order, &chosen, options[0].value != NULL);
+    rc = rc != 0 ? rc : choose(ctx, argv, &order, &nobody, &chosen);
+    rc = rc != 0 ? rc : send_all(ctx, argv[1], &order, &chosen, options[0].value != NULL);
+    return rc != 0 || options[0].value == NULL ? rc : wait_done(ctx, argv[1], &chosen);
 }
 
 int cmd_db_reinit(void *ctx, int argc, char **argv)
@@ -160,6 +255,7 @@ int cmd_db_reinit(void *ctx, int argc, char **argv)
     rc = rc != 0 ? rc
                  : db_confirm(options[0].value != NULL, argv[2],
                               "The member's data directory is thrown away and copied anew");
-    rc = rc != 0 ? rc : choose(ctx, argv, &order, &chosen);
-    return rc != 0 ? rc : send_all(ctx, argv[1], &order, &chosen, options[1].value != NULL);
+    rc = rc != 0 ? rc : choose(ctx, argv, &order, &nobody, &chosen);
+    rc = rc != 0 ? rc : send_all(ctx, argv[1], &order, &chosen, options[1].value != NULL);
+    return rc != 0 || options[1].value == NULL ? rc : wait_done(ctx, argv[1], &chosen);
 }

@@ -142,6 +142,8 @@ static void note_of(const Quorate__V1__DatabaseMember *m, const char *primary, s
     if (m->is_restart_pending) {
         db_add_words(w, "restart pending%s%s", m->pending_restart[0] == '\0' ? "" : ": ",
                      m->pending_restart);
+    } else if (m->pending_restart[0] != '\0') {
+        db_add_words(w, "%s", m->pending_restart);
     }
     if (m->is_write_failing) {
         db_add_words(w, "writing fails");

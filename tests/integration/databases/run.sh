@@ -106,6 +106,15 @@ check_exit "failover of a primary that is well is refused" 4 db failover main
 standby=$(a_standby)
 check "restart of a standby --wait" db restart main "$standby" --wait
 check "reload of all" db reload main --wait
+max() { for m in "${MEMBERS[@]}"; do sql "$m" "SHOW max_connections"; done | sort -u; }
+check "a parameter that needs a restart" db config set main postgresql.parameters.max_connections=70
+check "is shown with its old and new value, of all" wait_until 30 eval '[ "$(db show main | grep -c "restart pending: max_connections 60 -> 70")" = 3 ]'
+check "restart --pending --wait" db restart main --pending --wait
+check_output "is it everywhere" 70 max
+check "lowered again" db config set main postgresql.parameters.max_connections=60
+check "the primary waits first" wait_until 30 eval 'is "[.members[] | select(.restart_pending)] | length == 1"'
+check "restart --pending --wait goes round for the standbys" db restart main --pending --wait
+check_output "is it everywhere" 60 max
 check "drain a standby" eval 'db drain main "$standby" && becomes "[.members[] | select(.name == \"$standby\")][0].drained"'
 check "why it could not take over" eval 'db why main | grep -q "$standby could not take over"'
 check "undrain" eval 'db undrain main "$standby" && becomes "[.members[] | select(.name == \"$standby\")][0].drained | not"'
