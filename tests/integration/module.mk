@@ -25,6 +25,11 @@ CHECK_STEPS += lifecycle-check
 lifecycle-check: scenario-programs ## A database that was there before taken over in place; a standby cluster promoted and demoted
 	@BIN=build/release/bin bash tests/integration/lifecycle/run.sh
 
+CHECK_STEPS += failsafe-check
+.PHONY: failsafe-check
+failsafe-check: scenario-programs ## A primary that goes on without a quorum while every member grants it
+	@BIN=build/release/bin bash tests/integration/failsafe/run.sh
+
 # What takes longer than `make check` may.
 VERIFY_STEPS += postgresql-verify network-verify operations-verify scenario-canaries
 .PHONY: postgresql-verify network-verify operations-verify scenario-canaries routing-check
