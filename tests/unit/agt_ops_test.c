@@ -405,6 +405,34 @@ static void test_document_comes_into_force_and_is_reported(void **state)
     good();
 }
 
+/* What standbys must have first is held back as long as one of them lacks it. */
+static void test_raised_parameters_wait_for_the_standbys(void **state)
+{
+    (void)state;
+    primary();
+    w.record.config_revision = 2;
+    w.record.revision++;
+    w.peers[0].config_revision = 2;
+    w.peers[1].config_revision = 1; /* has not taken it in */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(w.db.is_raise_held);
+    w.peers[1].config_revision = 2;
+    w.peers[1].is_restart_pending = true; /* has it in its files alone */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(w.db.is_raise_held);
+    w.peers[1].is_restart_pending = false;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 61000);
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_false(w.db.is_raise_held);
+    assert_true(w.report.is_open);
+    good();
+}
+
 static void test_refused_document_is_not_tried_again(void **state)
 {
     (void)state;
@@ -743,6 +771,7 @@ int main(void)
         cmocka_unit_test(test_reinit_of_the_holder_is_refused),
         cmocka_unit_test(test_restart_order_lets_a_retired_member_in_again),
         cmocka_unit_test(test_document_comes_into_force_and_is_reported),
+        cmocka_unit_test(test_raised_parameters_wait_for_the_standbys),
         cmocka_unit_test(test_refused_document_is_not_tried_again),
         cmocka_unit_test(test_reload_tells_why_it_failed),
         cmocka_unit_test(test_primary_that_cannot_write_hands_the_role_on),

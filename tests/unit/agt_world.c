@@ -306,6 +306,7 @@ static int db_do(struct world *w, const struct db_order *o)
     case DB_ORDER_PREPARE_PRIMARY:
         db->is_standby_configured = false;
         db->is_gated = o->is_gated;
+        db->is_raise_held = o->is_raise_held;
         return 0;
     case DB_ORDER_FOLLOW:
         if (w->follow_status != 0) {

@@ -60,6 +60,7 @@ struct world_db {
     uint64_t config_revision; /* in force */
     bool is_restart_pending;
     bool is_write_failing;
+    bool is_raise_held;      /* as the last start of a primary was prepared */
     bool is_remote;          /* the upstream in the file is the primary elsewhere */
     struct db_order running; /* order under way; id 0: none */
     uint64_t orders_done;
