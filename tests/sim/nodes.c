@@ -502,9 +502,7 @@ static void restore_known(void *user, uint64_t restore_id)
 static void swapped(void *user, const struct kv_swapped *what)
 {
     struct node *n = user;
-    if (!what->is_loaded) {
-        truth_swapped(n->world, n->index, what);
-    }
+    truth_swapped(n->world, n->index, what);
     arb_driver_swapped(n->driver, what);
 }
 

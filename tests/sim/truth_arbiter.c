@@ -292,13 +292,24 @@ static void record_changes(struct world *w, struct truth_db *t, const struct msg
     }
 }
 
+/* A record that was applied by a node which ended before it could tell: it is the next one. */
+static bool is_untold(const struct truth_db *t, const struct msg_record *loaded)
+{
+    return t->restored == RESTORED_NOT && t->record.epoch != 0 &&
+           loaded->revision == t->record.revision + 1 &&
+           (loaded->epoch == t->record.epoch || loaded->epoch == t->record.epoch + 1);
+}
+
 void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swapped)
 {
     struct msg_record new;
-    if (!swapped->is_won || wire_record_decode(swapped->blob, &new) != 0) {
+    if ((!swapped->is_won && !swapped->is_loaded) || wire_record_decode(swapped->blob, &new) != 0) {
         return;
     }
     struct truth_db *t = db_named(w, &new.cluster);
+    if (swapped->is_loaded && (t == NULL || !is_untold(t, &new))) {
+        return;
+    }
     if (t == NULL) {
         world_fail(w, INVARIANT_NO_CRASH, "a record of an unknown cluster");
     }
