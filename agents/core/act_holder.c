@@ -151,6 +151,7 @@ static void follow_remote(struct agt_run *run)
 {
     struct agt *a = run->a;
     a->want.role = AGT_ROLE_HOLDER;
+    a->exit_epoch = 0;
     if (!a->is_remote_followed) {
         struct db_order order = agt_order_make(a, DB_ORDER_FOLLOW);
         order.is_remote = true;
@@ -210,6 +211,7 @@ static void opened(struct agt_run *run)
         agt_fx_log(run, "open for writes", a->order.record.cluster.text);
     }
     a->is_open_ready = true;
+    a->exit_epoch = 0; /* a later exit has its own time */
     a->want.opened_epoch = epoch;
     a->want.opened_lsn = a->opened_lsn;
     a->want.opened_root_pid = a->guard.root_pid;

@@ -610,6 +610,20 @@ static void test_holder_that_does_not_answer_has_its_time(void **state)
     good();
 }
 
+/* Each crash has the whole time to come back from, however long ago the one before was. */
+static void test_second_crash_in_an_epoch_is_restarted_in_place_as_well(void **state)
+{
+    (void)state;
+    primary();
+    for (int i = 0; i < 3; i++) {
+        world_crash(&w);
+        world_hold_ms(&w, MSG_GOAL_HOLD, true, 40000);
+        assert_int_equal(w.report.epoch_held, 2);
+        assert_true(w.report.is_open);
+    }
+    good();
+}
+
 static void test_slow_recovery_goes_on_when_nobody_else_could_take_over(void **state)
 {
     (void)state;
@@ -865,6 +879,7 @@ int main(void)
         cmocka_unit_test(test_crash_restart_needs_a_deadline_ahead),
         cmocka_unit_test(test_three_crashes_in_a_minute_hand_the_role_on),
         cmocka_unit_test(test_holder_that_does_not_answer_has_its_time),
+        cmocka_unit_test(test_second_crash_in_an_epoch_is_restarted_in_place_as_well),
         cmocka_unit_test(test_slow_recovery_goes_on_when_nobody_else_could_take_over),
         cmocka_unit_test(test_barrier_that_times_out_goes_on),
         cmocka_unit_test(test_freeze_and_thaw_within_the_same_epoch),
