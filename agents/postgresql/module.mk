@@ -6,7 +6,7 @@ PG_DB_SRC := agents/postgresql/adopt.c agents/postgresql/archive.c agents/postgr
   agents/postgresql/order_init.c agents/postgresql/order_make.c agents/postgresql/order_rewind.c agents/postgresql/order_run.c \
   agents/postgresql/order_sync.c \
   agents/postgresql/probe.c agents/postgresql/process.c agents/postgresql/roles.c agents/postgresql/settings.c agents/postgresql/slot_keep.c \
-  agents/postgresql/sql.c agents/postgresql/tablespace.c
+  agents/postgresql/sql.c agents/postgresql/standbys.c agents/postgresql/tablespace.c
 PG_UNIT_SRC := agents/postgresql/child.c agents/postgresql/conf.c agents/postgresql/conf_hba.c agents/postgresql/config.c \
   agents/postgresql/control.c agents/postgresql/files.c \
   agents/postgresql/layout.c agents/postgresql/settings.c tests/support/panic.c

@@ -8,6 +8,7 @@
 
 #include "agents/postgresql/db_internal.h"
 #include "agents/postgresql/process.h"
+#include "agents/postgresql/standbys.h"
 #include "base/name.h"
 
 #define LIMIT_US_MIN (500 * BASE_US_PER_MS)
@@ -38,8 +39,9 @@ struct probe {
     uint64_t fork_lsn;
     uint64_t flushed_lsn; /* of the look before, where WAL then lay unwritten; else 0 */
     bool is_wal_waiting;  /* as of the last look */
-    int64_t quiet_us;     /* how long the present root has not answered */
-    struct db_view calm;  /* last one while no directory was being made */
+    struct pg_standby_words words;
+    int64_t quiet_us;    /* how long the present root has not answered */
+    struct db_view calm; /* last one while no directory was being made */
 };
 
 /* Columns of the first statement, in order. */
@@ -60,6 +62,7 @@ enum column {
     COL_VERSION,
     COL_CLIENTS,
     COL_CLIENTS_MAX,
+    COL_STATUS_S,
 };
 
 /* Processes are counted before positions are read: where no receiver is left, the position is the
@@ -73,7 +76,8 @@ static const char statement[] =
     " a.receivers, c.timeline_id, m.min_recovery_end_timeline,"
     " pg_last_wal_receive_lsn() IS NOT NULL OR a.waiting > 0,"
     " CASE WHEN r THEN NULL ELSE pg_current_wal_insert_lsn() END,"
-    " current_setting('server_version_num'), a.clients, current_setting('max_connections')"
+    " current_setting('server_version_num'), a.clients, current_setting('max_connections'),"
+    " extract(epoch FROM current_setting('wal_receiver_status_interval')::interval)::int"
     " FROM (SELECT pg_is_in_recovery() AS r OFFSET 0) AS r0 CROSS JOIN pg_control_checkpoint() AS c"
     " CROSS JOIN pg_control_recovery() AS m CROSS JOIN (SELECT"
     " count(*) FILTER (WHERE backend_type = 'walreceiver') AS receivers,"
@@ -81,7 +85,7 @@ static const char statement[] =
     " count(*) FILTER (WHERE backend_type = 'startup' AND wait_event IN"
     " ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')) AS waiting"
     " FROM pg_stat_get_activity(NULL)) AS a LEFT JOIN pg_stat_wal_receiver AS w ON true;"
-    "SELECT application_name, state, flush_lsn FROM pg_stat_replication"
+    "SELECT " PG_STANDBYS_COLUMNS " FROM pg_stat_replication"
     " WHERE usename = '" PG_ROLE_REPLICATION
     "' AND application_name NOT IN ('quorate_agent', 'pg_basebackup')"
     " AND state <> 'backup' ORDER BY application_name, flush_lsn DESC NULLS LAST";
@@ -347,21 +351,6 @@ static void fill_server(struct probe *p, const PGresult *r, struct db_view *view
     fill_timelines(p, view);
 }
 
-static void fill_standbys(const PGresult *r, struct db_view *view)
-{
-    for (int row = 0; row < PQntuples(r) && view->standbys_count < MSG_MEMBERS_MAX; row++) {
-        struct msg_standby *s = &view->standbys[view->standbys_count];
-        memset(s, 0, sizeof(*s));
-        if (base_name_from(slice_from_text(pg_sql_text(r, row, 0)), &s->member) != 0 ||
-            (view->standbys_count > 0 && base_name_equal(&s->member, &s[-1].member))) {
-            continue;
-        }
-        s->is_streaming = strcmp(pg_sql_text(r, row, 1), "streaming") == 0;
-        s->flush_lsn = pg_sql_lsn(r, row, 2);
-        view->standbys_count++;
-    }
-}
-
 /* WAL that nobody writes between two looks: a commit hangs, or an asynchronous one was just made.
  */
 static void look_at_writing(struct probe *p, const PGresult *r, const struct db_view *view)
@@ -441,7 +430,8 @@ static void ask(struct probe *p, int32_t root_pid, int64_t interval, struct db_v
         fill_use(rows.results[0], view);
         look_at_writing(p, rows.results[0], view);
         fill_sync(p, rows.results[0], view);
-        fill_standbys(rows.results[1], view);
+        pg_standbys_fill(&p->words, rows.results[1],
+                         (int64_t)pg_sql_u64(rows.results[0], 0, COL_STATUS_S), view);
     }
     pg_sql_free(&rows);
 }

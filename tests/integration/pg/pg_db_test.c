@@ -218,6 +218,7 @@ static void test_follow(void **state)
     order_ok(&pg2, DB_ORDER_SET_SYNC, &sync);
     (void)member_sql(&pg2, "SET synchronous_commit = on; INSERT INTO t VALUES (2)");
     order_ok(&pg2, DB_ORDER_BARRIER, &sync);
+    wait_views(&pg3, pg3.views + 2); /* the last one may be of before */
     wait_following(&pg3, "pg2");
     assert_int_equal(pg3.view.timeline, 5);
     assert_true(has_slot(&pg2, "quorate_pg3")); /* made when all was calm, and used */

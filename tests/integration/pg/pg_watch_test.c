@@ -374,6 +374,42 @@ static void test_used_up_connections_are_no_trouble(void **state)
     (void)member_sql(&pg1, "ALTER ROLE quorate_monitor CONNECTION LIMIT 8");
 }
 
+static bool has_pg2_streaming(const struct member *m)
+{
+    for (uint8_t i = 0; i < m->view.standbys_count; i++) {
+        if (strcmp(m->view.standbys[i].member.text, "pg2") == 0) {
+            return m->view.standbys[i].is_streaming;
+        }
+    }
+    return false;
+}
+
+static bool has_pg2_silent(const struct member *m)
+{
+    return m->view.is_answering && !has_pg2_streaming(m);
+}
+
+/* The server believes in it for much longer. */
+static void test_a_silent_standby_does_not_stream(void **state)
+{
+    (void)state;
+    (void)member_sql(&pg1, "ALTER SYSTEM SET wal_sender_timeout = '90s'");
+    (void)member_sql(&pg1, "SELECT pg_reload_conf()");
+    assert_true(members_run(has_pg2_streaming, &pg1, 20 * BASE_US_PER_S));
+    int receiver = (int)strtol(
+        member_sql(&pg2, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walreceiver'"),
+        NULL, 10);
+    assert_true(receiver > 0);
+    assert_int_equal(kill(receiver, SIGSTOP), 0);
+    bool is_seen = members_run(has_pg2_silent, &pg1, 30 * BASE_US_PER_S);
+    const char *state_of =
+        member_sql(&pg1, "SELECT state FROM pg_stat_replication WHERE application_name = 'pg2'");
+    bool is_believed = strcmp(state_of, "streaming") == 0;
+    assert_int_equal(kill(receiver, SIGCONT), 0);
+    assert_true(is_seen && is_believed);
+    assert_true(members_run(has_pg2_streaming, &pg1, 30 * BASE_US_PER_S));
+}
+
 /* --- a logical consumer goes on after a takeover --- */
 
 static bool has_no_slot_yet(const struct member *m)
@@ -466,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_an_idle_database_is_not_written_to),
         cmocka_unit_test(test_a_stopped_postmaster_is_seen),
         cmocka_unit_test(test_used_up_connections_are_no_trouble),
+        cmocka_unit_test(test_a_silent_standby_does_not_stream),
         cmocka_unit_test(test_a_logical_consumer_misses_nothing),
     };
     return cmocka_run_group_tests_name("pg_watch", tests, open_all, close_all);
