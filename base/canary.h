@@ -248,6 +248,10 @@
       "several members are restarted at one time") \
     X(REINIT_OF_HOLDER, "reinit-of-holder", \
       "the directory of the primary is thrown away by order") \
+    X(ADOPT_BY_NUMBER, "adopt-by-number", \
+      "a guard adopts whatever process has the number now") \
+    X(ADOPTED_ORPHANS_LEFT, "adopted-orphans-left", \
+      "an adopted tree counts as gone while its orphans run") \
     X(FENCE_BELIEVED, "fence-believed", \
       "a fence command that ended well is not asked again whether the host is off") \
     X(DOCUMENT_AHEAD, "document-ahead", \

@@ -238,9 +238,12 @@ static int event_adopted(struct guard_core *core, const struct guard_event *ev)
     if (core->status.tree != GUARD_TREE_GONE || core->is_ending) {
         return BASE_E_STATE;
     }
+    /* It runs already, perhaps read-write: a lease that is over freezes it at once. */
     tree_set(core, GUARD_TREE_RUNNING, ev->now);
     core->status.root_pid = ev->number;
     core->status.is_adopted = true;
+    core->status.is_cgroup = false; /* it stays in the one it was started in */
+    core->status.exit_status = 0;
     return 0;
 }
 

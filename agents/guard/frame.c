@@ -84,6 +84,8 @@ void guard_command_encode(const struct guard_command *command, uint8_t *ret_fram
     put_u64(ret_frame, 40, (uint64_t)command->freeze_max_us);
     put_u64(ret_frame, 48, (uint64_t)command->margin_us);
     put_u32(ret_frame, 56, (uint32_t)command->signal_number);
+    put_u32(ret_frame, 60, (uint32_t)command->pid);
+    put_u64(ret_frame, 64, command->start);
     frame_end(ret_frame);
 }
 
@@ -102,6 +104,8 @@ int guard_command_decode(const uint8_t *frame, struct guard_command *ret)
         .freeze_max_us = (int64_t)get_u64(frame, 40),
         .margin_us = (int64_t)get_u64(frame, 48),
         .signal_number = (int32_t)get_u32(frame, 56),
+        .pid = (int32_t)get_u32(frame, 60),
+        .start = get_u64(frame, 64),
     };
     return 0;
 }

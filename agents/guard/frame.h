@@ -27,6 +27,7 @@ enum guard_frame_type {
     GUARD_FRAME_FREEZE,
     GUARD_FRAME_UPGRADE, /* run the program file again, same pid, same child */
     GUARD_FRAME_END,     /* kill the tree, then exit */
+    GUARD_FRAME_ADOPT,   /* watch a root that runs already: pid and start name it */
     GUARD_FRAME_TYPES,
 };
 
@@ -38,6 +39,9 @@ struct guard_command {
     int64_t freeze_max_us;
     int64_t margin_us; /* 0: leave as it is */
     int32_t signal_number;
+    int32_t pid; /* ADOPT */
+    uint64_t
+        start; /* ADOPT: its start time in ticks since boot (proc(5), field 22); 0: not known */
 };
 
 struct guard_answer {

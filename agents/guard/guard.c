@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agents/guard/adopt.h"
 #include "agents/guard/child.h"
 #include "agents/guard/leftovers.h"
 #include "agents/guard/log.h"
@@ -170,24 +171,6 @@ static bool children_reap(struct guard *g)
     return pid < 0 && errno == ECHILD;
 }
 
-static void adopted_exit(struct guard *g)
-{
-    (void)close(g->adopted_fd);
-    g->adopted_fd = -1;
-    step_plain(g, GUARD_EV_ROOT_EXIT, 0);
-}
-
-/* Orphans of an adopted root do not come to us: look for them as for those of a former guard. */
-static bool adopted_rest_kill(struct guard *g)
-{
-    int killed = 0;
-    int32_t foreign = 0;
-    if (!g->tree->is_adopted || g->options->data_dir == NULL) {
-        return true;
-    }
-    return leftovers_kill(g->options, g->tree, &killed, &foreign) == 0;
-}
-
 static void tree_work_poll(struct guard *g)
 {
     enum guard_tree tree = g->core.status.tree;
@@ -195,7 +178,7 @@ static void tree_work_poll(struct guard *g)
         if (tree_freeze_poll(g->tree)) {
             step_plain(g, GUARD_EV_TREE_STOPPED, 0);
         }
-    } else if (tree_kill_poll(g->tree) && children_reap(g) && adopted_rest_kill(g)) {
+    } else if (tree_kill_poll(g->tree) && children_reap(g) && guard_adopted_rest_kill(g)) {
         g->tree->root = 0;
         g->tree->is_adopted = false;
         step_plain(g, GUARD_EV_TREE_EMPTY, 0);
@@ -245,6 +228,9 @@ static int command_do(void *ctx, const struct guard_command *command)
     struct guard *g = ctx;
     if (command->type == GUARD_FRAME_UPGRADE) {
         return command_upgrade(g);
+    }
+    if (command->type == GUARD_FRAME_ADOPT) {
+        return guard_adopt(g, command->pid, command->start);
     }
     struct guard_event ev = {.kind = kinds[command->type],
                              .now = proc_now(),
@@ -315,7 +301,7 @@ static void round_do(struct guard *g)
         step_plain(g, GUARD_EV_TWIN_LOST, 0);
     }
     if (g->adopted_fd >= 0 && fds[FD_ADOPTED].revents != 0) {
-        adopted_exit(g);
+        guard_adopted_exit(g);
     }
     signals_take(g);
     tree_work(g);
@@ -354,17 +340,6 @@ static int descriptors_open(struct guard *g)
     return g->signal_fd < 0 || g->timer_fd < 0 || g->twin_fd < 0 ? BASE_E_NOMEM : 0;
 }
 
-static int root_adopt(struct guard *g)
-{
-    int32_t pid = g->options->adopt;
-    g->adopted_fd = pidfd_open(pid, 0);
-    if (g->adopted_fd < 0 || !tree_adopt(g->tree, pid)) {
-        return BASE_E_NOTFOUND;
-    }
-    step_plain(g, GUARD_EV_ADOPTED, pid);
-    return 0;
-}
-
 int guard_open(struct guard *guard, int32_t twin)
 {
     uint64_t instance = 0;
@@ -381,19 +356,9 @@ int guard_open(struct guard *guard, int32_t twin)
     guard->tree->base = getpid();
     int rc = server_open(&guard->server, guard->options->socket);
     if (rc == 0 && guard->options->adopt > 0) {
-        rc = root_adopt(guard);
+        rc = guard_adopt(guard, guard->options->adopt, 0);
     }
     return rc;
-}
-
-static void adopted_reopen(struct guard *g)
-{
-    if (g->tree->is_adopted) {
-        g->adopted_fd = pidfd_open(g->tree->root, 0);
-        if (g->adopted_fd < 0) {
-            step_plain(g, GUARD_EV_ROOT_EXIT, 0);
-        }
-    }
 }
 
 int guard_resume_finish(struct guard *guard)
@@ -405,7 +370,7 @@ int guard_resume_finish(struct guard *guard)
     guard->core.status.private_kb = proc_private_kb();
     guard->tree->base = getpid();
     word_publish(guard);
-    adopted_reopen(guard);
+    guard_adopted_reopen(guard);
     guard->is_push_due = true;
     return 0;
 }

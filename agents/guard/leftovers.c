@@ -200,26 +200,51 @@ static void program_find(const struct guard_options *o, char *ret, size_t cap)
     }
 }
 
-int leftovers_kill(const struct guard_options *options, struct guard_processes *tree,
-                   int *ret_killed, int32_t *ret_foreign)
+static struct search search_make(const struct guard_options *options, struct guard_processes *tree)
 {
     struct search s = {.options = options, .tree = tree};
-    struct base_mono limit = base_mono_add_us(proc_now(), TIMEOUT_US);
-    *ret_killed = 0;
     s.has_directory = options->data_dir != NULL && stat(options->data_dir, &s.directory) == 0;
     (void)snprintf(s.mark, sizeof(s.mark), "%s=%s", GUARD_MARK, guard_mark_of(options));
     program_find(options, s.program, sizeof(s.program));
+    return s;
+}
+
+/* Kills what is found until nothing is. */
+static int search_kill(struct search *s)
+{
+    struct base_mono limit = base_mono_add_us(proc_now(), TIMEOUT_US);
+    do {
+        s->found = 0;
+        proc_each(process_consider, s);
+    } while (s->found > 0 && base_mono_before(proc_now(), limit));
+    return s->found == 0 ? 0 : BASE_E_TIMEOUT;
+}
+
+int leftovers_kill(const struct guard_options *options, struct guard_processes *tree,
+                   int *ret_killed, int32_t *ret_foreign)
+{
+    struct search s = search_make(options, tree);
+    *ret_killed = 0;
     int32_t owner = s.has_directory ? lock_file_read(&s) : 0;
     if (owner > 0 && is_in_directory(&s, owner) && !is_remembered(options, owner) &&
         !is_marked(owner, s.mark)) {
         *ret_foreign = owner;
         return BASE_E_CONFLICT;
     }
-    do {
-        s.found = 0;
-        proc_each(process_consider, &s);
-        *ret_killed = s.killed;
-    } while (s.found > 0 && base_mono_before(proc_now(), limit));
+    int rc = search_kill(&s);
+    *ret_killed = s.killed;
     reaped_wait(&s);
-    return s.found == 0 ? 0 : BASE_E_TIMEOUT;
+    return rc;
+}
+
+int leftovers_kill_all(const struct guard_options *options, struct guard_processes *tree)
+{
+    struct search s = search_make(options, tree);
+    return search_kill(&s);
+}
+
+bool leftovers_is_server(const struct guard_options *options, int32_t pid)
+{
+    struct search s = search_make(options, NULL);
+    return is_in_directory(&s, pid) && is_program(&s, pid);
 }

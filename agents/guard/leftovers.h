@@ -19,6 +19,14 @@
 MUST_CHECK int leftovers_kill(const struct guard_options *options, struct guard_processes *tree,
                               int *ret_killed, int32_t *ret_foreign);
 
+/* The same without the question whose it is: for a directory whose server was adopted. 0 or
+ * BASE_E_TIMEOUT. */
+MUST_CHECK int leftovers_kill_all(const struct guard_options *options,
+                                  struct guard_processes *tree);
+
+/* The process runs the database's program in the data directory. */
+bool leftovers_is_server(const struct guard_options *options, int32_t pid);
+
 /* Remembers the root just started in the state directory. Failure is harmless: it is then
  * recognised otherwise. */
 void leftovers_remember(const struct guard_options *options, int32_t root);

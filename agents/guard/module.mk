@@ -4,7 +4,7 @@ LIB_io += agents/guard/client.c agents/guard/spawn.c
 BINARIES += quorate-guard
 BIN_quorate-guard := agents/guard/main_guard.c agents/guard/guard.c agents/guard/handover.c \
   agents/guard/server.c agents/guard/twin.c agents/guard/tree.c agents/guard/cgroup.c agents/guard/proc.c \
-  agents/guard/child.c agents/guard/leftovers.c agents/guard/options.c agents/guard/log.c
+  agents/guard/child.c agents/guard/leftovers.c agents/guard/adopt.c agents/guard/options.c agents/guard/log.c
 LIBS_quorate-guard := cores base
 TESTS += guard_core_test
 TEST_guard_core_test := tests/unit/guard_core_test.c tests/support/panic.c
@@ -15,7 +15,7 @@ GUARD_TEST_SRC := tests/integration/guard/guard_test.c tests/support/panic.c age
   agents/guard/spawn.c
 GUARD_TREE_SRC := tests/integration/guard/tree_main.c
 EXTRA_SRC += $(GUARD_TEST_SRC) $(GUARD_TREE_SRC)
-$(B)/test/guard_test: $(GUARD_TEST_SRC:%.c=$(B)/%.o) $(B)/libcores.a $(B)/libbase.a
+$(B)/test/guard_test: $(GUARD_TEST_SRC:%.c=$(B)/%.o) $(B)/libcores.a $(B)/libbase.a | $(B)/bin/quorate-guard $(B)/test/guard-tree
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $(GUARD_TEST_SRC:%.c=$(B)/%.o) $(B)/libcores.a $(B)/libbase.a -lcmocka
 $(B)/test/guard-tree: $(GUARD_TREE_SRC:%.c=$(B)/%.o)

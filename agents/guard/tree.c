@@ -266,7 +266,7 @@ bool tree_kill_poll(struct guard_processes *tree)
 bool tree_adopt(struct guard_processes *tree, int32_t pid)
 {
     struct proc_stat now = {0};
-    if (proc_stat_read(pid, &now) != 0) {
+    if (proc_stat_read(pid, &now) != 0 || now.state == 'Z' || now.state == 'X') {
         return false;
     }
     tree->use_cgroup = false;

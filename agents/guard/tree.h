@@ -40,7 +40,7 @@ struct guard_processes {
 
 void tree_init(struct guard_processes *tree, int32_t base, struct guard_cgroup *cgroup);
 /* Takes a process that already runs as root, watched by its number and start time. False: no such
- * process. */
+ * process, or it is a dead one. */
 bool tree_adopt(struct guard_processes *tree, int32_t pid);
 /* To the root alone, if it is still the process that was started or adopted. */
 void tree_root_signal(const struct guard_processes *tree, int number);
