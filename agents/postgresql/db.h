@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The PostgreSQL implementation of agents/port_db.h: two threads with small stacks.
+/* The PostgreSQL implementation of agents/port_db.h: three threads with small stacks.
  *
- * One thread carries out orders, one probes; neither ever runs in the loop thread, which only hands
- * orders in and takes completions and views out (pg_db_poll, after a wake). Signals for the server
- * go out through the guard, from the loop thread. The shell never starts or kills a server.
+ * One thread carries out orders, one probes, one tries what clients do; none ever runs in the loop
+ * thread, which only hands orders in and takes completions and views out (pg_db_poll, after a
+ * wake). Signals for the server go out through the guard, from the loop thread. The shell never
+ * starts or kills a server.
  */
 #ifndef QUORATE_AGENTS_POSTGRESQL_DB_H
 #define QUORATE_AGENTS_POSTGRESQL_DB_H

@@ -156,15 +156,17 @@ static unsigned count_rounds(struct senders *marked, const struct senders *now)
     return waiting;
 }
 
-/* The server counts any WAL sender by its name, whoever it is. One that is no member of ours would
- * acknowledge what no member has: its name must be unique among all connections. */
+/* The server counts any WAL sender by its name, whoever it is, in letters of any case. One that is
+ * no member of ours would acknowledge what no member has: its name must be unique among all
+ * connections. */
 static int check_names(struct pg_run *run, const char *wanted)
 {
     char text[SYNC_BYTES_MAX + 256];
     struct pg_sql_rows rows;
     (void)snprintf(text, sizeof(text),
                    "SELECT pid, usename, application_name FROM pg_stat_replication WHERE usename"
-                   " <> '" PG_ROLE_REPLICATION "' AND position('\"' || application_name || '\"' in"
+                   " <> '" PG_ROLE_REPLICATION
+                   "' AND position('\"' || lower(application_name) || '\"' in"
                    " '%s') > 0 LIMIT 1",
                    wanted);
     int status = pg_run_query(run, text, &rows);
@@ -331,12 +333,10 @@ static bool is_named(const struct msg_names *names, const char *text)
 static int count_flushed(struct pg_run *run, uint64_t lsn, unsigned *ret_count)
 {
     struct pg_sql_rows rows;
+    static const char text[] = "SELECT application_name, max(flush_lsn) FROM pg_stat_replication"
+                               " WHERE usename = '" PG_ROLE_REPLICATION "' GROUP BY 1";
     unsigned count = 0;
-    int status = pg_run_query(
-        run,
-        "SELECT application_name, max(flush_lsn) FROM pg_stat_replication WHERE usename = '" PG_ROLE_REPLICATION
-        "' GROUP BY 1",
-        &rows);
+    int status = pg_run_query(run, text, &rows);
     if (status != 0) {
         return status;
     }

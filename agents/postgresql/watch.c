@@ -101,7 +101,7 @@ static const char warning_statement[] =
     "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE coalesce("
     " (SELECT format('WAL sender %s of user %s calls itself %s and counts as that member: end it',"
     "  pid, usename, application_name) FROM pg_stat_replication WHERE usename <> '" //
-    PG_ROLE_REPLICATION "' AND position('\"' || application_name || '\"' in"
+    PG_ROLE_REPLICATION "' AND position('\"' || lower(application_name) || '\"' in"
     "  current_setting('synchronous_standby_names')) > 0 LIMIT 1),"
     " (SELECT format('synchronous_commit is below on for %s: its commits are outside the promise',"
     "  concat_ws(' in ', 'role ' || r.rolname, 'database ' || d.datname))"

@@ -296,7 +296,7 @@ static void test_a_foreign_sender_is_refused(void **state)
     (void)state;
     (void)snprintf(conninfo, sizeof(conninfo),
                    "host='%s' port=%u user=postgres dbname=postgres replication=database "
-                   "application_name=pg2",
+                   "application_name=Pg2",
                    pg1.settings.socket_dir.text, pg1.settings.port);
     PGconn *spy = PQconnectdb(conninfo);
     if (PQstatus(spy) != CONNECTION_OK) {
@@ -305,7 +305,7 @@ static void test_a_foreign_sender_is_refused(void **state)
     struct db_done done = member_order(&pg1, DB_ORDER_SET_SYNC, &order);
     PQfinish(spy);
     assert_int_equal(done.status, BASE_E_STATE);
-    assert_non_null(strstr(done.text.text, "calls itself pg2"));
+    assert_non_null(strstr(done.text.text, "calls itself Pg2"));
     struct base_mono deadline = base_mono_add_us(pg_now(), 10 * BASE_US_PER_S);
     do { /* its process takes its time to go */
         done = member_order(&pg1, DB_ORDER_SET_SYNC, &order);
