@@ -17,15 +17,25 @@ static void point_at(struct db_order *order, const struct msg_member *upstream)
     order->upstream_port = upstream->db_port;
 }
 
+/* One that is under way goes on, though another source looks better now: it is half of the work. */
+static bool is_cloning(const struct agt *a)
+{
+    return a->task.id != 0 && a->task.order.kind == DB_ORDER_CLONE && !a->task.is_canceled &&
+           a->task.order.epoch == a->order.record.epoch;
+}
+
 void agt_do_clone(struct agt_run *run)
 {
     struct agt *a = run->a;
-    if (!a->is_gone_seen || !agt_holder_is_ready(a) || agt_is_holder(a)) {
+    if (!a->is_gone_seen || !agt_holder_is_ready(a) || agt_is_holder(a) || is_cloning(a)) {
         return;
     }
     struct db_order order = agt_order_make(a, DB_ORDER_CLONE);
     point_at(&order, agt_clone_source(a));
     agt_want_order(run, &order);
+    if (is_cloning(a)) {
+        agt_fx_log(run, "copies the database of", order.upstream_member.text);
+    }
 }
 
 /* The line that the control file calls the directory's own last one was never this member's to
