@@ -31,6 +31,10 @@ failsafe-check: scenario-programs ## A primary that goes on without a quorum whi
 	@BIN=build/release/bin bash tests/integration/failsafe/run.sh
 
 # What takes longer than `make check` may.
+VERIFY_STEPS += cascade-verify
+.PHONY: cascade-verify
+cascade-verify: scenario-programs ## A standby that receives and is cloned from another one, as its tags wish
+	@BIN=build/release/bin bash tests/integration/cascade/run.sh
 VERIFY_STEPS += postgresql-verify network-verify operations-verify scenario-canaries
 .PHONY: postgresql-verify network-verify operations-verify scenario-canaries routing-check
 postgresql-verify: scenario-programs ## The further scenarios of a real cluster, and all of them in their long form [SCENARIOS="name ..."]
