@@ -47,7 +47,8 @@ static void disarm(struct agt_run *run)
 
 static bool is_right_again(const struct agt *a)
 {
-    return !agt_holds(a) || !agt_is_holder(a) || CANARY(RESUME_ACTS_FIRST) ||
+    bool is_given_up = a->is_handback_wanted && a->guard.tree == GUARD_TREE_GONE;
+    return !agt_holds(a) || !agt_is_holder(a) || is_given_up || CANARY(RESUME_ACTS_FIRST) ||
            (a->guard.is_armed && a->guard.epoch == a->order.record.epoch);
 }
 

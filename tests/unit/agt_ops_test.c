@@ -115,6 +115,25 @@ static void test_crash_in_a_pause_stays_down_until_the_resume(void **state)
     good();
 }
 
+/* Enough voters streamed when it went down: the role is handed on, but not before the resume. */
+static void test_crash_in_a_pause_is_handed_back_after_it(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 5000);
+    assert_int_equal(w.report.epoch_handed_back, 0);
+    assert_false(w.db.is_running);
+    pause_it(false);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_false(w.report.is_paused);
+    good();
+}
+
 static void test_paused_standby_is_left_alone(void **state)
 {
     (void)state;
@@ -758,6 +777,7 @@ int main(void)
         cmocka_unit_test(test_paused_holder_serves_without_an_end),
         cmocka_unit_test(test_resumed_holder_is_armed_before_anything_else),
         cmocka_unit_test(test_crash_in_a_pause_stays_down_until_the_resume),
+        cmocka_unit_test(test_crash_in_a_pause_is_handed_back_after_it),
         cmocka_unit_test(test_paused_standby_is_left_alone),
         cmocka_unit_test(test_agent_restart_in_a_pause_does_nothing),
         cmocka_unit_test(test_pause_thaws_what_it_finds_frozen),

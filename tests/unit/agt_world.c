@@ -272,13 +272,16 @@ static void copy_upstream(struct world *w, const struct db_order *o)
     db->is_clean = false;
 }
 
+static bool is_of_stopped(enum db_order_kind kind)
+{
+    return kind == DB_ORDER_INIT || kind == DB_ORDER_CLONE || kind == DB_ORDER_REWIND ||
+           kind == DB_ORDER_PREPARE_STANDBY || kind == DB_ORDER_PREPARE_PRIMARY;
+}
+
 static int db_do(struct world *w, const struct db_order *o)
 {
     struct world_db *db = &w->db;
-    bool is_stopped_kind = o->kind == DB_ORDER_INIT || o->kind == DB_ORDER_CLONE ||
-                           o->kind == DB_ORDER_REWIND || o->kind == DB_ORDER_PREPARE_STANDBY ||
-                           o->kind == DB_ORDER_PREPARE_PRIMARY;
-    if (is_stopped_kind && db->is_running) {
+    if (is_of_stopped(o->kind) && db->is_running) {
         return BASE_E_STATE;
     }
     switch (o->kind) {
