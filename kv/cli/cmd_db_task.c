@@ -6,8 +6,10 @@
 
 #include "kv/cli/commands.h"
 #include "kv/cli/db.h"
+#include "proto/io/loop.h"
 
 #define MEMBERS_MAX 32
+#define QUIET_US (7 * BASE_US_PER_S) /* more than a member takes to see what waits */
 
 /* Which members an order goes to. */
 struct chosen {
@@ -143,14 +145,21 @@ static bool is_later(const Quorate__V1__DatabaseCluster *c)
     return is_any;
 }
 
-/* Somebody waits who has not been asked, or all is done and nobody will. */
+/* How long it has been quiet. */
+struct quiet {
+    const struct chosen *asked;
+    int64_t *since_us; /* 0: it is not */
+};
+
+/* Somebody waits who has not been asked, or all is done and nobody will: standbys notice some
+ * seconds after their primary was restarted that it is their turn. */
 static bool is_settled(const Quorate__V1__DatabaseCluster *c, const void *ctx)
 {
-    const struct chosen *asked = ctx;
+    const struct quiet *quiet = ctx;
     bool is_later_one = false;
     for (size_t i = 0; i < c->n_members; i++) {
         const Quorate__V1__DatabaseMember *m = c->members[i];
-        if (!m->is_up || is_among(asked, m->name)) {
+        if (!m->is_up || is_among(quiet->asked, m->name)) {
             continue; /* its answer may be older than its restart */
         }
         if (m->is_restart_pending) {
@@ -158,7 +167,13 @@ static bool is_settled(const Quorate__V1__DatabaseCluster *c, const void *ctx)
         }
         is_later_one = is_later_one || m->pending_restart[0] != '\0';
     }
-    return !is_later_one && is_done(c, ctx);
+    if (is_later_one || !is_done(c, quiet->asked)) {
+        *quiet->since_us = 0;
+        return false;
+    }
+    bool is_all = quiet->asked->count >= c->n_members || !is_among(quiet->asked, c->primary);
+    *quiet->since_us = *quiet->since_us == 0 ? io_now().us : *quiet->since_us;
+    return is_all || io_now().us - *quiet->since_us >= QUIET_US;
 }
 
 static int say_later(struct cli *cli, char *cluster)
@@ -193,7 +208,9 @@ static int restart_pending(struct cli *cli, char **argv, const struct order *ord
             add(&asked, chosen.names[i]);
         }
         is_more = chosen.count > 0;
-        rc = rc != 0 ? rc : db_wait(cli, argv[1], is_settled, &asked, is_more);
+        int64_t since_us = 0;
+        const struct quiet quiet = {&asked, &since_us};
+        rc = rc != 0 ? rc : db_wait(cli, argv[1], is_settled, &quiet, is_more);
     }
     return rc;
 }

@@ -17,6 +17,15 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 cluster_init "$work"
 quorum_setup 3
+mkdir "$DIR/fence"
+cat >"$DIR/fence/power" <<'SH'
+#!/bin/sh
+echo "$1 $QUORATE_CLUSTER $QUORATE_MEMBER" >>"$(dirname "$0")/asked"
+case $1 in off) exit 0 ;; status) exit 2 ;; esac
+SH
+chmod 755 "$DIR/fence/power"
+own
+for node in "${QUORUM[@]}"; do sed -i "s|^quorum:|quorum:\n  fence_dir: $DIR/fence|" "$DIR/$node.yml"; done
 for node in "${QUORUM[@]}"; do quorum_start "$node"; done
 check "three nodes elect a leader" wait_until 15 quorum_has_leader
 kv() { timeout 60 "${KV[@]}" --timeout 30s "$@"; }
@@ -126,6 +135,15 @@ check "it is shown" eval 'db list | grep -q paused'
 check "resume --wait" db resume main --wait
 check "the cluster is whole again" wait_until 60 cluster_is healthy
 check "drill: a switchover and one back" db drill main --force
+check_fails "a fence names no path" "fence.command" db config set main fence.mode=require fence.command=/bin/sh
+check "a fence that is required" db config set main fence.mode=require fence.command=power failover_interval=0s --wait
+dead=$(primary_name)
+member_kill_host "$dead"
+check "a lost host is fenced, then replaced" wait_until 40 eval '[ "$(primary_name)" != "$dead" ] && cluster_is degraded'
+check_output "by the command, which is asked again" "off main $dead,status main $dead" eval 'head -n 2 "$DIR/fence/asked" | paste -sd,'
+member_start "$dead"
+check "the cluster is whole again" wait_until 60 cluster_is healthy
+check "without a fence" db config set main fence=null --wait
 check_exit "confirm when there is nothing to confirm" 4 db confirm main
 standby=$(a_standby)
 check_exit "remove of a member that is heard is refused" 4 db remove main "$standby" --force
