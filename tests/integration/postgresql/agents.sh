@@ -54,7 +54,7 @@ diverged() {
     kill -STOP $senders
     sql "$P" "SET synchronous_commit = local; CREATE TABLE ahead AS SELECT generate_series(1, 20000) n" >/dev/null
     AT=$(now_us)
-    kill -KILL "$ROOT"
+    kill_root
     check "$NAME: another one is promoted" wait_until 20 eval '[ "$(primary)" != "$P" ] && has_primary'
     check "$NAME: the old one comes back as a replica" wait_until 60 member_is "$P" /replica
     finish
@@ -78,7 +78,7 @@ postmaster_killed() {
     begin "postmaster killed"
     mark=$(wc -l <"$DIR/log/$P")
     AT=$(now_us)
-    kill -KILL "$ROOT"
+    kill_root
     check "postmaster killed: another one is promoted" wait_until 20 eval '[ "$(primary)" != "$P" ] && has_primary'
     check "postmaster killed: the old one comes back as a replica" wait_until 60 member_is "$P" /replica
     wait_until 30 is_settled

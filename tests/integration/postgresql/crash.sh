@@ -6,6 +6,21 @@ process_of() { pgrep -P "$(postmaster_of "$1")" -f "$2" | head -n 1; } # MEMBER 
 other_is_primary() { has_primary && [ "$(primary)" != "$P" ]; }
 comes_back() { check "$NAME: $1 comes back as a replica" wait_until "${2:-60}" member_is "$1" /replica; } # MEMBER [SECONDS]
 shown() { "${KV[@]}" db show "$MEMBERS_CLUSTER" --timeout 2s; }
+# kill -9 of the primary's postmaster. Three crashes within a minute take a member out for good: the third one waits its time.
+CRASHED=() # "SECONDS MEMBER"
+crashed_lately() { # MEMBER
+    local n=0 line
+    for line in "${CRASHED[@]}"; do
+        [ "${line#* }" = "$1" ] && [ $((SECONDS - ${line% *})) -lt 62 ] && n=$((n + 1))
+    done
+    echo $n
+}
+kill_root() {
+    while [ "$(crashed_lately "$P")" -ge 2 ]; do sleep 1; done
+    CRASHED+=("$SECONDS $P")
+    AT=$(now_us)
+    kill -KILL "$ROOT"
+}
 # Settings of the cluster, by the document; waits until the record has them.
 set_config() { # KEY=VALUE...
     local before
@@ -22,8 +37,7 @@ crashed_async() {
     local timeline
     timeline=$(cluster_json | jq .timeline)
     log_mark "$P"
-    AT=$(now_us)
-    kill -KILL "$ROOT"
+    kill_root
     check "$NAME: restarted in place" wait_until 20 eval 'member_is "$P" /primary && [ "$(postmaster_of "$P")" != "$ROOT" ]'
     wait_until 20 acks_after "$ACKED" $((AT + 1000000))
     check "$NAME: in the same epoch" epoch_is "$EPOCH"
@@ -39,8 +53,7 @@ start_fails() {
     begin "start fails"
     set_config on_crash=restart primary_start_timeout=20s
     echo "no_such_setting_at_all = 1" >>"$DIR/$P/data/postgresql.conf"
-    AT=$(now_us)
-    kill -KILL "$ROOT"
+    kill_root
     check "$NAME: a standby leads before the start timeout" wait_until 20 other_is_primary
     note "after $((($(now_us) - AT) / 1000)) ms"
     check "$NAME: and it is said what is wrong with the old one" wait_until 30 eval 'shown | grep "^$P " | grep -qi "start\|fail"'
@@ -85,8 +98,7 @@ winner_killed() {
     begin "winner killed"
     for s in $(standbys_of "$P"); do held+=("$(process_of "$s" startup)"); done
     kill -STOP "${held[@]}"
-    AT=$(now_us)
-    kill -KILL "$ROOT"
+    kill_root
     check "$NAME: a winner is chosen" wait_until 20 eval '[ "$(epoch)" -gt "$EPOCH" ]'
     winner=$(record | jq -r .holder)
     member_kill_host "$winner"
@@ -118,8 +130,7 @@ standby_flaps() {
         wait_until 20 member_is "$s" /replica
     done
     check "$NAME: the primary stays in its epoch ($rounds rounds)" epoch_is "$EPOCH"
-    AT=$(now_us)
-    kill -KILL "$ROOT"
+    kill_root
     check "$NAME: then another one is promoted" wait_until 30 other_is_primary
     comes_back "$P"
     finish
@@ -137,6 +148,7 @@ wait_cancelled() {
     sql "$P" "SELECT CASE WHEN row_number() OVER () % 2 = 0 THEN pg_cancel_backend(pid) ELSE pg_terminate_backend(pid) END
         FROM pg_stat_activity WHERE wait_event = 'SyncRep'" >/dev/null
     sleep 0.3 # their answers are on their way
+    CRASHED+=("$SECONDS $P")
     kill -KILL "$ROOT"
     kill -CONT "${held[@]}" 2>/dev/null
     check "$NAME: another one is promoted" wait_until 20 other_is_primary
@@ -165,8 +177,7 @@ replay_paused() {
     sleep 2 # a lease, so that all is confirmed
     P=$(primary) ROOT=$(postmaster_of "$(primary)")
     pause_replay
-    AT=$(now_us)
-    kill -KILL "$ROOT"
+    kill_root
     check "$NAME: after a crash somebody serves again" wait_until 40 eval 'has_primary && acks_after "$ACKED" $((AT + 300000))'
     note "$(primary) (before: $P) after $((($(now_us) - AT) / 1000)) ms"
     resume_replay

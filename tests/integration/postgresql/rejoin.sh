@@ -85,8 +85,7 @@ rewind_killed() {
     kill -STOP $senders
     sql "$P" "SET synchronous_commit = local; CREATE TABLE ahead AS SELECT generate_series(1, 20000) n" >/dev/null
     rm -f "$DIR"/held.* && touch "$DIR/hold"
-    AT=$(now_us)
-    kill -KILL "$ROOT"
+    kill_root
     check "$NAME: another one is promoted" wait_until 20 other_is_primary
     check "$NAME: a rewind begins" wait_until 60 test -e "$DIR/held.rewind"
     kill_with_tools "$P"

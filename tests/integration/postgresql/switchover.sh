@@ -22,9 +22,11 @@ switchover_hung_walsender() {
     mkdir -p "$work/received" && own_paths "$work/received"
     (umask 077 && echo "*:*:*:quorate_replication:$(sed -n 's/^replication://p' "$DIR/passwords")" >"$work/receiver.pass")
     own_paths "$work/receiver.pass"
-    PGPASSFILE=$work/receiver.pass PGSSLMODE=require as_user "$POSTGRES_BIN/pg_receivewal" -D "$work/received" -h 127.0.0.1 \
+    HOME=$work PGPASSFILE=$work/receiver.pass PGSSLMODE=require PGSSLCERT=$DIR/tls/member-pg-main-$P.crt \
+        PGSSLKEY=$DIR/tls/member-pg-main-$P.key as_user "$POSTGRES_BIN/pg_receivewal" -D "$work/received" -h 127.0.0.1 \
         -p "${SQL_PORT[$P]}" -U quorate_replication --no-loop >"$work/receiver.log" 2>&1 &
-    check "$NAME: somebody receives WAL $(tail -n 1 "$work/receiver.log")" wait_until 10 eval '[ "$(sql "$P" "SELECT count(*) FROM pg_stat_replication WHERE application_name = '"'pg_receivewal'"'")" = 1 ]'
+    wait_until 10 eval '[ "$(sql "$P" "SELECT count(*) FROM pg_stat_replication WHERE application_name = '"'pg_receivewal'"'")" = 1 ]' &&
+        ok "$NAME: somebody receives WAL" || bad "$NAME: nobody receives WAL" "$(tail -n 3 "$work/receiver.log")"
     receiver=$(pgrep -f "pg_receivewal -D $work/received" | tail -n 1)
     kill -STOP "$receiver"
     switched_within 15

@@ -40,8 +40,7 @@ routed() { # NAME PORT SECONDS: how long a new way may take
     check "$NAME: new sessions reach the new primary" wait_until "$3" leads_to_primary "$port"
     finish
     begin "$name, crash"
-    AT=$(now_us)
-    kill -KILL "$ROOT"
+    kill_root
     check "$NAME: another one is primary" wait_until 20 other_is_primary
     check "$NAME: new sessions reach it" wait_until "$3" leads_to_primary "$port"
     finish
