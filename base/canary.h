@@ -252,6 +252,8 @@
       "a guard adopts whatever process has the number now") \
     X(ADOPTED_ORPHANS_LEFT, "adopted-orphans-left", \
       "an adopted tree counts as gone while its orphans run") \
+    X(WATCHDOG_FED_ALWAYS, "watchdog-fed-always", \
+      "a watchdog is fed whatever the deadline is") \
     X(FENCE_BELIEVED, "fence-believed", \
       "a fence command that ended well is not asked again whether the host is off") \
     X(DOCUMENT_AHEAD, "document-ahead", \

@@ -52,8 +52,11 @@ struct guard_spawn {
     uint32_t gid;
     const char *groups; /* "101,102" */
     int32_t adopt;
-    char *const *command;  /* NULL-terminated */
-    const char *guard_log; /* file for the guard's own lines; NULL: stderr of the caller */
+    const char *watchdog; /* mode; NULL: off */
+    const char *watchdog_device;
+    int64_t watchdog_timeout_us; /* 0: default */
+    char *const *command;        /* NULL-terminated */
+    const char *guard_log;       /* file for the guard's own lines; NULL: stderr of the caller */
 };
 
 /* Starts a guard that outlives the caller, in a session of its own, and waits until its socket is

@@ -31,6 +31,12 @@ static bool is_stopping_or_stopped(const struct guard_core *core)
     return core->status.tree == GUARD_TREE_FREEZING || core->status.tree == GUARD_TREE_FROZEN;
 }
 
+/* From this moment on nothing may run. */
+static struct base_mono lease_end(const struct guard_core *core)
+{
+    return base_mono_add_us(core->status.deadline, -core->lead_us);
+}
+
 /* The moment at which a running tree must be frozen. */
 static struct base_mono freeze_at(const struct guard_core *core)
 {
@@ -38,7 +44,7 @@ static struct base_mono freeze_at(const struct guard_core *core)
         CANARY(AGENT_IGNORES_LEASE_END)) {
         return BASE_MONO_NEVER;
     }
-    return core->status.deadline;
+    return lease_end(core);
 }
 
 /* The moment at which a tree being frozen, or frozen, must be killed. */
@@ -88,7 +94,7 @@ static int event_start(struct guard_core *core, const struct guard_event *ev,
         return BASE_E_STATE;
     }
     /* Under a lease that has run out it would be frozen at birth; hand back or disarm first. */
-    if (st->is_armed && !base_mono_before(ev->now, st->deadline) &&
+    if (st->is_armed && !base_mono_before(ev->now, lease_end(core)) &&
         !CANARY(AGENT_IGNORES_LEASE_END)) {
         return BASE_E_STATE;
     }
@@ -142,7 +148,7 @@ static int event_arm(struct guard_core *core, const struct guard_event *ev,
     if (is_stopping_or_stopped(core)) {
         if (!is_same) {
             kill_begin(core, ev->now, fx);
-        } else if (base_mono_before(ev->now, st->deadline) || CANARY(THAW_ANY_GRANT)) {
+        } else if (base_mono_before(ev->now, lease_end(core)) || CANARY(THAW_ANY_GRANT)) {
             MARK(GUARD_THAWS);
             tree_set(core, GUARD_TREE_RUNNING, ev->now);
             effect_add(fx, GUARD_FX_THAW, 0);
@@ -409,6 +415,11 @@ int guard_core_step(struct guard_core *core, const struct guard_event *event,
     return result;
 }
 
+void guard_core_lead_set(struct guard_core *core, int64_t lead_us)
+{
+    core->lead_us = lead_us < 0 ? 0 : lead_us;
+}
+
 struct base_mono guard_core_wake(const struct guard_core *core)
 {
     return base_mono_min(freeze_at(core), kill_at(core));
@@ -448,4 +459,10 @@ const char *guard_tree_text(enum guard_tree tree)
     static const char *const texts[] = {"gone",   "running", "freezing",
                                         "frozen", "killing", "root exited"};
     return (size_t)tree < BASE_COUNT_OF(texts) ? texts[tree] : "unknown";
+}
+
+const char *guard_watchdog_text(enum guard_watchdog watchdog)
+{
+    static const char *const texts[] = {"off", "idle", "fed", "not fed", "unavailable"};
+    return (size_t)watchdog < BASE_COUNT_OF(texts) ? texts[watchdog] : "unknown";
 }

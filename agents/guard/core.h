@@ -80,6 +80,7 @@ struct guard_core {
     struct base_mono freeze_began; /* valid while FREEZING or FROZEN */
     struct base_mono freeze_due;   /* the moment from which freeze_us counts: the deadline */
     uint64_t epoch_seen;           /* highest seen or armed; nothing lower is armed */
+    int64_t lead_us;               /* frozen so long before the deadline */
     bool is_ending;                /* twin lost or asked to end: kill, then exit */
 };
 
@@ -98,6 +99,10 @@ MUST_CHECK int guard_core_resume(struct guard_core *core, const struct guard_sta
 int guard_core_step(struct guard_core *core, const struct guard_event *event,
                     struct guard_effects *ret_effects);
 
+/* A tree is frozen lead_us before its deadline (a watchdog needs that); 0 at first and after a
+ * resume. */
+void guard_core_lead_set(struct guard_core *core, int64_t lead_us);
+
 /* When GUARD_EV_TIME is wanted next; BASE_MONO_NEVER when time changes nothing. */
 struct base_mono guard_core_wake(const struct guard_core *core);
 
@@ -110,5 +115,7 @@ bool guard_core_check(const struct guard_core *core);
 
 /* "running", "frozen" ...; static. */
 const char *guard_tree_text(enum guard_tree tree);
+/* "off", "fed" ...; static. */
+const char *guard_watchdog_text(enum guard_watchdog watchdog);
 
 #endif

@@ -17,6 +17,14 @@ enum guard_tree {
     GUARD_TREE_ROOT_EXITED = 5, /* root is gone, the rest is being killed */
 };
 
+enum guard_watchdog {
+    GUARD_WATCHDOG_OFF = 0,         /* none is configured */
+    GUARD_WATCHDOG_IDLE = 1,        /* closed: nothing to guard */
+    GUARD_WATCHDOG_FED = 2,         /* counts, and is fed */
+    GUARD_WATCHDOG_HUNGRY = 3,      /* counts, and is not fed: the deadline is too near */
+    GUARD_WATCHDOG_UNAVAILABLE = 4, /* configured, but it could not be opened or fed */
+};
+
 struct guard_status {
     uint64_t instance; /* random id of this guard process */
     enum guard_tree tree;
@@ -37,6 +45,11 @@ struct guard_status {
     bool has_twin;
     uint32_t private_kb; /* memory of the guard alone, as it was measured last */
     int64_t margin_us;   /* a tree not seen stopped within a quarter of it is killed */
+    enum guard_watchdog watchdog;
+    /* How late the guard came to its turn at worst while it guarded an armed tree, and how much of
+     * the lease was left then. Since its program began; 0 and 0: nothing measured. */
+    int64_t pause_worst_us;
+    int64_t pause_left_us;
 };
 
 #endif

@@ -143,6 +143,9 @@ void guard_answer_encode(const struct guard_answer *answer, uint8_t *ret_frame)
     put_u32(ret_frame, 96, st->starts);
     put_u32(ret_frame, 100, answer->upgrades);
     put_u32(ret_frame, 104, st->private_kb);
+    put_u32(ret_frame, 108, (uint32_t)st->pause_worst_us);
+    put_u32(ret_frame, 112, (uint32_t)(int32_t)(st->pause_left_us / BASE_US_PER_MS));
+    put_u32(ret_frame, 116, (uint32_t)st->watchdog);
     frame_end(ret_frame);
 }
 
@@ -150,7 +153,8 @@ int guard_answer_decode(const uint8_t *frame, struct guard_answer *ret)
 {
     uint32_t type = 0;
     int rc = frame_check(frame, &type);
-    if (rc != 0 || type != TYPE_STATUS || get_u32(frame, 84) > GUARD_TREE_ROOT_EXITED) {
+    if (rc != 0 || type != TYPE_STATUS || get_u32(frame, 84) > GUARD_TREE_ROOT_EXITED ||
+        get_u32(frame, 116) > GUARD_WATCHDOG_UNAVAILABLE) {
         return BASE_E_PROTO;
     }
     uint32_t flags = get_u32(frame, 12);
@@ -171,6 +175,9 @@ int guard_answer_decode(const uint8_t *frame, struct guard_answer *ret)
                    .exit_status = (int32_t)get_u32(frame, 92),
                    .starts = get_u32(frame, 96),
                    .private_kb = get_u32(frame, 104),
+                   .pause_worst_us = get_u32(frame, 108),
+                   .pause_left_us = (int32_t)get_u32(frame, 112) * BASE_US_PER_MS,
+                   .watchdog = (enum guard_watchdog)get_u32(frame, 116),
                    .is_adopted = (flags & FLAG_ADOPTED) != 0,
                    .is_armed = (flags & FLAG_ARMED) != 0,
                    .is_cgroup = (flags & FLAG_CGROUP) != 0,

@@ -21,11 +21,14 @@
 #include "agents/guard/leftovers.h"
 #include "agents/guard/log.h"
 #include "agents/guard/proc.h"
+#include "agents/guard/watchdog.h"
 
 /* Looks at a tree that is being frozen or killed: often at first, less often when it takes long. */
 #define TREE_POLL_FAST_US 300
 #define TREE_POLL_US 2000
 #define TREE_POLL_SLOW_US 50000
+/* Turns under a lease, by which pauses of this process are seen. */
+#define TURN_US 100000
 
 enum {
     FD_TIMER,
@@ -48,7 +51,8 @@ static void word_publish(struct guard *g)
                              .is_adopted = g->tree->is_adopted,
                              .root_start = g->tree->root_start,
                              .due = guard_core_due(&g->core),
-                             .margin_us = g->core.status.margin_us};
+                             .margin_us = g->core.status.margin_us,
+                             .has_watchdog = g->watchdog.fd >= 0};
     twin_publish(&g->link, &word);
 }
 
@@ -232,6 +236,12 @@ static int command_do(void *ctx, const struct guard_command *command)
     if (command->type == GUARD_FRAME_ADOPT) {
         return guard_adopt(g, command->pid, command->start);
     }
+    if (command->type == GUARD_FRAME_ARM) {
+        int rc = guard_watchdog_prepare(g, command->deadline);
+        if (rc != 0) {
+            return rc;
+        }
+    }
     struct guard_event ev = {.kind = kinds[command->type],
                              .now = proc_now(),
                              .epoch = command->epoch,
@@ -256,11 +266,32 @@ static void signals_take(struct guard *g)
     }
 }
 
+static bool is_serving(const struct guard *g)
+{
+    return g->core.status.tree == GUARD_TREE_RUNNING && g->core.status.is_armed;
+}
+
+/* How late this turn is: while there is a lease to guard, one is asked for often enough. */
+static void pause_measure(struct guard *g)
+{
+    struct guard_status *st = &g->core.status;
+    struct base_mono now = proc_now();
+    int64_t late = base_mono_diff_us(now, g->turn_due);
+    if (g->turn_due.us != INT64_MAX && is_serving(g) && late > st->pause_worst_us) {
+        st->pause_worst_us = late;
+        st->pause_left_us = base_mono_diff_us(st->deadline, now);
+    }
+}
+
 static void timer_arm(struct guard *g)
 {
     struct base_mono at = guard_core_wake(&g->core);
     if (is_tree_work(g->core.status.tree)) {
         at = base_mono_min(at, g->poll_at);
+    }
+    at = base_mono_min(at, guard_watchdog_wake(g));
+    if (is_serving(g)) {
+        at = base_mono_min(at, base_mono_add_us(proc_now(), TURN_US));
     }
     struct itimerspec its = {0};
     if (at.us != INT64_MAX) {
@@ -268,6 +299,7 @@ static void timer_arm(struct guard *g)
         its.it_value.tv_sec = at.us / BASE_US_PER_S;
         its.it_value.tv_nsec = at.us % BASE_US_PER_S * 1000;
     }
+    g->turn_due = at;
     (void)timerfd_settime(g->timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
 }
 
@@ -292,6 +324,7 @@ static void round_do(struct guard *g)
     (void)poll(fds, FD_COUNT, g->is_push_due ? 0 : -1);
     uint64_t drop = 0;
     (void)!read(g->timer_fd, &drop, sizeof(drop));
+    pause_measure(g);
     step_plain(g, GUARD_EV_TIME, 0);
     (void)children_reap(g);
     if (g->twin_fd >= 0 && fds[FD_TWIN].revents != 0) {
@@ -306,6 +339,7 @@ static void round_do(struct guard *g)
     signals_take(g);
     tree_work(g);
     g->is_push_due = server_work(&g->server, fds + FD_SERVER, command_do, g) || g->is_push_due;
+    guard_watchdog_work(g);
     if (g->is_push_due) {
         g->is_push_due = false;
         memory_measure(g);
@@ -318,6 +352,8 @@ void guard_run(struct guard *guard)
     while (!guard->is_done) {
         round_do(guard);
     }
+    guard_watchdog_end(guard);
+    word_publish(guard);
     server_push(&guard->server, &guard->core.status, guard->upgrades);
     (void)unlink(guard->options->socket);
     guard_log("notice", "ev=end tree=gone");
@@ -336,6 +372,8 @@ static int descriptors_open(struct guard *g)
     g->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     g->twin_fd = pidfd_open(getppid(), 0);
     g->adopted_fd = -1;
+    g->watchdog.fd = -1;
+    g->turn_due = BASE_MONO_NEVER;
     g->poll_at = BASE_MONO_NEVER;
     return g->signal_fd < 0 || g->timer_fd < 0 || g->twin_fd < 0 ? BASE_E_NOMEM : 0;
 }
@@ -353,6 +391,9 @@ int guard_open(struct guard *guard, int32_t twin)
     guard->core.status.private_kb = proc_private_kb();
     guard->core.status.has_twin = true;
     guard->core.status.is_cgroup = guard->tree->cgroup->is_open;
+    guard->core.status.watchdog = guard->options->watchdog_mode == GUARD_WATCHDOG_NONE
+                                      ? GUARD_WATCHDOG_OFF
+                                      : GUARD_WATCHDOG_IDLE;
     guard->tree->base = getpid();
     int rc = server_open(&guard->server, guard->options->socket);
     if (rc == 0 && guard->options->adopt > 0) {
@@ -369,6 +410,13 @@ int guard_resume_finish(struct guard *guard)
     guard_protect(&guard->core.status);
     guard->core.status.private_kb = proc_private_kb();
     guard->tree->base = getpid();
+    guard->core.status.pause_worst_us = 0;
+    guard->core.status.pause_left_us = 0;
+    /* The device has been counting since the former image was replaced. */
+    if (guard->core.status.watchdog == GUARD_WATCHDOG_FED ||
+        guard->core.status.watchdog == GUARD_WATCHDOG_HUNGRY) {
+        guard_watchdog_resume(guard);
+    }
     word_publish(guard);
     guard_adopted_reopen(guard);
     guard->is_push_due = true;

@@ -21,6 +21,13 @@ struct guard {
     int signal_fd;
     int oom_score; /* what children get back */
     uint32_t upgrades;
+    struct {
+        int fd; /* -1 closed */
+        int64_t timeout_us;
+        struct base_mono feed_at;
+        struct base_mono retry_at;
+    } watchdog;
+    struct base_mono turn_due; /* the wake-up that was asked for */
     bool is_push_due;
     bool is_done;
     struct base_mono poll_at; /* next look at a tree that is being frozen or killed */

@@ -23,6 +23,7 @@
 #include "agents/guard/leftovers.h"
 #include "agents/guard/log.h"
 #include "agents/guard/proc.h"
+#include "agents/guard/watchdog.h"
 #include "base/assert.h"
 #include "base/canary.h"
 
@@ -252,6 +253,9 @@ static int twin_main(struct guard *g, int32_t guard)
         return EXIT_INTERNAL;
     }
     int rc = twin_run(&g->link, guard, guard_fd, &the_tree);
+    if (twin_has_watchdog(&g->link)) {
+        guard_watchdog_inherit(g->options);
+    }
     guard_cgroup_close(&the_cgroup);
     return rc;
 }

@@ -1,10 +1,11 @@
 CHECK_STEPS += guard-test
-LIB_cores += agents/guard/core.c agents/guard/frame.c
+LIB_cores += agents/guard/core.c agents/guard/frame.c agents/guard/watchdog_rule.c
 LIB_io += agents/guard/client.c agents/guard/spawn.c
 BINARIES += quorate-guard
 BIN_quorate-guard := agents/guard/main_guard.c agents/guard/guard.c agents/guard/handover.c \
   agents/guard/server.c agents/guard/twin.c agents/guard/tree.c agents/guard/cgroup.c agents/guard/proc.c \
-  agents/guard/child.c agents/guard/leftovers.c agents/guard/adopt.c agents/guard/options.c agents/guard/log.c
+  agents/guard/child.c agents/guard/leftovers.c agents/guard/adopt.c agents/guard/watchdog.c \
+  agents/guard/watchdog_device.c agents/guard/options.c agents/guard/log.c
 LIBS_quorate-guard := cores base
 TESTS += guard_core_test
 TEST_guard_core_test := tests/unit/guard_core_test.c tests/support/panic.c

@@ -20,6 +20,9 @@ enum option_id {
     OPT_GROUPS,
     OPT_ADOPT,
     OPT_READY,
+    OPT_WATCHDOG,
+    OPT_WATCHDOG_DEVICE,
+    OPT_WATCHDOG_TIMEOUT,
     OPT_LEFTOVERS,
     OPT_RESUME,
     OPT_HELP,
@@ -38,6 +41,9 @@ static const struct option option_rows[] = {
     {"gid", required_argument, NULL, OPT_GID},
     {"groups", required_argument, NULL, OPT_GROUPS},
     {"adopt", required_argument, NULL, OPT_ADOPT},
+    {"watchdog", required_argument, NULL, OPT_WATCHDOG},
+    {"watchdog-device", required_argument, NULL, OPT_WATCHDOG_DEVICE},
+    {"watchdog-timeout-us", required_argument, NULL, OPT_WATCHDOG_TIMEOUT},
     {"kill-leftovers", no_argument, NULL, OPT_LEFTOVERS},
     {"ready-fd", required_argument, NULL, OPT_READY},
     {"resume-fd", required_argument, NULL, OPT_RESUME},
@@ -54,7 +60,9 @@ static const char option_usage[] =
     "  --cgroup WHERE    auto, none, or a delegated cgroup v2 directory (auto)\n"
     "  --uid N --gid N [--groups N,N]   whom the database runs as\n"
     "  --log FILE | --log-fd N          output of the database (inherited)\n"
-    "  --adopt PID       watch a root that runs already; COMMAND serves later starts\n";
+    "  --adopt PID       watch a root that runs already; COMMAND serves later starts\n"
+    "  --watchdog MODE   off, try, require (off)\n"
+    "  --watchdog-device PATH --watchdog-timeout-us N   (/dev/watchdog, 1000000)\n";
 
 static bool number_from(const char *text, int64_t low, int64_t high, int64_t *ret)
 {
@@ -97,6 +105,8 @@ static bool number_take(struct guard_options *o, enum option_id id)
         o->gid = (uint32_t)value;
     } else if (id == OPT_ADOPT) {
         o->adopt = (int32_t)value;
+    } else if (id == OPT_WATCHDOG_TIMEOUT) {
+        o->watchdog_timeout_us = value;
     } else if (id == OPT_LOG_FD) {
         o->log_fd = (int)value;
     } else if (id == OPT_READY) {
@@ -105,6 +115,18 @@ static bool number_take(struct guard_options *o, enum option_id id)
         o->resume_fd = (int)value;
     }
     return true;
+}
+
+static bool mode_take(struct guard_options *o)
+{
+    static const char *const modes[] = {"off", "try", "require"};
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (strcmp(optarg, modes[i]) == 0) {
+            o->watchdog_mode = (enum guard_watchdog_mode)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool option_take(struct guard_options *o, enum option_id id)
@@ -120,6 +142,13 @@ static bool option_take(struct guard_options *o, enum option_id id)
     }
     if (id == OPT_GROUPS) {
         return groups_from(optarg, o);
+    }
+    if (id == OPT_WATCHDOG) {
+        return mode_take(o);
+    }
+    if (id == OPT_WATCHDOG_DEVICE) {
+        o->watchdog_device = optarg;
+        return true;
     }
     if (id == OPT_LEFTOVERS) {
         o->is_kill_leftovers = true;
@@ -155,6 +184,8 @@ int guard_options_parse(int argc, char *const *argv, struct guard_options *ret)
                               .resume_fd = -1,
                               .ready_fd = -1,
                               .margin_us = 200000,
+                              .watchdog_device = "/dev/watchdog",
+                              .watchdog_timeout_us = BASE_US_PER_S,
                               .argv = argv};
     int id = 0;
     opterr = 0; /* the one message below says it */

@@ -8,6 +8,12 @@
 
 #define GUARD_GROUPS_MAX 16
 
+enum guard_watchdog_mode {
+    GUARD_WATCHDOG_NONE,
+    GUARD_WATCHDOG_TRY,
+    GUARD_WATCHDOG_REQUIRE, /* no arm without it */
+};
+
 struct guard_options {
     const char *socket; /* Unix socket, mode 0600; SOCKET.lock beside it */
     const char
@@ -17,6 +23,9 @@ struct guard_options {
     const char *log;      /* file for the root's output; NULL: inherited */
     int log_fd;           /* the same as an open descriptor; -1 none */
     int64_t margin_us;
+    enum guard_watchdog_mode watchdog_mode;
+    const char *watchdog_device;
+    int64_t watchdog_timeout_us;
     bool has_user;
     uint32_t uid;
     uint32_t gid;

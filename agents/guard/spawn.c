@@ -75,6 +75,11 @@ static void arguments_make(const struct guard_spawn *s, int ready_fd, struct arg
     if (s->adopt > 0) {
         number_add(a, "--adopt", s->adopt);
     }
+    option_add(a, "--watchdog", s->watchdog);
+    option_add(a, "--watchdog-device", s->watchdog_device);
+    if (s->watchdog_timeout_us > 0) {
+        number_add(a, "--watchdog-timeout-us", s->watchdog_timeout_us);
+    }
     argument_add(a, "--");
     for (char *const *word = s->command; word != NULL && *word != NULL; word++) {
         argument_add(a, *word);

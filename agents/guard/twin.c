@@ -61,6 +61,7 @@ void twin_publish(struct twin_link *link, const struct twin_word *word)
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&page->root, word->root, memory_order_relaxed);
     atomic_store_explicit(&page->is_adopted, word->is_adopted, memory_order_relaxed);
+    atomic_store_explicit(&page->has_watchdog, word->has_watchdog, memory_order_relaxed);
     atomic_store_explicit(&page->root_start, word->root_start, memory_order_relaxed);
     atomic_store_explicit(&page->due_us, word->due.us, memory_order_relaxed);
     atomic_store_explicit(&page->margin_us, word->margin_us, memory_order_relaxed);
@@ -71,6 +72,11 @@ void twin_publish(struct twin_link *link, const struct twin_word *word)
         uint64_t one = 1;
         (void)!write(link->wake_fd, &one, sizeof(one));
     }
+}
+
+bool twin_has_watchdog(const struct twin_link *link)
+{
+    return atomic_load_explicit(&link->page->has_watchdog, memory_order_relaxed) != 0;
 }
 
 /* Leaves *ret as it is when the page stays in the middle of a write. */

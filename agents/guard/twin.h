@@ -19,7 +19,8 @@ struct guard_page {
     uint32_t version;
     _Atomic uint32_t sequence; /* odd while the guard writes */
     _Atomic int32_t root;
-    _Atomic int32_t is_adopted;
+    _Atomic int16_t is_adopted;
+    _Atomic int16_t has_watchdog;
     _Atomic uint64_t root_start;
     _Atomic int64_t due_us;
     _Atomic int64_t margin_us;
@@ -32,6 +33,7 @@ struct twin_word {
     uint64_t root_start;
     struct base_mono due; /* guard_core_due */
     int64_t margin_us;
+    bool has_watchdog; /* a device counts, and must be stopped when the tree is gone */
 };
 
 struct twin_link {
@@ -48,6 +50,9 @@ MUST_CHECK int twin_link_attach(struct twin_link *link, int page_fd, int wake_fd
 /* The guard's side. Call before the effects are done, so that a guard stopped in between owes them.
  */
 void twin_publish(struct twin_link *link, const struct twin_word *word);
+
+/* What the guard said last about a watchdog. */
+bool twin_has_watchdog(const struct twin_link *link);
 
 /* The twin's life: returns the exit status for the process, when the guard has ended and no process
  * of the tree is left. guard_fd: pidfd of the guard; tree: memory for its own use. */

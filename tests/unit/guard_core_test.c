@@ -9,6 +9,7 @@
 
 #include "agents/guard/core.h"
 #include "agents/guard/frame.h"
+#include "agents/guard/watchdog_rule.h"
 #include "base/rand.h"
 
 #define MS(n) ((struct base_mono){(int64_t)(n)*1000})
@@ -457,6 +458,57 @@ static void test_a_resumed_guard_freezes_at_the_same_deadline(void **state)
     assert_memory_equal(&before, &next.core, sizeof(before));
 }
 
+/* A watchdog that counts to 1 s: fed only as long as it would fire by the deadline at the latest,
+ * or when the tree stands still. */
+static void test_watchdog_rule(void **state)
+{
+    const int64_t second = BASE_US_PER_S;
+    (void)state;
+    struct world w = world_make();
+    assert_false(guard_watchdog_is_wanted(&w.core.status, MS(0)));
+    assert_int_equal(arm(&w, 1, 5, 3000), 0);
+    assert_true(guard_watchdog_is_wanted(&w.core.status, MS(2999)));
+    assert_false(guard_watchdog_is_wanted(&w.core.status, MS(3000))); /* nothing there, and over */
+    step(&w, GUARD_EV_START, 2, 0);
+    step(&w, GUARD_EV_STARTED, 3, 100);
+    assert_true(guard_watchdog_is_wanted(&w.core.status, MS(3000)));
+    assert_true(guard_watchdog_may_feed(&w.core.status, MS(2000), second));
+    assert_false(guard_watchdog_may_feed(&w.core.status, MS(2001), second));
+    step(&w, GUARD_EV_TIME, 3000, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_FREEZING);
+    assert_false(guard_watchdog_may_feed(&w.core.status, MS(3001), second));
+    step(&w, GUARD_EV_TREE_STOPPED, 3002, 0);
+    assert_true(guard_watchdog_may_feed(&w.core.status, MS(3002), second));
+    step(&w, GUARD_EV_KILL, 3003, 0);
+    assert_false(guard_watchdog_may_feed(&w.core.status, MS(3003), second));
+    step(&w, GUARD_EV_TREE_EMPTY, 3004, 0);
+    assert_true(guard_watchdog_may_feed(&w.core.status, MS(3004), second));
+    assert_false(guard_watchdog_is_wanted(&w.core.status, MS(3004)));
+}
+
+/* With a watchdog the tree must stand still before the device could fire. */
+static void test_a_lead_freezes_early(void **state)
+{
+    (void)state;
+    struct world w = world_make();
+    int64_t lead = guard_watchdog_lead_us(&w.core.status, BASE_US_PER_S);
+    assert_int_equal(lead, guard_watchdog_period_us(BASE_US_PER_S) + w.core.status.margin_us / 2);
+    guard_core_lead_set(&w.core, 200 * BASE_US_PER_MS);
+    step(&w, GUARD_EV_START, 1, 0);
+    step(&w, GUARD_EV_STARTED, 2, 100);
+    assert_int_equal(arm(&w, 3, 5, 1000), 0);
+    assert_int_equal(guard_core_wake(&w.core).us, MS(800).us);
+    assert_int_equal(guard_core_due(&w.core).us, MS(800).us);
+    step(&w, GUARD_EV_TIME, 799, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_RUNNING);
+    step(&w, GUARD_EV_TIME, 800, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_FREEZING);
+    assert_int_equal(arm(&w, 801, 5, 1001), 0); /* newer, but over by the lead */
+    assert_int_equal(w.core.status.tree, GUARD_TREE_FREEZING);
+    assert_int_equal(arm(&w, 802, 5, 2000), 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_RUNNING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +532,8 @@ int main(void)
         cmocka_unit_test(test_freeze_command),
         cmocka_unit_test(test_adopted),
         cmocka_unit_test(test_a_resumed_guard_freezes_at_the_same_deadline),
+        cmocka_unit_test(test_watchdog_rule),
+        cmocka_unit_test(test_a_lead_freezes_early),
         cmocka_unit_test(test_random_walks),
         cmocka_unit_test(test_frames_round_trip),
     };
