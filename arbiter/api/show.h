@@ -41,7 +41,7 @@ struct arb_show {
     char *drained[MSG_MEMBERS_MAX];
     char *failsafe[MSG_MEMBERS_MAX];
     char *differences[ARB_SHOW_DIFFERENCES_MAX];
-    char difference_texts[ARB_SHOW_DIFFERENCES_MAX][96];
+    char difference_texts[ARB_SHOW_DIFFERENCES_MAX][160];
     char loss[ARB_SHOW_TEXT_MAX];
     char *voters[MSG_MEMBERS_MAX];
     char *sync_names[MSG_MEMBERS_MAX];
