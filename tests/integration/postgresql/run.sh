@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/mounts.sh
 . tests/support/report.sh
-for part in setup guard agents quorum input crash rejoin switchover; do . "tests/integration/postgresql/$part.sh"; done
+for part in setup guard agents quorum input crash rejoin switchover slots; do . "tests/integration/postgresql/$part.sh"; done
 
 all=(agent_stopped guard_killed guard_stopped host_paused quorum_away quorum_away_long
     agent_replaced agent_ended postmaster_killed diverged leader_killed leader_stopped
@@ -17,7 +17,7 @@ all=(agent_stopped guard_killed guard_stopped host_paused quorum_away quorum_awa
     wait_cancelled promoted_by_hand switchover_hung_archiver all_back_primary_missing)
 long=(crashed_async start_fails postmaster_stopped host_and_node_killed winner_killed standby_flaps replay_paused
     clone_killed rewind_killed all_back_primary_last node_rolled_back all_nodes_stopped
-    switchover_under_writes switchover_hung_walsender switchover_cancelled switchover_scheduled paused)
+    switchover_under_writes switchover_hung_walsender switchover_cancelled switchover_scheduled slot_limit_passed paused)
 [ $# -gt 0 ] || set -- "${all[@]}"
 [ "$*" != long ] || set -- "${long[@]}"
 # PostgreSQL's programs with a hand on some of them (rejoin.sh), and an archive_command that can hang (switchover.sh).
