@@ -103,6 +103,13 @@ static uint64_t confirmed_standbys(const struct msg_report *r)
       s->guard != NULL ? s->guard->starts : 0) \
     X("quorate_adopted", "gauge", "1 if the guard did not start the database", \
       s->guard != NULL && s->guard->is_adopted) \
+    X("quorate_watchdog_fed", "gauge", "1 while the guard feeds a watchdog", \
+      s->guard != NULL && s->guard->watchdog == GUARD_WATCHDOG_FED) \
+    X("quorate_guard_pause_worst_us", "gauge", \
+      "how late the guard came to its turn at worst under a lease", \
+      s->guard != NULL ? s->guard->pause_worst_us : 0) \
+    X("quorate_guard_pause_lease_left_ms", "gauge", "what was left of the lease at that moment", \
+      s->guard != NULL ? s->guard->pause_left_us / BASE_US_PER_MS : 0) \
     X("quorate_reports", "counter", "reports sent by this agent process", r->number) \
     X("quorate_sync_count", "gauge", "standbys that a commit waits for, 0 if none or not known", \
       r->is_sync_known ? r->sync_count : 0) \

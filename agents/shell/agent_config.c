@@ -114,6 +114,22 @@ static int read_http(const struct io_config *config, struct agent_settings *s, s
     return rc;
 }
 
+/* With less room the guard could not feed it between two grants. */
+static int read_watchdog(const struct io_config *config, struct agent_settings *s,
+                         struct io_why *why)
+{
+    s->watchdog_mode = io_config_text(config, AGENT_KEY_WATCHDOG_MODE);
+    s->watchdog_device = io_config_text(config, AGENT_KEY_WATCHDOG_DEVICE);
+    s->watchdog_timeout_us = io_config_int(config, AGENT_KEY_WATCHDOG_TIMEOUT);
+    int64_t ttl_us = (int64_t)s->core.seed_ttl_ms * BASE_US_PER_MS;
+    if (strcmp(s->watchdog_mode, "off") != 0 && s->watchdog_timeout_us > ttl_us / 2) {
+        io_config_why(config, AGENT_KEY_WATCHDOG_TIMEOUT, why,
+                      "it may be half of the ttl (cluster.ttl) at most");
+        return BASE_E_INVALID;
+    }
+    return 0;
+}
+
 int agent_settings_read(const struct io_config *config, struct agent_settings *ret,
                         struct io_why *why)
 {
@@ -139,6 +155,7 @@ int agent_settings_read(const struct io_config *config, struct agent_settings *r
                                &s.log_level);
     rc = rc != 0 ? rc : read_nodes(config, &s, why);
     rc = rc != 0 ? rc : read_seed(config, &s.core, why);
+    rc = rc != 0 ? rc : read_watchdog(config, &s, why);
     rc = rc != 0 ? rc : read_tls(config, &s, why);
     rc = rc != 0 ? rc : read_http(config, &s, why);
     rc = rc != 0 ? rc : outward_settings_read(config, &s, why);

@@ -85,6 +85,12 @@
       "Directory of what must survive a reboot") \
     X(RUN_DIR, "run_dir", TEXT, "/run/quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Directory of sockets") \
+    X(WATCHDOG_MODE, "watchdog.mode", TEXT, "off", 0, 0, "off|try|require", IO_CONFIG_PLAIN, \
+      "A watchdog resets the host when the guard no longer can; require: no primary without it") \
+    X(WATCHDOG_DEVICE, "watchdog.device", TEXT, "/dev/watchdog", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Its device, used by nobody else; read when the guard is started") \
+    X(WATCHDOG_TIMEOUT, "watchdog.timeout", DURATION, "1s", 1000000, 60000000, NULL, \
+      IO_CONFIG_PLAIN, "After that time without the guard it fires; at most half of the ttl") \
     X(NOFAILOVER, "tags.nofailover", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "This member never becomes primary by itself") \
     X(NOSYNC, "tags.nosync", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -133,6 +139,9 @@ struct agent_settings {
     const char *key_file;
     const char *state_dir;
     const char *run_dir;
+    const char *watchdog_mode;
+    const char *watchdog_device;
+    int64_t watchdog_timeout_us;
     enum io_log_level log_level;
 };
 

@@ -248,11 +248,14 @@ static int start_links(struct agent_runtime *r)
 static int open_guard(struct agent_runtime *r)
 {
     struct io_why why = {""};
-    const struct guard_link_options options = {.spawn = r->options->guard,
-                                               .ctx = r,
-                                               .status = guard_status,
-                                               .arming = guard_arming,
-                                               .failed = guard_failed};
+    struct guard_link_options options = {.spawn = r->options->guard,
+                                         .ctx = r,
+                                         .status = guard_status,
+                                         .arming = guard_arming,
+                                         .failed = guard_failed};
+    options.spawn.watchdog = r->settings->watchdog_mode;
+    options.spawn.watchdog_device = r->settings->watchdog_device;
+    options.spawn.watchdog_timeout_us = r->settings->watchdog_timeout_us;
     if (guard_link_new(r->loop, &options, &r->guard) != 0) {
         io_why_set(&why, "not enough memory or threads");
         return fail(r, "guard", &why);
