@@ -12,7 +12,8 @@ TEST_guard_core_test := tests/unit/guard_core_test.c tests/support/panic.c
 TLIBS_guard_core_test := cores base
 
 # The guard against real process trees: make guard-test. Not among TESTS: it needs the programs beside it.
-GUARD_TEST_SRC := tests/integration/guard/guard_test.c tests/support/panic.c agents/guard/client.c \
+GUARD_TEST_SRC := tests/integration/guard/guard_test.c tests/integration/guard/watchdog_test.c \
+  tests/integration/guard/fixture.c tests/support/panic.c agents/guard/client.c \
   agents/guard/spawn.c
 GUARD_TREE_SRC := tests/integration/guard/tree_main.c
 EXTRA_SRC += $(GUARD_TEST_SRC) $(GUARD_TREE_SRC)
