@@ -11,7 +11,7 @@ mkdir -p "$out"
 ROWS=(
     'postgresql|diverged|QUORATE_CANARY=rejoin-without-rewind|gone everywhere'
     'postgresql|diverged|SABOTAGE=local-commit|no acknowledged commit is lost'
-    'postgresql|paused|QUORATE_CANARY=pause-ignored|nobody is promoted'
+    'postgresql|paused|SABOTAGE=no-pause|writes go on without a quorum'
     'postgresql|wait_cancelled||'
     'network|cut_from_quorum|QUORATE_CANARY=agent-ignores-lease-end|dual acknowledged'
     'network|cut_from_quorum|QUORATE_CANARY=promote-without-waiting|dual acknowledged'

@@ -81,7 +81,8 @@ switchover_scheduled() {
 paused() {
     local node member
     begin "paused"
-    check "$NAME: kv db pause" "${KV[@]}" db pause "$MEMBERS_CLUSTER" --wait --timeout 10s
+    # The harness spoilt (canaries.sh): without a pause the rest must not hold.
+    [ "${SABOTAGE:-}" = no-pause ] || check "$NAME: kv db pause" "${KV[@]}" db pause "$MEMBERS_CLUSTER" --wait --timeout 10s
     for node in "${QUORUM[@]}"; do quorum_stop "$node"; done
     sleep 6 # three leases without a quorum
     check "$NAME: writes go on without a quorum" acks_after "$ACKED" $(($(now_us) - 1000000))
