@@ -30,6 +30,29 @@ agent_replaced() {
     replace_agent KILL
 }
 
+# The guard runs another program file (SIGUSR2), then the agent is replaced: database, lease and writes go on.
+guard_upgraded() {
+    local guard limit
+    begin "guard upgraded"
+    guard=$(guard_root_of "$ROOT") limit=$(lease_ms)
+    cp "$DIR/bin/quorate-guard" "$DIR/bin/guard.new"
+    printf 'newer' >>"$DIR/bin/guard.new"
+    mv "$DIR/bin/guard.new" "$DIR/bin/quorate-guard"
+    AT=$(now_us)
+    kill -USR2 "$guard"
+    check "$NAME: the guard has begun again" wait_until 5 grep -q 'ev=begin .* upgrades=1' "$(guard_log_of "$P")"
+    check "$NAME: in the same process, above the same postmaster" eval '[ "$(guard_root_of "$ROOT")" = '"$guard"' ]'
+    check "$NAME: /primary answers 200" wait_until 5 member_is "$P" /primary
+    wait_until 5 acks_after "$ACKED" $((AT + 4000000))
+    finish
+    check "$NAME: same postmaster" root_is "$ROOT"
+    check "$NAME: same epoch" epoch_is "$EPOCH"
+    check "$NAME: no write gap beyond the lease" eval \
+        'awk -v gap="$(gap_after "$ACKED" "$AT" 60000000)" -v limit='"$limit"' "BEGIN { exit !(gap < limit) }"'
+    replace_agent KILL
+}
+guard_log_of() { find "$DIR/$1" -maxdepth 2 -name guard.log | head -n 1; }
+
 # SIGTERM, as a service manager sends it: the role is handed over in order.
 agent_ended() {
     begin "agent ended"

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 for part in setup guard agents quorum input crash rejoin switchover slots; do . "tests/integration/postgresql/$part.sh"; done
 
 all=(agent_stopped guard_killed guard_stopped host_paused quorum_away quorum_away_long
-    agent_replaced agent_ended postmaster_killed diverged leader_killed leader_stopped
+    agent_replaced guard_upgraded agent_ended postmaster_killed diverged leader_killed leader_stopped
     leader_disk_hangs calm memory bad_start bad_identity duplicate_member foreign_directory started_by_hand by_cgroup
     wait_cancelled promoted_by_hand switchover_hung_archiver all_back_primary_missing)
 long=(crashed_async start_fails postmaster_stopped host_and_node_killed winner_killed standby_flaps replay_paused
