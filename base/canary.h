@@ -198,6 +198,14 @@
     X(PAUSE_NOT_SAVED, "pause-not-saved", "a guard is disarmed before the pause is on disk") \
     X(RESUME_ACTS_FIRST, "resume-acts-first", \
       "after a pause a holder acts before its guard is armed again") \
+    X(DISARM_OVERTAKEN, "disarm-overtaken", \
+      "after a pause a guard counts as armed though it is about to be disarmed") \
+    X(VOTER_CLONES_LESS, "voter-clones-less", \
+      "a voter copies a standby, which may lack what the voter has acknowledged") \
+    X(DEAD_FOR_EVER, "dead-for-ever", \
+      "a holder once said to be dead stays so for the rest of its epoch, though it is granted on") \
+    X(FAILSAFE_LIST_EMPTIED, "failsafe-list-emptied", \
+      "the last of a failsafe list is removed, and anybody may be chosen") \
     X(FAILSAFE_BY_SOME, "failsafe-by-some", "a failsafe round counts that not all have granted") \
     X(FAILSAFE_FROM_RECEIPT, "failsafe-from-receipt", \
       "the deadline of a failsafe round counts from its last answer") \

@@ -17,7 +17,9 @@
 
 bool arb_is_confirmed_for_failsafe(const struct arb_cluster *c, const struct base_name *member)
 {
-    return c->record.failsafe_members.count == 0 || arb_is_known_dead(c) ||
+    bool is_dead = c->dead_epoch == c->record.epoch ||
+                   (c->fence == ARB_FENCE_OK && c->record.is_fence_trusted);
+    return c->record.failsafe_members.count == 0 || is_dead ||
            arb_names_has(&c->record.failsafe_members, member) || CANARY(FAILSAFE_ANY_CANDIDATE);
 }
 

@@ -139,7 +139,9 @@ void arb_request_remove(struct arb_turn *t)
     bool is_in_record =
         arb_names_has(&next.drained, member) || arb_names_has(&next.failsafe_members, member);
     arb_names_remove(&next.drained, member);
-    arb_names_remove(&next.failsafe_members, member);
+    if (next.failsafe_members.count > 1 || CANARY(FAILSAFE_LIST_EMPTIED)) {
+        arb_names_remove(&next.failsafe_members, member);
+    } /* else it stays in: an empty list bars nobody, and the holder may still ask it */
     drop_tasks(&next, member);
     if (base_name_equal(&next.switchover_to, member)) {
         next.switchover_to = (struct base_name){{0}};
@@ -192,8 +194,10 @@ bool arb_failsafe(struct arb_turn *t)
             return false;
         }
     }
-    if (arb_names_equal(&list, &c->record.failsafe_members)) {
-        return false;
+    bool is_emptied = list.count == 0 && holder->report.failsafe_members.count > 0;
+    if (arb_names_equal(&list, &c->record.failsafe_members) ||
+        (is_emptied && !CANARY(FAILSAFE_LIST_EMPTIED))) {
+        return false; /* it may still ask somebody, and an empty list bars nobody */
     }
     struct msg_record next = c->record;
     next.failsafe_members = list;

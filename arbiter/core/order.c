@@ -111,6 +111,9 @@ static void add_grant(struct arb_cluster *c, const struct arb_view *view, struct
     BASE_ASSERT(!c->has_granted || !base_mono_before(now, c->granted));
     c->has_granted = true;
     c->granted = now;
+    if (!CANARY(DEAD_FOR_EVER)) {
+        c->dead_epoch = 0; /* it was not dead, and what it is granted from now on counts */
+    }
     c->over_at = BASE_MONO_NEVER;
     if (c->is_attempt) { /* section 4.1: its votes are void */
         MARK(GRANT_ENDS_ATTEMPT);

@@ -18,14 +18,16 @@ bool arb_is_known_dead(const struct arb_cluster *c)
 }
 
 /* As with a handback for a predecessor: the host was started anew, or its guard is gone, and the
- * present one sees no process of the database left. */
+ * present one sees no process of the database left. It has the directory of this cluster: a new
+ * machine under the old name knows nothing of what runs on the old one. */
 bool arb_is_guard_replaced(const struct arb_cluster *c)
 {
     uint8_t at = arb_view_find(c, &c->record.holder);
     const struct arb_view *view = at == ARB_NOBODY ? NULL : &c->views[at];
     return view != NULL && view->has_report && view->refused == ARB_REFUSE_NONE &&
            view->report.instance != 0 && view->report.instance != c->record.holder_instance &&
-           view->report.is_tree_gone;
+           view->report.is_tree_gone && view->report.system_id != 0 &&
+           view->report.system_id == c->record.system_id;
 }
 
 void arb_request_pause(struct arb_turn *t)
@@ -74,7 +76,10 @@ void arb_request_dead(struct arb_turn *t)
                           "is not the primary of the record: nothing waits for it");
         return;
     }
-    if (at != ARB_NOBODY && arb_view_is_live(c, &c->views[at], t->event->now)) {
+    /* One that is heard under its name without its guard may be another machine. */
+    bool is_another = at != ARB_NOBODY && c->views[at].report.instance != 0 &&
+                      !arb_view_is_holder(c, &c->views[at]) && c->views[at].report.is_tree_gone;
+    if (at != ARB_NOBODY && !is_another && arb_view_is_live(c, &c->views[at], t->event->now)) {
         arb_answer_member(t, BASE_E_STATE, member, "is heard: it is not dead");
         return;
     }

@@ -193,6 +193,53 @@ static void test_s10_a_holder_whose_host_was_started_anew_is_not_waited_for(void
     assert_true(w.c.is_attempt);
 }
 
+/* A new machine under the old name knows nothing of what runs on the old one. */
+static void test_s10_a_new_machine_does_not_end_the_right_of_the_old_one(void **state)
+{
+    (void)state;
+    resume_in_silence();
+    struct msg_report r = report_of("pg1");
+    r.instance = 777;
+    r.session = 778;
+    r.number = 1;
+    r.db_state = MSG_DB_EMPTY;
+    r.system_id = 0;
+    r.position = (struct msg_position){0, 0, 0};
+    r.is_receiving = false;
+    r.is_tree_gone = true;
+    send(r);
+    assert_int_equal(w.c.record.epoch, 3);
+    assert_false(w.c.is_attempt);
+    ask(ARB_REQUEST_CONFIRM_DEAD, "pg1"); /* an operator knows which machine it is */
+    assert_int_equal(w.answer, 0);
+    wait_us(3 * S);
+    tick();
+    assert_true(w.c.is_attempt);
+}
+
+/* It was not, and what it was granted since counts; so does a pause that comes later. */
+static void test_s10_a_dead_holder_that_is_granted_again_is_not_dead(void **state)
+{
+    (void)state;
+    all_speak();
+    wait_us(10 * S);
+    ask(ARB_REQUEST_CONFIRM_DEAD, "pg1");
+    assert_int_equal(w.answer, 0);
+    send(primary_of("pg1"));
+    confirm();
+    assert_true(w.order[1].is_granted);
+    ask(ARB_REQUEST_PAUSE, NULL);
+    assert_int_equal(w.answer, 0);
+    send(disarmed());
+    confirm();
+    ask(ARB_REQUEST_RESUME, NULL);
+    assert_int_equal(w.answer, 0);
+    wait_us(60 * S);
+    tick();
+    assert_false(w.c.is_attempt);
+    assert_true(w.c.record.is_unarmed);
+}
+
 /* --- section 3, external fence --- */
 
 static void set_fence(enum msg_fence_mode mode, bool is_trusted)
@@ -361,6 +408,8 @@ int main(void)
         TEST(test_s10_only_a_report_that_echoes_the_resume_says_armed_again),
         TEST(test_s10_a_later_guard_hands_back_for_a_rebooted_holder),
         TEST(test_s10_a_holder_whose_host_was_started_anew_is_not_waited_for),
+        TEST(test_s10_a_new_machine_does_not_end_the_right_of_the_old_one),
+        TEST(test_s10_a_dead_holder_that_is_granted_again_is_not_dead),
         TEST(test_s3_the_command_runs_after_its_entry),
         TEST(test_s3_an_epoch_that_is_fenced_is_granted_no_more),
         TEST(test_s3_try_waits_for_nothing),

@@ -213,6 +213,48 @@ static void test_s9_the_list_comes_from_a_report_of_this_leadership(void **state
     assert_int_equal(w.c.record.failsafe_members.count, 0);
 }
 
+static void remove_member(const char *member)
+{
+    struct arb_request r = {.kind = ARB_REQUEST_REMOVE, .candidate = name_of(member)};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+}
+
+/* The holder may be cut off, and still ask the one that is removed: nobody else grants it then. */
+static void test_s9_the_last_of_the_list_stays_in_it(void **state)
+{
+    (void)state;
+    all_speak();
+    send(report_of("pg4"));
+    send(with_list("pg4", NULL));
+    assert_int_equal(w.c.record.failsafe_members.count, 1);
+    wait_us(10 * S);
+    remove_member("pg4");
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.failsafe_members.count, 1);
+    struct base_name pg4 = name_of("pg4");
+    run((struct arb_event){.kind = ARB_EVENT_FORGET, .member = &pg4});
+    confirm();
+    send(with_list("pg4", NULL)); /* nor does it go by being unknown */
+    assert_int_equal(w.c.record.failsafe_members.count, 1);
+    send(with_list("pg2", "pg4"));
+    assert_int_equal(w.c.record.failsafe_members.count, 1);
+    assert_string_equal(w.c.record.failsafe_members.names[0].text, "pg2");
+}
+
+/* A fence that is not trusted says nothing of what the other members grant. */
+static void test_s9_only_a_trusted_fence_lifts_the_list(void **state)
+{
+    (void)state;
+    struct base_name pg3 = name_of("pg3");
+    all_speak();
+    send(with_list("pg2", NULL));
+    w.c.record.fencing_epoch = w.c.record.epoch;
+    w.c.fence = ARB_FENCE_OK;
+    assert_false(arb_is_confirmed_for_failsafe(&w.c, &pg3));
+    w.c.record.is_fence_trusted = true;
+    assert_true(arb_is_confirmed_for_failsafe(&w.c, &pg3));
+}
+
 /* --- the interval between failovers --- */
 
 static void fail_over_to(const char *member, const char *other)
@@ -329,6 +371,8 @@ int main(void)
         TEST(test_s4_asynchronous_a_barred_member_is_not_waited_for_for_ever),
         TEST(test_s9_only_members_that_the_holder_has_confirmed_take_over),
         TEST(test_s9_the_list_comes_from_a_report_of_this_leadership),
+        TEST(test_s9_the_last_of_the_list_stays_in_it),
+        TEST(test_s9_only_a_trusted_fence_lifts_the_list),
         TEST(test_the_holder_goes_on_in_place_soon_after_a_failover),
         TEST(test_after_the_interval_the_role_goes_on),
         TEST(test_three_in_an_hour_are_enough),
