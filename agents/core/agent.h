@@ -245,6 +245,9 @@ struct agt {
     uint64_t reload_task;    /* task that the order `reload_order` is for */
     uint64_t reload_order;
     struct base_mono disarm_asked_at;
+    bool is_disarm_asked;          /* and may not have been carried out yet ... */
+    struct base_mono disarm_after; /* ... unless it is armed beyond what was asked for before */
+    struct base_mono arm_latest;   /* latest deadline that the guard was asked for */
 
     /* detection */
     uint32_t write_views; /* in a row: writing fails */

@@ -78,6 +78,8 @@ void agt_failsafe_order(struct agt_run *run)
         return;
     }
     struct msg_names present = {0};
+    add_all(a, &present, &r->failsafe_members); /* first: for them there must be room */
+    add_all(a, &present, &r->voters);
     for (uint8_t i = 0; i < a->order.members_count; i++) {
         const struct msg_member *m = &a->order.members[i];
         if (!base_name_equal(&m->member, &a->config.member)) {
@@ -85,8 +87,6 @@ void agt_failsafe_order(struct agt_run *run)
             peer_learn(f, m);
         }
     }
-    add_all(a, &present, &r->voters);
-    add_all(a, &present, &r->failsafe_members);
     f->members = present;
     if (r->ttl_ms > a->want.failsafe_ttl_ms) {
         a->want.failsafe_ttl_ms = r->ttl_ms; /* on disk before it is granted to anybody */

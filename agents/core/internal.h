@@ -90,6 +90,7 @@ bool agt_failsafe_is_bound(const struct agt *a);        /* a grant of ours has n
 
 /* pause.c */
 void agt_pause_step(struct agt_run *run);
+bool agt_is_armed_again(const struct agt *a);
 
 /* tasks.c: true when it has taken the step over from the table. */
 bool agt_work(struct agt_run *run, enum agt_state state, enum agt_goal goal);

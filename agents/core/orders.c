@@ -52,7 +52,9 @@ static void epoch_take(struct agt *a, const struct msg_record *r)
     if (r->epoch > a->want.epoch_seen) {
         a->want.epoch_seen = r->epoch;
         a->want.promised = (struct msg_attempt){0, 0};
-        a->want.failsafe_ttl_ms = 0; /* whatever was granted was for an epoch that is over */
+        if (!agt_failsafe_is_bound(a)) { /* else a restart must wait, still */
+            a->want.failsafe_ttl_ms = 0;
+        }
     }
     if (r->epoch > 0 && agt_disk_opening(&a->want, r->epoch) == NULL) {
         (void)agt_disk_remember(&a->want, &opening);
@@ -171,6 +173,7 @@ void agt_grant_apply(struct agt_run *run)
         a->is_arm_asked = true;
         a->arm_asked_at = run->now;
     }
+    a->arm_latest = base_mono_max(a->arm_latest, a->grant_deadline);
     struct agt_effect *fx = agt_fx_add(run, AGT_FX_GUARD_ARM);
     fx->epoch = a->grant_epoch;
     fx->deadline = a->grant_deadline;

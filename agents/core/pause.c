@@ -41,15 +41,24 @@ static void disarm(struct agt_run *run)
         return;
     }
     a->disarm_asked_at = run->now;
+    a->is_disarm_asked = true;
+    a->disarm_after = base_mono_max(a->arm_latest, a->guard.deadline);
     agt_fx_add(run, AGT_FX_GUARD_DISARM);
     agt_wake_at(run, base_mono_add_us(run->now, AGT_REPEAT_US));
+}
+
+/* Armed, and nothing that would disarm it is on its way: what the guard is asked it does in turn.
+ */
+bool agt_is_armed_again(const struct agt *a)
+{
+    return a->guard.is_armed && (!a->is_disarm_asked || CANARY(DISARM_OVERTAKEN));
 }
 
 static bool is_right_again(const struct agt *a)
 {
     bool is_given_up = a->is_handback_wanted && a->guard.tree == GUARD_TREE_GONE;
     return !agt_holds(a) || !agt_is_holder(a) || is_given_up || CANARY(RESUME_ACTS_FIRST) ||
-           (a->guard.is_armed && a->guard.epoch == a->order.record.epoch);
+           (agt_is_armed_again(a) && a->guard.epoch == a->order.record.epoch);
 }
 
 void agt_pause_step(struct agt_run *run)

@@ -56,7 +56,7 @@ static enum msg_db_state db_state_of(const struct agt *a, struct base_mono now)
 /* Taken in: on disk, and no deadline runs any more. */
 static bool is_paused_here(const struct agt *a)
 {
-    return a->disk.is_paused && a->has_guard && !(agt_holds(a) && a->guard.is_armed);
+    return a->disk.is_paused && a->has_guard && !(agt_holds(a) && agt_is_armed_again(a));
 }
 
 static void fill_member(const struct agt *a, struct base_mono now, struct msg_report *r)

@@ -118,6 +118,13 @@ void agt_on_guard(struct agt_run *run, const struct guard_status *status)
         a->received_at = run->now;
         a->gone_at = run->now;
     }
+    if (is_first) { /* of the agent before this one */
+        a->is_disarm_asked = a->disk.is_paused;
+        a->disarm_after = status->deadline;
+    }
+    if (is_new || !status->is_armed || base_mono_before(a->disarm_after, status->deadline)) {
+        a->is_disarm_asked = false;
+    }
     if (status->epoch > agt_epoch_known(a)) {
         a->want.epoch_seen = status->epoch; /* our own file is older than the guard */
     }

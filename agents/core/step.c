@@ -37,6 +37,7 @@ void agt_init(struct agt *agent, const struct agt_config *config, const struct a
     }
     agent->lease_least_us = INT64_MAX;
     agent->disarm_asked_at = BASE_MONO_LONG_AGO;
+    agent->arm_latest = BASE_MONO_LONG_AGO;
     agent->barred_until = BASE_MONO_LONG_AGO;
     agent->cascade_since = BASE_MONO_NEVER;
     agt_failsafe_start(agent, now);

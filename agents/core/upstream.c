@@ -64,7 +64,6 @@ void agt_upstream_step(struct agt_run *run)
     bool is_fit = is_other && has_address(m) && is_streaming(m) &&
                   (leads_to_holder(a, m, &is_ring) || CANARY(CASCADE_RING));
     if (is_other && is_ring && !CANARY(CASCADE_RING)) {
-        MARK(AGENT_LEAVES_RING);
         a->is_cascade_refused = true;
     }
     if (!is_fit || a->is_cascade_refused) {
@@ -100,11 +99,14 @@ const struct msg_member *agt_catch_up_address(const struct agt *a)
 }
 
 /* A standby that is offered for it, so that the holder's disk is spared; the holder when there is
- * none, and every other time when that failed. */
+ * none, and every other time when that failed. A voter has acknowledged commits that the standby
+ * may still lack, and its vote would count with the copy: it takes the holder's. */
 const struct msg_member *agt_clone_source(const struct agt *a)
 {
     bool is_failed = a->failure.kind == DB_ORDER_CLONE && a->failure.times % 2 == 1;
-    for (uint8_t i = 0; i < a->order.members_count && !is_failed; i++) {
+    bool is_voter =
+        agt_names_has(&a->order.record.voters, &a->config.member) && !CANARY(VOTER_CLONES_LESS);
+    for (uint8_t i = 0; i < a->order.members_count && !is_failed && !is_voter; i++) {
         const struct msg_member *m = &a->order.members[i];
         bool is_ring = false;
         if (m->is_clonefrom && has_address(m) && is_streaming(m) &&

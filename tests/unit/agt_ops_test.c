@@ -95,6 +95,28 @@ static void test_resumed_holder_is_armed_before_anything_else(void **state)
     good();
 }
 
+/* The resume is heard while the DISARM is on its way: the guard's last word is from before it. */
+static void test_a_disarm_on_its_way_is_waited_for(void **state)
+{
+    (void)state;
+    primary();
+    w.is_disarm_held = true;
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    pause_it(false);
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 300);
+    assert_true(w.guard.status.is_armed);
+    assert_true(w.report.is_paused); /* "armed again" would be a lie in a moment */
+    world_disarm(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 300);
+    assert_false(w.guard.status.is_armed);
+    assert_true(w.report.is_paused);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_false(w.report.is_paused);
+    assert_true(w.guard.status.is_armed);
+    good();
+}
+
 static void test_crash_in_a_pause_stays_down_until_the_resume(void **state)
 {
     (void)state;
@@ -672,6 +694,26 @@ static void test_clone_spares_the_holder(void **state)
     good();
 }
 
+/* The standby may lack what this member has acknowledged, and a vote with its copy would count. */
+static void test_a_voter_clones_the_holder(void **state)
+{
+    (void)state;
+    world_init(&w);
+    world_agent_start(&w);
+    world_record(&w, 3, "b");
+    w.record.voters = (struct msg_names){.count = 2, .names = {world_name("a"), world_name("d")}};
+    w.record.votes_needed_r = 1;
+    w.upstream_timeline = 3;
+    w.peers[1].is_clonefrom = true;
+    peer_streams(1, "b");
+    while (w.orders[DB_ORDER_CLONE] == 0) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
+    }
+    struct base_name b = world_name("b");
+    assert_true(base_name_equal(&w.db.running.upstream_member, &b));
+    good();
+}
+
 /* A candidate fetches what a better voter has, its promise standing, and votes when it has let go
  * of it. */
 static void test_candidate_catches_up_before_its_vote(void **state)
@@ -776,6 +818,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paused_holder_serves_without_an_end),
         cmocka_unit_test(test_resumed_holder_is_armed_before_anything_else),
+        cmocka_unit_test(test_a_disarm_on_its_way_is_waited_for),
         cmocka_unit_test(test_crash_in_a_pause_stays_down_until_the_resume),
         cmocka_unit_test(test_crash_in_a_pause_is_handed_back_after_it),
         cmocka_unit_test(test_paused_standby_is_left_alone),
@@ -806,6 +849,7 @@ int main(void)
         cmocka_unit_test(test_standby_receives_from_the_wished_one_while_that_streams),
         cmocka_unit_test(test_standbys_never_receive_from_each_other),
         cmocka_unit_test(test_clone_spares_the_holder),
+        cmocka_unit_test(test_a_voter_clones_the_holder),
         cmocka_unit_test(test_candidate_catches_up_before_its_vote),
         cmocka_unit_test(test_holder_of_a_standby_cluster_follows_elsewhere),
         cmocka_unit_test(test_demoted_cluster_is_rewound_to_the_primary_elsewhere),

@@ -165,6 +165,11 @@ static bool is_told_of_pause(const struct world *w)
     return w->driver.agent.has_order && w->driver.agent.order.record.is_paused;
 }
 
+void world_disarm(struct world *w)
+{
+    guard_do(w, &(struct guard_event){.kind = GUARD_EV_DISARM, .now = w->now});
+}
+
 static void port_disarm(void *ctx)
 {
     struct world *w = ctx;
@@ -172,7 +177,9 @@ static void port_disarm(void *ctx)
     if (is_held && !(w->durable.is_paused && is_told_of_pause(w))) {
         broken(w, "disarmed while an epoch is held, and the pause is not on disk");
     }
-    guard_do(w, &(struct guard_event){.kind = GUARD_EV_DISARM, .now = w->now});
+    if (!w->is_disarm_held) {
+        world_disarm(w);
+    }
 }
 
 static void port_signal(void *ctx, int number)

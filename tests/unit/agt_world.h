@@ -117,6 +117,7 @@ struct world {
     bool promote_refused;    /* by a hook of the host: nothing was done */
     uint32_t promote_offset; /* comes out that much higher, unnoticed */
     bool is_detach_held;
+    bool is_disarm_held; /* on its way to the guard, until world_disarm */
     bool is_barrier_held;
     bool is_stop_slow;
     bool are_views_silent;
@@ -165,6 +166,8 @@ void world_config(struct world *w, uint64_t revision);
 void world_task(struct world *w, enum msg_task_kind kind, uint64_t id);
 /* The root dies by itself. */
 void world_crash(struct world *w);
+/* The guard carries a DISARM out that was held. */
+void world_disarm(struct world *w);
 /* Makes a directory that was opened by `epoch` on `timeline`, and the disk state that knows it. */
 void world_directory(struct world *w, uint64_t epoch, uint32_t timeline, uint64_t lsn);
 bool world_is_writable(const struct world *w);
