@@ -45,7 +45,6 @@
       "the holder crashed and too few voters stream") \
     X(AGENT_ASKS_MEMBERS, "agent-asks-members", "no quorum, and the members are asked") \
     X(AGENT_PAUSES, "agent-pauses", "a pause is taken in") \
-    X(AGENT_LEAVES_RING, "agent-leaves-ring", "standbys that receive from each other part") \
     X(AGENT_UNDYING, "agent-undying", "killed processes of the holder do not end") \
     X(AGENT_CANNOT_WRITE, "agent-cannot-write", \
       "a primary that cannot write hands the role on") \

@@ -7,9 +7,11 @@
 #include "agents/driver.h"
 #include "base/assert.h"
 #include "base/name.h"
+#include "tests/sim/admins.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_ops.h"
 
 static void rearm(struct member *m, int64_t at_us);
 
@@ -66,6 +68,12 @@ static void db_port_order(void *ctx, const struct db_order *order)
     pg_order(&m->pg, order);
 }
 
+static void db_port_configure(void *ctx, uint64_t revision, struct slice text)
+{
+    struct member *m = ctx;
+    pg_configure(&m->pg, revision, text);
+}
+
 static void save_done(void *ctx, uint64_t number, struct slice bytes)
 {
     struct member *m = ctx;
@@ -114,8 +122,57 @@ static void port_log(void *ctx, const char *text)
 
 /* --- what comes in --- */
 
+/* Between agents: a letter, then the message. */
+#define FAILSAFE_ASK 'Q'
+#define FAILSAFE_ANSWER 'A'
+
+static void failsafe_send(struct member *m, unsigned to, uint8_t kind, struct slice message)
+{
+    uint8_t memory[1 + AGT_FAILSAFE_BYTES_MAX];
+    memory[0] = kind;
+    memcpy(memory + 1, message.data, message.len);
+    (void)net_send(m->world, ADDRESS_AGENT + m->index, ADDRESS_AGENT + to,
+                   slice_from(memory, message.len + 1));
+}
+
+static void failsafe_ask(void *ctx, const struct agt_failsafe_peer *peers, uint8_t count,
+                         struct slice request)
+{
+    struct member *m = ctx;
+    truth_ops_asked(m->world, m, request);
+    for (uint8_t i = 0; i < count; i++) {
+        int to = member_by_name(m->world, &peers[i].member);
+        if (to >= 0 && (unsigned)to != m->index) {
+            failsafe_send(m, (unsigned)to, FAILSAFE_ASK, request);
+        }
+    }
+}
+
+static void failsafe_arrive(struct member *m, unsigned from, struct slice payload)
+{
+    struct net_identity identity = {.role = NET_ROLE_AGENT};
+    uint8_t memory[AGT_FAILSAFE_BYTES_MAX], kind = payload.data[0];
+    struct buf answer = buf_over(memory, sizeof(memory));
+    struct slice message = slice_skip(payload, 1);
+    identity.member = member_of(m->world, from)->name;
+    identity.cluster = *cluster_name(cluster_of(m->world, from));
+    if (kind == FAILSAFE_ANSWER) {
+        truth_ops_answered(m->world, m, from, message);
+        agt_driver_failsafe_answer(m->agent, &identity.member, message);
+    } else if (agt_driver_failsafe(m->agent, &identity, message, &answer) == 0) {
+        failsafe_send(m, from, FAILSAFE_ANSWER, buf_slice(&answer));
+    }
+}
+
 void agent_arrive(struct member *m, unsigned from, struct slice payload)
 {
+    if (from >= ADDRESS_DB) {
+        return; /* of a standby that has no upstream: it called nobody in particular */
+    }
+    if (m->agent != NULL && from >= ADDRESS_AGENT) {
+        failsafe_arrive(m, from - ADDRESS_AGENT, payload);
+        return;
+    }
     struct net_identity identity = {.role = NET_ROLE_NODE, .node_id = from - ADDRESS_NODE + 1};
     if (m->agent != NULL) {
         agt_driver_receive(m->agent, &identity, payload);
@@ -202,6 +259,7 @@ static void config_of(struct member *m, struct agt_config *config)
     config->seed_sync_strict = s->is_strict;
     config->seed_sync_count = (uint8_t)s->sync_count;
     /* One cluster fails over as often as it can be made to, the other by the default. */
+    admins_tag(m->world, m->index, config);
     config->seed_failover_interval_ms = cluster_of(m->world, m->index) == 0 ? UINT32_MAX : 0;
 }
 
@@ -215,7 +273,8 @@ void agent_start(struct member *m)
         .clock = clock_port_of(&m->clock),
         .guard = {m, guard_port_start, guard_port_arm, guard_port_disarm, guard_port_signal,
                   guard_port_kill, guard_port_hand_back},
-        .db = {m, db_port_order},
+        .db = {m, db_port_order, db_port_configure},
+        .failsafe = {m, failsafe_ask},
         .state = {m, state_port_save},
         .ctx = m,
         .wake = port_wake,

@@ -85,7 +85,9 @@
     X(VOTE_CRASH, "vote-crash", 50) \
     X(PART_WRITTEN, "part-written", 50) \
     X(DISK_LOST, "disk-lost", 50) \
-    X(DRIFT, "drift-beyond-bound", 10)
+    X(DRIFT, "drift-beyond-bound", 10) \
+    X(FENCED, "host-fenced", 10) \
+    X(DATABASE_DISK_HANG, "database-disk-hang", 10)
 
 enum fault_kind {
 #define FAULT_ENUM(id, name, group, floor, fn) FAULT_##id,

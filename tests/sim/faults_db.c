@@ -158,6 +158,7 @@ static void cut_replication(struct world *w, unsigned member, int64_t for_us, bo
 {
     for (unsigned i = 0; i < w->setup.members; i++) {
         if (i != member) {
+            fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_AGENT + i, for_us, is_held);
             fault_cut_both(w, ADDRESS_DB + member, ADDRESS_DB + i, for_us, is_held);
         }
     }

@@ -170,6 +170,7 @@ void strike_database_disk_full(struct world *w, struct strike *s)
 
 void faults_pg_heal(struct pg *pg)
 {
+    pg->is_write_stuck = false;
     pg->is_disk_full = pg->is_stop_slow = pg->is_promotion_failing = pg->is_promotion_deadly =
         false;
 }

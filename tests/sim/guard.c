@@ -44,11 +44,19 @@ static void frozen(void *ctx, uint64_t number, struct slice bytes)
     simple(m, GUARD_EV_TREE_STOPPED, 0);
 }
 
+static void later(struct member *m, int64_t us, event_fn *fn, uint64_t number);
+
 static void killed(void *ctx, uint64_t number, struct slice bytes)
 {
     struct member *m = ctx;
     (void)number;
     (void)bytes;
+    if (m->tree.is_up && m->pg.is_write_stuck) { /* they wait for the disk, and die after that */
+        process_freeze(&m->tree, STOPPED_BY_GUARD);
+        pg_note(&m->pg);
+        later(m, 50 * MS, killed, 0);
+        return;
+    }
     if (m->tree.is_up) {
         pg_gone(&m->pg, false);
     }

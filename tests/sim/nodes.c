@@ -12,14 +12,19 @@
 #include "kv/service.h"
 #include "kv/watch.h"
 #include "proto/wire/kv.h"
+#include "tests/sim/admins.h"
 #include "tests/sim/chores.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_lease.h"
+#include "tests/sim/truth_ops.h"
 #include "tests/sim/watchers.h"
 
 #define CALLS_MAX 128
 #define TICK_US (50 * MS)
+#define FENCED_US (9 * SECOND) /* then somebody switches the host on again */
 #define DECLARED_DRIFT_PPM 10000
 
 /* A client's request on its way through the service. */
@@ -575,6 +580,58 @@ static void open_auth(struct node *n)
     kv_auth_tick(n->auth, clock_now(&n->clock));
 }
 
+/* --- the switch of a fence command --- */
+
+struct fence {
+    struct base_name cluster;
+    unsigned number; /* of the cluster */
+    uint64_t epoch;
+    int member;
+    bool is_cut, is_said;
+};
+
+static void fence_ends(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct node *n = ctx;
+    struct fence f;
+    (void)number;
+    memcpy(&f, bytes.data, sizeof(f));
+    truth_ops_fenced(n->world, f.number, f.epoch, f.is_said);
+    arb_driver_fenced(n->driver, &f.cluster, f.epoch, f.is_said);
+    rearm(n);
+}
+
+/* The power goes off at the end of the command, though the node that ran it is gone. */
+static void switch_works(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    (void)bytes;
+    if (member_of(w, (unsigned)number)->has_power) {
+        fault_bit(w, FAULT_FENCED, (unsigned)number, 0, 0);
+        member_power_off(w, (unsigned)number, FENCED_US);
+    }
+}
+
+static void fence(void *user, const struct arb_fence_job *job)
+{
+    struct node *n = user;
+    struct world *w = n->world;
+    struct fence f = {.cluster = job->cluster, .epoch = job->epoch};
+    struct admins_fence how;
+    f.member = member_by_name(w, &job->member);
+    f.number = cluster_of(w, (unsigned)f.member);
+    truth_ops_fence(w, f.number, f.epoch);
+    admins_fence(w, f.number, &how);
+    f.is_cut = how.is_cut;
+    f.is_said = how.is_said && job->command[0] != '\0';
+    if (f.is_cut) {
+        world_at_with(w, w->now_us + how.takes_us - MS, NULL, switch_works, w, (uint64_t)f.member,
+                      SLICE_EMPTY);
+    }
+    world_at_with(w, w->now_us + how.takes_us, &n->process, fence_ends, n, 0,
+                  slice_from(&f, sizeof(f)));
+}
+
 static void open_driver(struct node *n)
 {
     struct arb_driver_options options = {
@@ -584,6 +641,7 @@ static void open_driver(struct node *n)
         .clusters_max = DB_CLUSTERS_MAX,
         .user = n,
         .noted = noted,
+        .fence = fence,
     };
     if (arb_driver_open(&options, &n->driver) != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "the arbiter of node %u does not open", n->index);
@@ -815,6 +873,35 @@ int nodes_request(struct world *w, unsigned cluster, const struct arb_request *r
     trace_text(w, ADDRESS_NODE + n->index, text.text);
     rearm(n);
     return rc;
+}
+
+int nodes_configure(struct world *w, unsigned cluster, struct slice text)
+{
+    int leader = nodes_leader(w);
+    struct arb_settings_why why = {""};
+    struct slice old = SLICE_EMPTY;
+    uint64_t revision = 0;
+    if (leader < 0 || node_process(w, (unsigned)leader)->stopped != 0) {
+        return BASE_E_NOTLEADER;
+    }
+    struct node *n = get(w, (unsigned)leader);
+    bool has_old = arb_driver_document(n->driver, cluster_name(cluster), &revision, &old);
+    int rc = arb_driver_configure(n->driver, cluster_name(cluster), has_old ? revision : 0, text,
+                                  &revision, &why);
+    trace_text(w, ADDRESS_NODE + n->index, why.text);
+    rearm(n);
+    return rc;
+}
+
+bool nodes_wall(struct world *w, int64_t *ret_us)
+{
+    int leader = nodes_leader(w);
+    if (leader < 0) {
+        return false;
+    }
+    struct clock_port port = clock_port_of(&get(w, (unsigned)leader)->clock);
+    *ret_us = port.wall(port.ctx).us;
+    return true;
 }
 
 bool nodes_has_heard(struct world *w, unsigned cluster, const struct base_name *member)

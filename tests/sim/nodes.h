@@ -55,6 +55,10 @@ int nodes_switchover(struct world *w, unsigned cluster);
 /* Any order of an operator about the databases, to the leader. */
 /* Whether a member has reported to the node that leads now. */
 bool nodes_has_heard(struct world *w, unsigned cluster, const struct base_name *member);
+/* Writes a document of settings over the one that stands; BASE_E_*. */
+int nodes_configure(struct world *w, unsigned cluster, struct slice text);
+/* The leader's wall clock; false: there is none. */
+bool nodes_wall(struct world *w, int64_t *ret_us);
 int nodes_request(struct world *w, unsigned cluster, const struct arb_request *request);
 /* The id of the quorum that nodes are started with from now on. */
 void nodes_set_cluster(struct world *w, uint64_t cluster);

@@ -21,7 +21,8 @@ void options_usage(FILE *out)
         "  --shrink FILE   makes a failing seed smaller, and writes it as a script\n"
         "  --plan          prints what the seed draws, as a script, and does not run it\n"
         "  --trace --quiet --history     what is printed\n"
-        "  --calm --kv-only --restore    what is drawn: no fault; no databases; a lost quorum\n");
+        "  --calm --kv-only --restore    what is drawn: no fault; no databases; a lost quorum\n"
+        "  --admins                      databases that are administered, wherever they may be\n");
 }
 
 bool options_parse(int argc, char **argv, struct options *ret)
@@ -51,6 +52,7 @@ bool options_parse(int argc, char **argv, struct options *ret)
         {"--calm", NULL, NULL, &ret->wish.is_calm},
         {"--kv-only", NULL, NULL, &ret->wish.is_kv_only},
         {"--restore", NULL, NULL, &ret->wish.is_restoring},
+        {"--admins", NULL, NULL, &ret->wish.has_admins},
     };
     for (int i = 1; i < argc; i++) {
         size_t at = 0;

@@ -166,6 +166,7 @@ void pg_start(struct pg *pg)
 {
     pg->is_root_alive = true;
     pg->epoch = 0;
+    pg->run_connections = pg->dir.connections;
     pg->waits_count = 0;
     memset(pg->senders, 0, sizeof(pg->senders));
     pg->has_received = pg->is_hung = pg->is_client_barred = pg->is_gate_due = false;

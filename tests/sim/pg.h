@@ -56,8 +56,10 @@ struct pg_directory {
     uint32_t sync_names;
     unsigned sync_count;
     bool is_gated;
-    uint32_t recycled; /* WAL before it is gone */
-    bool was_primary;  /* the control file's word */
+    uint32_t recycled;        /* WAL before it is gone */
+    bool was_primary;         /* the control file's word */
+    uint64_t config_revision; /* of the document in force in its files */
+    uint32_t connections;     /* that they ask for */
 };
 
 /* A commit whose client waits. */
@@ -106,6 +108,10 @@ struct pg {
     unsigned waits_count;
     bool is_hung;     /* accepts, answers nothing */
     bool is_gate_due; /* restarted in place: what its first client sees is looked at */
+    /* the document that was handed over last; what the running server was started with */
+    uint64_t handed_revision;
+    uint32_t handed_connections, run_connections;
+    bool is_write_stuck; /* its disk hangs: nothing is flushed */
     /* faults that wait for their moment */
     bool is_disk_full, is_stop_slow, is_promotion_failing, is_promotion_deadly;
     /* the agent's order under way */
@@ -169,5 +175,7 @@ void pg_order_poll(struct pg *pg);
 void pg_order_forget(struct pg *pg);
 void pg_view(const struct pg *pg, struct db_view *ret);
 void pg_promote_by_hand(struct pg *pg);
+/* The cluster's configuration document. */
+void pg_configure(struct pg *pg, uint64_t revision, struct slice text);
 
 #endif

@@ -14,6 +14,11 @@ static void flushed(void *ctx, uint64_t number, struct slice bytes)
     struct pg *pg = ctx;
     (void)bytes;
     uint32_t position = (uint32_t)number;
+    if (pg->is_write_stuck) {
+        world_at_with(pg->world, pg->world->now_us + 20 * MS, pg->process, flushed, pg, number,
+                      SLICE_EMPTY);
+        return;
+    }
     if (position > pg->dir.flushed && position <= pg->dir.count) {
         pg->dir.flushed = position;
     }

@@ -440,6 +440,32 @@ static void checkpoint_done(struct pg *pg)
     complete(pg, 0, "checkpoint done");
 }
 
+/* Of the whole document the model reads one parameter, which wants a restart. */
+void pg_configure(struct pg *pg, uint64_t revision, struct slice text)
+{
+    static const char name[] = "\"max_connections\":";
+    uint32_t value = 100;
+    for (size_t i = 0; i + sizeof(name) <= text.len; i++) {
+        if (memcmp(text.data + i, name, sizeof(name) - 1) == 0) {
+            value = 0;
+            for (i += sizeof(name) - 1; text.data[i] >= '0' && text.data[i] <= '9'; i++) {
+                value = 10 * value + (uint32_t)(text.data[i] - '0');
+            }
+        }
+    }
+    pg->handed_revision = revision;
+    pg->handed_connections = value;
+}
+
+static void configure_done(struct pg *pg)
+{
+    if (pg->order.config_revision == pg->handed_revision) {
+        pg->dir.config_revision = pg->handed_revision;
+        pg->dir.connections = pg->handed_connections;
+    }
+    complete(pg, 0, "in the files");
+}
+
 static void clients_out_done(struct pg *pg)
 {
     pg->is_client_barred = true;
@@ -489,7 +515,7 @@ void pg_order(struct pg *pg, const struct db_order *order)
         [DB_ORDER_BARRIER] = do_barrier,
         [DB_ORDER_CHECKPOINT] = checkpoint_done,
         [DB_ORDER_CLIENTS_OUT] = clients_out_done,
-        [DB_ORDER_CONFIGURE] = checkpoint_done,
+        [DB_ORDER_CONFIGURE] = configure_done,
     };
     BASE_ASSERT((size_t)order->kind < BASE_COUNT_OF(begin) && begin[order->kind] != NULL);
     later(pg, draw(&pg->rand, MS, 25 * MS), begin[order->kind]);
@@ -561,6 +587,10 @@ void pg_view(const struct pg *pg, struct db_view *ret)
     ret->timeline_highest = d->timeline_highest;
     ret->fork_lsn = forks > 1 ? PG_LSN(d->history[forks - 1].position) : 0;
     ret->is_answering = answers(pg);
+    ret->config_revision = d->config_revision;
+    ret->is_restart_pending = pg->process->is_up && pg->run_connections != d->connections;
+    bool is_full = pg->is_disk_full && pg->world->setup.has_admins;
+    ret->is_write_failing = (is_full || pg->is_write_stuck) && pg->phase == PG_PRIMARY;
     if (!pg->process->is_up) {
         ret->lsn = ret->replay_lsn = PG_LSN(d->count);
         ret->is_shut_down_clean = d->is_clean;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "tests/sim/admins.h"
 #include "tests/sim/chores.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/kv_load.h"
@@ -100,6 +101,7 @@ static void run_open(struct world *w, const struct plan *plan)
     restore_open(w);
     readers_open(w);
     people_open(w);
+    admins_open(w);
     world_at(w, SECOND, NULL, check_now_and_then, w);
 }
 
@@ -115,6 +117,7 @@ void run_close(struct world *w)
     restore_close(w);
     readers_close(w);
     people_close(w);
+    admins_close(w);
     truth_close(w);
     net_close(w);
     luck_close(w);

@@ -82,6 +82,13 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
     struct base_rand r = seed_stream(seed, STREAM_SETUP, 20);
     ret->has_alarms = !ret->is_restoring && chance(&r, 400000);
     ret->has_people = !ret->is_restoring && chance(&r, 500000);
+    struct base_rand admins = seed_stream(seed, STREAM_SETUP, 21);
+    bool may_have =
+        ret->has_databases && !ret->is_calm && !ret->is_restoring && !ret->is_standstill;
+    ret->has_admins = may_have && (chance(&admins, 300000) || wish->has_admins);
+    if (ret->has_admins && ret->chunk_bytes == 512) {
+        ret->chunk_bytes = 4096; /* documents make an image large for so small pieces */
+    }
     databases_draw(seed, ret);
 }
 

@@ -32,6 +32,7 @@
     X(bool, is_calm, "no fault at all: nothing may fail over") \
     X(bool, has_alarms, "the store is said to be full now and then") \
     X(bool, has_people, "users with roles, authentication on and off") \
+    X(bool, has_admins, "settings change, pauses, drains, orders to members, fences") \
     X(uint32_t, log_keep, "entries of the log kept behind what is applied durably; 0: many") \
     X(int64_t, faults_end_us, "when all faults are over") \
     X(int64_t, end_us, "when the run ends") \
@@ -76,7 +77,7 @@ struct setup {
 
 /* What the command line asks for. */
 struct setup_wish {
-    bool is_calm, is_kv_only, is_restoring;
+    bool is_calm, is_kv_only, is_restoring, has_admins;
 };
 
 void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret);

@@ -24,6 +24,13 @@
     X(failovers, 1000, "failovers") \
     X(handovers, 0, "hand-overs of the databases") \
     X(reopened, 0, "returns of the former holder") \
+    X(admin_orders, 500, "orders of administrators taken") \
+    X(documents, 200, "documents of settings written") \
+    X(pauses, 50, "pauses") \
+    X(fencings, 20, "hosts to be fenced") \
+    X(tasks_done, 50, "orders to members done") \
+    X(confirmed_dead, 0, "holders confirmed dead") \
+    X(failsafe_rounds, 20, "failsafe rounds that all have granted") \
     X(images, 500, "images installed") \
     X(changes, 1000, "changes of the quorum's members") \
     X(transfers, 100, "hand-overs of leadership") \

@@ -12,6 +12,7 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
 #include "tests/sim/truth_lease.h"
+#include "tests/sim/truth_ops.h"
 
 struct truth_db *truth_db_of(struct world *w, unsigned member)
 {
@@ -66,6 +67,14 @@ unsigned truth_bits(uint32_t set)
 }
 
 /* --- A2: the old holder's right is over --- */
+
+/* A holder that goes on by failsafe rounds may be given a new epoch: it is the same host, and its
+ * guard kills the former tree before it is armed for the new one. */
+static bool is_return_in_failsafe(const struct msg_record *old, const struct msg_record *new)
+{
+    return old->failsafe_members.count > 0 && base_name_equal(&old->holder, &new->holder) &&
+           old->holder_instance == new->holder_instance;
+}
 
 static void old_holder_is_over(struct world *w, const struct msg_record *old, uint64_t epoch)
 {
@@ -156,7 +165,7 @@ static void candidate_is_best(struct world *w, const struct truth_db *t,
     unsigned needed = old->voters.count + 1u - old->votes_needed_r;
     int winner = member_by_name(w, &new->holder);
     bool has_voted = winner >= 0 && w->truth->members[winner].vote.is_given;
-    if (old->sync_mode != MSG_SYNC_ON ||
+    if (old->sync_mode == MSG_SYNC_ASYNC ||
         (t->is_handback_clean && (!has_voted || has_all(w, t, new))) ||
         base_name_equal(&old->holder, &new->holder)) {
         return;
@@ -215,14 +224,17 @@ static void attempts_end(struct world *w, const struct truth_db *t, struct msg_a
 
 /* --- a new epoch --- */
 
-static void epoch_is_lawful(struct world *w, const struct truth_db *t, const struct msg_record *new,
+static void epoch_is_lawful(struct world *w, struct truth_db *t, const struct msg_record *new,
                             bool is_confirmed)
 {
-    old_holder_is_over(w, &t->record, new->epoch);
+    if (!is_return_in_failsafe(&t->record, new)) {
+        old_holder_is_over(w, &t->record, new->epoch);
+    }
     if (t->record.state != MSG_RECORD_BOOTSTRAP && !is_confirmed) {
         candidate_is_best(w, t, new);
         nothing_is_left_behind(w, t, new);
         truth_loss_is_bounded(w, t, new);
+        truth_loss_is_lawful(w, t, new);
     }
     if (w->setup.is_calm) {
         world_fail(w, INVARIANT_CALM, "epoch %lu begins though nothing was wrong",
@@ -279,6 +291,9 @@ static void record_changes(struct world *w, struct truth_db *t, const struct msg
 {
     struct msg_record old = t->record;
     bool is_begun = is_confirmed || new->epoch > t->record.epoch;
+    if (!is_confirmed) {
+        truth_ops_changes(w, t, new);
+    }
     if (is_begun) {
         epoch_begins(w, t, new, is_confirmed);
     } else {
@@ -321,6 +336,7 @@ void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swap
                    node, (unsigned long)new.epoch, (unsigned long)new.revision);
     }
     t->restored = RESTORED_NOT;
+    truth_ops_swapped(w, node, t->cluster, &new);
     if (record_grows(w, t, &new, is_confirmed)) {
         record_changes(w, t, &new, is_confirmed);
     }
@@ -387,6 +403,9 @@ void truth_order(struct world *w, unsigned node, struct base_mono now, struct sl
         world_fail(w, INVARIANT_UNCONFIRMED,
                    "node %u of a restored quorum grants epoch %lu, and nobody has confirmed it",
                    node, (unsigned long)order.granted_epoch);
+    }
+    if (order.is_granted) {
+        truth_ops_grants(w, node, t->cluster, order.granted_epoch);
     }
     if (order.record.epoch == t->record.epoch) {
         attempts_end(w, t, order.ended);
@@ -484,6 +503,7 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
     agent_remembers(w, m, &report);
     promise_is_remembered(w, m, &report);
     truth_lease_report(w, m, &report);
+    truth_ops_report(w, m, &report);
     t->epoch_reported =
         report.epoch_seen > t->epoch_reported ? report.epoch_seen : t->epoch_reported;
     if (report.epoch_handed_back > 0) {
@@ -533,6 +553,7 @@ void truth_ordered(struct world *w, const struct member *m, const struct db_orde
     const struct guard_status *s = &m->guard.status;
     struct base_mono until =
         base_mono_add_us(s->deadline, lease_margin_us(database_of(w, m->index)->ttl_ms * MS));
+    truth_ops_ordered(w, m, order);
     if (order->kind == DB_ORDER_FOLLOW || order->kind == DB_ORDER_PREPARE_STANDBY) {
         truth_follows(w, m, order);
     }

@@ -6,6 +6,7 @@
 #include "tests/sim/members.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
+#include "tests/sim/truth_ops.h"
 
 bool truth_has(const struct pg *pg, const struct truth_acked *a)
 {
@@ -17,9 +18,6 @@ bool truth_has(const struct pg *pg, const struct truth_acked *a)
 static void has_all_acked(struct world *w, const struct pg *pg, const char *why)
 {
     const struct truth_db *t = truth_db_of(w, pg->member);
-    if (database_of(w, pg->member)->is_async) {
-        return;
-    }
     for (size_t i = 0; i < t->acked_count; i++) {
         if (!truth_has(pg, &t->acked[i])) {
             world_fail(w, INVARIANT_NO_LOST_COMMIT,
@@ -54,6 +52,21 @@ void truth_loss_is_bounded(struct world *w, const struct truth_db *t, const stru
     }
 }
 
+void truth_loss_is_lawful(struct world *w, struct truth_db *t, const struct msg_record *new)
+{
+    int winner = member_by_name(w, &new->holder);
+    size_t kept = 0;
+    if (t->record.sync_mode != MSG_SYNC_ASYNC || winner < 0) {
+        return;
+    }
+    for (size_t i = 0; i < t->acked_count; i++) {
+        if (truth_has(pg_of(w, (unsigned)winner), &t->acked[i])) {
+            t->acked[kept++] = t->acked[i];
+        }
+    }
+    t->acked_count = kept;
+}
+
 /* --- A1: one writer, under its own lease --- */
 
 static bool is_one_service(struct world *w, const struct pg *a, const struct pg *b)
@@ -67,7 +80,7 @@ static void is_fenced_in_time(struct world *w, const struct pg *pg, const char *
     const struct member *m = member_of(w, pg->member);
     int64_t margin_us = lease_margin_us(database_of(w, pg->member)->ttl_ms * MS);
     int64_t late_us = base_mono_diff_us(clock_now(&m->clock), m->guard.status.deadline);
-    if (m->guard_process.is_up && late_us > margin_us) {
+    if (m->guard_process.is_up && late_us > margin_us && !truth_ops_is_unarmed(w, m)) {
         world_fail(w, INVARIANT_FENCED, "pg%u %s in epoch %lu, %ld ms after its lease has run out",
                    pg->member + 1, does, (unsigned long)pg->epoch, (long)(late_us / MS));
     }
@@ -90,7 +103,9 @@ static void timeline_is_the_reserved_one(struct world *w, const struct pg *pg)
 
 void truth_open_writes(struct world *w, struct pg *pg)
 {
-    const struct guard_status *s = &member_of(w, pg->member)->guard.status;
+    const struct member *m = member_of(w, pg->member);
+    const struct guard_status *s = &m->guard.status;
+    bool may_write = s->is_armed || truth_ops_is_unarmed(w, m);
     trace(w, TRACE_OPEN, pg->member, pg->epoch, pg->dir.count, pg_timeline(&pg->dir));
     if (w->setup.is_standstill) {
         return; /* may open, must not acknowledge */
@@ -104,7 +119,7 @@ void truth_open_writes(struct world *w, struct pg *pg)
                        (unsigned long)other->epoch);
         }
     }
-    if (!s->is_armed || s->epoch != pg->epoch || s->epoch_handed_back >= pg->epoch) {
+    if (!may_write || s->epoch != pg->epoch || s->epoch_handed_back >= pg->epoch) {
         world_fail(w, INVARIANT_ONE_WRITER,
                    "pg%u can acknowledge in epoch %lu without a lease for it", pg->member + 1,
                    (unsigned long)pg->epoch);

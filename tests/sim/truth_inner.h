@@ -64,21 +64,39 @@ struct truth_db {
     struct msg_record record; /* the newest applied anywhere; epoch 0: none */
     bool is_handback_clean; /* the holder of the present epoch has handed back after an orderly stop
                              */
+    uint64_t ended_epoch;   /* its holder was fenced, as a node was told, or confirmed to be dead */
+    int64_t cancel_until_us; /* an operator has cancelled something */
     struct truth_acked *acked;
     size_t acked_count, acked_cap;
     uint64_t ack_epoch;
     int64_t last_ack_us;
 };
 
+#define TRUTH_TASKS_TOLD 16
+#define TRUTH_FAILSAFE_ROUNDS 32
+
+/* A failsafe round of a holder, and who has granted it. */
+struct truth_failsafe {
+    uint64_t session, round, epoch;
+    uint32_t ttl_ms;
+    uint32_t granted;
+    struct base_mono sent;
+};
+
 /* One member of any of them. */
 struct truth_member {
     uint64_t epoch_seen; /* as it last said */
     struct truth_vote vote;
+    uint64_t paused_epoch;                 /* it says that it has taken a pause in; 0: not */
+    uint64_t tasks_told[TRUTH_TASKS_TOLD]; /* whose end it has told */
+    unsigned tasks_count;
+    struct truth_failsafe failsafe[TRUTH_FAILSAFE_ROUNDS];
 };
 
 struct truth {
     struct truth_db db[DB_CLUSTERS_MAX];
     struct truth_member members[MEMBERS_MAX];
+    uint64_t fencing[NODES_MAX][DB_CLUSTERS_MAX]; /* as a node has applied it */
     struct truth_kv *kv;
     struct truth_lease *lease;                                /* truth_lease.c */
     uint64_t pre_votes[TRUTH_IDS_MAX + 1][TRUTH_IDS_MAX + 1]; /* by candidate, voter: the term that
@@ -122,6 +140,8 @@ bool truth_has(const struct pg *pg, const struct truth_acked *a);
 unsigned truth_bits(uint32_t set);
 void truth_follows(struct world *w, const struct member *m, const struct db_order *order);
 void truth_loss_is_bounded(struct world *w, const struct truth_db *t, const struct msg_record *new);
+/* Where commits waited for nobody, what the next holder lacks is given up. */
+void truth_loss_is_lawful(struct world *w, struct truth_db *t, const struct msg_record *new);
 void truth_voters_have_it(struct world *w, const struct truth_db *t, const struct msg_record *old);
 
 /* truth_members.c, called by truth_raft.c. */

@@ -9,6 +9,7 @@
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
+#include "tests/sim/truth_ops.h"
 
 #define SAID_MAX 256 /* reports of a member, the last ones */
 #define ROUNDS_MAX 256
@@ -197,6 +198,14 @@ static void grant_allows(struct world *w, unsigned member, const struct msg_orde
     told->granted_epoch = order->granted_epoch;
 }
 
+void truth_lease_extend(struct world *w, unsigned member, uint64_t epoch, struct base_mono until)
+{
+    struct told *told = &w->truth->lease->members[member];
+    if (told->granted_epoch == epoch) {
+        told->deadline = base_mono_max(told->deadline, until);
+    }
+}
+
 void truth_lease_order(struct world *w, unsigned node, const struct msg_order *order,
                        struct base_mono now)
 {
@@ -222,9 +231,11 @@ void truth_lease_decided(struct world *w, unsigned node, const struct base_name 
     const struct leader *l = &w->truth->lease->nodes[node];
     for (unsigned i = 0; i < w->setup.clusters; i++) {
         const struct msg_record *r = &w->truth->db[i].record;
-        int64_t ttl_us = w->setup.databases[i].ttl_ms * MS;
+        uint32_t ttl_ms = r->ttl_longest_ms > r->ttl_ms ? r->ttl_longest_ms : r->ttl_ms;
+        int64_t ttl_us = ttl_ms * MS;
         int holder = r->epoch != 0 ? member_by_name(w, &r->holder) : -1;
         if (!base_name_equal(cluster_name(i), cluster) || holder < 0 ||
+            truth_ops_is_ended(&w->truth->db[i]) ||
             w->truth->lease->members[holder].handed_back >= r->epoch || l->term == 0 ||
             epoch != r->epoch + 1) { /* of another: it is deposed, and its word goes nowhere */
             continue;

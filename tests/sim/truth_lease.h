@@ -34,6 +34,8 @@ void truth_lease_decided(struct world *w, unsigned node, const struct base_name 
 /* A guard has taken a step; it lets a stopped tree go on. */
 void truth_lease_guard(struct world *w, const struct member *m);
 void truth_lease_thaw(struct world *w, const struct member *m);
+/* A failsafe round allows a later end. */
+void truth_lease_extend(struct world *w, unsigned member, uint64_t epoch, struct base_mono until);
 /* A new epoch stands in the record. */
 void truth_lease_epoch(struct world *w, const struct msg_record *old, const struct msg_record *new);
 

@@ -58,6 +58,7 @@ enum stream {
     STREAM_WEIGHT, /* by kind of fault: whether this seed has it */
     STREAM_STRIKE, /* by number of a fault on the schedule */
     STREAM_LUCK,   /* by node: bad luck at named points */
+    STREAM_ADMIN,  /* by cluster; of its switch from 50, of members' tags from 100 on */
 };
 
 struct trace_record {
@@ -130,6 +131,7 @@ struct world {
     struct restore *restore;
     struct readers *readers;
     struct people *people;
+    struct admins *admins;
     jmp_buf failed;
     const char *failure_name;
     char failure_text[512];

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Invariants of what people ask for; see the header. */
+#include "tests/sim/truth_ops.h"
+
+#include "agents/core/failsafe.h"
+#include "base/name.h"
+#include "tests/sim/members.h"
+#include "tests/sim/truth_lease.h"
+
+#define CANCEL_US (10 * SECOND) /* an accepted order to cancel is in the log by then */
+
+bool truth_ops_record(const struct world *w, unsigned cluster, struct msg_record *ret)
+{
+    *ret = w->truth->db[cluster].record;
+    return ret->epoch != 0;
+}
+
+void truth_ops_dead(struct world *w, unsigned cluster)
+{
+    w->truth->db[cluster].ended_epoch = w->truth->db[cluster].record.epoch;
+}
+
+void truth_ops_cancelled(struct world *w, unsigned cluster)
+{
+    w->truth->db[cluster].cancel_until_us = w->now_us + CANCEL_US;
+}
+
+bool truth_ops_is_ended(const struct truth_db *t)
+{
+    return t->record.epoch != 0 && t->ended_epoch == t->record.epoch;
+}
+
+/* --- fences --- */
+
+void truth_ops_fence(struct world *w, unsigned cluster, uint64_t epoch)
+{
+    const struct msg_record *r = &w->truth->db[cluster].record;
+    if (r->epoch == epoch && r->fencing_epoch != epoch) {
+        world_fail(w, INVARIANT_FENCED_EPOCH,
+                   "the holder of epoch %lu is being fenced, and no entry says so",
+                   (unsigned long)epoch);
+    }
+}
+
+void truth_ops_fenced(struct world *w, unsigned cluster, uint64_t epoch, bool is_said)
+{
+    struct truth_db *t = &w->truth->db[cluster];
+    if (is_said && epoch > t->ended_epoch) {
+        t->ended_epoch = epoch;
+    }
+}
+
+void truth_ops_swapped(struct world *w, unsigned node, unsigned cluster,
+                       const struct msg_record *new)
+{
+    w->truth->fencing[node][cluster] = new->fencing_epoch;
+}
+
+/* Not by a node that has applied the entry. */
+void truth_ops_grants(struct world *w, unsigned node, unsigned cluster, uint64_t epoch)
+{
+    if (epoch == w->truth->fencing[node][cluster]) {
+        world_fail(w, INVARIANT_FENCED_EPOCH, "q%u grants epoch %lu, which is being fenced",
+                   node + 1, (unsigned long)epoch);
+    }
+}
+
+static void fence_was_there(struct world *w, const struct truth_db *t, int holder)
+{
+    const struct msg_record *old = &t->record;
+    const struct member *m = member_of(w, (unsigned)holder);
+    const struct guard_status *s = &m->guard.status;
+    bool is_that_guard = m->guard_process.is_up && s->instance == old->holder_instance;
+    if (old->fence_mode == MSG_FENCE_REQUIRE && is_that_guard && !truth_ops_is_ended(t) &&
+        s->epoch_handed_back < old->epoch) {
+        world_fail(w, INVARIANT_FENCE_REQUIRED,
+                   "epoch %lu is over, and the host of %s, which must be, was not fenced",
+                   (unsigned long)old->epoch, old->holder.text);
+    }
+}
+
+/* --- pauses --- */
+
+bool truth_ops_is_unarmed(struct world *w, const struct member *m)
+{
+    const struct msg_record *r = &truth_db_of(w, m->index)->record;
+    return r->is_unarmed && base_name_equal(&r->holder, &m->name) &&
+           m->guard.status.epoch == r->epoch && !m->guard.status.is_armed;
+}
+
+/* Whoever is disarmed can still write; only a handback, a fence or an operator's word end that. */
+static void paused_right_is_over(struct world *w, const struct truth_db *t, int holder)
+{
+    const struct msg_record *old = &t->record;
+    const struct member *m = member_of(w, (unsigned)holder);
+    const struct guard_status *s = &m->guard.status;
+    bool is_that_guard = m->guard_process.is_up && s->instance == old->holder_instance;
+    if (is_that_guard && m->tree.is_up && m->pg.epoch == old->epoch && m->pg.phase == PG_PRIMARY &&
+        !s->is_armed && s->epoch_handed_back < old->epoch) {
+        world_fail(w, INVARIANT_PAUSED_RIGHT,
+                   "epoch %lu is over while its holder %s runs and no deadline will stop it",
+                   (unsigned long)old->epoch, m->name.text);
+    }
+}
+
+/* What a member that has taken the pause in does to its database. */
+void truth_ops_ordered(struct world *w, const struct member *m, const struct db_order *order)
+{
+    const struct truth_db *t = truth_db_of(w, m->index);
+    bool is_act = order->kind == DB_ORDER_INIT || order->kind == DB_ORDER_CLONE ||
+                  order->kind == DB_ORDER_REWIND || order->kind == DB_ORDER_PROMOTE;
+    if (is_act && t->record.is_paused &&
+        w->truth->members[m->index].paused_epoch == t->record.epoch) {
+        world_fail(w, INVARIANT_PAUSE, "%s is paused, and its database gets order %u", m->name.text,
+                   order->kind);
+    }
+}
+
+/* --- orders to members --- */
+
+static bool has_told(const struct truth_member *m, uint64_t id)
+{
+    for (unsigned i = 0; i < TRUTH_TASKS_TOLD; i++) {
+        if (m->tasks_told[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void truth_ops_report(struct world *w, const struct member *m, const struct msg_report *report)
+{
+    struct truth_member *known = &w->truth->members[m->index];
+    known->paused_epoch = report->is_paused ? report->epoch_seen : 0;
+    if (report->task_id != 0 && !has_told(known, report->task_id)) {
+        known->tasks_told[known->tasks_count++ % TRUTH_TASKS_TOLD] = report->task_id;
+    }
+}
+
+static bool has_task(const struct msg_record *r, uint64_t id)
+{
+    for (unsigned i = 0; i < r->tasks_count; i++) {
+        if (r->tasks[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void task_has_ended(struct world *w, const struct truth_db *t, const struct msg_task *task)
+{
+    int member = member_by_name(w, &task->member);
+    bool is_of_holder =
+        task->kind == MSG_TASK_REINIT && base_name_equal(&task->member, &t->record.holder);
+    if (member < 0 || is_of_holder || task->is_pending_only || w->now_us < t->cancel_until_us) {
+        return;
+    }
+    if (!has_told(&w->truth->members[member], task->id)) {
+        world_fail(w, INVARIANT_TASK, "order %lu to %s is gone, and nobody has ended it",
+                   (unsigned long)task->id, task->member.text);
+    }
+    w->tally.tasks_done++;
+}
+
+/* --- records --- */
+
+static void next_is_lawful(struct world *w, const struct truth_db *t, const struct msg_record *new)
+{
+    const struct msg_record *old = &t->record;
+    bool is_other = !base_name_equal(&old->holder, &new->holder);
+    int holder = member_by_name(w, &old->holder);
+    if (old->is_paused && !truth_ops_is_ended(t)) {
+        world_fail(w, INVARIANT_PAUSE, "epoch %lu begins in a pause", (unsigned long)new->epoch);
+    }
+    if (is_other &&
+        (truth_set(w, &old->drained) & truth_set(w, &(struct msg_names){1, {new->holder}})) != 0) {
+        world_fail(w, INVARIANT_DRAINED, "%s holds epoch %lu, and was drained", new->holder.text,
+                   (unsigned long)new->epoch);
+    }
+    if (holder >= 0) {
+        paused_right_is_over(w, t, holder);
+        fence_was_there(w, t, holder);
+    }
+}
+
+void truth_ops_changes(struct world *w, struct truth_db *t, const struct msg_record *new)
+{
+    const struct msg_record *old = &t->record;
+    for (unsigned i = 0; i < old->tasks_count; i++) {
+        if (!has_task(new, old->tasks[i].id)) {
+            task_has_ended(w, t, &old->tasks[i]);
+        }
+    }
+    w->tally.pauses += new->is_paused && !old->is_paused;
+    w->tally.fencings += new->fencing_epoch > old->fencing_epoch;
+    if (new->epoch > old->epoch && old->epoch != 0 && old->state != MSG_RECORD_BOOTSTRAP) {
+        next_is_lawful(w, t, new);
+    }
+}
+
+/* --- failsafe rounds --- */
+
+static struct truth_failsafe *round_of(struct truth_member *known, uint64_t session, uint64_t round)
+{
+    struct truth_failsafe *f = &known->failsafe[round % TRUTH_FAILSAFE_ROUNDS];
+    return f->session == session && f->round == round ? f : NULL;
+}
+
+void truth_ops_asked(struct world *w, const struct member *m, struct slice bytes)
+{
+    struct truth_member *known = &w->truth->members[m->index];
+    struct agt_failsafe_ask ask;
+    if (agt_failsafe_ask_decode(bytes, &ask) != 0) {
+        world_fail(w, INVARIANT_NO_CRASH, "%s asks with malformed bytes", m->name.text);
+    }
+    if (round_of(known, ask.session, ask.round) == NULL) {
+        known->failsafe[ask.round % TRUTH_FAILSAFE_ROUNDS] =
+            (struct truth_failsafe){.session = ask.session,
+                                    .round = ask.round,
+                                    .epoch = ask.epoch,
+                                    .ttl_ms = ask.ttl_ms,
+                                    .sent = clock_now(&m->clock)};
+    }
+}
+
+/* A round that all members of the record have granted moves the deadline, counted from its sending.
+ */
+void truth_ops_answered(struct world *w, const struct member *m, unsigned by, struct slice bytes)
+{
+    const struct msg_record *r = &truth_db_of(w, m->index)->record;
+    struct agt_failsafe_answer answer;
+    if (agt_failsafe_answer_decode(bytes, &answer) != 0 || !answer.is_granted) {
+        return;
+    }
+    struct truth_failsafe *f = round_of(&w->truth->members[m->index], answer.session, answer.round);
+    if (f == NULL) {
+        return;
+    }
+    f->granted |= 1u << by;
+    uint32_t wanted = truth_set(w, &r->failsafe_members);
+    if (r->epoch == f->epoch && wanted != 0 && (wanted & ~f->granted) == 0) {
+        int64_t ttl_us = (int64_t)f->ttl_ms * MS;
+        w->tally.failsafe_rounds++;
+        truth_lease_extend(w, m->index, f->epoch, base_mono_add_us(f->sent, ttl_us - ttl_us / 10));
+    }
+}
