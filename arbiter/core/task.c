@@ -100,19 +100,17 @@ void arb_request_task(struct arb_turn *t)
 
 /* --- ended --- */
 
-/* Why it cannot be done any more; NONE: it can. */
+/* Why it cannot be done any more; NONE: it can. A new leader may not have heard of the member yet;
+ * one that is removed takes its orders along. */
 static enum arb_refusal check_task(const struct arb_turn *t, const struct msg_task *task)
 {
     const struct arb_cluster *c = t->c;
     uint8_t at = arb_view_find(c, &task->member);
     bool is_due = task->at_wall_us <= t->event->wall.us;
-    if (at == ARB_NOBODY) {
-        return ARB_REFUSE_SILENT;
-    }
     if (task->kind == MSG_TASK_REINIT && is_holder(c, &task->member) && !CANARY(REINIT_OF_HOLDER)) {
         return ARB_REFUSE_IS_HOLDER;
     }
-    bool is_idle = task->is_pending_only && task->at_wall_us != 0 && is_due &&
+    bool is_idle = at != ARB_NOBODY && task->is_pending_only && task->at_wall_us != 0 && is_due &&
                    arb_view_is_live(c, &c->views[at], t->event->now) &&
                    !c->views[at].report.is_restart_pending;
     return is_idle ? ARB_REFUSE_NOTHING_PENDING : ARB_REFUSE_NONE;
