@@ -310,3 +310,18 @@ int fixture_end(void **state)
     the_fixture = NULL;
     return system(line) == 0 ? 0 : -1;
 }
+
+void programs_find(void)
+{
+    static char guard[512], tree[512];
+    char self[400];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    self[len > 0 ? len : 0] = '\0';
+    *strrchr(self, '/') = '\0';
+    (void)snprintf(tree, sizeof(tree), "%s/guard-tree", self);
+    *strrchr(self, '/') = '\0';
+    (void)snprintf(guard, sizeof(guard), "%s/bin/quorate-guard", self);
+    guard_program = getenv("QUORATE_GUARD") != NULL ? getenv("QUORATE_GUARD") : guard;
+    tree_program =
+        getenv("QUORATE_GUARD_TREE_PROGRAM") != NULL ? getenv("QUORATE_GUARD_TREE_PROGRAM") : tree;
+}

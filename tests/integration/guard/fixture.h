@@ -77,6 +77,9 @@ struct fixture *fixture_run(const char *mode);
 /* Runs after every test, also one that failed half way. */
 int fixture_end(void **state);
 
+/* The programs: as the environment says, else those of the build that this test lies in. */
+void programs_find(void);
+
 /* The tests with a watchdog; the number that failed. */
 int watchdog_tests(void);
 

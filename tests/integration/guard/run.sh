@@ -8,8 +8,10 @@ QUORATE_GUARD_TREE_PROGRAM=$(realpath "$build/test/guard-tree")
 export QUORATE_GUARD QUORATE_GUARD_TREE_PROGRAM ASAN_OPTIONS=detect_leaks=0
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
-timeout 300 "$build/test/guard_test" >"$out" 2>&1
-rc=$?
+rc=0
+for test in guard_test guard_adopt_test; do
+    timeout 300 "$build/test/$test" >>"$out" 2>&1 || rc=$?
+done
 grep -vE '^\[ RUN|^\[==|^\[  PASSED' "$out"
 passed=$(grep -c '^\[       OK \]' "$out")
 failed=$(grep -c '^\[  FAILED  \] [a-z_0-9]*$' "$out")
