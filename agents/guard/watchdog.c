@@ -63,12 +63,26 @@ static bool has_room(const struct guard *g, struct base_mono deadline, int64_t t
     return base_mono_diff_us(deadline, proc_now()) > needed;
 }
 
+/* A grant that came late, or a ttl that was made shorter. Taken while the device counts it would
+ * put off the freeze beyond the moment at which the device fires. */
+static int no_room(struct guard *g, bool is_required)
+{
+    if (!is_required) {
+        device_close(g, GUARD_WATCHDOG_IDLE);
+    }
+    return is_required ? BASE_E_RANGE : 0;
+}
+
 int guard_watchdog_prepare(struct guard *guard, struct base_mono deadline)
 {
     const struct guard_options *o = guard->options;
     bool is_required = o->watchdog_mode == GUARD_WATCHDOG_REQUIRE;
-    if (o->watchdog_mode == GUARD_WATCHDOG_NONE || guard->watchdog.fd >= 0) {
+    if (o->watchdog_mode == GUARD_WATCHDOG_NONE) {
         return 0;
+    }
+    if (guard->watchdog.fd >= 0) {
+        return has_room(guard, deadline, guard->watchdog.timeout_us) ? 0
+                                                                     : no_room(guard, is_required);
     }
     /* Opened for less it would reset the host before it could be fed. */
     if (!has_room(guard, deadline, o->watchdog_timeout_us)) {

@@ -179,6 +179,23 @@ static void test_watchdog_is_fed_when_the_tree_is_seen_stopped(void **state)
     assert_true(now_us() > deadline);
 }
 
+/* A ttl made shorter than the device's timeout must not reset the host. */
+static void test_watchdog_without_room(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_fed("require");
+    assert_int_equal(ask_arm(f, 6, 1100, 100), BASE_E_RANGE);
+    assert_int_equal(f->last.status.epoch, 5);
+    assert_true(device_is_fed());
+    (void)device_end(state);
+    f = fixture_fed("try");
+    assert_int_equal(ask_arm(f, 6, 1100, 3000), 0);
+    assert_true(device_is_stopped_within(WAIT_MS));
+    assert_int_equal(f->last.status.watchdog, GUARD_WATCHDOG_IDLE);
+    assert_int_equal(ask_arm(f, 6, 20000, 3000), 0);
+    assert_true(device_is_fed());
+}
+
 static void test_watchdog_sigterm(void **state)
 {
     (void)state;
@@ -254,6 +271,7 @@ int watchdog_tests(void)
         WATCHDOG_TEST(test_watchdog_modes_without_a_device),
         WATCHDOG_TEST(test_watchdog_stops_in_order),
         WATCHDOG_TEST(test_watchdog_is_fed_when_the_tree_is_seen_stopped),
+        WATCHDOG_TEST(test_watchdog_without_room),
         WATCHDOG_TEST(test_watchdog_sigterm),
         WATCHDOG_TEST(test_watchdog_guard_killed),
         WATCHDOG_TEST(test_watchdog_twin_killed),
