@@ -483,12 +483,13 @@ static void take_vote(struct world *w, const struct truth_db *t, const struct me
     struct truth_vote *v = &w->truth->members[m->index].vote;
     bool is_same = v->is_given && v->attempt.term == r->promised.term &&
                    v->attempt.number == r->promised.number;
-    if (is_same && position_compare(&r->position, &v->position) > 0) {
+    if (is_same && !v->has_fetched && position_compare(&r->position, &v->position) > 0) {
         world_fail(w, INVARIANT_VOTE_FINAL, "pg%u has voted with lsn %lu, and has %lu now",
                    m->index + 1, (unsigned long)v->position.lsn, (unsigned long)r->position.lsn);
     }
     if (r->epoch_seen == t->record.epoch && !is_over(r->promised, v->ended)) {
-        *v = (struct truth_vote){true, r->promised, v->ended, r->position};
+        *v = (struct truth_vote){true, r->promised, v->ended, r->position,
+                                 is_same && v->has_fetched};
     }
 }
 

@@ -226,11 +226,16 @@ void truth_follows(struct world *w, const struct member *m, const struct db_orde
     }
 }
 
-/* A voter that has promised streams no more, until its attempt is over. */
-static void promise_is_kept(struct world *w, const struct pg *standby)
+/* A voter that has promised streams no more, until its attempt is over; but a candidate may fetch
+ * what it lacks from another voter of the same attempt, to whom nothing comes either. */
+static void promise_is_kept(struct world *w, const struct pg *standby, const struct pg *upstream)
 {
-    const struct truth_vote *v = &w->truth->members[standby->member].vote;
-    if (v->is_given) {
+    struct truth_vote *v = &w->truth->members[standby->member].vote;
+    const struct truth_vote *from = &w->truth->members[upstream->member].vote;
+    bool is_catch_up = from->is_given && from->attempt.term == v->attempt.term &&
+                       from->attempt.number == v->attempt.number;
+    v->has_fetched = v->is_given && is_catch_up;
+    if (v->is_given && !is_catch_up) {
         world_fail(w, INVARIANT_PROMISE,
                    "pg%u streams again, and its vote in attempt %lu of term %lu stands",
                    standby->member + 1, (unsigned long)v->attempt.number,
@@ -240,7 +245,7 @@ static void promise_is_kept(struct world *w, const struct pg *standby)
 
 void truth_streams(struct world *w, const struct pg *standby, const struct pg *upstream)
 {
-    promise_is_kept(w, standby);
+    promise_is_kept(w, standby, upstream);
     uint32_t same = pg_same(&standby->dir, &upstream->dir);
     if (same < standby->dir.count && upstream->dir.count >= standby->dir.count) {
         world_fail(w, INVARIANT_REWIND,

@@ -22,6 +22,7 @@ struct truth_vote {
     struct msg_attempt
         ended; /* attempts up to this one are over: what is still said of them is late */
     struct msg_position position;
+    bool has_fetched; /* since then, from another voter: it votes anew with more */
 };
 
 /* One epoch of the database cluster, as the log has it. */
