@@ -115,6 +115,9 @@ foreign_directory() {
     issue pg-main pg9 "$DIR/tls"
     as_user "$POSTGRES_BIN/initdb" -D "$DIR/pg9/data" -U postgres --auth=trust >/dev/null 2>&1 || bad "initdb failed"
     identifier=$("$POSTGRES_BIN/pg_controldata" "$DIR/pg9/data" | awk '/system identifier/ { print $4 }')
+    check_fails "a directory that is not Quorate's is not touched unasked" "cluster.adopt" \
+        "$DIR/bin/quorate-agent-postgresql" --config "$DIR/pg9.yml"
+    sed -i "s/^  name: pg-main/&\n  adopt: yes/" "$DIR/pg9.yml"
     member_start pg9
     check "a directory with another system identifier is refused" wait_until 15 \
         said pg9 "refused by the arbiter: .*system identifier"
