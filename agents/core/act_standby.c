@@ -31,6 +31,7 @@ void agt_do_clone(struct agt_run *run)
         return;
     }
     struct db_order order = agt_order_make(a, DB_ORDER_CLONE);
+    order.is_upstream_only = agt_must_clone_holder(a);
     point_at(&order, agt_clone_source(a));
     agt_want_order(run, &order);
     if (is_cloning(a)) {

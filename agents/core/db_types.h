@@ -45,10 +45,12 @@ struct db_order {
     struct base_name upstream_member;
     struct base_text upstream_host;
     uint16_t upstream_port;
-    bool is_remote;    /* CLONE, PREPARE_STANDBY, FOLLOW: upstream is the primary elsewhere that the
-                          configuration document names (standby_cluster), not a member */
-    uint32_t timeline; /* PROMOTE */
-    uint64_t epoch;    /* for files that remember it */
+    bool is_remote; /* CLONE, PREPARE_STANDBY, FOLLOW: upstream is the primary elsewhere that the
+                       configuration document names (standby_cluster), not a member */
+    bool is_upstream_only; /* CLONE: a base backup of the upstream, no method of the user's: this
+                              member may have acknowledged what a backup lacks */
+    uint32_t timeline;     /* PROMOTE */
+    uint64_t epoch;        /* for files that remember it */
     struct msg_names sync_names;
     uint8_t
         sync_count; /* above 0 with fewer names than that: nothing is acknowledged, never "off" */

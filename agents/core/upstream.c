@@ -98,15 +98,20 @@ const struct msg_member *agt_catch_up_address(const struct agt *a)
     return has_address(m) && !is_self ? m : NULL;
 }
 
+/* A voter has acknowledged commits that a standby or a backup may still lack, and its vote would
+ * count with the copy. */
+bool agt_must_clone_holder(const struct agt *a)
+{
+    return agt_names_has(&a->order.record.voters, &a->config.member) && !CANARY(VOTER_CLONES_LESS);
+}
+
 /* A standby that is offered for it, so that the holder's disk is spared; the holder when there is
- * none, and every other time when that failed. A voter has acknowledged commits that the standby
- * may still lack, and its vote would count with the copy: it takes the holder's. */
+ * none, and every other time when that failed. */
 const struct msg_member *agt_clone_source(const struct agt *a)
 {
     bool is_failed = a->failure.kind == DB_ORDER_CLONE && a->failure.times % 2 == 1;
-    bool is_voter =
-        agt_names_has(&a->order.record.voters, &a->config.member) && !CANARY(VOTER_CLONES_LESS);
-    for (uint8_t i = 0; i < a->order.members_count && !is_failed && !is_voter; i++) {
+    bool is_bound = is_failed || agt_must_clone_holder(a);
+    for (uint8_t i = 0; i < a->order.members_count && !is_bound; i++) {
         const struct msg_member *m = &a->order.members[i];
         bool is_ring = false;
         if (m->is_clonefrom && has_address(m) && is_streaming(m) &&

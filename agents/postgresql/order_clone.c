@@ -268,7 +268,9 @@ static int clone_into(struct pg_run *run, const struct pg_place *place,
 {
     struct pg_conf conf = pg_run_conf(run);
     conf.has_slot = upstream->has_slot;
-    int status = clone_by_methods(run, place, spaces, &conf, upstream->system_id);
+    int status = run->order.is_upstream_only
+                     ? BASE_E_NOTFOUND
+                     : clone_by_methods(run, place, spaces, &conf, upstream->system_id);
     if (status == BASE_E_CANCELED) {
         return status;
     }

@@ -711,6 +711,7 @@ static void test_a_voter_clones_the_holder(void **state)
     }
     struct base_name b = world_name("b");
     assert_true(base_name_equal(&w.db.running.upstream_member, &b));
+    assert_true(w.db.running.is_upstream_only);
     good();
 }
 
