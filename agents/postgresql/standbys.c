@@ -7,6 +7,7 @@
 #include "agents/postgresql/child.h"
 #include "base/name.h"
 
+#define STATUS_S_MAX 2147483
 #define SILENT_US_MIN (2 * BASE_US_PER_S)
 
 int64_t pg_standby_silent_us(struct pg_standby_words *words, const struct base_name *member,
@@ -33,7 +34,9 @@ int64_t pg_standby_silent_us(struct pg_standby_words *words, const struct base_n
 void pg_standbys_fill(struct pg_standby_words *words, const PGresult *r, int64_t status_s,
                       struct db_view *view)
 {
-    int64_t limit = 2 * status_s * BASE_US_PER_S;
+    int64_t seconds =
+        status_s < STATUS_S_MAX ? status_s : STATUS_S_MAX; /* the server's own bound */
+    int64_t limit = 2 * seconds * BASE_US_PER_S;
     limit = limit > SILENT_US_MIN ? limit : SILENT_US_MIN;
     for (int row = 0; row < PQntuples(r) && view->standbys_count < MSG_MEMBERS_MAX; row++) {
         struct msg_standby *s = &view->standbys[view->standbys_count];

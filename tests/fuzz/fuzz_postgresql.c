@@ -9,7 +9,7 @@
 #include "agents/postgresql/probe.c" /* how it takes rows is private to it */
 #include "tests/fuzz/fuzz.h"
 
-#define COLUMNS 12
+#define COLUMNS (COL_STATUS_S + 1)
 
 static char directory[64];
 
@@ -64,8 +64,10 @@ static void probe_rows(struct slice in)
     PGresult *server = rows_of(&in, 1);
     PGresult *standbys = rows_of(&in, 3);
     fill_server(&p, server, &view);
+    fill_use(server, &view);
+    look_at_writing(&p, server, &view);
     fill_sync(&p, server, &view);
-    fill_standbys(standbys, &view);
+    pg_standbys_fill(&p.words, standbys, (int64_t)pg_sql_u64(server, 0, COL_STATUS_S), &view);
     BASE_ASSERT(view.standbys_count <= 3 && view.sync_names.count <= MSG_MEMBERS_MAX);
     PQclear(server);
     PQclear(standbys);

@@ -13,6 +13,8 @@
 static struct io_loop *loop;
 static struct io_server *server;
 static struct failsafe_client *client;
+static struct io_tls *server_tls;
+static struct io_tls *client_tls;
 static unsigned requests, answers;
 static int status_to_give;
 static bool is_silent, has_answer, has_request;
@@ -63,8 +65,8 @@ static void open_both(const char *server_cert, const char *client_cert)
     is_silent = false;
     assert_int_equal(io_loop_new(&loop), 0);
     if (server_cert != NULL) {
-        options.tls = test_tls("ca", server_cert, IO_TLS_VERIFY_REQUIRED);
-        asked.tls = test_tls("ca", client_cert, IO_TLS_VERIFY_REQUIRED);
+        options.tls = server_tls = test_tls("ca", server_cert, IO_TLS_VERIFY_REQUIRED);
+        asked.tls = client_tls = test_tls("ca", client_cert, IO_TLS_VERIFY_REQUIRED);
     }
     assert_int_equal(io_server_new(loop, &options, &server, &why), 0);
     assert_int_equal(failsafe_client_new(loop, &asked, &client), 0);
@@ -76,6 +78,8 @@ static void close_both(void)
     server = io_server_free(server);
     run_for(loop, 20 * BASE_US_PER_MS);
     loop = io_loop_free(loop);
+    server_tls = io_tls_free(server_tls);
+    client_tls = io_tls_free(client_tls);
 }
 
 static void ask(const char *member, const char *host)

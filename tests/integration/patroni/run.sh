@@ -23,10 +23,11 @@ for member in "${MEMBERS[@]}"; do patroni_start "$member"; done
 check "Patroni bootstraps a cluster of three" wait_until 90 patroni_is_whole 3
 note "$(patroni_list | head -n 8)"
 check "patronictl list shows all members" eval '[ "$(patroni_list | jq length)" = 3 ]'
-check "a write is replicated" eval 'patroni_sql "$(patroni_leader)" "create table t(n int); insert into t values (1)"'
-
 before=$(patroni_leader)
 target=$(patroni_replica)
+has_rows() { [ "$(patroni_sql "$1" "select count(*) from t" 2>/dev/null)" = "$2" ]; } # MEMBER N
+check "a write" patroni_sql "$before" "create table t(n int); insert into t values (1)"
+check "... is replicated" wait_until 30 has_rows "$target" 1
 check "patronictl switchover" patroni_ctl switchover --force --master "$before" --candidate "$target" pgp
 check "the other one leads" wait_until 30 eval '[ "$(patroni_leader)" = "$target" ]'
 check "all three run again" wait_until 60 patroni_is_whole 3
