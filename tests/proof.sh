@@ -96,7 +96,7 @@ steps=(past canaries crash fuzz mutation limits tsan valgrind)
 step past "$(share 0.05)" bash tests/sim/past.sh "$sim"
 step canaries "$(share 0.20)" make --no-print-directory canaries LONG="$(awk -v h="$hours" 'BEGIN { print (h >= 3) }')"
 step crash "$(share 0.12)" make --no-print-directory crash-images
-step fuzz "$(share 0.12)" env FUZZ_SEED=0 make --no-print-directory fuzz-smoke FUZZ_SECONDS=$((fuzz_seconds > 3 ? fuzz_seconds : 3))
+step fuzz "$(share 0.12)" env FUZZ_SEED=0 FUZZ_RUNS=-1 make --no-print-directory fuzz-smoke FUZZ_SECONDS=$((fuzz_seconds > 6 ? fuzz_seconds : 6))
 step mutation "$(share 0.12)" env SECONDS_MAX=$(($(share 0.12) - 20)) make --no-print-directory mutations
 step limits "$(share 0.04)" make --no-print-directory limits-check
 step tsan "$(share 0.06)" make --no-print-directory tsan-check

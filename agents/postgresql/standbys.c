@@ -31,13 +31,19 @@ int64_t pg_standby_silent_us(struct pg_standby_words *words, const struct base_n
     return base_mono_diff_us(now, words->list[at].changed);
 }
 
+/* Twice the interval of a standby's words; whatever the answer claims, within the server's own
+ * bounds. */
+static int64_t silence_limit_us(int64_t status_s)
+{
+    int64_t seconds = status_s < STATUS_S_MAX ? status_s : STATUS_S_MAX;
+    int64_t limit = seconds > 0 ? 2 * seconds * BASE_US_PER_S : 0;
+    return limit > SILENT_US_MIN ? limit : SILENT_US_MIN;
+}
+
 void pg_standbys_fill(struct pg_standby_words *words, const PGresult *r, int64_t status_s,
                       struct db_view *view)
 {
-    int64_t seconds =
-        status_s < STATUS_S_MAX ? status_s : STATUS_S_MAX; /* the server's own bound */
-    int64_t limit = 2 * seconds * BASE_US_PER_S;
-    limit = limit > SILENT_US_MIN ? limit : SILENT_US_MIN;
+    int64_t limit = silence_limit_us(status_s);
     for (int row = 0; row < PQntuples(r) && view->standbys_count < MSG_MEMBERS_MAX; row++) {
         struct msg_standby *s = &view->standbys[view->standbys_count];
         memset(s, 0, sizeof(*s));

@@ -12,7 +12,7 @@ FUZZ_MORE_txn := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c kv/cli/cmd_key
 FUZZ_MORE_wal := tests/unit/wal_disk.c
 FUZZ_PKGS := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
 FUZZ_B := build/fuzz-clang
-FUZZ_SECONDS ?= 3
+FUZZ_SECONDS ?= 6
 BINARIES += fuzz-seeds
 BIN_fuzz-seeds := tests/fuzz/seeds.c tests/support/panic.c
 LIBS_fuzz-seeds := io wire cores base
@@ -49,7 +49,7 @@ fuzz-build:
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=fuzz CC=clang fuzzers | grep -v '^  cc' || true
 	@$(MAKE) --no-print-directory -q VARIANT=fuzz CC=clang fuzzers
 
-fuzz-smoke: fuzz-build ## Every fuzz target: its whole corpus, then some seconds [FUZZ_SECONDS=3]
+fuzz-smoke: fuzz-build ## Every fuzz target: its whole corpus, then some seconds [FUZZ_SECONDS=6]
 	@bash tests/fuzz/smoke.sh $(FUZZ_B)/fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
 fuzz-check: fuzz-smoke

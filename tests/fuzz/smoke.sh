@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Every fuzz target once over its corpus, then for some seconds, two side by side. Figures: build/results/fuzz.json.
+# Every fuzz target once over its corpus, then for FUZZ_RUNS inputs of FUZZ_SEED or some seconds, whichever ends first, two side by
+# side. A count and a seed make a run that any machine repeats; a search is FUZZ_SEED=0 FUZZ_RUNS=-1. Figures: build/results/fuzz.json.
 # usage: smoke.sh BUILD_DIR SECONDS NAME...
 set -u
 build=$1 seconds=$2
@@ -15,7 +16,7 @@ one() {
     {
         "$build/$name" "$(quiet_of "$name")" -timeout=10 tests/fuzz/corpus/"$name"/* &&
             "$build/$name" "$(quiet_of "$name")" -max_len=1024 -len_control=10 -timeout=10 -rss_limit_mb=1024 \
-                -seed="${FUZZ_SEED:-1}" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="$build/crashes/$name-" "$out/new-$name" \
+                -seed="${FUZZ_SEED:-1}" -runs="${FUZZ_RUNS:-20000}" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="$build/crashes/$name-" "$out/new-$name" \
                 tests/fuzz/corpus/"$name"
     } >"$out/$name" 2>&1
     echo $? >"$out/$name.rc"
@@ -41,7 +42,7 @@ for name in "$@"; do
         failed=$((failed + 1))
         verdict=failed
         printf 'FAIL  %s\n' "$name"
-        grep -vE '^INFO|^#[0-9]+ *(NEW|REDUCE|pulse|INITED|RELOAD)' "$out/$name" | tail -40
+        grep -vE '^INFO|^#[0-9]+[[:space:]]*(NEW|REDUCE|pulse|INITED|RELOAD)' "$out/$name" | tail -40
     fi
     lines+=$(printf ',\n  {"target":"%s","verdict":"%s","inputs":%d,"bytes":%d,"executions":%d,"edges":%d}' "$name" "$verdict" \
         "$inputs" "$bytes" "${runs:-0}" "${edges:-0}")
