@@ -79,6 +79,19 @@ bool agt_http_is_running(const struct agt_http_snapshot *s);
 bool agt_http_is_standby(const struct agt_http_snapshot *s);
 /* Tagged so, or drained by an operator. */
 bool agt_http_is_noloadbalance(const struct agt_http_snapshot *s);
+/* The member's tags by the names that Patroni's users know; texts are borrowed from the report,
+ * empty: not set. Its priority is not among them: a number, `failover_priority`. */
+struct agt_http_tags {
+    struct {
+        const char *name;
+        bool is_set;
+    } flags[4];
+    struct {
+        const char *name;
+        const char *text;
+    } texts[2];
+};
+struct agt_http_tags agt_http_tags(const struct agt_http_snapshot *s);
 bool agt_http_is_drained(const struct agt_http_snapshot *s);
 bool agt_http_is_paused(const struct agt_http_snapshot *s);
 /* Bytes that replay (or, with is_write, the disk) is behind the furthest position known here. */

@@ -95,30 +95,19 @@ static void put_replication(struct agt_json *j, const struct agt_http_snapshot *
 /* The flags that are set, and the texts; nothing at all when there is none. */
 static void put_tags(struct agt_json *j, const struct agt_http_snapshot *s)
 {
-    const struct msg_report *r = s->report;
-    const struct {
-        const char *name;
-        bool is_set;
-    } flags[] = {{"nofailover", r->is_nofailover},
-                 {"nosync", r->is_nosync},
-                 {"noloadbalance", agt_http_is_noloadbalance(s)},
-                 {"clonefrom", r->is_clonefrom}};
-    const struct {
-        const char *name;
-        const char *text;
-    } texts[] = {{"zone", r->zone.text}, {"replicatefrom", r->replicatefrom.text}};
+    const struct agt_http_tags tags = agt_http_tags(s);
     agt_json_open(j, "tags", '{');
-    for (size_t i = 0; i < BASE_COUNT_OF(flags); i++) {
-        if (flags[i].is_set) {
-            agt_json_put_bool(j, flags[i].name, true);
+    for (size_t i = 0; i < BASE_COUNT_OF(tags.flags); i++) {
+        if (tags.flags[i].is_set) {
+            agt_json_put_bool(j, tags.flags[i].name, true);
         }
     }
-    for (size_t i = 0; i < BASE_COUNT_OF(texts); i++) {
-        if (texts[i].text[0] != '\0') {
-            agt_json_put_text(j, texts[i].name, texts[i].text);
+    for (size_t i = 0; i < BASE_COUNT_OF(tags.texts); i++) {
+        if (tags.texts[i].text[0] != '\0') {
+            agt_json_put_text(j, tags.texts[i].name, tags.texts[i].text);
         }
     }
-    agt_json_put_number(j, "failover_priority", r->priority);
+    agt_json_put_number(j, "failover_priority", s->report->priority);
     agt_json_close(j, '}');
 }
 

@@ -192,35 +192,37 @@ static bool is_same_ignoring_case(struct slice a, struct slice b)
     return true;
 }
 
+struct agt_http_tags agt_http_tags(const struct agt_http_snapshot *s)
+{
+    const struct msg_report *r = s->report;
+    return (struct agt_http_tags){
+        .flags = {{"nofailover", r->is_nofailover},
+                  {"nosync", r->is_nosync},
+                  {"noloadbalance", agt_http_is_noloadbalance(s)},
+                  {"clonefrom", r->is_clonefrom}},
+        .texts = {{"zone", r->zone.text}, {"replicatefrom", r->replicatefrom.text}},
+    };
+}
+
 /* A tag that is not set fits nothing, but for the flags: those are false then. */
 static bool tag_fits(const struct agt_http_snapshot *s, struct slice key, struct slice value)
 {
-    const struct msg_report *r = s->report;
-    const struct {
-        const char *key;
-        bool is_set;
-    } flags[] = {{"nofailover", r->is_nofailover},
-                 {"nosync", r->is_nosync},
-                 {"noloadbalance", agt_http_is_noloadbalance(s)},
-                 {"clonefrom", r->is_clonefrom}};
-    const struct {
-        const char *key;
-        const char *text;
-    } texts[] = {{"zone", r->zone.text}, {"replicatefrom", r->replicatefrom.text}};
-    for (size_t i = 0; i < BASE_COUNT_OF(flags); i++) {
-        if (slice_equal(key, slice_from_text(flags[i].key))) {
+    const struct agt_http_tags tags = agt_http_tags(s);
+    for (size_t i = 0; i < BASE_COUNT_OF(tags.flags); i++) {
+        if (slice_equal(key, slice_from_text(tags.flags[i].name))) {
             return is_same_ignoring_case(value,
-                                         slice_from_text(flags[i].is_set ? "true" : "false"));
+                                         slice_from_text(tags.flags[i].is_set ? "true" : "false"));
         }
     }
-    for (size_t i = 0; i < BASE_COUNT_OF(texts); i++) {
-        if (slice_equal(key, slice_from_text(texts[i].key))) {
-            return texts[i].text[0] != '\0' && slice_equal(value, slice_from_text(texts[i].text));
+    for (size_t i = 0; i < BASE_COUNT_OF(tags.texts); i++) {
+        const char *text = tags.texts[i].text;
+        if (slice_equal(key, slice_from_text(tags.texts[i].name))) {
+            return text[0] != '\0' && slice_equal(value, slice_from_text(text));
         }
     }
     uint64_t priority = 0;
     return slice_equal(key, SLICE_LIT("failover_priority")) &&
-           slice_to_u64(value, &priority) == 0 && priority == r->priority;
+           slice_to_u64(value, &priority) == 0 && priority == s->report->priority;
 }
 
 /* replication_state=, tag_KEY=VALUE: a missing tag or another value refuses. */

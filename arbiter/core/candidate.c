@@ -140,6 +140,14 @@ enum arb_refusal arb_target_check(const struct arb_cluster *c, const struct arb_
     return is_far ? ARB_REFUSE_LAG : ARB_REFUSE_NONE;
 }
 
+/* First by position, then by what is wished for. */
+static bool goes_before(const struct arb_cluster *c, const struct arb_view *view,
+                        const struct arb_view *best)
+{
+    int order = arb_position_compare(&view->report.position, &best->report.position);
+    return order > 0 || (order == 0 && arb_candidate_is_better(c, view, best));
+}
+
 uint8_t arb_target_choose(const struct arb_cluster *c, struct base_mono now)
 {
     uint8_t best = ARB_NOBODY;
@@ -148,10 +156,7 @@ uint8_t arb_target_choose(const struct arb_cluster *c, struct base_mono now)
         if (arb_target_check(c, view, now) != ARB_REFUSE_NONE) {
             continue;
         }
-        int order = best == ARB_NOBODY ? 1
-                                       : arb_position_compare(&view->report.position,
-                                                              &c->views[best].report.position);
-        if (order > 0 || (order == 0 && arb_candidate_is_better(c, view, &c->views[best]))) {
+        if (best == ARB_NOBODY || goes_before(c, view, &c->views[best])) {
             best = i;
         }
     }
@@ -181,10 +186,7 @@ static uint8_t choose_fetcher(const struct arb_cluster *c, struct base_mono now)
             arb_candidate_check(c, view, now) != ARB_REFUSE_NONE) {
             continue;
         }
-        int order = best == ARB_NOBODY ? 1
-                                       : arb_position_compare(&view->report.position,
-                                                              &c->views[best].report.position);
-        if (order > 0 || (order == 0 && arb_candidate_is_better(c, view, &c->views[best]))) {
+        if (best == ARB_NOBODY || goes_before(c, view, &c->views[best])) {
             best = i;
         }
     }

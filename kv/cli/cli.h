@@ -78,6 +78,9 @@ __attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format,
 
 /* Prints and releases a JSON value, indented, with a newline. Returns IO_EXIT_OK. */
 int cli_print_json(json_t *value);
+/* End of a command that lists: prints the array as JSON or the table, frees both. `status`: of
+ * filling them, not 0 when memory ran out. Returns the exit code. */
+int cli_end_list(const struct cli *cli, struct io_table *table, json_t *array, int status);
 /* Text if it is valid UTF-8, else {"base64": ...}. New reference. */
 json_t *cli_json_bytes(const uint8_t *data, size_t len);
 

@@ -27,6 +27,18 @@ int cli_print_json(json_t *value)
     return IO_EXIT_OK;
 }
 
+int cli_end_list(const struct cli *cli, struct io_table *table, json_t *array, int status)
+{
+    if (status == 0 && cli->output == CLI_JSON) {
+        (void)cli_print_json(json_incref(array));
+    } else if (status == 0) {
+        io_table_print(table, stdout, true);
+    }
+    json_decref(array);
+    (void)io_table_free(table);
+    return status == 0 ? IO_EXIT_OK : cli_fail(IO_EXIT_INTERNAL, "out of memory");
+}
+
 static void encode_base64(const uint8_t *data, size_t len, char *ret)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -356,14 +356,7 @@ static int print_revisions(const struct cli *cli,
         rc = IO_TABLE_ADD(table, db_number_text(r->revision, number),
                           db_wall_text(r->wall_us, wall), text);
     }
-    if (rc == 0 && cli->output == CLI_JSON) {
-        (void)cli_print_json(json_incref(array));
-    } else if (rc == 0) {
-        io_table_print(table, stdout, true);
-    }
-    json_decref(array);
-    (void)io_table_free(table);
-    return rc == 0 ? IO_EXIT_OK : cli_fail(IO_EXIT_INTERNAL, "out of memory");
+    return cli_end_list(cli, table, array, rc);
 }
 
 int cmd_db_config_history(void *ctx, int argc, char **argv)

@@ -24,14 +24,7 @@ static int print_history(const struct cli *cli, const Quorate__V1__DatabaseHisto
                           db_number_text(e->timeline, timeline),
                           e->reason[0] == '\0' ? "-" : e->reason);
     }
-    if (rc == 0 && cli->output == CLI_JSON) {
-        (void)cli_print_json(json_incref(array));
-    } else if (rc == 0) {
-        io_table_print(table, stdout, true);
-    }
-    json_decref(array);
-    (void)io_table_free(table);
-    return rc == 0 ? IO_EXIT_OK : cli_fail(IO_EXIT_INTERNAL, "out of memory");
+    return cli_end_list(cli, table, array, rc);
 }
 
 /* What the leader has said, a line each. */

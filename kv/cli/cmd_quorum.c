@@ -211,14 +211,7 @@ static int print_members(const struct cli *cli, const Etcdserverpb__MemberListRe
         rc = IO_TABLE_ADD(table, hex_text(m->id, id), m->name, peers, clients,
                           m->islearner ? "yes" : "no");
     }
-    if (rc == 0 && cli->output == CLI_JSON) {
-        (void)cli_print_json(json_incref(array));
-    } else if (rc == 0) {
-        io_table_print(table, stdout, true);
-    }
-    json_decref(array);
-    (void)io_table_free(table);
-    return rc == 0 ? IO_EXIT_OK : cli_fail(IO_EXIT_INTERNAL, "out of memory");
+    return cli_end_list(cli, table, array, rc);
 }
 
 int cmd_member_list(void *ctx, int argc, char **argv)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "proto/io/grpc_client_internal.h"
 #include "proto/io/h2_internal.h"
 
 #define MAGIC 0x43484e4cu
@@ -154,24 +155,8 @@ static ssize_t read_out(nghttp2_session *session, int32_t stream_id, uint8_t *da
 
 static int session_new(struct io_grpc_channel *channel)
 {
-    nghttp2_session_callbacks *callbacks = NULL;
-    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-                                               {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW}};
-    if (nghttp2_session_callbacks_new(&callbacks) != 0) {
-        return BASE_E_NOMEM;
-    }
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
-    int status = nghttp2_session_client_new(&channel->session, callbacks, channel);
-    nghttp2_session_callbacks_del(callbacks);
-    if (status != 0) {
-        return BASE_E_NOMEM;
-    }
-    (void)nghttp2_submit_settings(channel->session, NGHTTP2_FLAG_NONE, settings,
-                                  BASE_COUNT_OF(settings));
-    (void)nghttp2_session_set_local_window_size(channel->session, NGHTTP2_FLAG_NONE, 0, WINDOW);
-    return 0;
+    static const struct grpc_session_calls calls = {on_header, on_data, on_close};
+    return grpc_session_new(&calls, channel, WINDOW, &channel->session);
 }
 
 /* --- bytes out --- */

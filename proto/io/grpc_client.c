@@ -103,26 +103,33 @@ static ssize_t read_request(nghttp2_session *session, int32_t stream_id, uint8_t
     return (ssize_t)taken;
 }
 
-int grpc_session_open(struct io_grpc_client *client)
+int grpc_session_new(const struct grpc_session_calls *calls, void *ctx, int32_t window,
+                     nghttp2_session **ret)
 {
     nghttp2_session_callbacks *callbacks = NULL;
-    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-                                               {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW}};
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)window}};
     if (nghttp2_session_callbacks_new(&callbacks) != 0) {
         return BASE_E_NOMEM;
     }
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
-    int status = nghttp2_session_client_new(&client->session, callbacks, client);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, calls->header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, calls->data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, calls->closed);
+    int status = nghttp2_session_client_new(ret, callbacks, ctx);
     nghttp2_session_callbacks_del(callbacks);
     if (status != 0) {
         return BASE_E_NOMEM;
     }
-    (void)nghttp2_submit_settings(client->session, NGHTTP2_FLAG_NONE, settings,
-                                  BASE_COUNT_OF(settings));
-    (void)nghttp2_session_set_local_window_size(client->session, NGHTTP2_FLAG_NONE, 0, WINDOW);
+    (void)nghttp2_submit_settings(*ret, NGHTTP2_FLAG_NONE, settings, BASE_COUNT_OF(settings));
+    (void)nghttp2_session_set_local_window_size(*ret, NGHTTP2_FLAG_NONE, 0, window);
     return 0;
+}
+
+int grpc_session_open(struct io_grpc_client *client)
+{
+    static const struct grpc_session_calls calls = {on_header, on_data, on_close};
+    return grpc_session_new(&calls, client, WINDOW, &client->session);
 }
 
 int grpc_flush(struct io_grpc_client *client, struct io_why *why)

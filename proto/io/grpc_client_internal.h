@@ -12,6 +12,16 @@
 
 #define GRPC_ANSWER_MAX ((size_t)64 << 20)
 
+/* A client's HTTP/2 session with its settings sent, for the channel of daemons (grpc_channel.c) as
+ * well; nghttp2's callbacks get `ctx`. BASE_E_NOMEM. */
+struct grpc_session_calls {
+    nghttp2_on_header_callback header;
+    nghttp2_on_data_chunk_recv_callback data;
+    nghttp2_on_stream_close_callback closed;
+};
+MUST_CHECK int grpc_session_new(const struct grpc_session_calls *calls, void *ctx, int32_t window,
+                                nghttp2_session **ret);
+
 struct grpc_endpoint {
     struct io_address address;
     bool is_tls;

@@ -17,12 +17,7 @@ gap_max() { # FILE: seconds
 bench_tables() {
     local member
     member=$(primary) || return 1
-    psql_of "$member" <<SQL
-SET client_min_messages = warning;
-CREATE ROLE app LOGIN PASSWORD '$(cut -d: -f5 "$DIR/pgpass")';
-CREATE TABLE quorate_load (writer int, n bigint, at timestamptz DEFAULT clock_timestamp(), PRIMARY KEY (writer, n));
-GRANT ALL ON quorate_load TO app;
-SQL
+    load_tables "$member"
 }
 
 # --- HAProxy

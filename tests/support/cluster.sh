@@ -322,11 +322,12 @@ load_prepare() {
     member=$(primary) || return 1
     (umask 077 && echo "*:*:*:app:$(head -c 18 /dev/urandom | base64 | tr -d '/+=')" >"$DIR/pgpass")
     [ "$(id -u)" -ne 0 ] || chown "$RUN_AS" "$DIR/pgpass"
-    local secret
-    secret=$(cut -d: -f5 "$DIR/pgpass")
-    psql_of "$member" <<SQL
+    load_tables "$member"
+}
+load_tables() { # MEMBER: with the password that is in the file already
+    psql_of "$1" <<SQL
 SET client_min_messages = warning;
-CREATE ROLE app LOGIN PASSWORD '$secret';
+CREATE ROLE app LOGIN PASSWORD '$(cut -d: -f5 "$DIR/pgpass")';
 CREATE TABLE quorate_load (writer int, n bigint, at timestamptz DEFAULT clock_timestamp(), PRIMARY KEY (writer, n));
 GRANT ALL ON quorate_load TO app;
 SQL
