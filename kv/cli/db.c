@@ -95,15 +95,6 @@ void db_add_words(struct db_words *w, const char *format, ...)
     w->len = w->len < sizeof(w->text) ? w->len : sizeof(w->text) - 1;
 }
 
-json_t *db_json_texts(size_t count, char *const *texts)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; i < count; i++) {
-        (void)json_array_append_new(array, json_string(texts[i]));
-    }
-    return array;
-}
-
 /* --- operands --- */
 
 int db_one_cluster(int argc, const char *command)

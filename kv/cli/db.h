@@ -6,6 +6,7 @@
 
 #include "databases.pb-c.h"
 #include "kv/cli/cli.h"
+#include "kv/cli/db_json.h"
 
 #define CELL_MAX 320
 
@@ -27,8 +28,6 @@ struct db_words {
 __attribute__((format(printf, 2, 3))) void db_add_words(struct db_words *w, const char *format,
                                                         ...);
 const char *db_lag_text(const Quorate__V1__DatabaseMember *member, char memory[static CELL_MAX]);
-json_t *db_json_texts(size_t count, char *const *texts);
-json_t *db_json_cluster(const Quorate__V1__DatabaseCluster *cluster);
 /* The table of `kv db show`, or JSON. */
 int db_print_cluster(const struct cli *cli, const Quorate__V1__DatabaseCluster *cluster);
 
