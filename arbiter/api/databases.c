@@ -6,10 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "arbiter/api/show.h"
+#include "arbiter/api/present.h"
 #include "base/name.h"
-
-#define ARB_EVENT_MAX 512 /* bytes of one sentence */
 
 /* --- answers --- */
 
@@ -31,14 +29,6 @@ void arb_api_reply(struct rpc_call *call, const ProtobufCMessage *message)
     free(bytes);
 }
 
-static bool is_shown(const struct arb_api *api, const struct arb_cluster *cluster)
-{
-    uint64_t revision = 0;
-    struct slice text;
-    return cluster->record.epoch != 0 || cluster->views_count > 0 ||
-           arb_driver_document(api->options.driver, &cluster->name, &revision, &text);
-}
-
 const struct arb_cluster *arb_api_find(const struct arb_api *api, struct rpc_call *call,
                                        const char *name)
 {
@@ -47,7 +37,7 @@ const struct arb_cluster *arb_api_find(const struct arb_api *api, struct rpc_cal
     const struct arb_cluster *cluster = base_name_from_text(name, &wanted) == 0
                                             ? arb_driver_find(api->options.driver, &wanted)
                                             : NULL;
-    if (cluster != NULL && is_shown(api, cluster)) {
+    if (cluster != NULL && arb_present_is_shown(api->options.driver, cluster)) {
         return cluster;
     }
     (void)snprintf(text, sizeof(text), "no database cluster '%.63s'; kv db list shows all", name);
@@ -74,19 +64,6 @@ enum io_grpc_status arb_api_status(int rc)
 
 /* --- the present --- */
 
-static void show_fill(const struct arb_api *api, struct arb_show *show,
-                      const struct arb_cluster *cluster)
-{
-    struct arb_show_from from = {
-        .cluster = cluster, .now = io_now(), .wall = io_wall_now(), .seen_count = 0};
-    struct slice text;
-    from.seen_count = arb_driver_seen(api->options.driver, cluster, from.seen);
-    if (!arb_driver_document(api->options.driver, &cluster->name, &from.config_newest, &text)) {
-        from.config_newest = 0;
-    }
-    arb_show_fill(show, &from);
-}
-
 void arb_api_list(struct arb_api *api, struct rpc_call *call, const ProtobufCMessage *request)
 {
     Quorate__V1__DatabaseListResponse response;
@@ -100,8 +77,8 @@ void arb_api_list(struct arb_api *api, struct rpc_call *call, const ProtobufCMes
     }
     quorate__v1__database_list_response__init(&response);
     for (size_t i = 0; (cluster = arb_driver_cluster(api->options.driver, i)) != NULL; i++) {
-        if (is_shown(api, cluster)) {
-            show_fill(api, &shows[i], cluster);
+        if (arb_present_is_shown(api->options.driver, cluster)) {
+            arb_present_show(api->options.driver, cluster, &shows[i]);
             clusters[response.n_clusters++] = &shows[i].cluster;
         }
     }
@@ -110,53 +87,21 @@ void arb_api_list(struct arb_api *api, struct rpc_call *call, const ProtobufCMes
     free(shows);
 }
 
-/* What this node has said about a cluster, as the message has it. */
-struct events {
-    Quorate__V1__DatabaseEvent messages[ARB_STORY_MAX];
-    Quorate__V1__DatabaseEvent *list[ARB_STORY_MAX];
-    char texts[ARB_STORY_MAX][ARB_EVENT_MAX];
-    struct arb_note story[ARB_STORY_MAX];
-};
-
-static void events_fill(const struct arb_api *api, const struct arb_cluster *cluster,
-                        struct events *events, Quorate__V1__DatabaseShowResponse *response)
-{
-    size_t count = arb_driver_story(api->options.driver, cluster, events->story);
-    struct base_mono now = io_now();
-    int64_t wall_us = io_wall_now().us;
-    for (size_t i = 0; i < count; i++) {
-        const struct arb_note *note = &events->story[i];
-        Quorate__V1__DatabaseEvent *m = &events->messages[i];
-        struct buf b = buf_over((uint8_t *)events->texts[i], ARB_EVENT_MAX - 1);
-        union {
-            const char *in;
-            char *out;
-        } name = {.in = arb_note_name(note->kind)}; /* only read when it is packed */
-        quorate__v1__database_event__init(m);
-        arb_note_put(note, &b);
-        events->texts[i][b.len] = '\0';
-        m->wall_us = wall_us - base_mono_diff_us(now, note->at);
-        m->event = name.out;
-        m->text = events->texts[i];
-        events->list[i] = m;
-    }
-    response->n_events = count;
-    response->events = events->list;
-}
-
 void arb_api_show(struct arb_api *api, struct rpc_call *call, const ProtobufCMessage *message)
 {
     const Quorate__V1__DatabaseShowRequest *request = (const void *)message;
     Quorate__V1__DatabaseShowResponse response;
     const struct arb_cluster *cluster = arb_api_find(api, call, request->cluster);
     struct arb_show *filled = cluster == NULL ? NULL : calloc(1, sizeof(*filled));
-    struct events *events = filled == NULL ? NULL : calloc(1, sizeof(*events));
+    struct arb_present_events *events = filled == NULL ? NULL : calloc(1, sizeof(*events));
     if (events != NULL) {
         quorate__v1__database_show_response__init(&response);
-        show_fill(api, filled, cluster);
+        arb_present_show(api->options.driver, cluster, filled);
         response.cluster = &filled->cluster;
         if (request->events) {
-            events_fill(api, cluster, events, &response);
+            arb_present_events(api->options.driver, cluster, events);
+            response.n_events = events->count;
+            response.events = events->list;
         }
         arb_api_reply(call, &response.base);
     } else if (cluster != NULL) {

@@ -4,7 +4,7 @@ BIN_quorated := arbiter/main_quorated.c arbiter/quorated/clients.c arbiter/quora
   arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/node.c \
   arbiter/quorated/node_events.c arbiter/quorated/node_open.c arbiter/quorated/pages.c \
   arbiter/quorated/settings.c arbiter/quorated/stores.c \
-  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/show.c arbiter/api/story.c
+  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/present.c arbiter/api/show.c arbiter/api/story.c
 LIBS_quorated := store glue io wire cores base
 PKG_quorated := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
 LDL_quorated := -lpthread
