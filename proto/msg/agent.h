@@ -12,6 +12,7 @@
 
 #include "base/slice.h"
 #include "base/types.h"
+#include "proto/msg/galera.h"
 
 #define MSG_MEMBERS_MAX 16   /* members of one database cluster */
 #define MSG_TIMELINES_MAX 64 /* openings remembered in a record */
@@ -126,6 +127,8 @@ struct msg_record {
     /* Who must grant in a failsafe round, as the holder has confirmed it; candidates come from it
      * (section 9). */
     struct msg_names failsafe_members;
+    enum msg_engine engine;
+    struct msg_galera_record galera; /* of the Galera engine; zeros else */
     /* Restore id of the store under which this record was made or last confirmed; 0: of a store
      * that was never restored. Another one than the store's: unconfirmed. */
     uint64_t restore_id;
@@ -179,7 +182,7 @@ struct msg_report {
     bool is_handback_clean;     /* the database was shut down in order; handback_lsn is its shutdown
                                    checkpoint's end */
     uint64_t handback_lsn;
-    int64_t lease_left_us; /* for people only */
+    int64_t lease_left_us; /* for people; and 0 as long as the guard is not armed for epoch_held */
     bool is_tree_gone; /* the guard sees no process of the database, of this or an older instance */
     /* database */
     enum msg_db_state db_state;
@@ -243,6 +246,8 @@ struct msg_report {
     uint8_t seed_sync_count;            /* 0: the default */
     uint32_t seed_failover_interval_ms; /* 0: the default; UINT32_MAX: none */
     bool seed_adopt; /* its database was there before: the cluster's, if there is none yet */
+    enum msg_engine engine;
+    struct msg_galera_report galera; /* of the Galera engine; zeros else */
 };
 
 /* What the arbiter wants of a member. The agent's table says how to get there from where it is. */
@@ -280,6 +285,7 @@ struct msg_member {
     uint8_t priority;
     bool is_restart_pending;
     uint64_t config_revision;
+    enum msg_galera_state galera_state;
 };
 
 /* A cluster's configuration document: sent by the leader to a member whose report names another
@@ -314,6 +320,8 @@ struct msg_order {
     uint8_t sync_count;
     /* Attempts up to this one have ended: a promise of one of them is over. */
     struct msg_attempt ended;
+    enum msg_galera_goal galera_goal;
+    uint8_t galera_weight; /* pc.weight that the addressee shall have; 0: as it is */
     uint8_t members_count;
     struct msg_member members[MSG_MEMBERS_MAX];
 };

@@ -8,9 +8,9 @@
  */
 #include "proto/wire/agent.h"
 
-#include "agent.pb-c.h"
 #include "base/assert.h"
 #include "base/name.h"
+#include "proto/wire/agent_internal.h"
 #include "proto/wire/arena.h"
 
 /* Enough for a full order: record, 16 members and two name sets, with room for unknown fields. */
@@ -22,15 +22,6 @@ struct arena {
 };
 
 /* --- names, texts, sets --- */
-
-static bool get_name(const char *text, bool may_be_empty, struct base_name *ret)
-{
-    if (text[0] == '\0' && may_be_empty) {
-        *ret = (struct base_name){{0}};
-        return true;
-    }
-    return base_name_from_text(text, ret) == 0;
-}
 
 static bool get_text(const char *text, struct base_text *ret)
 {
@@ -48,7 +39,7 @@ static bool get_names(size_t count, char *const *texts, struct msg_names *ret)
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        if (!get_name(texts[i], false, &ret->names[i])) {
+        if (!wire_get_name(texts[i], false, &ret->names[i])) {
             return false;
         }
         if (i > 0 && base_name_compare(&ret->names[i - 1], &ret->names[i]) >= 0) {
@@ -56,15 +47,6 @@ static bool get_names(size_t count, char *const *texts, struct msg_names *ret)
         }
     }
     ret->count = (uint8_t)count;
-    return true;
-}
-
-static bool get_u8(uint32_t value, uint32_t max, uint8_t *ret)
-{
-    if (value > max) {
-        return false;
-    }
-    *ret = (uint8_t)value;
     return true;
 }
 
@@ -77,21 +59,11 @@ static bool get_u16(uint32_t value, uint16_t *ret)
     return true;
 }
 
-/* protobuf-c wants writable pointers and does not write through them when packing. */
-static char *put_text(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } cast = {.in = text};
-    return cast.out;
-}
-
 static void put_names(const struct msg_names *names, char *pointers[MSG_MEMBERS_MAX])
 {
     BASE_ASSERT(names->count <= MSG_MEMBERS_MAX);
     for (size_t i = 0; i < names->count; i++) {
-        pointers[i] = put_text(names->names[i].text);
+        pointers[i] = wire_put_text(names->names[i].text);
     }
 }
 
@@ -160,6 +132,7 @@ struct record_parts {
     char *failsafe_members[MSG_MEMBERS_MAX];
     Quorate__Agent__Task tasks[MSG_TASKS_MAX];
     Quorate__Agent__Task *task_pointers[MSG_TASKS_MAX];
+    struct wire_galera_record galera;
 };
 
 static void put_record_settings(const struct msg_record *in, Quorate__Agent__Record *out)
@@ -195,7 +168,7 @@ static void put_record_wishes(const struct msg_record *in, struct record_parts *
     out->n_drained = in->drained.count;
     out->drained = parts->drained;
     out->switchover_at_wall_us = in->switchover_at_wall_us;
-    out->switchover_to = put_text(in->switchover_to.text);
+    out->switchover_to = wire_put_text(in->switchover_to.text);
     out->n_failsafe_members = in->failsafe_members.count;
     out->failsafe_members = parts->failsafe_members;
     for (size_t i = 0; i < in->tasks_count; i++) {
@@ -203,7 +176,7 @@ static void put_record_wishes(const struct msg_record *in, struct record_parts *
         quorate__agent__task__init(task);
         task->id = in->tasks[i].id;
         task->kind = in->tasks[i].kind;
-        task->member = put_text(in->tasks[i].member.text);
+        task->member = wire_put_text(in->tasks[i].member.text);
         task->is_pending_only = in->tasks[i].is_pending_only;
         task->at_wall_us = in->tasks[i].at_wall_us;
         parts->task_pointers[i] = task;
@@ -218,12 +191,12 @@ static void put_record(const struct msg_record *in, struct record_parts *parts)
     quorate__agent__record__init(out);
     parts->floor = put_position(&in->floor);
     put_names(&in->voters, parts->voters);
-    out->cluster = put_text(in->cluster.text);
+    out->cluster = wire_put_text(in->cluster.text);
     out->epoch = in->epoch;
     out->revision = in->revision;
     out->system_id = in->system_id;
     out->state = in->state;
-    out->holder = put_text(in->holder.text);
+    out->holder = wire_put_text(in->holder.text);
     out->holder_instance = in->holder_instance;
     out->floor = &parts->floor;
     out->floor_epoch = in->floor_epoch;
@@ -234,9 +207,14 @@ static void put_record(const struct msg_record *in, struct record_parts *parts)
     out->voters = parts->voters;
     out->votes_needed_r = in->votes_needed_r;
     out->is_opened = in->is_opened;
-    out->target = put_text(in->target.text);
+    out->target = wire_put_text(in->target.text);
     put_record_settings(in, out);
     put_record_wishes(in, parts);
+    out->engine = in->engine;
+    if (in->engine == MSG_ENGINE_GALERA) {
+        wire_galera_put_record(&in->galera, &parts->galera);
+        out->galera = &parts->galera.record;
+    }
 }
 
 static bool get_record_settings(const Quorate__Agent__Record *in, struct msg_record *out)
@@ -261,7 +239,7 @@ static bool get_record_settings(const Quorate__Agent__Record *in, struct msg_rec
     out->is_sync_strict = in->is_sync_strict != 0;
     out->maximum_lag_bytes = in->maximum_lag_bytes;
     out->restore_id = in->restore_id;
-    return get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count);
+    return wire_get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count);
 }
 
 static bool get_tasks(const Quorate__Agent__Record *in, struct msg_record *out)
@@ -273,7 +251,7 @@ static bool get_tasks(const Quorate__Agent__Record *in, struct msg_record *out)
         const Quorate__Agent__Task *from = in->tasks[i];
         struct msg_task *to = &out->tasks[i];
         if (from->id == 0 || from->kind == MSG_TASK_NONE || from->kind > MSG_TASK_REINIT ||
-            !get_name(from->member, false, &to->member)) {
+            !wire_get_name(from->member, false, &to->member)) {
             return false;
         }
         to->id = from->id;
@@ -291,7 +269,7 @@ static bool get_record_wishes(const Quorate__Agent__Record *in, struct msg_recor
     out->is_unarmed = in->is_unarmed != 0;
     out->fencing_epoch = in->fencing_epoch;
     out->switchover_at_wall_us = in->switchover_at_wall_us;
-    return get_name(in->switchover_to, true, &out->switchover_to) &&
+    return wire_get_name(in->switchover_to, true, &out->switchover_to) &&
            get_names(in->n_drained, in->drained, &out->drained) &&
            get_names(in->n_failsafe_members, in->failsafe_members, &out->failsafe_members) &&
            get_tasks(in, out);
@@ -303,9 +281,10 @@ static bool get_record(const Quorate__Agent__Record *in, struct msg_record *out)
     if (in == NULL) {
         return true;
     }
-    if (in->state > MSG_RECORD_SWITCHOVER) {
+    if (in->state > MSG_RECORD_SWITCHOVER || in->engine > MSG_ENGINE_MONGODB) {
         return false;
     }
+    out->engine = (enum msg_engine)in->engine;
     out->epoch = in->epoch;
     out->revision = in->revision;
     out->system_id = in->system_id;
@@ -317,18 +296,21 @@ static bool get_record(const Quorate__Agent__Record *in, struct msg_record *out)
     out->timeline_highest = in->timeline_highest;
     out->since_wall_us = in->since_wall_us;
     out->is_opened = in->is_opened != 0;
-    return get_name(in->cluster, true, &out->cluster) && get_name(in->holder, true, &out->holder) &&
-           get_name(in->target, true, &out->target) &&
+    return wire_get_name(in->cluster, true, &out->cluster) &&
+           wire_get_name(in->holder, true, &out->holder) &&
+           wire_get_name(in->target, true, &out->target) &&
            get_names(in->n_voters, in->voters, &out->voters) &&
-           get_u8(in->votes_needed_r, MSG_MEMBERS_MAX, &out->votes_needed_r) &&
-           get_record_settings(in, out) && get_record_wishes(in, out);
+           wire_get_u8(in->votes_needed_r, MSG_MEMBERS_MAX, &out->votes_needed_r) &&
+           get_record_settings(in, out) && get_record_wishes(in, out) &&
+           wire_galera_get_record(in->engine == MSG_ENGINE_GALERA ? in->galera : NULL,
+                                  &out->galera);
 }
 
 static bool are_record_counts_good(const struct msg_record *record)
 {
     return record->voters.count <= MSG_MEMBERS_MAX && record->drained.count <= MSG_MEMBERS_MAX &&
            record->failsafe_members.count <= MSG_MEMBERS_MAX &&
-           record->tasks_count <= MSG_TASKS_MAX;
+           record->tasks_count <= MSG_TASKS_MAX && wire_galera_is_record_good(&record->galera);
 }
 
 int wire_record_encode(const struct msg_record *record, struct buf *out)
@@ -365,6 +347,7 @@ struct report_parts {
     char *failsafe_members[MSG_MEMBERS_MAX];
     Quorate__Agent__Standby standbys[MSG_MEMBERS_MAX];
     Quorate__Agent__Standby *standby_pointers[MSG_MEMBERS_MAX];
+    struct wire_galera_report galera;
 };
 
 static void put_standbys(const struct msg_report *in, struct report_parts *parts)
@@ -372,7 +355,7 @@ static void put_standbys(const struct msg_report *in, struct report_parts *parts
     for (size_t i = 0; i < in->standbys_count; i++) {
         Quorate__Agent__Standby *out = &parts->standbys[i];
         quorate__agent__standby__init(out);
-        out->member = put_text(in->standbys[i].member.text);
+        out->member = wire_put_text(in->standbys[i].member.text);
         out->flush_lsn = in->standbys[i].flush_lsn;
         out->is_streaming = in->standbys[i].is_streaming;
         out->is_confirmed = in->standbys[i].is_confirmed;
@@ -424,7 +407,7 @@ static void put_report_comfort(const struct msg_report *in, Quorate__Agent__Repo
     out->is_nosync = in->is_nosync;
     out->priority = in->priority;
     out->pause_worst_us = in->pause_worst_us;
-    out->note = put_text(in->note.text);
+    out->note = wire_put_text(in->note.text);
     out->has_seed = in->has_seed;
     out->seed_ttl_ms = in->seed_ttl_ms;
     out->seed_heartbeat_ms = in->seed_heartbeat_ms;
@@ -443,9 +426,9 @@ static void put_report_member(const struct msg_report *in, struct report_parts *
     out->failsafe_position = &parts->failsafe_position;
     out->is_noloadbalance = in->is_noloadbalance;
     out->is_clonefrom = in->is_clonefrom;
-    out->zone = put_text(in->zone.text);
-    out->replicatefrom = put_text(in->replicatefrom.text);
-    out->upstream = put_text(in->upstream.text);
+    out->zone = wire_put_text(in->zone.text);
+    out->replicatefrom = wire_put_text(in->replicatefrom.text);
+    out->upstream = wire_put_text(in->upstream.text);
     out->config_revision = in->config_revision;
     out->is_restart_pending = in->is_restart_pending;
     out->is_paused = in->is_paused;
@@ -462,27 +445,33 @@ static void put_report_member(const struct msg_report *in, struct report_parts *
     out->work_done_bytes = in->work_done_bytes;
     out->work_total_bytes = in->work_total_bytes;
     out->seed_failover_interval_ms = in->seed_failover_interval_ms;
-    out->pending_restart = put_text(in->pending_restart.text);
+    out->pending_restart = wire_put_text(in->pending_restart.text);
     out->n_failsafe_members = in->failsafe_members.count;
     out->failsafe_members = parts->failsafe_members;
+    out->engine = in->engine;
+    if (in->engine == MSG_ENGINE_GALERA) {
+        wire_galera_put_report(&in->galera, &parts->galera);
+        out->galera = &parts->galera.report;
+    }
 }
 
 int wire_report_encode(const struct msg_report *report, struct buf *out)
 {
     struct report_parts parts;
     if (report->sync_names.count > MSG_MEMBERS_MAX || report->standbys_count > MSG_MEMBERS_MAX ||
-        report->failsafe_members.count > MSG_MEMBERS_MAX) {
+        report->failsafe_members.count > MSG_MEMBERS_MAX ||
+        report->galera.view.count > MSG_GALERA_NODES_MAX) {
         return BASE_E_INVALID;
     }
     quorate__agent__report__init(&parts.report);
-    parts.report.cluster = put_text(report->cluster.text);
-    parts.report.member = put_text(report->member.text);
+    parts.report.cluster = wire_put_text(report->cluster.text);
+    parts.report.member = wire_put_text(report->member.text);
     parts.report.instance = report->instance;
     parts.report.session = report->session;
     parts.report.number = report->number;
     parts.report.order_term = report->order_term;
     parts.report.order_number = report->order_number;
-    parts.report.host = put_text(report->host.text);
+    parts.report.host = wire_put_text(report->host.text);
     parts.report.db_port = report->db_port;
     parts.report.http_port = report->http_port;
     put_report_right(report, &parts.report);
@@ -500,7 +489,7 @@ static bool get_standbys(const Quorate__Agent__Report *in, struct msg_report *ou
     for (size_t i = 0; i < in->n_standbys; i++) {
         const Quorate__Agent__Standby *from = in->standbys[i];
         struct msg_standby *to = &out->standbys[i];
-        if (!get_name(from->member, false, &to->member)) {
+        if (!wire_get_name(from->member, false, &to->member)) {
             return false;
         }
         to->flush_lsn = from->flush_lsn;
@@ -518,8 +507,8 @@ static bool get_report_identity(const Quorate__Agent__Report *in, struct msg_rep
     out->number = in->number;
     out->order_term = in->order_term;
     out->order_number = in->order_number;
-    return get_name(in->cluster, false, &out->cluster) &&
-           get_name(in->member, false, &out->member) && get_text(in->host, &out->host) &&
+    return wire_get_name(in->cluster, false, &out->cluster) &&
+           wire_get_name(in->member, false, &out->member) && get_text(in->host, &out->host) &&
            get_u16(in->db_port, &out->db_port) && get_u16(in->http_port, &out->http_port);
 }
 
@@ -553,14 +542,15 @@ static bool get_report_database(const Quorate__Agent__Report *in, struct msg_rep
     out->is_sync_known = in->is_sync_known != 0;
     out->is_sync_barrier_passed = in->is_sync_barrier_passed != 0;
     return get_names(in->n_sync_names, in->sync_names, &out->sync_names) &&
-           get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count) && get_standbys(in, out);
+           wire_get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count) && get_standbys(in, out);
 }
 
 static bool get_report_comfort(const Quorate__Agent__Report *in, struct msg_report *out)
 {
-    if (in->seed_sync_mode > MSG_SYNC_FIRST) {
+    if (in->seed_sync_mode > MSG_SYNC_FIRST || in->engine > MSG_ENGINE_MONGODB) {
         return false;
     }
+    out->engine = (enum msg_engine)in->engine;
     out->is_nofailover = in->is_nofailover != 0;
     out->is_nosync = in->is_nosync != 0;
     out->pause_worst_us = in->pause_worst_us;
@@ -571,8 +561,8 @@ static bool get_report_comfort(const Quorate__Agent__Report *in, struct msg_repo
     out->seed_sync_mode = (enum msg_sync_mode)in->seed_sync_mode;
     out->seed_sync_strict = in->seed_sync_strict != 0;
     out->seed_adopt = in->seed_adopt != 0;
-    return get_u8(in->priority, UINT8_MAX, &out->priority) &&
-           get_u8(in->seed_sync_count, MSG_MEMBERS_MAX, &out->seed_sync_count) &&
+    return wire_get_u8(in->priority, UINT8_MAX, &out->priority) &&
+           wire_get_u8(in->seed_sync_count, MSG_MEMBERS_MAX, &out->seed_sync_count) &&
            get_text(in->note, &out->note);
 }
 
@@ -597,11 +587,13 @@ static bool get_report_member(const Quorate__Agent__Report *in, struct msg_repor
     out->work_total_bytes = in->work_total_bytes;
     out->seed_failover_interval_ms = in->seed_failover_interval_ms;
     get_position(in->failsafe_position, &out->failsafe_position);
-    return get_name(in->zone, true, &out->zone) &&
-           get_name(in->replicatefrom, true, &out->replicatefrom) &&
-           get_name(in->upstream, true, &out->upstream) &&
+    return wire_get_name(in->zone, true, &out->zone) &&
+           wire_get_name(in->replicatefrom, true, &out->replicatefrom) &&
+           wire_get_name(in->upstream, true, &out->upstream) &&
            get_text(in->pending_restart, &out->pending_restart) &&
-           get_names(in->n_failsafe_members, in->failsafe_members, &out->failsafe_members);
+           get_names(in->n_failsafe_members, in->failsafe_members, &out->failsafe_members) &&
+           wire_galera_get_report(in->engine == MSG_ENGINE_GALERA ? in->galera : NULL,
+                                  &out->galera);
 }
 
 int wire_report_decode(struct slice bytes, struct msg_report *ret)
@@ -638,13 +630,14 @@ static void put_member_report(const struct msg_member *in, Quorate__Agent__Membe
     out->lsn = in->lsn;
     out->replay_lsn = in->replay_lsn;
     out->is_receiving = in->is_receiving;
-    out->upstream = put_text(in->upstream.text);
+    out->upstream = wire_put_text(in->upstream.text);
     out->is_nofailover = in->is_nofailover;
     out->is_nosync = in->is_nosync;
     out->is_noloadbalance = in->is_noloadbalance;
     out->priority = in->priority;
     out->is_restart_pending = in->is_restart_pending;
     out->config_revision = in->config_revision;
+    out->galera_state = in->galera_state;
 }
 
 static void put_members(const struct msg_order *in, struct order_parts *parts)
@@ -652,8 +645,8 @@ static void put_members(const struct msg_order *in, struct order_parts *parts)
     for (size_t i = 0; i < in->members_count; i++) {
         Quorate__Agent__Member *out = &parts->members[i];
         quorate__agent__member__init(out);
-        out->member = put_text(in->members[i].member.text);
-        out->host = put_text(in->members[i].host.text);
+        out->member = wire_put_text(in->members[i].member.text);
+        out->host = wire_put_text(in->members[i].host.text);
         out->db_port = in->members[i].db_port;
         out->http_port = in->members[i].http_port;
         out->db_state = in->members[i].db_state;
@@ -679,7 +672,7 @@ static void put_order(const struct msg_order *in, struct order_parts *parts)
     out->term = in->term;
     out->record = &parts->record.record;
     out->goal = in->goal;
-    out->reason = put_text(in->reason.text);
+    out->reason = wire_put_text(in->reason.text);
     out->is_granted = in->is_granted;
     out->granted_epoch = in->granted_epoch;
     out->ttl_us = in->ttl_us;
@@ -689,7 +682,9 @@ static void put_order(const struct msg_order *in, struct order_parts *parts)
     out->sync_names = parts->sync_names;
     out->sync_count = in->sync_count;
     out->ended = &parts->ended;
-    out->catch_up_from = put_text(in->catch_up_from.text);
+    out->catch_up_from = wire_put_text(in->catch_up_from.text);
+    out->galera_goal = in->galera_goal;
+    out->galera_weight = in->galera_weight;
     put_members(in, parts);
 }
 
@@ -716,8 +711,12 @@ static bool get_member_report(const Quorate__Agent__Member *in, struct msg_membe
     out->is_noloadbalance = in->is_noloadbalance != 0;
     out->is_restart_pending = in->is_restart_pending != 0;
     out->config_revision = in->config_revision;
-    return get_name(in->upstream, true, &out->upstream) &&
-           get_u8(in->priority, UINT8_MAX, &out->priority);
+    if (in->galera_state > MSG_GALERA_STARTING) {
+        return false;
+    }
+    out->galera_state = (enum msg_galera_state)in->galera_state;
+    return wire_get_name(in->upstream, true, &out->upstream) &&
+           wire_get_u8(in->priority, UINT8_MAX, &out->priority);
 }
 
 static bool get_members(const Quorate__Agent__Order *in, struct msg_order *out)
@@ -728,7 +727,7 @@ static bool get_members(const Quorate__Agent__Order *in, struct msg_order *out)
     for (size_t i = 0; i < in->n_members; i++) {
         const Quorate__Agent__Member *from = in->members[i];
         struct msg_member *to = &out->members[i];
-        if (from->db_state > MSG_DB_FAILED || !get_name(from->member, false, &to->member) ||
+        if (from->db_state > MSG_DB_FAILED || !wire_get_name(from->member, false, &to->member) ||
             !get_text(from->host, &to->host) || !get_u16(from->db_port, &to->db_port) ||
             !get_u16(from->http_port, &to->http_port) || !get_member_report(from, to)) {
             return false;
@@ -743,9 +742,10 @@ static bool get_members(const Quorate__Agent__Order *in, struct msg_order *out)
 
 static bool get_order(const Quorate__Agent__Order *in, struct msg_order *out)
 {
-    if (in->goal > MSG_GOAL_REFUSED) {
+    if (in->goal > MSG_GOAL_REFUSED || in->galera_goal > MSG_GALERA_GOAL_RESTART) {
         return false;
     }
+    out->galera_goal = (enum msg_galera_goal)in->galera_goal;
     out->session = in->session;
     out->number = in->number;
     out->term = in->term;
@@ -757,9 +757,10 @@ static bool get_order(const Quorate__Agent__Order *in, struct msg_order *out)
     get_attempt(in->attempt, &out->attempt);
     get_attempt(in->ended, &out->ended);
     return get_record(in->record, &out->record) && get_text(in->reason, &out->reason) &&
-           get_name(in->catch_up_from, true, &out->catch_up_from) &&
+           wire_get_name(in->catch_up_from, true, &out->catch_up_from) &&
            get_names(in->n_sync_names, in->sync_names, &out->sync_names) &&
-           get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count) && get_members(in, out);
+           wire_get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count) &&
+           wire_get_u8(in->galera_weight, UINT8_MAX, &out->galera_weight) && get_members(in, out);
 }
 
 int wire_order_decode(struct slice bytes, struct msg_order *ret)
@@ -784,7 +785,7 @@ int wire_config_encode(const struct msg_config *config, struct buf *out)
     if (config->text.len > MSG_CONFIG_MAX) {
         return BASE_E_INVALID;
     }
-    message.cluster = put_text(config->cluster.text);
+    message.cluster = wire_put_text(config->cluster.text);
     message.term = config->term;
     message.revision = config->revision;
     union {
@@ -803,7 +804,7 @@ int wire_config_decode(struct slice bytes, uint8_t text[static MSG_CONFIG_MAX],
     const ProtobufCMessage *message = unpack(&quorate__agent__config__descriptor, bytes, &arena);
     const Quorate__Agent__Config *in = (const Quorate__Agent__Config *)(const void *)message;
     if (in == NULL || in->text.len > MSG_CONFIG_MAX || in->revision == 0 ||
-        !get_name(in->cluster, false, &config.cluster)) {
+        !wire_get_name(in->cluster, false, &config.cluster)) {
         return BASE_E_PROTO;
     }
     struct buf copy = buf_over(text, MSG_CONFIG_MAX);

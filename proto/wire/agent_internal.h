@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of the agent protocol's codec (agent.c, agent_galera.c); nobody else includes
+ * this. A packed message points into the *_parts it was put into and into the struct it was made
+ * from; getters return false for anything that is not lawful.
+ */
+#ifndef QUORATE_PROTO_WIRE_AGENT_INTERNAL_H
+#define QUORATE_PROTO_WIRE_AGENT_INTERNAL_H
+
+#include "agent.pb-c.h"
+#include "base/name.h"
+#include "proto/msg/agent.h"
+
+static inline bool wire_get_name(const char *text, bool may_be_empty, struct base_name *ret)
+{
+    if (text[0] == '\0' && may_be_empty) {
+        *ret = (struct base_name){{0}};
+        return true;
+    }
+    return base_name_from_text(text, ret) == 0;
+}
+
+static inline bool wire_get_u8(uint32_t value, uint32_t max, uint8_t *ret)
+{
+    if (value > max) {
+        return false;
+    }
+    *ret = (uint8_t)value;
+    return true;
+}
+
+/* protobuf-c wants writable pointers and does not write through them when packing. */
+static inline char *wire_put_text(const char *text)
+{
+    union {
+        const char *in;
+        char *out;
+    } cast = {.in = text};
+    return cast.out;
+}
+
+/* --- agent_galera.c --- */
+
+struct wire_galera_view {
+    Quorate__Agent__GaleraView view;
+    Quorate__Agent__GaleraNode nodes[MSG_GALERA_NODES_MAX];
+    Quorate__Agent__GaleraNode *pointers[MSG_GALERA_NODES_MAX];
+};
+
+struct wire_galera_record {
+    Quorate__Agent__GaleraRecord record;
+    struct wire_galera_view view;
+    struct wire_galera_view weights; /* its nodes alone */
+    Quorate__Agent__GaleraGrant grant;
+    Quorate__Agent__GaleraPosition base;
+};
+
+struct wire_galera_report {
+    Quorate__Agent__GaleraReport report;
+    Quorate__Agent__GaleraPosition position;
+    struct wire_galera_view view;
+};
+
+void wire_galera_put_record(const struct msg_galera_record *in, struct wire_galera_record *parts);
+void wire_galera_put_report(const struct msg_galera_report *in, struct wire_galera_report *parts);
+/* NULL: of another engine, zeros. */
+bool wire_galera_get_record(const Quorate__Agent__GaleraRecord *in, struct msg_galera_record *ret);
+bool wire_galera_get_report(const Quorate__Agent__GaleraReport *in, struct msg_galera_report *ret);
+/* Its counts are within their limits. */
+bool wire_galera_is_record_good(const struct msg_galera_record *record);
+
+#endif
