@@ -256,6 +256,14 @@
       "several members are restarted at one time") \
     X(REINIT_OF_HOLDER, "reinit-of-holder", \
       "the directory of the primary is thrown away by order") \
+    X(REINIT_OF_VOTER, "reinit-of-voter", \
+      "a copy that commits may rest on is thrown away by order") \
+    X(ARMED_BY_WORD, "armed-by-word", \
+      "after a pause a report without a deadline counts as armed again") \
+    X(TASK_ID_MET_AGAIN, "task-id-met-again", \
+      "an order given after a restore can have the id of one that is done") \
+    X(FAILSAFE_WHILE_FENCED, "failsafe-while-fenced", \
+      "a holder extends an epoch that is being fenced by failsafe rounds") \
     X(ADOPT_BY_NUMBER, "adopt-by-number", \
       "a guard adopts whatever process has the number now") \
     X(ADOPTED_ORPHANS_LEFT, "adopted-orphans-left", \

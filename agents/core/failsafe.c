@@ -100,7 +100,8 @@ static bool may_ask(const struct agt *a)
     const struct msg_record *r = &a->order.record;
     return a->has_order && r->is_failsafe && r->failsafe_members.count > 0 && agt_is_holder(a) &&
            agt_holds(a) && a->guard.is_armed && a->guard.epoch == r->epoch &&
-           r->fencing_epoch != r->epoch && /* it is over: granted no more by anybody */
+           (r->fencing_epoch != r->epoch || /* it is over: granted no more by anybody */
+            CANARY(FAILSAFE_WHILE_FENCED)) &&
            a->failsafe.members.count > 0 && !a->want.is_paused && !a->is_handback_wanted &&
            !a->stop.is_asked && !a->is_shutdown && a->order.goal != MSG_GOAL_HAND_OVER;
 }

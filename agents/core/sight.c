@@ -98,6 +98,19 @@ static bool status_is_old(const struct agt *a, const struct guard_status *status
            (status->epoch == have->epoch && base_mono_before(status->deadline, have->deadline));
 }
 
+/* Only a pause disarms a guard that holds an epoch: where our own file says nothing of one, it was
+ * lost. */
+static void recall_pause(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    bool is_disarmed = agt_holds(a) && !a->guard.is_armed && a->guard.tree == GUARD_TREE_RUNNING;
+    if (is_disarmed && !a->want.is_paused) {
+        a->want.is_paused = true;
+        agt_fx_log(run, "the guard is disarmed, and no pause is on disk: paused until the resume",
+                   NULL);
+    }
+}
+
 void agt_on_guard(struct agt_run *run, const struct guard_status *status)
 {
     struct agt *a = run->a;
@@ -119,7 +132,8 @@ void agt_on_guard(struct agt_run *run, const struct guard_status *status)
         a->gone_at = run->now;
     }
     if (is_first) { /* of the agent before this one */
-        a->is_disarm_asked = a->disk.is_paused;
+        recall_pause(run);
+        a->is_disarm_asked = a->want.is_paused;
         a->disarm_after = status->deadline;
     }
     if (is_new || !status->is_armed || base_mono_before(a->disarm_after, status->deadline)) {

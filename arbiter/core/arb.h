@@ -199,6 +199,8 @@ struct arb_cluster {
         wish_number; /* report of the holder answered by the first order with it */
 
     struct arb_decision decision;
+    struct msg_names leaving; /* of this step: their copies are to be thrown away by order */
+
     uint8_t views_count;
     struct arb_view views[MSG_MEMBERS_MAX];
 };
@@ -233,7 +235,8 @@ enum arb_request_kind {
     ARB_REQUEST_UNDRAIN,
     ARB_REQUEST_TASK,   /* task; its id is given here */
     ARB_REQUEST_CANCEL, /* candidate's tasks, or all and a scheduled or undone switchover, with the
-                           drain of the holder that led to it */
+                           drain of the holder that led to it; is_planned: a planned switchover and
+                           nothing else */
     ARB_REQUEST_REMOVE, /* candidate: a member that is gone for good; empty: the whole cluster */
 };
 
@@ -242,6 +245,7 @@ struct arb_request {
     struct base_name candidate; /* empty: the best one */
     bool is_forced;             /* FAILOVER: accept the loss that is shown; CONFIRM: members of the
                                    record that are not heard do not count */
+    bool is_planned;            /* CANCEL */
     int64_t at_wall_us;
     struct msg_task task;
 };

@@ -15,6 +15,7 @@
  *
  * A database that no arbiter ever led becomes the cluster's in the same way: by an operator's word,
  * or where its one member was told to offer it and no member that is heard has ever seen an epoch.
+ * One that runs meanwhile is not promoted: its record names the timeline on which it serves.
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
@@ -178,6 +179,17 @@ static const struct arb_view *better_member(const struct arb_turn *t, const stru
     return NULL;
 }
 
+/* A deadline ends that by itself; a guard that is disarmed, as in a pause, has none. */
+static void answer_serving(struct arb_turn *t, const struct arb_view *serving)
+{
+    bool is_endless = serving->report.is_paused || serving->report.lease_left_us == 0;
+    arb_answer_member(t, BASE_E_STATE, &serving->member,
+                      is_endless ? "runs its database under a lease that has no end (pause): stop "
+                                   "that database by hand on its host, then try again"
+                                 : "still has a database process under its old lease; try again "
+                                   "when that has run out");
+}
+
 /* The one member that held the highest epoch of all, when the reports show it; else NULL. */
 static const struct arb_view *last_primary(const struct arb_turn *t)
 {
@@ -198,6 +210,13 @@ static const struct arb_view *last_primary(const struct arb_turn *t)
     return is_fit ? found : NULL;
 }
 
+/* The primary of a cluster that is taken over while it runs. */
+static bool serves_unled(const struct arb_view *view)
+{
+    const struct msg_report *r = &view->report;
+    return r->is_adopted && r->db_state == MSG_DB_PRIMARY && r->epoch_seen == 0 && held(r) == 0;
+}
+
 static void propose_anew(struct arb_turn *t, const struct arb_view *view, uint64_t epoch)
 {
     struct arb_cluster *c = t->c;
@@ -207,6 +226,9 @@ static void propose_anew(struct arb_turn *t, const struct arb_view *view, uint64
     }
     if (c->record.epoch == 0) {
         arb_settings_begin(c, &next);
+    }
+    if (serves_unled(view)) { /* it is not promoted: it goes on where it is */
+        next.timeline = next.timeline_highest = view->report.position.timeline;
     }
     next.tasks_count = 0; /* of a time that is gone */
     next.switchover_at_wall_us = 0;
@@ -253,10 +275,13 @@ static const struct arb_view *better_unled(const struct arb_turn *t, const struc
 {
     for (uint8_t i = 0; i < t->c->views_count; i++) {
         const struct arb_view *other = &t->c->views[i];
+        /* What receives from a primary that serves has nothing of its own, however old the
+         * primary's word is. */
+        bool is_fed = serves_unled(view) && other->report.is_receiving;
         if (other != view && other->has_report &&
             other->report.system_id == view->report.system_id &&
             (other->report.position.timeline > view->report.position.timeline ||
-             other->report.position.lsn > view->report.position.lsn)) {
+             (other->report.position.lsn > view->report.position.lsn && !is_fed))) {
             return other;
         }
     }
@@ -410,10 +435,7 @@ void arb_confirm(struct arb_turn *t)
             "is not heard and may have seen a higher epoch; start its agent, or leave "
             "it out with --force if it can never come back");
     } else if (serving != NULL) {
-        arb_answer_member(
-            t, BASE_E_STATE, &serving->member,
-            "still has a database process under its old lease; try again when that has "
-            "run out");
+        answer_serving(t, serving);
     } else if (!is_waited(t)) {
         arb_answer(t, BASE_E_BUSY,
                    "leases of the former quorum may still run; they are over a minute after this "

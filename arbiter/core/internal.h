@@ -146,6 +146,8 @@ void arb_fence_ended(struct arb_turn *t);
 /* --- task.c. True: proposed --- */
 void arb_request_task(struct arb_turn *t);
 bool arb_tasks(struct arb_turn *t);
+/* Members whose copy a REINIT that is due or under way throws away: they leave V before it. */
+void arb_tasks_leaving(const struct arb_turn *t, struct msg_names *ret);
 
 /* --- member.c. True: proposed --- */
 void arb_request_drain(struct arb_turn *t, bool is_on);

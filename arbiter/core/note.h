@@ -47,7 +47,10 @@
     X(IS_HOLDER, "is-holder", "is the primary by now") \
     X(NOTHING_PENDING, "nothing-pending", "has nothing that waits for a restart") \
     X(RESTART_PENDING, "restart-pending", "must be restarted first") \
-    X(CATCHING_UP, "catching-up", "still fetches what it lacks")
+    X(CATCHING_UP, "catching-up", "still fetches what it lacks") \
+    X(IS_VOTER, "is-voter", "is in the recorded synchronous set, and leaves it first") \
+    X(LAST_VOTER, "last-voter", \
+      "is the one that commits must wait for (strict): another one must stream first")
 
 enum arb_refusal {
 #define ARB_REFUSAL_ENUM(id, name, text) ARB_REFUSE_##id,
@@ -84,6 +87,10 @@ enum arb_refusal {
     X(WAITS_FOR_VOTES, "waits-for-votes", "failover waits: {a} of {b} votes, {m} {w}") \
     X(WAITS_NO_SYNC, "waits-no-sync", \
       "failover waits for {m}: no standby is known to have everything") \
+    X(WAITS_UNFIT, "waits-unfit", \
+      "failover waits: only {m} is known to have everything, and it {w}; kv db failover {n} " \
+      "says what " \
+      "another member would lose, --force takes it") \
     X(WAITS_CANDIDATE, "waits-candidate", "failover waits: {m} is ahead of all others but {w}") \
     X(WAITS_POSITION, "waits-position", \
       "failover waits: no position of this epoch is known, an operator must choose") \

@@ -4,7 +4,8 @@
  * A holder that hears of a pause has its guard disarmed. So from the entry on, and beyond the
  * resume, the record says that the lease has no end (is_unarmed), until the holder has reported its
  * guard armed again in a report that was made after it took the resume in: a report from before, on
- * its way, says nothing, since an order with the pause may still reach its sender. Otherwise only a
+ * its way, says nothing, since an order with the pause may still reach its sender. Nor does one
+ * without a deadline: an agent that has lost its state file knows of no pause. Otherwise only a
  * handback, a fence that succeeded, or an operator's word that the holder is dead ends it.
  */
 #include "arbiter/core/internal.h"
@@ -112,6 +113,7 @@ bool arb_armed(struct arb_turn *t)
     const struct arb_view *holder = arb_view_holder(c);
     if (!c->record.is_unarmed || c->record.is_paused || holder == NULL ||
         !has_heard_resume(c, &holder->report) || holder->report.is_paused ||
+        (holder->report.lease_left_us == 0 && !CANARY(ARMED_BY_WORD)) ||
         holder->report.epoch_held != c->record.epoch) {
         return false;
     }

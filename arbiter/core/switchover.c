@@ -242,8 +242,31 @@ static uint8_t cancel_tasks(struct msg_record *next, const struct base_name *mem
     return (uint8_t)(before - left);
 }
 
+static void forget_plan(struct arb_turn *t, struct msg_record *next)
+{
+    arb_say(t, ARB_NOTE_SCHEDULE_CANCELED);
+    next->switchover_at_wall_us = 0;
+    next->switchover_to = (struct base_name){{0}};
+}
+
+static void cancel_plan(struct arb_turn *t)
+{
+    struct msg_record next = t->c->record;
+    if (next.switchover_at_wall_us == 0) {
+        arb_answer(t, BASE_E_NOTFOUND, "no switchover is planned");
+        return;
+    }
+    forget_plan(t, &next);
+    arb_propose(t, ARB_DECIDE_SCHEDULE, &next);
+    arb_answer(t, 0, "canceled");
+}
+
 void arb_request_cancel(struct arb_turn *t)
 {
+    if (t->event->request->is_planned) {
+        cancel_plan(t);
+        return;
+    }
     struct arb_cluster *c = t->c;
     const struct base_name *member = &t->event->request->candidate;
     struct msg_record next = c->record;
@@ -262,9 +285,7 @@ void arb_request_cancel(struct arb_turn *t)
         kind = ARB_DECIDE_ABANDON;
     }
     if (is_all && next.switchover_at_wall_us != 0) {
-        arb_say(t, ARB_NOTE_SCHEDULE_CANCELED);
-        next.switchover_at_wall_us = 0;
-        next.switchover_to = (struct base_name){{0}};
+        forget_plan(t, &next);
         kind = kind == ARB_DECIDE_TASK ? ARB_DECIDE_SCHEDULE : kind;
     }
     if (tasks == 0 && kind == ARB_DECIDE_TASK) {

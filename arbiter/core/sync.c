@@ -23,7 +23,8 @@ static bool belongs(const struct arb_cluster *c, const struct arb_view *view, st
 {
     if (base_name_equal(&view->member, &c->record.holder) || view->refused != ARB_REFUSE_NONE ||
         (view->has_report && view->report.is_nosync) ||
-        arb_names_has(&c->record.drained, &view->member)) {
+        arb_names_has(&c->record.drained, &view->member) ||
+        arb_names_has(&c->leaving, &view->member)) {
         return false;
     }
     if (!is_in_set(c, &view->member)) {
@@ -158,6 +159,7 @@ void arb_sync(struct arb_turn *t)
         holder->report.epoch_held != c->record.epoch || holder->report.db_state != MSG_DB_PRIMARY) {
         return;
     }
+    arb_tasks_leaving(t, &c->leaving);
     struct arb_set target = arb_sync_target(c, t->event->now);
     const struct msg_report *report = &holder->report;
     struct arb_sync_state state = {

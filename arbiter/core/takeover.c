@@ -107,16 +107,31 @@ static uint8_t voters_within_reach(const struct arb_cluster *c, struct base_mono
     return n;
 }
 
+/* Only the holder has all. Where it is heard and can never go on with what it has (its directory
+ * ran read-write by hand, say), waiting ends nothing: an operator has to choose, and is told so. */
+static void say_holder_needed(struct arb_turn *t)
+{
+    const struct arb_cluster *c = t->c;
+    enum arb_refusal why = arb_return_check(c, t->event->now);
+    bool is_for_ever = why == ARB_REFUSE_NOT_USABLE || why == ARB_REFUSE_OTHER_HISTORY ||
+                       why == ARB_REFUSE_OTHER_SYSTEM;
+    arb_say_waiting(
+        t, &(struct arb_note){.kind = is_for_ever ? ARB_NOTE_WAITS_UNFIT : ARB_NOTE_WAITS_NO_SYNC,
+                              .member = c->record.holder,
+                              .other = c->name,
+                              .why = is_for_ever ? why : ARB_REFUSE_NONE});
+}
+
 /* The first voter that is missing, for the sentence. */
 static void say_missing(struct arb_turn *t, uint8_t counted, uint8_t needed)
 {
     struct arb_cluster *c = t->c;
-    struct arb_note note = {.kind = ARB_NOTE_WAITS_NO_SYNC, .member = c->record.holder};
-    if (needed == 0 || c->record.voters.count == 0) { /* only the holder has all */
-        arb_say_waiting(t, &note);
+    if (needed == 0 || c->record.voters.count == 0) {
+        say_holder_needed(t);
         return;
     }
-    note = (struct arb_note){.kind = ARB_NOTE_WAITS_FOR_VOTES, .a = counted, .b = needed};
+    struct arb_note note =
+        (struct arb_note){.kind = ARB_NOTE_WAITS_FOR_VOTES, .a = counted, .b = needed};
     for (uint8_t i = 0; i < c->views_count; i++) {
         enum arb_refusal why = arb_vote_check(c, &c->views[i]);
         if (arb_names_has(&c->record.voters, &c->views[i].member) && why != ARB_REFUSE_NONE) {

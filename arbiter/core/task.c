@@ -6,11 +6,17 @@
  * clones go one member at a time, standbys before the holder, and only while all voters that are
  * heard are streaming, so that a rolling restart never takes two that commits wait for. What has
  * begun has at_wall_us 0; a member does nothing else.
+ *
+ * A clone of a member begins when it is in V no more: until it has everything again, no failover
+ * may count on what it had. The planner of section 5 takes it out, by its steps, as soon as the
+ * order is due, and in again when it streams afterwards.
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
 #include "base/canary.h"
 #include "base/name.h"
+
+#define IDS_PER_EPOCH UINT64_C(1000000) /* more than an epoch has revisions */
 
 static bool is_heavy(const struct msg_task *task)
 {
@@ -70,6 +76,15 @@ static bool is_refused(struct arb_turn *t, const struct msg_task *task)
     return true;
 }
 
+/* An agent knows an order that it has done by its id. Revisions begin anew from an older image when
+ * the quorum is restored, epochs never do: the id has both, and grows with either. */
+static uint64_t id_next(const struct msg_record *record)
+{
+    return CANARY(TASK_ID_MET_AGAIN)
+               ? record->revision + 1
+               : record->epoch * IDS_PER_EPOCH + (record->revision + 1) % IDS_PER_EPOCH;
+}
+
 void arb_request_task(struct arb_turn *t)
 {
     struct msg_record next = t->c->record;
@@ -83,7 +98,7 @@ void arb_request_task(struct arb_turn *t)
         arb_answer_member(t, 0, &task.member, "has nothing that waits for a restart");
         return;
     }
-    task.id = t->c->record.revision + 1;
+    task.id = id_next(&t->c->record);
     bool is_now = task.at_wall_us <= 0;
     task.at_wall_us = is_now ? t->event->wall.us : task.at_wall_us;
     task.at_wall_us = task.at_wall_us > 0 ? task.at_wall_us : 1;
@@ -100,17 +115,21 @@ void arb_request_task(struct arb_turn *t)
 
 /* --- ended --- */
 
+static bool is_due(const struct arb_turn *t, const struct msg_task *task)
+{
+    return task->at_wall_us != 0 && task->at_wall_us <= t->event->wall.us;
+}
+
 /* Why it cannot be done any more; NONE: it can. A new leader may not have heard of the member yet;
  * one that is removed takes its orders along. */
 static enum arb_refusal check_task(const struct arb_turn *t, const struct msg_task *task)
 {
     const struct arb_cluster *c = t->c;
     uint8_t at = arb_view_find(c, &task->member);
-    bool is_due = task->at_wall_us <= t->event->wall.us;
     if (task->kind == MSG_TASK_REINIT && is_holder(c, &task->member) && !CANARY(REINIT_OF_HOLDER)) {
         return ARB_REFUSE_IS_HOLDER;
     }
-    bool is_idle = at != ARB_NOBODY && task->is_pending_only && task->at_wall_us != 0 && is_due &&
+    bool is_idle = at != ARB_NOBODY && task->is_pending_only && is_due(t, task) &&
                    arb_view_is_live(c, &c->views[at], t->event->now) &&
                    !c->views[at].report.is_restart_pending;
     return is_idle ? ARB_REFUSE_NOTHING_PENDING : ARB_REFUSE_NONE;
@@ -196,36 +215,87 @@ static const struct arb_view *first_comes(const struct arb_turn *t, const struct
     return NULL;
 }
 
-static void say_waits(struct arb_turn *t, const struct msg_task *task, const struct arb_view *other)
-{
-    bool is_pending = is_holder(t->c, &task->member) && other->report.is_restart_pending;
-    struct arb_note note = {.kind = ARB_NOTE_TASK_WAITS,
-                            .member = task->member,
-                            .other = other->member,
-                            .a = task->id,
-                            .c = task->kind,
-                            .why =
-                                is_pending ? ARB_REFUSE_RESTART_PENDING : ARB_REFUSE_NOT_STREAMING};
-    arb_say_waiting(t, &note);
-}
-
-/* Standbys first, the holder last, each in the order in which they were asked. */
+/* What disturbs nobody, then standbys, the holder last, each in the order in which they were asked.
+ */
 static uint8_t next_task(const struct arb_turn *t)
 {
     const struct msg_record *r = &t->c->record;
-    uint8_t last = ARB_NOBODY;
+    uint8_t best = ARB_NOBODY;
     for (uint8_t i = 0; i < r->tasks_count; i++) {
         const struct msg_task *task = &r->tasks[i];
-        bool is_due = task->at_wall_us != 0 && task->at_wall_us <= t->event->wall.us;
-        if (!is_due || !is_live(t, &task->member)) {
+        if (!is_due(t, task) || !is_live(t, &task->member)) {
             continue;
         }
-        if (!is_heavy(task) || !is_holder(t->c, &task->member)) {
+        if (!is_heavy(task)) {
             return i;
         }
-        last = last == ARB_NOBODY ? i : last;
+        if (best == ARB_NOBODY ||
+            (is_holder(t->c, &r->tasks[best].member) && !is_holder(t->c, &task->member))) {
+            best = i;
+        }
     }
-    return last;
+    return best;
+}
+
+/* --- a clone of a voter --- */
+
+/* The ones that have begun, and the next one as soon as nothing else keeps it waiting: two of them
+ * never leave at one time. */
+void arb_tasks_leaving(const struct arb_turn *t, struct msg_names *ret)
+{
+    const struct msg_record *r = &t->c->record;
+    uint8_t next = r->is_paused || is_one_under_way(t) ? ARB_NOBODY : next_task(t);
+    *ret = (struct msg_names){0};
+    for (uint8_t i = 0; i < r->tasks_count; i++) {
+        const struct msg_task *task = &r->tasks[i];
+        bool is_on = task->at_wall_us == 0 || (i == next && first_comes(t, task) == NULL);
+        if (task->kind == MSG_TASK_REINIT && is_on && !arb_names_has(ret, &task->member)) {
+            int rc = arb_names_add(ret, &task->member);
+            BASE_ASSERT(rc == 0); /* no more tasks than names */
+        }
+    }
+}
+
+static bool is_in_the_way(const struct arb_turn *t, const struct msg_task *task)
+{
+    return task->kind == MSG_TASK_REINIT && arb_names_has(&t->c->record.voters, &task->member) &&
+           !CANARY(REINIT_OF_VOTER);
+}
+
+/* With strict it stays in the target when nobody else is there. */
+static enum arb_refusal why_in_the_way(const struct arb_turn *t, const struct msg_task *task)
+{
+    struct arb_set target = arb_sync_target(t->c, t->event->now);
+    return arb_names_has(&target.names, &task->member) ? ARB_REFUSE_LAST_VOTER
+                                                       : ARB_REFUSE_IS_VOTER;
+}
+
+static void say_waits(struct arb_turn *t, const struct msg_task *task,
+                      const struct base_name *other, enum arb_refusal why)
+{
+    arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_TASK_WAITS,
+                                          .member = task->member,
+                                          .other = *other,
+                                          .a = task->id,
+                                          .c = task->kind,
+                                          .why = why});
+}
+
+/* Another one goes on first, or the member itself has to leave V. True: said. */
+static bool must_wait(struct arb_turn *t, const struct msg_task *task)
+{
+    const struct arb_view *other = first_comes(t, task);
+    if (other != NULL) {
+        bool is_pending = is_holder(t->c, &task->member) && other->report.is_restart_pending;
+        say_waits(t, task, &other->member,
+                  is_pending ? ARB_REFUSE_RESTART_PENDING : ARB_REFUSE_NOT_STREAMING);
+        return true;
+    }
+    if (is_in_the_way(t, task)) {
+        say_waits(t, task, &task->member, why_in_the_way(t, task));
+        return true;
+    }
+    return false;
 }
 
 bool arb_tasks(struct arb_turn *t)
@@ -235,19 +305,13 @@ bool arb_tasks(struct arb_turn *t)
         return true;
     }
     uint8_t at = next_task(t);
+    arb_tasks_leaving(t, &c->leaving);
     if (at == ARB_NOBODY || c->record.state != MSG_RECORD_RUNNING) {
         return false;
     }
     const struct msg_task *task = &c->record.tasks[at];
-    if (is_heavy(task)) {
-        const struct arb_view *other = first_comes(t, task);
-        if (is_one_under_way(t)) {
-            return false;
-        }
-        if (other != NULL) {
-            say_waits(t, task, other);
-            return false;
-        }
+    if (is_heavy(task) && (is_one_under_way(t) || must_wait(t, task))) {
+        return false;
     }
     struct msg_record next = c->record;
     next.tasks[at].at_wall_us = 0;

@@ -122,6 +122,7 @@ static void vary_role(struct slice *in, struct msg_report *r, bool is_holder)
 {
     uint8_t how = fuzz_u8(in);
     r->epoch_held = is_holder && how % 2 == 0 ? w.record.epoch : 0;
+    r->lease_left_us = r->epoch_held != 0 && how % 16 != 0 ? BASE_US_PER_MS : 0;
     r->is_open = is_holder && how % 8 == 0;
     r->db_state = r->is_open ? MSG_DB_PRIMARY : (enum msg_db_state)(how % 11);
     r->is_receiving = !is_holder && how % 3 == 0;

@@ -217,6 +217,7 @@ static struct msg_report adjusted(const struct golden_line *line, struct msg_rep
     r.is_nofailover = golden_has(line, "nofailover");
     r.is_nosync = golden_has(line, "nosync");
     r.is_paused = golden_has(line, "disarmed");
+    r.lease_left_us = r.epoch_held != 0 && !r.is_paused ? BASE_US_PER_S : 0;
     set_u64(line, "task", &r.task_id);
     r.priority = (uint8_t)golden_option_number(line, "priority", 0);
     if (golden_has(line, "empty")) {

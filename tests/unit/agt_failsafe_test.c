@@ -133,6 +133,21 @@ static void test_nobody_is_asked_unless_the_record_names_them(void **state)
     good();
 }
 
+/* It is over, and whoever decided on the fence counts on that. */
+static void test_epoch_that_is_being_fenced_is_not_extended(void **state)
+{
+    (void)state;
+    holder();
+    w.record.fencing_epoch = w.record.epoch;
+    w.record.revision++;
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 300);
+    uint64_t round = w.asked.round;
+    rounds(4000, 3, true);
+    assert_int_equal(w.asked.round, round);
+    assert_false(world_is_writable(&w));
+    good();
+}
+
 static void test_switched_off_it_names_nobody(void **state)
 {
     (void)state;
@@ -278,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_deadline_counts_from_the_sending),
         cmocka_unit_test(test_round_thaws),
         cmocka_unit_test(test_nobody_is_asked_unless_the_record_names_them),
+        cmocka_unit_test(test_epoch_that_is_being_fenced_is_not_extended),
         cmocka_unit_test(test_switched_off_it_names_nobody),
         cmocka_unit_test(test_member_votes_when_its_grant_has_run_out),
         cmocka_unit_test(test_member_that_is_asked_to_vote_grants_no_more),

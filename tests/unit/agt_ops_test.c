@@ -198,6 +198,26 @@ static void test_agent_restart_in_a_pause_does_nothing(void **state)
     good();
 }
 
+/* Without its state file the guard's word is what is left of it. */
+static void test_agent_that_lost_its_state_in_a_pause_stays_paused(void **state)
+{
+    (void)state;
+    primary();
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_false(w.guard.status.is_armed);
+    w.disk_len = 0;
+    world_agent_start(&w);
+    world_run_ms(&w, 1000);
+    assert_true(w.report.is_paused);
+    assert_int_equal(w.report.lease_left_us, 0);
+    pause_it(false);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_false(w.report.is_paused);
+    assert_true(w.guard.status.is_armed && w.report.lease_left_us > 0);
+    good();
+}
+
 static void test_pause_thaws_what_it_finds_frozen(void **state)
 {
     (void)state;
@@ -824,6 +844,7 @@ int main(void)
         cmocka_unit_test(test_crash_in_a_pause_is_handed_back_after_it),
         cmocka_unit_test(test_paused_standby_is_left_alone),
         cmocka_unit_test(test_agent_restart_in_a_pause_does_nothing),
+        cmocka_unit_test(test_agent_that_lost_its_state_in_a_pause_stays_paused),
         cmocka_unit_test(test_pause_thaws_what_it_finds_frozen),
         cmocka_unit_test(test_pause_waits_for_an_opening),
         cmocka_unit_test(test_higher_epoch_ends_a_paused_holder),

@@ -141,6 +141,30 @@ static void test_the_last_primary_goes_on_above_every_epoch(void **state)
     assert_int_equal(w.order[3].goal, MSG_GOAL_FOLLOW);
 }
 
+/* A lease of a pause has no end: waiting would end nothing. */
+static void test_who_runs_in_a_pause_has_to_be_stopped_by_hand(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    all_report();
+    struct msg_report r = former_holder("pg2", 5);
+    r.epoch_handed_back = 0;
+    r.epoch_held = 5;
+    r.is_tree_gone = false;
+    r.db_state = MSG_DB_PRIMARY;
+    r.lease_left_us = S;
+    send(r);
+    ask(NULL, false);
+    assert_refused("try again when that has run out");
+    r.number++;
+    r.lease_left_us = 0;
+    r.is_paused = true;
+    send(r);
+    ask(NULL, false);
+    assert_refused("stop that database by hand on its host");
+}
+
 static void test_a_silent_member_stops_a_confirmation(void **state)
 {
     (void)state;
@@ -506,6 +530,7 @@ int main(void)
         TEST(test_a_record_of_an_image_elects_nobody),
         TEST(test_operators_are_told_to_confirm_first),
         TEST(test_the_last_primary_goes_on_above_every_epoch),
+        TEST(test_who_runs_in_a_pause_has_to_be_stopped_by_hand),
         TEST(test_a_silent_member_stops_a_confirmation),
         TEST(test_an_epoch_of_a_member_left_out_is_never_met_again),
         TEST(test_a_database_under_an_old_lease_stops_it),

@@ -388,6 +388,7 @@ static struct msg_report report_make(struct member *m)
     r.order_number = m->order_number;
     r.epoch_seen = m->epoch_seen;
     r.epoch_held = m->held;
+    r.lease_left_us = m->held != 0 ? BASE_US_PER_MS : 0;
     r.epoch_handed_back = m->handed_back;
     r.is_handback_clean = m->is_clean;
     r.handback_lsn = m->is_clean ? m->clean_lsn : 0;

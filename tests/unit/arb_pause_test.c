@@ -17,6 +17,7 @@ static struct msg_report disarmed(void)
 {
     struct msg_report r = primary_of("pg1");
     r.is_paused = true;
+    r.lease_left_us = 0;
     return r;
 }
 
@@ -158,6 +159,27 @@ static void test_s10_only_a_report_that_echoes_the_resume_says_armed_again(void 
     wait_us(3 * S);
     tick();
     assert_true(w.c.is_attempt); /* a lease like any other */
+}
+
+/* Its agent has lost the state file, and with it the pause; its guard is disarmed all the same. */
+static void test_s10_without_a_deadline_nobody_is_armed_again(void **state)
+{
+    (void)state;
+    pause_it();
+    send(disarmed());
+    confirm();
+    ask(ARB_REQUEST_RESUME, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct msg_report r = primary_of("pg1");
+        r.lease_left_us = 0;
+        send(r);
+        confirm();
+        assert_true(w.c.record.is_unarmed && w.order[1].is_granted);
+    }
+    struct msg_report r = primary_of("pg1");
+    r.lease_left_us = -1; /* it was armed, and that is over */
+    send(r);
+    assert_false(w.c.record.is_unarmed);
 }
 
 static void test_s10_a_later_guard_hands_back_for_a_rebooted_holder(void **state)
@@ -406,6 +428,7 @@ int main(void)
         TEST(test_s10_after_a_pause_a_lease_has_no_end_before_the_guard_is_armed),
         TEST(test_s10_an_operator_confirms_that_the_holder_is_dead),
         TEST(test_s10_only_a_report_that_echoes_the_resume_says_armed_again),
+        TEST(test_s10_without_a_deadline_nobody_is_armed_again),
         TEST(test_s10_a_later_guard_hands_back_for_a_rebooted_holder),
         TEST(test_s10_a_holder_whose_host_was_started_anew_is_not_waited_for),
         TEST(test_s10_a_new_machine_does_not_end_the_right_of_the_old_one),

@@ -91,6 +91,7 @@ struct msg_report primary_of(const char *member)
     r.is_receiving = false;
     r.is_open = true;
     r.epoch_held = w.c.record.epoch;
+    r.lease_left_us = S;
     r.position.lineage = w.c.record.epoch;
     r.opened_lsn = 4000;
     r.is_sync_known = true;

@@ -218,6 +218,102 @@ static void test_the_tasks_of_a_lost_member_can_be_canceled(void **state)
     assert_int_equal(w.c.record.tasks_count, 0);
 }
 
+/* --- a clone of a voter --- */
+
+static bool is_voter(const char *member)
+{
+    struct base_name name = name_of(member);
+    return arb_names_has(&w.c.record.voters, &name);
+}
+
+/* The holder does what it was told last, and its standbys stream. */
+static void go_on(void)
+{
+    static const char *const standbys[] = {"pg2", "pg3"};
+    struct msg_report r = primary_of("pg1");
+    r.standbys_count = 0;
+    for (size_t i = 0; i < BASE_COUNT_OF(standbys); i++) {
+        send(report_of(standbys[i]));
+        r.standbys[r.standbys_count++] = (struct msg_standby){name_of(standbys[i]), 5000, 1, 1};
+    }
+    if (w.has_order[1] && w.order[1].has_sync) {
+        r.sync_names = w.order[1].sync_names;
+        r.sync_count = w.order[1].sync_count;
+    }
+    send(r);
+    confirm();
+    wait_us(100 * MS);
+}
+
+static void test_s5_a_voter_leaves_the_set_before_its_copy_is_thrown_away(void **state)
+{
+    (void)state;
+    all_speak();
+    order(MSG_TASK_REINIT, "pg2", 0);
+    order(MSG_TASK_REINIT, "pg3", 0);
+    assert_false(has_begun("pg2"));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_TASK_WAITS);
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_IS_VOTER);
+    for (int i = 0; i < 10 && !has_begun("pg2"); i++) {
+        go_on();
+        assert_true(is_voter("pg3")); /* one at a time */
+        assert_false(has_begun("pg2") && is_voter("pg2"));
+    }
+    assert_true(has_begun("pg2"));
+    for (int i = 0; i < 10; i++) { /* streaming, but its end is not told yet */
+        go_on();
+        assert_true(!is_voter("pg2") && is_voter("pg3") && !has_begun("pg3"));
+    }
+    send(ended("pg2", 0));
+    for (int i = 0; i < 20 && !has_begun("pg3"); i++) {
+        go_on();
+    }
+    assert_true(has_begun("pg3") && is_voter("pg2") && !is_voter("pg3"));
+}
+
+/* Commits would wait for nobody at all: an operator is told, and the order waits. */
+static void test_s5_a_last_voter_is_not_thrown_away_in_strict_mode(void **state)
+{
+    (void)state;
+    struct msg_record r = base_record();
+    r.is_sync_strict = true;
+    r.sync_count = 2;
+    r.votes_needed_r = 2;
+    r.revision++;
+    load(r);
+    all_speak();
+    order(MSG_TASK_REINIT, "pg2", 0);
+    for (int i = 0; i < 20; i++) {
+        go_on();
+        assert_true(is_voter("pg2") && !has_begun("pg2"));
+    }
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_TASK_WAITS);
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_LAST_VOTER);
+    order(MSG_TASK_RELOAD, "pg3", w.now.us + 1);
+    wait_us(1);
+    go_on();
+    assert_true(has_begun("pg3")); /* keeps nobody waiting that disturbs nobody */
+}
+
+/* The store is an older one again, in an epoch above: what was done before is not this order. */
+static void test_s1_an_order_after_a_restore_has_an_id_of_its_own(void **state)
+{
+    all_speak();
+    uint64_t revision = w.c.record.revision;
+    order(MSG_TASK_RELOAD, "pg2", 0);
+    uint64_t id = task_of("pg2")->id;
+    assert_int_equal(setup(state), 0);
+    struct msg_record r = base_record();
+    r.epoch = 1003;
+    r.revision = revision;
+    r.timeline = r.timeline_highest = 1003;
+    load(r);
+    send(report_of("pg2"));
+    order(MSG_TASK_RELOAD, "pg2", 0);
+    assert_non_null(task_of("pg2"));
+    assert_true(task_of("pg2")->id > id);
+}
+
 /* --- planned switchovers --- */
 
 static void plan(const char *to, int64_t at_wall_us)
@@ -287,6 +383,25 @@ static void test_s8_a_switchover_can_be_canceled_before_the_stop(void **state)
     send(stopped);
     ask_member(ARB_REQUEST_CANCEL, NULL);
     assert_int_equal(w.answer, BASE_E_STATE);
+}
+
+static void test_s8_a_planned_switchover_can_be_canceled_alone(void **state)
+{
+    (void)state;
+    struct arb_request alone = {.kind = ARB_REQUEST_CANCEL, .is_planned = true};
+    all_speak();
+    order(MSG_TASK_RELOAD, "pg3", w.now.us + 100 * S);
+    ask(alone);
+    assert_int_equal(w.answer, BASE_E_NOTFOUND);
+    plan("pg2", w.now.us + 100 * S);
+    ask(alone);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.switchover_at_wall_us, 0);
+    assert_int_equal(w.c.record.tasks_count, 1);
+    plan("pg2", 0);
+    ask(alone);
+    assert_int_equal(w.answer, BASE_E_NOTFOUND); /* it is under way */
+    assert_int_equal(w.c.record.state, MSG_RECORD_SWITCHOVER);
 }
 
 /* --- drained and removed --- */
@@ -382,6 +497,10 @@ int main(void)
         TEST(test_s8_a_planned_switchover_is_checked_again_when_it_is_due),
         TEST(test_s8_a_planned_switchover_that_is_late_is_dropped),
         TEST(test_s8_a_switchover_can_be_canceled_before_the_stop),
+        TEST(test_s5_a_voter_leaves_the_set_before_its_copy_is_thrown_away),
+        TEST(test_s5_a_last_voter_is_not_thrown_away_in_strict_mode),
+        TEST(test_s1_an_order_after_a_restore_has_an_id_of_its_own),
+        TEST(test_s8_a_planned_switchover_can_be_canceled_alone),
         TEST(test_a_drained_member_takes_no_role),
         TEST(test_a_drained_holder_hands_over_when_somebody_can_take_over),
         TEST(test_a_member_that_is_gone_is_forgotten),
