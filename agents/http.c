@@ -97,24 +97,22 @@ static const struct {
 /* Control calls as Patroni's users know them, and what does the same. The arbiter alone changes
  * anything, and it must know who asks: an agent that passed a call on would lend its own name. */
 #define CONTROLS(X) \
-    X("POST", "/switchover", "kv db switchover %", "switchover", true) \
-    X("DELETE", "/switchover", "kv db cancel %", "cancel", false) \
-    X("POST", "/failover", "kv db failover % --to MEMBER", "failover", true) \
-    X("POST", "/restart", "kv db restart % @", "task", true) \
-    X("DELETE", "/restart", "kv db cancel % @", "cancel", true) \
-    X("POST", "/reload", "kv db reload % @", "task", true) \
-    X("POST", "/reinitialize", "kv db reinit % @", "task", true) \
-    X("PATCH", "/config", "kv db config set % KEY=VALUE", "configure", false) \
-    X("PUT", "/config", "kv db config edit %", "configure", false)
+    X("POST", "/switchover", "kv db switchover %", "switchover") \
+    X("DELETE", "/switchover", "kv db cancel % --planned", "cancel") \
+    X("POST", "/failover", "kv db failover % --to MEMBER", "failover") \
+    X("POST", "/restart", "kv db restart % @", "task") \
+    X("DELETE", "/restart", "kv db cancel % @", "cancel") \
+    X("POST", "/reload", "kv db reload % @", "task") \
+    X("POST", "/reinitialize", "kv db reinit % @", "task") \
+    X("PATCH", "/config", "kv db config set % KEY=VALUE", "configure") \
+    X("PUT", "/config", "kv db config edit %", "configure")
 
-#define CONTROL_ROW(method, path, command, call, is_passed_on) \
-    {method, path, command, call, is_passed_on},
+#define CONTROL_ROW(method, path, command, call) {method, path, command, call},
 static const struct {
     const char *method;
     const char *path;
     const char *command; /* %: cluster, @: member */
-    const char *call;    /* of the quorum's own HTTP API */
-    bool is_passed_on;   /* arbiter/api/patroni.c has it */
+    const char *call;    /* of the quorum's own HTTP API; arbiter/api/patroni.c has it, too */
 } controls[] = {CONTROLS(CONTROL_ROW)};
 
 static void put_command(const struct agt_http_snapshot *s, const char *command, struct buf *body)
@@ -157,8 +155,7 @@ static struct agt_http_answer refuse(const struct agt_http_snapshot *s, size_t i
         return (struct agt_http_answer){.status = 403, .content_type = TEXT};
     }
     struct agt_http_answer answer = {.status = 501, .content_type = TEXT};
-    if (controls[i].is_passed_on && s->leader_api != NULL &&
-        location_fill(s, controls[i].path, &answer)) {
+    if (s->leader_api != NULL && location_fill(s, controls[i].path, &answer)) {
         buf_put_text(body, "the arbiter takes this call at the place in Location\n");
         answer.status = 307;
         return answer;
@@ -259,7 +256,7 @@ void agt_http_put_table(struct buf *b)
         buf_put_text(b, controls[i].method);
         buf_put_u8(b, ' ');
         buf_put_text(b, controls[i].path);
-        buf_put_text(b, controls[i].is_passed_on ? "` | 307 to the quorum; `" : "` | refused: `");
+        buf_put_text(b, "` | 307 to the quorum; `");
         for (const char *c = controls[i].command; *c != '\0'; c++) {
             if (*c == '%' || *c == '@') {
                 buf_put_text(b, *c == '%' ? "CLUSTER" : "MEMBER");

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "arbiter/api/patroni_config.h"
 #include "base/name.h"
 #include "proto/io/loop.h"
 
@@ -17,6 +18,8 @@ struct request {
     struct base_name member;
     json_t *fields; /* an object */
     struct base_name holder;
+    uint64_t revision; /* of the document that stands; 0: none */
+    struct slice document;
     struct base_wall now;
 };
 
@@ -169,6 +172,29 @@ static int put_cancel(const struct request *r, struct arb_patroni_call *call)
                json_pack("{s:s, s:s}", "cluster", r->cluster.text, "member", r->member.text));
 }
 
+/* A planned one alone, as in Patroni: tasks stay, and one that is under way goes its way. */
+static int put_unplan(const struct request *r, struct arb_patroni_call *call)
+{
+    return use(call, "cancel",
+               json_pack("{s:s, s:b}", "cluster", r->cluster.text, "planned", true));
+}
+
+static int put_document(const struct request *r, bool is_patch, struct arb_patroni_call *call)
+{
+    return use(call, "configure",
+               arb_patroni_configure(&r->cluster, r->revision, r->document, r->fields, is_patch));
+}
+
+static int put_patch(const struct request *r, struct arb_patroni_call *call)
+{
+    return put_document(r, true, call);
+}
+
+static int put_whole(const struct request *r, struct arb_patroni_call *call)
+{
+    return put_document(r, false, call);
+}
+
 static const struct {
     const char *method;
     const char *operation;
@@ -177,6 +203,8 @@ static const struct {
     {"POST", "switchover", put_switchover}, {"POST", "failover", put_failover},
     {"POST", "restart", put_restart},       {"DELETE", "restart", put_cancel},
     {"POST", "reload", put_reload},         {"POST", "reinitialize", put_reinit},
+    {"DELETE", "switchover", put_unplan},   {"PATCH", "config", put_patch},
+    {"PUT", "config", put_whole},
 };
 
 static bool part_take(struct slice *path, struct slice *ret)
@@ -212,6 +240,7 @@ void arb_patroni_translate(struct slice method, struct slice path, struct slice 
                                  : json_loadb((const char *)body.data, body.len,
                                               JSON_REJECT_DUPLICATES, NULL);
         r.holder = patroni->holder(patroni->ctx, &r.cluster);
+        r.revision = patroni->document(patroni->ctx, &r.cluster, &r.document);
         if (!json_is_object(r.fields)) {
             (void)refuse(ret, 400, "the body is no JSON object\n");
         } else {

@@ -13,7 +13,7 @@
 #include "base/types.h"
 #include "proto/io/http1.h"
 
-#define ARB_PATRONI_BODY_MAX 1024
+#define ARB_PATRONI_BODY_MAX 65536 /* a document with every quote of it escaped */
 #define ARB_PATRONI_PREFIX "/quorate/v1/patroni/"
 
 /* A call translated: status 0, path and body are to be used; else it is refused so. */
@@ -27,9 +27,15 @@ struct arb_patroni_call {
 /* Who holds the cluster, for calls that name a leader; empty: not known. */
 typedef struct base_name arb_patroni_holder_fn(void *ctx, const struct base_name *cluster);
 
+/* The configuration document that stands and its revision; 0: there is none. Valid until the next
+ * event. */
+typedef uint64_t arb_patroni_document_fn(void *ctx, const struct base_name *cluster,
+                                         struct slice *ret_text);
+
 struct arb_patroni {
     void *ctx;
     arb_patroni_holder_fn *holder;
+    arb_patroni_document_fn *document;
     struct io_http_handler next;  /* the gateway */
     struct arb_patroni_call call; /* the last one: the gateway reads it at once */
 };

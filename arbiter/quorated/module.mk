@@ -4,7 +4,7 @@ BIN_quorated := arbiter/main_quorated.c arbiter/quorated/clients.c arbiter/quora
   arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/node.c \
   arbiter/quorated/node_events.c arbiter/quorated/node_open.c arbiter/quorated/pages.c \
   arbiter/quorated/settings.c arbiter/quorated/stores.c \
-  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/present.c arbiter/api/show.c arbiter/api/story.c
+  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/patroni_config.c arbiter/api/present.c arbiter/api/show.c arbiter/api/story.c
 LIBS_quorated := store glue io wire cores base
 PKG_quorated := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
 LDL_quorated := -lpthread
@@ -27,7 +27,7 @@ TEST_quorated_fence_test := tests/unit/quorated_fence_test.c arbiter/quorated/fe
 TLIBS_quorated_fence_test := io base
 TPKG_quorated_fence_test := libuv openssl
 TESTS += arb_patroni_test
-TEST_arb_patroni_test := tests/unit/arb_patroni_test.c arbiter/api/patroni.c tests/support/panic.c
+TEST_arb_patroni_test := tests/unit/arb_patroni_test.c arbiter/api/patroni.c arbiter/api/patroni_config.c tests/support/panic.c
 TLIBS_arb_patroni_test := io base
 TPKG_arb_patroni_test := libuv openssl libnghttp2 yaml-0.1 jansson
 TLDL_arb_patroni_test := -lpthread

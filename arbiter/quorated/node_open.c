@@ -208,6 +208,14 @@ static struct base_name holder_of(void *ctx, const struct base_name *cluster)
     return found != NULL ? found->record.holder : (struct base_name){{0}};
 }
 
+static uint64_t document_of(void *ctx, const struct base_name *cluster, struct slice *ret_text)
+{
+    const struct quorated *q = ctx;
+    uint64_t revision = 0;
+    bool is_there = arb_driver_document(q->arbiter, cluster, &revision, ret_text);
+    return is_there ? revision : 0;
+}
+
 static int open_servers(struct quorated *q)
 {
     struct io_why why = {""};
@@ -252,7 +260,8 @@ static int open_servers(struct quorated *q)
     }
     q->pages.api = q->api;
     const struct io_grpc_handler grpc = api_grpc(q->api);
-    q->patroni = (struct arb_patroni){.ctx = q, .holder = holder_of, .next = api_http(q->api)};
+    q->patroni = (struct arb_patroni){
+        .ctx = q, .holder = holder_of, .document = document_of, .next = api_http(q->api)};
     const struct io_http_handler http = arb_patroni_handler(&q->patroni);
     struct io_server_options options = {
         .address = s->client_listen, .tls = q->api_tls, .http = &http, .grpc = &grpc};

@@ -148,11 +148,13 @@ int cmd_db_confirm(void *ctx, int argc, char **argv)
 
 int cmd_db_cancel(void *ctx, int argc, char **argv)
 {
+    struct cli_option options[] = {{"planned", false, NULL}};
     Quorate__V1__DatabaseCancelRequest request;
-    int rc = cli_options(&argc, argv, NULL, 0);
+    int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     quorate__v1__database_cancel_request__init(&request);
-    if (rc == 0 && argc != 2 && argc != 3) {
-        rc = cli_fail(IO_EXIT_USAGE, "usage: kv db cancel CLUSTER [MEMBER]");
+    request.planned = options[0].value != NULL;
+    if (rc == 0 && argc != 2 && (argc != 3 || request.planned)) {
+        rc = cli_fail(IO_EXIT_USAGE, "usage: kv db cancel CLUSTER [MEMBER | --planned]");
     }
     if (rc != 0) {
         return rc;

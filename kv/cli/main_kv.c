@@ -131,10 +131,10 @@ static const struct io_command commands[] = {
     {"db failover", "CLUSTER [--to MEMBER] [--force] [--wait]", "databases",
      "Replace a primary that is gone, when no automatic failover is possible",
      "  Without --force the possible loss is shown and nothing is done.", cmd_db_failover},
-    {"db cancel", "CLUSTER [MEMBER]", "databases",
+    {"db cancel", "CLUSTER [MEMBER | --planned]", "databases",
      "Take back what was scheduled or has not been done yet",
      "  With MEMBER its restart, reload or reinit; without all of them, and a switchover that has\n"
-     "  not stopped the primary yet.",
+     "  not stopped the primary yet. --planned: a planned switchover and nothing else.",
      cmd_db_cancel},
     {"db restart", "CLUSTER [MEMBER ...] [--role primary|replica] [--pending] [--at TIME] [--wait]",
      "databases", "Restart databases in place, one after the other",

@@ -402,7 +402,12 @@ static void test_orders_are_sent_on_to_the_leader(void **state)
     assert_string_equal(answered.location, "https://q1:2379/quorate/v1/patroni/c/a/switchover");
     assert_int_equal(order_call("DELETE", "/restart"), 307);
     assert_string_equal(answered.location, "https://q1:2379/quorate/v1/patroni/c/a/restart");
-    assert_int_equal(order_call("DELETE", "/switchover"), 501); /* would take back all tasks */
+    assert_int_equal(order_call("DELETE", "/switchover"), 307);
+    assert_string_equal(answered.location, "https://q1:2379/quorate/v1/patroni/c/a/switchover");
+    assert_int_equal(order_call("PATCH", "/config"), 307);
+    assert_int_equal(order_call("PUT", "/config"), 307);
+    assert_string_equal(answered.location, "https://q1:2379/quorate/v1/patroni/c/a/config");
+    snap.leader_api = NULL;
     assert_int_equal(order_call("PUT", "/config"), 501);
     assert_string_equal(answered.location, "");
 }

@@ -22,9 +22,20 @@ static struct base_name holder(void *ctx, const struct base_name *cluster)
     return name;
 }
 
+static uint64_t document(void *ctx, const struct base_name *cluster, struct slice *ret_text)
+{
+    (void)ctx;
+    if (strcmp(cluster->text, "c") != 0) {
+        return 0;
+    }
+    *ret_text = SLICE_LIT(
+        "{\"ttl\":\"2s\",\"postgresql\":{\"parameters\":{\"work_mem\":\"4MB\",\"fsync\":1}}}");
+    return 7;
+}
+
 static int ask(const char *method, const char *path, const char *body)
 {
-    static struct arb_patroni patroni = {.holder = holder};
+    static struct arb_patroni patroni = {.holder = holder, .document = document};
     arb_patroni_translate(slice_from_text(method), slice_from_text(path), slice_from_text(body),
                           &patroni, (struct base_wall){NOW_US}, &call);
     return call.status;
@@ -114,6 +125,30 @@ static void test_orders_to_one_member(void **state)
             "\"at_wall_us\":0}");
 }
 
+static void test_a_plan_is_taken_back_alone(void **state)
+{
+    (void)state;
+    becomes("DELETE", "c/b/switchover", "", "/quorate/v1/databases/cancel",
+            "{\"cluster\":\"c\",\"planned\":true}");
+}
+
+static void test_the_document_is_patched_or_replaced(void **state)
+{
+    (void)state;
+    becomes("PATCH", "c/b/config",
+            "{\"ttl\":null,\"sync\":\"off\",\"postgresql\":{\"parameters\":{\"fsync\":null,"
+            "\"jit\":\"off\"}}}",
+            "/quorate/v1/databases/configure",
+            "{\"cluster\":\"c\",\"expect\":7,\"json\":\"{\\\"postgresql\\\":{\\\"parameters\\\":"
+            "{\\\"work_mem\\\":\\\"4MB\\\",\\\"jit\\\":\\\"off\\\"}},\\\"sync\\\":"
+            "\\\"off\\\"}\"}");
+    becomes("PUT", "c/b/config", "{\"sync\":\"off\"}", "/quorate/v1/databases/configure",
+            "{\"cluster\":\"c\",\"expect\":7,\"json\":\"{\\\"sync\\\":\\\"off\\\"}\"}");
+    becomes("PATCH", "d/b/config", "{\"sync\":\"off\"}", "/quorate/v1/databases/configure",
+            "{\"cluster\":\"d\",\"expect\":0,\"json\":\"{\\\"sync\\\":\\\"off\\\"}\"}");
+    assert_int_equal(ask("PATCH", "c/b/config", "[]"), 400);
+}
+
 static void test_nothing_else(void **state)
 {
     static const char *const paths[] = {
@@ -123,16 +158,20 @@ static void test_nothing_else(void **state)
         assert_int_equal(ask("POST", paths[i], "{}"), 404);
     }
     assert_int_equal(ask("GET", "c/b/restart", ""), 404);
-    char big[2 * ARB_PATRONI_BODY_MAX];
-    (void)snprintf(big, sizeof(big), "{\"leader\":\"a\",\"candidate\":\"%01500d\"}", 7);
+    static char big[2 * ARB_PATRONI_BODY_MAX];
+    (void)snprintf(big, sizeof(big), "{\"leader\":\"a\",\"candidate\":\"%070000d\"}", 7);
     assert_int_equal(ask("POST", "c/b/switchover", big), 400);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_switchover),   cmocka_unit_test(test_times),
-        cmocka_unit_test(test_failover),     cmocka_unit_test(test_orders_to_one_member),
+        cmocka_unit_test(test_switchover),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_failover),
+        cmocka_unit_test(test_orders_to_one_member),
+        cmocka_unit_test(test_a_plan_is_taken_back_alone),
+        cmocka_unit_test(test_the_document_is_patched_or_replaced),
         cmocka_unit_test(test_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
