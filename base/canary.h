@@ -291,7 +291,15 @@
     X(PROXY_ROUTES_UNOPENED, "proxy-routes-unopened", \
       "the proxy sends clients to a primary that has not opened yet") \
     X(WATCH_SKIPS_REVISION, "watch-skips-revision", \
-      "a watcher that fell behind goes on one revision too late")
+      "a watcher that fell behind goes on one revision too late") \
+    X(GALERA_SECOND_GRANT, "galera-second-grant", \
+      "a bootstrap is granted while another one may still be carried out") \
+    X(GALERA_CANDIDATE_BY_NAME, "galera-candidate-by-name", \
+      "the first by name bootstraps, whatever the others have") \
+    X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
+      "data of another generation count by their position") \
+    X(GALERA_SILENCE_IS_EVIDENCE, "galera-silence-is-evidence", \
+      "a node that is silent counts as stopped")
 /* clang-format on */
 
 enum base_canary {

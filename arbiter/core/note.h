@@ -50,7 +50,15 @@
     X(CATCHING_UP, "catching-up", "still fetches what it lacks") \
     X(IS_VOTER, "is-voter", "is in the recorded synchronous set, and leaves it first") \
     X(LAST_VOTER, "last-voter", \
-      "is the one that commits must wait for (strict): another one must stream first")
+      "is the one that commits must wait for (strict): another one must stream first") \
+    X(NOT_SYNCED, "not-synced", "is not Synced in the Primary component") \
+    X(DONOR, "donor", "serves as donor, or is desynced") \
+    X(STALLED, "stalled", "is stalled: views change, or flow control holds the cluster") \
+    X(OTHER_GENERATION, "other-generation", "belongs to another generation of the data") \
+    X(REJECTING, "rejecting", "still rejects all queries after a fence") \
+    X(NO_PRIORITY, "no-priority", "has priority 0") \
+    X(LAST_COPY, "last-copy", \
+      "would leave too little weight: a crash meanwhile would stop the cluster")
 
 enum arb_refusal {
 #define ARB_REFUSAL_ENUM(id, name, text) ARB_REFUSE_##id,
