@@ -8,6 +8,7 @@
 
 #include "agents/proxy/ask.h"
 #include "agents/proxy/conn.h"
+#include "agents/proxy/metrics_table.h"
 #include "agents/proxy/proxy.h"
 #include "agents/proxy/quorum.h"
 #include "proto/io/server.h"
@@ -42,14 +43,6 @@ struct proxy_backend {
 };
 
 /* X(field, "metric", "help"): counted since the start, per cluster and port. */
-#define PROXY_COUNTERS(X) \
-    X(accepted, "accepted_total", "Client connections taken") \
-    X(routed, "routed_total", "Connections made to a database") \
-    X(held, "held_total", "Client connections that had to wait") \
-    X(refused, "refused_total", "Client connections refused, for whatever reason") \
-    X(cut, "cut_total", "Connections cut because their primary or host was gone") \
-    X(failed, "connect_failures_total", "Attempts to connect to a database that failed")
-
 #define PROXY_COUNTER_FIELD(field, ...) uint64_t field;
 struct proxy_counters {
     PROXY_COUNTERS(PROXY_COUNTER_FIELD)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agents/proxy/proxy_internal.h"
+#include "base/metric.h"
 #include "base/name.h"
 #include "proto/io/bytes.h"
 
@@ -190,8 +191,42 @@ static void put_page(struct io_bytes *out, const struct proxy *p)
 
 /* --- metrics --- */
 
+#define PREFIX "quorate_proxy_"
+#define ROW_MAX_BYTES 1024 /* head, or a name with its labels and value */
+
+/* Appends what was written into a small memory. */
+static void put_buf(struct io_bytes *out, const struct buf *b)
+{
+    if (io_bytes_append(out, buf_slice(b)) != 0) {
+        io_bytes_free(out);
+    }
+}
+
+static void put_head(struct io_bytes *out, const char *type, const char *name, const char *help)
+{
+    uint8_t memory[ROW_MAX_BYTES];
+    struct buf b = buf_over(memory, sizeof(memory));
+    base_metric_head(&b, type, name, help);
+    put_buf(out, &b);
+}
+
+/* c NULL: without labels. */
+static void put_value(struct io_bytes *out, const char *name, const struct proxy_cluster *c,
+                      size_t port, uint64_t value)
+{
+    uint8_t memory[ROW_MAX_BYTES];
+    struct buf b = buf_over(memory, sizeof(memory));
+    const struct base_metric_label labels[] = {
+        {c == NULL ? NULL : "cluster", c == NULL ? NULL : c->name.text},
+        {"port", port_name(port)},
+        {NULL, NULL}};
+    base_metric_name(&b, name, "", labels);
+    base_metric_u64(&b, value);
+    put_buf(out, &b);
+}
+
 #define COUNTER_ROW(field, metric, help) \
-    {"quorate_proxy_" metric, help, offsetof(struct proxy_counters, field)},
+    {PREFIX metric, help, offsetof(struct proxy_counters, field)},
 static const struct {
     const char *name, *help;
     size_t offset;
@@ -200,38 +235,39 @@ static const struct {
 static void put_counters(struct io_bytes *out, const struct proxy *p)
 {
     for (size_t i = 0; i < BASE_COUNT_OF(counters); i++) {
-        put(out, "# HELP %s %s\n# TYPE %s counter\n", counters[i].name, counters[i].help,
-            counters[i].name);
+        put_head(out, "counter", counters[i].name, counters[i].help);
         for (size_t k = 0; k < 2 * p->clusters_count; k++) {
             const struct proxy_cluster *c = p->clusters[k / 2];
             const uint8_t *base = (const uint8_t *)&c->counters[k % 2];
             uint64_t value = 0;
             memcpy(&value, base + counters[i].offset, sizeof(value));
-            put(out, "%s{cluster=\"%s\",port=\"%s\"} %" PRIu64 "\n", counters[i].name, c->name.text,
-                port_name(k % 2), value);
+            put_value(out, counters[i].name, c, k % 2, value);
         }
     }
+}
+
+static uint64_t gauge_value(const struct proxy_cluster *c, enum proxy_port port, size_t row)
+{
+    const uint64_t values[] = {
+#define GAUGE_VALUE(metric, value, help) (uint64_t)(value),
+        PROXY_GAUGES(GAUGE_VALUE)
+#undef GAUGE_VALUE
+    };
+    return values[row];
 }
 
 static void put_gauges(struct io_bytes *out, const struct proxy *p)
 {
     static const char *const rows[][2] = {
-        {"connections", "Connections to databases, being made or open"},
-        {"waiting", "Client connections that wait"},
-        {"routable", "A connection that came now would be sent on"},
-        {"epoch", "Epoch of the record that routing follows"},
+#define GAUGE_ROW(metric, value, help) {PREFIX metric, help},
+        PROXY_GAUGES(GAUGE_ROW)
+#undef GAUGE_ROW
     };
     for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
-        put(out, "# HELP quorate_proxy_%s %s\n# TYPE quorate_proxy_%s gauge\n", rows[i][0],
-            rows[i][1], rows[i][0]);
+        put_head(out, "gauge", rows[i][0], rows[i][1]);
         for (size_t k = 0; k < 2 * p->clusters_count; k++) {
             const struct proxy_cluster *c = p->clusters[k / 2];
-            enum proxy_port port = (enum proxy_port)(k % 2);
-            const uint64_t values[] = {proxy_connections(c, port), c->held_count[port],
-                                       choice_now(c, port).member != PROXY_NOBODY,
-                                       c->core.record.epoch};
-            put(out, "quorate_proxy_%s{cluster=\"%s\",port=\"%s\"} %" PRIu64 "\n", rows[i][0],
-                c->name.text, port_name(port), values[i]);
+            put_value(out, rows[i][0], c, k % 2, gauge_value(c, (enum proxy_port)(k % 2), i));
         }
     }
 }
@@ -244,19 +280,13 @@ static void put_process(struct io_bytes *out, const struct proxy *p)
         const char *name, *type, *help;
         uint64_t value;
     } rows[] = {
-        {"client_connections", "gauge", "Client connections, waiting ones included", stats.count},
-        {"copied_bytes_total", "counter", "Bytes that went through this process's memory",
-         stats.copied_bytes},
-        {"spliced_bytes_total", "counter", "Bytes that the kernel moved by splice",
-         stats.spliced_bytes},
-        {"pipes", "gauge", "Pipes that exist for splice", stats.pipes},
-        {"kept_bytes", "gauge", "Buffers of receivers that are slow", stats.kept_bytes},
+#define FIGURE_ROW(metric, type, value, help) {PREFIX metric, type, help, value},
+        PROXY_FIGURES(FIGURE_ROW)
+#undef FIGURE_ROW
     };
     for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
-        put(out,
-            "# HELP quorate_proxy_%s %s\n# TYPE quorate_proxy_%s %s\nquorate_proxy_%s %" PRIu64
-            "\n",
-            rows[i].name, rows[i].help, rows[i].name, rows[i].type, rows[i].name, rows[i].value);
+        put_head(out, rows[i].type, rows[i].name, rows[i].help);
+        put_value(out, rows[i].name, NULL, 0, rows[i].value);
     }
 }
 

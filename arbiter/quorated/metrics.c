@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "arbiter/quorated/clients.h"
+#include "arbiter/quorated/metrics_table.h"
 #include "arbiter/quorated/stores.h"
+#include "arbiter/web/web.h"
+#include "base/metric.h"
 #include "kv/api/api.h"
 #include "proto/io/link.h"
 #include "proto/io/server.h"
@@ -29,57 +32,8 @@ struct figures {
     uint64_t snapshots, streams, connections;
     uint64_t wal_bytes, wal_segments;
     uint64_t resident, virtual_memory, fds, fds_max;
+    uint64_t certificate_end, viewers;
 };
-
-#define FIGURES(X) \
-    X(gauge, etcd_server_has_leader, has_leader, "1 when a leader is known.") \
-    X(gauge, etcd_server_is_leader, is_leader, "1 when this node leads.") \
-    X(gauge, etcd_server_is_learner, is_learner, "1 when this node has no vote.") \
-    X(counter, etcd_server_leader_changes_seen_total, leader_changes, "Changes of the leader.") \
-    X(gauge, etcd_server_proposals_committed_total, committed, "Index of the last commit.") \
-    X(gauge, etcd_server_proposals_applied_total, applied, "Index of the last entry applied.") \
-    X(gauge, etcd_server_proposals_pending, pending, "Requests not yet answered.") \
-    X(counter, etcd_server_proposals_failed_total, failed, "Writes that ended as unavailable.") \
-    X(gauge, quorate_raft_term, term, "Raft term.") \
-    X(gauge, quorate_raft_first_index, first_index, "First index of the log.") \
-    X(gauge, quorate_raft_last_index, last_index, "Last index of the log.") \
-    X(gauge, quorate_raft_persisted_index, persisted_index, "Last index that is durable here.") \
-    X(gauge, etcd_debugging_mvcc_current_revision, revision, "Current revision.") \
-    X(gauge, etcd_debugging_mvcc_compact_revision, compact_revision, "Revision compacted to.") \
-    X(gauge, etcd_mvcc_db_total_size_in_use_in_bytes, bytes_used, "Bytes used in the store.") \
-    X(gauge, etcd_mvcc_db_total_size_in_bytes, bytes_used, "Bytes of the store.") \
-    X(gauge, etcd_server_quota_backend_bytes, quota_bytes, "Quota of the store.") \
-    X(gauge, quorate_alarm_no_space, no_space, "1 while NOSPACE is raised.") \
-    X(gauge, quorate_alarm_corrupt, corrupt, "1 while CORRUPT is raised.") \
-    X(counter, etcd_mvcc_range_total, ranges, "Ranges answered here.") \
-    X(counter, etcd_mvcc_put_total, puts, "Puts answered here.") \
-    X(counter, etcd_mvcc_delete_total, deletes, "Deletes answered here.") \
-    X(counter, etcd_mvcc_txn_total, txns, "Transactions answered here.") \
-    X(counter, quorate_compactions_total, compactions, "Compactions answered here.") \
-    X(gauge, etcd_debugging_mvcc_watcher_total, watchers, "Watchers.") \
-    X(gauge, etcd_debugging_mvcc_watch_stream_total, watch_streams, "Watch streams.") \
-    X(gauge, etcd_debugging_mvcc_slow_watcher_total, slow_watchers, "Watchers that are behind.") \
-    X(counter, etcd_debugging_mvcc_events_total, events, "Events sent to watchers.") \
-    X(gauge, quorate_leases, leases, "Leases; the leader's figure, 0 elsewhere.") \
-    X(counter, etcd_debugging_lease_granted_total, leases_granted, "Leases granted here.") \
-    X(counter, etcd_debugging_lease_revoked_total, leases_revoked, "Leases revoked here.") \
-    X(counter, etcd_debugging_server_lease_expired_total, leases_expired, "Leases expired.") \
-    X(counter, etcd_debugging_lease_renewed_total, leases_renewed, "Leases renewed.") \
-    X(counter, etcd_network_peer_received_bytes_total, peer_in, "Bytes from peers and agents.") \
-    X(counter, etcd_network_peer_sent_bytes_total, peer_out, "Bytes to peers and agents.") \
-    X(counter, quorate_link_frames_in_total, peer_frames_in, "Frames received.") \
-    X(counter, quorate_link_frames_out_total, peer_frames_out, "Frames sent.") \
-    X(counter, quorate_link_dropped_total, peer_dropped, "Frames not sent: link down or full.") \
-    X(gauge, quorate_links_up, peers_up, "Links to peers and agents that are up.") \
-    X(counter, quorate_snapshots_served_total, snapshots, "Images given to clients.") \
-    X(gauge, quorate_client_streams, streams, "Streams of clients that are open.") \
-    X(gauge, quorate_client_connections, connections, "Connections of clients.") \
-    X(counter, etcd_disk_wal_write_bytes_total, wal_bytes, "Bytes written to the log.") \
-    X(gauge, quorate_wal_segments, wal_segments, "Files of the log.") \
-    X(gauge, process_resident_memory_bytes, resident, "Resident memory.") \
-    X(gauge, process_virtual_memory_bytes, virtual_memory, "Virtual memory.") \
-    X(gauge, process_open_fds, fds, "Open file descriptors.") \
-    X(gauge, process_max_fds, fds_max, "Most file descriptors allowed.")
 
 static const struct row {
     const char *type;
@@ -88,7 +42,7 @@ static const struct row {
     size_t offset;
 } rows[] = {
 #define ROW(type, name, member, help) {#type, #name, help, offsetof(struct figures, member)},
-    FIGURES(ROW)
+    QUORATED_FIGURES(ROW)
 #undef ROW
 };
 
@@ -203,79 +157,69 @@ static void read_watches(const struct kv_watch_hub *hub, struct figures *f)
 
 /* --- writing --- */
 
-static void put_head(struct buf *b, const char *type, const char *name, const char *help)
+enum other {
+#define OTHER_ENUM(id, type, name, labels, help) OTHER_##id,
+    QUORATED_OTHER_METRICS(OTHER_ENUM)
+#undef OTHER_ENUM
+};
+static const struct base_metric_row others[] = {
+#define OTHER_ROW(id, type, name, labels, help) {#type, #name, labels, help},
+    QUORATED_OTHER_METRICS(OTHER_ROW)
+#undef OTHER_ROW
+};
+
+/* Returns its name. */
+static const char *put_other_head(struct buf *b, enum other id)
 {
-    buf_put_text(b, "# HELP ");
-    buf_put_text(b, name);
-    buf_put_u8(b, ' ');
-    buf_put_text(b, help);
-    buf_put_text(b, "\n# TYPE ");
-    buf_put_text(b, name);
-    buf_put_u8(b, ' ');
-    buf_put_text(b, type);
-    buf_put_u8(b, '\n');
+    base_metric_head(b, others[id].type, others[id].name, others[id].help);
+    return others[id].name;
 }
 
 static void put_row(struct buf *b, const struct row *row, uint64_t value)
 {
-    put_head(b, row->type, row->name, row->help);
-    buf_put_text(b, row->name);
-    buf_put_u8(b, ' ');
-    buf_put_dec(b, value);
-    buf_put_u8(b, '\n');
+    base_metric_head(b, row->type, row->name, row->help);
+    base_metric_name(b, row->name, "", NULL);
+    base_metric_u64(b, value);
 }
 
-/* Microseconds as seconds. */
-static void put_seconds(struct buf *b, uint64_t us)
-{
-    char text[40];
-    (void)snprintf(text, sizeof(text), "%llu.%06llu", (unsigned long long)(us / 1000000),
-                   (unsigned long long)(us % 1000000));
-    buf_put_text(b, text);
-}
-
-static void put_histogram(struct buf *b, const char *name, const char *help,
-                          const struct store_thread_stats *stats)
+static void put_histogram(struct buf *b, enum other id, const struct store_thread_stats *stats)
 {
     uint64_t sum = 0;
     uint64_t upto_us = 1000;
-    put_head(b, "histogram", name, help);
+    const char *name = put_other_head(b, id);
     for (size_t i = 0; i < STORE_BUCKETS; i++, upto_us *= 2) {
+        char text[32] = "+Inf";
         sum += stats->buckets[i];
-        buf_put_text(b, name);
-        buf_put_text(b, "_bucket{le=\"");
         if (i + 1 < STORE_BUCKETS) {
-            char text[32];
             (void)snprintf(text, sizeof(text), "%llu.%03llu",
                            (unsigned long long)(upto_us / 1000000),
                            (unsigned long long)(upto_us / 1000 % 1000));
-            buf_put_text(b, text);
-        } else {
-            buf_put_text(b, "+Inf");
         }
-        buf_put_text(b, "\"} ");
-        buf_put_dec(b, sum);
-        buf_put_u8(b, '\n');
+        const struct base_metric_label labels[] = {{"le", text}, {NULL, NULL}};
+        base_metric_name(b, name, "_bucket", labels);
+        base_metric_u64(b, sum);
     }
-    buf_put_text(b, name);
-    buf_put_text(b, "_sum ");
-    put_seconds(b, (uint64_t)stats->sum_us);
-    buf_put_u8(b, '\n');
-    buf_put_text(b, name);
-    buf_put_text(b, "_count ");
-    buf_put_dec(b, sum);
-    buf_put_u8(b, '\n');
+    base_metric_name(b, name, "_sum", NULL);
+    base_metric_seconds(b, (uint64_t)stats->sum_us);
+    base_metric_name(b, name, "_count", NULL);
+    base_metric_u64(b, sum);
 }
 
-/* Service and method of a path as labels: {grpc_service="..",grpc_method=".." */
-static void put_labels(struct buf *b, const char *path)
+#define SERVICE_MAX 96
+
+/* A method's value; code NULL: none. */
+static void put_call(struct buf *b, const char *name, const char *path, const char *code,
+                     uint64_t value)
 {
+    char service[SERVICE_MAX];
     const char *slash = strrchr(path, '/');
-    buf_put_text(b, "{grpc_service=\"");
-    buf_put(b, slice_from(path + 1, (size_t)(slash - path - 1)));
-    buf_put_text(b, "\",grpc_method=\"");
-    buf_put_text(b, slash + 1);
-    buf_put_u8(b, '"');
+    (void)snprintf(service, sizeof(service), "%.*s", (int)(slash - path - 1), path + 1);
+    const struct base_metric_label labels[] = {{"grpc_service", service},
+                                               {"grpc_method", slash + 1},
+                                               {code == NULL ? NULL : "grpc_code", code},
+                                               {NULL, NULL}};
+    base_metric_name(b, name, "", labels);
+    base_metric_u64(b, value);
 }
 
 static void put_calls(struct buf *b, const struct rpc_registry *registry)
@@ -286,28 +230,18 @@ static void put_calls(struct buf *b, const struct rpc_registry *registry)
         "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
         "DataLoss", "Unauthenticated"};
     const struct rpc_route *route = NULL;
-    put_head(b, "counter", "grpc_server_handled_total", "Calls ended, over gRPC and JSON.");
+    const char *name = put_other_head(b, OTHER_HANDLED);
     for (size_t i = 0; (route = rpc_route_at(registry, i)) != NULL; i++) {
         for (size_t code = 0; code < BASE_COUNT_OF(codes); code++) {
             if (route->handled[code] > 0) {
-                buf_put_text(b, "grpc_server_handled_total");
-                put_labels(b, route->method->path);
-                buf_put_text(b, ",grpc_code=\"");
-                buf_put_text(b, codes[code]);
-                buf_put_text(b, "\"} ");
-                buf_put_dec(b, route->handled[code]);
-                buf_put_u8(b, '\n');
+                put_call(b, name, route->method->path, codes[code], route->handled[code]);
             }
         }
     }
-    put_head(b, "counter", "grpc_server_started_total", "Calls begun, over gRPC and JSON.");
+    name = put_other_head(b, OTHER_STARTED);
     for (size_t i = 0; (route = rpc_route_at(registry, i)) != NULL; i++) {
         if (route->started > 0) {
-            buf_put_text(b, "grpc_server_started_total");
-            put_labels(b, route->method->path);
-            buf_put_text(b, "} ");
-            buf_put_dec(b, route->started);
-            buf_put_u8(b, '\n');
+            put_call(b, name, route->method->path, NULL, route->started);
         }
     }
 }
@@ -317,24 +251,37 @@ static uint64_t us_of(struct timeval t)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_usec;
 }
 
+static void put_labelled(struct buf *b, enum other id, const char *label, const char *value)
+{
+    const struct base_metric_label labels[] = {{label, value}, {NULL, NULL}};
+    base_metric_name(b, put_other_head(b, id), "", labels);
+    base_metric_u64(b, 1);
+}
+
 static void put_process(struct buf *b, const struct quorated_pages *pages)
 {
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        put_head(b, "counter", "process_cpu_seconds_total", "CPU time used.");
-        buf_put_text(b, "process_cpu_seconds_total ");
-        put_seconds(b, us_of(usage.ru_utime) + us_of(usage.ru_stime));
-        buf_put_u8(b, '\n');
+        base_metric_name(b, put_other_head(b, OTHER_CPU), "", NULL);
+        base_metric_seconds(b, us_of(usage.ru_utime) + us_of(usage.ru_stime));
     }
-    put_head(b, "gauge", "process_start_time_seconds", "Start, in seconds since 1970.");
-    buf_put_text(b, "process_start_time_seconds ");
-    put_seconds(b, pages->started_us);
-    buf_put_text(b, "\n# HELP etcd_server_version Version that is answered to clients.\n"
-                    "# TYPE etcd_server_version gauge\n"
-                    "etcd_server_version{server_version=\"3.4.23\"} 1\n"
-                    "# HELP quorate_build_info Version of this program.\n"
-                    "# TYPE quorate_build_info gauge\n"
-                    "quorate_build_info{version=\"" QUORATE_VERSION "\"} 1\n");
+    base_metric_name(b, put_other_head(b, OTHER_START), "", NULL);
+    base_metric_seconds(b, pages->started_us);
+    put_labelled(b, OTHER_VERSION, "server_version", "3.4.23");
+    put_labelled(b, OTHER_BUILD, "version", QUORATE_VERSION);
+}
+
+static void put_events(struct buf *b, const struct quorated_pages *pages)
+{
+    const char *name = put_other_head(b, OTHER_EVENTS);
+    for (size_t i = 0; i < ARB_NOTE_COUNT; i++) {
+        if (pages->notes[i] > 0) {
+            const struct base_metric_label labels[] = {
+                {"event", arb_note_name((enum arb_note_kind)i)}, {NULL, NULL}};
+            base_metric_name(b, name, "", labels);
+            base_metric_u64(b, pages->notes[i]);
+        }
+    }
 }
 
 static void put_stores(struct buf *b, struct figures *f, const struct quorated_stores *stores)
@@ -344,14 +291,12 @@ static void put_stores(struct buf *b, struct figures *f, const struct quorated_s
         wal_store_stats(stores->log, &log);
         f->wal_bytes = log.bytes;
         f->wal_segments = log.segments;
-        put_histogram(b, "etcd_disk_wal_fsync_duration_seconds",
-                      "Time of writing and flushing a batch of the log.", &log.thread);
+        put_histogram(b, OTHER_LOG_FLUSH, &log.thread);
     }
     if (stores->state != NULL) {
         struct env_lmdb_stats state;
         env_lmdb_stats(stores->state, &state);
-        put_histogram(b, "etcd_disk_backend_commit_duration_seconds",
-                      "Time of a commit of the state store.", &state.thread);
+        put_histogram(b, OTHER_COMMIT, &state.thread);
     }
 }
 
@@ -378,6 +323,10 @@ void quorated_metrics_put(const struct quorated_pages *pages, struct buf *b)
     if (pages->server != NULL && *pages->server != NULL) {
         f.connections = io_server_connections(*pages->server);
     }
+    if (pages->tls != NULL) {
+        f.certificate_end = (uint64_t)(io_tls_own_end_us(pages->tls) / BASE_US_PER_S);
+    }
+    f.viewers = pages->web == NULL ? 0 : web_viewers(pages->web);
     if (pages->stores != NULL) {
         put_stores(b, &f, pages->stores);
     }
@@ -388,6 +337,10 @@ void quorated_metrics_put(const struct quorated_pages *pages, struct buf *b)
     }
     if (pages->api != NULL) {
         put_calls(b, api_registry(pages->api));
+    }
+    put_events(b, pages);
+    if (pages->arbiter != NULL) {
+        quorated_metrics_put_databases(pages->arbiter, b);
     }
     put_process(b, pages);
 }

@@ -7,11 +7,12 @@
 #include "arbiter/quorated/pages.h"
 #include "base/slice.h"
 
-#define METRICS_MAX_BYTES \
-    (256u << 10) /* of the text; with each method in each state it is less \
-                  */
+/* Room for the text; only what is used becomes memory. With 64 clusters of 16 members less. */
+#define METRICS_MAX_BYTES (4u << 20)
 
 /* Appends the text; b->is_full when it did not fit. */
 void quorated_metrics_put(const struct quorated_pages *pages, struct buf *b);
+/* metrics_databases.c: the part about database clusters; nothing where this node does not lead. */
+void quorated_metrics_put_databases(const struct arb_driver *driver, struct buf *b);
 
 #endif

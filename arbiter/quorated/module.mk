@@ -1,10 +1,14 @@
+# The status page; arbiter/web/module.mk has its tests.
+WEB_SRC := arbiter/web/access.c arbiter/web/assets.c arbiter/web/history.c arbiter/web/html.c arbiter/web/page.c \
+  arbiter/web/page_cluster.c arbiter/web/page_story.c arbiter/web/render.c arbiter/web/web.c
 BINARIES += quorated
 BIN_quorated := arbiter/main_quorated.c arbiter/quorated/clients.c arbiter/quorated/failpoints.c arbiter/quorated/fence.c arbiter/quorated/founding.c \
   arbiter/quorated/join.c arbiter/quorated/machine.c \
-  arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/node.c \
-  arbiter/quorated/node_events.c arbiter/quorated/node_open.c arbiter/quorated/pages.c \
+  arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/metrics_databases.c arbiter/quorated/node.c \
+  arbiter/quorated/node_events.c arbiter/quorated/node_open.c arbiter/quorated/pages.c arbiter/quorated/quorum_view.c \
   arbiter/quorated/settings.c arbiter/quorated/stores.c \
-  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/patroni_config.c arbiter/api/present.c arbiter/api/show.c arbiter/api/story.c
+  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/patroni_config.c arbiter/api/present.c arbiter/api/show.c arbiter/api/story.c \
+  $(WEB_SRC) kv/cli/db_json.c
 LIBS_quorated := store glue io wire cores base
 PKG_quorated := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
 LDL_quorated := -lpthread

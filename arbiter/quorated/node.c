@@ -257,6 +257,7 @@ static void close_all(struct quorated *q)
         kv_service_close(q->service); /* ends calls of the two below */
     }
     q->fences = quorated_fences_free(q->fences);
+    q->web = web_free(q->web);
     q->databases = arb_api_free(q->databases);
     q->arbiter = arb_driver_close(q->arbiter);
     quorated_clients_close(&q->clients);

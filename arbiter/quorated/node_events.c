@@ -172,9 +172,10 @@ static void member_removed(void *ctx, const char *text)
 
 static void arbiter_noted(void *user, const struct base_name *cluster, const struct arb_note *note)
 {
+    struct quorated *q = user;
     uint8_t memory[IO_LOG_LINE_MAX];
     struct buf text = buf_over(memory, sizeof(memory));
-    (void)user;
+    q->pages.notes[note->kind]++;
     arb_note_put(note, &text);
     IO_LOG_NOTICE("arbiter", arb_note_name(note->kind), io_name("cluster", cluster),
                   io_bytes("text", buf_slice(&text)));

@@ -44,6 +44,7 @@ struct quorated {
     struct api *api;
     struct quorated_clients clients;
     struct quorated_pages pages;
+    struct web *web;
     struct io_server *server;
     struct io_server *metrics;
     struct raft_member members[RAFT_MEMBERS_MAX]; /* of a new quorum */

@@ -216,7 +216,14 @@ static uint64_t document_of(void *ctx, const struct base_name *cluster, struct s
     return is_there ? revision : 0;
 }
 
-static int open_servers(struct quorated *q)
+static void quorum_of(void *ctx, struct web_quorum *ret)
+{
+    const struct quorated *q = ctx;
+    quorated_pages_quorum(&q->pages, ret);
+}
+
+/* What the pages are made from, but for the API. */
+static int open_pages(struct quorated *q)
 {
     struct io_why why = {""};
     const struct quorated_settings *s = q->settings;
@@ -224,13 +231,28 @@ static int open_servers(struct quorated *q)
     q->pages.service = q->service;
     q->pages.links = q->links;
     q->pages.name = s->name;
+    q->pages.node_id = q->ids.node_id;
     q->pages.clients = &q->clients;
     q->pages.stores = &q->stores;
+    q->pages.arbiter = q->arbiter;
+    q->pages.tls = q->tls;
     q->pages.server = &q->server;
     q->pages.is_learner = is_learner;
     q->pages.ctx = q;
     q->pages.started_us = (uint64_t)io_wall_now().us;
-    const struct io_http_handler pages = quorated_pages_handler(&q->pages);
+    const struct web_options web = {.loop = q->loop,
+                                    .driver = q->arbiter,
+                                    .service = q->service,
+                                    .ctx = q,
+                                    .quorum = quorum_of,
+                                    .is_public = s->is_status_public,
+                                    .password_file = s->status_password_file};
+    return web_new(&web, &q->web, &why) == 0 ? 0 : quorated_fail("status page", &why);
+}
+
+static int open_api(struct quorated *q)
+{
+    const struct quorated_settings *s = q->settings;
     const struct api_options api = {
         .service = q->service,
         .is_insecure = s->is_insecure,
@@ -240,7 +262,7 @@ static int open_servers(struct quorated *q)
         .is_healthy = is_healthy,
         .is_learner = is_learner,
         .snapshot = quorated_stores_snapshot(&q->stores),
-        .pages = pages,
+        .pages = quorated_pages_handler(&q->pages),
     };
     if (api_open(&api, &q->api) != 0) {
         return -1;
@@ -255,27 +277,40 @@ static int open_servers(struct quorated *q)
     }
     const struct arb_api_options databases = {
         .driver = q->arbiter, .service = q->service, .registry = api_registry(q->api)};
-    if (arb_api_new(&databases, &q->databases) != 0) {
-        return -1;
-    }
-    q->pages.api = q->api;
-    const struct io_grpc_handler grpc = api_grpc(q->api);
-    q->patroni = (struct arb_patroni){
-        .ctx = q, .holder = holder_of, .document = document_of, .next = api_http(q->api)};
-    const struct io_http_handler http = arb_patroni_handler(&q->patroni);
-    struct io_server_options options = {
-        .address = s->client_listen, .tls = q->api_tls, .http = &http, .grpc = &grpc};
-    if (io_server_new(q->loop, &options, &q->server, &why) != 0) {
-        return quorated_fail("cannot serve the public API", &why);
-    }
-    if (!s->has_metrics) {
-        return 0;
-    }
-    options = (struct io_server_options){.address = s->metrics_listen, .http = &pages};
-    if (io_server_new(q->loop, &options, &q->metrics, &why) != 0) {
+    return arb_api_new(&databases, &q->databases) == 0 ? 0 : -1;
+}
+
+/* Beyond loopback with TLS, as the public port. */
+static int open_metrics(struct quorated *q)
+{
+    struct io_why why = {""};
+    const struct quorated_settings *s = q->settings;
+    const struct io_http_handler pages = quorated_pages_handler(&q->pages);
+    const struct io_server_options options = {
+        .address = s->metrics_listen, .tls = s->is_metrics_tls ? q->api_tls : NULL, .http = &pages};
+    if (s->has_metrics && io_server_new(q->loop, &options, &q->metrics, &why) != 0) {
         return quorated_fail("cannot serve metrics", &why);
     }
     return 0;
+}
+
+static int open_servers(struct quorated *q)
+{
+    struct io_why why = {""};
+    if (open_pages(q) != 0 || open_api(q) != 0) {
+        return -1;
+    }
+    q->pages.api = q->api;
+    q->pages.web = q->web;
+    const struct io_grpc_handler grpc = api_grpc(q->api);
+    q->patroni = (struct arb_patroni){.ctx = q, .holder = holder_of, .next = api_http(q->api)};
+    const struct io_http_handler http = arb_patroni_handler(&q->patroni);
+    const struct io_server_options options = {
+        .address = q->settings->client_listen, .tls = q->api_tls, .http = &http, .grpc = &grpc};
+    if (io_server_new(q->loop, &options, &q->server, &why) != 0) {
+        return quorated_fail("cannot serve the public API", &why);
+    }
+    return open_metrics(q);
 }
 
 int quorated_open_parts(struct quorated *q)

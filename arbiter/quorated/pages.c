@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP pages of a quorum node. Metric names are etcd's where the meaning is the same. */
+/* HTTP pages of a quorum node. */
 #include "arbiter/quorated/pages.h"
 
 #include <stdlib.h>
 
 #include "arbiter/quorated/metrics.h"
 #include "base/slice.h"
+#include "proto/io/loop.h"
 
 bool quorated_pages_is_ready(const struct quorated_pages *pages)
 {
@@ -21,6 +22,10 @@ void quorated_pages_role_changed(struct quorated_pages *pages)
 {
     struct raft_node_status s;
     raft_node_status(pages->node, &s);
+    if (s.leader_id != pages->leader_now || pages->leader_since_us == 0) {
+        pages->leader_now = s.leader_id;
+        pages->leader_since_us = io_wall_now().us;
+    }
     if (s.leader_id != 0 && s.leader_id != pages->last_leader) {
         pages->leader_changes += pages->has_seen_leader ? 1 : 0;
         pages->has_seen_leader = true;
@@ -99,7 +104,7 @@ static void answer_page(const struct quorated_pages *pages, struct io_http_excha
         reply_ok(exchange, true);
     } else if (is_path(request->path, "/version")) {
         reply_version(pages, exchange);
-    } else {
+    } else if (pages->web == NULL || web_admits(pages->web, exchange, request)) {
         reply_metrics(pages, exchange);
     }
 }
@@ -110,6 +115,9 @@ static void answer(void *ctx, struct io_http_exchange *exchange,
     static const char *const paths[] = {"/health", "/readyz", "/livez", "/version", "/metrics"};
     const struct quorated_pages *pages = ctx;
     bool is_get = is_path(request->method, "GET") || is_path(request->method, "HEAD");
+    if (pages->web != NULL && web_request(pages->web, exchange, request)) {
+        return;
+    }
     for (size_t i = 0; i < BASE_COUNT_OF(paths); i++) {
         if (is_path(request->path, paths[i]) && is_get) {
             answer_page(pages, exchange, request);
@@ -125,7 +133,13 @@ static void answer(void *ctx, struct io_http_exchange *exchange,
     io_http_reply(exchange, 404, "text/plain; charset=utf-8", SLICE_LIT("404 page not found\n"));
 }
 
+static void gone(void *ctx, struct io_http_exchange *exchange)
+{
+    const struct quorated_pages *pages = ctx;
+    web_gone(pages->web, exchange);
+}
+
 struct io_http_handler quorated_pages_handler(struct quorated_pages *pages)
 {
-    return (struct io_http_handler){.ctx = pages, .request = answer};
+    return (struct io_http_handler){.ctx = pages, .request = answer, .gone = gone};
 }

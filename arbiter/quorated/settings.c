@@ -45,7 +45,11 @@
     X(PEER_ADVERTISE, "peer.advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "As etcd's --initial-advertise-peer-urls; must be this node's address in quorum.nodes") \
     X(METRICS_LISTEN, "metrics.listen", TEXT, "127.0.0.1:2381", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Where /metrics and the health pages are served without TLS; loopback only, off for none") \
+      "Where /metrics, health and status pages are served; beyond loopback with TLS, off for none") \
+    X(STATUS_PUBLIC, "status_public", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Whether anybody may read metrics and the status page; else admins, viewers and passwords") \
+    X(STATUS_PASSWORDS, "status_password_file", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "File (mode 0600) of lines name:password that may read metrics and the status page") \
     X(TLS_CA, "tls.ca", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
       "Authority of all certificates (PEM)") \
     X(TLS_CERT, "tls.cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
@@ -281,6 +285,22 @@ static int check_scheme(const struct io_config *config, size_t key, enum io_sche
     return BASE_E_INVALID;
 }
 
+/* The metrics port is plain on loopback, and has TLS beyond it. */
+static int check_metrics(const struct io_config *config, struct quorated_settings *s,
+                         struct io_why *why)
+{
+    bool is_loopback = io_address_is_loopback(&s->metrics_listen);
+    enum io_scheme scheme = s->metrics_listen.scheme;
+    s->is_metrics_tls = !is_loopback || scheme == IO_SCHEME_HTTPS;
+    if (s->is_metrics_tls && (s->is_insecure || scheme == IO_SCHEME_HTTP)) {
+        io_config_why(config, KEY_METRICS_LISTEN, why,
+                      "beyond loopback the metrics port has TLS only; set tls.ca, tls.cert and "
+                      "tls.key, and say https:// or nothing in front of the address");
+        return BASE_E_INVALID;
+    }
+    return 0;
+}
+
 static int read_addresses(const struct io_config *config, struct quorated_settings *s,
                           struct io_why *why)
 {
@@ -295,12 +315,7 @@ static int read_addresses(const struct io_config *config, struct quorated_settin
         rc = read_address(config, KEY_METRICS_LISTEN, QUORATED_METRICS_PORT, &s->metrics_listen,
                           why);
     }
-    if (rc == 0 && s->has_metrics && !io_address_is_loopback(&s->metrics_listen)) {
-        io_config_why(config, KEY_METRICS_LISTEN, why,
-                      "the metrics port has no TLS and may be on a loopback address only");
-        rc = BASE_E_INVALID;
-    }
-    return rc;
+    return rc != 0 || !s->has_metrics ? rc : check_metrics(config, s, why);
 }
 
 static int check_security(const struct io_config *config, const struct quorated_settings *s,
@@ -391,6 +406,8 @@ static int read_all(const struct io_config *config, struct quorated_settings *s,
     s->is_forced_new = io_config_bool(config, KEY_FORCE_NEW);
     s->log_entries = (uint64_t)io_config_int(config, KEY_SNAPSHOT_COUNT);
     s->fence_dir = io_config_text(config, KEY_FENCE_DIR);
+    s->is_status_public = io_config_bool(config, KEY_STATUS_PUBLIC);
+    s->status_password_file = io_config_text(config, KEY_STATUS_PASSWORDS);
     s->request_bytes_max = (uint32_t)io_config_int(config, KEY_REQUEST_MAX);
     if (s->election_min_ms < 3 * s->heartbeat_ms) {
         io_config_why(config, KEY_ELECTION, why, "must be at least three times raft.heartbeat");

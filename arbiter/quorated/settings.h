@@ -35,6 +35,9 @@ struct quorated_settings {
     struct io_address peer_listen;
     struct io_address metrics_listen;
     bool has_metrics;
+    bool is_metrics_tls;                        /* beyond loopback */
+    bool is_status_public;                      /* status page and metrics for everybody */
+    const char *status_password_file;           /* "": none */
     const char *client_urls[IO_LINK_NODES_MAX]; /* what clients are told; NULL: not known */
     size_t nodes_count;                         /* ourselves included, in order of names */
     struct io_link_node nodes[IO_LINK_NODES_MAX];

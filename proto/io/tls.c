@@ -382,6 +382,16 @@ struct io_identity io_tls_own_identity(const struct io_tls *tls)
     return tls->own;
 }
 
+int64_t io_tls_own_end_us(const struct io_tls *tls)
+{
+    struct tm parts;
+    const X509 *own = SSL_CTX_get0_certificate(tls->ctx);
+    if (own == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(own), &parts) != 1) {
+        return 0;
+    }
+    return (int64_t)timegm(&parts) * BASE_US_PER_S;
+}
+
 SSL *io_tls_accept_ssl(struct io_tls *tls)
 {
     static const int modes[] = {

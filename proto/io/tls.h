@@ -54,6 +54,8 @@ void io_tls_watch(struct io_tls *tls, struct io_loop *loop);
 /* Whom our own certificate names, for start-up checks ("this is an agent's certificate, not a
  * node's"). */
 struct io_identity io_tls_own_identity(const struct io_tls *tls);
+/* When our own certificate ends, wall clock in microseconds; 0 without one. */
+int64_t io_tls_own_end_us(const struct io_tls *tls);
 
 /* Parses one SAN URI; BASE_E_INVALID when it is not one of ours. */
 MUST_CHECK int io_identity_from_uri(struct slice uri, struct io_identity *ret);

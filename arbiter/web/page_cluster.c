@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A database cluster on the status page: facts, who receives from whom, members; see page.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "arbiter/web/page.h"
+
+#define MEMBERS_SHOWN_MAX 64
+
+static enum web_level member_level(const Quorate__V1__DatabaseMember *m)
+{
+    static const char *const bad[] = {"down", "failed", "refused", "frozen"};
+    static const char *const idle[] = {"empty", "stopped"};
+    for (size_t i = 0; i < BASE_COUNT_OF(bad); i++) {
+        if (strcmp(m->state, bad[i]) == 0) {
+            return WEB_BAD;
+        }
+    }
+    for (size_t i = 0; i < BASE_COUNT_OF(idle); i++) {
+        if (strcmp(m->state, idle[i]) == 0) {
+            return WEB_IDLE;
+        }
+    }
+    bool is_at_work = strcmp(m->state, "running") == 0 || strcmp(m->state, "streaming") == 0 ||
+                      strcmp(m->state, "synced") == 0;
+    return is_at_work && !m->is_write_failing && !m->is_restart_pending ? WEB_GOOD : WEB_WATCH;
+}
+
+static void put_word(struct web_out *out, enum web_level level, const char *word)
+{
+    web_raw(out, "<span class=\"word ");
+    web_raw(out, web_level_name(level));
+    web_raw(out, "\">");
+    web_mark(out, level);
+    web_text(out, word);
+    web_raw(out, "</span>");
+}
+
+/* --- facts --- */
+
+static void fact_begin(struct web_out *out, const char *name)
+{
+    web_raw(out, "<div><dt>");
+    web_raw(out, name);
+    web_raw(out, "</dt><dd>");
+}
+
+static void fact_end(struct web_out *out)
+{
+    web_raw(out, "</dd></div>\n");
+}
+
+static void fact(struct web_out *out, const char *name, const char *value)
+{
+    fact_begin(out, name);
+    web_text(out, value[0] == '\0' ? "-" : value);
+    fact_end(out);
+}
+
+static const Quorate__V1__DatabaseMember *holder_of(const Quorate__V1__DatabaseCluster *c)
+{
+    for (size_t i = 0; i < c->n_members; i++) {
+        if (c->primary[0] != '\0' && strcmp(c->members[i]->name, c->primary) == 0) {
+            return c->members[i];
+        }
+    }
+    return NULL;
+}
+
+static void put_lease(struct web_out *out, const Quorate__V1__DatabaseCluster *c)
+{
+    const Quorate__V1__DatabaseMember *m = holder_of(c);
+    fact_begin(out, "Lease");
+    if (c->is_unarmed) {
+        web_raw(out, "without an end, since a pause");
+    } else if (m == NULL || !m->is_up || m->lease_left_us <= 0) {
+        web_raw(out, m != NULL && m->is_failsafe ? "from the members (failsafe)" : "not running");
+    } else {
+        web_textf(out, "%.1f s left of %.1f s", (double)m->lease_left_us / 1e6,
+                  (double)c->ttl_ms / 1e3);
+    }
+    fact_end(out);
+}
+
+static void put_facts(struct web_out *out, const struct web_cluster *cluster)
+{
+    const Quorate__V1__DatabaseCluster *c = cluster->message;
+    char age[WEB_CELL_MAX];
+    web_raw(out, "<dl class=\"facts\">\n");
+    fact_begin(out, strcmp(c->engine, "galera") == 0 ? "Writer" : "Primary");
+    if (c->primary[0] == '\0') {
+        web_raw(out, "nobody");
+    } else {
+        web_textf(out, "%s, since %s", c->primary, web_age(c->since_wall_us, cluster->now_us, age));
+    }
+    fact_end(out);
+    put_lease(out, c);
+    fact(out, "Synchronous", c->sync);
+    fact_begin(out, "Epoch");
+    web_textf(out, "%" PRIu64, c->epoch);
+    if (c->timeline != 0) {
+        web_textf(out, ", timeline %u", c->timeline);
+    }
+    fact_end(out);
+    fact(out, "Engine", c->engine);
+    if (c->loss[0] != '\0') {
+        fact(out, "If the primary dies now", c->loss);
+    }
+    web_raw(out, "</dl>\n");
+}
+
+/* --- what people should know --- */
+
+static void note(struct web_out *out, const char *text)
+{
+    web_raw(out, "<p class=\"note\">");
+    web_text(out, text);
+    web_raw(out, "</p>\n");
+}
+
+static void put_names(struct web_out *out, const char *what, size_t count, char *const *names)
+{
+    if (count == 0) {
+        return;
+    }
+    web_raw(out, "<p class=\"note\">");
+    web_raw(out, what);
+    for (size_t i = 0; i < count; i++) {
+        web_raw(out, i == 0 ? ": " : ", ");
+        web_text(out, names[i]);
+    }
+    web_raw(out, "</p>\n");
+}
+
+static void put_tasks(struct web_out *out, const Quorate__V1__DatabaseCluster *c)
+{
+    for (size_t i = 0; i < c->n_tasks; i++) {
+        const Quorate__V1__DatabaseTask *task = c->tasks[i];
+        web_raw(out, "<p class=\"note\">Ordered: ");
+        web_textf(out, "%s of %s", task->kind, task->member);
+        if (task->at_wall_us != 0) {
+            web_raw(out, " at ");
+            web_time(out, task->at_wall_us);
+        }
+        web_raw(out, "</p>\n");
+    }
+}
+
+static void put_notes(struct web_out *out, const Quorate__V1__DatabaseCluster *c)
+{
+    if (c->waiting_for[0] != '\0') {
+        note(out, c->waiting_for);
+    }
+    if (c->is_paused) {
+        note(out, "Paused: nothing is promoted, fenced or restarted until kv db resume.");
+    }
+    if (c->is_unconfirmed) {
+        note(out, "Unconfirmed: nothing is granted until kv db confirm.");
+    }
+    if (c->switchover_target[0] != '\0') {
+        web_raw(out, "<p class=\"note\">Switchover to ");
+        web_text(out, c->switchover_target);
+        web_raw(out, " is under way.</p>\n");
+    }
+    if (c->switchover_at_wall_us != 0) {
+        web_raw(out, "<p class=\"note\">Switchover planned at ");
+        web_time(out, c->switchover_at_wall_us);
+        web_raw(out, "</p>\n");
+    }
+    put_names(out, "Drained", c->n_drained, c->drained);
+    put_tasks(out, c);
+    if (c->config_newest != c->config_revision) {
+        web_raw(out, "<p class=\"note\">Configuration ");
+        web_textf(out, "%" PRIu64 " is on its way, %" PRIu64 " is in force", c->config_newest,
+                  c->config_revision);
+        web_raw(out, "</p>\n");
+    }
+}
+
+/* --- who receives from whom --- */
+
+/* The member's upstream if that is a member, else the primary; NULL: nobody. */
+static const char *parent_of(const Quorate__V1__DatabaseCluster *c,
+                             const Quorate__V1__DatabaseMember *m)
+{
+    if (strcmp(m->name, c->primary) == 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < c->n_members; i++) {
+        if (m->upstream[0] != '\0' && strcmp(c->members[i]->name, m->upstream) == 0) {
+            return c->members[i]->name;
+        }
+    }
+    return m->is_up && m->upstream[0] != '\0' ? c->primary : NULL;
+}
+
+static size_t index_of(const Quorate__V1__DatabaseCluster *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_members; i++) {
+        if (strcmp(c->members[i]->name, name) == 0) {
+            return i;
+        }
+    }
+    return MEMBERS_SHOWN_MAX;
+}
+
+/* Steps up to one that has no parent; at most as many as there are members, whatever they say. */
+static size_t depth_of(const Quorate__V1__DatabaseCluster *c, size_t i)
+{
+    size_t depth = 0;
+    const char *parent = parent_of(c, c->members[i]);
+    while (parent != NULL && depth < c->n_members) {
+        size_t up = index_of(c, parent);
+        depth++;
+        parent = up < c->n_members ? parent_of(c, c->members[up]) : NULL;
+    }
+    return depth;
+}
+
+static void put_chip(struct web_out *out, const Quorate__V1__DatabaseCluster *c,
+                     const Quorate__V1__DatabaseMember *m)
+{
+    char lag[WEB_CELL_MAX];
+    enum web_level level = member_level(m);
+    bool is_holder = strcmp(m->name, c->primary) == 0;
+    web_raw(out, "<li class=\"chip ");
+    web_raw(out, web_level_name(level));
+    web_raw(out, is_holder ? " holder\">" : "\">");
+    web_mark(out, level);
+    web_raw(out, "<b>");
+    web_text(out, m->name);
+    web_raw(out, "</b> ");
+    web_text(out, strcmp(m->role, "-") == 0 ? m->state : m->role);
+    if (!is_holder && m->lag_bytes >= 0) {
+        web_textf(out, ", %s behind", web_bytes((uint64_t)m->lag_bytes, lag));
+    }
+    web_raw(out, "</li>\n");
+}
+
+/* A row for each step away from the primary; cascades are rare and seldom deeper than two. */
+static void put_topology(struct web_out *out, const Quorate__V1__DatabaseCluster *c)
+{
+    static const char *const labels[] = {"On its own", "Receives from the primary",
+                                         "Receives from a standby", "Receives from a standby"};
+    web_raw(out, "<div class=\"flow\" role=\"group\" aria-label=\"Topology\">\n");
+    for (size_t depth = 0; depth < 4; depth++) {
+        bool is_begun = false;
+        for (size_t i = 0; i < c->n_members; i++) {
+            size_t own = depth_of(c, i);
+            if (own == depth || (depth == 3 && own > 3)) {
+                if (!is_begun) {
+                    web_raw(out, "<ul");
+                    web_attribute(out, "aria-label", labels[depth]);
+                    web_raw(out, ">\n");
+                }
+                is_begun = true;
+                put_chip(out, c, c->members[i]);
+            }
+        }
+        web_raw(out, is_begun ? "</ul>\n" : "");
+    }
+    web_raw(out, "</div>\n");
+}
+
+/* --- members --- */
+
+static void cell(struct web_out *out, const char *label, const char *text)
+{
+    web_raw(out, "<td role=\"cell\"");
+    web_attribute(out, "data-label", label);
+    web_raw(out, ">");
+    web_text(out, text[0] == '\0' ? "-" : text);
+    web_raw(out, "</td>");
+}
+
+/* Everything that is worth a word, in the order of its weight. */
+static void put_member_note(struct web_out *out, const Quorate__V1__DatabaseMember *m)
+{
+    const struct {
+        bool is_so;
+        const char *text;
+    } rows[] = {{m->is_write_failing, "cannot write"},
+                {m->is_restart_pending, "restart pending"},
+                {m->is_drained, "drained"},
+                {m->is_failsafe, "failsafe"},
+                {m->is_nofailover, "nofailover"},
+                {m->is_nosync, "nosync"},
+                {m->is_noloadbalance, "noloadbalance"},
+                {m->is_adopted, "adopted"}};
+    bool is_first = true;
+    char done[WEB_CELL_MAX];
+    char total[WEB_CELL_MAX];
+    web_raw(out, "<td role=\"cell\" data-label=\"Note\">");
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        if (rows[i].is_so) {
+            web_raw(out, is_first ? "" : "; ");
+            web_text(out, rows[i].text);
+            is_first = false;
+        }
+    }
+    if (m->work_total_bytes > 0) {
+        web_textf(out, "%s%s of %s copied", is_first ? "" : "; ",
+                  web_bytes(m->work_done_bytes, done), web_bytes(m->work_total_bytes, total));
+        is_first = false;
+    }
+    if (m->note[0] != '\0') {
+        web_textf(out, "%s%s", is_first ? "" : "; ", m->note);
+        is_first = false;
+    }
+    web_raw(out, is_first ? "-</td>" : "</td>");
+}
+
+static void put_host(struct web_out *out, const Quorate__V1__DatabaseMember *m)
+{
+    bool is_v6 = strchr(m->host, ':') != NULL;
+    web_raw(out, "<td role=\"cell\" data-label=\"Host\">");
+    web_textf(out, "%s%s%s:%u", is_v6 ? "[" : "", m->host, is_v6 ? "]" : "", m->db_port);
+    web_raw(out, "</td>");
+}
+
+static void put_member(struct web_out *out, const struct web_cluster *cluster,
+                       const Quorate__V1__DatabaseMember *m)
+{
+    char text[WEB_CELL_MAX];
+    bool is_holder = strcmp(m->name, cluster->message->primary) == 0;
+    bool has_lag = m->lag_bytes >= 0 && !is_holder;
+    web_raw(out, "<tr role=\"row\"");
+    web_attribute(out, "data-member", m->name);
+    web_attribute(out, "data-role", m->role);
+    web_attribute(out, "data-state", m->state);
+    web_number(out, "data-lag", m->lag_bytes);
+    web_attribute(out, "data-up", m->is_up ? "yes" : "no");
+    web_raw(out, "><th role=\"rowheader\" scope=\"row\">");
+    web_text(out, m->name);
+    web_raw(out, "</th>");
+    cell(out, "Role", m->role);
+    web_raw(out, "<td role=\"cell\" data-label=\"State\">");
+    put_word(out, member_level(m), m->state);
+    web_raw(out, "</td>");
+    cell(out, "Lag", has_lag ? web_bytes((uint64_t)m->lag_bytes, text) : "-");
+    cell(out, "Since", web_age(m->since_wall_us, cluster->now_us, text));
+    cell(out, "Receives from", m->upstream);
+    put_host(out, m);
+    put_member_note(out, m);
+    web_raw(out, "</tr>\n");
+}
+
+static void put_members(struct web_out *out, const struct web_cluster *cluster)
+{
+    static const char *const columns[] = {"Member", "Role",          "State", "Lag",
+                                          "Since",  "Receives from", "Host",  "Note"};
+    web_raw(out, "<table role=\"table\"><caption>Members of ");
+    web_text(out, cluster->message->name);
+    web_raw(out, "</caption><thead role=\"rowgroup\"><tr role=\"row\">");
+    for (size_t i = 0; i < BASE_COUNT_OF(columns); i++) {
+        web_raw(out, "<th role=\"columnheader\" scope=\"col\">");
+        web_raw(out, columns[i]);
+        web_raw(out, "</th>");
+    }
+    web_raw(out, "</tr></thead><tbody role=\"rowgroup\">\n");
+    for (size_t i = 0; i < cluster->message->n_members; i++) {
+        put_member(out, cluster, cluster->message->members[i]);
+    }
+    web_raw(out, "</tbody></table>\n");
+}
+
+/* An id of this cluster's, "c-pg-main"; names have no character that would need more. */
+static void put_id(struct web_out *out, const char *attribute, const char *prefix,
+                   const Quorate__V1__DatabaseCluster *c)
+{
+    char id[WEB_CELL_MAX + 8];
+    (void)snprintf(id, sizeof(id), "%s-%.63s", prefix, c->name);
+    web_attribute(out, attribute, id);
+}
+
+void web_part_cluster(struct web_out *out, const struct web_cluster *cluster)
+{
+    const Quorate__V1__DatabaseCluster *c = cluster->message;
+    enum web_level level = web_cluster_level(c);
+    web_raw(out, "<section");
+    put_id(out, "id", "c", c);
+    put_id(out, "aria-labelledby", "h", c);
+    web_raw(out, " class=\"card ");
+    web_raw(out, web_level_name(level));
+    web_raw(out, "\"");
+    web_attribute(out, "data-cluster", c->name);
+    web_attribute(out, "data-state", c->state);
+    web_attribute(out, "data-primary", c->primary);
+    web_number(out, "data-epoch", (int64_t)c->epoch);
+    web_attribute(out, "data-sync", c->sync);
+    web_raw(out, ">\n<h2");
+    put_id(out, "id", "h", c);
+    web_raw(out, ">");
+    web_mark(out, level);
+    web_text(out, c->name);
+    web_raw(out, " <span class=\"word\">");
+    web_text(out, c->state);
+    web_raw(out, c->is_paused ? ", paused</span></h2>\n" : "</span></h2>\n");
+    put_notes(out, c);
+    put_topology(out, c);
+    put_facts(out, cluster);
+    put_members(out, cluster);
+    web_raw(out, "</section>\n");
+}

@@ -1,0 +1,11 @@
+# Pages of the documentation that are made from tables.
+BINARIES += reference
+BIN_reference := tests/reference/reference.c
+CHECK_STEPS += docs-check
+.PHONY: docs docs-check
+docs: ## Write the pages that are made from the tables of the code: docs/metrics.md, docs/events.md
+	@$(MAKE) --no-print-directory $(B)/bin/reference
+	@for page in metrics events; do $(B)/bin/reference $$page >docs/$$page.md || exit 1; done
+docs-check: ## Fail when such a page is not what the tables say; dashboard and alert rules name metrics that exist
+	@$(MAKE) --no-print-directory VARIANT=release build/release/bin/reference
+	@REFERENCE=build/release/bin/reference bash tests/reference/check.sh
