@@ -43,8 +43,8 @@ WARN_GCC := -Wcast-align=strict -Wformat-signedness -Wimplicit-fallthrough=5 -Wd
 WARN_CLANG := -Wimplicit-fallthrough -Wcast-align
 WERROR ?= -Werror
 IS_CLANG := $(findstring clang,$(notdir $(CC)))
-HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection \
-  -ftrivial-auto-var-init=pattern
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
+  $(if $(findstring aarch64,$(CC)),-mbranch-protection=standard,-fcf-protection) -ftrivial-auto-var-init=pattern
 ifeq ($(IS_CLANG),)
 HARDEN := $(subst -D_FORTIFY_SOURCE=2,-D_FORTIFY_SOURCE=3,$(HARDEN))
 endif
@@ -73,7 +73,7 @@ PKGS_io := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
 PKGS_store := lmdb
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 ALL_PKGS := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb libpq
-CPPFLAGS += $(call pkg_cflags,$(ALL_PKGS))
+CPPFLAGS += $(call pkg_cflags,$(ALL_PKGS)) $(EXTRA_CPPFLAGS)
 
 # --- objects ----------------------------------------------------------------------------------------------------
 GEN_C := $(patsubst proto/schema/%.proto,$(B)/gen/%.pb-c.c,$(sort $(PROTOS)))
@@ -196,13 +196,6 @@ demo-stop: ## Stop a demo that was left running, and clean up
 sim-binary: $(B)/bin/sim
 asan: asan-check ## Unit tests and some simulator seeds under ASan and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan sim SEED=1 COUNT=10
-
-PREFIX ?= /usr/local
-install: ## Install the programs [PREFIX=/usr/local DESTDIR=]
-	@$(MAKE) --no-print-directory binaries
-	@install -d $(DESTDIR)$(PREFIX)/bin
-	@for b in $(INSTALLED); do install -m 755 $(B)/bin/$$b $(DESTDIR)$(PREFIX)/bin/$$b || exit 1; done
-	@echo "installed $(INSTALLED) into $(DESTDIR)$(PREFIX)/bin"
 
 clean: ## Remove build/
 	@rm -rf build

@@ -3,10 +3,10 @@
  * net_port.
  *
  * Frame: u32 length, u32 crc32c of the payload, payload (both little-endian; length 1 to
- * NET_FRAME_MAX). The first frame each way is a hello: protocol version, cluster token, claimed
- * identity, session. A wrong version, token, checksum, length or identity closes the connection
- * with one log line. Identity comes from the certificate; without TLS (insecure, loopback only) the
- * claim is believed.
+ * NET_FRAME_MAX). The first frame each way is a hello: protocol versions, cluster token, claimed
+ * identity, session. A version that does not fit, a wrong token, checksum, length or identity
+ * closes the connection with one log line. Identity comes from the certificate; without TLS
+ * (insecure, loopback only) the claim is believed.
  *
  * Each side dials: a node every other node, an agent every node. A node sends to a peer over the
  * link that it dialled and receives over the one that the peer dialled (both carry both ways until

@@ -34,6 +34,7 @@ static void send_hello(struct link *link)
     const struct io_links_options *options = &link->links->options;
     const struct link_hello hello = {
         .version = LINK_VERSION,
+        .oldest = LINK_VERSION_OLDEST,
         .role = options->self.role,
         .node_id = options->self.node_id,
         .name = options->name,
@@ -45,14 +46,30 @@ static void send_hello(struct link *link)
     (void)link_send(link, buf_slice(&b)); /* a fresh queue has room; else the link times out */
 }
 
+/* Where we dial, each new reason once. */
+static bool is_said(struct link *link, const char *why)
+{
+    uint32_t crc = base_crc32c(0, slice_from_text(why));
+    if (!link->is_dialled || link->peer == NULL) {
+        return false;
+    }
+    bool is_same = link->peer->why_crc == crc;
+    link->peer->why_crc = crc;
+    return is_same;
+}
+
 /* Closes for something that the other side did wrong. */
 static void refuse(struct link *link, const char *why)
 {
     link->links->stats.bad++;
     link->is_refused = true;
-    IO_LOG_WARN("link", "refused", io_text("peer", io_stream_peer(link->stream)),
-                io_text("why", why), io_text("next", "connection closed"));
-    io_stream_abort(link->stream, why);
+    if (!is_said(link, why)) {
+        IO_LOG_WARN("link", "refused", io_text("peer", io_stream_peer(link->stream)),
+                    io_text("why", why), io_text("next", "connection closed"));
+    }
+    if (!link->is_closing) {
+        io_stream_abort(link->stream, why);
+    }
 }
 
 /* --- up and down --- */
@@ -142,9 +159,8 @@ static void peer_lost(struct peer *peer, const struct link *link)
 }
 
 /* Each new reason once, so that a node that is away for hours leaves one line. */
-static void log_down(const struct link *link, const char *why)
+static void log_down(struct link *link, const char *why)
 {
-    uint32_t crc = base_crc32c(0, slice_from_text(why));
     if (link->is_refused) {
         return;
     }
@@ -157,8 +173,7 @@ static void log_down(const struct link *link, const char *why)
     } else if (!link->is_dialled) {
         IO_LOG_INFO("link", "refused", io_text("peer", io_stream_peer(link->stream)),
                     io_text("why", why));
-    } else if (link->peer != NULL && link->peer->why_crc != crc) {
-        link->peer->why_crc = crc;
+    } else if (link->peer != NULL && !is_said(link, why)) {
         IO_LOG_WARN("link", "dial_failed", io_name("to", &link->peer->node.name),
                     io_hex("id", link->peer->node.node_id), io_text("why", why),
                     io_text("next", "retrying until it answers"));
@@ -227,6 +242,11 @@ static bool hello_came(struct link *link, struct slice payload)
         return false;
     }
     if (!link_hello_accept(link, &hello, &why)) {
+        if (!link->is_dialled && !link_hello_fits(&hello)) {
+            send_hello(link); /* so that the other side can say why, too */
+            io_stream_close(link->stream);
+            link->is_closing = true;
+        }
         refuse(link, why.text);
         return false;
     }
@@ -263,7 +283,7 @@ static void link_data(void *ctx, struct io_stream *stream, struct slice bytes)
     struct link *link = ctx;
     struct io_why why = {""};
     (void)stream;
-    if (link->links == NULL) {
+    if (link->links == NULL || link->is_closing) {
         return;
     }
     link->heard = io_now();

@@ -40,6 +40,7 @@ void link_hello_put(const struct link_hello *hello, struct buf *b)
     put_short(b, base_name_slice(&hello->cluster));
     put_short(b, base_name_slice(&hello->member));
     put_short(b, base_text_slice(&hello->token));
+    buf_put_u32_be(b, hello->oldest);
 }
 
 static int take_short(struct slice *s, struct slice *ret)
@@ -59,7 +60,7 @@ static int take_name(struct slice *s, struct base_name *ret)
     return base_name_from(text, ret) == 0 ? 0 : BASE_E_PROTO;
 }
 
-/* Newer versions may append fields: bytes behind the token are not looked at. */
+/* Newer versions may append fields: what stands behind those that we know is not looked at. */
 int link_hello_read(struct slice payload, struct link_hello *ret)
 {
     struct link_hello hello = {.version = 0};
@@ -75,8 +76,20 @@ int link_hello_read(struct slice payload, struct link_hello *ret)
     }
     hello.role = (enum net_role)role;
     hello.token = base_text_from(token);
+    hello.oldest = hello.version;
+    if (payload.len > 0 && slice_take_u32_be(&payload, &hello.oldest) != 0) {
+        return BASE_E_PROTO;
+    }
+    if (hello.oldest == 0 || hello.oldest > hello.version) {
+        return BASE_E_PROTO;
+    }
     *ret = hello;
     return 0;
+}
+
+bool link_hello_fits(const struct link_hello *hello)
+{
+    return hello->version >= LINK_VERSION_OLDEST && hello->oldest <= LINK_VERSION;
 }
 
 /* Takes whole frames off the front of *bytes. */

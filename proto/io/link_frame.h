@@ -8,7 +8,18 @@
 #include "proto/port_net.h"
 
 #define LINK_HEADER 8
-#define LINK_VERSION 1
+/* The protocol that we speak, and the oldest that we still speak with others: two of us understand
+ * each other when each one's version is not below the other's oldest. 2: Galera's parts of reports,
+ * records and orders. A build with QUORATE_PROTOCOL=1 stands in for the one before in tests. */
+#ifndef QUORATE_PROTOCOL
+#define QUORATE_PROTOCOL 2
+#endif
+#ifndef QUORATE_PROTOCOL_OLDEST
+#define QUORATE_PROTOCOL_OLDEST 1
+#endif
+#define LINK_VERSION QUORATE_PROTOCOL
+#define LINK_VERSION_OLDEST QUORATE_PROTOCOL_OLDEST
+_Static_assert(LINK_VERSION_OLDEST <= LINK_VERSION, "a range of versions");
 #define LINK_HELLO_MAX 1024 /* bytes of a frame before the hello was accepted */
 
 /* First payload bytes that belong to the links; enum net_frame has the others. */
@@ -22,6 +33,7 @@ struct link_hello {
     struct base_name cluster; /* agent's */
     struct base_name member;
     struct base_text token;
+    uint32_t oldest; /* 1 to version; a hello without it: the version */
 };
 
 /* Header of a frame with this payload. */
@@ -29,6 +41,8 @@ void link_frame_header(struct slice payload, uint8_t ret[LINK_HEADER]);
 void link_hello_put(const struct link_hello *hello, struct buf *b);
 /* The whole payload of a hello frame. BASE_E_PROTO. */
 MUST_CHECK int link_hello_read(struct slice payload, struct link_hello *ret);
+/* Whether its protocol and ours understand each other; both sides come to the same answer. */
+bool link_hello_fits(const struct link_hello *hello);
 
 /* Takes a stream of bytes apart. `frame` is handed each whole payload that has passed its checksum
  * and returns false to stop (the connection is being closed). */

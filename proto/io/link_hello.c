@@ -36,9 +36,10 @@ static bool is_proven(const struct link *link, const struct link_hello *hello, s
 static bool is_of_ours(const struct link *link, const struct link_hello *hello, struct io_why *why)
 {
     const struct base_text *token = &link->links->options.token;
-    if (hello->version != LINK_VERSION) {
-        io_why_set(why, "it speaks protocol version %u, we speak %d; upgrade the older one",
-                   hello->version, LINK_VERSION);
+    if (!link_hello_fits(hello)) {
+        io_why_set(why, "it speaks protocol versions %u to %u, we speak %d to %d; upgrade %s first",
+                   hello->oldest, hello->version, LINK_VERSION_OLDEST, LINK_VERSION,
+                   hello->version < LINK_VERSION_OLDEST ? "it" : "this program");
         return false;
     }
     bool is_any = (hello->role == NET_ROLE_AGENT && hello->token.text[0] == '\0') ||

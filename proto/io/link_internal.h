@@ -29,6 +29,7 @@ struct link {
     bool is_up;       /* both hellos are good */
     bool has_sent;    /* since the last tick */
     bool is_refused;  /* by us, and logged */
+    bool is_closing;  /* refused, with our hello on its way */
     bool is_guest;    /* a node that is not in the table */
     bool is_stranger; /* accepted, counted in links->strangers: no hello yet */
     uint64_t number;

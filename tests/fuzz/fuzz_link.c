@@ -23,6 +23,7 @@ static bool frame(void *ctx, struct slice payload)
         int rc = link_hello_read(buf_slice(&again), &second);
         BASE_ASSERT(rc == 0 && memcmp(&hello.token, &second.token, sizeof(hello.token)) == 0);
         BASE_ASSERT(hello.node_id == second.node_id && hello.role == second.role);
+        BASE_ASSERT(hello.version == second.version && hello.oldest == second.oldest);
     }
     return true;
 }

@@ -103,7 +103,10 @@ static void hello(void)
 {
     uint8_t bytes[LINK_HELLO_MAX];
     struct buf out = buf_over(bytes, sizeof(bytes));
-    struct link_hello h = {.version = LINK_VERSION, .role = NET_ROLE_NODE, .node_id = 7};
+    struct link_hello h = {.version = LINK_VERSION,
+                           .oldest = LINK_VERSION_OLDEST,
+                           .role = NET_ROLE_NODE,
+                           .node_id = 7};
     h.token = base_text_from(SLICE_LIT("quorum"));
     link_hello_put(&h, &out);
     save("link", "hello", 1, buf_slice(&out));

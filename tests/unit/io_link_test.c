@@ -94,8 +94,11 @@ static void damaged_hellos(void **state)
 {
     (void)state;
     struct base_rand r = base_rand_make(12, 3);
-    struct link_hello hello = {
-        .version = 1, .role = NET_ROLE_AGENT, .cluster = {"pg-main"}, .member = {"m1"}};
+    struct link_hello hello = {.version = 4,
+                               .oldest = 3,
+                               .role = NET_ROLE_AGENT,
+                               .cluster = {"pg-main"},
+                               .member = {"m1"}};
     struct link_hello back = {0};
     uint8_t memory[LINK_HELLO_MAX];
     struct buf b = buf_over(memory, sizeof(memory));
@@ -104,14 +107,47 @@ static void damaged_hellos(void **state)
     assert_int_equal(link_hello_read(buf_slice(&b), &back), 0);
     assert_string_equal(back.member.text, "m1");
     assert_string_equal(back.token.text, "prod");
+    assert_int_equal(back.oldest, 3);
     for (size_t len = 0; len < b.len; len++) {
-        assert_int_equal(link_hello_read(slice_from(memory, len), &back), BASE_E_PROTO);
+        bool is_short_form = len == b.len - 4; /* without the oldest version */
+        assert_int_equal(link_hello_read(slice_from(memory, len), &back),
+                         is_short_form ? 0 : BASE_E_PROTO);
     }
+    assert_int_equal(back.oldest, 4);
+    hello.oldest = 5;
+    buf_reset(&b);
+    link_hello_put(&hello, &b);
+    assert_int_equal(link_hello_read(buf_slice(&b), &back), BASE_E_PROTO);
+    hello.oldest = 3;
+    buf_reset(&b);
+    link_hello_put(&hello, &b);
     for (int round = 0; round < 2000; round++) {
         uint8_t copy[LINK_HELLO_MAX];
         memcpy(copy, memory, b.len);
         copy[base_rand_between(&r, 0, b.len - 1)] = (uint8_t)base_rand_next(&r);
         (void)!link_hello_read(slice_from(copy, b.len), &back);
+    }
+}
+
+/* Two protocols understand each other when neither is older than what the other still speaks. */
+static void versions(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t oldest, version;
+        bool fits;
+    } cases[] = {
+        {LINK_VERSION, LINK_VERSION, true},
+        {LINK_VERSION_OLDEST, LINK_VERSION, true},
+        {LINK_VERSION_OLDEST, LINK_VERSION_OLDEST, true},
+        {LINK_VERSION_OLDEST - 1, LINK_VERSION_OLDEST - 1, false},
+        {LINK_VERSION, LINK_VERSION + 1, true},
+        {LINK_VERSION_OLDEST, LINK_VERSION + 5, true},
+        {LINK_VERSION + 1, LINK_VERSION + 1, false},
+    };
+    for (size_t i = 0; i < BASE_COUNT_OF(cases); i++) {
+        struct link_hello hello = {.oldest = cases[i].oldest, .version = cases[i].version};
+        assert_int_equal(link_hello_fits(&hello), cases[i].fits);
     }
 }
 
@@ -500,6 +536,7 @@ static void insecure_is_for_loopback(void **state)
  * is delivered, the table goes on. */
 static struct {
     bool is_open, is_closed;
+    uint32_t answered; /* version in a hello that came back */
 } raw;
 
 static void raw_opened(void *ctx, struct io_stream *stream)
@@ -511,9 +548,12 @@ static void raw_opened(void *ctx, struct io_stream *stream)
 
 static void raw_data(void *ctx, struct io_stream *stream, struct slice bytes)
 {
+    struct link_hello hello;
     (void)ctx;
     (void)stream;
-    (void)bytes;
+    if (bytes.len > LINK_HEADER && link_hello_read(slice_skip(bytes, LINK_HEADER), &hello) == 0) {
+        raw.answered = hello.version;
+    }
 }
 
 static void raw_closed(void *ctx, struct io_stream *stream, int status, const char *why)
@@ -554,11 +594,13 @@ static void raw_garbage(void **state)
         send_raw(port, slice_from(memory, sizeof(memory)));
     }
     struct link_hello hello = {
-        .version = 99, .role = NET_ROLE_AGENT, .cluster = {"c"}, .member = {"m"}};
+        .version = 99, .oldest = 98, .role = NET_ROLE_AGENT, .cluster = {"c"}, .member = {"m"}};
     struct buf b = buf_over(memory + LINK_HEADER, sizeof(memory) - LINK_HEADER);
     link_hello_put(&hello, &b);
     link_frame_header(buf_slice(&b), memory);
+    assert_int_equal(raw.answered, 0);
     send_raw(port, slice_from(memory, LINK_HEADER + b.len));
+    assert_int_equal(raw.answered, LINK_VERSION); /* it hears why */
     memory[4] ^= 1;
     send_raw(port, slice_from(memory, LINK_HEADER + b.len));
     assert_int_equal(places[0].ups, 0);
@@ -659,6 +701,7 @@ int main(void)
         cmocka_unit_test(frames_in_any_pieces),
         cmocka_unit_test(damaged_frames),
         cmocka_unit_test(damaged_hellos),
+        cmocka_unit_test(versions),
         cmocka_unit_test_setup_teardown(plain_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(tls_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_ones_are_refused, setup, teardown),

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs packages.sh or servers.sh of this folder in a sandbox, with packages of an older version and of the present one: the older
+# is the newest release (tag v*) of the clone, or this one built as if its protocol were one lower. usage: run.sh packages|servers
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+. tests/support/report.sh
+script=$1
+if [ "$(id -u)" -ne 0 ] || ! unshare --net --mount --pid --cgroup --fork true 2>/dev/null; then
+    skip "$script" "whole machines need root and namespaces"
+    report_end "$script"
+fi
+grep -q ' - cgroup2 .*rw' /proc/self/mountinfo || { skip "$script" "no cgroup v2 that may be written to"; report_end "$script"; }
+export BIN=$PWD/build/release/bin DEBS=$PWD/build/debs-older DEBS_NEWER=$PWD/build/debs-present
+tag=$(git tag -l 'v*' --sort=-v:refname | head -n 1)
+version=$(make -s print-version)
+older() {
+    if [ -n "$tag" ]; then
+        rm -rf build/older-tree && mkdir -p build/older-tree && git archive "$tag" | tar -x -C build/older-tree &&
+            make -C build/older-tree --no-print-directory -j2 deb DEB_OUT="$DEBS"
+    else
+        make --no-print-directory -j2 B=build/older EXTRA_CPPFLAGS=-DQUORATE_PROTOCOL=1 man && bash packaging/deb.sh build/older "$DEBS" "$version~1"
+    fi >"$DEBS.log" 2>&1 || { tail -n 20 "$DEBS.log" >&2; return 1; }
+}
+mkdir -p build
+check "packages of the older version: ${tag:-this one with its protocol one lower}" older
+check "packages of the present version" make --no-print-directory -j2 deb DEB_OUT="$DEBS_NEWER"
+check "a Debian root" bash packaging/tests/root.sh
+make --no-print-directory VARIANT=release build/release/bin/pgload build/release/bin/jepsen-wire >/dev/null
+[ "$FAILED" -eq 0 ] || report_end "$script"
+ROOT=$(bash packaging/tests/root.sh) exec bash jepsen/hosts/sandbox.sh -t 900 "packaging/tests/$script.sh"
