@@ -16,6 +16,7 @@
 #include "agents/core/db_types.h"
 #include "agents/core/disk.h"
 #include "agents/core/failsafe.h"
+#include "agents/core/galera_table.h"
 #include "agents/core/lease.h"
 #include "agents/core/table.h"
 #include "agents/guard/core_status.h"
@@ -24,12 +25,13 @@
 #define AGT_LOGS_MAX 6
 
 /* Signals as Linux numbers them; the core names no system header (the driver asserts them). */
-enum agt_signal { AGT_SIGNAL_FAST = 2, AGT_SIGNAL_IMMEDIATE = 3 };
+enum agt_signal { AGT_SIGNAL_FAST = 2, AGT_SIGNAL_IMMEDIATE = 3, AGT_SIGNAL_TERM = 15 };
 
 /* What to do when the database exits by itself under a lease (safety.md section 7). */
 enum agt_on_crash { AGT_ON_CRASH_AUTO = 0, AGT_ON_CRASH_FAILOVER, AGT_ON_CRASH_RESTART };
 
 struct agt_config {
+    enum msg_engine engine;
     struct base_name cluster;
     struct base_name member;
     struct base_text host; /* for other members and clients */
@@ -48,6 +50,7 @@ struct agt_config {
     int64_t hang_timeout_us;        /* a primary that has answered and does so no more; 0: 5 s */
     /* Seed of a cluster that does not exist yet. */
     bool has_seed;
+    uint8_t seed_members; /* Galera: how many members the file names */
     uint32_t seed_ttl_ms;
     uint32_t seed_heartbeat_ms;
     uint32_t seed_freeze_max_ms;
@@ -56,6 +59,7 @@ struct agt_config {
     uint32_t seed_failover_interval_ms; /* 0: the default; UINT32_MAX: none */
     uint8_t seed_sync_count;            /* how many standbys a commit waits for; 0: the default */
     bool seed_adopt;                    /* a database that was there before becomes the cluster's */
+    bool is_adopted_running;            /* ... only one that runs, and is the primary */
 };
 
 enum agt_event_kind {
@@ -88,11 +92,13 @@ struct agt_event {
 
 enum agt_effect_kind {
     AGT_FX_GUARD_START = 1,
-    AGT_FX_GUARD_ARM, /* epoch, deadline, freeze_max_us */
+    AGT_FX_GUARD_ARM, /* epoch, deadline, freeze_max_us; soft_us above 0: of an engine that fences
+                         itself */
     AGT_FX_GUARD_DISARM,
     AGT_FX_GUARD_SIGNAL, /* number */
     AGT_FX_GUARD_KILL,
     AGT_FX_GUARD_HAND_BACK, /* epoch */
+    AGT_FX_GUARD_RELEASE,   /* epoch: handed back while the tree runs, fenced by the engine */
     AGT_FX_DB_ORDER,        /* agt_effects.db_order */
     AGT_FX_DB_CANCEL,       /* agt_effects.db_cancel */
     AGT_FX_SAVE,            /* agt.saving, answered by AGT_EVENT_SAVED */
@@ -108,6 +114,7 @@ struct agt_effect {
     uint64_t epoch;
     struct base_mono deadline;
     int64_t freeze_max_us;
+    int64_t soft_us;
 };
 
 struct agt_effects {
@@ -143,6 +150,27 @@ struct agt_stop {
     bool is_immediate;
     bool is_killed;
     struct base_mono since;
+};
+
+/* What a Galera member's agent remembers beside the rest; nothing of it is needed after a restart
+ * of the agent. */
+struct agt_galera {
+    struct base_mono tick_at;   /* of the last step; LONG_AGO: none yet */
+    struct base_mono paused_at; /* the last gap between two steps that was too long ended then:
+                                   what was read before it proves nothing */
+    struct base_mono fence_since; /* the writer's right is over since; NEVER: it is not */
+    bool is_fenced;               /* FENCE has been done for this root, and nothing undone since */
+    struct base_mono fenced_at;
+    bool is_fence_failed;
+    uint64_t demoted_epoch;  /* DEMOTE has been done for it */
+    bool is_demote_failed;
+    uint64_t promoted_epoch; /* PROMOTE has been done for it */
+    uint64_t live_grant;     /* pc.bootstrap was asked for by this process, for that generation */
+    uint64_t live_done;
+    uint32_t writable_views; /* in a row: read_only is off without a right */
+    struct base_mono root_seen_at; /* when this root was seen first: SQL is closed since */
+    enum agt_galera_state state;
+    enum agt_galera_goal goal;
 };
 
 struct agt {
@@ -261,6 +289,7 @@ struct agt {
     struct base_mono cascade_since; /* the wished upstream is fit since; NEVER: it is not */
 
     struct agt_failsafe failsafe;
+    struct agt_galera galera;
 
     bool is_shutdown;
 
@@ -300,11 +329,23 @@ bool agt_has_right(const struct agt *agent, struct base_mono now);
 /* Has that right, or holds the epoch of a pause (its lease has no end), and the database accepts
  * writes. The only ground for a 200 on /primary. */
 bool agt_is_open(const struct agt *agent, struct base_mono now);
+/* Galera: the named writer, under its right, synced and open for writes, evidence fresh. The only
+ * ground for a 200 on /writer. */
+bool agt_galera_is_writer(const struct agt *agent, struct base_mono now);
+/* Galera: synced (or, with is_donor_fine, a donor), and a read with wsrep_sync_wait has come through
+ * within 2 s and since the last pause of this agent. The only ground for a 200 on /reader. */
+bool agt_galera_is_reader(const struct agt *agent, struct base_mono now, bool is_donor_fine);
+/* Galera: what was seen of the server is at most 2 s old, and this agent has not stood still since.
+ */
+bool agt_galera_is_fresh(const struct agt *agent, struct base_mono now);
 /* There is an order, of the epoch that is on disk: its record is the present one as far as known.
  */
 bool agt_order_is_in_force(const struct agt *agent);
 /* A pause is in force here (safety.md section 10): nothing is started, stopped or changed. */
 bool agt_is_paused(const struct agt *agent);
+/* A server that was there before us runs on as it was, and nothing of ours was ever decided for it:
+ * the agent's own end must not touch it. */
+bool agt_is_left_running(const struct agt *agent);
 /* Taken out of service by an operator: no candidate, not counted, no reads wanted. */
 bool agt_is_drained(const struct agt *agent);
 /* Holder of a standby cluster: follows a primary elsewhere, never open. */

@@ -57,10 +57,18 @@ bool agt_has_right(const struct agt *a, struct base_mono now)
     return agt_is_lease_ahead(a, now) && a->guard.tree == GUARD_TREE_RUNNING;
 }
 
+static bool is_state_open(const struct agt *a, struct base_mono now)
+{
+    if (agt_is_galera(a)) {
+        return agt_galera_is_serving(agt_galera_state_of(a, now)) && !a->is_handback_wanted;
+    }
+    return agt_state_of(a, now) == AGT_STATE_PRIMARY;
+}
+
 bool agt_is_open(const struct agt *a, struct base_mono now)
 {
     return (agt_has_right(a, now) || agt_has_paused_right(a)) && a->is_open_ready &&
-           !a->stop.is_asked && agt_state_of(a, now) == AGT_STATE_PRIMARY;
+           !a->stop.is_asked && is_state_open(a, now);
 }
 
 bool agt_order_is_in_force(const struct agt *a)
@@ -145,8 +153,38 @@ static bool is_answering(const struct agt *a, struct base_mono now)
            (a->view.is_answering || base_mono_diff_us(now, a->answered_at) < agt_ttl_us(a));
 }
 
+/* Our guard watches a server that was there before us, and has never been armed for it. */
+static bool is_taken_over(const struct agt *a)
+{
+    return a->has_guard && a->guard.is_adopted && a->guard.epoch == 0 &&
+           a->guard.epoch_handed_back == 0;
+}
+
+/* No arbiter ever led it: until one does, nobody can say that it writes without a right. From then
+ * on only the record's own holder, on the line that the record names, has one to wait for. */
+bool agt_is_adoptable(const struct agt *a)
+{
+    const struct msg_record *r = &a->order.record;
+    if (!is_taken_over(a) || a->want.epoch_seen == 0) {
+        return is_taken_over(a);
+    }
+    return a->has_order && r->epoch == a->want.epoch_seen &&
+           base_name_equal(&r->holder, &a->config.member) &&
+           r->holder_instance == a->guard.instance && a->has_view &&
+           agt_disk_lineage(&a->want, a->view.timeline) == r->epoch;
+}
+
+bool agt_is_left_running(const struct agt *a)
+{
+    return is_taken_over(a) && a->guard.tree == GUARD_TREE_RUNNING &&
+           (a->want.epoch_seen == 0 || agt_has_foreign_system(a));
+}
+
 static enum agt_state state_running(const struct agt *a, struct base_mono now)
 {
+    if (is_taken_over(a) && agt_has_foreign_system(a)) {
+        return AGT_STATE_FOREIGN; /* of another cluster: never ours to end */
+    }
     if (!is_answering(a, now)) {
         return AGT_STATE_STARTING;
     }
@@ -155,6 +193,9 @@ static enum agt_state state_running(const struct agt *a, struct base_mono now)
     }
     if (agt_holds(a)) {
         return AGT_STATE_PRIMARY;
+    }
+    if (agt_is_adoptable(a)) {
+        return AGT_STATE_ADOPTED;
     }
     return a->rogue_views >= AGT_ROGUE_VIEWS ? AGT_STATE_ROGUE : AGT_STATE_STARTING;
 }
@@ -212,7 +253,7 @@ enum agt_goal agt_goal_of(const struct agt *a)
         return AGT_GOAL_PAUSED;
     }
     if (a->is_shutdown) {
-        return AGT_GOAL_SHUTDOWN;
+        return agt_is_left_running(a) ? AGT_GOAL_NONE : AGT_GOAL_SHUTDOWN;
     }
     if (!agt_order_is_in_force(a)) {
         return AGT_GOAL_NONE;
@@ -327,9 +368,13 @@ const struct msg_member *agt_holder_address(const struct agt *a)
     return NULL;
 }
 
+/* The holder of a standby cluster never opens: it is ready while it receives from elsewhere. */
 bool agt_holder_is_ready(const struct agt *a)
 {
     const struct msg_member *m = agt_holder_address(a);
+    if (m != NULL && a->order.record.is_standby_cluster) {
+        return m->is_heard && m->db_state == MSG_DB_STANDBY && m->is_receiving;
+    }
     return m != NULL && (m->is_open || a->order.record.is_opened);
 }
 
@@ -410,7 +455,7 @@ bool agt_names_equal(const struct msg_names *a, const struct msg_names *b)
  * after which the lease has run out anyway. */
 bool agt_is_finished(const struct agt *a, struct base_mono now)
 {
-    if (a->is_shutdown && agt_is_paused(a)) {
+    if (a->is_shutdown && (agt_is_paused(a) || agt_is_left_running(a))) {
         return true; /* the agent alone: guard and database go on */
     }
     if (!a->is_shutdown || !a->has_guard || a->guard.tree != GUARD_TREE_GONE || agt_holds(a)) {

@@ -18,6 +18,12 @@
 #define AGT_UNFOLLOWED_US \
     (INT64_C(15) * BASE_US_PER_S) /* an open holder that does not stream to it */
 #define AGT_BARRED_US (INT64_C(60) * BASE_US_PER_S)
+/* Galera: how long its own fence may take before the guard kills; the arbiter waits as long. */
+#define AGT_GALERA_FENCE_US BASE_US_PER_S
+#define AGT_GALERA_EVIDENCE_US (2 * BASE_US_PER_S) /* older than that nothing is answered with it */
+#define AGT_GALERA_TICK_US (INT64_C(250) * BASE_US_PER_MS)
+#define AGT_GALERA_GAP_US BASE_US_PER_S /* between two steps: this agent has stood still */
+#define AGT_GALERA_CLOSED_US (10 * BASE_US_PER_S) /* SQL closed: waits for a component */
 #define AGT_ROGUE_VIEWS 2  /* a view may be older than the status; two in a row are not */
 #define AGT_SILENT_VIEWS 3 /* so that a stall of our own is not held against the database */
 
@@ -41,6 +47,8 @@ bool agt_is_holder(const struct agt *a); /* the order in force names this guard 
 bool agt_promise_is_kept(const struct agt *a);
 bool agt_vote_is_final(const struct agt *a);
 bool agt_has_foreign_system(const struct agt *a);
+/* Read-write without a grant, and no breach: it was so before we came (section 3, adopted). */
+bool agt_is_adoptable(const struct agt *a);
 /* Made the database, never started it, and somebody else makes it or has made it now: as good as an
  * empty directory. */
 bool agt_is_passed_over(const struct agt *a);
@@ -105,6 +113,7 @@ void agt_fx_log(struct agt_run *run, const char *text, const char *detail);
 void agt_wake_at(struct agt_run *run, struct base_mono at);
 void agt_kill(struct agt_run *run);
 void agt_hand_back(struct agt_run *run, uint64_t epoch);
+void agt_release(struct agt_run *run, uint64_t epoch); /* handed back while it runs, fenced */
 /* Asks the guard for the start of the root, once until its status changes. */
 void agt_start(struct agt_run *run);
 struct db_order agt_order_make(const struct agt *a, enum db_order_kind kind);
@@ -147,6 +156,45 @@ void agt_grant_apply(struct agt_run *run);
 /* sight.c */
 void agt_on_guard(struct agt_run *run, const struct guard_status *status);
 void agt_on_view(struct agt_run *run, const struct db_view *view);
+
+/* galera_facts.c */
+bool agt_is_galera(const struct agt *a);
+enum agt_galera_state agt_galera_state_of(const struct agt *a, struct base_mono now);
+enum agt_galera_goal agt_galera_goal_of(const struct agt *a);
+/* The order grants a bootstrap to this member that it may carry out, or is carrying out. */
+const struct msg_galera_grant *agt_galera_grant(const struct agt *a);
+bool agt_galera_is_serving(enum agt_galera_state state);
+
+/* galera_sight.c: what is taken in */
+void agt_galera_root_started(struct agt_run *run);
+void agt_galera_root_gone(struct agt_run *run);
+void agt_galera_view(struct agt_run *run);
+void agt_galera_order_done(struct agt_run *run, const struct db_order *order, int status);
+/* What an order says of generations, and a gap since the step before. */
+void agt_galera_tick(struct agt_run *run);
+
+/* galera_role.c: the writer's right. True when it has taken the step over. */
+bool agt_galera_role(struct agt_run *run, enum agt_galera_state state);
+
+/* galera_act.c, galera_start.c */
+void agt_galera_step(struct agt_run *run);
+void agt_galera_stop(struct agt_run *run);
+void agt_galera_join(struct agt_run *run, bool has_position);
+void agt_galera_bootstrap(struct agt_run *run, enum agt_galera_state state);
+bool agt_galera_is_granted_root(const struct agt *a);
+void agt_galera_grant_watch(struct agt_run *run, enum agt_galera_state state);
+
+/* galera_tasks.c: operators' tasks */
+const struct msg_task *agt_galera_task(const struct agt *a, enum msg_task_kind kind);
+void agt_galera_task_end(struct agt_run *run, const struct msg_task *t, int status);
+bool agt_galera_task_begin(struct agt_run *run, const struct msg_task *t);
+void agt_galera_tasks(struct agt_run *run, enum agt_galera_state state);
+bool agt_galera_is_former_root(const struct agt *a);
+
+/* galera_report.c */
+enum msg_db_state agt_galera_db_state(const struct agt *a, struct base_mono now);
+void agt_galera_report(const struct agt *a, struct base_mono now, struct msg_report *r);
+uint32_t agt_galera_digest(const struct agt *a, struct base_mono now);
 
 /* report.c */
 uint32_t agt_report_digest(const struct agt *a, struct base_mono now);

@@ -56,7 +56,7 @@ static void epoch_take(struct agt *a, const struct msg_record *r)
             a->want.failsafe_ttl_ms = 0;
         }
     }
-    if (r->epoch > 0 && agt_disk_opening(&a->want, r->epoch) == NULL) {
+    if (r->epoch > 0 && !agt_is_galera(a) && agt_disk_opening(&a->want, r->epoch) == NULL) {
         (void)agt_disk_remember(&a->want, &opening);
     }
 }
@@ -151,7 +151,7 @@ void agt_grant_apply(struct agt_run *run)
         return;
     }
     bool is_rogue = a->guard.tree == GUARD_TREE_RUNNING && a->has_answered && !a->was_in_recovery &&
-                    !agt_holds(a);
+                    !agt_holds(a) && !agt_is_adoptable(a);
     if (is_rogue || a->grant_epoch != a->disk.epoch_seen || a->grant_epoch != agt_epoch_known(a) ||
         (a->grant_epoch <= a->guard.epoch_handed_back && !CANARY(HANDBACK_NOT_FINAL)) ||
         (a->grant_epoch <= a->handback_asked && !CANARY(HANDBACK_NOT_FINAL)) ||
@@ -177,6 +177,7 @@ void agt_grant_apply(struct agt_run *run)
     struct agt_effect *fx = agt_fx_add(run, AGT_FX_GUARD_ARM);
     fx->epoch = a->grant_epoch;
     fx->deadline = a->grant_deadline;
+    fx->soft_us = agt_is_galera(a) ? AGT_GALERA_FENCE_US : 0;
     fx->freeze_max_us =
         (int64_t)(freeze_ms > 0 ? freeze_ms : LEASE_FREEZE_MAX_DEFAULT_MS) * BASE_US_PER_MS;
 }

@@ -47,6 +47,7 @@ static enum msg_db_state db_state_of(const struct agt *a, struct base_mono now)
         }
         return a->stop.is_asked ? MSG_DB_STOPPING : MSG_DB_PROMOTING;
     case AGT_STATE_PRIMARY:
+    case AGT_STATE_ADOPTED:
     case AGT_STATE_ROGUE:
         return a->stop.is_asked ? MSG_DB_STOPPING : MSG_DB_PRIMARY;
     }
@@ -77,6 +78,14 @@ static void fill_member(const struct agt *a, struct base_mono now, struct msg_re
     r->task_status = a->disk.task_status;
 }
 
+/* A cluster that runs is taken over by its primary's member alone: a standby that offered itself
+ * would be promoted beside a primary whose agent has not spoken yet. */
+static bool is_offered(const struct agt *a)
+{
+    return !a->config.is_adopted_running ||
+           (a->has_answered && !a->was_in_recovery && agt_is_adoptable(a));
+}
+
 static void fill_identity(const struct agt *a, struct base_mono now, struct msg_report *r)
 {
     r->cluster = a->config.cluster;
@@ -102,7 +111,7 @@ static void fill_identity(const struct agt *a, struct base_mono now, struct msg_
     r->seed_sync_strict = a->config.seed_sync_strict;
     r->seed_sync_count = a->config.seed_sync_count;
     r->seed_failover_interval_ms = a->config.seed_failover_interval_ms;
-    r->seed_adopt = a->config.seed_adopt;
+    r->seed_adopt = a->config.seed_adopt && is_offered(a);
 }
 
 static void fill_right(const struct agt *a, struct base_mono now, struct msg_report *r)
@@ -256,14 +265,18 @@ void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_repor
     fill_identity(a, now, ret);
     fill_member(a, now, ret);
     fill_right(a, now, ret);
-    fill_database(a, now, ret);
     fill_engine(a, ret);
-    fill_holder(a, now, ret);
+    if (agt_is_galera(a)) {
+        agt_galera_report(a, now, ret);
+    } else {
+        fill_database(a, now, ret);
+        fill_holder(a, now, ret);
+        fill_note(a, ret);
+    }
     ret->order_term = a->order_term;
     ret->order_number = a->order_number;
     ret->promised = a->disk.promised;
     ret->number = a->lease.number;
-    fill_note(a, ret);
     if (agt_is_guard_deaf(a, now)) {
         MARK(AGENT_GUARD_DEAF);
         disown(ret, "the guard does not answer");
@@ -302,6 +315,9 @@ uint32_t agt_report_digest(const struct agt *a, struct base_mono now)
     crc = mix(crc, agt_is_undying(a, now));
     crc = mix(crc, a->disk.task_done);
     crc = base_crc32c(crc, slice_from(&a->failsafe.members, sizeof(a->failsafe.members)));
+    if (agt_is_galera(a)) {
+        return mix(crc, agt_galera_digest(a, now));
+    }
     if (!a->has_view) {
         return crc;
     }

@@ -12,6 +12,8 @@
     "the lease has run out: frozen, waits for a grant of the same epoch or for its end"
 #define FROZEN_END_TEXT \
     "frozen while it was to hand over: ended as it stands, never thawed for that"
+#define ADOPTED_TEXT \
+    "taken over while it runs: serves as it did before we came, waits for the arbiter"
 #define ROW(state, goal, action, sentence) \
     { \
         AGT_STATE_##state, AGT_GOAL_##goal, AGT_DO_##action, sentence \
@@ -127,6 +129,15 @@ static const struct agt_row rows[AGT_STATE_COUNT * AGT_GOAL_COUNT] = {
     ROW(PRIMARY, REFUSED, WAIT, "serves until its lease ends"),
     ROW(PRIMARY, SHUTDOWN, HAND_OVER, "the agent is asked to stop: hands over first"),
     ROW(PRIMARY, PAUSED, STAY, "paused: serves on under a lease without end"),
+    ROW(ADOPTED, NONE, WAIT, ADOPTED_TEXT),
+    ROW(ADOPTED, INIT, WAIT, ADOPTED_TEXT),
+    ROW(ADOPTED, HOLD, WAIT, "taken over while it runs: waits for its first grant"),
+    ROW(ADOPTED, FOLLOW, WAIT, ADOPTED_TEXT),
+    ROW(ADOPTED, VOTE, WAIT, ADOPTED_TEXT),
+    ROW(ADOPTED, HAND_OVER, STOP, "was asked to hand over before it was armed: stops"),
+    ROW(ADOPTED, REFUSED, WAIT, "taken over while it runs, and refused by the arbiter: left as it is"),
+    ROW(ADOPTED, SHUTDOWN, STOP, "stops the database"),
+    ROW(ADOPTED, PAUSED, WAIT, "paused: serves as it did before we came"),
     ROW(ROGUE, NONE, KILL, "read-write without a right: is ended"),
     ROW(ROGUE, INIT, KILL, "read-write without a right: is ended"),
     ROW(ROGUE, HOLD, KILL, "read-write without a right: is ended"),

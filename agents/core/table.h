@@ -24,6 +24,7 @@
     X(STANDBY, "standby")       /* runs in recovery, nothing is held */ \
     X(WINNER, "winner")         /* runs in recovery, an epoch is held */ \
     X(PRIMARY, "primary")       /* read-write, an epoch is held */ \
+    X(ADOPTED, "adopted")       /* read-write as before we came, no epoch was ever held */ \
     X(ROGUE, "without a right") /* read-write, nothing is held */
 
 enum agt_state {

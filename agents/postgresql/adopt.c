@@ -38,7 +38,7 @@ bool pg_adopt_is_wanted(const struct pg_settings *settings)
            !is_there(settings, PG_UNUSABLE_FILE);
 }
 
-static int check_version(const struct pg_settings *settings, struct base_text *ret_why)
+int pg_adopt_check_version(const struct pg_settings *settings, struct base_text *ret_why)
 {
     struct pg_path path;
     char text[32];
@@ -80,7 +80,7 @@ int pg_adopt_stopped(const struct pg_settings *settings, struct base_text *ret_w
     const char *dir = settings->data_dir.text;
     struct pg_conf conf;
     memset(&conf, 0, sizeof(conf));
-    int status = check_version(settings, ret_why);
+    int status = pg_adopt_check_version(settings, ret_why);
     status = status != 0 ? status : make_roles(settings, ret_why);
     if (status != 0) {
         return status;

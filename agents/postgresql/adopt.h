@@ -26,6 +26,19 @@ struct pg_adoptee {
  * postgres and runs as our own user. NOTFOUND: no server; DENIED: another user's; CORRUPT: the file
  * cannot be read as the server writes it. */
 MUST_CHECK int pg_adopt_find(const struct pg_settings *settings, struct pg_adoptee *ret);
+/* Takes the running server `found` over, without a restart: checks port, socket directory and
+ * version, writes our files (what it has of upstream and synchronous standbys stays in force), lets
+ * it read them, and makes our roles if it is a primary. It may be called again. STATE, UNSUPPORTED,
+ * DENIED, TIMEOUT with a reason. The guard is to be started with the pid afterwards. */
+MUST_CHECK int pg_adopt_running(const struct pg_settings *settings, const struct pg_adoptee *found,
+                                struct base_text *ret_why);
+/* An arbiter has led this member before (agent.state): nothing is taken over any more. */
+bool pg_adopt_was_led(const struct pg_settings *settings);
+/* This process was taken over by a guard of ours, which is no more; the next guard ends it. */
+bool pg_adopt_is_guards(const struct pg_settings *settings, int32_t postmaster);
+/* The directory is of the programs' version. UNSUPPORTED. */
+MUST_CHECK int pg_adopt_check_version(const struct pg_settings *settings,
+                                      struct base_text *ret_why);
 /* The text of postmaster.pid, pure. CORRUPT. */
 MUST_CHECK int pg_adopt_parse(const char *text, struct pg_adoptee *ret);
 

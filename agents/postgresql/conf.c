@@ -19,7 +19,8 @@
 #define USER_FILE_BYTES_MAX (256u << 10)
 /* Behind it stands what changes with the role. */
 #define ROLE_LINE "# role\n"
-#define INCLUDE_LINE "include 'quorate.conf' # written by quorate, keep it last\n"
+#define INCLUDE_MARK "# written by quorate, keep it last"
+#define INCLUDE_LINE "include 'quorate.conf' " INCLUDE_MARK "\n"
 
 /* Defaults that the user may override. */
 static const char defaults[] = "max_wal_senders = 16\n"
@@ -270,6 +271,11 @@ static void put_remote_part(const struct pg_settings *settings, const struct pg_
     }
 }
 
+static struct slice left_or(const char *left, struct slice ours)
+{
+    return left != NULL ? slice_from_text(left) : ours;
+}
+
 static int put_role_part(const struct pg_settings *settings, const struct pg_conf *conf,
                          struct buf *b)
 {
@@ -287,16 +293,16 @@ static int put_role_part(const struct pg_settings *settings, const struct pg_con
         }
     }
     buf_put_text(b, ROLE_LINE);
-    pg_conf_put(b, "primary_conninfo", buf_slice(&value));
-    put_setting_text(b, "primary_slot_name",
-                     conf->is_remote                 ? conf->remote_slot.text
-                     : is_attached && conf->has_slot ? slot.text
-                                                     : "");
+    pg_conf_put(b, "primary_conninfo", left_or(conf->left_conninfo, buf_slice(&value)));
+    pg_conf_put(b, "primary_slot_name",
+                left_or(conf->left_slot, slice_from_text(conf->is_remote ? conf->remote_slot.text
+                                                         : is_attached && conf->has_slot ? slot.text
+                                                                                         : "")));
     put_remote_part(settings, conf, b);
     buf_reset(&value);
     pg_sync_format(conf->has_sync ? &conf->sync_names : &nobody,
                    conf->has_sync ? conf->sync_count : 1, &value);
-    pg_conf_put(b, "synchronous_standby_names", buf_slice(&value));
+    pg_conf_put(b, "synchronous_standby_names", left_or(conf->left_sync, buf_slice(&value)));
     return value.is_full ? BASE_E_TOOBIG : 0;
 }
 
@@ -467,6 +473,46 @@ int pg_conf_install(const struct pg_settings *settings, const char *dir, bool is
         status = pg_conf_set_gate(settings, dir, is_gated, &is_changed);
     }
     return status != 0 ? status : pg_conf_set_ident(settings, dir, &is_changed);
+}
+
+static bool is_our_include(const struct pg_settings *settings, struct slice line)
+{
+    (void)settings;
+    static const char mark[] = INCLUDE_MARK;
+    return slice_has_prefix(line, SLICE_LIT("include '")) && line.len >= sizeof(mark) - 1 &&
+           memcmp(line.data + line.len - (sizeof(mark) - 1), mark, sizeof(mark) - 1) == 0;
+}
+
+/* The include line of a file that may lie elsewhere. */
+static int join_file(const struct pg_settings *settings, const char *file)
+{
+    struct pg_path dir;
+    char line[PG_LAYOUT_LINE_MAX];
+    (void)snprintf(dir.text, sizeof(dir.text), "%s", file);
+    char *slash = strrchr(dir.text, '/');
+    bool has_quote = strpbrk(settings->data_dir.text, "'\\") != NULL;
+    if (slash == NULL || has_quote) {
+        return BASE_E_INVALID;
+    }
+    *slash = '\0';
+    (void)snprintf(line, sizeof(line), "include '%s/quorate.conf' " INCLUDE_MARK "\n",
+                   settings->data_dir.text);
+    bool is_inside = strcmp(dir.text, settings->data_dir.text) == 0;
+    return edit_file(settings, dir.text, slash + 1, is_our_include, "",
+                     is_inside ? INCLUDE_LINE : line);
+}
+
+int pg_conf_join(const struct pg_settings *settings, const struct pg_conf_places *places)
+{
+    bool is_changed = false;
+    int status = pg_conf_set_gate(settings, places->hba_dir.text, false, &is_changed);
+    status =
+        status != 0 ? status : pg_conf_set_ident(settings, places->ident_dir.text, &is_changed);
+    status = status != 0 ? status : join_file(settings, places->config_file.text);
+    /* With the rest in place: what stood there about the upstream stands in quorate.conf now. */
+    return status != 0 ? status
+                       : edit_file(settings, settings->data_dir.text, "postgresql.auto.conf",
+                                   sets_reserved, "", "");
 }
 
 int pg_conf_set_standby(const char *dir, bool is_standby)

@@ -29,6 +29,10 @@ struct pg_conf {
     bool has_sync;                /* false: nobody can fulfil it */
     struct msg_names sync_names;
     uint8_t sync_count;
+    /* As a server has them that is taken over while it runs; NULL: by the fields above. */
+    const char *left_conninfo;
+    const char *left_slot;
+    const char *left_sync;
 };
 
 /* synchronous_standby_names: "" for a count of 0, else ANY count ("a", "b"); no names: nobody. */
@@ -57,6 +61,16 @@ MUST_CHECK int pg_conf_rewrite(const struct pg_settings *settings, const char *d
                                const char *to_dir);
 /* True when the file says exactly this of the role already. */
 bool pg_conf_is(const struct pg_settings *settings, const char *dir, const struct pg_conf *conf);
+/* The same for a server that runs and keeps its files where they are: `config_file` gets the
+ * include line at its end, and pg_hba.conf and pg_ident.conf of their directories our lines in
+ * front. What a reload puts into force; the rest waits for a start through the guard. */
+struct pg_conf_places {
+    struct pg_path config_file;
+    struct pg_path hba_dir;
+    struct pg_path ident_dir;
+};
+MUST_CHECK int pg_conf_join(const struct pg_settings *settings,
+                            const struct pg_conf_places *places);
 /* Include line, pg_hba.conf, pg_ident.conf; takes our keys out of postgresql.auto.conf. Server
  * stopped. */
 MUST_CHECK int pg_conf_install(const struct pg_settings *settings, const char *dir, bool is_gated);

@@ -82,7 +82,8 @@ static bool put_user_file(const struct pg_settings *settings, const char *name, 
     bool is_there = memory != NULL && pg_layout_user_file(settings, name, &path) == 0 &&
                     pg_file_read(path.text, memory, FILE_BYTES_MAX, &len) == 0;
     if (is_there) {
-        buf_put(b, slice_from(memory, len));
+        buf_put(b,
+                users_part(slice_from(memory, len))); /* ours are there as well, if it was joined */
         buf_put_text(b, "\n");
     }
     free(memory);
@@ -115,7 +116,12 @@ static void put_hba_users(const struct pg_settings *settings, struct slice there
         buf_put_text(b, settings->hba[i].text);
         buf_put_text(b, "\n");
     }
-    if (!is_given && settings->hba_count == 0 && !put_user_file(settings, "pg_hba.conf", b)) {
+    if (is_given || settings->hba_count > 0) {
+        return;
+    }
+    if (settings->is_adopted_running && users_part(there).len > 0) {
+        buf_put(b, users_part(there)); /* clients go on as before the take-over */
+    } else if (!put_user_file(settings, "pg_hba.conf", b)) {
         put_hba_default(settings, b);
     }
 }
@@ -147,7 +153,9 @@ static void put_hba(const struct pg_settings *settings, bool is_gated, struct sl
         buf_put_text(b, GATE_LINE "local all all reject\nhost all all all reject\n");
     }
     buf_put_text(b, END_LINE);
-    if (!is_gated || (config != NULL && config->document->hba.is_kept)) {
+    bool is_kept =
+        settings->is_adopted_running || (config != NULL && config->document->hba.is_kept);
+    if (!is_gated || is_kept) { /* behind the gate they are not reached */
         put_hba_users(settings, there, b);
     }
 }
@@ -161,9 +169,10 @@ static void put_ident(const struct pg_settings *settings, struct slice there, st
                    settings->os_user, PG_ROLE_SUPERUSER, settings->os_user, PG_ROLE_MONITOR);
     buf_put_text(b, text);
     buf_put_text(b, END_LINE);
+    bool is_kept = settings->is_adopted_running || (lines != NULL && lines->is_kept);
     if (lines != NULL && lines->is_given && !lines->is_kept) {
         put_lines(lines, b);
-    } else if (!put_user_file(settings, "pg_ident.conf", b) && lines != NULL && lines->is_kept) {
+    } else if (!put_user_file(settings, "pg_ident.conf", b) && is_kept) {
         buf_put(b, users_part(there));
     }
 }

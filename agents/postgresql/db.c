@@ -213,6 +213,14 @@ static int dispatch(struct pg_run *run)
         return pg_order_configure(run);
     case DB_ORDER_NONE:
     case DB_ORDER_CANCEL:
+    case DB_ORDER_GALERA_RECOVER:
+    case DB_ORDER_GALERA_PREPARE:
+    case DB_ORDER_GALERA_CLEAR:
+    case DB_ORDER_GALERA_FENCE:
+    case DB_ORDER_GALERA_UNFENCE:
+    case DB_ORDER_GALERA_DEMOTE:
+    case DB_ORDER_GALERA_BOOTSTRAP:
+    case DB_ORDER_GALERA_WEIGHT:
         break;
     }
     return pg_run_fail(run, BASE_E_UNSUPPORTED, "unknown order %d", (int)run->order.kind);

@@ -274,6 +274,7 @@ int pg_engine_settings(const struct io_config *config, const struct agent_settin
     s->member = common->core.member;
     s->port = (uint16_t)io_config_int(config, PG_KEY_PORT);
     s->may_adopt = common->core.seed_adopt;
+    s->is_adopted_running = common->core.is_adopted_running;
     read_listen(config, common, s);
     int rc = read_paths(config, common, s, why);
     rc = rc != 0 ? rc : pg_engine_life(config, s, why);

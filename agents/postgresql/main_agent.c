@@ -113,6 +113,7 @@ struct paths {
     char log[PATH_BYTES];
     char guard_log[PATH_BYTES];
     char *command[COMMAND_WORDS];
+    struct pg_adoptee adoptee; /* a server that runs and is to be taken over; pid 0: none */
 };
 
 static int fill_paths(struct paths *p, const struct agent_settings *common,
@@ -143,10 +144,42 @@ static int fill_paths(struct paths *p, const struct agent_settings *common,
     return 0;
 }
 
+/* A server that runs without a guard of ours: taken over where that is asked for, and nobody has
+ * ever led this member; else refused. */
+static int check_foreign(const struct pg_settings *settings, int32_t postmaster,
+                         struct pg_adoptee *ret)
+{
+    struct io_why why = {""};
+    if (pg_adopt_is_guards(settings, postmaster)) {
+        return 0; /* its guard is gone: the next one ends it before anything else */
+    }
+    bool is_asked = settings->is_adopted_running && !pg_adopt_was_led(settings);
+    int status = is_asked ? pg_adopt_find(settings, ret) : 0;
+    if (is_asked && status == 0) {
+        return 0;
+    }
+    if (is_asked) {
+        io_why_set(&why, "cannot take over the server in %s (pid %d): %s", settings->data_dir.text,
+                   postmaster,
+                   status == BASE_E_DENIED ? "it runs as another user than 'user'"
+                                           : base_error_text(status));
+    } else {
+        io_why_set(&why,
+                   "a PostgreSQL that Quorate did not start (pid %d) runs in %s; stop it first "
+                   "(its service must be disabled, too)%s",
+                   postmaster, settings->data_dir.text,
+                   settings->is_adopted_running
+                       ? ": this member was led before, and 'cluster.adopt: running' is for the "
+                         "first time"
+                       : ", or have it taken over as it runs: 'cluster.adopt: running'");
+    }
+    return fail(&why);
+}
+
 /* Everything that is refused before the guard is asked: a foreign server in the directory, a port
  * in use. */
 static int check_host(const struct io_config *config, const struct pg_settings *settings,
-                      const struct paths *p)
+                      struct paths *p)
 {
     struct io_why why = {""};
     struct base_text address;
@@ -160,12 +193,7 @@ static int check_host(const struct io_config *config, const struct pg_settings *
     }
     if (pg_processes_find(settings->data_dir.text, &found) == 0 && found.postmaster != 0 &&
         !found.is_ours) {
-        io_why_set(
-            &why,
-            "a PostgreSQL that Quorate did not start (pid %d) runs in %s; stop it first (its "
-            "service must be disabled, too)",
-            found.postmaster, settings->data_dir.text);
-        return fail(&why);
+        return check_foreign(settings, found.postmaster, &p->adoptee);
     }
     if (found.postmaster == 0 && found.count == 0 &&
         pg_port_check(settings->listen.text, settings->port, &address) != 0) {
@@ -178,18 +206,39 @@ static int check_host(const struct io_config *config, const struct pg_settings *
     return 0;
 }
 
-/* A database that was there before us is taken over only when the operator says so. */
-static int adopt(const struct pg_settings *settings)
+static int adopt_running(const struct pg_settings *settings, const struct pg_adoptee *adoptee)
 {
     struct io_why why = {""};
     struct base_text text = {{0}};
+    IO_LOG_NOTICE("database", "adopts_running", io_i64("postmaster", adoptee->pid),
+                  io_text("dir", settings->data_dir.text));
+    if (pg_adopt_running(settings, adoptee, &text) != 0) {
+        io_why_set(&why, "cannot take over the running database in %s: %s", settings->data_dir.text,
+                   text.text);
+        return fail(&why);
+    }
+    return 0;
+}
+
+/* A database that was there before us is taken over only when the operator says so. */
+static int adopt(const struct pg_settings *settings, const struct pg_adoptee *adoptee)
+{
+    struct io_why why = {""};
+    struct base_text text = {{0}};
+    if (adoptee->pid != 0) {
+        return adopt_running(settings, adoptee);
+    }
     if (!pg_adopt_is_wanted(settings)) {
         return 0;
     }
-    if (!settings->may_adopt) {
+    if (!settings->may_adopt || settings->is_adopted_running) {
         io_why_set(&why,
-                   "%s holds a database that Quorate did not make; 'cluster.adopt: yes' takes it "
-                   "over, an empty directory is filled by a clone",
+                   settings->is_adopted_running
+                       ? "no server runs in %s, and 'cluster.adopt: running' takes over one that "
+                         "does: start it under its former manager, or say 'yes' on the one member "
+                         "whose stopped database counts; an empty directory is filled by a clone"
+                       : "%s holds a database that Quorate did not make; 'cluster.adopt: yes' "
+                         "takes it over, an empty directory is filled by a clone",
                    settings->data_dir.text);
         return fail(&why);
     }
@@ -216,7 +265,12 @@ static int print_plan(const struct paths *p, const struct pg_settings *settings)
     struct pg_control control;
     struct base_mono deadline = base_mono_add_us(io_now(), 10 * BASE_US_PER_S);
     int rc = pg_control_read(settings, settings->data_dir.text, deadline, -1, &control);
-    (void)printf("guard: %s --socket %s\ndatabase:", p->guard, p->socket);
+    (void)printf("guard: %s --socket %s\n", p->guard, p->socket);
+    if (p->adoptee.pid != 0) {
+        (void)printf("running database: pid %d, taken over as it runs (cluster.adopt)\n",
+                     p->adoptee.pid);
+    }
+    (void)printf("database:");
     for (size_t i = 0; p->command[i] != NULL; i++) {
         (void)printf(" %s", p->command[i]);
     }
@@ -253,7 +307,7 @@ static int run(const struct io_config *config, struct agent_settings *common,
     if (is_dry_run) {
         return print_plan(&paths, settings);
     }
-    if (adopt(settings) != 0) {
+    if (adopt(settings, &paths.adoptee) != 0) {
         return 1;
     }
     common->core.db_port =
@@ -268,6 +322,7 @@ static int run(const struct io_config *config, struct agent_settings *common,
                   .cgroup = io_config_text(config, PG_KEY_CGROUP),
                   .log = paths.log,
                   .guard_log = paths.guard_log,
+                  .adopt = paths.adoptee.pid,
                   .command = paths.command},
         .engine = pg_engine_port(&engine),
     };

@@ -1,4 +1,4 @@
-PG_DB_SRC := agents/postgresql/adopt.c agents/postgresql/archive.c agents/postgresql/child.c agents/postgresql/conf.c \
+PG_DB_SRC := agents/postgresql/adopt.c agents/postgresql/adopt_running.c agents/postgresql/archive.c agents/postgresql/child.c agents/postgresql/conf.c \
   agents/postgresql/conf_hba.c agents/postgresql/config.c \
   agents/postgresql/control.c agents/postgresql/db.c agents/postgresql/order_config.c agents/postgresql/pending.c \
   agents/postgresql/probe_write.c agents/postgresql/slot_logical.c agents/postgresql/slot_mirror.c agents/postgresql/watch.c \

@@ -99,7 +99,8 @@ struct pg_settings {
     uint16_t advertise_port;   /* at which others reach the server; 0: port */
     char remote_user[64];      /* at the primary of a standby cluster; "": our replication role */
     char password_remote[PG_PASSWORD_MAX];
-    bool may_adopt; /* a directory that was not made by us is taken over */
+    bool may_adopt;          /* a directory that was not made by us is taken over */
+    bool is_adopted_running; /* ... only while its server runs */
     struct pg_bootstrap bootstrap;
     struct pg_clone clone;
     struct pg_tablespaces tablespaces;

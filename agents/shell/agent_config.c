@@ -67,6 +67,7 @@ static int read_seed(const struct io_config *config, struct agt_config *core, st
     core->seed_sync_count = (uint8_t)io_config_int(config, AGENT_KEY_SYNC_COUNT);
     core->seed_sync_strict = io_config_bool(config, AGENT_KEY_STRICT);
     core->seed_adopt = strcmp(io_config_text(config, AGENT_KEY_ADOPT), "no") != 0;
+    core->is_adopted_running = strcmp(io_config_text(config, AGENT_KEY_ADOPT), "running") == 0;
     int64_t interval_us = io_config_int(config, AGENT_KEY_FAILOVER_INTERVAL);
     core->seed_failover_interval_ms =
         interval_us == 0 ? UINT32_MAX : (uint32_t)(interval_us / BASE_US_PER_MS);

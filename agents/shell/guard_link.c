@@ -94,6 +94,8 @@ static int connect_guard(struct guard_link *link)
         return BASE_E_NOMEM;
     }
     link->poll->data = link;
+    link->options.spawn.adopt =
+        0; /* there is a guard: a later one finds no such process any more */
     watch(link);
     return 0;
 }
@@ -174,6 +176,25 @@ static void port_arm(void *ctx, uint64_t epoch, struct base_mono deadline, int64
                                                .margin_us = link->margin_us});
 }
 
+static void port_arm_soft(void *ctx, uint64_t epoch, struct base_mono deadline, int64_t soft_us)
+{
+    struct guard_link *link = ctx;
+    if (link->options.arming != NULL) {
+        link->options.arming(link->options.ctx);
+    }
+    send_command(link, &(struct guard_command){.type = GUARD_FRAME_ARM,
+                                               .epoch = epoch,
+                                               .deadline = deadline,
+                                               .soft_us = soft_us,
+                                               .margin_us = link->margin_us});
+}
+
+static void port_release(void *ctx, uint64_t epoch)
+{
+    send_command(
+        ctx, &(struct guard_command){.type = GUARD_FRAME_HAND_BACK, .epoch = epoch, .soft_us = 1});
+}
+
 static void port_disarm(void *ctx)
 {
     send_command(ctx, &(struct guard_command){.type = GUARD_FRAME_DISARM});
@@ -221,6 +242,8 @@ struct guard_port guard_link_port(struct guard_link *link)
     return (struct guard_port){.ctx = link,
                                .start = port_start,
                                .arm = port_arm,
+                               .arm_soft = port_arm_soft,
+                               .release = port_release,
                                .disarm = port_disarm,
                                .signal = port_signal,
                                .kill = port_kill,

@@ -346,7 +346,9 @@ static void before_sleep(uv_prepare_t *handle)
     struct agent_runtime *r = handle->data;
     outward_look(&r->outward);
     if (r->is_stopping && !r->is_ended && agt_driver_is_finished(&r->driver)) {
-        if (!agt_is_paused(agt_driver_agent(&r->driver))) { /* in a pause the database goes on */
+        const struct agt *agent = agt_driver_agent(&r->driver);
+        /* In a pause the database goes on, and so does one that was never ours. */
+        if (!agt_is_paused(agent) && !agt_is_left_running(agent)) {
             guard_link_end_guard(r->guard);
         }
         end(r, 0);

@@ -78,7 +78,7 @@ static uint64_t held(const struct msg_report *r)
     return highest(r->epoch_held, r->epoch_handed_back);
 }
 
-static uint64_t highest_epoch(const struct arb_cluster *c)
+uint64_t arb_epoch_highest(const struct arb_cluster *c)
 {
     uint64_t epoch = c->record.epoch;
     for (uint8_t i = 0; i < c->views_count; i++) {
@@ -137,10 +137,10 @@ static const struct arb_view *serving_member(const struct arb_turn *t)
 static bool is_waited(const struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
-    if (c->restore_id == 0 && highest_epoch(c) == 0) {
+    if (c->restore_id == 0 && arb_epoch_highest(c) == 0) {
         return true; /* nothing was ever granted */
     }
-    bool is_last = c->record.epoch != 0 && highest_epoch(c) == c->record.epoch &&
+    bool is_last = c->record.epoch != 0 && arb_epoch_highest(c) == c->record.epoch &&
                    !t->event->request->is_forced;
     int64_t ttl_us = (int64_t)LEASE_TTL_MAX_MS * BASE_US_PER_MS;
     if (is_last) {
@@ -194,7 +194,7 @@ static void answer_serving(struct arb_turn *t, const struct arb_view *serving)
 static const struct arb_view *last_primary(const struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
-    uint64_t epoch = highest_epoch(c);
+    uint64_t epoch = arb_epoch_highest(c);
     const struct arb_view *found = NULL;
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
@@ -251,11 +251,16 @@ static void propose_anew(struct arb_turn *t, const struct arb_view *view, uint64
     arb_propose(t, ARB_DECIDE_CONFIRMED, &next);
 }
 
+uint64_t arb_epoch_confirmed(const struct arb_cluster *c)
+{
+    uint64_t seen = arb_epoch_highest(c);
+    uint64_t passed_over = CANARY(EPOCH_MET_AGAIN) ? 1 : EPOCHS_PASSED_OVER;
+    return seen == 0 ? 1 : seen + passed_over;
+}
+
 static void propose_confirmed(struct arb_turn *t, const struct arb_view *view)
 {
-    uint64_t highest_seen = highest_epoch(t->c);
-    uint64_t passed_over = CANARY(EPOCH_MET_AGAIN) ? 1 : EPOCHS_PASSED_OVER;
-    propose_anew(t, view, highest_seen == 0 ? 1 : highest_seen + passed_over);
+    propose_anew(t, view, arb_epoch_confirmed(t->c));
     t->c->decision.is_loss_possible = t->event->request->is_forced;
     arb_answer(t, 0, "confirmed: the primary's right begins anew in a higher epoch");
 }
@@ -332,7 +337,7 @@ bool arb_adopt_offered(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
     const struct arb_view *view = offered(t);
-    bool was_led = highest_epoch(c) > 0 && !CANARY(ADOPTED_AFTER_EPOCHS);
+    bool was_led = arb_epoch_highest(c) > 0 && !CANARY(ADOPTED_AFTER_EPOCHS);
     if (view == NULL || was_led || c->restore_id != 0) {
         c->has_boot_began = false;
         return false;
@@ -343,7 +348,7 @@ bool arb_adopt_offered(struct arb_turn *t)
         c->boot_began = t->event->now;
     }
     if (base_mono_diff_us(t->event->now, c->boot_began) >= ARB_BOOTSTRAP_WAIT_US) {
-        propose_anew(t, view, highest_epoch(c) + 1);
+        propose_anew(t, view, arb_epoch_highest(c) + 1);
     }
     return true;
 }
@@ -393,12 +398,12 @@ static void confirm_unknown(struct arb_turn *t)
         arb_say(t, ARB_NOTE_FOUNDING);
         arb_answer(t, 0, "confirmed: a new database is made");
         arb_decide(t);
-    } else if (highest_epoch(c) == 0 && base_name_is_empty(&t->event->request->candidate)) {
+    } else if (arb_epoch_highest(c) == 0 && base_name_is_empty(&t->event->request->candidate)) {
         arb_answer_member(
             t, BASE_E_STATE, &data->member,
             "holds a database that no arbiter ever led; name the member whose database becomes the "
             "cluster's with --primary, or move that directory away");
-    } else if (highest_epoch(c) == 0) {
+    } else if (arb_epoch_highest(c) == 0) {
         confirm_unled(t);
     } else if (!t->event->request->is_forced) {
         arb_answer_member(
@@ -424,8 +429,11 @@ void arb_confirm(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     const struct base_name *silent = silent_member(t);
     const struct arb_view *serving = serving_member(t);
+    const struct arb_engine *engine = arb_engine_of(c);
     BASE_ASSERT(c->is_leader && c->is_ready && !c->is_swapping);
-    if (!is_anything_to_confirm(c)) {
+    if (!is_anything_to_confirm(c) && engine->confirm != NULL && c->record.epoch != 0) {
+        engine->confirm(t); /* it may wait for a word of its own */
+    } else if (!is_anything_to_confirm(c)) {
         arb_answer(t, BASE_E_STATE,
                    c->record.epoch != 0 ? "nothing is to be confirmed: the record is in force"
                                         : "nothing is to be confirmed: the database is being made");
@@ -440,6 +448,8 @@ void arb_confirm(struct arb_turn *t)
         arb_answer(t, BASE_E_BUSY,
                    "leases of the former quorum may still run; they are over a minute after this "
                    "leader's election, try again then");
+    } else if (engine->confirm != NULL && arb_view_with_data(c) != NULL) {
+        engine->confirm(t);
     } else if (c->record.epoch == 0) {
         confirm_unknown(t);
     } else {
