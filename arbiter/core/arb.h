@@ -17,6 +17,7 @@
 #ifndef QUORATE_ARBITER_CORE_ARB_H
 #define QUORATE_ARBITER_CORE_ARB_H
 
+#include "arbiter/core/galera_rules.h"
 #include "arbiter/core/note.h"
 #include "arbiter/core/syncset.h"
 #include "base/lease_math.h"
@@ -32,6 +33,10 @@
 #define ARB_FAILOVERS_MAX 3                       /* automatic ones in an hour */
 #define ARB_FAILOVERS_WINDOW_US (3600 * BASE_US_PER_S)
 #define ARB_FAILOVER_INTERVAL_DEFAULT_MS 60000
+/* Galera: above evs.suspect_timeout (2 s) by 3 s at least, or each lost peer moves the writer. */
+#define ARB_GALERA_TTL_MIN_MS 5000
+#define ARB_GALERA_TTL_DEFAULT_MS 6000
+#define ARB_GALERA_HEARTBEAT_DEFAULT_MS 500
 #define ARB_FENCE_RETRY_US (10 * BASE_US_PER_S)
 #define ARB_NOBODY UINT8_MAX
 
@@ -51,6 +56,7 @@ struct arb_view {
     enum arb_refusal refused;     /* must not take part */
     struct base_mono rival_heard; /* another process with this name and another guard */
     uint64_t rival_session;
+    struct base_mono join_not_before; /* Galera: another one goes first, a transfer failed */
 };
 
 /* How the right of a holder ended. EXPIRED: also by a fence where that is trusted. */
@@ -82,7 +88,15 @@ enum arb_over { ARB_OVER_NO, ARB_OVER_CLEAN, ARB_OVER_HANDBACK, ARB_OVER_EXPIRED
     X(PAUSE, "pause") \
     X(RESUME, "resume") \
     X(ARMED, "armed") /* after a pause: the lease has an end again */ \
-    X(FENCE, "fence") /* the present epoch is granted no more */
+    X(FENCE, "fence") /* the present epoch is granted no more */ \
+    /* of Galera clusters */ \
+    X(GALERA_VIEW, "view")             /* a new Primary view */ \
+    X(GALERA_KEPT, "generation-kept")  /* the component goes on under a new number */ \
+    X(GALERA_INHIBIT, "starts-held")   /* recovery: no starts below a generation */ \
+    X(GALERA_GRANT, "bootstrap-grant") /* the one bootstrap of a generation */ \
+    X(GALERA_FORMED, "bootstrap-done") \
+    X(GALERA_FAILED, "bootstrap-failed") \
+    X(GALERA_JOINER, "joiner") /* who may take a transfer, or nobody any more */
 
 enum arb_decision_kind {
 #define ARB_DECISION_ENUM(id, name) ARB_DECIDE_##id,
@@ -113,12 +127,33 @@ struct arb_decision {
     struct msg_attempt attempt;
     struct msg_position floor;
     uint8_t votes_needed, votes_counted;
+    enum msg_engine engine; /* GALERA: positions are {generation, 0, seqno} */
     bool is_loss_possible;
     uint64_t loss_bound_bytes;
     /* Where the time went; -1: not known (yet). */
     int64_t detection_us, lease_us, vote_us, commit_us, open_us;
     uint8_t inputs_count;
     struct arb_input inputs[MSG_MEMBERS_MAX];
+};
+
+/* What a leadership knows of a Galera cluster beside record and views; the high water mark is kept
+ * on every node. */
+struct arb_galera {
+    int64_t high_water; /* position of a Primary member that a later report of it has confirmed */
+    uint64_t high_water_of; /* generation */
+    bool is_out;            /* nobody who is heard is in the Primary component */
+    struct base_mono out_since;
+    bool has_verdict; /* of the recovery under way */
+    struct gal_verdict verdict;
+    struct msg_names excused, dead; /* operators' words */
+    bool is_loss_accepted, may_retry;
+    struct base_name wanted;
+    bool has_formed; /* the component began anew with one node: the writer waits for a second */
+    struct base_mono formed;
+    bool is_joining; /* record.sst_joiner is waited for since */
+    struct base_mono joining_since;
+    bool is_settled; /* record.restarting is Synced with an empty queue since */
+    struct base_mono settled_since;
 };
 
 struct arb_cluster {
@@ -198,6 +233,7 @@ struct arb_cluster {
     uint64_t wish_session,
         wish_number; /* report of the holder answered by the first order with it */
 
+    struct arb_galera galera;
     struct arb_decision decision;
     struct msg_names leaving; /* of this step: their copies are to be thrown away by order */
 
@@ -242,10 +278,11 @@ enum arb_request_kind {
 
 struct arb_request {
     enum arb_request_kind kind;
-    struct base_name candidate; /* empty: the best one */
-    bool is_forced;             /* FAILOVER: accept the loss that is shown; CONFIRM: members of the
-                                   record that are not heard do not count */
-    bool is_planned;            /* CANCEL */
+    struct base_name candidate;  /* empty: the best one */
+    bool is_forced;              /* FAILOVER: accept the loss that is shown; CONFIRM: members of the
+                                    record that are not heard do not count */
+    bool is_planned;             /* CANCEL */
+    struct msg_names overridden; /* CONFIRM of a Galera recovery: go on without what these have */
     int64_t at_wall_us;
     struct msg_task task;
 };

@@ -117,6 +117,10 @@ uint8_t arb_handover_choose(const struct arb_cluster *c, struct base_mono now)
 enum arb_refusal arb_target_check(const struct arb_cluster *c, const struct arb_view *view,
                                   struct base_mono now)
 {
+    const struct arb_engine *engine = arb_engine_of(c);
+    if (engine->target_check != NULL) {
+        return engine->target_check(c, view, now);
+    }
     uint8_t at = arb_view_find(c, &c->record.holder);
     enum arb_refusal why = arb_candidate_check(c, view, now);
     if (base_name_equal(&view->member, &c->record.holder)) {
@@ -151,6 +155,9 @@ static bool goes_before(const struct arb_cluster *c, const struct arb_view *view
 uint8_t arb_target_choose(const struct arb_cluster *c, struct base_mono now)
 {
     uint8_t best = ARB_NOBODY;
+    if (arb_engine_of(c)->target_choose != NULL) {
+        return arb_engine_of(c)->target_choose(c, now);
+    }
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
         if (arb_target_check(c, view, now) != ARB_REFUSE_NONE) {

@@ -14,8 +14,28 @@
 
 /* --- the first record --- */
 
+static void take_galera_seed(const struct msg_report *seed, struct msg_record *record)
+{
+    uint32_t ttl_ms = seed->seed_ttl_ms;
+    bool is_ttl_good = ttl_ms >= ARB_GALERA_TTL_MIN_MS && ttl_ms <= LEASE_TTL_MAX_MS;
+    record->ttl_ms = is_ttl_good ? ttl_ms : ARB_GALERA_TTL_DEFAULT_MS;
+    bool is_beat_good = seed->seed_heartbeat_ms > 0 &&
+                        seed->seed_heartbeat_ms <= record->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN;
+    record->heartbeat_ms = is_beat_good ? seed->seed_heartbeat_ms : ARB_GALERA_HEARTBEAT_DEFAULT_MS;
+    record->freeze_max_ms = LEASE_FREEZE_MAX_DEFAULT_MS;
+    record->sync_mode = MSG_SYNC_ASYNC; /* Galera's own replication is the only one */
+    record->sync_count = 1;
+    record->engine = MSG_ENGINE_GALERA;
+    record->galera.high_water = -1;
+    record->galera.recovery_wait_us = -1;
+}
+
 void arb_take_seed(const struct msg_report *seed, struct msg_record *record)
 {
+    if (seed->engine == MSG_ENGINE_GALERA) {
+        take_galera_seed(seed, record);
+        return;
+    }
     bool is_ttl_good =
         seed->seed_ttl_ms >= LEASE_TTL_MIN_MS && seed->seed_ttl_ms <= LEASE_TTL_MAX_MS;
     record->ttl_ms = is_ttl_good ? seed->seed_ttl_ms : LEASE_TTL_DEFAULT_MS;
@@ -80,7 +100,8 @@ const struct arb_view *arb_view_with_data(const struct arb_cluster *c)
 {
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
-        if (view->has_report && (view->report.system_id != 0 || view->report.epoch_seen != 0)) {
+        if (view->has_report &&
+            (arb_engine_of(c)->has_data(&view->report) || view->report.epoch_seen != 0)) {
             return view;
         }
     }
@@ -179,7 +200,7 @@ static bool keep_house(struct arb_turn *t)
     return arb_settings(t) || arb_ttl_settle(t) || arb_failsafe(t) || arb_tasks(t);
 }
 
-static bool watch_holder(struct arb_turn *t, const struct arb_view *holder)
+bool arb_watch_holder(struct arb_turn *t, const struct arb_view *holder)
 {
     struct arb_cluster *c = t->c;
     const struct msg_report *report = &holder->report;
@@ -210,7 +231,7 @@ static void holder_holds(struct arb_turn *t)
         }
         return;
     }
-    if (is_there && watch_holder(t, holder)) {
+    if (is_there && arb_watch_holder(t, holder)) {
         return;
     }
     if (!arb_fence(t) && !keep_house(t) && is_there) {
@@ -239,7 +260,7 @@ static void rest(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
     arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_PAUSED, .member = c->name});
-    if (!arb_settings(t)) {
+    if (!arb_settings(t) && arb_engine_of(c)->decide == NULL) {
         arb_sync(t);
     }
 }
@@ -263,8 +284,10 @@ void arb_decide(struct arb_turn *t)
     if (!c->is_leader || !c->is_ready || c->is_swapping) {
         return;
     }
+    const struct arb_engine *engine = arb_engine_of(c);
+    c->is_waiting_said = c->is_waiting_said && !engine->says_first;
     if (c->record.epoch == 0) {
-        bootstrap(t);
+        (engine->found != NULL ? engine->found : bootstrap)(t);
         return;
     }
     if (arb_is_blocked(t)) {
@@ -272,6 +295,10 @@ void arb_decide(struct arb_turn *t)
     }
     if (c->record.is_paused && !CANARY(PAUSE_IGNORED)) {
         rest(t);
+        return;
+    }
+    if (engine->decide != NULL) {
+        engine->decide(t);
         return;
     }
     enum arb_over over = arb_lease_over(c, t->event->now);

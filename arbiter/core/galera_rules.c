@@ -332,7 +332,7 @@ static bool has_primary(const struct gal_situation *s, struct gal_verdict *v)
  * and has promised to take no older grant. */
 static bool has_open_grant(const struct gal_situation *s, struct gal_verdict *v)
 {
-    if (!is_open(s->record)) {
+    if (!is_open(s->record) || CANARY(GALERA_SECOND_GRANT)) {
         return false;
     }
     const struct gal_member *m = find(s, &s->record->grant.node);
@@ -516,8 +516,7 @@ static bool is_grant_next(const struct msg_galera_record *old, const struct msg_
     const struct msg_galera_grant *a = &old->grant;
     const struct msg_galera_grant *b = &next->grant;
     if (a->generation != b->generation) {
-        bool may_another =
-            a->state != MSG_GALERA_GRANT_GIVEN || is_revoked || CANARY(GALERA_SECOND_GRANT);
+        bool may_another = a->state != MSG_GALERA_GRANT_GIVEN || is_revoked;
         return may_another && b->generation > a->generation && b->generation > old->generation;
     }
     bool is_same = base_name_equal(&a->node, &b->node) && a->base.seqno == b->base.seqno;
@@ -542,8 +541,7 @@ bool gal_is_prefix(const struct msg_galera_record *record, const struct msg_gale
 {
     const struct msg_galera_grant *g = &record->grant;
     if (is_no_uuid(report->position.uuid) ||
-        memcmp(report->position.uuid, record->uuid, UUID_BYTES) != 0 ||
-        report->position.seqno < 0) {
+        memcmp(report->position.uuid, record->uuid, UUID_BYTES) != 0) {
         return false;
     }
     if (report->generation == record->generation || CANARY(GALERA_GENERATION_IGNORED)) {
@@ -551,19 +549,30 @@ bool gal_is_prefix(const struct msg_galera_record *record, const struct msg_gale
     }
     /* Only the last bootstrap's base is known: what is older comes back by a transfer. */
     return g->state == MSG_GALERA_GRANT_DONE && report->generation + 1 == record->generation &&
-           report->position.seqno <= g->base.seqno && report->view.conf_id <= g->conf_id;
+           report->position.seqno >= 0 && report->position.seqno <= g->base.seqno &&
+           report->view.conf_id <= g->conf_id;
 }
 
 /* --- writer, transfers, restarts --- */
+
+/* Stamped before the last number was given, in one view with those who went on under it. After a
+ * cold start views are counted anew, and who joins is stamped before. */
+static bool is_with_them(const struct msg_galera_record *record,
+                         const struct msg_galera_report *report)
+{
+    const struct msg_galera_grant *g = &record->grant;
+    bool is_later = g->state == MSG_GALERA_GRANT_DONE && g->is_live &&
+                    report->view.conf_id >= record->view.conf_id &&
+                    gal_view_has(&report->view, &g->node);
+    return report->generation < record->generation && record->view.conf_id != 0 &&
+           (is_later || gal_view_is_same(&report->view, &record->view));
+}
 
 bool gal_is_member(const struct msg_galera_record *record, const struct msg_galera_report *report)
 {
     bool is_ours = report->is_primary && !is_no_uuid(report->position.uuid) &&
                    memcmp(report->position.uuid, record->uuid, UUID_BYTES) == 0;
-    bool is_stamped = report->generation == record->generation;
-    bool is_with_them = report->generation < record->generation && record->view.conf_id != 0 &&
-                        gal_view_is_same(&report->view, &record->view);
-    return is_ours && (is_stamped || is_with_them);
+    return is_ours && (report->generation == record->generation || is_with_them(record, report));
 }
 
 enum arb_refusal gal_writer_check(const struct msg_galera_record *record,

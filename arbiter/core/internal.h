@@ -17,6 +17,45 @@ struct arb_note *arb_say(struct arb_turn *t, enum arb_note_kind kind);
 /* Says why nothing can be decided, once for each new reason. */
 void arb_say_waiting(struct arb_turn *t, const struct arb_note *note);
 
+/* --- engine.c: where the engines differ; NULL: nothing, or as PostgreSQL's --- */
+struct arb_engine {
+    enum msg_engine id;
+    int64_t kill_us; /* what the end of a right takes beyond the ttl */
+    bool says_first; /* of several reasons for a wait the first one is said, not the last */
+    /* The member has a database, for a cluster without a record. */
+    bool (*has_data)(const struct msg_report *report);
+    /* ... and it is another cluster's. */
+    bool (*is_other)(const struct msg_record *record, const struct msg_report *report);
+    /* The host is the one that the record's holder ran on, though its guard is another. */
+    bool (*is_same_host)(const struct msg_record *record, const struct msg_report *report);
+    /* The holder does what it holds the right for. */
+    bool (*is_serving)(const struct msg_report *report);
+    /* A report was taken in; `before` is the one that it replaces. */
+    void (*taken_in)(struct arb_cluster *c, const struct arb_view *view,
+                     const struct msg_report *before);
+    /* A further condition of a grant. */
+    bool (*may_hold)(const struct arb_cluster *c, const struct arb_view *view);
+    /* The holder is known to be unable to write, though its lease may run. */
+    bool (*is_harmless)(const struct arb_cluster *c, struct base_mono now);
+    void (*found)(struct arb_turn *t);  /* there is no record */
+    void (*decide)(struct arb_turn *t); /* a record in force, no pause */
+    void (*confirm)(struct arb_turn *t);
+    /* An operator's word that a member is dead: true when that is answered with it. */
+    bool (*dead)(struct arb_turn *t);
+    /* Whether a member could take over in a switchover; who is the best one. */
+    enum arb_refusal (*target_check)(const struct arb_cluster *c, const struct arb_view *view,
+                                     struct base_mono now);
+    uint8_t (*target_choose)(const struct arb_cluster *c, struct base_mono now);
+    /* The engine's part of an order that is made otherwise. */
+    void (*order)(const struct arb_cluster *c, const struct arb_view *view, struct base_mono now,
+                  struct msg_order *order);
+    /* Why such a request makes no sense here; NULL: it does. */
+    const char *(*refuses)(const struct arb_request *request);
+};
+extern const struct arb_engine arb_engine_postgresql, arb_engine_galera;
+/* Of the record, or of the first member that is heard. */
+const struct arb_engine *arb_engine_of(const struct arb_cluster *c);
+
 /* --- view.c: who is there --- */
 void arb_view_report(struct arb_turn *t);
 /* The view of the record's holder; NULL when it was never heard of. */
@@ -107,11 +146,15 @@ void arb_decision_begin(struct arb_turn *t, enum arb_decision_kind kind,
 
 /* --- decide.c --- */
 void arb_decide(struct arb_turn *t);
+/* While the holder has its right. True: proposed. */
+bool arb_watch_holder(struct arb_turn *t, const struct arb_view *holder);
 
 /* --- takeover.c: a new epoch --- */
 void arb_attempt_begin(struct arb_turn *t);
 void arb_attempt_end(struct arb_cluster *c);
 void arb_right_is_over(struct arb_turn *t, enum arb_over over);
+/* Notes when the right of the holder ended, and says so. */
+void arb_note_over(struct arb_turn *t, enum arb_over over);
 /* An epoch made by a failover was applied here. */
 void arb_note_failover(struct arb_cluster *c, struct base_mono now);
 void arb_found_again(struct arb_turn *t);
@@ -144,6 +187,8 @@ bool arb_fence_is_missing(const struct arb_cluster *c);
 void arb_fence_ended(struct arb_turn *t);
 
 /* --- task.c. True: proposed --- */
+/* Takes out what members have reported to have ended, or what cannot be done any more. */
+bool arb_tasks_ended(struct arb_turn *t);
 void arb_request_task(struct arb_turn *t);
 bool arb_tasks(struct arb_turn *t);
 /* Members whose copy a REINIT that is due or under way throws away: they leave V before it. */
@@ -161,6 +206,9 @@ void arb_request_cancel(struct arb_turn *t);
 bool arb_switchover_abandon(struct arb_turn *t, const struct arb_view *holder);
 bool arb_switchover_due(struct arb_turn *t);
 bool arb_drain_holder(struct arb_turn *t);
+/* Asks the holder to hand over to the best target. False: nobody can take over; *ret_why says it.
+ */
+bool arb_switchover_begin(struct arb_turn *t, enum arb_refusal *ret_why);
 /* Settings of a seed; what lies outside the bounds takes the default. */
 void arb_take_seed(const struct msg_report *seed, struct msg_record *record);
 /* A member with a database, for a cluster without a record; NULL: none. */
@@ -170,6 +218,10 @@ const struct arb_view *arb_view_with_data(const struct arb_cluster *c);
 void arb_request(struct arb_turn *t);
 
 /* --- confirm.c: section 1, after a restore --- */
+/* Highest epoch of record and reports. */
+uint64_t arb_epoch_highest(const struct arb_cluster *c);
+/* The epoch of a confirmation: none that a lost quorum may have given is met again. */
+uint64_t arb_epoch_confirmed(const struct arb_cluster *c);
 void arb_confirm(struct arb_turn *t);
 /* A member offers the database that it had before there was an arbiter: waits for what others have,
  * then makes the record. False: nobody does, or an operator has to choose. */

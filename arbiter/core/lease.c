@@ -34,8 +34,8 @@ static bool may_hand_back(const struct arb_cluster *c, const struct arb_view *vi
         return true;
     }
     MARK(HANDBACK_BY_LATER_GUARD);
-    return report->instance != 0 && report->is_tree_gone && report->system_id != 0 &&
-           report->system_id == c->record.system_id;
+    return report->instance != 0 && report->is_tree_gone &&
+           arb_engine_of(c)->is_same_host(&c->record, report);
 }
 
 bool arb_lease_handback(struct arb_turn *t, const struct arb_view *view)
@@ -61,7 +61,7 @@ bool arb_lease_handback(struct arb_turn *t, const struct arb_view *view)
 struct base_mono arb_lease_end(const struct arb_cluster *c)
 {
     uint32_t ttl_ms = CANARY(TTL_LOWERED_AT_ONCE) ? c->record.ttl_ms : c->ttl_longest_ms;
-    int64_t wait_us = lease_wait_us(ttl_ms * BASE_US_PER_MS);
+    int64_t wait_us = lease_wait_us(ttl_ms * BASE_US_PER_MS) + arb_engine_of(c)->kill_us;
     struct base_mono from =
         c->began; /* a winner has one ttl before it is passed over, section 4.5 */
     if (c->has_granted) {
@@ -84,6 +84,11 @@ enum arb_over arb_lease_over(const struct arb_cluster *c, struct base_mono now)
     }
     bool may_stand = c->record.is_fence_trusted || CANARY(FENCE_STANDS_FOR_LEASE);
     if (c->fence == ARB_FENCE_OK && may_stand) {
+        return ARB_OVER_EXPIRED;
+    }
+    bool (*is_harmless)(const struct arb_cluster *, struct base_mono) =
+        arb_engine_of(c)->is_harmless;
+    if (is_harmless != NULL && !c->record.is_unarmed && is_harmless(c, now)) {
         return ARB_OVER_EXPIRED;
     }
     if (!arb_lease_has_run_out(c, now)) {
@@ -114,8 +119,11 @@ bool arb_lease_may_grant(const struct arb_cluster *c, const struct arb_view *vie
     if (arb_fence_is_entered(c) && !CANARY(GRANT_WHILE_FENCED)) {
         return false;
     }
+    bool (*may_hold)(const struct arb_cluster *, const struct arb_view *) =
+        arb_engine_of(c)->may_hold;
     return arb_view_is_holder(c, view) && c->handed == ARB_OVER_NO &&
-           view->report.epoch_handed_back < c->record.epoch && arb_view_ahead(c) == NULL;
+           view->report.epoch_handed_back < c->record.epoch && arb_view_ahead(c) == NULL &&
+           (may_hold == NULL || may_hold(c, view));
 }
 
 void arb_lease_ask(struct arb_turn *t, const struct arb_view *view)

@@ -114,6 +114,10 @@ static bool may_be_removed(struct arb_turn *t, const struct base_name *member)
             t, BASE_E_STATE, member,
             "has the role of the primary in the record; another member must take over "
             "first");
+    } else if (gal_view_has(&record->galera.view, member)) {
+        arb_answer_member(t, BASE_E_STATE, member,
+                          "is in the last Primary view: a recovery may need it; it leaves when the "
+                          "others go on without it, or kv db confirm --dead says that it is gone");
     } else if (arb_names_has(&record->voters, member)) {
         arb_answer_member(
             t, BASE_E_STATE, member,

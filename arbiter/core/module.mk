@@ -2,7 +2,9 @@ LIB_cores += arbiter/core/candidate.c arbiter/core/confirm.c arbiter/core/decide
   arbiter/core/lease.c arbiter/core/member.c arbiter/core/names.c arbiter/core/note.c arbiter/core/order.c \
   arbiter/core/pause.c arbiter/core/record.c arbiter/core/request.c arbiter/core/settings.c arbiter/core/step.c \
   arbiter/core/switchover.c arbiter/core/sync.c arbiter/core/syncset.c arbiter/core/takeover.c arbiter/core/task.c \
-  arbiter/core/view.c arbiter/core/vote.c arbiter/core/galera_rules.c
+  arbiter/core/view.c arbiter/core/vote.c arbiter/core/engine.c arbiter/core/galera.c \
+  arbiter/core/galera_confirm.c arbiter/core/galera_found.c arbiter/core/galera_order.c arbiter/core/galera_recover.c \
+  arbiter/core/galera_rules.c arbiter/core/galera_turn.c
 TESTS += arb_settings_test arb_pause_test arb_task_test arb_policy_test
 TEST_arb_settings_test := tests/unit/arb_settings_test.c tests/unit/arb_scene.c tests/support/panic.c
 TLIBS_arb_settings_test := cores base

@@ -58,7 +58,11 @@
     X(REJECTING, "rejecting", "still rejects all queries after a fence") \
     X(NO_PRIORITY, "no-priority", "has priority 0") \
     X(LAST_COPY, "last-copy", \
-      "would leave too little weight: a crash meanwhile would stop the cluster")
+      "would leave too little weight: a crash meanwhile would stop the cluster") \
+    X(NO_POSITION, "no-position", "has not told the position of its data yet") \
+    X(NOT_STOPPED, "not-stopped", "is not seen stopped yet") \
+    X(JOINING, "joining", "takes a transfer, or is about to") \
+    X(SETTLING, "settling", "was restarted, and is watched for a while")
 
 enum arb_refusal {
 #define ARB_REFUSAL_ENUM(id, name, text) ARB_REFUSE_##id,
@@ -137,9 +141,9 @@ enum arb_refusal {
     X(CATCH_UP, "catch-up", "{n} is to take over and fetches from {m} what it lacks; {m} {w}") \
     X(SETTINGS, "settings", "configuration {a} is in force") \
     X(SETTINGS_REFUSED, "settings-refused", \
-      "configuration {a} is not taken over: ttl must be 600 to 60000 ms, heartbeat a " \
-      "quarter of it " \
-      "at most, sync_count 15 at most") \
+      "configuration {a} is not taken over: ttl must be 600 to 60000 ms (Galera: from 5000), " \
+      "heartbeat a quarter of it at most, sync_count 15 at most, the section of the engine its " \
+      "own") \
     X(SETTINGS_WAIT, "settings-wait", \
       "of configuration {a} only fence and failover_interval are in force until " \
       "there is a primary") \
@@ -182,7 +186,60 @@ enum arb_refusal {
     X(REMOVED, "removed", "{m} is removed") \
     X(FAILSAFE, "failsafe", "{m} would ask {a} members when it is cut off from the quorum") \
     X(SWAP_VOID, "swap-void", \
-      "a decision came too late: the record had moved on from epoch {a} revision {b}")
+      "a decision came too late: the record had moved on from epoch {a} revision {b}") \
+    /* of Galera clusters */ \
+    X(GALERA_FOUND_WAITS, "galera-found-waits", \
+      "the cluster is founded when {a} members are heard and have no data; {b} are") \
+    X(GALERA_DATA_WAITS, "galera-data-waits", \
+      "{m} has data of a Galera cluster without a record; kv db confirm {n} lets them go on") \
+    X(GALERA_FOUNDS, "galera-founds", "{m} founds the cluster (epoch {a}, generation {b})") \
+    X(GALERA_TAKEN_IN, "galera-taken-in", \
+      "a running cluster is taken in: {b} nodes, {m} is its first writer (epoch {a})") \
+    X(GALERA_VIEW, "galera-view", "Primary view {a}: {b} nodes of weight {c}") \
+    X(GALERA_OUT, "galera-out", "no member that is heard is in the Primary component") \
+    X(GALERA_HELD, "galera-held", \
+      "recovery: no member starts or bootstraps below generation {a}, each tells its position") \
+    X(GALERA_WAITS, "galera-waits", "recovery waits: {m} {w}") \
+    X(GALERA_NOT_ALONE, "galera-not-alone", \
+      "recovery waits for {m}: it {w}, and what is silent may be the Primary component; where " \
+      "its machine is dead for good, kv db confirm {n} --dead {m}") \
+    X(GALERA_MISSING, "galera-missing", \
+      "recovery waits for {m}: it {w} and may have more than the others; kv db confirm {n} " \
+      "--override {m} says what going on without it costs") \
+    X(GALERA_LOSS, "galera-loss", \
+      "recovery waits: {m} has most, and {c} transactions less than were known committed; kv db " \
+      "confirm {n} --force accepts that") \
+    X(GALERA_NO_SOURCE, "galera-no-source", \
+      "recovery waits: nobody who is heard has data to start from") \
+    X(GALERA_TWO_HISTORIES, "galera-two-histories", \
+      "recovery waits: {m} knows another history than the others; keep its data aside and " \
+      "kv db reinit it, or choose with kv db confirm {n} --primary") \
+    X(GALERA_GRANT_LIVE, "galera-grant-live", \
+      "{m} forms the Primary component again from where it runs: generation {a}, seqno {b}") \
+    X(GALERA_GRANT_COLD, "galera-grant-cold", \
+      "{m} bootstraps generation {a} from seqno {b}; {c} transactions are lost") \
+    X(GALERA_GRANTED, "galera-granted", "{m} carries the bootstrap of generation {a} out") \
+    X(GALERA_GRANT_SILENT, "galera-grant-silent", \
+      "recovery waits for {m}: it was granted the bootstrap of generation {a} and is silent; " \
+      "where its machine is dead for good, kv db confirm {n} --dead {m}") \
+    X(GALERA_FORMED, "galera-formed", "{m} is the Primary component of generation {a}, seqno {b}") \
+    X(GALERA_FAILED, "galera-failed", "the bootstrap of generation {a} on {m} failed: {e}") \
+    X(GALERA_FAILED_WAITS, "galera-failed-waits", \
+      "the bootstrap of generation {a} on {m} failed, and nobody else is tried by itself; see " \
+      "its log, then kv db confirm {n}") \
+    X(GALERA_KEPT, "galera-kept", "the Primary component of {m} goes on as generation {a}") \
+    X(GALERA_WRITER, "galera-writer", \
+      "{n} is the writer after {m} from epoch {a} on, seqno {b}; what was being committed is in " \
+      "doubt") \
+    X(GALERA_WRITER_AGAIN, "galera-writer-again", "{n} is the writer again, in epoch {a}") \
+    X(GALERA_NO_WRITER, "galera-no-writer", "there is no writer: {m} {w}") \
+    X(GALERA_SECOND, "galera-second", \
+      "the writer waits until a second member is Synced, {a} s at most") \
+    X(GALERA_JOINER, "galera-joiner", "{m} may join") \
+    X(GALERA_JOINED, "galera-joined", "{m} is in the Primary component") \
+    X(GALERA_JOIN_FAILED, "galera-join-failed", \
+      "{m} did not get into the Primary component; it is tried again in {a} s") \
+    X(GALERA_OVERRIDE, "galera-override", "an operator goes on without what {m} may have")
 
 enum arb_note_kind {
 #define ARB_NOTE_ENUM(id, name, text) ARB_NOTE_##id,

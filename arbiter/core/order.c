@@ -91,6 +91,7 @@ static void add_members(const struct arb_cluster *c, struct base_mono now, struc
             .priority = view->report.priority,
             .is_restart_pending = view->report.is_restart_pending,
             .config_revision = view->report.config_revision,
+            .galera_state = view->report.galera.state,
         };
     }
 }
@@ -150,4 +151,7 @@ void arb_order_make(struct arb_cluster *c, uint8_t index, struct base_mono now,
         order->sync_count = c->wish.count;
     }
     add_members(c, now, order);
+    if (arb_engine_of(c)->order != NULL) {
+        arb_engine_of(c)->order(c, view, now, order);
+    }
 }

@@ -27,8 +27,7 @@ bool arb_is_guard_replaced(const struct arb_cluster *c)
     const struct arb_view *view = at == ARB_NOBODY ? NULL : &c->views[at];
     return view != NULL && view->has_report && view->refused == ARB_REFUSE_NONE &&
            view->report.instance != 0 && view->report.instance != c->record.holder_instance &&
-           view->report.is_tree_gone && view->report.system_id != 0 &&
-           view->report.system_id == c->record.system_id;
+           view->report.is_tree_gone && arb_engine_of(c)->is_same_host(&c->record, &view->report);
 }
 
 void arb_request_pause(struct arb_turn *t)
@@ -72,6 +71,10 @@ void arb_request_dead(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     const struct base_name *member = &t->event->request->candidate;
     uint8_t at = arb_view_find(c, member);
+    const struct arb_engine *engine = arb_engine_of(c);
+    if (engine->dead != NULL && engine->dead(t)) {
+        return;
+    }
     if (!base_name_equal(member, &c->record.holder)) {
         arb_answer_member(t, BASE_E_STATE, member,
                           "is not the primary of the record: nothing waits for it");

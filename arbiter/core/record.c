@@ -5,6 +5,7 @@
  * until the swap is known to have won, to be void or to have never been in the log, no other one is
  * made.
  */
+#include "arbiter/core/galera_internal.h"
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
 #include "base/canary.h"
@@ -17,7 +18,9 @@ bool arb_settings_are_lawful(const struct msg_record *r)
 {
     return r->sync_mode <= MSG_SYNC_FIRST && r->on_crash <= MSG_ON_CRASH_RESTART &&
            r->fence_mode <= MSG_FENCE_REQUIRE && r->sync_count < MSG_MEMBERS_MAX &&
-           r->ttl_ms >= LEASE_TTL_MIN_MS && r->ttl_ms <= LEASE_TTL_MAX_MS && r->heartbeat_ms > 0 &&
+           r->ttl_ms >=
+               (r->engine == MSG_ENGINE_GALERA ? ARB_GALERA_TTL_MIN_MS : LEASE_TTL_MIN_MS) &&
+           r->ttl_ms <= LEASE_TTL_MAX_MS && r->heartbeat_ms > 0 &&
            r->heartbeat_ms <= r->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN;
 }
 
@@ -34,7 +37,8 @@ bool arb_record_check(const struct msg_record *r)
            BASE_IMPLIES(!base_name_is_empty(&r->target), r->state == MSG_RECORD_SWITCHOVER) &&
            BASE_IMPLIES(r->is_paused, r->is_unarmed) && r->fencing_epoch <= r->epoch &&
            r->tasks_count <= MSG_TASKS_MAX && arb_names_check(&r->drained) &&
-           arb_names_check(&r->failsafe_members);
+           arb_names_check(&r->failsafe_members) &&
+           BASE_IMPLIES(r->engine == MSG_ENGINE_GALERA, gal_record_check(&r->galera));
 }
 
 bool arb_record_follows(const struct msg_record *old, const struct msg_record *next)
@@ -43,8 +47,8 @@ bool arb_record_follows(const struct msg_record *old, const struct msg_record *n
         !base_name_equal(&old->cluster, &next->cluster)) {
         return false;
     }
-    if (old->epoch != 0 && next->restore_id != old->restore_id) {
-        return false; /* only an operator's confirmation changes it */
+    if (old->epoch != 0 && (next->restore_id != old->restore_id || next->engine != old->engine)) {
+        return false; /* only an operator's confirmation changes it; the engine never does */
     }
     if (next->epoch == old->epoch) {
         return base_name_equal(&old->holder, &next->holder) && next->timeline == old->timeline &&
@@ -70,6 +74,11 @@ void arb_propose(struct arb_turn *t, enum arb_decision_kind kind, struct msg_rec
     BASE_ASSERT(next->restore_id == c->restore_id || CANARY(RESTORED_RECORD_TRUSTED));
     BASE_ASSERT(kind == ARB_DECIDE_CONFIRMED ? arb_record_confirms(&c->record, next)
                                              : arb_record_follows(&c->record, next));
+    /* Another bootstrap is granted by these entries alone, where the rules find the last revoked.
+     */
+    bool may_grant_again = kind == ARB_DECIDE_GALERA_GRANT || kind == ARB_DECIDE_BOOTSTRAP;
+    BASE_ASSERT(next->engine != MSG_ENGINE_GALERA || kind == ARB_DECIDE_CONFIRMED ||
+                gal_record_follows(&c->record.galera, &next->galera, may_grant_again));
     c->is_swapping = true;
     c->is_swap_epoch = next->epoch != c->record.epoch || kind == ARB_DECIDE_FENCE;
     c->swap_record = *next;
@@ -152,12 +161,19 @@ static void add_input(struct arb_turn *t, struct arb_decision *d, const struct a
 {
     const struct arb_cluster *c = t->c;
     struct arb_input *input = &d->inputs[d->inputs_count++];
-    enum arb_refusal vote = arb_vote_check(c, view);
+    bool is_galera = d->engine == MSG_ENGINE_GALERA;
+    enum arb_refusal vote =
+        is_galera ? arb_galera_fitness(c, view, t->event->now) : arb_vote_check(c, view);
     *input = (struct arb_input){.member = view->member,
                                 .position = view->report.position,
                                 .heard_ago_us = -1,
                                 .is_voter = arb_names_has(&c->record.voters, &view->member),
                                 .why = why_not(t, d, view, vote)};
+    if (is_galera) {
+        const struct msg_galera_report *r = &view->report.galera;
+        uint64_t seqno = r->position.seqno > 0 ? (uint64_t)r->position.seqno : 0;
+        input->position = (struct msg_position){r->generation, 0, seqno};
+    }
     if (view->has_report) {
         input->heard_ago_us = base_mono_diff_us(t->event->now, view->heard);
         input->is_vote =
@@ -194,6 +210,7 @@ void arb_decision_begin(struct arb_turn *t, enum arb_decision_kind kind, const s
                                .epoch = c->record.epoch + 1,
                                .from = c->record.holder,
                                .to = *to,
+                               .engine = arb_engine_of(c)->id,
                                .votes_needed = arb_votes_needed(&voters),
                                .votes_counted = arb_vote_count(c)};
     d->over = c->record.epoch == 0 ? ARB_OVER_NO : arb_lease_over(c, t->event->now);

@@ -170,6 +170,9 @@ void arb_request(struct arb_turn *t)
     } else if (arb_view_ahead(c) != NULL && !is_for_all(t)) {
         arb_answer(t, BASE_E_STATE,
                    "a member has seen a higher epoch than the record's; kv db confirm lifts it");
+    } else if (arb_engine_of(c)->refuses != NULL &&
+               arb_engine_of(c)->refuses(t->event->request) != NULL) {
+        arb_answer(t, BASE_E_INVALID, arb_engine_of(c)->refuses(t->event->request));
     } else if (is_for_later(t)) {
         arb_answer(t, BASE_E_STATE, "the cluster is paused; kv db resume comes first");
     } else {

@@ -35,12 +35,24 @@ static void take(const struct msg_record *from, struct msg_record *to)
     to->is_fence_trusted = from->is_fence_trusted;
     to->is_standby_cluster = from->is_standby_cluster;
     to->config_revision = from->config_revision;
+    if (to->engine == MSG_ENGINE_GALERA) {
+        to->sync_mode = MSG_SYNC_ASYNC;
+        to->galera.arbitrator = from->galera.arbitrator;
+        to->galera.weights = from->galera.weights;
+        to->galera.is_fast_takeover = from->galera.is_fast_takeover;
+        to->galera.recovery_wait_us = from->galera.recovery_wait_us;
+    }
+}
+
+/* A document is of one engine. */
+static bool are_lawful(const struct msg_record *settings, const struct msg_record *record)
+{
+    return settings->engine == record->engine && arb_settings_are_lawful(settings);
 }
 
 void arb_settings_begin(const struct arb_cluster *c, struct msg_record *next)
 {
-    if (c->has_settings && c->settings.config_revision != 0 &&
-        arb_settings_are_lawful(&c->settings)) {
+    if (c->has_settings && c->settings.config_revision != 0 && are_lawful(&c->settings, next)) {
         take(&c->settings, next);
     }
 }
@@ -54,7 +66,7 @@ static bool is_wanted(struct arb_turn *t)
         s->config_revision == c->record.config_revision) {
         return false;
     }
-    if (arb_settings_are_lawful(s)) {
+    if (are_lawful(s, &c->record)) {
         return true;
     }
     if (c->refused_revision != s->config_revision) {
@@ -157,7 +169,8 @@ bool arb_ttl_settle(struct arb_turn *t)
         c->has_ttl_lowered = true;
         c->ttl_lowered = t->event->now;
     }
-    int64_t run_out_us = lease_wait_us(c->ttl_longest_ms * BASE_US_PER_MS);
+    int64_t run_out_us =
+        lease_wait_us(c->ttl_longest_ms * BASE_US_PER_MS) + arb_engine_of(c)->kill_us;
     if (base_mono_diff_us(t->event->now, c->ttl_lowered) < run_out_us) {
         return false;
     }

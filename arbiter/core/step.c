@@ -20,6 +20,9 @@ void arb_say_waiting(struct arb_turn *t, const struct arb_note *note)
 {
     struct arb_cluster *c = t->c;
     const struct arb_note *last = &c->waiting;
+    if (arb_engine_of(c)->says_first && c->is_waiting_said) {
+        return;
+    }
     bool is_same = c->is_waiting && last->kind == note->kind && last->why == note->why &&
                    last->a == note->a && last->b == note->b &&
                    base_name_equal(&last->member, &note->member);
@@ -61,6 +64,8 @@ static void leadership_reset(struct arb_cluster *c)
     c->resume_session = 0;
     c->has_ttl_lowered = false;
     c->refused_revision = 0;
+    c->galera = (struct arb_galera){.high_water = c->galera.high_water,
+                                    .high_water_of = c->galera.high_water_of};
     c->decision = (struct arb_decision){.kind = ARB_DECIDE_NONE};
 }
 
@@ -148,8 +153,7 @@ static void check_identities(struct arb_cluster *c)
 {
     for (uint8_t i = 0; i < c->views_count; i++) {
         struct arb_view *view = &c->views[i];
-        bool is_other = c->record.system_id != 0 && view->report.system_id != 0 &&
-                        view->report.system_id != c->record.system_id;
+        bool is_other = view->has_report && arb_engine_of(c)->is_other(&c->record, &view->report);
         view->refused = is_other ? ARB_REFUSE_OTHER_SYSTEM : ARB_REFUSE_NONE;
     }
 }
@@ -224,6 +228,11 @@ static void on_record(struct arb_turn *t)
     add_recorded_view(c, &record->holder);
     for (uint8_t i = 0; i < record->voters.count; i++) {
         add_recorded_view(c, &record->voters.names[i]);
+    }
+    for (uint8_t i = 0; i < record->galera.view.count; i++) {
+        if (!base_name_equal(&record->galera.view.nodes[i].node, &record->galera.arbitrator)) {
+            add_recorded_view(c, &record->galera.view.nodes[i].node);
+        }
     }
     check_identities(c);
     arb_decide(t);

@@ -157,6 +157,18 @@ bool arb_switchover_due(struct arb_turn *t)
 
 /* --- drained --- */
 
+bool arb_switchover_begin(struct arb_turn *t, enum arb_refusal *ret_why)
+{
+    const struct base_name anybody = {{0}};
+    struct base_name member;
+    uint8_t target = find_target(t, &anybody, &member, ret_why);
+    if (target == ARB_NOBODY) {
+        return false;
+    }
+    ask_holder(t, target);
+    return true;
+}
+
 bool arb_drain_holder(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
@@ -185,6 +197,20 @@ static void go_on(struct msg_record *next)
     next->target = (struct base_name){{0}};
 }
 
+/* Whether the target could still take over; NONE or why not. */
+static enum arb_refusal check_target(const struct arb_turn *t, uint8_t target)
+{
+    const struct arb_cluster *c = t->c;
+    const struct arb_view *view = &c->views[target];
+    if (arb_engine_of(c)->target_check != NULL) {
+        return arb_engine_of(c)->target_check(c, view, t->event->now);
+    }
+    if (view->refused == ARB_REFUSE_NONE && !arb_has_database(view)) {
+        return ARB_REFUSE_NOT_USABLE;
+    }
+    return view->refused;
+}
+
 /* The target has gone before the holder stopped: the holder goes on. */
 bool arb_switchover_abandon(struct arb_turn *t, const struct arb_view *holder)
 {
@@ -193,12 +219,9 @@ bool arb_switchover_abandon(struct arb_turn *t, const struct arb_view *holder)
     enum arb_refusal why = ARB_REFUSE_SILENT;
     if (target != ARB_NOBODY &&
         arb_view_is_fresh(&c->views[target], t->event->now, arb_ttl_us(c))) {
-        why = c->views[target].refused;
-        if (why == ARB_REFUSE_NONE && !arb_has_database(&c->views[target])) {
-            why = ARB_REFUSE_NOT_USABLE;
-        }
+        why = check_target(t, target);
     }
-    if (why == ARB_REFUSE_NONE || holder->report.db_state != MSG_DB_PRIMARY) {
+    if (why == ARB_REFUSE_NONE || !arb_engine_of(c)->is_serving(&holder->report)) {
         return false;
     }
     struct msg_record next = c->record;
@@ -217,7 +240,7 @@ static bool may_give_up(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     const struct arb_view *holder = arb_view_holder(c);
     if (arb_lease_over(c, t->event->now) == ARB_OVER_NO && holder != NULL &&
-        (holder->report.db_state == MSG_DB_PRIMARY || c->record.is_standby_cluster)) {
+        (arb_engine_of(c)->is_serving(&holder->report) || c->record.is_standby_cluster)) {
         return true;
     }
     arb_answer(t, BASE_E_STATE,

@@ -345,19 +345,26 @@ static bool hold_off(struct arb_turn *t)
     return true;
 }
 
+void arb_note_over(struct arb_turn *t, enum arb_over over)
+{
+    struct arb_cluster *c = t->c;
+    if (c->over_at.us != BASE_MONO_NEVER.us) {
+        return;
+    }
+    c->over_at = over == ARB_OVER_EXPIRED ? t->event->now : c->handed_at;
+    if (over == ARB_OVER_EXPIRED) {
+        struct arb_note *note = arb_say(t, ARB_NOTE_LEASE_OVER);
+        note->member = c->record.holder;
+        note->a = c->record.epoch;
+        int64_t ago = c->has_holder_good ? base_mono_diff_us(t->event->now, c->holder_good) : 0;
+        note->b = (uint64_t)(ago / BASE_US_PER_MS);
+    }
+}
+
 void arb_right_is_over(struct arb_turn *t, enum arb_over over)
 {
     struct arb_cluster *c = t->c;
-    if (c->over_at.us == BASE_MONO_NEVER.us) {
-        c->over_at = over == ARB_OVER_EXPIRED ? t->event->now : c->handed_at;
-        if (over == ARB_OVER_EXPIRED) {
-            struct arb_note *note = arb_say(t, ARB_NOTE_LEASE_OVER);
-            note->member = c->record.holder;
-            note->a = c->record.epoch;
-            int64_t ago = c->has_holder_good ? base_mono_diff_us(t->event->now, c->holder_good) : 0;
-            note->b = (uint64_t)(ago / BASE_US_PER_MS);
-        }
-    }
+    arb_note_over(t, over);
     if (c->record.state == MSG_RECORD_BOOTSTRAP) {
         arb_found_again(t);
         return;

@@ -154,7 +154,7 @@ static bool has_ended(struct arb_turn *t, const struct msg_task *task)
     return false;
 }
 
-static bool take_ended(struct arb_turn *t)
+bool arb_tasks_ended(struct arb_turn *t)
 {
     struct msg_record next = t->c->record;
     uint8_t left = 0;
@@ -301,7 +301,7 @@ static bool must_wait(struct arb_turn *t, const struct msg_task *task)
 bool arb_tasks(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
-    if (take_ended(t)) {
+    if (arb_tasks_ended(t)) {
         return true;
     }
     uint8_t at = next_task(t);

@@ -165,7 +165,8 @@ static bool is_seen_change(const struct msg_report *a, const struct msg_report *
     return a->db_state != b->db_state || a->is_open != b->is_open ||
            a->is_receiving != b->is_receiving || a->is_rejoin_needed != b->is_rejoin_needed ||
            a->position.timeline != b->position.timeline || a->db_port != b->db_port ||
-           a->http_port != b->http_port || a->epoch_held != b->epoch_held ||
+           a->http_port != b->http_port || a->galera.state != b->galera.state ||
+           a->epoch_held != b->epoch_held ||
            !slice_equal(base_text_slice(&a->host), base_text_slice(&b->host)) ||
            !slice_equal(base_text_slice(&a->note), base_text_slice(&b->note));
 }
@@ -174,8 +175,7 @@ static void check_identity(struct arb_turn *t, struct arb_view *view)
 {
     const struct msg_record *record = &t->c->record;
     enum arb_refusal before = view->refused;
-    bool is_other = record->system_id != 0 && view->report.system_id != 0 &&
-                    view->report.system_id != record->system_id;
+    bool is_other = arb_engine_of(t->c)->is_other(record, &view->report);
     view->refused = is_other ? ARB_REFUSE_OTHER_SYSTEM : ARB_REFUSE_NONE;
     if (is_other && before != view->refused) {
         struct arb_note *note = arb_say(t, ARB_NOTE_MEMBER_REFUSED);
@@ -230,6 +230,9 @@ static void take_in(struct arb_turn *t, struct arb_view *view)
         view->rival_session = 0;
         arb_say(t, ARB_NOTE_MEMBER_BACK)->member = view->member;
     }
+    const struct arb_engine *engine = arb_engine_of(c);
+    const struct msg_report before = view->report;
+    bool was_heard = view->has_report;
     view->has_report = true;
     view->report = *report;
     view->heard = t->event->now;
@@ -242,9 +245,12 @@ static void take_in(struct arb_turn *t, struct arb_view *view)
         return;
     }
     mark_position(c, view);
+    if (was_heard && engine->taken_in != NULL) {
+        engine->taken_in(c, view, &before);
+    }
     if (arb_view_is_holder(c, view) && report->epoch_held == c->record.epoch) {
         mark_standbys(c, view, t->event->now);
-        if (report->db_state == MSG_DB_PRIMARY && c->handed == ARB_OVER_NO) {
+        if (engine->is_serving(report) && c->handed == ARB_OVER_NO) {
             c->holder_good = t->event->now;
             c->has_holder_good = true;
         }
