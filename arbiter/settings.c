@@ -2,6 +2,7 @@
 /* Reading and writing the configuration document; see settings.h. */
 #include "arbiter/settings.h"
 
+#include "arbiter/settings_galera.h"
 #include "arbiter/settings_pg.h"
 #include "base/lease_math.h"
 
@@ -21,6 +22,7 @@ enum kind {
     KIND_NUMBER,
     KIND_BOOL,
     KIND_TEXT, /* checked here, read by whoever needs it */
+    KIND_OWN,  /* checked and read by the engine's file */
 };
 
 struct field {
@@ -172,10 +174,42 @@ static const struct field fields[] = {
      TEXT_VALUE_MAX,
      0,
      {0}},
+    {{"galera.fast_takeover", "true false", "false",
+      "a writer that a Primary view has evicted is replaced before its lease has run out"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
+    {{"galera.recovery_wait", "never, or 1s to 7d", "\"never\"",
+      "how long a recovery waits for an operator when nobody has all that was committed"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
+    {{"galera.arbitrator", "a node's name", "", "the garbd that votes in this cluster"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
+    {{"galera.weights", "members' names with 0 to 127 each", "",
+      "pc.weight of members; who is not named has 1"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
 };
 
 /* Sections besides; objects with keys of the table, but for the last. */
-static const char *const sections[] = {"fence", "standby_cluster", "postgresql"};
+static const char *const sections[] = {"fence", "standby_cluster", ARB_GALERA_SECTION,
+                                       "postgresql"};
 #define PG_SECTION "postgresql"
 
 const struct arb_setting *arb_setting_at(size_t index)
@@ -271,6 +305,8 @@ static bool read_value(const struct field *f, const json_t *value, int64_t *ret)
     case KIND_BOOL:
         *ret = json_is_true(value);
         return json_is_boolean(value);
+    case KIND_OWN:
+        return true;
     case KIND_TEXT:
         break;
     }
@@ -410,7 +446,7 @@ static int read_fields(json_t *document, struct arb_settings *s, struct arb_sett
         keep(f, number, value, s);
     }
     s->record.is_standby_cluster = json_object_get(document, "standby_cluster") != NULL;
-    return 0;
+    return arb_settings_galera(document, s, why);
 }
 
 /* Parsed and checked; NULL and *ret_error else. */
@@ -465,8 +501,16 @@ static void put_field(json_t *to, const struct field *f, json_t *document, bool 
     json_t *value = find(document, f->shown.path);
     const char *dot = strchr(f->shown.path, '.');
     char section[32] = "";
-    if (value == NULL && has_defaults && f->shown.standard[0] != '\0') {
-        value = json_loads(f->shown.standard, JSON_DECODE_ANY, NULL);
+    bool is_galera = json_object_get(document, ARB_GALERA_SECTION) != NULL;
+    const char *standard = f->shown.standard;
+    if (is_galera && arb_settings_galera_standard(f->shown.path) != NULL) {
+        standard = arb_settings_galera_standard(f->shown.path);
+    }
+    if (is_galera && arb_settings_is_postgresql(f->shown.path)) {
+        return;
+    }
+    if (value == NULL && has_defaults && standard[0] != '\0') {
+        value = json_loads(standard, JSON_DECODE_ANY, NULL);
     } else {
         value = json_incref(value);
     }
@@ -478,7 +522,8 @@ static void put_field(json_t *to, const struct field *f, json_t *document, bool 
         return;
     }
     (void)snprintf(section, sizeof(section), "%.*s", (int)(dot - f->shown.path), f->shown.path);
-    bool is_optional = strcmp(section, "standby_cluster") == 0;
+    bool is_optional =
+        strcmp(section, "standby_cluster") == 0 || strcmp(section, ARB_GALERA_SECTION) == 0;
     if (json_object_get(to, section) == NULL &&
         (!is_optional || json_object_get(document, section) != NULL)) {
         (void)json_object_set_new(to, section, json_object());
@@ -496,6 +541,9 @@ int arb_settings_write(struct slice text, bool has_defaults, struct buf *out,
     int rc = 0;
     json_t *document = load(text, NULL, why, &rc);
     json_t *to = document == NULL ? NULL : json_object();
+    if (to != NULL && json_object_get(document, ARB_GALERA_SECTION) != NULL) {
+        (void)json_object_set_new(to, ARB_GALERA_SECTION, json_object()); /* it says the engine */
+    }
     for (size_t i = 0; i < BASE_COUNT_OF(fields) && to != NULL; i++) {
         put_field(to, &fields[i], document, has_defaults);
     }
@@ -551,6 +599,7 @@ static json_t *value_of(const struct field *f, int64_t number)
         return json_integer(number);
     case KIND_BOOL:
         return json_boolean(number != 0);
+    case KIND_OWN:
     case KIND_TEXT:
         break;
     }
@@ -560,11 +609,16 @@ static json_t *value_of(const struct field *f, int64_t number)
 int arb_settings_of(const struct msg_record *record, struct buf *out)
 {
     json_t *document = json_object();
+    bool is_galera = record->engine == MSG_ENGINE_GALERA;
+    if (document != NULL && is_galera) {
+        (void)json_object_set_new(document, ARB_GALERA_SECTION, arb_settings_galera_of(record));
+    }
     for (size_t i = 0; i < BASE_COUNT_OF(fields) && document != NULL; i++) {
         const struct field *f = &fields[i];
         bool is_kept = f->size != 0 && f->offset < sizeof(*record) && f->kind != KIND_TEXT;
         bool is_flat = strchr(f->shown.path, '.') == NULL; /* no seed has a fence */
-        if (is_kept && is_flat && number_of(f, record) != f->standard) {
+        bool is_theirs = !is_galera || !arb_settings_is_postgresql(f->shown.path);
+        if (is_kept && is_flat && is_theirs && number_of(f, record) != f->standard) {
             (void)json_object_set_new(document, f->shown.path, value_of(f, number_of(f, record)));
         }
     }

@@ -354,6 +354,9 @@ bool arb_is_unconfirmed(const struct arb_cluster *cluster);
  * has confirmed. */
 bool arb_is_unknown(const struct arb_cluster *cluster);
 
+/* Of the record, or of the first member that was heard. */
+enum msg_engine arb_engine_id(const struct arb_cluster *cluster);
+
 /* Whether views[index] could follow in a switchover asked for now; NONE or why not. For people. */
 enum arb_refusal arb_target_refusal(const struct arb_cluster *cluster, uint8_t index,
                                     struct base_mono now);

@@ -73,3 +73,8 @@ const struct arb_engine *arb_engine_of(const struct arb_cluster *c)
     }
     return id == MSG_ENGINE_GALERA ? &arb_engine_galera : &arb_engine_postgresql;
 }
+
+enum msg_engine arb_engine_id(const struct arb_cluster *cluster)
+{
+    return arb_engine_of(cluster)->id;
+}
