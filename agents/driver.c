@@ -12,6 +12,7 @@
 
 _Static_assert((int)AGT_SIGNAL_FAST == SIGINT, "fast stop");
 _Static_assert((int)AGT_SIGNAL_IMMEDIATE == SIGQUIT, "immediate stop");
+_Static_assert((int)AGT_SIGNAL_TERM == SIGTERM, "orderly stop");
 
 int agt_driver_init(struct agt_driver *driver, const struct agt_driver_options *options)
 {
@@ -79,7 +80,11 @@ static void guard_effect(struct agt_driver *d, const struct agt_effect *fx)
         g->start(g->ctx);
         return;
     case AGT_FX_GUARD_ARM:
-        g->arm(g->ctx, fx->epoch, fx->deadline, fx->freeze_max_us);
+        if (fx->soft_us > 0) {
+            g->arm_soft(g->ctx, fx->epoch, fx->deadline, fx->soft_us);
+        } else {
+            g->arm(g->ctx, fx->epoch, fx->deadline, fx->freeze_max_us);
+        }
         return;
     case AGT_FX_GUARD_DISARM:
         g->disarm(g->ctx);
@@ -92,6 +97,9 @@ static void guard_effect(struct agt_driver *d, const struct agt_effect *fx)
         return;
     case AGT_FX_GUARD_HAND_BACK:
         g->hand_back(g->ctx, fx->epoch);
+        return;
+    case AGT_FX_GUARD_RELEASE:
+        g->release(g->ctx, fx->epoch);
         return;
     case AGT_FX_DB_ORDER:
     case AGT_FX_DB_CANCEL:
@@ -131,6 +139,7 @@ static void effect_do(struct agt_driver *d, const struct agt_effect *fx)
     case AGT_FX_GUARD_SIGNAL:
     case AGT_FX_GUARD_KILL:
     case AGT_FX_GUARD_HAND_BACK:
+    case AGT_FX_GUARD_RELEASE:
         guard_effect(d, fx);
         return;
     }

@@ -23,6 +23,12 @@ struct guard_port {
      * an earlier deadline of the same epoch is ignored. Thaws a frozen tree when the deadline lies
      * ahead. */
     void (*arm)(void *ctx, uint64_t epoch, struct base_mono deadline, int64_t freeze_max_us);
+    /* The same for an engine that fences itself at the deadline: never frozen, killed soft_us after
+     * it unless `release` came before. NULL where no such engine is. */
+    void (*arm_soft)(void *ctx, uint64_t epoch, struct base_mono deadline, int64_t soft_us);
+    /* Hand back while the tree runs: the engine's own fence of `epoch` is done. As final as
+     * hand_back. */
+    void (*release)(void *ctx, uint64_t epoch);
     /* No deadline any more (pause, or a standby after its tree was seen gone). */
     void (*disarm)(void *ctx);
     /* Signal to the root only (SIGHUP, SIGINT fast stop, SIGQUIT immediate, SIGUSR1 promote). */

@@ -282,6 +282,14 @@
       "a promotion goes on though its hook has refused it") \
     X(VIP_OUTLIVES_LEASE, "vip-outlives-lease", \
       "the virtual IP stays where it is when the deadline comes") \
+    X(START_WITHOUT_POSITION, "start-without-position", \
+      "a Galera member is started without the position that was recovered") \
+    X(READER_AFTER_PAUSE, "reader-after-pause", \
+      "/reader says yes after a pause, before a causal read has come through") \
+    X(GRANT_CARRIED_OUT_TWICE, "grant-carried-out-twice", \
+      "a restarted agent carries a bootstrap out again") \
+    X(RELEASE_BEFORE_FENCE, "release-before-fence", \
+      "a Galera writer gives its epoch back before it is fenced") \
     X(PROXY_KEEPS_DEPOSED, "proxy-keeps-deposed", \
       "connections to a deposed primary are left standing") \
     X(PROXY_RECORD_GOES_BACK, "proxy-record-goes-back", \

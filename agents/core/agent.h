@@ -51,6 +51,7 @@ struct agt_config {
     /* Seed of a cluster that does not exist yet. */
     bool has_seed;
     uint8_t seed_members; /* Galera: how many members the file names */
+    bool is_donor_read;   /* Galera, health checks only: a donor may be read from */
     uint32_t seed_ttl_ms;
     uint32_t seed_heartbeat_ms;
     uint32_t seed_freeze_max_ms;

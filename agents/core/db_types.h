@@ -5,6 +5,7 @@
 #ifndef QUORATE_AGENTS_CORE_DB_TYPES_H
 #define QUORATE_AGENTS_CORE_DB_TYPES_H
 
+#include "agents/core/galera_types.h"
 #include "base/error.h"
 #include "proto/msg/agent.h"
 
@@ -37,6 +38,16 @@ enum db_order_kind {
                              force: files written and synced, a running server reloaded; what
                              needs a restart stays pending, and the view says so */
     DB_ORDER_CANCEL,      /* stop the running order; it completes with CANCELED */
+    /* MariaDB Galera; besides them INIT (mariadb-install-db) and PROMOTE: a read with
+       wsrep_sync_wait, queries accepted again, read_only off. */
+    DB_ORDER_GALERA_RECOVER,   /* stopped: --wsrep-recover; the view has the position then */
+    DB_ORDER_GALERA_PREPARE,   /* stopped: gvwstate.dat moved aside, settings of the next start */
+    DB_ORDER_GALERA_CLEAR,     /* stopped: grastate.dat moved aside: only a transfer helps then */
+    DB_ORDER_GALERA_FENCE,     /* ALL_KILL within 1 s; done then. read_only follows, however late */
+    DB_ORDER_GALERA_UNFENCE,   /* queries accepted again; stays read_only */
+    DB_ORDER_GALERA_DEMOTE,    /* read_only within its limit, then sessions cut */
+    DB_ORDER_GALERA_BOOTSTRAP, /* running and not Primary: pc.bootstrap */
+    DB_ORDER_GALERA_WEIGHT,    /* pc.weight of the running server */
 };
 
 struct db_order {
@@ -60,6 +71,7 @@ struct db_order {
                            (max_connections ...) stay at what they were, though more is asked for:
                            the standbys do not have it yet */
     uint64_t config_revision; /* CONFIGURE; 0 or the one in force: files written again, reload */
+    struct db_galera_order galera;
     int64_t timeout_us;
 };
 
@@ -115,6 +127,7 @@ struct db_view {
     struct base_text note;
     struct base_text pending_restart; /* "max_connections 100 -> 200, ..."; empty: none */
     struct base_text warning;         /* stands until it is mended: for people, no decision */
+    struct db_galera_view galera;
 };
 
 #endif

@@ -4,7 +4,7 @@
  * Format: "QAG3", then big-endian fields in the order of agt_disk_encode, then the CRC-32C of all
  * before it. "QAG2" is the same without what was added since, and made_system only when it is not
  * 0; it is read, and written as long as nothing of the new is needed, so that the program before
- * can be put back.
+ * can be put back. "QAG4", written by Galera members alone, is "QAG3" with their part behind it.
  */
 #include "agents/core/disk.h"
 
@@ -15,6 +15,7 @@
 
 #define DISK_MAGIC SLICE_LIT("QAG3")
 #define DISK_MAGIC_OLD SLICE_LIT("QAG2")
+#define DISK_MAGIC_GALERA SLICE_LIT("QAG4")
 
 static uint8_t place_of(const struct agt_disk *disk, uint64_t epoch)
 {
@@ -152,7 +153,7 @@ bool agt_disk_equal(const struct agt_disk *a, const struct agt_disk *b)
         a->is_clone_needed != b->is_clone_needed || a->opened_epoch != b->opened_epoch ||
         a->opened_lsn != b->opened_lsn || a->opened_root_pid != b->opened_root_pid ||
         a->made_system != b->made_system || a->openings_count != b->openings_count ||
-        !later_equal(a, b)) {
+        !later_equal(a, b) || !agt_disk_galera_equal(&a->galera, &b->galera)) {
         return false;
     }
     for (uint8_t i = 0; i < a->openings_count; i++) {
@@ -179,9 +180,10 @@ int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
 {
     static const struct agt_disk nothing;
     size_t start = out->len;
-    bool is_old = later_equal(disk, &nothing);
+    bool has_galera = !agt_disk_galera_equal(&disk->galera, &nothing.galera);
+    bool is_old = !has_galera && later_equal(disk, &nothing);
     BASE_ASSERT(disk->openings_count <= AGT_OPENINGS_MAX);
-    buf_put(out, is_old ? DISK_MAGIC_OLD : DISK_MAGIC);
+    buf_put(out, has_galera ? DISK_MAGIC_GALERA : is_old ? DISK_MAGIC_OLD : DISK_MAGIC);
     buf_put_u64_be(out, disk->epoch_seen);
     buf_put_u64_be(out, disk->promised.term);
     buf_put_u64_be(out, disk->promised.number);
@@ -203,6 +205,9 @@ int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
         put_later(disk, out);
     } else if (disk->made_system != 0) {
         buf_put_u64_be(out, disk->made_system);
+    }
+    if (has_galera) {
+        agt_disk_galera_put(&disk->galera, out);
     }
     buf_put_u32_be(out, base_crc32c(0, slice_from(out->data + start, out->len - start)));
     return out->is_full ? BASE_E_TOOBIG : 0;
@@ -273,7 +278,9 @@ int agt_disk_decode(struct slice bytes, struct agt_disk *ret)
 {
     struct agt_disk d = {0};
     bool is_old = slice_has_prefix(bytes, DISK_MAGIC_OLD);
-    if (bytes.len < DISK_MAGIC.len + 4 || (!is_old && !slice_has_prefix(bytes, DISK_MAGIC))) {
+    bool has_galera = slice_has_prefix(bytes, DISK_MAGIC_GALERA);
+    if (bytes.len < DISK_MAGIC.len + 4 ||
+        (!is_old && !has_galera && !slice_has_prefix(bytes, DISK_MAGIC))) {
         return BASE_E_CORRUPT;
     }
     struct slice tail = slice_skip(bytes, bytes.len - 4);
@@ -293,6 +300,9 @@ int agt_disk_decode(struct slice bytes, struct agt_disk *ret)
         }
     }
     if (!is_old && take_later(&body, &d) != 0) {
+        return BASE_E_CORRUPT;
+    }
+    if (has_galera && agt_disk_galera_take(&body, &d.galera) != 0) {
         return BASE_E_CORRUPT;
     }
     bool has_made = is_old && body.len > 0;

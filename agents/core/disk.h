@@ -15,7 +15,7 @@
 #include "proto/msg/agent.h"
 
 #define AGT_OPENINGS_MAX 64
-#define AGT_DISK_BYTES_MAX 2688 /* encoded */
+#define AGT_DISK_BYTES_MAX 4096 /* encoded */
 
 /* Timeline `timeline` was reserved for `epoch`, whose holder was chosen with (parent, floor_lsn).
  */
@@ -31,6 +31,22 @@ struct agt_opening {
 
 /* Role when last saved; for people, also in a pause. */
 enum agt_role { AGT_ROLE_NONE = 0, AGT_ROLE_HOLDER = 1, AGT_ROLE_STANDBY = 2, AGT_ROLE_VOTER = 3 };
+
+/* Of a Galera member. Galera's own files cannot tell two histories apart, so the generation here is
+ * what the data belong to: it is on disk before the server is started in it. */
+struct agt_galera_disk {
+    uint64_t generation; /* of the data; 0: none yet */
+    uint8_t uuid[16];    /* cluster state uuid that goes with it; zeros: not known yet */
+    uint64_t inhibit;    /* starts and bootstraps below it are refused */
+    /* The last bootstrap that was begun (0: none), the root process before it, and the last one
+     * that has ended, with its status. */
+    uint64_t grant_begun;
+    uint64_t grant_instance;
+    uint32_t grant_starts;
+    uint64_t grant_done;
+    int32_t grant_status;
+    struct msg_galera_view view; /* the last Primary view that it belonged to */
+};
 
 struct agt_disk {
     uint64_t epoch_seen;         /* highest ever */
@@ -52,6 +68,7 @@ struct agt_disk {
     uint32_t task_starts;
     uint64_t task_done;
     int32_t task_status;
+    struct agt_galera_disk galera;
     uint8_t openings_count; /* ascending by epoch; the oldest fall out */
     struct agt_opening openings[AGT_OPENINGS_MAX];
 };
@@ -76,6 +93,12 @@ enum agt_prefix {
 /* Is a directory with (lineage, lsn) a prefix of what the holder of `epoch` has? */
 enum agt_prefix agt_disk_prefix(const struct agt_disk *disk, uint64_t epoch, uint64_t lineage,
                                 uint64_t lsn);
+
+/* disk_galera.c: the Galera member's part. */
+bool agt_disk_galera_equal(const struct agt_galera_disk *a, const struct agt_galera_disk *b);
+void agt_disk_galera_put(const struct agt_galera_disk *disk, struct buf *out);
+MUST_CHECK int agt_disk_galera_take(struct slice *s, struct agt_galera_disk *ret);
+bool agt_galera_view_equal(const struct msg_galera_view *a, const struct msg_galera_view *b);
 
 /* True when both say the same (padding aside). */
 bool agt_disk_equal(const struct agt_disk *a, const struct agt_disk *b);

@@ -64,6 +64,21 @@ void agt_hand_back(struct agt_run *run, uint64_t epoch)
     agt_wake_at(run, base_mono_add_us(run->now, AGT_REPEAT_US));
 }
 
+void agt_release(struct agt_run *run, uint64_t epoch)
+{
+    struct agt *a = run->a;
+    BASE_ASSERT(a->config.engine == MSG_ENGINE_GALERA);
+    struct base_mono due = base_mono_add_us(a->handback_asked_at, AGT_REPEAT_US);
+    if (base_mono_before(run->now, due)) {
+        agt_wake_at(run, due);
+        return;
+    }
+    a->handback_asked_at = run->now;
+    a->handback_asked = epoch > a->handback_asked ? epoch : a->handback_asked;
+    agt_fx_add(run, AGT_FX_GUARD_RELEASE)->epoch = epoch;
+    agt_wake_at(run, base_mono_add_us(run->now, AGT_REPEAT_US));
+}
+
 static void task_cancel(struct agt_run *run)
 {
     struct agt_task *task = &run->a->task;
@@ -115,6 +130,7 @@ static int64_t timeout_of(enum db_order_kind kind)
     switch (kind) {
     case DB_ORDER_CLONE:
     case DB_ORDER_REWIND:
+    case DB_ORDER_GALERA_RECOVER: /* the port knows the size of the data */
         return INT64_C(24) * 3600 * BASE_US_PER_S;
     case DB_ORDER_INIT:
         return INT64_C(300) * BASE_US_PER_S;
@@ -122,6 +138,7 @@ static int64_t timeout_of(enum db_order_kind kind)
     case DB_ORDER_CHECKPOINT:
         return INT64_C(60) * BASE_US_PER_S;
     case DB_ORDER_CLIENTS_OUT:
+    case DB_ORDER_GALERA_FENCE:
         return INT64_C(1) * BASE_US_PER_S;
     case DB_ORDER_NONE:
     case DB_ORDER_PREPARE_STANDBY:
@@ -132,6 +149,12 @@ static int64_t timeout_of(enum db_order_kind kind)
     case DB_ORDER_BARRIER:
     case DB_ORDER_CONFIGURE:
     case DB_ORDER_CANCEL:
+    case DB_ORDER_GALERA_PREPARE:
+    case DB_ORDER_GALERA_CLEAR:
+    case DB_ORDER_GALERA_UNFENCE:
+    case DB_ORDER_GALERA_DEMOTE:
+    case DB_ORDER_GALERA_BOOTSTRAP:
+    case DB_ORDER_GALERA_WEIGHT:
         break;
     }
     return INT64_C(10) * BASE_US_PER_S;
@@ -150,19 +173,22 @@ bool agt_order_equal(const struct db_order *a, const struct db_order *b)
            a->upstream_port == b->upstream_port && a->timeline == b->timeline &&
            a->epoch == b->epoch && a->sync_count == b->sync_count && a->is_gated == b->is_gated &&
            a->is_remote == b->is_remote && a->is_upstream_only == b->is_upstream_only &&
+           a->galera.mode == b->galera.mode && a->galera.weight == b->galera.weight &&
+           memcmp(&a->galera.position, &b->galera.position, sizeof(a->galera.position)) == 0 &&
            a->is_raise_held == b->is_raise_held && a->config_revision == b->config_revision &&
            agt_names_equal(&a->sync_names, &b->sync_names);
 }
 
 static bool is_of_directory(enum db_order_kind kind)
 {
-    return kind == DB_ORDER_INIT || kind == DB_ORDER_CLONE || kind == DB_ORDER_REWIND;
+    return kind == DB_ORDER_INIT || kind == DB_ORDER_CLONE || kind == DB_ORDER_REWIND ||
+           kind == DB_ORDER_GALERA_RECOVER || kind == DB_ORDER_GALERA_CLEAR;
 }
 
 static bool is_of_stopped(enum db_order_kind kind)
 {
     return is_of_directory(kind) || kind == DB_ORDER_PREPARE_STANDBY ||
-           kind == DB_ORDER_PREPARE_PRIMARY;
+           kind == DB_ORDER_PREPARE_PRIMARY || kind == DB_ORDER_GALERA_PREPARE;
 }
 
 void agt_want_order(struct agt_run *run, const struct db_order *order)
@@ -231,6 +257,7 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
         break;
     case DB_ORDER_PREPARE_STANDBY:
     case DB_ORDER_PREPARE_PRIMARY:
+    case DB_ORDER_GALERA_PREPARE:
         a->prepared = *o;
         break;
     case DB_ORDER_FOLLOW:
@@ -268,6 +295,13 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
     case DB_ORDER_NONE:
     case DB_ORDER_CHECKPOINT:
     case DB_ORDER_CANCEL:
+    case DB_ORDER_GALERA_RECOVER: /* the rest is agt_galera_order_done's */
+    case DB_ORDER_GALERA_CLEAR:
+    case DB_ORDER_GALERA_FENCE:
+    case DB_ORDER_GALERA_UNFENCE:
+    case DB_ORDER_GALERA_DEMOTE:
+    case DB_ORDER_GALERA_BOOTSTRAP:
+    case DB_ORDER_GALERA_WEIGHT:
         break;
     }
 }
@@ -276,7 +310,8 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
 static bool is_of_root(enum db_order_kind kind)
 {
     return kind == DB_ORDER_FOLLOW || kind == DB_ORDER_DETACH || kind == DB_ORDER_PROMOTE ||
-           kind == DB_ORDER_SET_SYNC || kind == DB_ORDER_BARRIER || kind == DB_ORDER_CLIENTS_OUT;
+           kind == DB_ORDER_SET_SYNC || kind == DB_ORDER_BARRIER || kind == DB_ORDER_CLIENTS_OUT ||
+           kind >= DB_ORDER_GALERA_FENCE;
 }
 
 static bool is_final_failure(int status)
@@ -297,6 +332,12 @@ static void promotion_refused(struct agt_run *run)
 static void done_badly(struct agt_run *run, const struct db_order *o, const struct db_done *done)
 {
     struct agt *a = run->a;
+    if (agt_is_galera(a)) {
+        if (done->status != BASE_E_CANCELED) {
+            failure_note(run, done);
+        }
+        return;
+    }
     if (o->kind == DB_ORDER_PROMOTE && done->status == BASE_E_CONFLICT) {
         a->is_promotion_wrong = true;
         a->want.is_clone_needed = true;
@@ -342,6 +383,9 @@ void agt_order_done(struct agt_run *run, const struct db_done *done)
         a->checkpoint_epoch = order.epoch;
     }
     agt_reload_done(run, done);
+    if (agt_is_galera(a) && starts == a->guard.starts) {
+        agt_galera_order_done(run, &order, done->status);
+    }
     if (done->status == 0) {
         if (a->failure.kind == order.kind) {
             memset(&a->failure, 0, sizeof(a->failure));

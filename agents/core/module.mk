@@ -1,3 +1,6 @@
+LIB_cores += agents/core/disk_galera.c agents/core/galera_act.c agents/core/galera_facts.c agents/core/galera_report.c \
+  agents/core/galera_role.c agents/core/galera_sight.c agents/core/galera_start.c agents/core/galera_table.c \
+  agents/core/galera_tasks.c
 LIB_cores += agents/core/act_holder.c agents/core/act_standby.c agents/core/detect.c agents/core/disk.c \
   agents/core/effects.c \
   agents/core/facts.c agents/core/failsafe.c agents/core/lease.c agents/core/orders.c agents/core/pause.c \

@@ -52,6 +52,7 @@ static void root_started(struct agt_run *run)
     a->unfollowed_since = run->now;
     a->checkpoint_epoch = 0;
     a->is_gated = a->prepared.kind == DB_ORDER_PREPARE_PRIMARY && a->prepared.is_gated;
+    agt_galera_root_started(run);
     a->is_first_start = false;
     memset(&a->prepared, 0, sizeof(a->prepared));
 }
@@ -67,7 +68,9 @@ static void root_gone(struct agt_run *run, enum guard_tree before)
     memset(&a->prepared, 0, sizeof(a->prepared));
     bool is_fenced = before == GUARD_TREE_FREEZING || before == GUARD_TREE_FROZEN ||
                      before == GUARD_TREE_KILLING;
-    if (agt_holds(a) && is_fenced && !a->stop.is_asked) {
+    if (agt_is_galera(a)) {
+        agt_galera_root_gone(run);
+    } else if (agt_holds(a) && is_fenced && !a->stop.is_asked) {
         a->is_handback_wanted = true; /* freeze_max was over: the guard ended it */
     } else if (agt_holds(a)) {
         agt_on_exit(run);
@@ -236,9 +239,14 @@ void agt_on_view(struct agt_run *run, const struct db_view *view)
             a->want.made_system = view->system_id;
         }
         a->foreign_views = view->is_process ? a->foreign_views + 1 : 0;
+        if (agt_is_galera(a)) {
+            return;
+        }
         if (view->is_process && view->is_answering && !view->is_in_recovery) {
             a->rewound_epoch = 0; /* started by hand, and no more what was copied */
         }
+    } else if (agt_is_galera(a)) {
+        agt_galera_view(run);
     } else if (a->guard.tree == GUARD_TREE_RUNNING) {
         view_of_running(run);
     }

@@ -37,6 +37,13 @@ void agt_init(struct agt *agent, const struct agt_config *config, const struct a
     }
     agent->lease_least_us = INT64_MAX;
     agent->disarm_asked_at = BASE_MONO_LONG_AGO;
+    agent->galera.tick_at = BASE_MONO_LONG_AGO;
+    agent->galera.paused_at = BASE_MONO_LONG_AGO;
+    agent->galera.fence_since = BASE_MONO_NEVER;
+    agent->galera.fenced_at = BASE_MONO_LONG_AGO;
+    agent->galera.root_seen_at = now;
+    agent->view.galera.causal_at = BASE_MONO_LONG_AGO;
+    agent->view.galera.asked_at = BASE_MONO_LONG_AGO;
     agent->arm_latest = BASE_MONO_LONG_AGO;
     agent->barred_until = BASE_MONO_LONG_AGO;
     agent->cascade_since = BASE_MONO_NEVER;
@@ -112,8 +119,20 @@ static void event_take(struct agt_run *run, const struct agt_event *event)
     BASE_UNREACHABLE();
 }
 
-/* What does not wait for the table or the disk: a higher epoch ends the one that is held, now. A
- * new guard that sees nothing left of its predecessor hands back for it. */
+/* A new guard that sees nothing left of its predecessor hands back for it. */
+static void hand_back_for_former(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    const struct msg_record *r = &a->order.record;
+    if (agt_order_is_in_force(a) && agt_goal_of(a) != AGT_GOAL_REFUSED && r->epoch > 0 &&
+        !agt_holds(a) && a->is_gone_seen && a->guard.tree == GUARD_TREE_GONE && !agt_is_paused(a) &&
+        base_name_equal(&r->holder, &a->config.member) && r->holder_instance != a->guard.instance &&
+        r->epoch > a->guard.epoch_handed_back) {
+        agt_hand_back(run, r->epoch);
+    }
+}
+
+/* What does not wait for the table or the disk: a higher epoch ends the one that is held, now. */
 static void fence(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -133,13 +152,7 @@ static void fence(struct agt_run *run)
         agt_kill(run);
         agt_wake_at(run, base_mono_add_us(run->now, AGT_REPEAT_US));
     }
-    const struct msg_record *r = &a->order.record;
-    if (agt_order_is_in_force(a) && agt_goal_of(a) != AGT_GOAL_REFUSED && r->epoch > 0 &&
-        !agt_holds(a) && a->is_gone_seen && a->guard.tree == GUARD_TREE_GONE && !agt_is_paused(a) &&
-        base_name_equal(&r->holder, &a->config.member) && r->holder_instance != a->guard.instance &&
-        r->epoch > a->guard.epoch_handed_back) {
-        agt_hand_back(run, r->epoch);
-    }
+    hand_back_for_former(run);
 }
 
 static void dispatch(struct agt_run *run, enum agt_action action)
@@ -264,6 +277,28 @@ static void wake_for_deadlines(struct agt_run *run)
     }
 }
 
+/* Of an engine whose replication is ours. */
+static void step_own(struct agt_run *run)
+{
+    fence(run);
+    agt_grant_apply(run);
+    agt_pause_step(run);
+    agt_failsafe_step(run);
+    agt_upstream_step(run);
+    agt_judge_directory(run);
+    act(run);
+}
+
+static void step_galera(struct agt_run *run)
+{
+    if (run->a->has_guard) {
+        hand_back_for_former(run);
+    }
+    agt_grant_apply(run);
+    agt_pause_step(run);
+    agt_galera_step(run);
+}
+
 void agt_step(struct agt *agent, const struct agt_event *event, struct agt_effects *ret_effects)
 {
     BASE_ASSERT(agent->magic == AGT_MAGIC);
@@ -273,14 +308,15 @@ void agt_step(struct agt *agent, const struct agt_event *event, struct agt_effec
     ret_effects->wake = BASE_MONO_NEVER;
     bool was_clone_needed = agent->want.is_clone_needed;
     agent->failsafe.is_bound = base_mono_before(run.now, agent->failsafe.bound_until);
+    if (agt_is_galera(agent)) {
+        agt_galera_tick(&run);
+    }
     event_take(&run, event);
-    fence(&run);
-    agt_grant_apply(&run);
-    agt_pause_step(&run);
-    agt_failsafe_step(&run);
-    agt_upstream_step(&run);
-    agt_judge_directory(&run);
-    act(&run);
+    if (agt_is_galera(agent)) {
+        step_galera(&run);
+    } else {
+        step_own(&run);
+    }
     save(&run);
     report(&run);
     wake_for_deadlines(&run);

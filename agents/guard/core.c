@@ -31,25 +31,32 @@ static bool is_stopping_or_stopped(const struct guard_core *core)
     return core->status.tree == GUARD_TREE_FREEZING || core->status.tree == GUARD_TREE_FROZEN;
 }
 
-/* From this moment on nothing may run. */
+/* From this moment on nothing may run; of an engine that fences itself: nothing may run unfenced.
+ */
 static struct base_mono lease_end(const struct guard_core *core)
 {
-    return base_mono_add_us(core->status.deadline, -core->lead_us);
+    return base_mono_add_us(core->status.deadline, core->status.soft_us - core->lead_us);
+}
+
+static bool is_guarded(const struct guard_core *core)
+{
+    return core->status.tree == GUARD_TREE_RUNNING && core->status.is_armed &&
+           !CANARY(AGENT_IGNORES_LEASE_END);
 }
 
 /* The moment at which a running tree must be frozen. */
 static struct base_mono freeze_at(const struct guard_core *core)
 {
-    if (core->status.tree != GUARD_TREE_RUNNING || !core->status.is_armed ||
-        CANARY(AGENT_IGNORES_LEASE_END)) {
-        return BASE_MONO_NEVER;
-    }
-    return lease_end(core);
+    return is_guarded(core) && core->status.soft_us == 0 ? lease_end(core) : BASE_MONO_NEVER;
 }
 
-/* The moment at which a tree being frozen, or frozen, must be killed. */
+/* The moment at which a tree being frozen, or frozen, must be killed; or one that runs, of an
+ * engine whose own fence has not been reported done in time. */
 static struct base_mono kill_at(const struct guard_core *core)
 {
+    if (is_guarded(core) && core->status.soft_us > 0) {
+        return lease_end(core);
+    }
     if (core->status.tree == GUARD_TREE_FREEZING) {
         return base_mono_add_us(core->freeze_began, core->status.margin_us / 4);
     }
@@ -81,7 +88,9 @@ static void time_passes(struct guard_core *core, struct base_mono now, struct gu
     if (!base_mono_before(now, due)) {
         freeze_begin(core, due, now, fx);
     } else if (!base_mono_before(now, kill_at(core))) {
-        MARK(GUARD_FROZEN_TOO_LONG);
+        if (core->status.tree != GUARD_TREE_RUNNING) {
+            MARK(GUARD_FROZEN_TOO_LONG);
+        }
         kill_begin(core, now, fx);
     }
 }
@@ -114,6 +123,7 @@ static void arm_take(struct guard_core *core, const struct guard_event *ev)
         ev->epoch == st->epoch ? base_mono_max(st->deadline, ev->deadline) : ev->deadline;
     st->epoch = ev->epoch;
     st->is_armed = true;
+    st->soft_us = ev->soft_us > 0 ? ev->soft_us : 0;
     core->epoch_seen = ev->epoch > core->epoch_seen ? ev->epoch : core->epoch_seen;
     core->freeze_max_us = ev->freeze_max_us < 0 ? 0 : ev->freeze_max_us;
     if (ev->margin_us > 0) {
@@ -137,6 +147,9 @@ static int event_arm(struct guard_core *core, const struct guard_event *ev,
         return BASE_E_CONFLICT;
     }
     if (base_mono_before(base_mono_add_us(ev->now, GUARD_AHEAD_MAX_US), ev->deadline)) {
+        return BASE_E_RANGE;
+    }
+    if (ev->soft_us > GUARD_SOFT_MAX_US) {
         return BASE_E_RANGE;
     }
     bool is_same = ev->epoch == st->epoch;
@@ -199,7 +212,8 @@ static int event_kill(struct guard_core *core, const struct guard_event *ev,
 static int event_hand_back(struct guard_core *core, const struct guard_event *ev)
 {
     struct guard_status *st = &core->status;
-    if (st->tree != GUARD_TREE_GONE) {
+    bool is_fenced = ev->soft_us > 0 && st->tree == GUARD_TREE_RUNNING;
+    if (st->tree != GUARD_TREE_GONE && !is_fenced) {
         return BASE_E_STATE;
     }
     if (ev->epoch == 0) {
@@ -431,7 +445,7 @@ struct base_mono guard_core_due(const struct guard_core *core)
     case GUARD_TREE_GONE:
         return BASE_MONO_NEVER;
     case GUARD_TREE_RUNNING:
-        return freeze_at(core);
+        return base_mono_min(freeze_at(core), kill_at(core));
     case GUARD_TREE_FREEZING:
         return core->freeze_due; /* the word "stopped" is still owed since then */
     case GUARD_TREE_FROZEN:
@@ -446,7 +460,7 @@ struct base_mono guard_core_due(const struct guard_core *core)
 bool guard_core_check(const struct guard_core *core)
 {
     const struct guard_status *st = &core->status;
-    bool ok = st->margin_us > 0 && core->freeze_max_us >= 0;
+    bool ok = st->margin_us > 0 && core->freeze_max_us >= 0 && st->soft_us >= 0;
     ok = ok && BASE_IMPLIES(st->is_armed, st->epoch > st->epoch_handed_back);
     ok = ok && core->epoch_seen >= st->epoch;
     ok = ok && BASE_IMPLIES(st->tree == GUARD_TREE_GONE, st->root_pid == 0);

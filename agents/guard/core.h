@@ -15,6 +15,8 @@
 
 /* A deadline further ahead than this is a mistake: the largest ttl is 60 s. */
 #define GUARD_AHEAD_MAX_US (INT64_C(120) * BASE_US_PER_S)
+/* More time than that no engine's own fence may take. */
+#define GUARD_SOFT_MAX_US (INT64_C(10) * BASE_US_PER_S)
 /* Used when a tree is frozen before any arm has said how long it may stay so. */
 #define GUARD_FREEZE_MAX_DEFAULT_US (INT64_C(3) * BASE_US_PER_S)
 #define GUARD_MARGIN_DEFAULT_US (INT64_C(200) * BASE_US_PER_MS)
@@ -48,6 +50,8 @@ struct guard_event {
     struct base_mono deadline;
     int64_t freeze_max_us;
     int64_t margin_us;
+    int64_t soft_us; /* ARM: see guard_status. HAND_BACK, above 0: the engine says that its own
+                        fence is done, the tree may go on running */
     int32_t number;
 };
 

@@ -33,6 +33,9 @@ struct guard_status {
     bool is_armed;
     uint64_t epoch; /* highest armed */
     struct base_mono deadline;
+    int64_t soft_us; /* above 0: the engine fences itself at the deadline; the tree is not frozen,
+                        and killed that long after it unless the epoch is handed back before. Of the
+                        last arm */
     uint64_t epoch_handed_back; /* highest; never armed again */
     int32_t exit_status;      /* waitpid status of the last root, valid when GONE or ROOT_EXITED */
     uint32_t starts;          /* how many times a root was started by this instance */

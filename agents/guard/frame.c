@@ -86,6 +86,7 @@ void guard_command_encode(const struct guard_command *command, uint8_t *ret_fram
     put_u32(ret_frame, 56, (uint32_t)command->signal_number);
     put_u32(ret_frame, 60, (uint32_t)command->pid);
     put_u64(ret_frame, 64, command->start);
+    put_u64(ret_frame, 72, (uint64_t)command->soft_us);
     frame_end(ret_frame);
 }
 
@@ -106,6 +107,7 @@ int guard_command_decode(const uint8_t *frame, struct guard_command *ret)
         .signal_number = (int32_t)get_u32(frame, 56),
         .pid = (int32_t)get_u32(frame, 60),
         .start = get_u64(frame, 64),
+        .soft_us = (int64_t)get_u64(frame, 72),
     };
     return 0;
 }
@@ -146,6 +148,7 @@ void guard_answer_encode(const struct guard_answer *answer, uint8_t *ret_frame)
     put_u32(ret_frame, 108, (uint32_t)st->pause_worst_us);
     put_u32(ret_frame, 112, (uint32_t)(int32_t)(st->pause_left_us / BASE_US_PER_MS));
     put_u32(ret_frame, 116, (uint32_t)st->watchdog);
+    put_u32(ret_frame, 120, (uint32_t)(st->soft_us / BASE_US_PER_MS));
     frame_end(ret_frame);
 }
 
@@ -178,6 +181,7 @@ int guard_answer_decode(const uint8_t *frame, struct guard_answer *ret)
                    .pause_worst_us = get_u32(frame, 108),
                    .pause_left_us = (int32_t)get_u32(frame, 112) * BASE_US_PER_MS,
                    .watchdog = (enum guard_watchdog)get_u32(frame, 116),
+                   .soft_us = (int64_t)get_u32(frame, 120) * BASE_US_PER_MS,
                    .is_adopted = (flags & FLAG_ADOPTED) != 0,
                    .is_armed = (flags & FLAG_ARMED) != 0,
                    .is_cgroup = (flags & FLAG_CGROUP) != 0,

@@ -38,6 +38,7 @@ struct guard_command {
     struct base_mono deadline;
     int64_t freeze_max_us;
     int64_t margin_us; /* 0: leave as it is */
+    int64_t soft_us;   /* ARM, HAND_BACK: see guard_event */
     int32_t signal_number;
     int32_t pid; /* ADOPT */
     uint64_t

@@ -248,6 +248,7 @@ static int command_do(void *ctx, const struct guard_command *command)
                              .deadline = command->deadline,
                              .freeze_max_us = command->freeze_max_us,
                              .margin_us = command->margin_us,
+                             .soft_us = command->soft_us,
                              .number = command->signal_number};
     return guard_step(g, &ev);
 }

@@ -31,5 +31,6 @@ bool guard_watchdog_may_feed(const struct guard_status *status, struct base_mono
         CANARY(WATCHDOG_FED_ALWAYS)) {
         return true;
     }
-    return base_mono_diff_us(status->deadline, now) >= timeout_us;
+    struct base_mono end = base_mono_add_us(status->deadline, status->soft_us);
+    return base_mono_diff_us(end, now) >= timeout_us;
 }

@@ -352,6 +352,14 @@ static int db_do(struct world *w, const struct db_order *o)
         return w->configure_status;
     case DB_ORDER_NONE:
     case DB_ORDER_CANCEL:
+    case DB_ORDER_GALERA_RECOVER:
+    case DB_ORDER_GALERA_PREPARE:
+    case DB_ORDER_GALERA_CLEAR:
+    case DB_ORDER_GALERA_FENCE:
+    case DB_ORDER_GALERA_UNFENCE:
+    case DB_ORDER_GALERA_DEMOTE:
+    case DB_ORDER_GALERA_BOOTSTRAP:
+    case DB_ORDER_GALERA_WEIGHT:
         break;
     }
     return BASE_E_INVALID;
@@ -550,7 +558,9 @@ static void check(struct world *w)
     const struct guard_status *st = &w->guard.status;
     bool is_endless = !st->is_armed && w->durable.is_paused && st->epoch == w->epoch_allowed &&
                       st->epoch > st->epoch_handed_back;
-    if (!world_is_writable(w) || is_endless) {
+    /* Section 3: what is adopted was there before any right, until the first one is given. */
+    bool is_left = st->is_adopted && st->epoch == 0;
+    if (!world_is_writable(w) || is_endless || is_left) {
         return;
     }
     if (!st->is_armed || st->epoch <= st->epoch_handed_back || st->epoch != w->epoch_allowed) {
@@ -921,4 +931,15 @@ void world_directory(struct world *w, uint64_t epoch, uint32_t timeline, uint64_
     w->disk_len = b.len;
     w->record.epoch = epoch;
     w->record.timeline = timeline;
+}
+
+void world_adopt(struct world *w, uint32_t timeline, bool is_standby)
+{
+    w->db.has_directory = true;
+    w->db.system_id = WORLD_SYSTEM_ID;
+    w->db.timeline = timeline;
+    w->db.lsn = 7000;
+    w->db.is_running = w->db.is_ready = true;
+    w->db.is_in_recovery = w->db.is_standby_configured = w->db.is_receiving = is_standby;
+    guard_do(w, &(struct guard_event){.kind = GUARD_EV_ADOPTED, .now = w->now, .number = 4242});
 }

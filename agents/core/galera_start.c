@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting a Galera member: joining with its own position, by a transfer, or as the one that was
+ * granted a bootstrap.
+ *
+ * The generation that the data will belong to is on disk before the server is started in it, and a
+ * start gets its own proven position along, never another one and never none (a component formed
+ * from gvwstate.dat alone does not compare positions). A grant is begun once: what a former process
+ * of ours may have done with it is not done again.
+ */
+#include <string.h>
+
+#include "agents/core/internal.h"
+#include "base/canary.h"
+
+static const uint8_t no_uuid[16];
+
+/* False until it is on disk. */
+static bool is_stamped(struct agt *a, uint64_t generation, const uint8_t *uuid)
+{
+    a->want.galera.generation = generation;
+    memcpy(a->want.galera.uuid, uuid, sizeof(a->want.galera.uuid));
+    return a->disk.galera.generation == generation &&
+           memcmp(a->disk.galera.uuid, uuid, sizeof(a->disk.galera.uuid)) == 0;
+}
+
+static void prepare_and_start(struct agt_run *run, enum db_galera_mode mode)
+{
+    struct agt *a = run->a;
+    struct db_order order = agt_order_make(a, DB_ORDER_GALERA_PREPARE);
+    order.epoch = 0; /* the writer's epoch has nothing to do with it */
+    order.galera.mode = mode;
+    order.galera.position.seqno = -1;
+    if (mode != DB_GALERA_SST && a->view.galera.is_position_recovered &&
+        !CANARY(START_WITHOUT_POSITION)) {
+        order.galera.position = a->view.galera.position;
+    }
+    order.galera.weight = a->order.galera_weight;
+    if (!agt_order_equal(&a->prepared, &order)) {
+        agt_want_order(run, &order);
+        return;
+    }
+    agt_start(run);
+}
+
+void agt_galera_join(struct agt_run *run, bool has_position)
+{
+    struct agt *a = run->a;
+    const struct msg_galera_record *r = &a->order.record.galera;
+    if (r->generation == 0 || !is_stamped(a, r->generation, r->uuid)) {
+        return;
+    }
+    prepare_and_start(run, has_position ? DB_GALERA_JOIN : DB_GALERA_SST);
+}
+
+static void grant_end(struct agt_run *run, uint64_t generation, int status)
+{
+    struct agt *a = run->a;
+    a->want.galera.grant_done = generation;
+    a->want.galera.grant_status = status;
+    agt_fx_log(run, status == 0 ? "the granted bootstrap is done" : "the granted bootstrap failed",
+               status == 0 ? NULL : base_error_text(status));
+}
+
+static bool is_founding(const struct msg_galera_grant *g)
+{
+    return memcmp(g->base.uuid, no_uuid, sizeof(no_uuid)) == 0;
+}
+
+/* It starts with the position of the grant, or more; founding: with what there is. */
+static bool has_base(const struct agt *a, const struct msg_galera_grant *g)
+{
+    const struct msg_galera_position *p = &a->view.galera.position;
+    if (is_founding(g)) {
+        return true;
+    }
+    bool is_running = a->guard.tree == GUARD_TREE_RUNNING;
+    return (is_running || a->view.galera.is_position_recovered) &&
+           memcmp(p->uuid, g->base.uuid, sizeof(p->uuid)) == 0 && p->seqno >= g->base.seqno;
+}
+
+static void begin(struct agt_run *run, const struct msg_galera_grant *g)
+{
+    struct agt *a = run->a;
+    if (!has_base(a, g)) {
+        a->want.galera.grant_begun = g->generation;
+        grant_end(run, g->generation, BASE_E_STATE);
+        return;
+    }
+    struct agt_galera_disk *d = &a->want.galera;
+    d->grant_begun = g->generation;
+    d->grant_instance = a->guard.instance;
+    d->grant_starts = a->guard.starts;
+    d->generation = g->generation;
+    memcpy(d->uuid, g->base.uuid, sizeof(d->uuid));
+    a->galera.live_grant = a->guard.tree == GUARD_TREE_RUNNING ? g->generation : 0;
+    agt_fx_log(run, "begins the granted bootstrap", NULL);
+}
+
+static bool is_same_guard(const struct agt *a)
+{
+    return a->guard.instance == a->disk.galera.grant_instance;
+}
+
+static void bootstrap_stopped(struct agt_run *run, const struct msg_galera_grant *g)
+{
+    struct agt *a = run->a;
+    if (!is_same_guard(a) || a->guard.starts != a->disk.galera.grant_starts) {
+        /* With another guard nobody knows what was done; with this one it was started and ended. */
+        grant_end(run, g->generation, is_same_guard(a) ? BASE_E_STATE : BASE_E_CANCELED);
+        return;
+    }
+    prepare_and_start(run, DB_GALERA_BOOTSTRAP);
+}
+
+static void bootstrap_running(struct agt_run *run, const struct msg_galera_grant *g)
+{
+    struct agt *a = run->a;
+    if (agt_galera_is_granted_root(a) || a->galera.live_done == g->generation) {
+        return; /* started with it, or has said it: the next view tells */
+    }
+    if (a->galera.live_grant != g->generation) {
+        grant_end(run, g->generation, BASE_E_CANCELED); /* begun by a process before this one */
+        return;
+    }
+    struct db_order order = agt_order_make(a, DB_ORDER_GALERA_BOOTSTRAP);
+    order.epoch = g->generation;
+    agt_want_order(run, &order);
+}
+
+/* The server that runs is the one that was started to carry the grant out. */
+bool agt_galera_is_granted_root(const struct agt *a)
+{
+    return a->disk.galera.grant_begun != 0 && is_same_guard(a) &&
+           a->guard.tree == GUARD_TREE_RUNNING && a->guard.starts != a->disk.galera.grant_starts;
+}
+
+void agt_galera_grant_watch(struct agt_run *run, enum agt_galera_state state)
+{
+    struct agt *a = run->a;
+    struct agt_galera_disk *d = &a->want.galera;
+    uint64_t begun = a->disk.galera.grant_begun;
+    bool is_open = begun != 0 && d->grant_begun == begun && d->grant_done != begun;
+    bool is_ours = agt_galera_is_granted_root(a) || (begun != 0 && a->galera.live_done == begun);
+    bool is_there = state == AGT_GALERA_SYNCED || state == AGT_GALERA_DONOR;
+    if (is_open && is_ours && is_there) {
+        memcpy(d->uuid, a->view.galera.uuid, sizeof(d->uuid));
+        grant_end(run, begun, 0);
+    }
+}
+
+void agt_galera_bootstrap(struct agt_run *run, enum agt_galera_state state)
+{
+    struct agt *a = run->a;
+    const struct msg_galera_grant *g = agt_galera_grant(a);
+    bool is_stopped = a->guard.tree == GUARD_TREE_GONE;
+    if (g == NULL) {
+        return;
+    }
+    if (is_stopped && !a->view.has_directory && is_founding(g)) {
+        struct db_order order = agt_order_make(a, DB_ORDER_INIT);
+        agt_want_order(run, &order);
+        return;
+    }
+    if (is_stopped && state == AGT_GALERA_NEEDS_SST && !is_founding(g)) {
+        a->want.galera.grant_begun = g->generation;
+        grant_end(run, g->generation, BASE_E_STATE);
+        return;
+    }
+    if (a->want.galera.grant_begun != g->generation) {
+        begin(run, g);
+        return;
+    }
+    if (a->disk.galera.grant_begun != g->generation) {
+        return; /* on disk first */
+    }
+    if (is_stopped) {
+        bootstrap_stopped(run, g);
+    } else {
+        bootstrap_running(run, g);
+    }
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Galera engine for agents/shell: its keys, and the port in the loop. See engine.h. */
+#include "agents/galera/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agents/galera/conf.h"
+#include "base/name.h"
+
+#define GROUP_PORT 4567
+#define SOCKET_MAX 107 /* sun_path */
+
+static int fail(const struct io_config *config, size_t key, struct io_why *why, const char *text)
+{
+    io_config_why(config, key, why, "%s", text);
+    return BASE_E_INVALID;
+}
+
+static int take_path(const struct io_config *config, size_t key, const char *text,
+                     struct pg_path *ret, struct io_why *why)
+{
+    int len = snprintf(ret->text, sizeof(ret->text), "%s", text);
+    if (len < 0 || (size_t)len >= sizeof(ret->text)) {
+        return fail(config, key, why, "path is too long");
+    }
+    if (text[0] != '/') {
+        return fail(config, key, why, "the path must begin with '/'");
+    }
+    while (len > 1 && ret->text[len - 1] == '/') {
+        ret->text[--len] = '\0';
+    }
+    return 0;
+}
+
+static int key_path(const struct io_config *config, size_t key, struct pg_path *ret,
+                    struct io_why *why)
+{
+    return take_path(config, key, io_config_text(config, key), ret, why);
+}
+
+/* --- members --- */
+
+static int read_member(const struct io_config *config, struct gal_settings *s, const char *entry,
+                       struct io_why *why)
+{
+    struct gal_peer *peer = &s->peers[s->peers_count];
+    struct io_address address;
+    struct io_why inner = {""};
+    const char *equals = strchr(entry, '=');
+    size_t len = equals == NULL ? 0 : (size_t)(equals - entry);
+    if (equals == NULL || base_name_from(slice_from(entry, len), &peer->member) != 0) {
+        io_config_why(config, GAL_KEY_MEMBERS, why, "'%s' is not member: host:port", entry);
+        return BASE_E_INVALID;
+    }
+    if (io_address_parse(slice_from_text(equals + 1), GROUP_PORT, &address, &inner) != 0) {
+        io_config_why(config, GAL_KEY_MEMBERS, why, "'%s': %s", entry, inner.text);
+        return BASE_E_INVALID;
+    }
+    bool is_v6 = strchr(address.host, ':') != NULL;
+    (void)snprintf(peer->address, sizeof(peer->address), is_v6 ? "[%.200s]:%u" : "%.200s:%u",
+                   address.host, address.port);
+    if (base_name_equal(&peer->member, &s->member)) {
+        (void)snprintf(s->group_host, sizeof(s->group_host), "%.200s", address.host);
+        s->group_port = address.port;
+    }
+    s->peers_count++;
+    return 0;
+}
+
+static int read_members(const struct io_config *config, struct gal_settings *s, struct io_why *why)
+{
+    size_t count = 0;
+    const char *const *list = io_config_list(config, GAL_KEY_MEMBERS, &count);
+    if (count == 0 || count > GAL_MEMBERS_MAX) {
+        io_config_why(config, GAL_KEY_MEMBERS, why, "%zu members; allowed: 1 to %d", count,
+                      GAL_MEMBERS_MAX);
+        return BASE_E_INVALID;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int rc = read_member(config, s, list[i], why);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    if (s->group_port == 0) {
+        io_config_why(config, GAL_KEY_MEMBERS, why, "member '%s' (this one) is not among them",
+                      s->member.text);
+        return BASE_E_INVALID;
+    }
+    int64_t ist = io_config_int(config, GAL_KEY_IST_PORT);
+    s->ist_port = ist > 0 ? (uint16_t)ist : (uint16_t)(s->group_port + 1);
+    s->sst_port = (uint16_t)io_config_int(config, GAL_KEY_SST_PORT);
+    return 0;
+}
+
+/* --- the rest --- */
+
+static int read_parameters(const struct io_config *config, struct gal_settings *s,
+                           struct io_why *why)
+{
+    size_t count = 0;
+    const char *const *list = io_config_list(config, GAL_KEY_PARAMETERS, &count);
+    for (size_t i = 0; i < count; i++) {
+        char name[GAL_LINE_MAX];
+        const char *equals = strchr(list[i], '=');
+        (void)snprintf(name, sizeof(name), "%.*s", (int)(equals - list[i]), list[i]);
+        int rc = gal_conf_add_parameter(s, name, equals + 1);
+        if (rc != 0) {
+            io_config_why(config, GAL_KEY_PARAMETERS, why, "'%s': %s", name,
+                          rc == BASE_E_DENIED   ? "this setting is Quorate's own; leave it out"
+                          : rc == BASE_E_TOOBIG ? "too long, or too many settings"
+                                                : "not a setting's name or value");
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* What would let two components live beside each other, or undo what is ours. */
+static int read_provider(const struct io_config *config, struct gal_settings *s, struct io_why *why)
+{
+    static const char *const refused[] = {
+        "pc.ignore_sb",       "pc.ignore_quorum", "pc.bootstrap", "pc.recovery", "pc.weight",
+        "gmcast.listen_addr", "ist.recv_addr",    "socket.ssl",   "\"",          "\n"};
+    const char *text = io_config_text(config, GAL_KEY_PROVIDER_OPTIONS);
+    for (size_t i = 0; i < BASE_COUNT_OF(refused); i++) {
+        if (strstr(text, refused[i]) != NULL) {
+            io_config_why(config, GAL_KEY_PROVIDER_OPTIONS, why,
+                          "'%s' may not be set: it is Quorate's own, or would allow two "
+                          "components",
+                          refused[i]);
+            return BASE_E_DENIED;
+        }
+    }
+    int len = snprintf(s->provider_options, sizeof(s->provider_options), "%s", text);
+    return len < (int)sizeof(s->provider_options)
+               ? 0
+               : fail(config, GAL_KEY_PROVIDER_OPTIONS, why, "too long");
+}
+
+static int read_tls(const struct io_config *config, const struct agent_settings *common,
+                    struct gal_settings *s, struct io_why *why)
+{
+    const char *mode = io_config_text(config, GAL_KEY_GAL_TLS);
+    bool is_local = true;
+    for (uint32_t i = 0; i < s->peers_count; i++) {
+        struct io_address address;
+        struct io_why inner = {""};
+        is_local = is_local &&
+                   io_address_parse(slice_from_text(s->peers[i].address), GROUP_PORT, &address,
+                                    &inner) == 0 &&
+                   io_address_is_loopback(&address);
+    }
+    s->is_tls = strcmp(mode, "on") == 0 || (strcmp(mode, "auto") == 0 && !is_local);
+    if (!s->is_tls) {
+        return 0;
+    }
+    if (io_config_text(config, GAL_KEY_GAL_TLS_CERT)[0] == '\0' ||
+        io_config_text(config, GAL_KEY_GAL_TLS_KEY)[0] == '\0' || common->ca_file[0] == '\0') {
+        return fail(config, GAL_KEY_GAL_TLS, why,
+                    "members talk over TLS beyond loopback: set tls.ca, galera.tls_cert and "
+                    "galera.tls_key ('kv cert issue --role member'), or say 'off'");
+    }
+    int rc = take_path(config, GAL_KEY_GAL_TLS, common->ca_file, &s->tls_ca, why);
+    rc = rc != 0 ? rc : key_path(config, GAL_KEY_GAL_TLS_CERT, &s->tls_cert, why);
+    return rc != 0 ? rc : key_path(config, GAL_KEY_GAL_TLS_KEY, &s->tls_key, why);
+}
+
+static int read_paths(const struct io_config *config, const struct agent_settings *common,
+                      struct gal_settings *s, struct io_why *why)
+{
+    char text[PG_PATH_MAX];
+    const char *socket = io_config_text(config, GAL_KEY_SOCKET);
+    (void)snprintf(text, sizeof(text), "%s/%s.%s.mysql", common->run_dir, s->cluster.text,
+                   s->member.text);
+    socket = socket[0] == '\0' ? text : socket;
+    if (strlen(socket) + sizeof(".recover") > SOCKET_MAX) {
+        return fail(config, GAL_KEY_SOCKET, why, "path is too long for a Unix socket (98 bytes)");
+    }
+    int rc = take_path(config, GAL_KEY_SOCKET, socket, &s->socket, why);
+    rc = rc != 0 ? rc : key_path(config, GAL_KEY_SERVER, &s->server, why);
+    rc = rc != 0 ? rc : key_path(config, GAL_KEY_TOOLS_DIR, &s->tools_dir, why);
+    rc = rc != 0 ? rc : key_path(config, GAL_KEY_PROVIDER, &s->provider, why);
+    rc = rc != 0 ? rc : key_path(config, GAL_KEY_DATA_DIR, &s->data_dir, why);
+    rc = rc != 0 ? rc
+                 : take_path(config, AGENT_KEY_STATE_DIR, common->state_dir, &s->state_dir, why);
+    rc = rc != 0 ? rc : take_path(config, AGENT_KEY_RUN_DIR, common->run_dir, &s->run_dir, why);
+    rc = rc != 0 ? rc : pg_path_join(s->state_dir.text, "mariadb.cnf", &s->conf);
+    rc = rc != 0 ? rc : pg_path_suffix(s->socket.text, ".pid", &s->pid_file);
+    if (rc == 0 && io_config_text(config, GAL_KEY_DEFAULTS_FILE)[0] != '\0') {
+        rc = key_path(config, GAL_KEY_DEFAULTS_FILE, &s->defaults_file, why);
+    }
+    return rc;
+}
+
+static void read_plain(const struct io_config *config, struct gal_settings *s)
+{
+    const char *listen = io_config_text(config, GAL_KEY_LISTEN);
+    const char *reads = io_config_text(config, GAL_KEY_DONOR_READS);
+    int64_t advertised = io_config_int(config, GAL_KEY_ADVERTISE_PORT);
+    s->listen = listen[0] == '\0' ? s->host : base_text_from(slice_from_text(listen));
+    s->port = (uint16_t)io_config_int(config, GAL_KEY_PORT);
+    s->advertise_port = advertised > 0 ? (uint16_t)advertised : s->port;
+    s->sst = strcmp(io_config_text(config, GAL_KEY_SST_METHOD), "rsync") == 0 ? GAL_SST_RSYNC
+                                                                              : GAL_SST_MARIABACKUP;
+    s->is_donor_read =
+        strcmp(reads, "yes") == 0 || (strcmp(reads, "auto") == 0 && s->sst == GAL_SST_MARIABACKUP);
+    s->weight = (uint8_t)io_config_int(config, GAL_KEY_WEIGHT);
+    s->has_canary = io_config_bool(config, GAL_KEY_CANARY);
+}
+
+/* A lease shorter than a stall of the group would change the writer with each lost member. */
+static int read_seed(const struct io_config *config, struct agent_settings *common,
+                     const struct gal_settings *s, struct io_why *why)
+{
+    struct agt_config *core = &common->core;
+    core->engine = MSG_ENGINE_GALERA;
+    core->seed_members = (uint8_t)s->peers_count;
+    if (!io_config_is_set(config, AGENT_KEY_TTL)) {
+        core->seed_ttl_ms = GAL_TTL_MS;
+    }
+    if (!io_config_is_set(config, AGENT_KEY_HEARTBEAT)) {
+        core->seed_heartbeat_ms = GAL_HEARTBEAT_MS;
+    }
+    if (core->seed_ttl_ms < GAL_TTL_MIN_MS) {
+        io_config_why(config, AGENT_KEY_TTL, why,
+                      "for Galera at least 5s: evs.suspect_timeout (2s) and 3s");
+        return BASE_E_INVALID;
+    }
+    core->is_donor_read = s->is_donor_read;
+    return 0;
+}
+
+int gal_engine_settings(const struct io_config *config, struct agent_settings *common,
+                        struct gal_settings *ret, struct io_why *why)
+{
+    struct gal_settings *s = ret;
+    memset(s, 0, sizeof(*s));
+    s->cluster = common->core.cluster;
+    s->member = common->core.member;
+    s->host = common->core.host;
+    s->may_adopt = common->core.seed_adopt;
+    read_plain(config, s);
+    int rc = read_paths(config, common, s, why);
+    rc = rc != 0 ? rc : read_members(config, s, why);
+    rc = rc != 0 ? rc : read_tls(config, common, s, why);
+    rc = rc != 0 ? rc : read_parameters(config, s, why);
+    rc = rc != 0 ? rc : read_provider(config, s, why);
+    return rc != 0 ? rc : read_seed(config, common, s, why);
+}
+
+/* --- the engine --- */
+
+static void engine_done(void *ctx, const struct db_done *done)
+{
+    const struct gal_engine *engine = ctx;
+    agent_runtime_done(engine->runtime, done);
+}
+
+/* Once when it changes, not with each probe. */
+static void engine_view(void *ctx, const struct db_view *view)
+{
+    struct gal_engine *engine = ctx;
+    if (memcmp(&engine->warned, &view->warning, sizeof(engine->warned)) != 0) {
+        engine->warned = view->warning;
+        if (view->warning.text[0] != '\0') {
+            IO_LOG_WARN("db", "standing_warning", io_btext("text", &view->warning));
+        }
+    }
+    agent_runtime_view(engine->runtime, view);
+}
+
+static void engine_log(void *ctx, const char *text)
+{
+    (void)ctx;
+    IO_LOG_NOTICE("database", "note", io_text("text", text));
+}
+
+static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard, void *runtime,
+                       struct db_port *ret, struct io_why *why)
+{
+    struct gal_engine *engine = ctx;
+    (void)guard;
+    engine->runtime = runtime;
+    int rc = gal_mysql_new(loop, engine->settings, &engine->mysql);
+    if (rc == 0) {
+        const struct gal_db_options options = {.settings = engine->settings,
+                                               .loop = loop,
+                                               .sessions = gal_mysql_port(engine->mysql),
+                                               .interval_us = engine->interval_us,
+                                               .ctx = engine,
+                                               .done = engine_done,
+                                               .view = engine_view,
+                                               .log = engine_log};
+        rc = gal_db_open(&options, &engine->db);
+    }
+    if (rc != 0) {
+        engine->mysql = gal_mysql_free(engine->mysql);
+        io_why_set(why, "not enough memory, threads or files");
+        return rc;
+    }
+    *ret = gal_db_port(engine->db);
+    return 0;
+}
+
+static void engine_guard_changed(void *ctx, const struct guard_status *status)
+{
+    const struct gal_engine *engine = ctx;
+    gal_db_guard_changed(engine->db, status);
+}
+
+static void engine_set_interval(void *ctx, int64_t interval_us)
+{
+    const struct gal_engine *engine = ctx;
+    gal_db_set_interval(engine->db, interval_us);
+}
+
+static void engine_close(void *ctx)
+{
+    struct gal_engine *engine = ctx;
+    engine->mysql = gal_mysql_free(engine->mysql);
+    engine->db = gal_db_close(engine->db);
+}
+
+struct agent_engine gal_engine_port(struct gal_engine *engine)
+{
+    return (struct agent_engine){.ctx = engine,
+                                 .open = engine_open,
+                                 .guard_changed = engine_guard_changed,
+                                 .set_interval = engine_set_interval,
+                                 .close = engine_close};
+}
