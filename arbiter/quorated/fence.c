@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fences by a child process; see fence.h. */
+/* Fences by a program; see fence.h. */
 #include "arbiter/quorated/fence.h"
 
-#include "base/assert.h"
-#include "base/canary.h"
-#include "base/name.h"
-
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "arbiter/quorated/program.h"
+#include "base/assert.h"
+#include "base/canary.h"
+#include "base/name.h"
 
 /* One for each cluster, and those of epochs that have passed since: each ends by itself. */
 #define FENCES_MAX (4 * ARB_CLUSTERS_MAX)
@@ -25,10 +23,8 @@ struct fence {
     bool is_used;
     struct arb_fence_job job;
     enum step step;
-    uv_process_t *process; /* NULL: none runs */
-    struct io_timer limit; /* of the run, or at once when it could not begin */
-    bool is_late;
-    char why_not[160];
+    struct quorated_program *program; /* NULL: none runs */
+    struct io_timer at_once;          /* when there is nothing to run */
 };
 
 struct quorated_fences {
@@ -42,124 +38,76 @@ static void end(struct fence *f, bool is_off, const char *text)
 {
     const struct quorated_fences_options *o = &f->owner->options;
     struct arb_fence_job job = f->job;
-    io_timer_stop(&f->limit);
+    io_timer_stop(&f->at_once);
     f->is_used = false; /* another one may begin from what follows */
     o->ended(o->user, &job, is_off, text);
 }
 
-static void process_closed(uv_handle_t *handle)
+static void run_ended(void *user, const struct quorated_ended *how)
 {
-    free(handle);
-}
-
-static void exited(uv_process_t *process, int64_t status, int signal_number)
-{
-    struct fence *f = process->data;
-    char text[128];
-    uv_close((uv_handle_t *)process, process_closed);
-    if (f == NULL) {
-        return; /* nobody waits any more */
+    struct fence *f = user;
+    char text[QUORATED_PROGRAM_WHY_MAX];
+    f->program = NULL;
+    if (!how->is_begun) {
+        end(f, false, how->why);
+        return;
     }
-    f->process = NULL;
     int wanted = f->step == STEP_OFF ? 0 : EXIT_IS_OFF;
-    if (status == wanted && signal_number == 0 && f->step == STEP_OFF && !CANARY(FENCE_BELIEVED)) {
+    bool is_good = how->status == wanted && how->signal_number == 0;
+    if (is_good && f->step == STEP_OFF && !CANARY(FENCE_BELIEVED)) {
         f->step = STEP_STATUS;
         step_begin(f);
         return;
     }
-    bool is_good = status == wanted && signal_number == 0;
     (void)snprintf(text, sizeof(text), "%s %s: %s %lld", f->job.command,
                    f->step == STEP_OFF ? "off" : "status",
-                   f->is_late           ? "took too long, signal"
-                   : signal_number != 0 ? "signal"
-                                        : "exit",
-                   signal_number != 0 ? (long long)signal_number : (long long)status);
+                   how->is_late              ? "took too long, signal"
+                   : how->signal_number != 0 ? "signal"
+                                             : "exit",
+                   how->signal_number != 0 ? (long long)how->signal_number
+                                           : (long long)how->status);
     end(f, is_good, text);
 }
 
-/* The time of a run is over, or it could not begin. */
-static void limit_over(void *ctx)
+static void not_begun(void *ctx)
 {
     struct fence *f = ctx;
-    if (f->process == NULL) {
-        end(f, false, f->why_not);
-        return;
-    }
-    f->is_late = true;
-    (void)kill(-f->process->pid, SIGKILL); /* its group; `exited` follows */
+    end(f, false, f->job.command[0] == '\0' ? "no fence.command is set" : "not enough memory");
 }
 
-/* Nobody but root and its owner may change what is run with this node's rights. */
-static bool is_runnable(const char *path, char *why, size_t cap)
+static int spawn(struct fence *f)
 {
-    struct stat st;
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || access(path, X_OK) != 0) {
-        (void)snprintf(why, cap, "%.100s is no program that can be run", path);
-        return false;
-    }
-    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        (void)snprintf(why, cap, "%.80s can be changed by others: chmod go-w", path);
-        return false;
-    }
-    return true;
-}
-
-static int spawn(struct fence *f, char *path)
-{
+    char path[PATH_BYTES];
     char variables[5][BASE_TEXT_MAX + 32];
     char *environment[6] = {variables[0], variables[1], variables[2],
                             variables[3], variables[4], NULL};
     char off[] = "off";
     char status[] = "status";
     char *arguments[] = {path, f->step == STEP_OFF ? off : status, NULL};
-    uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}};
-    uv_process_options_t options = {.file = path,
-                                    .args = arguments,
-                                    .env = environment,
-                                    .exit_cb = exited,
-                                    .flags = UV_PROCESS_DETACHED, /* a group of its own */
-                                    .stdio = stdio,
-                                    .stdio_count = 3};
-    (void)snprintf(variables[0], sizeof(variables[0]),
-                   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    const struct quorated_program_run run = {
+        .loop = f->owner->options.loop,
+        .path = path,
+        .arguments = arguments,
+        .environment = environment,
+        .timeout_us = (int64_t)f->job.timeout_ms * BASE_US_PER_MS,
+        .user = f,
+        .ended = run_ended,
+    };
+    (void)snprintf(path, sizeof(path), "%s/%s", f->owner->options.dir, f->job.command);
+    (void)snprintf(variables[0], sizeof(variables[0]), QUORATED_PROGRAM_PATH);
     (void)snprintf(variables[1], sizeof(variables[1]), "QUORATE_CLUSTER=%s", f->job.cluster.text);
     (void)snprintf(variables[2], sizeof(variables[2]), "QUORATE_MEMBER=%s", f->job.member.text);
     (void)snprintf(variables[3], sizeof(variables[3]), "QUORATE_HOST=%s", f->job.host.text);
     (void)snprintf(variables[4], sizeof(variables[4]), "QUORATE_EPOCH=%llu",
                    (unsigned long long)f->job.epoch);
-    for (int i = 1; i < 3; i++) {
-        stdio[i].flags = UV_INHERIT_FD;
-        stdio[i].data.fd = STDERR_FILENO;
-    }
-    f->process->data = f;
-    return uv_spawn(io_loop_uv(f->owner->options.loop), f->process, &options);
+    return quorated_program_start(&run, &f->program);
 }
 
 static void step_begin(struct fence *f)
 {
-    char path[PATH_BYTES];
-    int rc = 0;
-    (void)snprintf(path, sizeof(path), "%s/%s", f->owner->options.dir, f->job.command);
-    f->why_not[0] = '\0';
-    if (f->job.command[0] == '\0') {
-        (void)snprintf(f->why_not, sizeof(f->why_not), "no fence.command is set");
-    } else if (is_runnable(path, f->why_not, sizeof(f->why_not))) {
-        f->process = calloc(1, sizeof(*f->process));
-        rc = f->process == NULL ? UV_ENOMEM : spawn(f, path);
-        if (rc != 0) {
-            (void)snprintf(f->why_not, sizeof(f->why_not), "%.100s: %s", path, uv_strerror(rc));
-        }
+    if (f->job.command[0] == '\0' || spawn(f) != 0) {
+        io_timer_start_in_us(&f->at_once, 0); /* never from inside quorated_fence */
     }
-    if (f->why_not[0] == '\0') {
-        io_timer_start_in_us(&f->limit, (int64_t)f->job.timeout_ms * BASE_US_PER_MS);
-        return;
-    }
-    if (f->process != NULL) { /* made, but never started */
-        f->process->data = NULL;
-        uv_close((uv_handle_t *)f->process, process_closed);
-        f->process = NULL;
-    }
-    io_timer_start_in_us(&f->limit, 0);
 }
 
 void quorated_fence(struct quorated_fences *fences, const struct arb_fence_job *job)
@@ -176,10 +124,9 @@ void quorated_fence(struct quorated_fences *fences, const struct arb_fence_job *
     BASE_ASSERT(f != NULL);
     f->owner = fences;
     f->is_used = true;
-    f->is_late = false;
     f->job = *job;
     f->step = STEP_OFF;
-    io_timer_init(&f->limit, fences->options.loop, limit_over, f);
+    io_timer_init(&f->at_once, fences->options.loop, not_begun, f);
     step_begin(f);
 }
 
@@ -201,12 +148,8 @@ struct quorated_fences *quorated_fences_free(struct quorated_fences *fences)
         if (!f->is_used) {
             continue;
         }
-        io_timer_stop(&f->limit);
-        if (f->process != NULL) {
-            (void)kill(-f->process->pid, SIGKILL);
-            f->process->data = NULL;
-            uv_close((uv_handle_t *)f->process, process_closed);
-        }
+        io_timer_stop(&f->at_once);
+        f->program = quorated_program_kill(f->program);
     }
     free(fences);
     return NULL;

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "arbiter/notify/notify.h"
 #include "arbiter/quorated/clients.h"
 #include "arbiter/quorated/metrics_table.h"
 #include "arbiter/quorated/stores.h"
@@ -33,6 +34,7 @@ struct figures {
     uint64_t wal_bytes, wal_segments;
     uint64_t resident, virtual_memory, fds, fds_max;
     uint64_t certificate_end, viewers;
+    uint64_t told, told_failed, told_dropped, told_waiting;
 };
 
 static const struct row {
@@ -155,6 +157,15 @@ static void read_watches(const struct kv_watch_hub *hub, struct figures *f)
     f->events = s.events;
 }
 
+static void read_notify(const struct notify *notify, struct figures *f)
+{
+    struct notify_stats s = notify_stats(notify);
+    f->told = s.delivered;
+    f->told_failed = s.failed;
+    f->told_dropped = s.dropped;
+    f->told_waiting = s.waiting;
+}
+
 /* --- writing --- */
 
 enum other {
@@ -224,17 +235,13 @@ static void put_call(struct buf *b, const char *name, const char *path, const ch
 
 static void put_calls(struct buf *b, const struct rpc_registry *registry)
 {
-    static const char *const codes[] = {
-        "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
-        "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-        "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
-        "DataLoss", "Unauthenticated"};
     const struct rpc_route *route = NULL;
     const char *name = put_other_head(b, OTHER_HANDLED);
     for (size_t i = 0; (route = rpc_route_at(registry, i)) != NULL; i++) {
-        for (size_t code = 0; code < BASE_COUNT_OF(codes); code++) {
+        for (size_t code = 0; code < BASE_COUNT_OF(route->handled); code++) {
             if (route->handled[code] > 0) {
-                put_call(b, name, route->method->path, codes[code], route->handled[code]);
+                put_call(b, name, route->method->path, rpc_status_name((enum io_grpc_status)code),
+                         route->handled[code]);
             }
         }
     }
@@ -325,6 +332,9 @@ void quorated_metrics_put(const struct quorated_pages *pages, struct buf *b)
     }
     if (pages->tls != NULL) {
         f.certificate_end = (uint64_t)(io_tls_own_end_us(pages->tls) / BASE_US_PER_S);
+    }
+    if (pages->notify != NULL) {
+        read_notify(*pages->notify, &f);
     }
     f.viewers = pages->web == NULL ? 0 : web_viewers(pages->web);
     if (pages->stores != NULL) {

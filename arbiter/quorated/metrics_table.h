@@ -58,7 +58,14 @@
     X(gauge, process_max_fds, fds_max, "Most file descriptors allowed.") \
     X(gauge, quorate_certificate_not_after_seconds, certificate_end, \
       "When this node's certificate ends, in seconds since 1970; 0 without TLS.") \
-    X(gauge, quorate_status_viewers, viewers, "Status pages that are kept live.")
+    X(gauge, quorate_status_viewers, viewers, "Status pages that are kept live.") \
+    X(counter, quorate_notify_delivered_total, told, \
+      "Events delivered by this node to the command or the webhook.") \
+    X(counter, quorate_notify_failed_total, told_failed, "Deliveries that failed; tried again.") \
+    X(counter, quorate_notify_dropped_total, told_dropped, \
+      "Events lost because the queue was full.") \
+    X(gauge, quorate_notify_waiting, told_waiting, \
+      "Events that this node would tell if it led, and that were not told yet.")
 
 /* type, name, value of one database cluster: an expression over `c` (its message), help.
  * Label: cluster. On the node that leads only. */

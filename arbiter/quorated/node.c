@@ -100,6 +100,7 @@ static void service_time(void *ctx)
     api_tick(q->api, io_now());
     quorated_clients_tick(&q->clients, io_now());
     quorated_members_tick(&q->membership);
+    notify_tick(q->notify, q->tls == NULL ? 0 : io_tls_own_end_us(q->tls));
     io_timer_start_in_us(&q->service_timer, SERVICE_TICK_US);
 }
 
@@ -258,6 +259,7 @@ static void close_all(struct quorated *q)
     }
     q->fences = quorated_fences_free(q->fences);
     q->web = web_free(q->web);
+    q->notify = notify_free(q->notify);
     q->databases = arb_api_free(q->databases);
     q->arbiter = arb_driver_close(q->arbiter);
     quorated_clients_close(&q->clients);

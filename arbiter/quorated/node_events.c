@@ -56,8 +56,9 @@ static void service_restore_known(void *user, uint64_t restore_id)
 
 static void service_swapped(void *user, const struct kv_swapped *swapped)
 {
-    const struct quorated *q = user;
+    struct quorated *q = user;
     arb_driver_swapped(q->arbiter, swapped);
+    (void)notify_swapped(q->notify, swapped);
 }
 
 static void service_role_changed(void *user)
@@ -69,6 +70,7 @@ static void service_role_changed(void *user)
                   io_bool("leads", s.role == RAFT_LEADER));
     quorated_pages_role_changed(&q->pages);
     arb_driver_role_changed(q->arbiter);
+    notify_role_changed(q->notify);
 }
 
 static void records_loaded(void *user, int status);
@@ -93,6 +95,7 @@ static void records_loaded(void *user, int status)
         load_records(q);
     } else {
         arb_driver_records_told(q->arbiter);
+        notify_loaded(q->notify);
     }
 }
 
@@ -179,6 +182,7 @@ static void arbiter_noted(void *user, const struct base_name *cluster, const str
     arb_note_put(note, &text);
     IO_LOG_NOTICE("arbiter", arb_note_name(note->kind), io_name("cluster", cluster),
                   io_bytes("text", buf_slice(&text)));
+    notify_noted(q->notify, cluster, note);
 }
 
 static void arbiter_fence(void *user, const struct arb_fence_job *job)

@@ -8,6 +8,8 @@
 #include "arbiter/api/databases.h"
 #include "arbiter/api/patroni.h"
 #include "arbiter/driver.h"
+#include "arbiter/notify/notify.h"
+#include "arbiter/quorated/audit.h"
 #include "arbiter/quorated/clients.h"
 #include "arbiter/quorated/join.h"
 #include "arbiter/quorated/machine.h"
@@ -43,8 +45,10 @@ struct quorated {
     struct quorated_fences *fences;
     struct api *api;
     struct quorated_clients clients;
+    struct quorated_audit audit;
     struct quorated_pages pages;
     struct web *web;
+    struct notify *notify; /* NULL: nobody is told */
     struct io_server *server;
     struct io_server *metrics;
     struct raft_member members[RAFT_MEMBERS_MAX]; /* of a new quorum */

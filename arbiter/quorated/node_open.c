@@ -185,6 +185,21 @@ static int open_arbiter(struct quorated *q)
     return rc;
 }
 
+/* Who is told of events. */
+static int open_notify(struct quorated *q)
+{
+    struct io_why why = {""};
+    const struct notify_options options = {.loop = q->loop,
+                                           .service = q->service,
+                                           .node = q->node,
+                                           .driver = q->arbiter,
+                                           .name = q->settings->name,
+                                           .life = q->life,
+                                           .settings = q->settings->notify};
+    q->pages.notify = &q->notify;
+    return notify_new(&options, &q->notify, &why) == 0 ? 0 : quorated_fail("notify", &why);
+}
+
 /* --- servers --- */
 
 static bool is_healthy(void *ctx)
@@ -250,6 +265,19 @@ static int open_pages(struct quorated *q)
     return web_new(&web, &q->web, &why) == 0 ? 0 : quorated_fail("status page", &why);
 }
 
+static bool may_begin(void *ctx, const struct rpc_call *call)
+{
+    struct quorated *q = ctx;
+    return quorated_audit_may(&q->audit, call, io_now());
+}
+
+static void call_ended(void *ctx, const struct rpc_call *call, struct slice message,
+                       enum io_grpc_status status)
+{
+    (void)ctx;
+    quorated_audit_ended(call, message, status);
+}
+
 static int open_api(struct quorated *q)
 {
     const struct quorated_settings *s = q->settings;
@@ -261,6 +289,8 @@ static int open_api(struct quorated *q)
         .ctx = q,
         .is_healthy = is_healthy,
         .is_learner = is_learner,
+        .may_begin = may_begin,
+        .ended = call_ended,
         .snapshot = quorated_stores_snapshot(&q->stores),
         .pages = quorated_pages_handler(&q->pages),
     };
@@ -324,5 +354,5 @@ int quorated_open_parts(struct quorated *q)
         io_why_set(&why, "not enough memory, or settings that do not fit the store");
         return quorated_fail("cannot start", &why);
     }
-    return open_servers(q) != 0 || start_links(q) != 0 ? -1 : 0;
+    return open_notify(q) != 0 || open_servers(q) != 0 || start_links(q) != 0 ? -1 : 0;
 }

@@ -16,6 +16,7 @@ struct api;
 struct io_links;
 struct io_server;
 struct io_tls;
+struct notify;
 struct quorated_clients;
 struct quorated_stores;
 
@@ -29,6 +30,7 @@ struct quorated_pages {
     const struct quorated_stores *stores;
     const struct arb_driver *arbiter;
     struct web *web;
+    struct notify *const *notify;    /* may be NULL behind it: nobody is told */
     const struct io_tls *tls;        /* NULL: insecure */
     struct io_server *const *server; /* the public one, once it is there */
     bool (*is_learner)(void *ctx);   /* NULL: never */

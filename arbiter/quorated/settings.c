@@ -36,6 +36,16 @@
       "Public URL of each node as clients reach it, for 'member list': name=URL") \
     X(FENCE_DIR, "quorum.fence_dir", TEXT, "/etc/quorate/fence", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Programs that a cluster's fence.command may name: run as NAME off, then NAME status") \
+    X(NOTIFY_DIR, "notify.dir", TEXT, "/etc/quorate/notify", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Directory of the program that is told of events") \
+    X(NOTIFY_COMMAND, "notify.command", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Its name: run for each event, which stands in its environment; the same on all nodes") \
+    X(NOTIFY_URL, "notify.url", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Webhook that each event is posted to as JSON, https://HOST/PATH; the same on all nodes") \
+    X(NOTIFY_TOKEN, "notify.token_file", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "File (mode 0600) with the webhook's secret, sent as a bearer token") \
+    X(NOTIFY_CA, "notify.ca", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Authority of the webhook's certificate (PEM); default: those that Debian trusts") \
     X(CLIENT_LISTEN, "client.listen", TEXT, "127.0.0.1:2379", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Where the public API listens") \
     X(CLIENT_ADVERTISE, "client.advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -406,6 +416,11 @@ static int read_all(const struct io_config *config, struct quorated_settings *s,
     s->is_forced_new = io_config_bool(config, KEY_FORCE_NEW);
     s->log_entries = (uint64_t)io_config_int(config, KEY_SNAPSHOT_COUNT);
     s->fence_dir = io_config_text(config, KEY_FENCE_DIR);
+    s->notify = (struct deliver_settings){.dir = io_config_text(config, KEY_NOTIFY_DIR),
+                                          .command = io_config_text(config, KEY_NOTIFY_COMMAND),
+                                          .url = io_config_text(config, KEY_NOTIFY_URL),
+                                          .token_file = io_config_text(config, KEY_NOTIFY_TOKEN),
+                                          .ca_file = io_config_text(config, KEY_NOTIFY_CA)};
     s->is_status_public = io_config_bool(config, KEY_STATUS_PUBLIC);
     s->status_password_file = io_config_text(config, KEY_STATUS_PASSWORDS);
     s->request_bytes_max = (uint32_t)io_config_int(config, KEY_REQUEST_MAX);

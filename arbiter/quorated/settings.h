@@ -8,6 +8,7 @@
 #ifndef QUORATE_ARBITER_QUORATED_SETTINGS_H
 #define QUORATE_ARBITER_QUORATED_SETTINGS_H
 
+#include "arbiter/notify/deliver.h"
 #include "proto/io/config.h"
 #include "proto/io/link.h"
 #include "proto/io/log.h"
@@ -30,7 +31,8 @@ struct quorated_settings {
     int64_t compaction_period_us;
     int64_t compaction_revisions;
     uint32_t request_bytes_max;
-    const char *fence_dir; /* programs that a cluster's document may name */
+    const char *fence_dir;          /* programs that a cluster's document may name */
+    struct deliver_settings notify; /* where events are told */
     struct io_address client_listen;
     struct io_address peer_listen;
     struct io_address metrics_listen;

@@ -29,6 +29,21 @@ static bool is_learner(void *ctx)
     return api->options.is_learner != NULL && api->options.is_learner(api->options.ctx);
 }
 
+static bool may_begin(void *ctx, const struct rpc_call *call)
+{
+    const struct api *api = ctx;
+    return api->options.may_begin == NULL || api->options.may_begin(api->options.ctx, call);
+}
+
+static void ended(void *ctx, const struct rpc_call *call, struct slice message,
+                  enum io_grpc_status status)
+{
+    const struct api *api = ctx;
+    if (api->options.ended != NULL) {
+        api->options.ended(api->options.ctx, call, message, status);
+    }
+}
+
 static int open_services(struct api *api)
 {
     const struct api_options *o = &api->options;
@@ -36,7 +51,9 @@ static int open_services(struct api *api)
                                                   .is_insecure = o->is_insecure,
                                                   .ctx = api,
                                                   .is_healthy = is_healthy,
-                                                  .is_learner = is_learner};
+                                                  .is_learner = is_learner,
+                                                  .may_begin = may_begin,
+                                                  .ended = ended};
     const struct api_maintenance_options maintenance = {.service = o->service,
                                                         .snapshot = o->snapshot,
                                                         .cluster_id = o->cluster_id,

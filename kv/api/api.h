@@ -18,6 +18,10 @@ struct api_options {
     void *ctx;
     bool (*is_healthy)(void *ctx); /* a leader is known and this node applies */
     bool (*is_learner)(void *ctx); /* NULL: never */
+    /* As in rpc_registry_options; each may be NULL. */
+    bool (*may_begin)(void *ctx, const struct rpc_call *call);
+    void (*ended)(void *ctx, const struct rpc_call *call, struct slice message,
+                  enum io_grpc_status status);
     struct snapshot_port snapshot; /* export_begin NULL: Maintenance.Snapshot is UNIMPLEMENTED */
     struct io_grpc_handler next;   /* for other gRPC paths; lookup NULL: none */
     struct io_http_handler pages;  /* for other HTTP paths; request NULL: 404 */

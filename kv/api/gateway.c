@@ -31,8 +31,7 @@ struct exchange_call {
 
 /* --- methods --- */
 
-/* "/etcdserverpb.KV/Range" to its descriptor; NULL: of no service that is known here. */
-static const ProtobufCMethodDescriptor *find_descriptor(const char *path)
+const ProtobufCMethodDescriptor *gateway_method(const char *path)
 {
     static const ProtobufCServiceDescriptor *const services[] = {
         &etcdserverpb__kv__descriptor,
@@ -332,7 +331,7 @@ static void request(void *ctx, struct io_http_exchange *exchange,
     }
     struct rpc_route *route = rpc_find_gateway(gateway->registry, path);
     const ProtobufCMethodDescriptor *descriptor =
-        route == NULL ? NULL : find_descriptor(route->method->path);
+        route == NULL ? NULL : gateway_method(route->method->path);
     if (descriptor == NULL) {
         io_http_reply(exchange, 404, "text/plain; charset=utf-8", SLICE_LIT("Not Found\n"));
     } else if (!slice_equal(request->method, SLICE_LIT("POST"))) {

@@ -15,6 +15,8 @@ struct gateway {
         next; /* for other paths; request NULL: 404. Must not set user pointers. */
 };
 
+/* The descriptor of "/etcdserverpb.KV/Range"; NULL: of no service that is known here. */
+const struct ProtobufCMethodDescriptor *gateway_method(const char *path);
 /* The handler for io_server_new; `gateway` must outlive the server. */
 struct io_http_handler gateway_handler(struct gateway *gateway);
 

@@ -71,6 +71,16 @@ const struct rpc_route *rpc_route_at(const struct rpc_registry *registry, size_t
     return index < registry->routes_count ? &registry->routes[index] : NULL;
 }
 
+const char *rpc_status_name(enum io_grpc_status status)
+{
+    static const char *const names[] = {
+        "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+        "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+        "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
+        "DataLoss", "Unauthenticated"};
+    return (size_t)status < BASE_COUNT_OF(names) ? names[status] : "Unknown";
+}
+
 uint32_t rpc_streams(const struct rpc_registry *registry)
 {
     return registry->streams_count;
@@ -157,6 +167,9 @@ void rpc_block_close(struct rpc_block *block, enum io_grpc_status status)
     hold_clear(&block->hold);
     block->is_open = false;
     block->call.route->handled[status]++;
+    if (registry->options.ended != NULL) {
+        registry->options.ended(registry->options.ctx, &block->call, block->message, status);
+    }
     registry->streams_count -= block->call.method->kind == RPC_STREAM;
     block->kv.is_given_up = true; /* a read that nobody waits for is not worth its time */
     if (!block->is_busy) {
@@ -264,6 +277,10 @@ enum kv_error rpc_admit(struct rpc_call *call)
     if (!call->method->is_for_learner && registry->options.is_learner != NULL &&
         registry->options.is_learner(registry->options.ctx)) {
         return KV_E_LEARNER_UNSUPPORTED;
+    }
+    if (registry->options.may_begin != NULL &&
+        !registry->options.may_begin(registry->options.ctx, call)) {
+        return KV_E_TOO_MANY_REQUESTS;
     }
     return call->wants_leader && !rpc_has_leader(registry) ? KV_E_NO_LEADER : KV_OK;
 }

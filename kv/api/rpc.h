@@ -96,6 +96,11 @@ struct rpc_registry_options {
     bool (*is_healthy)(void *ctx);
     /* NULL: never. */
     bool (*is_learner)(void *ctx);
+    /* Asked of each call whose role may make it; false: RESOURCE_EXHAUSTED. NULL: always. */
+    bool (*may_begin)(void *ctx, const struct rpc_call *call);
+    /* Told of each call that has ended; `message` is a unary call's request. May be NULL. */
+    void (*ended)(void *ctx, const struct rpc_call *call, struct slice message,
+                  enum io_grpc_status status);
 };
 
 MUST_CHECK int rpc_registry_new(const struct rpc_registry_options *options,
@@ -112,6 +117,9 @@ struct rpc_route *rpc_find_gateway(const struct rpc_registry *registry, struct s
 /* The routes in order of registration; NULL behind the last. */
 const struct rpc_route *rpc_route_at(const struct rpc_registry *registry, size_t index);
 uint32_t rpc_streams(const struct rpc_registry *registry); /* open ones */
+
+/* As grpc's metrics write it: "PermissionDenied". */
+const char *rpc_status_name(enum io_grpc_status status);
 
 /* --- for transports --- */
 

@@ -9,6 +9,7 @@
 #include "agents/http_metrics_table.h"
 #include "agents/proxy/metrics_table.h"
 #include "arbiter/core/note.h"
+#include "arbiter/notify/told.h"
 #include "arbiter/quorated/metrics_table.h"
 #include "base/metric.h"
 #include "proto/io/log_events.h"
@@ -125,6 +126,19 @@ static void print_events(void)
     (void)puts("\n## Why a member was refused or passed over\n\n| word | it ... |\n|---|---|");
     for (size_t i = 0; i < BASE_COUNT_OF(refusals); i++) {
         (void)printf("| `%s` | %s |\n", refusals[i][0], refusals[i][1]);
+    }
+    static const char *const told[][2] = {
+#define TOLD(id, name, text) {name, text},
+        TOLD_EVENTS(TOLD)
+#undef TOLD
+    };
+    (void)puts("\n## What is sent to a command or a webhook\n\nWith `notify.command` or "
+               "`notify.url` of the quorum nodes, by the one that leads, at least once, each with "
+               "an id that is the same on\nevery node: `{\"id\", \"event\", \"cluster\", "
+               "\"text\", \"wall_us\", \"epoch\", \"node\"}`.\n\n"
+               "| event | when |\n|---|---|");
+    for (size_t i = 0; i < BASE_COUNT_OF(told); i++) {
+        (void)printf("| `%s` | %s |\n", told[i][0], told[i][1]);
     }
     (void)puts("\n## Log lines\n\n`ts=2026-01-02T03:04:05.678Z lvl=notice mod=raft ev=role node=n1 "
                "term=7 ...`: one line of key=value to standard error.\n\n"
