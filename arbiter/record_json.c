@@ -2,6 +2,7 @@
 /* JSON text of records, members and history. */
 #include "arbiter/record_json.h"
 
+#include "arbiter/record_galera.h"
 #include "base/assert.h"
 #include "base/name.h"
 
@@ -217,6 +218,10 @@ void arb_json_record(struct buf *out, const struct msg_record *r)
     put_number(out, "maximum_lag_bytes", r->maximum_lag_bytes);
     put_id(out, "restore_id", r->restore_id, true);
     put_wishes(out, r);
+    if (r->engine == MSG_ENGINE_GALERA) {
+        put_word(out, "engine", "galera");
+        arb_json_galera_record(out, &r->galera);
+    }
     buf_put_u8(out, '}');
 }
 
@@ -271,14 +276,23 @@ void arb_json_member(struct buf *out, const struct arb_view *view, const struct 
     put_number(out, "epoch_held", r->epoch_held);
     put_word(out, "refused", arb_refusal_name(view->refused));
     put_text(out, "note", base_text_slice(&r->note));
+    if (r->engine == MSG_ENGINE_GALERA) {
+        arb_json_galera_member(out, &r->galera);
+    }
     buf_put_u8(out, '}');
 }
 
-static void put_input(struct buf *out, const struct arb_input *input)
+static void put_input(struct buf *out, const struct arb_decision *decision,
+                      const struct arb_input *input)
 {
     buf_put_u8(out, '{');
     put_name(out, "member", &input->member);
-    put_position(out, "position", &input->position);
+    if (decision->engine == MSG_ENGINE_GALERA) {
+        put_number(out, "generation", input->position.lineage);
+        put_number(out, "seqno", input->position.lsn);
+    } else {
+        put_position(out, "position", &input->position);
+    }
     put_signed(out, "heard_ago_us", input->heard_ago_us);
     put_bool(out, "is_voter", input->is_voter);
     put_bool(out, "is_vote", input->is_vote);
@@ -350,7 +364,7 @@ void arb_json_history(struct buf *out, const struct msg_record *record,
         if (i > 0) {
             buf_put_u8(out, ',');
         }
-        put_input(out, &decision->inputs[i]);
+        put_input(out, decision, &decision->inputs[i]);
     }
     buf_put_text(out, "]");
     put_key(out, "notes");

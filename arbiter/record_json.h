@@ -34,6 +34,10 @@ void arb_json_history(struct buf *out, const struct msg_record *record,
 /* Stable words for people and programs; static. */
 const char *arb_decision_name(enum arb_decision_kind kind);
 const char *arb_db_state_name(enum msg_db_state state);
+const char *arb_galera_state_name(enum msg_galera_state state);
+const char *arb_galera_grant_name(enum msg_galera_grant_state state);
+/* As Galera writes it; "" for none. */
+void arb_galera_uuid_text(const uint8_t uuid[static 16], char ret_text[static 37]);
 const char *arb_record_state_name(enum msg_record_state state);
 const char *arb_sync_mode_name(enum msg_sync_mode mode);
 const char *arb_task_name(enum msg_task_kind kind);

@@ -107,7 +107,11 @@ static void add_input(struct arb_why_lines *lines, json_t *entry, json_t *item)
     char where[128] = "no data directory";
     char heard[64] = "not heard of";
     char verdict[256] = "";
-    if (arb_entry_lsn(position, "lsn") != 0) {
+    if (json_object_get(item, "seqno") != NULL) {
+        (void)snprintf(where, sizeof(where), "at seqno %llu of generation %llu",
+                       (unsigned long long)arb_entry_number(item, "seqno"),
+                       (unsigned long long)arb_entry_number(item, "generation"));
+    } else if (arb_entry_lsn(position, "lsn") != 0) {
         (void)snprintf(where, sizeof(where), "at %s of epoch %llu", arb_entry_text(position, "lsn"),
                        (unsigned long long)arb_entry_number(position, "lineage"));
     }

@@ -143,6 +143,17 @@ void arb_api_confirm(struct arb_api *api, struct rpc_call *call, const ProtobufC
     bool is_dead = request->dead[0] != '\0';
     struct arb_request wanted = {.kind = is_dead ? ARB_REQUEST_CONFIRM_DEAD : ARB_REQUEST_CONFIRM,
                                  .is_forced = request->force != 0};
+    for (size_t i = 0; i < request->n_override; i++) {
+        struct base_name name = {{0}};
+        if (!name_of(call, request->override[i], &name)) {
+            return;
+        }
+        if (base_name_is_empty(&name) || arb_names_add(&wanted.overridden, &name) != 0) {
+            arb_api_refuse(call, IO_GRPC_INVALID_ARGUMENT,
+                           "override: names of members, as many as a cluster can have");
+            return;
+        }
+    }
     order_about(api, call, request->cluster, is_dead ? request->dead : request->primary, &wanted);
 }
 

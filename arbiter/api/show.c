@@ -48,9 +48,17 @@ static bool is_among(const struct msg_names *names, const struct base_name *name
 
 /* --- one member --- */
 
+static bool is_galera(const struct arb_cluster *c)
+{
+    return arb_engine_id(c) == MSG_ENGINE_GALERA;
+}
+
 static const char *role_of(const struct arb_cluster *c, const struct arb_view *view)
 {
     const struct msg_record *r = &c->record;
+    if (is_galera(c) && !is_holder(c, view)) {
+        return view->report.galera.state == MSG_GALERA_SYNCED ? "reader" : "-";
+    }
     if (is_holder(c, view)) {
         return r->is_standby_cluster ? "standby leader" : "primary";
     }
@@ -200,6 +208,10 @@ static void fill_member(struct arb_show_member *shown, const struct arb_show_fro
     m->name = shown->name.text;
     m->role = text_of(role_of(c, view));
     m->state = text_of(state_of(view, is_up));
+    if (is_galera(c) && view->has_report) {
+        arb_show_galera_member(&shown->galera, &shown->report, m);
+        m->state = is_up && view->refused == ARB_REFUSE_NONE ? m->galera->state : m->state;
+    }
     m->lag_bytes = lag_of(c, view, is_up);
     m->note = shown->note;
     m->is_up = is_up;
@@ -284,8 +296,10 @@ static bool is_degraded(const struct arb_show_from *from)
     }
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
-        bool is_good = is_heard(c, view, from->now) && view->refused == ARB_REFUSE_NONE &&
-                       (is_holder(c, view) || view->report.is_receiving);
+        bool is_up_to_date = is_galera(c) ? view->report.galera.state == MSG_GALERA_SYNCED
+                                          : is_holder(c, view) || view->report.is_receiving;
+        bool is_good =
+            is_heard(c, view, from->now) && view->refused == ARB_REFUSE_NONE && is_up_to_date;
         if (!is_good) {
             return true;
         }
@@ -319,7 +333,9 @@ static void fill_sync(struct arb_show *show, const struct arb_cluster *c)
 {
     const struct msg_record *r = &c->record;
     const struct arb_view *holder = holder_of(c);
-    if (r->sync_mode == MSG_SYNC_ASYNC) {
+    if (is_galera(c)) {
+        (void)snprintf(show->sync, sizeof(show->sync), "galera");
+    } else if (r->sync_mode == MSG_SYNC_ASYNC) {
         (void)snprintf(show->sync, sizeof(show->sync), "off");
     } else if (r->votes_needed_r == 0 && r->epoch != 0) {
         (void)snprintf(show->sync, sizeof(show->sync), "lost: only %s has everything",
@@ -345,6 +361,10 @@ static void fill_loss(struct arb_show *show, const struct msg_record *r)
 {
     if (r->epoch == 0) {
         show->loss[0] = '\0';
+    } else if (r->engine == MSG_ENGINE_GALERA) {
+        (void)snprintf(
+            show->loss, sizeof(show->loss),
+            "what a lost writer was committing is in doubt; the rest is on every member");
     } else if (r->sync_mode == MSG_SYNC_ASYNC) {
         (void)snprintf(show->loss, sizeof(show->loss),
                        "a failover may lose up to %llu bytes, and what is written within %u ms",
@@ -493,7 +513,10 @@ void arb_show_fill(struct arb_show *show, const struct arb_show_from *from)
         arb_note_put(&c->waiting, &b);
     }
     m->name = show->record.cluster.text;
-    m->engine = text_of("postgresql");
+    m->engine = text_of(is_galera(c) ? "galera" : "postgresql");
+    if (is_galera(c)) {
+        arb_show_galera(&show->galera, &show->record.galera, m);
+    }
     m->state = text_of(cluster_state(from));
     m->primary = show->record.holder.text;
     m->epoch = c->record.epoch;

@@ -3,6 +3,7 @@
 #ifndef QUORATE_ARBITER_API_SHOW_H
 #define QUORATE_ARBITER_API_SHOW_H
 
+#include "arbiter/api/show_galera.h"
 #include "arbiter/core/arb.h"
 #include "arbiter/record_json.h"
 #include "databases.pb-c.h"
@@ -28,6 +29,7 @@ struct arb_show_member {
     struct base_name name;
     struct msg_report report; /* a copy, for its texts; zero without one */
     char note[ARB_SHOW_TEXT_MAX];
+    struct arb_show_galera_member galera;
 };
 
 /* One message with all that it points to; reuse by filling again. */
@@ -49,6 +51,7 @@ struct arb_show {
     struct msg_names sync_set;
     char sync[ARB_SHOW_TEXT_MAX];
     char waiting[ARB_SHOW_TEXT_MAX];
+    struct arb_show_galera galera;
 };
 
 void arb_show_fill(struct arb_show *show, const struct arb_show_from *from);

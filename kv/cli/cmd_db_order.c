@@ -8,6 +8,8 @@
 #include "kv/cli/commands.h"
 #include "kv/cli/db.h"
 
+#define OVERRIDE_MAX 16 /* members of a cluster */
+
 /* protobuf-c has no const texts in its structs; it only reads them when packing. */
 static char *text_of(const char *text)
 {
@@ -72,10 +74,13 @@ static int add_confirm_row(struct io_table *table, const Quorate__V1__DatabaseMe
     char lsn[CELL_MAX];
     (void)snprintf(lsn, sizeof(lsn), "%" PRIX32 "/%" PRIX32, (uint32_t)(m->lsn >> 32),
                    (uint32_t)m->lsn);
-    return IO_TABLE_ADD(table, m->name, m->is_up ? "yes" : "no", m->state,
-                        db_number_text(m->epoch_seen, seen),
-                        m->epoch_held == 0 ? "-" : db_number_text(m->epoch_held, held),
-                        db_number_text(m->lineage, lineage), lsn);
+    if (m->galera != NULL) {
+        (void)snprintf(lsn, sizeof(lsn), "%" PRId64, m->galera->seqno);
+    }
+    return IO_TABLE_ADD(
+        table, m->name, m->is_up ? "yes" : "no", m->state, db_number_text(m->epoch_seen, seen),
+        m->epoch_held == 0 ? "-" : db_number_text(m->epoch_held, held),
+        db_number_text(m->galera != NULL ? m->galera->generation : m->lineage, lineage), lsn);
 }
 
 /* What the agents report, before anything is confirmed. */
@@ -84,7 +89,9 @@ static int print_reports(const struct cli *cli, const Quorate__V1__DatabaseClust
     if (cli->output == CLI_JSON) {
         return 0;
     }
-    struct io_table *table = io_table_new("MEMBER|HEARD|STATE|>EPOCH SEEN|>HELD|>HISTORY OF|>LSN");
+    struct io_table *table = io_table_new(
+        cluster->galera == NULL ? "MEMBER|HEARD|STATE|>EPOCH SEEN|>HELD|>HISTORY OF|>LSN"
+                                : "MEMBER|HEARD|STATE|>EPOCH SEEN|>HELD|>GENERATION|>SEQNO");
     int rc = table == NULL ? BASE_E_NOMEM : 0;
     for (size_t i = 0; i < cluster->n_members && rc == 0; i++) {
         rc = add_confirm_row(table, cluster->members[i]);
@@ -108,12 +115,26 @@ static bool is_over_or_quiet(const Quorate__V1__DatabaseCluster *c, const void *
     return !c->is_unconfirmed && db_is_epoch_over(c, ctx);
 }
 
+/* Names between commas; the text is cut up. */
+static size_t split_names(const char *text, char *ret_names[OVERRIDE_MAX])
+{
+    size_t count = 0;
+    char *rest = NULL;
+    char *at = text == NULL ? NULL : strtok_r(text_of(text), ",", &rest);
+    for (; at != NULL && count < OVERRIDE_MAX; at = strtok_r(NULL, ",", &rest)) {
+        ret_names[count++] = at;
+    }
+    return count;
+}
+
 int cmd_db_confirm(void *ctx, int argc, char **argv)
 {
     struct cli_option options[] = {{"primary", true, NULL},
                                    {"wait", false, NULL},
                                    {"force", false, NULL},
-                                   {"dead", true, NULL}};
+                                   {"dead", true, NULL},
+                                   {"override", true, NULL}};
+    char *overridden[OVERRIDE_MAX];
     Quorate__V1__DatabaseConfirmRequest request;
     Quorate__V1__DatabaseShowResponse *answer = NULL;
     struct cli *cli = ctx;
@@ -121,8 +142,8 @@ int cmd_db_confirm(void *ctx, int argc, char **argv)
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     quorate__v1__database_confirm_request__init(&request);
     rc = rc != 0 ? rc
-                 : db_one_cluster(argc, "db confirm [--primary MEMBER] [--force] [--wait] | "
-                                        "--dead MEMBER");
+                 : db_one_cluster(argc, "db confirm [--primary MEMBER] [--override MEMBER,...] "
+                                        "[--force] [--wait] | --dead MEMBER");
     rc = rc != 0 ? rc : db_fetch(ctx, argv[1], &answer);
     if (rc != 0) {
         return rc;
@@ -132,6 +153,8 @@ int cmd_db_confirm(void *ctx, int argc, char **argv)
     request.primary = text_of(options[0].value);
     request.force = options[2].value != NULL;
     request.dead = text_of(options[3].value);
+    request.override = overridden;
+    request.n_override = split_names(options[4].value, overridden);
     if (options[3].value == NULL) {
         rc = print_reports(cli, answer->cluster);
     } else {

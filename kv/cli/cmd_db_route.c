@@ -67,6 +67,11 @@ int cmd_db_dsn(void *ctx, int argc, char **argv)
                                                    : "read-write";
     if (member != NULL && !has_member(answer->cluster, member)) {
         rc = cli_fail(IO_EXIT_FALSE, "%s has no member '%s'", argv[1], member);
+    } else if (answer->cluster->galera != NULL) {
+        rc = cli_fail(IO_EXIT_FALSE,
+                      "%s is a Galera cluster, and libpq speaks to PostgreSQL: clients find its "
+                      "writer through kv db haproxy or quorate-proxy",
+                      argv[1]);
     } else if (answer->cluster->n_members == 0) {
         rc = cli_fail(IO_EXIT_FALSE, "%s has no member yet", argv[1]);
     } else {
@@ -102,6 +107,17 @@ int cmd_db_dsn(void *ctx, int argc, char **argv)
     "    default-server inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 " \
     "on-marked-down shutdown-sessions\n"
 
+/* Galera: consensus names the writer, not the balancer (no `backup`); a check that is late keeps a
+ * second member out, so two good answers are asked for. */
+#define HAPROXY_GALERA \
+    "\nlisten %s-%s\n" \
+    "    bind %s:%" PRId64 "\n" \
+    "    balance %s\n" \
+    "    option httpchk GET %s\n" \
+    "    http-check expect status 200\n" \
+    "    default-server inter 1s fastinter 500ms downinter 500ms fall 2 rise 2 " \
+    "on-marked-down shutdown-sessions\n"
+
 struct listen {
     const char *name, *balance, *check, *bind;
     int64_t port;
@@ -109,7 +125,11 @@ struct listen {
 
 static void print_listen(const Quorate__V1__DatabaseCluster *c, const struct listen *l)
 {
-    (void)printf(HAPROXY_LISTEN, c->name, l->name, l->bind, l->port, l->balance, l->check);
+    if (c->galera != NULL) {
+        (void)printf(HAPROXY_GALERA, c->name, l->name, l->bind, l->port, l->balance, l->check);
+    } else {
+        (void)printf(HAPROXY_LISTEN, c->name, l->name, l->bind, l->port, l->balance, l->check);
+    }
     for (size_t i = 0; i < c->n_members; i++) {
         const Quorate__V1__DatabaseMember *m = c->members[i];
         char host[CELL_MAX];
@@ -147,6 +167,16 @@ int cmd_db_haproxy(void *ctx, int argc, char **argv)
     }
     if (options[3].value != NULL) {
         (void)snprintf(check, sizeof(check), "/replica?lag=%s", options[3].value);
+    }
+    if (answer->cluster->galera != NULL && options[3].value == NULL) {
+        primary.name = "writer";
+        primary.check = "/writer";
+        replicas.name = "reader";
+        replicas.check = "/reader";
+    } else if (answer->cluster->galera != NULL) {
+        protobuf_c_message_free_unpacked(&answer->base, NULL);
+        return cli_fail(IO_EXIT_USAGE, "--lag: Galera's readers have no lag in bytes; /reader asks "
+                                       "for a causal read");
     }
     (void)printf(HAPROXY_HEAD, answer->cluster->name);
     print_listen(answer->cluster, &primary);

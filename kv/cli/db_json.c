@@ -19,6 +19,51 @@ static void add_json(json_t *to, const char *key, json_t *value)
     (void)json_object_set_new(to, key, value);
 }
 
+static json_t *json_of_galera_member(const Quorate__V1__DatabaseGaleraMember *g)
+{
+    json_t *j = json_pack("{s:s, s:s, s:I, s:b, s:I, s:I, s:b, s:I}", "state", g->state, "uuid",
+                          g->uuid, "seqno", (json_int_t)g->seqno, "position_recovered",
+                          (int)g->is_position_recovered, "generation", (json_int_t)g->generation,
+                          "inhibited", (json_int_t)g->inhibited, "is_primary", (int)g->is_primary,
+                          "conf_id", (json_int_t)g->conf_id);
+    add_json(j, "size", json_integer(g->size));
+    add_json(j, "weight", json_integer(g->weight));
+    add_json(j, "recv_queue", json_integer(g->recv_queue));
+    add_json(j, "flow_paused", json_boolean(g->is_flow_paused));
+    add_json(j, "stalled_ms", json_integer(g->stalled_ms));
+    add_json(j, "donor", json_string(g->donor));
+    add_json(j, "read_only", json_boolean(g->is_read_only));
+    add_json(j, "rejecting", json_boolean(g->is_rejecting));
+    add_json(j, "desynced", json_boolean(g->is_desynced));
+    add_json(j, "causal", json_boolean(g->is_causal));
+    add_json(j, "fenced", json_boolean(g->is_fenced));
+    add_json(j, "safe_to_bootstrap", json_boolean(g->is_safe_to_bootstrap));
+    add_json(j, "data_bytes", json_integer((json_int_t)g->data_bytes));
+    return j;
+}
+
+static json_t *json_of_galera(const Quorate__V1__DatabaseGalera *g)
+{
+    json_t *view = json_object();
+    json_t *j = json_pack("{s:s, s:I, s:I, s:I, s:I}", "uuid", g->uuid, "generation",
+                          (json_int_t)g->generation, "high_water", (json_int_t)g->high_water,
+                          "conf_id", (json_int_t)g->conf_id, "inhibit", (json_int_t)g->inhibit);
+    for (size_t i = 0; i < g->n_view; i++) {
+        add_json(view, g->view[i]->name, json_integer(g->view[i]->weight));
+    }
+    add_json(j, "view", view);
+    add_json(j, "grant",
+             json_pack("{s:I, s:s, s:s, s:b, s:I}", "generation", (json_int_t)g->grant_generation,
+                       "node", g->grant_node, "state", g->grant_state, "is_live",
+                       (int)g->grant_is_live, "seqno", (json_int_t)g->grant_seqno));
+    add_json(j, "sst_joiner", json_string(g->sst_joiner));
+    add_json(j, "restarting", json_string(g->restarting));
+    add_json(j, "arbitrator", json_string(g->arbitrator));
+    add_json(j, "fast_takeover", json_boolean(g->is_fast_takeover));
+    add_json(j, "recovery_wait_us", json_integer((json_int_t)g->recovery_wait_us));
+    return j;
+}
+
 static json_t *json_of_member(const Quorate__V1__DatabaseMember *m)
 {
     json_t *j = json_pack(
@@ -53,6 +98,9 @@ static json_t *json_of_member(const Quorate__V1__DatabaseMember *m)
     add_json(j, "work_done_bytes", json_integer((json_int_t)m->work_done_bytes));
     add_json(j, "work_total_bytes", json_integer((json_int_t)m->work_total_bytes));
     add_json(j, "candidate", json_string(m->candidate));
+    if (m->galera != NULL) {
+        add_json(j, "galera", json_of_galera_member(m->galera));
+    }
     return j;
 }
 
@@ -115,6 +163,9 @@ json_t *db_json_cluster(const Quorate__V1__DatabaseCluster *c)
     add_json(j, "standby_cluster", json_boolean(c->is_standby_cluster));
     if (c->settings != NULL) {
         add_json(j, "settings", json_of_settings(c->settings));
+    }
+    if (c->galera != NULL) {
+        add_json(j, "galera", json_of_galera(c->galera));
     }
     return j;
 }

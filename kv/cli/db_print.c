@@ -19,6 +19,28 @@ static void add_work(struct db_words *w, const Quorate__V1__DatabaseMember *m)
     }
 }
 
+static void add_galera(struct db_words *w, const Quorate__V1__DatabaseGaleraMember *g)
+{
+    if (g->is_flow_paused) {
+        db_add_words(w, "flow control holds the cluster");
+    }
+    if (g->stalled_ms > 0) {
+        db_add_words(w, "stalled for %u ms", g->stalled_ms);
+    }
+    if (g->donor[0] != '\0') {
+        db_add_words(w, "from donor %s", g->donor);
+    }
+    if (g->is_desynced) {
+        db_add_words(w, "desynced");
+    }
+    if (g->is_rejecting) {
+        db_add_words(w, "rejects all queries");
+    }
+    if (g->is_primary && g->conf_id == 0) {
+        db_add_words(w, "a component that nobody granted");
+    }
+}
+
 static void note_of(const Quorate__V1__DatabaseMember *m, const char *primary, struct db_words *w)
 {
     char cell[CELL_MAX];
@@ -51,6 +73,9 @@ static void note_of(const Quorate__V1__DatabaseMember *m, const char *primary, s
         db_add_words(w, "from %s", m->upstream);
     }
     add_work(w, m);
+    if (m->galera != NULL) {
+        add_galera(w, m->galera);
+    }
     if (m->note[0] != '\0') {
         db_add_words(w, "%s", m->note);
     }
@@ -103,6 +128,75 @@ static int add_member_row(struct io_table *table, const Quorate__V1__DatabaseMem
                         db_lag_text(m, lag), since, db_lsn_text(m->lsn, lsn), pause, used,
                         tags_text(m, &tags), m->candidate[0] == '\0' ? "-" : m->candidate,
                         note.text);
+}
+
+static const char *seqno_text(const Quorate__V1__DatabaseGaleraMember *g, char memory[CELL_MAX])
+{
+    if (g->seqno < 0) {
+        return "-";
+    }
+    (void)snprintf(memory, CELL_MAX, "%" PRId64, g->seqno);
+    return memory;
+}
+
+/* Of a Galera cluster: seqno and generation for timeline and lag. */
+static int add_galera_row(struct io_table *table, const Quorate__V1__DatabaseMember *m,
+                          bool is_wide)
+{
+    static Quorate__V1__DatabaseGaleraMember none = QUORATE__V1__DATABASE_GALERA_MEMBER__INIT;
+    const Quorate__V1__DatabaseGaleraMember *g = m->galera == NULL ? &none : m->galera;
+    char host[CELL_MAX];
+    char seqno[CELL_MAX];
+    char generation[CELL_MAX];
+    char queue[CELL_MAX];
+    char weight[CELL_MAX];
+    char age[CELL_MAX];
+    char pause[CELL_MAX];
+    char used[CELL_MAX];
+    struct db_words note = {0};
+    struct db_words tags = {0};
+    note_of(m, "", &note);
+    const char *role = strcmp(m->role, "primary") == 0 ? "writer" : m->role;
+    const char *since = db_age_text(m->since_wall_us, age);
+    const char *at = m->galera == NULL ? "-" : seqno_text(g, seqno);
+    if (!is_wide) {
+        return IO_TABLE_ADD(table, m->name, db_host_text(m, host), role, m->state, at,
+                            db_number_text(g->generation, generation),
+                            db_number_text(g->recv_queue, queue), since, note.text);
+    }
+    (void)snprintf(pause, sizeof(pause), "%" PRId64 " ms", m->pause_worst_us / BASE_US_PER_MS);
+    (void)snprintf(used, sizeof(used), "%u/%u", m->connections, m->connections_max);
+    return IO_TABLE_ADD(table, m->name, db_host_text(m, host), role, m->state, at,
+                        db_number_text(g->generation, generation),
+                        db_number_text(g->recv_queue, queue), since,
+                        db_number_text(g->weight, weight), pause, used, tags_text(m, &tags),
+                        m->candidate[0] == '\0' ? "-" : m->candidate, note.text);
+}
+
+/* The generation, the last Primary view, whose turn it is. */
+static void print_galera(const Quorate__V1__DatabaseGalera *g)
+{
+    (void)printf("generation %" PRIu64 ", Primary view %" PRIu64 ":", g->generation, g->conf_id);
+    for (size_t i = 0; i < g->n_view; i++) {
+        (void)printf("%s %s", i > 0 ? "," : "", g->view[i]->name);
+        if (g->view[i]->weight != 1) {
+            (void)printf(" (weight %u)", g->view[i]->weight);
+        }
+    }
+    (void)printf("%s\n", g->n_view == 0 ? " none yet" : "");
+    if (g->grant_generation > g->generation) {
+        (void)printf("bootstrap of generation %" PRIu64 " on %s: %s\n", g->grant_generation,
+                     g->grant_node, g->grant_state);
+    } else if (g->inhibit > g->generation) {
+        (void)printf("a recovery is under way: no start below generation %" PRIu64 "\n",
+                     g->inhibit);
+    }
+    if (g->sst_joiner[0] != '\0') {
+        (void)printf("%s may join now\n", g->sst_joiner);
+    }
+    if (g->restarting[0] != '\0') {
+        (void)printf("%s has its turn in a rolling restart\n", g->restarting);
+    }
 }
 
 static void print_wishes(const Quorate__V1__DatabaseCluster *c)
@@ -171,19 +265,30 @@ int db_print_cluster(const struct cli *cli, const Quorate__V1__DatabaseCluster *
         return cli_print_json(db_json_cluster(cluster));
     }
     bool is_wide = cli->output == CLI_WIDE;
+    bool is_galera = cluster->galera != NULL;
     struct io_table *table =
-        io_table_new(is_wide ? "MEMBER|HOST|ROLE|STATE|>TL|>LAG|>SINCE|LSN|>PAUSE|>CONNECTIONS|"
-                               "TAGS|CANDIDATE|NOTE"
-                             : "MEMBER|HOST|ROLE|STATE|>TL|>LAG|>SINCE|NOTE");
+        is_galera
+            ? io_table_new(is_wide ? "MEMBER|HOST|ROLE|STATE|>SEQNO|>GENERATION|>QUEUE|>SINCE|"
+                                     ">WEIGHT|>PAUSE|>CONNECTIONS|TAGS|CANDIDATE|NOTE"
+                                   : "MEMBER|HOST|ROLE|STATE|>SEQNO|>GENERATION|>QUEUE|>SINCE|"
+                                     "NOTE")
+            : io_table_new(is_wide
+                               ? "MEMBER|HOST|ROLE|STATE|>TL|>LAG|>SINCE|LSN|>PAUSE|>CONNECTIONS|"
+                                 "TAGS|CANDIDATE|NOTE"
+                               : "MEMBER|HOST|ROLE|STATE|>TL|>LAG|>SINCE|NOTE");
     int rc = table == NULL ? BASE_E_NOMEM : 0;
     for (size_t i = 0; i < cluster->n_members && rc == 0; i++) {
-        rc = add_member_row(table, cluster->members[i], cluster->primary, is_wide);
+        rc = is_galera ? add_galera_row(table, cluster->members[i], is_wide)
+                       : add_member_row(table, cluster->members[i], cluster->primary, is_wide);
     }
     if (rc == 0) {
         (void)printf("%s  %s, epoch %" PRIu64 ", sync %s%s%s\n", cluster->name, cluster->state,
                      cluster->epoch, cluster->sync, cluster->loss[0] == '\0' ? "" : "; ",
                      cluster->loss);
         io_table_print(table, stdout, true);
+        if (is_galera) {
+            print_galera(cluster->galera);
+        }
         if (cluster->waiting_for[0] != '\0') {
             (void)printf("%s\n", cluster->waiting_for);
         }
