@@ -8,7 +8,7 @@ BIN_quorated := arbiter/main_quorated.c arbiter/quorated/audit.c arbiter/quorate
   arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/metrics_databases.c arbiter/quorated/node.c \
   arbiter/quorated/node_events.c arbiter/quorated/node_open.c arbiter/quorated/pages.c arbiter/quorated/program.c arbiter/quorated/quorum_view.c \
   arbiter/quorated/settings.c arbiter/quorated/stores.c \
-  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/patroni_config.c arbiter/api/present.c arbiter/api/show.c arbiter/api/story.c \
+  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/patroni_config.c arbiter/api/present.c arbiter/api/show.c arbiter/api/show_galera.c arbiter/api/story.c \
   $(WEB_SRC) $(NOTIFY_SRC) kv/cli/db_json.c
 LIBS_quorated := store glue io wire cores base
 PKG_quorated := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
@@ -36,3 +36,8 @@ TEST_arb_patroni_test := tests/unit/arb_patroni_test.c arbiter/api/patroni.c arb
 TLIBS_arb_patroni_test := io base
 TPKG_arb_patroni_test := libuv openssl libnghttp2 yaml-0.1 jansson
 TLDL_arb_patroni_test := -lpthread
+TESTS += quorated_audit_test
+TEST_quorated_audit_test = tests/unit/quorated_audit_test.c arbiter/quorated/audit.c $(KV_API) tests/support/panic.c
+TLIBS_quorated_audit_test := store glue io wire cores base
+TPKG_quorated_audit_test := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
+TLDL_quorated_audit_test := -lpthread -lcrypt

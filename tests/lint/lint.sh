@@ -64,6 +64,11 @@ diff <(sed -n 's/^    X(\([A-Z_]*\), "[a-z.]*", ".*/\1/p' base/failpoint.h | sor
     <(grep -oE '\bFAILPOINT\([A-Z_]+\)' "${code[@]}" | grep -v '^tests/\|(ID)' | sed 's/.*FAILPOINT(\(.*\))/\1/' | sort) |
     grep '^[<>]' | sed 's/^</in the table, but passed nowhere or not once:/; s/^>/passed more than once:/' | rule "failpoints"
 
+# Events of the log are a table as well; those of the arbiter's own sentences stand in arbiter/core/note.h.
+diff <(sed -n 's/^    X("\([a-z_]*\)", "\([a-z_-]*\)", ".*/\1 \2/p' proto/io/log_events.h | sort) \
+    <(awk -f $here/log_events.awk $(list 'base/*.c' 'proto/*.c' 'raft/*.c' 'kv/*.c' 'arbiter/*.c' 'agents/*.c') | sort -u) |
+    grep '^[<>]' | sed 's/^</in proto\/io\/log_events.h, but nobody writes it:/; s/^>/written, but not in proto\/io\/log_events.h:/' | rule "events of the log"
+
 for dir in $(list '*.c' | xargs -n1 dirname | sort -u); do
     [ -f "$dir/README.md" ] || [ -f "$(dirname "$dir")/README.md" ] || echo "$dir: no README.md"
 done | rule "a README in every folder"
