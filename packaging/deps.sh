@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that building and the demo need, and nothing else: no service is started or
 # enabled, no default database cluster is made, and what was there before is not touched.
-# usage: deps.sh [--tests] [--packages] [--galera] [--print]      --tests: also what only tests and benchmarks need; --packages:
-# what `make deb` needs; --galera: what the Galera demo needs, and nothing of PostgreSQL
+# usage: deps.sh [--tests] [--packages] [--galera] [--browser] [--print]      --tests: also what only tests and benchmarks need; --packages:
+# what `make deb` needs; --galera: what the Galera demo needs, and nothing of PostgreSQL; --browser: what web-verify needs
 set -eu
 build="gcc libc6-dev make pkg-config libuv1-dev liblmdb-dev libssl-dev libcrypt-dev libprotobuf-c-dev protobuf-c-compiler
 libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libmariadb-dev"
@@ -13,15 +13,16 @@ nghttp2-client patroni haproxy pgbouncer pgpool2 python3-idna iputils-ping nftab
 galera="mariadb-server mariadb-client mariadb-backup galera-4 galera-arbitrator-4 rsync socat haproxy nftables iproute2 procps
 curl jq openssl util-linux e2fsprogs"
 debian="debhelper dpkg-dev"
-tests="$tests $galera $debian lintian debootstrap man-db systemd zsh fish yamllint"
+tests="$tests $galera $debian prometheus lintian debootstrap man-db systemd zsh fish yamllint"
 packages="$build $demo" is_print=""
 for option; do
     case $option in
     --tests) packages="$packages $tests" ;;
     --galera) packages="$build $galera" ;;
+    --browser) packages="$build $demo chromium chromium-driver nodejs $(command -v npm >/dev/null || echo npm)" ;;
     --packages) packages="$packages $debian" ;;
     --print) is_print=yes ;;
-    *) echo "usage: deps.sh [--tests] [--packages] [--galera] [--print]" >&2 && exit 2 ;;
+    *) echo "usage: deps.sh [--tests] [--packages] [--galera] [--browser] [--print]" >&2 && exit 2 ;;
     esac
 done
 missing=""
@@ -72,7 +73,7 @@ $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $missing >/dev/null
 
 # Units that the packages just installed have enabled; one that was there before keeps its state.
-for unit in mariadb-server:mariadb galera-arbitrator-4:garb etcd-server:etcd patroni:patroni postgresql-15:postgresql haproxy:haproxy pgbouncer:pgbouncer pgpool2:pgpool2; do
+for unit in mariadb-server:mariadb galera-arbitrator-4:garb etcd-server:etcd patroni:patroni postgresql-15:postgresql haproxy:haproxy prometheus:prometheus pgbouncer:pgbouncer pgpool2:pgpool2; do
     case " $missing " in *" ${unit%%:*} "*) ;; *) continue ;; esac
     $as_root deb-systemd-helper disable "${unit#*:}.service" >/dev/null 2>&1 || true
     $as_root deb-systemd-helper update-state "${unit#*:}.service" >/dev/null 2>&1 || true

@@ -100,3 +100,21 @@ CHECK_STEPS += databases-check
 .PHONY: databases-check
 databases-check: scenario-programs ## Every kv db command and its refusals against a real cluster of three
 	@BIN=build/release/bin bash tests/integration/databases/run.sh
+
+CHECK_STEPS += host-check
+.PHONY: host-check takeover-verify
+host-check: scenario-programs ## kv setup, kv doctor and kv import-patroni: what they write serves, what was planted is found
+	@BIN=build/release/bin bash tests/integration/host/run.sh
+VERIFY_STEPS += takeover-verify
+takeover-verify: scenario-programs ## A running cluster of Debian's Patroni with a writer is taken over, and given back
+	@BIN=build/release/bin bash tests/integration/takeover/run.sh
+CHECK_STEPS += web-check
+VERIFY_STEPS += web-verify
+.PHONY: web-check web-verify deps-browser
+web-check: scenario-programs ## The status page over plain HTTP, metrics, events to a program and a webhook, the audit
+	@$(MAKE) --no-print-directory VARIANT=release build/release/bin/reference build/release/bin/quorate-proxy
+	@BIN=build/release/bin bash tests/integration/web/run.sh
+deps-browser: ## Install what web-verify needs: Chromium and its driver, node and npm
+	@bash packaging/deps.sh --browser
+web-verify: deps-browser scenario-programs ## The status page in Chromium: screenshots, axe-core, keyboard, phone, without a script
+	@BIN=build/release/bin bash tests/integration/web/browser.sh

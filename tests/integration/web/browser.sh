@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The status page in Debian's headless Chromium, in calm, during a failover, with a lost quorum. Screenshots go to
+# build/results/web. usage: browser.sh
+set -u
+cd "$(dirname "$0")/../../.." || exit 2
+. tests/support/cluster.sh
+. tests/support/report.sh
+. tests/integration/web/setup.sh
+BIN=$(cd "$BIN" && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-browser.XXXXXX")
+cleanup() {
+    [ -n "${driver:-}" ] && kill "$driver" 2>/dev/null
+    cluster_stop
+    keep_logs browser
+    rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+for tool in chromium chromedriver node npm; do
+    command -v "$tool" >/dev/null || { skip "the page in a browser" "no $tool (make deps-browser)"; report_end browser; }
+done
+out=$PWD/build/results/web
+mkdir -p "$out"
+# The checker is for tests alone; its version and sum are in the lock file, the registry is whatever npm is set to.
+axe=build/axe
+mkdir -p "$axe"
+cp tests/integration/web/axe/package*.json "$axe/"
+(cd "$axe" && npm ci --no-audit --no-fund --ignore-scripts >npm.log 2>&1) ||
+    { skip "the page in a browser" "axe-core cannot be had: $(tail -n 1 "$axe/npm.log")"; report_end browser; }
+web_setup "$work"
+free_port DRIVER_PORT 24630
+chromedriver --port="$DRIVER_PORT" >"$DIR/log/chromedriver" 2>&1 9>&- &
+driver=$!
+check "three nodes, three members" web_start
+leader=$(quorum_leader)
+look() { # STATE NODE TEXT
+    local line
+    while read -r line; do
+        case $line in ok\ *) ok "${line#ok }" ;; FAIL\ *) bad "${line#FAIL }" ;; *) bad "browser" "$line" ;; esac
+    done < <(timeout 120 node tests/integration/web/browser.mjs "http://127.0.0.1:$DRIVER_PORT" \
+        "http://127.0.0.1:${METRICS_PORT[$2]}/" "$1" "$out" "$axe/node_modules/axe-core/axe.min.js" "$3" 2>&1 || echo "FAIL $1: node")
+}
+wait_until 5 page "$leader"
+look calm "$leader" "All well"
+
+# All agents but the primary's stand still, so that the moment lasts for as long as people look at it.
+old=$(primary)
+for member in "${MEMBERS[@]}"; do [ "$member" = "$old" ] || kill -STOP "$(pid_of "$member")"; done
+member_kill_host "$old"
+look failover "$leader" "no primary"
+for member in "${MEMBERS[@]}"; do [ "$member" = "$old" ] || kill -CONT "$(pid_of "$member")"; done
+check "it goes on" wait_until 30 eval '[ "$(cluster_json | jq -r .epoch)" = 2 ] && cluster_is degraded'
+look after "$leader" "pg-main: degraded"
+
+for node in "${QUORUM[@]}"; do [ "$node" = "$leader" ] || quorum_kill "$node"; done
+look quorum-lost "$leader" "No quorum"
+note "screenshots: build/results/web"
+report_end browser
