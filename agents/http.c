@@ -27,14 +27,11 @@ void agt_http_snapshot_make(const struct agt *agent, struct base_mono now,
         .order_age_us = agent->has_order ? base_mono_diff_us(now, agent->order_at) : -1,
         .report_age_us = agent->has_reported ? base_mono_diff_us(now, agent->reported_at) : -1,
     };
+    agt_http_galera_fill(agent, now, &ret_snapshot->galera);
 }
 
 /* --- the table of paths ------------------------------------------------------------------------
  */
-
-typedef void http_body_fn(const struct agt_http_snapshot *s, struct buf *b);
-
-#define PATH_NAMES_MAX 4
 
 /*  paths, question, body, content type, code for no, for people */
 #define PATHS(X) \
@@ -69,12 +66,7 @@ typedef void http_body_fn(const struct agt_http_snapshot *s, struct buf *b);
       "who would be asked without a quorum; 502: mode off") \
     X(P("/metrics"), always, metrics, METRICS, 503, "Prometheus text")
 
-static void put_nothing(const struct agt_http_snapshot *s, struct buf *b)
-{
-    (void)s;
-    (void)b;
-}
-#define agt_http_put_nothing put_nothing /* the word of the table */
+#define agt_http_put_nothing NULL /* the word of the table */
 
 #define P(...) \
     { \
@@ -82,14 +74,28 @@ static void put_nothing(const struct agt_http_snapshot *s, struct buf *b)
     }
 #define PATH_ROW(paths, question, body, type, no, help) \
     {paths, agt_http_check_##question, agt_http_put_##body, type, no, help},
-static const struct {
-    const char *names[PATH_NAMES_MAX];
-    agt_http_check_fn *check;
-    http_body_fn *body;
-    const char *content_type;
-    int status_no;
-    const char *help;
-} paths[] = {PATHS(PATH_ROW)};
+static const struct agt_http_path paths[] = {PATHS(PATH_ROW)};
+
+static const struct agt_http_path *table_of(const struct agt_http_snapshot *s, size_t *ret_count)
+{
+    *ret_count = BASE_COUNT_OF(paths);
+    return s->galera.is_galera ? agt_http_galera_paths(ret_count) : paths;
+}
+
+/* NULL: no such path. */
+static const struct agt_http_path *path_find(const struct agt_http_snapshot *s, struct slice path)
+{
+    size_t count = 0;
+    const struct agt_http_path *table = table_of(s, &count);
+    for (size_t i = 0; i < count * AGT_HTTP_PATH_NAMES_MAX; i++) {
+        const struct agt_http_path *row = &table[i / AGT_HTTP_PATH_NAMES_MAX];
+        const char *name = row->names[i % AGT_HTTP_PATH_NAMES_MAX];
+        if (name != NULL && slice_equal(path, slice_from_text(name))) {
+            return row;
+        }
+    }
+    return NULL;
+}
 
 /* --- what is refused ---------------------------------------------------------------------------
  */
@@ -180,11 +186,7 @@ static struct agt_http_answer answer_unsafe(const struct agt_http_snapshot *s,
         }
         is_known = is_known || is_path;
     }
-    for (size_t i = 0; i < BASE_COUNT_OF(paths) * PATH_NAMES_MAX; i++) {
-        const char *name = paths[i / PATH_NAMES_MAX].names[i % PATH_NAMES_MAX];
-        is_known = is_known || (name != NULL && slice_equal(path, slice_from_text(name)));
-    }
-    if (!is_known) {
+    if (!is_known && path_find(s, path) == NULL) {
         buf_put_text(body, "no such path\n");
         return (struct agt_http_answer){.status = 404, .content_type = TEXT};
     }
@@ -196,19 +198,22 @@ static struct agt_http_answer answer_unsafe(const struct agt_http_snapshot *s,
 /* --- answering ---------------------------------------------------------------------------------
  */
 
-static struct agt_http_answer answer_path(const struct agt_http_snapshot *s, size_t i,
+static struct agt_http_answer answer_path(const struct agt_http_snapshot *s,
+                                          const struct agt_http_path *path,
                                           const struct agt_http_request *request, struct buf *body)
 {
-    struct agt_http_answer answer = {.status = 200, .content_type = paths[i].content_type};
-    if (!paths[i].check(s, request->query)) {
-        answer.status = paths[i].status_no;
+    struct agt_http_answer answer = {.status = 200, .content_type = path->content_type};
+    if (!path->check(s, request->query)) {
+        answer.status = path->status_no;
     }
     if (slice_equal(request->method, SLICE_LIT("OPTIONS"))) {
         answer.content_type = NULL;
         answer.allow = "GET, HEAD, OPTIONS";
         return answer;
     }
-    paths[i].body(s, body);
+    if (path->body != NULL) {
+        path->body(s, body);
+    }
     if (body->is_full) {
         buf_reset(body);
         return (struct agt_http_answer){.status = 500};
@@ -228,29 +233,38 @@ struct agt_http_answer agt_http_answer(const struct agt_http_snapshot *snapshot,
         !slice_equal(request->method, SLICE_LIT("OPTIONS"))) {
         return answer_unsafe(snapshot, request, path, body);
     }
-    for (size_t i = 0; i < BASE_COUNT_OF(paths); i++) {
-        for (size_t n = 0; n < PATH_NAMES_MAX && paths[i].names[n] != NULL; n++) {
-            if (slice_equal(path, slice_from_text(paths[i].names[n]))) {
-                return answer_path(snapshot, i, request, body);
-            }
-        }
+    const struct agt_http_path *row = path_find(snapshot, path);
+    if (row != NULL) {
+        return answer_path(snapshot, row, request, body);
     }
     buf_put_text(body, "no such path\n");
     return (struct agt_http_answer){.status = 404, .content_type = TEXT};
 }
 
-void agt_http_put_table(struct buf *b)
+static void put_paths(const struct agt_http_path *table, size_t count, struct buf *b)
 {
-    for (size_t i = 0; i < BASE_COUNT_OF(paths); i++) {
-        for (size_t n = 0; n < PATH_NAMES_MAX && paths[i].names[n] != NULL; n++) {
+    for (size_t i = 0; i < count; i++) {
+        for (size_t n = 0; n < AGT_HTTP_PATH_NAMES_MAX && table[i].names[n] != NULL; n++) {
             buf_put_text(b, n == 0 ? "| `" : " `");
-            buf_put_text(b, paths[i].names[n]);
+            buf_put_text(b, table[i].names[n]);
             buf_put_u8(b, '`');
         }
         buf_put_text(b, " | ");
-        buf_put_text(b, paths[i].help);
+        buf_put_text(b, table[i].help);
         buf_put_text(b, " |\n");
     }
+}
+
+void agt_http_put_galera_table(struct buf *b)
+{
+    size_t count = 0;
+    const struct agt_http_path *table = agt_http_galera_paths(&count);
+    put_paths(table, count, b);
+}
+
+void agt_http_put_table(struct buf *b)
+{
+    put_paths(paths, BASE_COUNT_OF(paths), b);
     for (size_t i = 0; i < BASE_COUNT_OF(controls); i++) {
         buf_put_text(b, "| `");
         buf_put_text(b, controls[i].method);

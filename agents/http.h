@@ -17,6 +17,19 @@
 #define AGT_HTTP_LOCATION_MAX 512
 #define AGT_HTTP_BODY_MAX 49152 /* room that every answer fits into */
 
+/* Of a Galera member, at `now`; zeros of others. */
+struct agt_http_galera {
+    bool is_galera;
+    bool is_writer;          /* agt_galera_is_writer */
+    bool is_reader;          /* agt_galera_is_reader, a donor as the member's file says */
+    bool is_reader_plain;    /* ... never a donor */
+    bool is_reader_donor;    /* ... also a donor */
+    bool is_fresh;           /* what is known of the server is at most 2 s old */
+    const char *state;       /* static */
+    int64_t evidence_age_us; /* -1: nothing is known */
+    int64_t causal_age_us;   /* of the last read with wsrep_sync_wait; -1: none */
+};
+
 /* What an answer is made from; pointers are borrowed. */
 struct agt_http_snapshot {
     struct base_mono now;
@@ -35,6 +48,7 @@ struct agt_http_snapshot {
     int64_t report_age_us;            /* since the last report was sent; -1: none yet */
     uint64_t frames_bad;
     int64_t lease_least_us; /* agt.lease_least_us */
+    struct agt_http_galera galera;
     const char *leader_api; /* "https://q1:2379": where the leader takes orders; NULL: not known */
 };
 
@@ -63,10 +77,28 @@ struct agt_http_answer agt_http_answer(const struct agt_http_snapshot *snapshot,
 
 /* The table of paths as Markdown rows, for the documentation and the test that compares the two. */
 void agt_http_put_table(struct buf *b);
+/* The same of a Galera member, without the control calls. */
+void agt_http_put_galera_table(struct buf *b);
+
+/* --- tables of paths, one per engine: http.c, http_galera.c --------------------------------- */
+
+typedef void agt_http_body_fn(const struct agt_http_snapshot *s, struct buf *b);
+typedef bool agt_http_check_fn(const struct agt_http_snapshot *s, struct slice query);
+#define AGT_HTTP_PATH_NAMES_MAX 4
+struct agt_http_path {
+    const char *names[AGT_HTTP_PATH_NAMES_MAX];
+    agt_http_check_fn *check;
+    agt_http_body_fn *body; /* NULL: none */
+    const char *content_type;
+    int status_no; /* for no */
+    const char *help;
+};
+const struct agt_http_path *agt_http_galera_paths(size_t *ret_count);
+void agt_http_galera_fill(const struct agt *agent, struct base_mono now,
+                          struct agt_http_galera *ret);
 
 /* --- http_check.c: what the paths ask ------------------------------------------------------- */
 
-typedef bool agt_http_check_fn(const struct agt_http_snapshot *s, struct slice query);
 agt_http_check_fn agt_http_check_primary, agt_http_check_standby_leader, agt_http_check_leader,
     agt_http_check_replica, agt_http_check_read_only, agt_http_check_sync, agt_http_check_quorum,
     agt_http_check_read_only_sync, agt_http_check_read_only_quorum, agt_http_check_async,
@@ -96,6 +128,8 @@ bool agt_http_is_drained(const struct agt_http_snapshot *s);
 bool agt_http_is_paused(const struct agt_http_snapshot *s);
 /* Bytes that replay (or, with is_write, the disk) is behind the furthest position known here. */
 uint64_t agt_http_lag(const struct agt_http_snapshot *s, bool is_write);
+/* Value of `name` in a query; false: not there. */
+bool agt_http_query_get(struct slice query, struct slice name, struct slice *ret);
 /* A member of the order by name; NULL: not known. */
 const struct msg_member *agt_http_member(const struct agt_http_snapshot *s,
                                          const struct base_name *name);
@@ -107,6 +141,7 @@ void agt_http_put_cluster(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_history(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_config(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_failsafe(const struct agt_http_snapshot *s, struct buf *b);
+void agt_http_put_galera(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_metrics(const struct agt_http_snapshot *s, struct buf *b);
 
 #endif

@@ -115,7 +115,7 @@ static bool query_next(struct slice *query, struct slice *ret_name, struct slice
     return true;
 }
 
-static bool query_get(struct slice query, struct slice name, struct slice *ret)
+bool agt_http_query_get(struct slice query, struct slice name, struct slice *ret)
 {
     struct slice key;
     struct slice value;
@@ -167,11 +167,12 @@ static bool is_within_lag(const struct agt_http_snapshot *s, struct slice query,
     struct slice text;
     struct slice mode = SLICE_EMPTY;
     uint64_t limit = otherwise;
-    bool has_limit = query_get(query, SLICE_LIT("lag"), &text) && bytes_parse(text, &limit);
+    bool has_limit =
+        agt_http_query_get(query, SLICE_LIT("lag"), &text) && bytes_parse(text, &limit);
     if (!has_limit && otherwise == UINT64_MAX) {
         return true;
     }
-    (void)query_get(query, SLICE_LIT("mode"), &mode);
+    (void)agt_http_query_get(query, SLICE_LIT("mode"), &mode);
     bool is_write = slice_equal(mode, SLICE_LIT("write"));
     bool is_known = s->report->is_receiving || holder_fresh(s) != NULL;
     return is_known && agt_http_lag(s, is_write) <= limit;
@@ -309,7 +310,7 @@ bool agt_http_check_promoted(const struct agt_http_snapshot *s, struct slice que
     struct slice text;
     uint64_t epoch = s->order != NULL ? s->order->record.epoch : 0;
     uint64_t wanted = epoch;
-    if (query_get(query, SLICE_LIT("epoch"), &text) && slice_to_u64(text, &wanted) != 0) {
+    if (agt_http_query_get(query, SLICE_LIT("epoch"), &text) && slice_to_u64(text, &wanted) != 0) {
         return false;
     }
     return epoch != 0 && wanted == epoch && s->has_right && s->is_answering && !s->is_gated &&

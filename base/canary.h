@@ -288,6 +288,8 @@
       "/reader says yes after a pause, before a causal read has come through") \
     X(GRANT_CARRIED_OUT_TWICE, "grant-carried-out-twice", \
       "a restarted agent carries a bootstrap out again") \
+    X(HANDBACK_WHILE_RUNNING, "handback-while-running", \
+      "a guard that freezes takes a hand-back while the tree runs") \
     X(RELEASE_BEFORE_FENCE, "release-before-fence", \
       "a Galera writer gives its epoch back before it is fenced") \
     X(PROXY_KEEPS_DEPOSED, "proxy-keeps-deposed", \

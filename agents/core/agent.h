@@ -156,19 +156,21 @@ struct agt_stop {
 /* What a Galera member's agent remembers beside the rest; nothing of it is needed after a restart
  * of the agent. */
 struct agt_galera {
-    struct base_mono tick_at;   /* of the last step; LONG_AGO: none yet */
-    struct base_mono paused_at; /* the last gap between two steps that was too long ended then:
-                                   what was read before it proves nothing */
+    struct base_mono tick_at;     /* of the last step; LONG_AGO: none yet */
+    struct base_mono paused_at;   /* the last gap between two steps that was too long ended then:
+                                     what was read before it proves nothing */
     struct base_mono fence_since; /* the writer's right is over since; NEVER: it is not */
     bool is_fenced;               /* FENCE has been done for this root, and nothing undone since */
     struct base_mono fenced_at;
     bool is_fence_failed;
-    uint64_t demoted_epoch;  /* DEMOTE has been done for it */
+    uint64_t demoted_epoch; /* DEMOTE has been done for it */
     bool is_demote_failed;
     uint64_t promoted_epoch; /* PROMOTE has been done for it */
     uint64_t live_grant;     /* pc.bootstrap was asked for by this process, for that generation */
     uint64_t live_done;
-    uint32_t writable_views; /* in a row: read_only is off without a right */
+    uint32_t writable_views;       /* in a row: read_only is off without a right */
+    uint64_t conf_id;              /* of the last view that answered ... */
+    uint8_t gcomm[16];             /* ... and its place in the group */
     struct base_mono root_seen_at; /* when this root was seen first: SQL is closed since */
     enum agt_galera_state state;
     enum agt_galera_goal goal;
@@ -333,8 +335,9 @@ bool agt_is_open(const struct agt *agent, struct base_mono now);
 /* Galera: the named writer, under its right, synced and open for writes, evidence fresh. The only
  * ground for a 200 on /writer. */
 bool agt_galera_is_writer(const struct agt *agent, struct base_mono now);
-/* Galera: synced (or, with is_donor_fine, a donor), and a read with wsrep_sync_wait has come through
- * within 2 s and since the last pause of this agent. The only ground for a 200 on /reader. */
+/* Galera: synced (or, with is_donor_fine, a donor), and a read with wsrep_sync_wait has come
+ * through within 2 s and since the last pause of this agent. The only ground for a 200 on /reader.
+ */
 bool agt_galera_is_reader(const struct agt *agent, struct base_mono now, bool is_donor_fine);
 /* Galera: what was seen of the server is at most 2 s old, and this agent has not stood still since.
  */

@@ -45,6 +45,8 @@ struct agt_galera_disk {
     uint32_t grant_starts;
     uint64_t grant_done;
     int32_t grant_status;
+    bool is_left;                /* asked to stop while it was Primary: it has left `view` in order,
+                                    if grastate.dat says that the stop was one */
     struct msg_galera_view view; /* the last Primary view that it belonged to */
 };
 

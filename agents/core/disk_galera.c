@@ -25,7 +25,7 @@ bool agt_disk_galera_equal(const struct agt_galera_disk *a, const struct agt_gal
            a->inhibit == b->inhibit && a->grant_begun == b->grant_begun &&
            a->grant_instance == b->grant_instance && a->grant_starts == b->grant_starts &&
            a->grant_done == b->grant_done && a->grant_status == b->grant_status &&
-           agt_galera_view_equal(&a->view, &b->view);
+           a->is_left == b->is_left && agt_galera_view_equal(&a->view, &b->view);
 }
 
 void agt_disk_galera_put(const struct agt_galera_disk *disk, struct buf *out)
@@ -38,6 +38,7 @@ void agt_disk_galera_put(const struct agt_galera_disk *disk, struct buf *out)
     buf_put_u32_be(out, disk->grant_starts);
     buf_put_u64_be(out, disk->grant_done);
     buf_put_u32_be(out, (uint32_t)disk->grant_status);
+    buf_put_u8(out, disk->is_left ? 1 : 0);
     buf_put_u64_be(out, disk->view.conf_id);
     buf_put_u8(out, disk->view.count);
     for (uint8_t i = 0; i < disk->view.count; i++) {
@@ -76,6 +77,7 @@ int agt_disk_galera_take(struct slice *s, struct agt_galera_disk *ret)
     struct agt_galera_disk d = {0};
     struct slice uuid = SLICE_EMPTY;
     uint32_t status = 0;
+    uint8_t left = 0;
     int rc = slice_take_u64_be(s, &d.generation);
     rc = rc == 0 ? slice_take_bytes(s, sizeof(d.uuid), &uuid) : rc;
     rc = rc == 0 ? slice_take_u64_be(s, &d.inhibit) : rc;
@@ -84,10 +86,12 @@ int agt_disk_galera_take(struct slice *s, struct agt_galera_disk *ret)
     rc = rc == 0 ? slice_take_u32_be(s, &d.grant_starts) : rc;
     rc = rc == 0 ? slice_take_u64_be(s, &d.grant_done) : rc;
     rc = rc == 0 ? slice_take_u32_be(s, &status) : rc;
+    rc = rc == 0 ? slice_take_u8(s, &left) : rc;
     rc = rc == 0 ? take_view(s, &d.view) : rc;
-    if (rc != 0) {
+    if (rc != 0 || left > 1) {
         return BASE_E_CORRUPT;
     }
+    d.is_left = left == 1;
     memcpy(d.uuid, uuid.data, sizeof(d.uuid));
     d.grant_status = (int32_t)status;
     *ret = d;

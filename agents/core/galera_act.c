@@ -24,6 +24,8 @@ void agt_galera_stop(struct agt_run *run)
     }
     if (!stop->is_asked) {
         *stop = (struct agt_stop){.is_asked = true, .since = run->now};
+        a->want.galera.is_left =
+            a->has_answered && a->view.is_answering && a->view.galera.is_primary;
         agt_fx_add(run, AGT_FX_GUARD_SIGNAL)->number = AGT_SIGNAL_TERM;
     }
     int64_t limit_us = stop_limit_us(a, agt_galera_state_of(a, run->now));

@@ -54,7 +54,8 @@ enum msg_db_state agt_galera_db_state(const struct agt *a, struct base_mono now)
     case AGT_GALERA_SYNCED:
     case AGT_GALERA_DONOR:
     case AGT_GALERA_STALLED:
-        return agt_is_open(a, now) ? MSG_DB_PRIMARY : MSG_DB_STANDBY;
+        return agt_holds(a) && a->galera.promoted_epoch == a->guard.epoch ? MSG_DB_PRIMARY
+                                                                          : MSG_DB_STANDBY;
     case AGT_GALERA_NONPRIM:
     case AGT_GALERA_INCONSISTENT:
     case AGT_GALERA_SUSPECT_NIL:
@@ -92,6 +93,7 @@ static void fill_sight(const struct agt *a, struct base_mono now, struct msg_gal
     bool is_running = a->guard.tree == GUARD_TREE_RUNNING;
     r->position = g->position;
     r->is_position_recovered = r->state == MSG_GALERA_DOWN && g->is_position_recovered;
+    r->is_left = r->state == MSG_GALERA_DOWN && a->disk.galera.is_left && g->saved.seqno >= 0;
     r->is_safe_to_bootstrap = g->is_safe_to_bootstrap;
     r->data_bytes = g->data_bytes;
     r->is_sst_failed = g->is_sst_failed;

@@ -155,7 +155,8 @@ static void resign(struct agt_run *run)
                     a->order.record.epoch > a->guard.epoch_handed_back;
     if (is_asked && a->guard.tree == GUARD_TREE_GONE && a->is_gone_seen) {
         agt_hand_back(run, a->order.record.epoch);
-    } else if (is_asked && a->guard.tree == GUARD_TREE_RUNNING && a->view.galera.is_read_only) {
+    } else if (is_asked && a->guard.tree == GUARD_TREE_RUNNING && a->guard.soft_us > 0 &&
+               a->view.is_answering && a->view.galera.is_read_only) {
         agt_release(run, a->order.record.epoch);
     }
 }

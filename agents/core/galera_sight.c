@@ -21,6 +21,8 @@ static void root_forget(struct agt *a)
     g->demoted_epoch = 0;
     g->promoted_epoch = 0;
     g->writable_views = 0;
+    g->conf_id = 0;
+    memset(g->gcomm, 0, sizeof(g->gcomm));
     a->view.galera.causal_at = BASE_MONO_LONG_AGO;
     a->view.galera.asked_at = BASE_MONO_LONG_AGO;
 }
@@ -32,6 +34,7 @@ void agt_galera_root_started(struct agt_run *run)
     }
     root_forget(run->a);
     run->a->galera.root_seen_at = run->now;
+    run->a->want.galera.is_left = false;
 }
 
 /* What ran as the writer goes on somewhere else: others are there, and it comes back by a transfer.
@@ -56,6 +59,26 @@ static void view_remember(struct agt *a)
     }
 }
 
+/* Two looks are half a second apart: between them it may have been out of the component and come
+ * back. Whoever was named meanwhile relies on it that this one never serves in its epoch again. */
+static void membership_watch(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    static const uint8_t none[16];
+    const struct db_galera_view *v = &a->view.galera;
+    struct agt_galera *g = &a->galera;
+    bool is_skipped = g->conf_id != 0 && v->conf_id != g->conf_id && v->conf_id != g->conf_id + 1;
+    bool is_other = memcmp(g->gcomm, none, sizeof(none)) != 0 &&
+                    memcmp(v->gcomm, none, sizeof(none)) != 0 &&
+                    memcmp(g->gcomm, v->gcomm, sizeof(none)) != 0;
+    if (agt_holds(a) && (is_skipped || is_other) && !a->is_handback_wanted) {
+        agt_fx_log(run, "was out of the component under its epoch: hands the role on", NULL);
+        a->is_handback_wanted = true;
+    }
+    g->conf_id = v->conf_id;
+    memcpy(g->gcomm, v->gcomm, sizeof(g->gcomm));
+}
+
 void agt_galera_view(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -72,6 +95,7 @@ void agt_galera_view(struct agt_run *run)
     if (!g->is_rejecting && base_mono_before(a->galera.fenced_at, g->asked_at)) {
         a->galera.is_fenced = false; /* somebody has lifted it */
     }
+    membership_watch(run);
     view_remember(a);
 }
 

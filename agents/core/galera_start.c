@@ -142,6 +142,18 @@ void agt_galera_grant_watch(struct agt_run *run, enum agt_galera_state state)
     bool is_open = begun != 0 && d->grant_begun == begun && d->grant_done != begun;
     bool is_ours = agt_galera_is_granted_root(a) || (begun != 0 && a->galera.live_done == begun);
     bool is_there = state == AGT_GALERA_SYNCED || state == AGT_GALERA_DONOR;
+    const struct msg_galera_grant *g = agt_galera_grant(a);
+    bool is_asked = agt_galera_goal_of(a) == AGT_GALERA_GOAL_BOOTSTRAP && g != NULL &&
+                    !is_founding(g) && has_base(a, g) &&
+                    memcmp(a->view.galera.uuid, g->base.uuid, sizeof(g->base.uuid)) == 0;
+    if (is_asked && is_there && d->grant_begun != g->generation) {
+        /* Primary by itself, with that history: what was granted is there. */
+        d->grant_begun = g->generation;
+        d->generation = g->generation;
+        memcpy(d->uuid, a->view.galera.uuid, sizeof(d->uuid));
+        grant_end(run, g->generation, 0);
+        return;
+    }
     if (is_open && is_ours && is_there) {
         memcpy(d->uuid, a->view.galera.uuid, sizeof(d->uuid));
         grant_end(run, begun, 0);

@@ -41,7 +41,7 @@ static const uint8_t actions[AGT_GALERA_STATE_COUNT][AGT_GALERA_GOAL_COUNT] = {
     [AGT_GALERA_STALLED] =
                      ROW( WAIT,    WAIT,     WAIT,           WAIT,    FENCE,   WAIT,    WAIT,     WAIT,     WAIT,   STOP,    WAIT),
     [AGT_GALERA_NONPRIM] =
-                     ROW( FENCE,   FENCE,    BOOTSTRAP_LIVE, FENCE,   FENCE,   FENCE,   STOP,     FENCE,    FENCE,  STOP,    WAIT),
+                     ROW( FENCE,   FENCE,    BOOTSTRAP_LIVE, FENCE,   FENCE,   STOP,    STOP,     FENCE,    FENCE,  STOP,    WAIT),
     [AGT_GALERA_INCONSISTENT] =
                      ROW( FENCE,   FENCE,    FENCE,          FENCE,   FENCE,   FENCE,   STOP,     STOP,     FENCE,  STOP,    WAIT),
     [AGT_GALERA_SUSPECT_NIL] =

@@ -60,6 +60,9 @@ struct db_galera_view {
     uint32_t recv_queue;
     uint32_t stuck_ms; /* for how long the canary write of the writer has not come through */
     bool is_writing;   /* applications' sessions have their right to write: read_only is off */
+    uint64_t conf_id;  /* wsrep_cluster_conf_id; 0: not Primary */
+    uint8_t gcomm[16]; /* wsrep_gcomm_uuid: another one after it was out of the group; zeros: not
+                          known */
     struct msg_galera_view view; /* the Primary view it is in; conf_id 0: in none, or not known */
     struct base_name donor;      /* joining: from whom; empty: not known */
     /* When the last read with wsrep_sync_wait that came through was sent, by this host's clock;

@@ -147,6 +147,10 @@ void agt_grant_apply(struct agt_run *run)
         return; /* the lower one is handed back first, its tree seen gone */
     }
     a->has_grant = false;
+    if (agt_is_galera(a) && !agt_holds(a) &&
+        !agt_galera_is_serving(agt_galera_state_of(a, run->now))) {
+        return; /* a right for a server that takes part; another grant comes with each report */
+    }
     if (is_grant_idle(a)) {
         return;
     }

@@ -9,3 +9,10 @@ LDL_quorate-agent-galera := -lpthread
 # libmariadb switches stacks below it.
 $(B)/agents/galera/mysql.o: CFLAGS += -fno-sanitize=all
 $(B)/agents/galera/mysql.o: CPPFLAGS += $(shell pkg-config --cflags-only-I libmariadb 2>/dev/null)
+TESTS += gal_files_test
+TEST_gal_files_test := tests/unit/gal_files_test.c agents/galera/conf.c agents/galera/grastate.c agents/galera/status.c tests/support/panic.c
+TLIBS_gal_files_test := base
+TESTS += agt_galera_test
+TEST_agt_galera_test := tests/unit/agt_galera_test.c tests/support/panic.c
+TLIBS_agt_galera_test := glue wire cores base
+TPKG_agt_galera_test := libprotobuf-c

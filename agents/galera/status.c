@@ -56,6 +56,10 @@ static void take_cluster(struct gal_status *s, struct slice name, struct slice v
         s->conf_id = conf_id == UINT64_MAX ? 0 : conf_id; /* non-Primary */
     } else if (is_text(name, "wsrep_cluster_state_uuid")) {
         take_uuid(s, value);
+    } else if (is_text(name, "wsrep_gcomm_uuid")) {
+        if (gal_uuid_parse(value, s->view.gcomm) != 0) {
+            memset(s->view.gcomm, 0, sizeof(s->view.gcomm));
+        }
     } else if (is_text(name, "wsrep_cluster_weight")) {
         s->weight_total = number32_of(value);
     }
@@ -128,6 +132,7 @@ int gal_status_variables(struct gal_status *s, const struct slice *values, unsig
     s->version = version_of(values[5]);
     bool is_nil = gal_uuid_is_nil(s->view.uuid);
     s->view.is_nil = s->view.is_primary && is_nil;
+    s->view.conf_id = s->view.is_primary ? s->conf_id : 0;
     return is_on(values[3]) ? 0 : BASE_E_INVALID; /* without wsrep none of it means anything */
 }
 

@@ -14,7 +14,7 @@
     "'wsrep_cluster_conf_id','wsrep_cluster_state_uuid','wsrep_local_state'," \
     "'wsrep_local_state_comment','wsrep_ready','wsrep_connected','wsrep_evs_state'," \
     "'wsrep_last_committed','wsrep_cluster_weight','wsrep_local_recv_queue'," \
-    "'wsrep_flow_control_active','Threads_connected')"
+    "'wsrep_flow_control_active','wsrep_gcomm_uuid','Threads_connected')"
 #define GAL_VARIABLES_SQL \
     "SELECT @@GLOBAL.read_only, @@GLOBAL.wsrep_desync, @@GLOBAL.wsrep_reject_queries, " \
     "@@GLOBAL.wsrep_on, @@GLOBAL.max_connections, @@GLOBAL.version"

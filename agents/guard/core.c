@@ -212,7 +212,9 @@ static int event_kill(struct guard_core *core, const struct guard_event *ev,
 static int event_hand_back(struct guard_core *core, const struct guard_event *ev)
 {
     struct guard_status *st = &core->status;
-    bool is_fenced = ev->soft_us > 0 && st->tree == GUARD_TREE_RUNNING;
+    /* Only of an engine that fences itself, and was armed so: any other tree must be gone. */
+    bool is_fenced = ev->soft_us > 0 && st->tree == GUARD_TREE_RUNNING &&
+                     (st->soft_us > 0 || CANARY(HANDBACK_WHILE_RUNNING));
     if (st->tree != GUARD_TREE_GONE && !is_fenced) {
         return BASE_E_STATE;
     }

@@ -335,6 +335,25 @@ static void test_adopted(void **state)
     assert_false(w.core.status.is_adopted);
 }
 
+/* The way back of an adoption: unarmed, and never what the guard has started. */
+static void test_released(void **state)
+{
+    (void)state;
+    struct world w = world_make();
+    assert_int_equal(step(&w, GUARD_EV_RELEASE, 1, 0), BASE_E_STATE);
+    step(&w, GUARD_EV_START, 1, 0);
+    assert_int_equal(step(&w, GUARD_EV_RELEASE, 2, 0), BASE_E_STATE);
+    w = world_make();
+    step(&w, GUARD_EV_ADOPTED, 1, 99);
+    arm(&w, 2, 1, 5000);
+    assert_int_equal(step(&w, GUARD_EV_RELEASE, 3, 0), BASE_E_STATE);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_RUNNING);
+    step(&w, GUARD_EV_DISARM, 4, 0);
+    assert_int_equal(step(&w, GUARD_EV_RELEASE, 5, 0), 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_GONE);
+    assert_true(w.core.is_ending);
+}
+
 /* What must never be, over random events: the model holds only promises, not the machine's states.
  */
 static void random_walk(uint64_t seed)
@@ -509,9 +528,108 @@ static void test_a_lead_freezes_early(void **state)
     assert_int_equal(w.core.status.tree, GUARD_TREE_RUNNING);
 }
 
+static int arm_soft(struct world *w, int at_ms, uint64_t epoch, int deadline_ms)
+{
+    struct guard_event ev = {.kind = GUARD_EV_ARM,
+                             .now = MS(at_ms),
+                             .epoch = epoch,
+                             .deadline = MS(deadline_ms),
+                             .soft_us = BASE_US_PER_S};
+    return guard_core_step(&w->core, &ev, &w->fx);
+}
+
+static int release(struct world *w, int at_ms, uint64_t epoch)
+{
+    struct guard_event ev = {
+        .kind = GUARD_EV_HAND_BACK, .now = MS(at_ms), .epoch = epoch, .soft_us = 1};
+    return guard_core_step(&w->core, &ev, &w->fx);
+}
+
+static struct world world_soft(void)
+{
+    struct world w = world_make();
+    step(&w, GUARD_EV_START, 1, 0);
+    step(&w, GUARD_EV_STARTED, 1, 4242);
+    assert_int_equal(arm_soft(&w, 2, 5, 1000), 0);
+    return w;
+}
+
+/* An engine that fences itself: never frozen, killed when its word has not come in time. */
+static void test_soft_is_killed_after_its_second(void **state)
+{
+    (void)state;
+    struct world w = world_soft();
+    assert_int_equal(guard_core_wake(&w.core).us, MS(2000).us);
+    assert_int_equal(guard_core_due(&w.core).us, MS(2000).us);
+    step(&w, GUARD_EV_TIME, 1999, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_RUNNING);
+    assert_false(has_effect(&w, GUARD_FX_FREEZE));
+    step(&w, GUARD_EV_TIME, 2000, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_KILLING);
+    assert_true(has_effect(&w, GUARD_FX_KILL));
+    assert_false(has_effect(&w, GUARD_FX_FREEZE));
+}
+
+static void test_soft_goes_on_with_a_later_grant(void **state)
+{
+    (void)state;
+    struct world w = world_soft();
+    assert_int_equal(arm_soft(&w, 1500, 5, 3000), 0);
+    step(&w, GUARD_EV_TIME, 3999, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_RUNNING);
+    step(&w, GUARD_EV_TIME, 4000, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_KILLING);
+}
+
+static void test_soft_is_released_while_it_runs(void **state)
+{
+    (void)state;
+    struct world w = world_soft();
+    assert_int_equal(step_epoch(&w, GUARD_EV_HAND_BACK, 1100, 5), BASE_E_STATE);
+    assert_int_equal(release(&w, 1100, 5), 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_RUNNING);
+    assert_int_equal(w.core.status.epoch_handed_back, 5);
+    assert_false(w.core.status.is_armed);
+    step(&w, GUARD_EV_TIME, 1000000, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_RUNNING);
+    assert_int_equal(arm_soft(&w, 1000001, 5, 1002000), BASE_E_CONFLICT);
+    assert_int_equal(arm_soft(&w, 1000001, 6, 1002000), 0);
+}
+
+/* A tree that is frozen at its deadline is handed back when it is gone, whatever the agent says. */
+static void test_a_frozen_kind_is_never_released(void **state)
+{
+    (void)state;
+    struct world w = world_armed();
+    assert_int_equal(release(&w, 500, 5), BASE_E_STATE);
+    assert_int_equal(w.core.status.epoch_handed_back, 0);
+    struct world was = world_soft();
+    assert_int_equal(arm(&was, 3, 5, 1500), 0); /* from now on it is of that kind */
+    assert_int_equal(release(&was, 500, 5), BASE_E_STATE);
+    struct guard_event ev = {.kind = GUARD_EV_ARM,
+                             .now = MS(700),
+                             .epoch = 6,
+                             .deadline = MS(2000),
+                             .soft_us = GUARD_SOFT_MAX_US + 1};
+    assert_int_equal(guard_core_step(&w.core, &ev, &w.fx), BASE_E_RANGE);
+}
+
+static void test_a_watchdog_waits_for_the_soft_end(void **state)
+{
+    (void)state;
+    struct world w = world_soft();
+    assert_true(guard_watchdog_may_feed(&w.core.status, MS(1000), BASE_US_PER_S));
+    assert_false(guard_watchdog_may_feed(&w.core.status, MS(1001), BASE_US_PER_S));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_soft_is_killed_after_its_second),
+        cmocka_unit_test(test_soft_goes_on_with_a_later_grant),
+        cmocka_unit_test(test_soft_is_released_while_it_runs),
+        cmocka_unit_test(test_a_frozen_kind_is_never_released),
+        cmocka_unit_test(test_a_watchdog_waits_for_the_soft_end),
         cmocka_unit_test(test_freezes_at_deadline),
         cmocka_unit_test(test_unarmed_is_never_frozen),
         cmocka_unit_test(test_not_stopped_in_a_quarter_is_killed),
@@ -531,6 +649,7 @@ int main(void)
         cmocka_unit_test(test_twin_lost_kills_and_ends),
         cmocka_unit_test(test_freeze_command),
         cmocka_unit_test(test_adopted),
+        cmocka_unit_test(test_released),
         cmocka_unit_test(test_a_resumed_guard_freezes_at_the_same_deadline),
         cmocka_unit_test(test_watchdog_rule),
         cmocka_unit_test(test_a_lead_freezes_early),

@@ -1,0 +1,836 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the agent of a Galera member decides: starts, bootstraps, the writer's right and its fence,
+ * and what a pause takes away. The world is a guard's status, a view and an order, changed by hand.
+ */
+#include "tests/support/cm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agents/core/agent.h"
+#include "agents/core/internal.h"
+#include "base/canary.h"
+#include "base/name.h"
+
+#define MS BASE_US_PER_MS
+#define SECOND BASE_US_PER_S
+#define TTL (6 * SECOND)
+
+static struct world {
+    struct agt a;
+    struct agt_effects fx;
+    struct base_mono now;
+    struct guard_status guard;
+    struct db_view view;
+    struct msg_order order;
+    bool is_disk_slow;
+    /* of the last step */
+    enum db_order_kind asked; /* NONE: nothing */
+    struct db_order ask;
+    unsigned starts, arms, releases, hand_backs, kills, terms, saves;
+    int64_t soft_us;
+    uint64_t released;
+} w;
+
+static const uint8_t uuid[16] = {1, 2, 3};
+
+static void feed(struct agt_event event);
+
+static void effects(void)
+{
+    struct agt_effects fx = w.fx;
+    for (uint8_t i = 0; i < fx.count; i++) {
+        switch (fx.list[i].kind) {
+        case AGT_FX_GUARD_START:
+            w.starts++;
+            break;
+        case AGT_FX_GUARD_ARM:
+            w.arms++;
+            w.soft_us = fx.list[i].soft_us;
+            w.guard.is_armed = true;
+            w.guard.epoch = fx.list[i].epoch;
+            w.guard.deadline = fx.list[i].deadline;
+            break;
+        case AGT_FX_GUARD_RELEASE:
+            w.releases++;
+            w.released = fx.list[i].epoch;
+            break;
+        case AGT_FX_GUARD_HAND_BACK:
+            w.hand_backs++;
+            break;
+        case AGT_FX_GUARD_KILL:
+            w.kills++;
+            break;
+        case AGT_FX_GUARD_SIGNAL:
+            w.terms += fx.list[i].number == AGT_SIGNAL_TERM;
+            break;
+        case AGT_FX_DB_ORDER:
+            w.asked = fx.db_order.kind;
+            w.ask = fx.db_order;
+            break;
+        case AGT_FX_SAVE:
+            w.saves++;
+            if (!w.is_disk_slow) {
+                feed((struct agt_event){.kind = AGT_EVENT_SAVED});
+            }
+            break;
+        case AGT_FX_REPORT: {
+            static struct msg_report report;
+            agt_report_make(&w.a, w.now, &report);
+            break;
+        }
+        case AGT_FX_GUARD_DISARM:
+        case AGT_FX_DB_CANCEL:
+        case AGT_FX_LOG:
+        case AGT_FX_FAILSAFE_ASK:
+            break;
+        }
+    }
+}
+
+static void feed(struct agt_event event)
+{
+    event.now = w.now;
+    agt_step(&w.a, &event, &w.fx);
+    effects();
+}
+
+static void pass(int64_t us)
+{
+    w.now = base_mono_add_us(w.now, us);
+}
+
+static void tick(void)
+{
+    feed((struct agt_event){.kind = AGT_EVENT_TIMER});
+}
+
+/* A probe that began now. */
+static void look(void)
+{
+    w.view.galera.asked_at = w.now;
+    w.view.orders_done = w.a.ids;
+    feed((struct agt_event){.kind = AGT_EVENT_VIEW, .view = &w.view});
+}
+
+static void causal_look(void)
+{
+    w.view.galera.causal_at = w.now;
+    look();
+}
+
+static void guard_says(void)
+{
+    feed((struct agt_event){.kind = AGT_EVENT_GUARD, .guard = &w.guard});
+}
+
+static void order_comes(void)
+{
+    w.order.session = w.a.lease.session;
+    w.order.number = w.a.lease.number;
+    feed((struct agt_event){.kind = AGT_EVENT_ORDER, .order = &w.order});
+}
+
+static void done(int status)
+{
+    struct db_done ended = {.id = w.ask.id, .kind = w.ask.kind, .status = status};
+    w.asked = DB_ORDER_NONE;
+    feed((struct agt_event){.kind = AGT_EVENT_DONE, .done = &ended});
+}
+
+static struct base_name name_of(const char *text)
+{
+    struct base_name name;
+    assert_int_equal(base_name_from_text(text, &name), 0);
+    return name;
+}
+
+static void begin(void)
+{
+    memset(&w, 0, sizeof(w));
+    w.now = (struct base_mono){1000 * SECOND};
+    struct agt_config config = {.engine = MSG_ENGINE_GALERA,
+                                .cluster = name_of("shop"),
+                                .member = name_of("g1"),
+                                .session = 7,
+                                .has_seed = true,
+                                .seed_ttl_ms = 6000,
+                                .seed_heartbeat_ms = 500};
+    struct agt_disk disk = {0};
+    agt_init(&w.a, &config, &disk, w.now);
+    w.guard.instance = 77;
+    w.view.galera.position.seqno = -1;
+    w.view.galera.causal_at = BASE_MONO_LONG_AGO;
+    w.order.term = 3;
+    w.order.record.cluster = config.cluster;
+    w.order.record.engine = MSG_ENGINE_GALERA;
+    w.order.record.ttl_ms = 6000;
+    w.order.record.heartbeat_ms = 500;
+    w.order.record.galera.generation = 1;
+    memcpy(w.order.record.galera.uuid, uuid, sizeof(uuid));
+    tick();
+    guard_says();
+}
+
+/* Down, with data and a proven position. */
+static void begin_down(void)
+{
+    begin();
+    w.view.has_directory = true;
+    memcpy(w.view.galera.saved.uuid, uuid, sizeof(uuid));
+    memcpy(w.view.galera.position.uuid, uuid, sizeof(uuid));
+    w.view.galera.position.seqno = 120;
+    w.view.galera.is_position_recovered = true;
+    look();
+}
+
+static void root_runs(void)
+{
+    w.guard.tree = GUARD_TREE_RUNNING;
+    w.guard.root_pid = 4242;
+    w.guard.starts++;
+    w.guard.changed = w.now;
+    w.view.is_process = true;
+    guard_says();
+}
+
+static void root_ends(void)
+{
+    w.guard.tree = GUARD_TREE_GONE;
+    w.guard.root_pid = 0;
+    w.guard.changed = w.now;
+    w.view.is_process = false;
+    w.view.is_answering = false;
+    guard_says();
+}
+
+static void be_synced(void)
+{
+    w.view.is_answering = true;
+    w.view.galera.is_primary = true;
+    w.view.galera.is_ready = true;
+    w.view.galera.is_connected = true;
+    w.view.galera.is_evs_operational = true;
+    w.view.galera.is_read_only = true;
+    w.view.galera.local = DB_GALERA_LOCAL_SYNCED;
+    w.view.galera.size = 3;
+    w.view.galera.weight = 1;
+    memcpy(w.view.galera.uuid, uuid, sizeof(uuid));
+}
+
+/* Running and synced, not the writer. */
+static void begin_synced(void)
+{
+    begin_down();
+    root_runs();
+    be_synced();
+    causal_look();
+    w.order.record.epoch = 1;
+    w.order.record.revision = 1;
+    w.order.record.holder = name_of("g2");
+    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
+    order_comes();
+    causal_look();
+}
+
+/* Named and granted. */
+static void grant(uint64_t epoch)
+{
+    w.order.record.epoch = epoch;
+    w.order.record.revision++;
+    w.order.record.holder = name_of("g1");
+    w.order.record.holder_instance = 77;
+    w.order.goal = MSG_GOAL_HOLD;
+    w.order.is_granted = true;
+    w.order.granted_epoch = epoch;
+    w.order.ttl_us = TTL;
+    pass(10 * MS);
+    tick();
+    order_comes();
+}
+
+/* Writer, open. */
+static void begin_writer(void)
+{
+    begin_synced();
+    grant(2);
+    guard_says();
+    assert_int_equal(w.asked, DB_ORDER_PROMOTE);
+    w.view.galera.is_read_only = false;
+    done(0);
+    causal_look();
+    assert_true(agt_galera_is_writer(&w.a, w.now));
+}
+
+/* --- tests --- */
+
+static void test_table_is_total(void **state)
+{
+    (void)state;
+    assert_true(agt_galera_table_is_well_formed());
+    for (int s = 0; s < AGT_GALERA_STATE_COUNT; s++) {
+        for (int g = 0; g < AGT_GALERA_GOAL_COUNT; g++) {
+            enum agt_galera_action action =
+                agt_galera_table_action((enum agt_galera_state)s, (enum agt_galera_goal)g);
+            assert_non_null(agt_galera_action_text(action));
+            /* A bootstrap follows from a grant alone. */
+            if (action == AGT_GALERA_DO_BOOTSTRAP || action == AGT_GALERA_DO_BOOTSTRAP_LIVE) {
+                assert_int_equal(g, AGT_GALERA_GOAL_BOOTSTRAP);
+            }
+        }
+    }
+}
+
+static void test_joins_with_its_own_position(void **state)
+{
+    (void)state;
+    begin_down();
+    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
+    w.is_disk_slow = true;
+    order_comes();
+    assert_int_equal(w.asked, DB_ORDER_NONE); /* the generation is on disk first */
+    assert_int_equal(w.saves, 1);
+    w.is_disk_slow = false;
+    feed((struct agt_event){.kind = AGT_EVENT_SAVED});
+    assert_int_equal(w.a.disk.galera.generation, 1);
+    assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+    assert_int_equal(w.ask.galera.mode, DB_GALERA_JOIN);
+    assert_int_equal(w.ask.galera.position.seqno, 120);
+    assert_memory_equal(w.ask.galera.position.uuid, uuid, sizeof(uuid));
+    assert_int_equal(w.starts, 0);
+    done(0);
+    look();
+    assert_int_equal(w.starts, 1);
+}
+
+static void test_recovers_before_anything_else(void **state)
+{
+    (void)state;
+    static const enum msg_galera_goal goals[] = {MSG_GALERA_GOAL_JOIN, MSG_GALERA_GOAL_INHIBIT,
+                                                 MSG_GALERA_GOAL_WAIT, MSG_GALERA_GOAL_FENCE};
+    for (size_t i = 0; i < BASE_COUNT_OF(goals); i++) {
+        begin_down();
+        w.view.galera.is_position_recovered = false;
+        w.view.galera.position.seqno = -1;
+        look();
+        w.order.galera_goal = goals[i];
+        order_comes();
+        assert_int_equal(w.asked, DB_ORDER_GALERA_RECOVER);
+        done(0);
+        w.view.galera.is_position_recovered = true;
+        w.view.galera.position.seqno = 9;
+        look();
+        if (goals[i] == MSG_GALERA_GOAL_JOIN) {
+            assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+            assert_int_equal(w.ask.galera.position.seqno, 9);
+        } else {
+            assert_int_equal(w.asked, DB_ORDER_NONE);
+            assert_int_equal(w.starts, 0);
+        }
+    }
+}
+
+static void test_a_broken_transfer_is_never_a_source(void **state)
+{
+    (void)state;
+    begin_down();
+    w.view.galera.is_transfer_broken = true;
+    w.view.galera.is_safe_to_bootstrap = true;
+    w.order.record.galera.grant = (struct msg_galera_grant){.generation = 2,
+                                                            .node = name_of("g1"),
+                                                            .base = {.seqno = 3},
+                                                            .state = MSG_GALERA_GRANT_GIVEN};
+    memcpy(w.order.record.galera.grant.base.uuid, uuid, sizeof(uuid));
+    w.order.galera_goal = MSG_GALERA_GOAL_BOOTSTRAP;
+    look();
+    order_comes();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    assert_int_equal(w.a.want.galera.grant_done, 2);
+    assert_int_not_equal(w.a.want.galera.grant_status, 0);
+}
+
+static void give_grant(uint64_t generation, int64_t seqno)
+{
+    struct msg_galera_grant *g = &w.order.record.galera.grant;
+    *g = (struct msg_galera_grant){.generation = generation,
+                                   .node = name_of("g1"),
+                                   .base = {.seqno = seqno},
+                                   .state = MSG_GALERA_GRANT_GIVEN};
+    memcpy(g->base.uuid, uuid, sizeof(uuid));
+    w.order.record.revision++;
+    w.order.galera_goal = MSG_GALERA_GOAL_BOOTSTRAP;
+    order_comes();
+}
+
+static void test_a_grant_is_carried_out_once(void **state)
+{
+    (void)state;
+    begin_down();
+    w.is_disk_slow = true;
+    give_grant(2, 120);
+    assert_int_equal(w.asked, DB_ORDER_NONE); /* begun, and not on disk */
+    w.is_disk_slow = false;
+    feed((struct agt_event){.kind = AGT_EVENT_SAVED});
+    assert_int_equal(w.a.disk.galera.grant_begun, 2);
+    assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+    assert_int_equal(w.ask.galera.mode, DB_GALERA_BOOTSTRAP);
+    done(0);
+    look();
+    assert_int_equal(w.starts, 1);
+    root_runs();
+    root_ends(); /* it has ended before it was Primary: perhaps others have joined it meanwhile */
+    look();
+    assert_int_equal(w.a.disk.galera.grant_done, 2);
+    assert_int_equal(w.a.disk.galera.grant_status, BASE_E_STATE);
+    for (int i = 0; i < 5; i++) {
+        pass(SECOND);
+        look();
+        order_comes();
+    }
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+}
+
+/* The agent was restarted, and with it the guard: what was done with the grant is not known. */
+static void test_a_grant_of_another_life_is_not_repeated(void **state)
+{
+    (void)state;
+    begin_down();
+    struct agt_disk disk = w.a.disk;
+    disk.galera.generation = 2;
+    disk.galera.grant_begun = 2;
+    disk.galera.grant_instance = 55;
+    memcpy(disk.galera.uuid, uuid, sizeof(uuid));
+    struct agt_config config = w.a.config;
+    agt_init(&w.a, &config, &disk, w.now);
+    tick();
+    guard_says();
+    look();
+    give_grant(2, 120);
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    assert_int_equal(w.starts, 0);
+    assert_int_equal(w.a.disk.galera.grant_done, 2);
+    assert_int_equal(w.a.disk.galera.grant_status, BASE_E_CANCELED);
+}
+
+static void test_grants_that_are_refused(void **state)
+{
+    (void)state;
+    begin_down();
+    give_grant(2, 121); /* it has less */
+    assert_int_equal(w.a.want.galera.grant_status, BASE_E_STATE);
+    begin_down();
+    w.order.record.galera.inhibit = 5;
+    give_grant(4, 100); /* told to refuse below 5 */
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    assert_int_equal(w.a.want.galera.grant_begun, 0);
+    begin_down();
+    w.order.record.galera.grant.node = name_of("g2");
+    give_grant(2, 120);
+    w.order.record.galera.grant.node = name_of("g2"); /* another one's */
+    begin_down();
+    w.order.galera_goal = MSG_GALERA_GOAL_BOOTSTRAP;
+    order_comes(); /* none at all */
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    assert_int_equal(w.starts, 0);
+}
+
+static void test_a_grant_ends_well(void **state)
+{
+    (void)state;
+    begin_down();
+    give_grant(2, 100);
+    done(0);
+    look();
+    root_runs();
+    be_synced();
+    look();
+    assert_int_equal(w.a.disk.galera.grant_done, 2);
+    assert_int_equal(w.a.disk.galera.grant_status, 0);
+    assert_int_equal(w.a.disk.galera.generation, 2);
+}
+
+static void test_founding_makes_the_database(void **state)
+{
+    (void)state;
+    begin();
+    look();
+    memset(w.order.record.galera.uuid, 0, 16);
+    w.order.record.galera.generation = 0;
+    give_grant(1, -1);
+    assert_int_equal(w.asked, DB_ORDER_NONE); /* its base names a history, and there is none */
+    begin();
+    look();
+    w.order.record.galera.generation = 0;
+    memset(w.order.record.galera.uuid, 0, 16);
+    w.order.record.galera.grant = (struct msg_galera_grant){.generation = 1,
+                                                            .node = name_of("g1"),
+                                                            .base = {.seqno = -1},
+                                                            .state = MSG_GALERA_GRANT_GIVEN};
+    w.order.galera_goal = MSG_GALERA_GOAL_BOOTSTRAP;
+    order_comes();
+    assert_int_equal(w.asked, DB_ORDER_INIT);
+    done(0);
+    w.view.has_directory = true;
+    look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+    assert_int_equal(w.ask.galera.mode, DB_GALERA_BOOTSTRAP);
+}
+
+static void test_live_bootstrap_once(void **state)
+{
+    (void)state;
+    begin_synced();
+    w.view.galera.is_primary = false;
+    w.view.galera.local = DB_GALERA_INITIALIZED;
+    w.view.galera.is_rejecting = true;
+    look();
+    w.view.galera.position.seqno = 200;
+    look();
+    w.asked = DB_ORDER_NONE;
+    give_grant(2, 150);
+    assert_int_equal(w.asked, DB_ORDER_GALERA_BOOTSTRAP);
+    done(0);
+    look();
+    assert_int_equal(w.asked, DB_ORDER_NONE); /* not again, though it is not Primary yet */
+    be_synced();
+    causal_look();
+    assert_int_equal(w.a.disk.galera.grant_done, 2);
+    assert_int_equal(w.a.disk.galera.grant_status, 0);
+}
+
+static void test_writer_is_armed_soft_and_opens(void **state)
+{
+    (void)state;
+    begin_writer();
+    assert_true(w.arms > 0);
+    assert_int_equal(w.soft_us, SECOND);
+    assert_true(agt_is_open(&w.a, w.now));
+    assert_true(agt_galera_is_reader(&w.a, w.now, false));
+    w.view.galera.is_read_only = true; /* somebody has set it by hand */
+    look();
+    assert_false(agt_galera_is_writer(&w.a, w.now));
+}
+
+static void test_no_promotion_without_a_right(void **state)
+{
+    (void)state;
+    begin_synced();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    grant(2);
+    assert_int_equal(w.arms, 1);
+    assert_int_equal(w.asked, DB_ORDER_NONE); /* the guard has not said so yet */
+    guard_says();
+    assert_int_equal(w.asked, DB_ORDER_PROMOTE);
+}
+
+/* At the deadline: rejected first, then given back; never the other way round. */
+static void test_lease_end_fences_then_releases(void **state)
+{
+    (void)state;
+    begin_writer();
+    while (base_mono_before(w.now, w.guard.deadline)) {
+        pass(200 * MS);
+        causal_look();
+        tick();
+    }
+    assert_false(agt_galera_is_writer(&w.a, w.now));
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    assert_int_equal(w.releases, 0);
+    assert_int_equal(w.kills, 0);
+    pass(50 * MS);
+    done(0);
+    assert_int_equal(w.releases, 1);
+    assert_int_equal(w.released, 2);
+    assert_int_equal(w.kills, 0);
+    /* From then on it is armed no more for that epoch. */
+    unsigned arms = w.arms;
+    grant(2);
+    assert_int_equal(w.arms, arms);
+}
+
+static void test_a_fence_that_hangs_ends_the_server(void **state)
+{
+    (void)state;
+    begin_writer();
+    while (base_mono_before(w.now, w.guard.deadline)) {
+        pass(200 * MS);
+        causal_look();
+        tick();
+    }
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    pass(600 * MS);
+    tick();
+    assert_int_equal(w.kills, 0);
+    pass(500 * MS);
+    tick();
+    assert_int_equal(w.kills, 1);
+    assert_int_equal(w.releases, 0);
+    w.guard.tree = GUARD_TREE_KILLING;
+    guard_says();
+    root_ends();
+    look();
+    assert_int_equal(w.hand_backs, 1);
+}
+
+static void test_a_higher_epoch_fences_at_once(void **state)
+{
+    (void)state;
+    begin_writer();
+    w.order.record.epoch = 3;
+    w.order.record.holder = name_of("g2");
+    w.order.record.revision++;
+    w.order.goal = MSG_GOAL_FOLLOW;
+    w.order.is_granted = false;
+    order_comes();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    assert_false(agt_galera_is_writer(&w.a, w.now));
+}
+
+static void test_hands_over_without_a_stop(void **state)
+{
+    (void)state;
+    begin_writer();
+    w.order.goal = MSG_GOAL_HAND_OVER;
+    w.order.record.revision++;
+    order_comes();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_DEMOTE);
+    assert_false(agt_galera_is_writer(&w.a, w.now));
+    assert_int_equal(w.releases, 0);
+    w.view.galera.is_read_only = true;
+    done(0);
+    assert_int_equal(w.releases, 1);
+    assert_int_equal(w.terms, 0);
+    assert_int_equal(w.kills, 0);
+}
+
+static void test_leaving_the_component_fences(void **state)
+{
+    (void)state;
+    begin_writer();
+    w.view.galera.is_primary = false;
+    w.view.galera.local = DB_GALERA_INITIALIZED;
+    look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    done(0);
+    assert_int_equal(w.releases, 1);
+    w.view.galera.is_rejecting = true;
+    w.guard.epoch_handed_back = 2;
+    w.guard.is_armed = false;
+    guard_says();
+    look();
+    struct msg_report report;
+    agt_report_peek(&w.a, w.now, &report);
+    assert_true(report.galera.is_fenced);
+    assert_int_equal(report.epoch_handed_back, 2);
+    assert_int_equal(report.galera.state, MSG_GALERA_NONPRIM);
+}
+
+/* Not even the first answer after a pause of the whole host may say yes. */
+static void test_a_pause_takes_the_proof_away(void **state)
+{
+    (void)state;
+    begin_writer();
+    pass(300 * MS);
+    causal_look();
+    assert_true(agt_galera_is_reader(&w.a, w.now, false));
+    pass(1100 * MS); /* no step was taken meanwhile */
+    assert_false(agt_galera_is_reader(&w.a, w.now, false));
+    assert_false(agt_galera_is_writer(&w.a, w.now));
+    w.asked = DB_ORDER_NONE;
+    tick();
+    assert_false(agt_galera_is_reader(&w.a, w.now, false));
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE); /* sessions are cut */
+    w.view.galera.is_rejecting = true;
+    done(0);
+    pass(100 * MS);
+    look(); /* answers, but has proven nothing */
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    assert_false(agt_galera_is_reader(&w.a, w.now, false));
+    pass(100 * MS);
+    causal_look();
+    w.view.galera.is_rejecting = false;
+    if (w.asked == DB_ORDER_PROMOTE || w.asked == DB_ORDER_GALERA_UNFENCE) {
+        done(0);
+    }
+    causal_look();
+    assert_true(agt_galera_is_reader(&w.a, w.now, false));
+    assert_int_equal(w.kills, 0);
+}
+
+static void test_old_evidence_says_no(void **state)
+{
+    (void)state;
+    begin_writer();
+    for (int i = 0; i < 9; i++) {
+        pass(250 * MS);
+        tick(); /* awake, and nothing comes from the server */
+    }
+    assert_false(agt_galera_is_writer(&w.a, w.now));
+    assert_false(agt_galera_is_reader(&w.a, w.now, false));
+}
+
+static void test_non_writer_is_kept_read_only(void **state)
+{
+    (void)state;
+    begin_synced();
+    w.view.galera.is_read_only = false;
+    look();
+    assert_int_equal(w.asked, DB_ORDER_NONE); /* one view may be older than what it tells of */
+    look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_DEMOTE);
+}
+
+static void test_waiting_server_is_killed_when_told(void **state)
+{
+    (void)state;
+    begin_down();
+    w.order.record.galera.inhibit = 2;
+    w.order.galera_goal = MSG_GALERA_GOAL_INHIBIT;
+    root_runs();
+    order_comes();
+    assert_int_equal(w.kills, 0);
+    for (int i = 0; i < 21; i++) {
+        pass(500 * MS);
+        look();
+    }
+    assert_int_equal(w.kills, 1);
+    assert_int_equal(w.a.disk.galera.inhibit, 2);
+}
+
+static void test_rejoin_clears_first(void **state)
+{
+    (void)state;
+    begin_down();
+    w.order.record.galera.generation = 3;
+    w.order.galera_goal = MSG_GALERA_GOAL_REJOIN;
+    order_comes();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_CLEAR);
+    assert_int_equal(w.a.want.galera.generation, 0); /* not before the old data have lost theirs */
+    memset(&w.view.galera.saved, 0, sizeof(w.view.galera.saved));
+    memset(&w.view.galera.position, 0, sizeof(w.view.galera.position));
+    w.view.galera.position.seqno = -1;
+    w.view.galera.is_position_recovered = false;
+    done(0);
+    look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+    assert_int_equal(w.ask.galera.mode, DB_GALERA_SST);
+    assert_int_equal(w.a.disk.galera.generation, 3);
+}
+
+static void test_inhibited_member_does_not_join_an_older_history(void **state)
+{
+    (void)state;
+    begin_down();
+    w.order.record.galera.inhibit = 2;
+    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
+    order_comes();
+    look();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    w.order.record.galera.generation = 2;
+    w.order.record.revision++;
+    order_comes();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+}
+
+static void test_foreign_history_is_fenced(void **state)
+{
+    (void)state;
+    begin_synced();
+    memset(w.view.galera.uuid, 0, 16);
+    w.view.galera.is_nil = true;
+    look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    struct msg_report report;
+    agt_report_peek(&w.a, w.now, &report);
+    assert_int_equal(report.galera.state, MSG_GALERA_SUSPECT_NIL);
+    assert_false(agt_galera_is_reader(&w.a, w.now, true));
+}
+
+static void test_disk_keeps_it(void **state)
+{
+    (void)state;
+    uint8_t bytes[AGT_DISK_BYTES_MAX];
+    struct agt_disk disk = {.epoch_seen = 4};
+    struct agt_disk back;
+    disk.galera.generation = 3;
+    disk.galera.inhibit = 4;
+    disk.galera.grant_begun = 3;
+    disk.galera.grant_status = BASE_E_STATE;
+    memcpy(disk.galera.uuid, uuid, sizeof(uuid));
+    disk.galera.view.conf_id = 12;
+    disk.galera.view.count = MSG_GALERA_NODES_MAX;
+    for (uint8_t i = 0; i < MSG_GALERA_NODES_MAX; i++) {
+        memset(disk.galera.view.nodes[i].node.text, 'a' + i, BASE_NAME_MAX);
+        disk.galera.view.nodes[i].weight = i;
+    }
+    disk.openings_count = AGT_OPENINGS_MAX;
+    for (uint8_t i = 0; i < AGT_OPENINGS_MAX; i++) {
+        disk.openings[i].epoch = i + 1u;
+    }
+    struct buf b = buf_over(bytes, sizeof(bytes));
+    assert_int_equal(agt_disk_encode(&disk, &b), 0);
+    assert_int_equal(agt_disk_decode(buf_slice(&b), &back), 0);
+    assert_true(agt_disk_equal(&disk, &back));
+    for (size_t cut = 1; cut < b.len; cut++) {
+        assert_int_equal(agt_disk_decode(slice_from(bytes, b.len - cut), &back), BASE_E_CORRUPT);
+    }
+}
+
+static void test_agent_stops_in_order(void **state)
+{
+    (void)state;
+    begin_writer();
+    feed((struct agt_event){.kind = AGT_EVENT_SHUTDOWN});
+    assert_int_equal(w.asked, DB_ORDER_GALERA_DEMOTE);
+    assert_int_equal(w.terms, 0);
+    w.view.galera.is_read_only = true;
+    done(0);
+    w.guard.epoch_handed_back = 2;
+    w.guard.is_armed = false;
+    guard_says();
+    assert_int_equal(w.terms, 1);
+    root_ends();
+    w.order.record.epoch = 3;
+    w.order.record.holder = name_of("g2");
+    w.order.is_granted = false;
+    look();
+    order_comes();
+    assert_true(agt_is_finished(&w.a, w.now));
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    (void)base_canary_select(getenv("QUORATE_CANARY"));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table_is_total),
+        cmocka_unit_test(test_joins_with_its_own_position),
+        cmocka_unit_test(test_recovers_before_anything_else),
+        cmocka_unit_test(test_a_broken_transfer_is_never_a_source),
+        cmocka_unit_test(test_a_grant_is_carried_out_once),
+        cmocka_unit_test(test_a_grant_of_another_life_is_not_repeated),
+        cmocka_unit_test(test_grants_that_are_refused),
+        cmocka_unit_test(test_a_grant_ends_well),
+        cmocka_unit_test(test_founding_makes_the_database),
+        cmocka_unit_test(test_live_bootstrap_once),
+        cmocka_unit_test(test_writer_is_armed_soft_and_opens),
+        cmocka_unit_test(test_no_promotion_without_a_right),
+        cmocka_unit_test(test_lease_end_fences_then_releases),
+        cmocka_unit_test(test_a_fence_that_hangs_ends_the_server),
+        cmocka_unit_test(test_a_higher_epoch_fences_at_once),
+        cmocka_unit_test(test_hands_over_without_a_stop),
+        cmocka_unit_test(test_leaving_the_component_fences),
+        cmocka_unit_test(test_a_pause_takes_the_proof_away),
+        cmocka_unit_test(test_old_evidence_says_no),
+        cmocka_unit_test(test_non_writer_is_kept_read_only),
+        cmocka_unit_test(test_waiting_server_is_killed_when_told),
+        cmocka_unit_test(test_rejoin_clears_first),
+        cmocka_unit_test(test_inhibited_member_does_not_join_an_older_history),
+        cmocka_unit_test(test_foreign_history_is_fenced),
+        cmocka_unit_test(test_disk_keeps_it),
+        cmocka_unit_test(test_agent_stops_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
