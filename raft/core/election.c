@@ -219,6 +219,9 @@ void raft_on_vote_reply(struct raft_core *core, struct raft_effects *effects,
         (is_pre && m->proposed_term != core->term + 1)) {
         return;
     }
+    if (core->own_vote == RAFT_VOTE_NONE) {
+        return; /* own vote is not durable: nobody was asked in this term */
+    }
     struct raft_peer *peer = raft_peer_of(core, m->from);
     peer->vote = m->is_rejected ? RAFT_VOTE_REFUSED : RAFT_VOTE_GRANTED;
     if (!has_won(core)) {

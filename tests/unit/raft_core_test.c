@@ -193,7 +193,11 @@ static void test_candidate_asks_and_counts_itself_only_when_durable(void **state
         tick_due(); /* its disk hangs: it does not run away with the term */
         assert_int_equal(rig.core.term, term);
     }
+    hear(msg(MSG_RAFT_VOTE_REPLY, 2, term)); /* answers to what was never asked */
+    hear(msg(MSG_RAFT_VOTE_REPLY, 3, term));
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE);
     saved();
+    assert_int_equal(rig.core.role, RAFT_CANDIDATE);
     assert_int_equal(count_sent(MSG_RAFT_VOTE, 0), 2);
 }
 
