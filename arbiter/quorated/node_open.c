@@ -19,6 +19,7 @@ int quorated_open_tls(struct quorated *q)
     struct io_tls_options options = {.cert_file = q->settings->cert_file,
                                      .key_file = q->settings->key_file,
                                      .ca_file = q->settings->ca_file,
+                                     .revoked_file = q->settings->revoked_file,
                                      .verify = IO_TLS_VERIFY_REQUIRED};
     if (io_tls_new(&options, &q->tls, &why) != 0) {
         return quorated_fail("TLS", &why);
@@ -333,7 +334,8 @@ static int open_servers(struct quorated *q)
     q->pages.api = q->api;
     q->pages.web = q->web;
     const struct io_grpc_handler grpc = api_grpc(q->api);
-    q->patroni = (struct arb_patroni){.ctx = q, .holder = holder_of, .next = api_http(q->api)};
+    q->patroni = (struct arb_patroni){
+        .ctx = q, .holder = holder_of, .document = document_of, .next = api_http(q->api)};
     const struct io_http_handler http = arb_patroni_handler(&q->patroni);
     const struct io_server_options options = {
         .address = q->settings->client_listen, .tls = q->api_tls, .http = &http, .grpc = &grpc};

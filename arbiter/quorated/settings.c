@@ -65,6 +65,8 @@
     X(TLS_CERT, "tls.cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
       "This node's certificate (PEM), role node") \
     X(TLS_KEY, "tls.key", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, "Its key (PEM)") \
+    X(TLS_REVOKED, "tls.revoked", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
+      "List of revoked certificates (PEM), as 'kv cert revoke' writes it; read again when it changes") \
     X(CLIENT_AUTH, "tls.client_auth", BOOL, "yes", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Clients and peers must show a certificate of tls.ca; anything but yes is refused") \
     X(INSECURE, "insecure", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -408,6 +410,7 @@ static int read_all(const struct io_config *config, struct quorated_settings *s,
     s->ca_file = io_config_text(config, KEY_TLS_CA);
     s->cert_file = io_config_text(config, KEY_TLS_CERT);
     s->key_file = io_config_text(config, KEY_TLS_KEY);
+    s->revoked_file = io_config_text(config, KEY_TLS_REVOKED);
     s->heartbeat_ms = (uint32_t)(io_config_int(config, KEY_HEARTBEAT) / 1000);
     s->election_min_ms = (uint32_t)(io_config_int(config, KEY_ELECTION) / 1000);
     s->election_max_ms = 2 * s->election_min_ms;

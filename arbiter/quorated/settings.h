@@ -48,6 +48,7 @@ struct quorated_settings {
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
+    const char *revoked_file; /* "": none */
     uint32_t heartbeat_ms;
     uint32_t election_min_ms;
     uint32_t election_max_ms;

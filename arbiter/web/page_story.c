@@ -161,7 +161,7 @@ static void put_events(struct web_out *out, const struct web_cluster *cluster)
 
 void web_part_story(struct web_out *out, const struct web_cluster *cluster)
 {
-    char id[WEB_CELL_MAX + 16];
+    char id[WEB_CELL_MAX + 32];
     (void)snprintf(id, sizeof(id), "s-%.63s", cluster->message->name);
     web_raw(out, "<section class=\"card story\"");
     web_attribute(out, "id", id);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kv/cli/cert_make.h"
+#include "kv/cli/cert_revoke.h"
 #include "kv/cli/cli.h"
 #include "kv/cli/commands.h"
 
@@ -133,6 +134,28 @@ int cmd_cert_issue(void *ctx, int argc, char **argv)
     spec.name = options[2].value;
     spec.cluster = options[3].value;
     rc = cert_issue(&spec, &info, error);
+    return rc == 0 ? print_info(ctx, &info) : cli_fail(io_exit_of(rc), "%s", error);
+}
+
+int cmd_cert_revoke(void *ctx, int argc, char **argv)
+{
+    struct cli_option options[] = {{"dir", true, NULL}};
+    const struct cli *cli = ctx;
+    struct cert_info info;
+    char error[CERT_ERROR_MAX];
+    int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
+    if (rc == 0 && argc != 2) {
+        rc = cli_fail(IO_EXIT_USAGE, "usage: kv cert revoke [--dir DIR] FILE");
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    const char *directory = options[0].value == NULL ? "." : options[0].value;
+    rc = cert_revoke(directory, argv[1], &info, error);
+    if (rc == 0 && cli->output != CLI_JSON) {
+        (void)printf("%s/%s names it now; copy it to tls.revoked of every quorum node\n", directory,
+                     CERT_LIST_NAME);
+    }
     return rc == 0 ? print_info(ctx, &info) : cli_fail(io_exit_of(rc), "%s", error);
 }
 

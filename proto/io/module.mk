@@ -3,7 +3,7 @@ LIB_io += proto/io/address.c proto/io/bytes.c proto/io/connect.c proto/io/grpc.c
   proto/io/h2.c proto/io/h2_http.c proto/io/headers.c proto/io/http1.c proto/io/http1_parse.c \
   proto/io/http_text.c proto/io/identity.c proto/io/link.c proto/io/link_conn.c proto/io/link_frame.c \
   proto/io/link_hello.c proto/io/listen.c \
-  proto/io/log.c proto/io/loop.c proto/io/server.c proto/io/stream.c proto/io/stream_tls.c proto/io/timer.c proto/io/tls.c \
+  proto/io/log.c proto/io/loop.c proto/io/revoke.c proto/io/server.c proto/io/stream.c proto/io/stream_tls.c proto/io/timer.c proto/io/tls.c \
   proto/io/work.c
 
 PKGS_io_test := libuv openssl libnghttp2 yaml-0.1

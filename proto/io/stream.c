@@ -307,7 +307,7 @@ int io_stream_writev(struct io_stream *stream, const struct slice *pieces, size_
     BASE_ASSERT(stream->magic == STREAM_MAGIC);
     size_t total = 0;
     int status = 0;
-    if (stream->state != STREAM_OPEN) {
+    if (stream->state != STREAM_OPEN || !stream_tls_may_go_on(stream)) {
         return BASE_E_CLOSED;
     }
     for (size_t i = 0; i < count; i++) {

@@ -42,6 +42,7 @@ struct io_stream {
     bool is_undecided; /* the first byte tells whether it is TLS at all */
     struct slice in;   /* encrypted bytes not yet read by ssl, during a read callback only */
     struct io_identity identity;
+    uint64_t revoked_seen; /* generation of the list that the other side was looked up in */
     /* writing: pending gathers, inflight is with libuv */
     struct io_bytes pending;
     struct io_bytes inflight;
@@ -83,6 +84,9 @@ void stream_flush_later(struct io_stream *stream);
 /* stream_tls.c. False: out of memory. */
 bool stream_tls_attach(struct io_stream *stream);
 void stream_tls_handshake(struct io_stream *stream);
+/* False: the other side's certificate has been revoked since; the stream is failed. Asked before
+ * anything is taken from it or given to it. */
+bool stream_tls_may_go_on(struct io_stream *stream);
 /* Encrypted bytes have come: handshake, then plain bytes to the owner, until all are used. */
 void stream_tls_received(struct io_stream *stream, struct slice bytes);
 /* connect.c: stop what is under way there. */

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <string.h>
 
+#include "proto/io/revoke.h"
 #include "proto/io/stream_internal.h"
 #include "proto/io/tls.h"
 
@@ -91,12 +92,30 @@ void stream_tls_handshake(struct io_stream *stream)
     stream_opened(stream);
 }
 
+/* Looked up again whenever the list is newer. */
+bool stream_tls_may_go_on(struct io_stream *stream)
+{
+    const struct io_revoked *list = stream->ssl == NULL ? NULL : io_revoked_of(stream->ssl);
+    if (list == NULL || io_revoked_generation(list) == stream->revoked_seen) {
+        return true;
+    }
+    stream->revoked_seen = io_revoked_generation(list);
+    if (!io_revoked_has(list, SSL_get0_peer_certificate(stream->ssl))) {
+        return true;
+    }
+    stream_fail(stream, BASE_E_TLS, "the certificate of %s has been revoked", stream->peer);
+    return false;
+}
+
 /* Encrypted bytes have come: handshake, then plain bytes to the owner, until all are used. */
 void stream_tls_received(struct io_stream *stream, struct slice bytes)
 {
     stream->in = bytes;
     if (stream->state == STREAM_HANDSHAKE) {
         stream_tls_handshake(stream);
+    }
+    if (stream->state == STREAM_OPEN) {
+        (void)stream_tls_may_go_on(stream);
     }
     while (stream->state == STREAM_OPEN || stream->state == STREAM_LINGERING) {
         ERR_clear_error();

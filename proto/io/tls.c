@@ -19,10 +19,11 @@
 #include "base/assert.h"
 #include "base/name.h"
 #include "proto/io/log.h"
+#include "proto/io/revoke.h"
 
 #define RELOAD_US (5 * BASE_US_PER_S)
 #define CIPHERS_TLS12 "ECDHE+AESGCM:ECDHE+CHACHA20"
-#define FILES 3 /* certificate, key, authorities */
+#define FILES 4 /* certificate, key, authorities, revoked ones */
 
 struct file {
     char *path; /* NULL: none */
@@ -34,10 +35,11 @@ struct io_tls {
     enum io_tls_verify verify;
     bool has_http2;
     SSL_CTX *ctx;
+    struct io_revoked *revoked; /* shared with the connections */
     struct io_identity own;
     struct io_timer timer;
 };
-enum { FILE_CERT, FILE_KEY, FILE_CA };
+enum { FILE_CERT, FILE_KEY, FILE_CA, FILE_CRL };
 
 /* The handshake that fails tells io_tls_why, on the same thread, what was wrong with which
  * certificate. */
@@ -88,6 +90,9 @@ static void describe_failure(X509 *cert, int error)
             "certificate '%s' of the other side is from a foreign authority ('%s'); both sides "
             "need certificates of the same authority",
             subject, issuer);
+    } else if (error == X509_V_ERR_CERT_REVOKED) {
+        io_why_set(&verify_why,
+                   "certificate '%s' of the other side has been revoked; issue a new one", subject);
     } else if (error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH) {
         io_why_set(&verify_why,
                    "certificate '%s' of the other side does not name the address we connected to; "
@@ -99,8 +104,19 @@ static void describe_failure(X509 *cert, int error)
     }
 }
 
+static bool is_revoked(X509_STORE_CTX *store)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    return ssl != NULL && X509_STORE_CTX_get_error_depth(store) == 0 &&
+           io_revoked_has(io_revoked_of(ssl), X509_STORE_CTX_get_current_cert(store));
+}
+
 static int verified(int is_ok, X509_STORE_CTX *store)
 {
+    if (is_ok == 1 && is_revoked(store)) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REVOKED);
+        is_ok = 0;
+    }
     if (is_ok != 1) {
         describe_failure(X509_STORE_CTX_get_current_cert(store), X509_STORE_CTX_get_error(store));
     }
@@ -279,7 +295,12 @@ static int load(struct io_tls *tls, const struct stat seen[FILES], struct io_why
 {
     SSL_CTX *ctx = NULL;
     int status = load_ctx(tls, &ctx, why);
+    if (status == 0 && tls->files[FILE_CRL].path != NULL) {
+        status =
+            io_revoked_load(tls->revoked, tls->files[FILE_CRL].path, tls->files[FILE_CA].path, why);
+    }
     if (status != 0) {
+        SSL_CTX_free(ctx);
         return status;
     }
     SSL_CTX_free(tls->ctx);
@@ -310,6 +331,8 @@ int io_tls_new(const struct io_tls_options *options, struct io_tls **ret, struct
     tls->files[FILE_CERT].path = copy_path(options->cert_file);
     tls->files[FILE_KEY].path = copy_path(options->key_file);
     tls->files[FILE_CA].path = copy_path(options->ca_file);
+    tls->files[FILE_CRL].path = options->ca_file != NULL ? copy_path(options->revoked_file) : NULL;
+    tls->revoked = io_revoked_new();
     look_at_files(tls, seen);
     int status = load(tls, seen, why);
     if (status != 0) {
@@ -329,6 +352,7 @@ struct io_tls *io_tls_free(struct io_tls *tls)
         io_timer_stop(&tls->timer);
     }
     SSL_CTX_free(tls->ctx);
+    tls->revoked = io_revoked_drop(tls->revoked);
     for (int i = 0; i < FILES; i++) {
         free(tls->files[i].path);
     }
@@ -402,6 +426,7 @@ SSL *io_tls_accept_ssl(struct io_tls *tls)
     SSL *ssl = SSL_new(tls->ctx);
     if (ssl != NULL) {
         SSL_set_accept_state(ssl);
+        io_revoked_attach(tls->revoked, ssl);
         SSL_set_verify(ssl, modes[tls->verify], verified);
     }
     return ssl;
@@ -427,6 +452,7 @@ SSL *io_tls_connect_ssl(struct io_tls *tls, const char *verify_host, bool wants_
         return NULL;
     }
     SSL_set_connect_state(ssl);
+    io_revoked_attach(tls->revoked, ssl);
     SSL_set_verify(ssl, SSL_VERIFY_PEER, verified);
     if ((wants_http2 && SSL_set_alpn_protos(ssl, http2, sizeof(http2)) != 0) ||
         (verify_host != NULL && !set_host(ssl, verify_host))) {

@@ -31,7 +31,8 @@ enum io_tls_verify {
 struct io_tls_options {
     const char *cert_file; /* PEM, chain; may be NULL for clients that show none */
     const char *key_file;
-    const char *ca_file; /* PEM; needed unless a server verifies nobody */
+    const char *ca_file;      /* PEM; needed unless a server verifies nobody */
+    const char *revoked_file; /* list of certificates that are revoked (revoke.h); NULL, "": none */
     enum io_tls_verify verify;
     bool has_http2; /* servers choose ALPN h2, then http/1.1 */
 };
