@@ -169,6 +169,7 @@ struct agt_galera {
     uint64_t live_grant;     /* pc.bootstrap was asked for by this process, for that generation */
     uint64_t live_done;
     uint32_t writable_views;       /* in a row: read_only is off without a right */
+    bool has_view;                 /* who is in the component was read, of this root */
     uint64_t conf_id;              /* of the last view that answered ... */
     uint8_t gcomm[16];             /* ... and its place in the group */
     struct base_mono root_seen_at; /* when this root was seen first: SQL is closed since */

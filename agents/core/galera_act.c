@@ -82,7 +82,7 @@ static void serve(struct agt_run *run, enum agt_galera_state state)
     const struct db_galera_view *g = &a->view.galera;
     stamp(a);
     if (is_in_doubt(a) && a->galera.paused_at.us != BASE_MONO_LONG_AGO.us) {
-        bool is_since = base_mono_before(a->galera.paused_at, a->galera.fenced_at);
+        bool is_since = !base_mono_before(a->galera.fenced_at, a->galera.paused_at);
         if (!is_since || !a->galera.is_fenced) {
             want(run, DB_ORDER_GALERA_FENCE);
         }

@@ -29,8 +29,10 @@ static enum agt_galera_state state_gone(const struct agt *a)
     if (!a->is_gone_seen) {
         return AGT_GALERA_BLIND; /* not looked at since it went down */
     }
-    bool is_nil = memcmp(g->saved.uuid, no_uuid, sizeof(no_uuid)) == 0;
-    if (!a->view.has_directory || g->is_transfer_broken || (is_nil && !g->is_position_recovered)) {
+    /* A recovery after a broken transfer succeeds, and finds nothing. */
+    bool is_nothing = memcmp(g->position.uuid, no_uuid, sizeof(no_uuid)) == 0 ||
+                      (g->is_position_recovered && g->position.seqno < 0);
+    if (!a->view.has_directory || g->is_transfer_broken || is_nothing) {
         return AGT_GALERA_NEEDS_SST;
     }
     return g->is_position_recovered ? AGT_GALERA_DOWN : AGT_GALERA_UNPROVEN;
@@ -66,7 +68,8 @@ static enum agt_galera_state state_primary(const struct agt *a)
     if (g->local == DB_GALERA_DONOR) {
         return AGT_GALERA_DONOR;
     }
-    if (g->local != DB_GALERA_LOCAL_SYNCED || !g->is_ready) {
+    /* Before it is known with whom, the view that is told would be of the life before. */
+    if (g->local != DB_GALERA_LOCAL_SYNCED || !g->is_ready || !a->galera.has_view) {
         return AGT_GALERA_JOINING;
     }
     bool is_stalled = !g->is_evs_operational || g->is_flow_paused ||

@@ -22,6 +22,7 @@ static void root_forget(struct agt *a)
     g->promoted_epoch = 0;
     g->writable_views = 0;
     g->conf_id = 0;
+    g->has_view = false;
     memset(g->gcomm, 0, sizeof(g->gcomm));
     a->view.galera.causal_at = BASE_MONO_LONG_AGO;
     a->view.galera.asked_at = BASE_MONO_LONG_AGO;
@@ -56,6 +57,7 @@ static void view_remember(struct agt *a)
     const struct msg_galera_view *view = &a->view.galera.view;
     if (a->view.galera.is_primary && view->conf_id != 0 && view->count > 0) {
         a->want.galera.view = *view;
+        a->galera.has_view = true;
     }
 }
 

@@ -46,6 +46,17 @@ void agt_galera_join(struct agt_run *run, bool has_position)
 {
     struct agt *a = run->a;
     const struct msg_galera_record *r = &a->order.record.galera;
+    /* Data that nobody has a record of: a transfer would throw them away. */
+    bool is_foreign = !has_position && a->view.has_directory && a->want.galera.generation == 0 &&
+                      !a->view.galera.is_transfer_broken &&
+                      agt_galera_goal_of(a) != AGT_GALERA_GOAL_REJOIN;
+    if (is_foreign) {
+        a->note =
+            base_text_from(SLICE_LIT("the data directory holds data of another history: empty "
+                                     "it, and a state transfer fills it"));
+        a->failure.kind = DB_ORDER_GALERA_PREPARE;
+        return;
+    }
     if (r->generation == 0 || !is_stamped(a, r->generation, r->uuid)) {
         return;
     }

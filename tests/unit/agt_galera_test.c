@@ -216,6 +216,10 @@ static void be_synced(void)
     w.view.galera.size = 3;
     w.view.galera.weight = 1;
     memcpy(w.view.galera.uuid, uuid, sizeof(uuid));
+    w.view.galera.conf_id = 5;
+    w.view.galera.view.conf_id = 5;
+    w.view.galera.view.count = 1;
+    w.view.galera.view.nodes[0] = (struct msg_galera_node){.node = name_of("g1"), .weight = 1};
 }
 
 /* Running and synced, not the writer. */

@@ -642,6 +642,48 @@ static void test_the_page_has_the_table(void **state)
     if (strstr(page, (const char *)memory) == NULL) {
         fail_msg("agents/http.md lacks this:\n%s", (const char *)memory);
     }
+    body = buf_over(memory, sizeof(memory));
+    agt_http_put_galera_table(&body);
+    assert_true(buf_terminate(&body));
+    if (strstr(page, (const char *)memory) == NULL) {
+        fail_msg("agents/http.md lacks this:\n%s", (const char *)memory);
+    }
+}
+
+static int galera(const char *path, const char *query)
+{
+    struct agt_http_request request = {.method = SLICE_LIT("GET"),
+                                       .path = slice_from_text(path),
+                                       .query = slice_from_text(query)};
+    body = buf_over(memory, sizeof(memory));
+    return agt_http_answer(&snap, &request, &body).status;
+}
+
+static void test_paths_of_a_galera_member(void **state)
+{
+    (void)state;
+    node_primary();
+    snap.galera = (struct agt_http_galera){.is_galera = true, .state = "synced"};
+    assert_int_equal(galera("/writer", ""), 503);
+    assert_int_equal(galera("/primary", ""), 503); /* whatever PostgreSQL's facts say */
+    assert_int_equal(galera("/sync", ""), 404);
+    assert_int_equal(galera("/status", ""), 200);
+    snap.galera.is_writer = true;
+    assert_int_equal(galera("/writer", ""), 200);
+    assert_int_equal(galera("/any", ""), 200);
+    assert_int_equal(galera("/reader", ""), 503);
+    snap.galera.is_writer = false;
+    snap.galera.is_reader = snap.galera.is_reader_donor = true;
+    assert_int_equal(galera("/replica", "lag=16MB"), 200);
+    assert_int_equal(galera("/reader", "donor=no"), 503);
+    assert_int_equal(galera("/reader", "donor=yes"), 200);
+    assert_int_equal(galera("/donor", ""), 503);
+    report.galera.state = MSG_GALERA_DONOR;
+    assert_int_equal(galera("/donor", ""), 200);
+    assert_int_equal(galera("/health", ""), 503);
+    snap.galera.is_fresh = true;
+    assert_int_equal(galera("/health", ""), 200);
+    assert_non_null(strstr((const char *)memory, "\"state\":\"synced\""));
 }
 
 int main(void)
@@ -669,6 +711,7 @@ int main(void)
         cmocka_unit_test(test_metrics_are_well_formed),
         cmocka_unit_test(test_body_that_does_not_fit_is_an_error),
         cmocka_unit_test(test_the_page_has_the_table),
+        cmocka_unit_test(test_paths_of_a_galera_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
