@@ -107,6 +107,7 @@ static void put_grant(struct buf *out, const struct msg_galera_grant *grant)
     put_key(out, "grant");
     buf_put_u8(out, '{');
     put_number(out, "generation", grant->generation);
+    put_number(out, "after", grant->after);
     put_word(out, "node", grant->node.text);
     put_bool(out, "is_live", grant->is_live);
     put_position(out, "base", &grant->base);

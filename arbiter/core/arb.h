@@ -56,7 +56,8 @@ struct arb_view {
     enum arb_refusal refused;     /* must not take part */
     struct base_mono rival_heard; /* another process with this name and another guard */
     uint64_t rival_session;
-    struct base_mono join_not_before; /* Galera: another one goes first, a transfer failed */
+    struct base_mono waiting_since;   /* Galera: down, and to get into the component */
+    struct base_mono join_not_before; /* ... another one goes first, a transfer failed */
 };
 
 /* How the right of a holder ended. EXPIRED: also by a fence where that is trusted. */

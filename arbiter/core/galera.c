@@ -48,13 +48,16 @@ bool arb_galera_is_serving(const struct msg_report *report)
 
 /* A position is known committed when its member was still Primary in a later report: what is told
  * in the instant of a crash may be ahead of the disk. */
-void arb_galera_taken_in(struct arb_cluster *c, const struct arb_view *view,
+void arb_galera_taken_in(struct arb_cluster *c, struct arb_view *view,
                          const struct msg_report *before)
 {
     struct arb_galera *g = &c->galera;
     const struct msg_galera_record *r = &c->record.galera;
     bool is_confirmed = before->session == view->report.session &&
                         gal_is_member(r, &before->galera) && gal_is_member(r, &view->report.galera);
+    if (gal_is_waiting_to_join(&view->report.galera) && !gal_is_waiting_to_join(&before->galera)) {
+        view->waiting_since = view->heard;
+    }
     if (g->high_water_of != r->generation) {
         g->high_water_of = r->generation;
         g->high_water = -1;
@@ -305,11 +308,17 @@ static bool is_alone_yet(struct arb_turn *t)
     return is_waiting;
 }
 
-/* Where a member was named, its next report may be needed to see that it is fit. */
-static bool is_target_worth_waiting(const struct arb_turn *t, uint8_t best)
+/* Where a member was named, its next report may be needed to see that it is fit. Where the writer
+ * was lost, the others may have been lost with it: who follows has spoken since. */
+static bool is_worth_waiting(const struct arb_turn *t, uint8_t best)
 {
     const struct arb_cluster *c = t->c;
     uint8_t target = arb_view_find(c, &c->record.target);
+    bool is_planned = c->record.state == MSG_RECORD_SWITCHOVER;
+    if (!is_planned && c->handed != ARB_OVER_NO &&
+        !base_mono_before(c->handed_at, c->views[best].heard)) {
+        return true;
+    }
     return c->record.state == MSG_RECORD_SWITCHOVER && target != ARB_NOBODY && target != best &&
            arb_view_is_live(c, &c->views[target], t->event->now) &&
            base_mono_diff_us(t->event->now, c->over_at) < 2 * arb_heartbeat_us(c);
@@ -329,8 +338,8 @@ static void take_over(struct arb_turn *t, uint8_t i)
     next.floor = (struct msg_position){0, 0, 0};
     next.floor_epoch = 0;
     next.galera.high_water = arb_galera_high_water(c);
-    struct arb_note *note =
-        arb_say(t, is_same ? ARB_NOTE_GALERA_WRITER_AGAIN : ARB_NOTE_GALERA_WRITER);
+    enum arb_note_kind said = is_planned ? ARB_NOTE_GALERA_HANDED_OVER : ARB_NOTE_GALERA_WRITER;
+    struct arb_note *note = arb_say(t, is_same ? ARB_NOTE_GALERA_WRITER_AGAIN : said);
     note->member = c->record.holder;
     note->other = view->member;
     note->a = next.epoch;
@@ -345,7 +354,7 @@ static void elect(struct arb_turn *t)
     uint8_t best = arb_galera_choose_writer(t->c, t->event->now);
     if (best == ARB_NOBODY) {
         say_nobody(t);
-    } else if (!is_target_worth_waiting(t, best) && !is_alone_yet(t)) {
+    } else if (!is_worth_waiting(t, best) && !is_alone_yet(t)) {
         take_over(t, best);
     }
 }

@@ -13,10 +13,10 @@
 
 /* --- a recovery that waits --- */
 
-static void put_count(struct buf *b, uint64_t n, const char *what)
+static void put_count(struct buf *b, const char *what, int64_t n)
 {
-    buf_put_dec(b, n);
     buf_put_text(b, what);
+    buf_put_int(b, n);
 }
 
 /* What going on now would cost, and what would be needed for it. */
@@ -28,15 +28,14 @@ static void answer_cost(struct arb_turn *t)
     struct buf b = buf_over(memory, sizeof(memory));
     if (v->candidate != GAL_NOBODY && v->candidate < c->views_count) {
         buf_put(&b, base_name_slice(&c->views[v->candidate].member));
-        put_count(&b, (uint64_t)(v->base.seqno + 1), " is the next seqno of who has most, ");
-        buf_put_dec(&b, v->lost);
-        buf_put_text(&b, " transactions below what is known committed");
+        put_count(&b, " has most, seqno ", v->base.seqno);
+        put_count(&b, ": transactions that are known committed and missing: ", (int64_t)v->lost);
         if (v->why == GAL_MISSING) {
-            buf_put_text(&b, ", and ");
+            buf_put_text(&b, "; ");
             buf_put(&b, base_name_slice(&v->member));
-            buf_put_text(&b, " may have more");
+            buf_put_text(&b, " may have more: --override goes on without it");
         }
-        buf_put_text(&b, "; --force accepts that");
+        buf_put_text(&b, v->lost > 0 ? "; --force accepts that loss" : "");
     } else if (c->is_waiting) {
         arb_note_put(&c->waiting, &b);
     }

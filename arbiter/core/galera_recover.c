@@ -163,6 +163,7 @@ static bool grant(struct arb_turn *t, const struct gal_situation *s, const struc
     struct msg_record next = c->record;
     struct msg_galera_record *g = &next.galera;
     g->grant = (struct msg_galera_grant){.generation = s->next,
+                                         .after = g->generation,
                                          .node = v->member,
                                          .is_live = v->is_live,
                                          .base = v->base,
@@ -320,11 +321,13 @@ static bool keep(struct arb_turn *t, const struct arb_view *reference)
     struct arb_cluster *c = t->c;
     const struct msg_galera_report *r = &reference->report.galera;
     struct msg_record next = c->record;
+    uint64_t before = next.galera.generation;
     next.galera.generation = next_generation(c);
     next.galera.inhibit = next.galera.generation;
     next.galera.high_water = arb_galera_high_water(c);
     next.galera.view = r->view;
     next.galera.grant = (struct msg_galera_grant){.generation = next.galera.generation,
+                                                  .after = before,
                                                   .node = reference->member,
                                                   .is_live = true,
                                                   .base = r->position,

@@ -519,7 +519,8 @@ static bool is_grant_next(const struct msg_galera_record *old, const struct msg_
         bool may_another = a->state != MSG_GALERA_GRANT_GIVEN || is_revoked;
         return may_another && b->generation > a->generation && b->generation > old->generation;
     }
-    bool is_same = base_name_equal(&a->node, &b->node) && a->base.seqno == b->base.seqno;
+    bool is_based = a->base.seqno == b->base.seqno || a->base.seqno < 0; /* founded: known later */
+    bool is_same = base_name_equal(&a->node, &b->node) && is_based;
     bool is_back = b->state == MSG_GALERA_GRANT_GIVEN && a->state != MSG_GALERA_GRANT_GIVEN;
     bool is_undone = a->state == MSG_GALERA_GRANT_DONE && b->state != MSG_GALERA_GRANT_DONE;
     return is_same && !is_back && !is_undone;
@@ -548,7 +549,7 @@ bool gal_is_prefix(const struct msg_galera_record *record, const struct msg_gale
         return true;
     }
     /* Only the last bootstrap's base is known: what is older comes back by a transfer. */
-    return g->state == MSG_GALERA_GRANT_DONE && report->generation + 1 == record->generation &&
+    return g->state == MSG_GALERA_GRANT_DONE && report->generation == g->after &&
            report->position.seqno >= 0 && report->position.seqno <= g->base.seqno &&
            report->view.conf_id <= g->conf_id;
 }

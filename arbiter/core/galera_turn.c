@@ -92,15 +92,20 @@ static bool joins_before(const struct arb_cluster *c, const struct arb_view *a,
     return is_short_a != is_short_b ? is_short_a : base_name_compare(&a->member, &b->member) < 0;
 }
 
+/* Somebody must have been heard from within the component since a member went down: where all are
+ * killed at one time, none is told to join the others. */
 static uint8_t next_joiner(const struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
     uint8_t best = ARB_NOBODY;
+    uint8_t reference = arb_galera_reference(c, t->event->now);
+    BASE_ASSERT(reference != ARB_NOBODY);
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
         if (!arb_view_is_live(c, view, t->event->now) || view->refused != ARB_REFUSE_NONE ||
             view->report.instance == 0 || !gal_is_waiting_to_join(&view->report.galera) ||
-            base_mono_before(t->event->now, view->join_not_before)) {
+            base_mono_before(t->event->now, view->join_not_before) ||
+            !base_mono_before(view->waiting_since, c->views[reference].heard)) {
             continue;
         }
         if (best == ARB_NOBODY || joins_before(c, view, &c->views[best])) {

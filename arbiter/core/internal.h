@@ -31,8 +31,7 @@ struct arb_engine {
     /* The holder does what it holds the right for. */
     bool (*is_serving)(const struct msg_report *report);
     /* A report was taken in; `before` is the one that it replaces. */
-    void (*taken_in)(struct arb_cluster *c, const struct arb_view *view,
-                     const struct msg_report *before);
+    void (*taken_in)(struct arb_cluster *c, struct arb_view *view, const struct msg_report *before);
     /* A further condition of a grant. */
     bool (*may_hold)(const struct arb_cluster *c, const struct arb_view *view);
     /* The holder is known to be unable to write, though its lease may run. */

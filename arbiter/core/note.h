@@ -231,6 +231,8 @@ enum arb_refusal {
     X(GALERA_WRITER, "galera-writer", \
       "{n} is the writer after {m} from epoch {a} on, seqno {b}; what was being committed is in " \
       "doubt") \
+    X(GALERA_HANDED_OVER, "galera-handed-over", \
+      "{n} is the writer after {m} from epoch {a} on, after an orderly handover, seqno {b}") \
     X(GALERA_WRITER_AGAIN, "galera-writer-again", "{n} is the writer again, in epoch {a}") \
     X(GALERA_NO_WRITER, "galera-no-writer", "there is no writer: {m} {w}") \
     X(GALERA_SECOND, "galera-second", \

@@ -94,6 +94,8 @@ enum msg_galera_grant_state {
 /* The one bootstrap of a generation. */
 struct msg_galera_grant {
     uint64_t generation;
+    uint64_t after; /* the generation in force when it was given: data of that one up to `base` are
+                       a prefix of the new one */
     struct base_name node;
     bool is_live;                    /* pc.bootstrap on a running component; else a cold start */
     struct msg_galera_position base; /* it starts with that, no less */

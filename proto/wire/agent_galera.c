@@ -110,6 +110,7 @@ static void put_grant(const struct msg_galera_grant *in, struct wire_galera_reco
     quorate__agent__galera_grant__init(out);
     put_position(&in->base, &parts->base);
     out->generation = in->generation;
+    out->after = in->after;
     out->node = wire_put_text(in->node.text);
     out->is_live = in->is_live;
     out->base_position = &parts->base;
@@ -126,6 +127,7 @@ static bool get_grant(const Quorate__Agent__GaleraGrant *in, struct msg_galera_g
         return false;
     }
     ret->generation = in->generation;
+    ret->after = in->after;
     ret->is_live = in->is_live != 0;
     ret->conf_id = in->conf_id;
     ret->state = (enum msg_galera_grant_state)in->state;

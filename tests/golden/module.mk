@@ -10,6 +10,7 @@ endef
 $(eval $(call golden,raft,tests/golden/raft_bench.c tests/support/panic.c,cores base,))
 $(eval $(call golden,kv,tests/golden/kv_words.c $(KV_TEST_SUPPORT) $(STORE_MEM_SRC) $(STORE_DISK_SRC),cores base,lmdb))
 $(eval $(call golden,arbiter,tests/unit/arb_scene.c tests/support/panic.c,cores base,))
+$(eval $(call golden,galera,tests/unit/galera_scene.c tests/unit/arb_scene.c tests/support/panic.c,cores base,))
 $(eval $(call golden,agents,tests/unit/agt_world.c tests/support/panic.c,glue wire cores base,libprotobuf-c))
 tests: $(GOLDEN:%=$(B)/bin/golden-%)
 
@@ -27,3 +28,17 @@ coverage: ## Lines and branches of the cores reached by unit tests, golden scrip
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=cov $(COVER_TESTS:%=build/cov/test/%) $(GOLDEN:%=build/cov/bin/golden-%) build/cov/bin/sim | \
 	  grep -v '^  cc' || true
 	@bash tests/support/coverage.sh build/cov $(COVER_SEEDS) $(COVER_TESTS)
+
+# Bytes of every format as each version wrote them, in v*/.
+BINARIES += fixtures
+BIN_fixtures := tests/golden/fixtures.c tests/support/panic.c
+LIBS_fixtures := store io wire cores base
+PKG_fixtures := libuv openssl libprotobuf-c lmdb
+CHECK_STEPS += fixtures-check
+.PHONY: fixtures-check
+fixtures-check: ## This version reads frames, directories and images of every recorded version
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,fixtures quorated kv,build/release/bin/$(p))
+	@bash tests/golden/fixtures.sh read build/release
+release-fixtures: ## Record what the present version writes, into tests/golden/vN; to be committed with a release
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,fixtures quorated kv,build/release/bin/$(p))
+	@bash tests/golden/fixtures.sh write build/release

@@ -91,6 +91,68 @@ static struct msg_record full_record(void)
     return r;
 }
 
+static struct msg_galera_view full_view(void)
+{
+    struct msg_galera_view view = {.conf_id = UINT64_MAX, .count = MSG_GALERA_NODES_MAX};
+    for (size_t i = 0; i < MSG_GALERA_NODES_MAX; i++) {
+        view.nodes[i] = (struct msg_galera_node){long_name(i), (uint8_t)(UINT8_MAX - i)};
+    }
+    return view;
+}
+
+static const struct msg_galera_position full_place = {{1, 2, 3, [15] = 255}, INT64_MAX};
+
+static struct msg_record full_galera_record(void)
+{
+    struct msg_record r = full_record();
+    struct msg_galera_view view = full_view();
+    r.engine = MSG_ENGINE_GALERA;
+    r.galera = (struct msg_galera_record){.uuid = {9, [15] = 8},
+                                          .generation = UINT64_MAX,
+                                          .high_water = -1,
+                                          .view = view,
+                                          .grant = {UINT64_MAX, UINT64_MAX - 1, long_name(1), true,
+                                                    full_place, 7, MSG_GALERA_GRANT_FAILED},
+                                          .inhibit = UINT64_MAX,
+                                          .sst_joiner = long_name(2),
+                                          .restarting = long_name(3),
+                                          .arbitrator = long_name(4),
+                                          .is_fast_takeover = true,
+                                          .recovery_wait_us = -1};
+    r.galera.weights.count = view.count;
+    memcpy(r.galera.weights.nodes, view.nodes, sizeof(view.nodes));
+    return r;
+}
+
+static struct msg_galera_report full_galera_report(void)
+{
+    return (struct msg_galera_report){.state = MSG_GALERA_STARTING,
+                                      .position = full_place,
+                                      .is_position_recovered = true,
+                                      .generation = UINT64_MAX,
+                                      .inhibited = UINT64_MAX - 1,
+                                      .is_fenced = true,
+                                      .is_primary = true,
+                                      .view = full_view(),
+                                      .is_left = true,
+                                      .is_safe_to_bootstrap = true,
+                                      .is_read_only = true,
+                                      .is_rejecting = true,
+                                      .is_desynced = true,
+                                      .is_flow_paused = true,
+                                      .is_causal = true,
+                                      .size = UINT8_MAX,
+                                      .weight = UINT8_MAX,
+                                      .recv_queue = UINT32_MAX,
+                                      .stalled_ms = UINT32_MAX,
+                                      .data_bytes = UINT64_MAX,
+                                      .grant_generation = UINT64_MAX,
+                                      .grant_status = INT32_MIN,
+                                      .is_sst_failed = true,
+                                      .donor = long_name(6),
+                                      .seed_members = UINT8_MAX};
+}
+
 static struct msg_report full_report(void)
 {
     struct msg_report r = {0};
@@ -255,6 +317,78 @@ static void test_full_order_round_trip(void **state)
     assert_true(out.members[15].is_open && out.members_count == MSG_MEMBERS_MAX);
 }
 
+static bool is_same_place(const struct msg_galera_position *a, const struct msg_galera_position *b)
+{
+    return memcmp(a->uuid, b->uuid, sizeof(a->uuid)) == 0 && a->seqno == b->seqno;
+}
+
+static void test_galera_record_round_trip(void **state)
+{
+    (void)state;
+    struct msg_order in = full_order();
+    struct msg_order out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct buf again = buf_over(memory_again, sizeof(memory_again));
+    in.record = full_galera_record();
+    in.galera_goal = MSG_GALERA_GOAL_RESTART;
+    in.galera_weight = 2;
+    in.members[15].galera_state = MSG_GALERA_STARTING;
+    assert_int_equal(wire_order_encode(&in, &b), 0);
+    assert_int_equal(wire_order_decode(buf_slice(&b), &out), 0);
+    assert_int_equal(wire_order_encode(&out, &again), 0);
+    assert_true(slice_equal(buf_slice(&b), buf_slice(&again)));
+    const struct msg_galera_record *g = &out.record.galera;
+    assert_true(out.record.engine == MSG_ENGINE_GALERA && g->generation == UINT64_MAX);
+    assert_true(g->high_water == -1 && g->recovery_wait_us == -1 && g->is_fast_takeover);
+    assert_true(g->view.count == MSG_GALERA_NODES_MAX && g->weights.nodes[16].weight == 239);
+    assert_true(is_same_place(&g->grant.base, &full_place) && g->grant.is_live);
+    assert_true(g->grant.state == MSG_GALERA_GRANT_FAILED && g->grant.conf_id == 7);
+    assert_true(out.galera_goal == MSG_GALERA_GOAL_RESTART && out.galera_weight == 2);
+    assert_true(out.members[15].galera_state == MSG_GALERA_STARTING);
+}
+
+static void test_galera_report_round_trip(void **state)
+{
+    (void)state;
+    struct msg_report in = full_report();
+    struct msg_report out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct buf again = buf_over(memory_again, sizeof(memory_again));
+    in.engine = MSG_ENGINE_GALERA;
+    in.galera = full_galera_report();
+    assert_int_equal(wire_report_encode(&in, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &out), 0);
+    assert_int_equal(wire_report_encode(&out, &again), 0);
+    assert_true(slice_equal(buf_slice(&b), buf_slice(&again)));
+    assert_true(is_same_place(&out.galera.position, &full_place) && out.galera.is_left);
+    assert_true(out.galera.grant_status == INT32_MIN && out.galera.seed_members == UINT8_MAX);
+    in.galera.view.nodes[4] = in.galera.view.nodes[3]; /* none twice */
+    buf_reset(&b);
+    assert_int_equal(wire_report_encode(&in, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &out), BASE_E_PROTO);
+    in.galera = full_galera_report();
+    in.galera.position.seqno = -2;
+    buf_reset(&b);
+    assert_int_equal(wire_report_encode(&in, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &out), BASE_E_PROTO);
+}
+
+/* What another engine says of Galera is not written, and not read. */
+static void test_an_engine_says_its_own_alone(void **state)
+{
+    (void)state;
+    struct msg_record in = full_record();
+    struct msg_record out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct buf plain = buf_over(memory_again, sizeof(memory_again));
+    assert_int_equal(wire_record_encode(&in, &plain), 0);
+    in.galera = full_galera_record().galera;
+    assert_int_equal(wire_record_encode(&in, &b), 0);
+    assert_true(slice_equal(buf_slice(&b), buf_slice(&plain)));
+    assert_int_equal(wire_record_decode(buf_slice(&b), &out), 0);
+    assert_true(out.engine == MSG_ENGINE_POSTGRESQL && out.galera.generation == 0);
+}
+
 static void test_empty_record_and_report(void **state)
 {
     (void)state;
@@ -385,6 +519,9 @@ int main(void)
         cmocka_unit_test(test_full_report_round_trip),
         cmocka_unit_test(test_full_order_round_trip),
         cmocka_unit_test(test_config_round_trip),
+        cmocka_unit_test(test_galera_record_round_trip),
+        cmocka_unit_test(test_galera_report_round_trip),
+        cmocka_unit_test(test_an_engine_says_its_own_alone),
         cmocka_unit_test(test_empty_record_and_report),
         cmocka_unit_test(test_no_room_leaves_the_buffer),
         cmocka_unit_test(test_wrong_fields_are_refused),

@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arbiter's core with Galera clusters: founding, the writer, recoveries, turns. Each test is
+ * named after what it holds fast; the planted bugs must turn the same scenes wrong. */
+#include "tests/unit/galera_scene.h"
+
+#include <string.h>
+
+static void ask(enum arb_request_kind kind, const char *member, bool is_forced)
+{
+    struct arb_request r = {.kind = kind, .is_forced = is_forced};
+    if (member != NULL) {
+        r.candidate = name_of(member);
+    }
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+}
+
+static void order_task(enum msg_task_kind kind, const char *member)
+{
+    struct arb_request r = {.kind = ARB_REQUEST_TASK,
+                            .candidate = name_of(member),
+                            .task = {.kind = kind, .member = name_of(member)}};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+}
+
+static bool is_waiting_for(enum arb_note_kind kind)
+{
+    return w.c.is_waiting && w.c.waiting.kind == kind;
+}
+
+static const struct msg_galera_record *record(void)
+{
+    return &w.c.record.galera;
+}
+
+static bool is_granted_to(const char *member)
+{
+    struct base_name name = name_of(member);
+    return record()->grant.state == MSG_GALERA_GRANT_GIVEN &&
+           base_name_equal(&record()->grant.node, &name);
+}
+
+/* --- founding --- */
+
+static void test_a_blank_cluster_is_founded_when_all_are_heard(void **state)
+{
+    (void)state;
+    gal_nodes[3].is_silent = true;
+    gal_nodes[2].report.priority = 5;
+    gal_pass(5 * S);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_FOUND_WAITS));
+    gal_nodes[3].is_silent = false;
+    gal_pass(2 * S);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(w.c.record.state, MSG_RECORD_BOOTSTRAP);
+    assert_true(is_granted_to("gn2"));
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_BOOTSTRAP);
+    assert_int_equal(w.order[2].goal, MSG_GOAL_INIT);
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_INHIBIT);
+    gal_obey(2);
+    gal_all();
+    assert_int_equal(w.c.record.state, MSG_RECORD_RUNNING);
+    assert_int_equal(record()->generation, 1);
+    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_DONE);
+    gal_all();
+    assert_int_equal(w.order[2].goal, MSG_GOAL_HOLD);
+    assert_true(w.c.record.is_opened);
+    for (unsigned i = 0; i < 6; i++) { /* one after the other */
+        unsigned joining = 0;
+        for (unsigned n = 1; n <= 3; n += 2) {
+            bool is_out = !gal_nodes[n].report.galera.is_primary;
+            joining += is_out && gal_goal(n) == MSG_GALERA_GOAL_REJOIN;
+        }
+        assert_true(joining <= 1);
+        gal_obey_all();
+    }
+    assert_true(gal_nodes[1].report.galera.is_primary && gal_nodes[3].report.galera.is_primary);
+    assert_int_equal(record()->view.count, 3);
+}
+
+static void test_a_running_cluster_is_taken_in_with_its_uuid(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_synced(n, 40, 14u);
+        gal_nodes[n].report.galera.position.seqno = 500;
+        gal_nodes[n].report.galera.is_read_only = n != 3;
+    }
+    gal_pass(2 * S);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_true(is_holder("gn3"));
+    assert_int_equal(record()->generation, 1);
+    assert_int_equal(record()->uuid[0], 0xaa);
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_JOIN); /* and is stamped with it */
+    gal_obey_all();
+    assert_int_equal(gal_nodes[1].report.galera.generation, 1);
+}
+
+static void test_data_without_a_record_wait_for_an_operator(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_synced(n, 40, 14u);
+        gal_is_down(n, 500 + (int64_t)n);
+    }
+    gal_pass(30 * S);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_DATA_WAITS));
+    ask(ARB_REQUEST_CONFIRM, NULL, false);
+    assert_int_equal(w.answer, 0);
+    assert_true(w.c.record.epoch > 0);
+    gal_pass(3 * S);
+    gal_obey_all();
+    assert_true(is_granted_to("gn3"));
+    gal_obey_all();
+    assert_int_equal(record()->generation, 1);
+}
+
+/* --- the writer --- */
+
+static void test_the_lease_of_a_silent_writer_is_waited_for_and_a_second(void **state)
+{
+    (void)state;
+    gal_nodes[1].is_silent = true;
+    gal_is_synced(2, 8, 12u);
+    gal_is_synced(3, 8, 12u);
+    gal_nodes[3].report.priority = 3;
+    gal_pass(6 * S + 500 * MS);
+    assert_int_equal(w.c.record.epoch, 1);
+    gal_pass(S);
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_true(is_holder("gn3"));
+}
+
+static void test_fast_takeover_goes_by_the_view_that_evicted(void **state)
+{
+    (void)state;
+    struct msg_record next = w.c.record;
+    next.revision++;
+    next.galera.is_fast_takeover = true;
+    load(next);
+    gal_all();
+    gal_nodes[1].is_silent = true;
+    gal_pass(3 * S);
+    assert_int_equal(w.c.record.epoch, 1);
+    gal_is_synced(2, 8, 12u);
+    gal_is_synced(3, 8, 12u);
+    gal_all();
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_true(is_holder("gn2"));
+}
+
+static void test_a_writer_that_hands_back_is_replaced_at_once(void **state)
+{
+    (void)state;
+    gal_is_nonprim(1);
+    gal_is_synced(2, 8, 12u);
+    gal_is_synced(3, 8, 12u);
+    gal_pass(S); /* who follows has spoken since */
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_true(is_holder("gn2"));
+}
+
+static void test_nobody_who_is_not_synced_becomes_the_writer(void **state)
+{
+    (void)state;
+    gal_nodes[2].report.galera.state = MSG_GALERA_DONOR;
+    gal_nodes[3].report.galera.state = MSG_GALERA_STALLED;
+    gal_is_down(1, 100);
+    gal_pass(20 * S);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_NO_WRITER));
+    gal_is_synced(3, 8, 12u);
+    gal_all();
+    assert_true(is_holder("gn3"));
+}
+
+static void test_a_switchover_goes_to_the_one_named(void **state)
+{
+    (void)state;
+    ask(ARB_REQUEST_SWITCHOVER, "gn3", false);
+    assert_int_equal(w.answer, 0);
+    gal_all();
+    assert_int_equal(w.order[1].goal, MSG_GOAL_HAND_OVER);
+    gal_hands_back(1);
+    gal_all();
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_true(is_holder("gn3"));
+    gal_pass(60 * S); /* nothing goes back by itself */
+    assert_true(is_holder("gn3"));
+}
+
+static void test_what_makes_no_sense_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    ask(ARB_REQUEST_FAILOVER, NULL, true);
+    assert_int_equal(w.answer, BASE_E_INVALID);
+    order_task(MSG_TASK_RELOAD, "gn2");
+    assert_int_equal(w.answer, BASE_E_INVALID);
+    ask(ARB_REQUEST_CONFIRM, NULL, false);
+    assert_int_equal(w.answer, BASE_E_STATE);
+}
+
+static void test_in_a_pause_nobody_acts(void **state)
+{
+    (void)state;
+    ask(ARB_REQUEST_PAUSE, NULL, false);
+    assert_int_equal(w.answer, 0);
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_down(n, 100);
+    }
+    gal_pass(60 * S);
+    assert_int_equal(record()->inhibit, 0);
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_KEEP);
+}
+
+/* --- recovery --- */
+
+static void kill_all(void)
+{
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_down(n, -1);
+    }
+}
+
+static void test_after_a_total_outage_who_has_most_starts(void **state)
+{
+    (void)state;
+    kill_all();
+    gal_all();
+    gal_all();
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_KEEP);
+    gal_pass(2 * S);
+    assert_int_equal(record()->inhibit, 2);
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_INHIBIT);
+    gal_obey_all();
+    assert_true(record()->grant.state != MSG_GALERA_GRANT_GIVEN || is_granted_to("gn1"));
+}
+
+static void test_the_laggard_is_not_chosen(void **state)
+{
+    (void)state;
+    kill_all();
+    gal_pass(3 * S);
+    gal_is_down(1, 100);
+    gal_is_down(2, 110);
+    gal_is_down(3, 100);
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_nodes[n].report.galera.inhibited = 2;
+    }
+    gal_nodes[1].report.galera.is_safe_to_bootstrap = true;
+    gal_all();
+    assert_true(is_granted_to("gn2"));
+    assert_false(record()->grant.is_live);
+    gal_obey_all();
+    assert_int_equal(record()->generation, 2);
+    assert_int_equal(w.c.record.epoch, 1); /* a second member first */
+    for (unsigned i = 0; i < 6; i++) {
+        gal_obey_all();
+    }
+    assert_int_equal(record()->view.count, 3);
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_int_equal(gal_nodes[3].report.galera.generation, 2);
+}
+
+static void test_two_of_three_wait_for_the_third_and_say_so(void **state)
+{
+    (void)state;
+    kill_all();
+    gal_nodes[3].is_silent = true;
+    gal_pass(17 * S);
+    gal_obey_all();
+    gal_pass(60 * S);
+    assert_int_equal(record()->grant.generation, 1);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_MISSING));
+    struct base_name gn3 = name_of("gn3");
+    assert_true(base_name_equal(&w.c.waiting.member, &gn3));
+    ask(ARB_REQUEST_CONFIRM, NULL, false); /* what it would cost */
+    assert_int_equal(w.answer, BASE_E_STATE);
+    struct arb_request r = {.kind = ARB_REQUEST_CONFIRM};
+    assert_int_equal(arb_names_add(&r.overridden, &gn3), 0);
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+    assert_int_equal(w.answer, 0);
+    gal_pass(3 * S);
+    assert_true(is_granted_to("gn1"));
+}
+
+static void test_one_of_three_is_nobody(void **state)
+{
+    (void)state;
+    gal_is_nonprim(1);
+    gal_nodes[2].is_silent = gal_nodes[3].is_silent = true;
+    gal_pass(60 * S);
+    assert_int_equal(record()->inhibit, 0);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_NOT_ALONE));
+    ask(ARB_REQUEST_CONFIRM, NULL, true);
+    gal_pass(60 * S);
+    assert_int_equal(record()->grant.generation, 1); /* force does not set the arithmetic aside */
+    ask(ARB_REQUEST_CONFIRM_DEAD, "gn2", true);
+    ask(ARB_REQUEST_CONFIRM_DEAD, "gn3", true);
+    gal_pass(3 * S);
+    assert_true(is_granted_to("gn1"));
+    assert_true(record()->grant.is_live);
+}
+
+/* gn3 has left for good before. */
+static void be_two(void)
+{
+    gal_nodes[3].is_silent = true;
+    gal_is_synced(1, 8, 6u);
+    gal_is_synced(2, 8, 6u);
+    gal_pass(2 * S);
+    assert_int_equal(record()->view.count, 2);
+}
+
+static void test_of_two_nodes_the_survivor_goes_on(void **state)
+{
+    (void)state;
+    be_two();
+    gal_nodes[1].is_silent = true; /* the writer's host */
+    gal_is_nonprim(2);
+    gal_pass(2 * S);
+    assert_int_equal(record()->grant.generation, 1);
+    gal_pass(2 * S);
+    assert_true(is_granted_to("gn2"));
+    assert_true(record()->grant.is_live);
+    gal_obey_all();
+    assert_int_equal(record()->generation, 2);
+    assert_int_equal(record()->view.count, 1);
+    gal_pass(4 * S);
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_true(is_holder("gn2"));
+}
+
+static void test_of_two_nodes_one_that_was_stopped_waits_for_the_other(void **state)
+{
+    (void)state;
+    be_two();
+    gal_nodes[1].is_silent = true;
+    gal_is_down(2, 100); /* a cold start: the other one may have more */
+    gal_pass(30 * S);
+    gal_obey_all();
+    gal_pass(5 * S);
+    assert_int_equal(record()->grant.generation, 1);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_MISSING));
+}
+
+static void test_a_grant_that_failed_ends_the_attempts(void **state)
+{
+    (void)state;
+    kill_all();
+    gal_pass(3 * S);
+    gal_obey_all();
+    assert_true(is_granted_to("gn1"));
+    gal_nodes[1].report.galera.grant_generation = 2;
+    gal_nodes[1].report.galera.grant_status = BASE_E_STATE;
+    gal_pass(120 * S);
+    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_FAILED);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_FAILED_WAITS));
+    ask(ARB_REQUEST_CONFIRM, NULL, false);
+    assert_int_equal(w.answer, 0);
+    gal_pass(3 * S);
+    gal_obey_all();
+    gal_all();
+    assert_int_equal(record()->grant.generation, 3);
+    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_GIVEN);
+}
+
+static void test_the_node_of_a_grant_is_never_passed_over_while_it_may_start(void **state)
+{
+    (void)state;
+    kill_all();
+    gal_pass(3 * S);
+    gal_obey_all();
+    assert_true(is_granted_to("gn1"));
+    gal_nodes[1].is_silent = true;
+    gal_pass(300 * S);
+    assert_true(is_granted_to("gn1"));
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_GRANT_SILENT));
+    ask(ARB_REQUEST_CONFIRM, NULL, true);
+    gal_pass(5 * S);
+    assert_true(is_granted_to("gn1"));
+}
+
+static void test_a_component_that_comes_back_goes_on_under_the_new_number(void **state)
+{
+    (void)state;
+    kill_all();
+    gal_pass(3 * S);
+    assert_int_equal(record()->inhibit, 2);
+    for (unsigned n = 1; n <= 3; n++) { /* their agents had been asleep */
+        gal_is_synced(n, 7, 14u);
+        gal_nodes[n].report.galera.inhibited = 2;
+    }
+    gal_all();
+    assert_int_equal(record()->generation, 2);
+    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_DONE);
+    gal_all();
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
+    gal_obey_all();
+    gal_all();
+    assert_true(w.c.record.epoch >= 2 && w.c.record.is_opened);
+}
+
+static void test_less_than_was_known_committed_waits_for_an_operator(void **state)
+{
+    (void)state;
+    gal_nodes[2].report.galera.position.seqno = 140;
+    gal_all();
+    gal_all(); /* confirmed by a later report */
+    kill_all();
+    gal_pass(3 * S);
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_down(n, 130);
+        gal_nodes[n].report.galera.inhibited = 2;
+    }
+    gal_pass(30 * S);
+    assert_int_equal(record()->grant.generation, 1);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_LOSS));
+    assert_int_equal(w.c.waiting.c, 10);
+    ask(ARB_REQUEST_CONFIRM, NULL, true);
+    gal_all();
+    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_GIVEN);
+}
+
+static void test_a_member_of_another_history_is_fenced_then_cloned(void **state)
+{
+    (void)state;
+    struct msg_record next = w.c.record;
+    next.revision++;
+    next.galera.generation = next.galera.grant.generation = 2;
+    next.galera.grant.base.seqno = 50;
+    load(next);
+    for (unsigned n = 1; n <= 2; n++) {
+        gal_is_synced(n, 9, 6u);
+        gal_nodes[n].report.galera.generation = 2;
+    }
+    gal_is_synced(3, 9, 8u); /* bootstrapped by hand: same uuid, same view number */
+    gal_all();
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_FENCE);
+    gal_is_down(3, 120);
+    gal_pass(2 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);
+    gal_nodes[3].report.galera.state = MSG_GALERA_SUSPECT_NIL;
+    gal_all();
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_FENCE);
+}
+
+/* --- turns --- */
+
+static void test_one_member_joins_at_a_time(void **state)
+{
+    (void)state;
+    gal_is_synced(1, 8, 2u);
+    gal_is_down(2, 100);
+    gal_is_down(3, 100);
+    gal_pass(2 * S);
+    assert_int_equal((gal_goal(2) == MSG_GALERA_GOAL_JOIN) + (gal_goal(3) == MSG_GALERA_GOAL_JOIN),
+                     1);
+    assert_int_equal((gal_goal(2) == MSG_GALERA_GOAL_WAIT) + (gal_goal(3) == MSG_GALERA_GOAL_WAIT),
+                     1);
+    gal_pass(62 * S); /* it does not start: the other one has its turn */
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_WAIT);
+}
+
+static void ends_restart(unsigned n)
+{
+    struct msg_report *r = &gal_nodes[n].report;
+    for (uint8_t i = 0; i < w.c.record.tasks_count; i++) {
+        const struct msg_task *task = &w.c.record.tasks[i];
+        struct base_name name = name_of(gal_name(n));
+        if (base_name_equal(&task->member, &name)) {
+            r->task_id = task->id;
+        }
+    }
+}
+
+static void test_a_rolling_restart_takes_the_writer_last(void **state)
+{
+    (void)state;
+    static const char *const all[] = {"gn2", "gn3", "gn1"};
+    for (unsigned n = 0; n < 3; n++) {
+        order_task(MSG_TASK_RESTART, all[n]);
+        assert_int_equal(w.answer, 0);
+    }
+    gal_all();
+    gal_all();
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_RESTART);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
+    ends_restart(2);
+    gal_pass(10 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN); /* it is watched for a while */
+    gal_pass(10 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
+    ends_restart(3);
+    gal_pass(20 * S);
+    assert_int_equal(w.c.record.state, MSG_RECORD_SWITCHOVER);
+    assert_int_equal(w.order[1].goal, MSG_GOAL_HAND_OVER);
+    gal_hands_back(1);
+    gal_pass(2 * S);
+    assert_true(is_holder("gn2"));
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_RESTART);
+    ends_restart(1);
+    gal_pass(2 * S);
+    assert_int_equal(w.c.record.tasks_count, 0);
+}
+
+static void test_of_two_the_one_that_stays_is_given_weight_first(void **state)
+{
+    (void)state;
+    be_two();
+    order_task(MSG_TASK_RESTART, "gn2");
+    gal_all();
+    gal_all();
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_JOIN);
+    assert_int_equal(w.order[1].galera_weight, 2);
+    gal_nodes[1].report.galera.weight = 2;
+    gal_pass(S);
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_RESTART);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        GAL_BLANK_TEST(test_a_blank_cluster_is_founded_when_all_are_heard),
+        GAL_BLANK_TEST(test_a_running_cluster_is_taken_in_with_its_uuid),
+        GAL_BLANK_TEST(test_data_without_a_record_wait_for_an_operator),
+        GAL_TEST(test_the_lease_of_a_silent_writer_is_waited_for_and_a_second),
+        GAL_TEST(test_fast_takeover_goes_by_the_view_that_evicted),
+        GAL_TEST(test_a_writer_that_hands_back_is_replaced_at_once),
+        GAL_TEST(test_nobody_who_is_not_synced_becomes_the_writer),
+        GAL_TEST(test_a_switchover_goes_to_the_one_named),
+        GAL_TEST(test_what_makes_no_sense_is_refused_with_the_reason),
+        GAL_TEST(test_in_a_pause_nobody_acts),
+        GAL_TEST(test_after_a_total_outage_who_has_most_starts),
+        GAL_TEST(test_the_laggard_is_not_chosen),
+        GAL_TEST(test_two_of_three_wait_for_the_third_and_say_so),
+        GAL_TEST(test_one_of_three_is_nobody),
+        GAL_TEST(test_of_two_nodes_the_survivor_goes_on),
+        GAL_TEST(test_of_two_nodes_one_that_was_stopped_waits_for_the_other),
+        GAL_TEST(test_a_grant_that_failed_ends_the_attempts),
+        GAL_TEST(test_the_node_of_a_grant_is_never_passed_over_while_it_may_start),
+        GAL_TEST(test_a_component_that_comes_back_goes_on_under_the_new_number),
+        GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
+        GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
+        GAL_TEST(test_one_member_joins_at_a_time),
+        GAL_TEST(test_a_rolling_restart_takes_the_writer_last),
+        GAL_TEST(test_of_two_the_one_that_stays_is_given_weight_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
