@@ -256,6 +256,8 @@
       "several members are restarted at one time") \
     X(REINIT_OF_HOLDER, "reinit-of-holder", \
       "the directory of the primary is thrown away by order") \
+    X(EXPIRY_COUNTED_AS_CRASH, "expiry-counted-as-crash", \
+      "a tree that ended because its lease was over counts as a crash of the database") \
     X(REINIT_OF_VOTER, "reinit-of-voter", \
       "a copy that commits may rest on is thrown away by order") \
     X(ARMED_BY_WORD, "armed-by-word", \
@@ -264,6 +266,13 @@
       "an order given after a restore can have the id of one that is done") \
     X(FAILSAFE_WHILE_FENCED, "failsafe-while-fenced", \
       "a holder extends an epoch that is being fenced by failsafe rounds") \
+    X(ADOPTED_STANDBY_OFFERED, "adopted-standby-offered", \
+      "a standby that is taken over while it runs offers its database as the cluster's") \
+    X(ADOPTED_SPARED, "adopted-spared", \
+      "a primary that was taken over is left read-write though the record names another one") \
+    X(ADOPTED_PROMOTED, "adopted-promoted", \
+      "the first record of a cluster taken over while it runs names a new timeline") \
+    X(RELEASED_ARMED, "released-armed", "a guard lets go of an adopted root under a lease") \
     X(ADOPT_BY_NUMBER, "adopt-by-number", \
       "a guard adopts whatever process has the number now") \
     X(ADOPTED_ORPHANS_LEFT, "adopted-orphans-left", \

@@ -165,7 +165,7 @@ static bool is_taken_over(const struct agt *a)
 bool agt_is_adoptable(const struct agt *a)
 {
     const struct msg_record *r = &a->order.record;
-    if (!is_taken_over(a) || a->want.epoch_seen == 0) {
+    if (!is_taken_over(a) || a->want.epoch_seen == 0 || CANARY(ADOPTED_SPARED)) {
         return is_taken_over(a);
     }
     return a->has_order && r->epoch == a->want.epoch_seen &&

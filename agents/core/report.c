@@ -82,7 +82,7 @@ static void fill_member(const struct agt *a, struct base_mono now, struct msg_re
  * would be promoted beside a primary whose agent has not spoken yet. */
 static bool is_offered(const struct agt *a)
 {
-    return !a->config.is_adopted_running ||
+    return !a->config.is_adopted_running || CANARY(ADOPTED_STANDBY_OFFERED) ||
            (a->has_answered && !a->was_in_recovery && agt_is_adoptable(a));
 }
 

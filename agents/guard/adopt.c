@@ -81,6 +81,23 @@ int guard_adopt(struct guard *guard, int32_t pid, uint64_t start)
     return 0;
 }
 
+int guard_adopt_release(struct guard *guard)
+{
+    const struct guard_status *st = &guard->core.status;
+    struct guard_event ev = {.kind = GUARD_EV_RELEASE, .now = proc_now()};
+    int32_t pid = guard->tree->root;
+    if (st->tree != GUARD_TREE_RUNNING || !st->is_adopted || st->is_armed) {
+        return BASE_E_STATE;
+    }
+    leftovers_forget(guard->options);
+    guard->tree->root = 0; /* before the twin is told: it kills what it knows of */
+    guard->tree->is_adopted = false;
+    (void)close(guard->adopted_fd);
+    guard->adopted_fd = -1;
+    guard_log("notice", "ev=release root=%d", (int)pid);
+    return guard_step(guard, &ev);
+}
+
 void guard_adopted_exit(struct guard *guard)
 {
     struct guard_event ev = {.kind = GUARD_EV_ROOT_EXIT, .now = proc_now()};

@@ -15,6 +15,9 @@
  * BASE_E_DENIED: another user's than the database's; BASE_E_CONFLICT: it does not stand in the data
  * directory or runs another program. Nothing has happened then. */
 MUST_CHECK int guard_adopt(struct guard *guard, int32_t pid, uint64_t start);
+/* The way back: the adopted root is forgotten, here and by later guards, and this guard ends
+ * without touching it. BASE_E_STATE: it is not adopted, or armed. */
+MUST_CHECK int guard_adopt_release(struct guard *guard);
 /* The pidfd says that the root has ended. */
 void guard_adopted_exit(struct guard *guard);
 /* After the tree's own processes: orphans of an adopted root do not come to us, and who started it

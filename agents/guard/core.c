@@ -269,6 +269,20 @@ static int event_adopted(struct guard_core *core, const struct guard_event *ev)
     return 0;
 }
 
+/* The way back of an adoption: only what runs by nobody's grant is nobody's to end. */
+static int event_release(struct guard_core *core, const struct guard_event *ev)
+{
+    if (core->status.tree != GUARD_TREE_RUNNING || !core->status.is_adopted ||
+        (core->status.is_armed && !CANARY(RELEASED_ARMED))) {
+        return BASE_E_STATE;
+    }
+    core->status.root_pid = 0;
+    core->status.is_adopted = false;
+    tree_set(core, GUARD_TREE_GONE, ev->now);
+    core->is_ending = true;
+    return 0;
+}
+
 static void event_start_failed(struct guard_core *core, const struct guard_event *ev)
 {
     core->status.exit_status = ev->number;
@@ -339,6 +353,8 @@ static int command_do(struct guard_core *core, const struct guard_event *ev,
         return event_epoch_seen(core, ev, fx);
     case GUARD_EV_FREEZE:
         return event_freeze(core, ev, fx);
+    case GUARD_EV_RELEASE:
+        return event_release(core, ev);
     case GUARD_EV_ADOPTED:
         return event_adopted(core, ev);
     case GUARD_EV_STARTED:

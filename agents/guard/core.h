@@ -31,6 +31,7 @@ enum guard_event_kind {
     GUARD_EV_HAND_BACK,  /* epoch */
     GUARD_EV_EPOCH_SEEN, /* epoch: exists in the record; a tree frozen in a lower one is killed */
     GUARD_EV_FREEZE,     /* at once, as if the deadline were now; thawed and killed as ever */
+    GUARD_EV_RELEASE,    /* an adopted root, unarmed: the guard ends and leaves it running */
     /* what the shell saw */
     GUARD_EV_ADOPTED,      /* number: pid of a root that already runs */
     GUARD_EV_STARTED,      /* number: pid; answers GUARD_FX_START */

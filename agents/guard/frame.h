@@ -28,6 +28,7 @@ enum guard_frame_type {
     GUARD_FRAME_UPGRADE, /* run the program file again, same pid, same child */
     GUARD_FRAME_END,     /* kill the tree, then exit */
     GUARD_FRAME_ADOPT,   /* watch a root that runs already: pid and start name it */
+    GUARD_FRAME_RELEASE, /* leave an adopted root running, unarmed, and exit */
     GUARD_FRAME_TYPES,
 };
 

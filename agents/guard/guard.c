@@ -236,6 +236,9 @@ static int command_do(void *ctx, const struct guard_command *command)
     if (command->type == GUARD_FRAME_ADOPT) {
         return guard_adopt(g, command->pid, command->start);
     }
+    if (command->type == GUARD_FRAME_RELEASE) {
+        return guard_adopt_release(g);
+    }
     if (command->type == GUARD_FRAME_ARM) {
         int rc = guard_watchdog_prepare(g, command->deadline);
         if (rc != 0) {

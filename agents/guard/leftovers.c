@@ -155,6 +155,13 @@ void leftovers_remember(const struct guard_options *options, int32_t root)
     }
 }
 
+void leftovers_forget(const struct guard_options *options)
+{
+    char path[GUARD_PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s", options->state_dir, ROOT_FILE);
+    (void)unlink(path);
+}
+
 /* PostgreSQL's lock file: its first line is the server's pid. 0 when there is none. */
 static int32_t lock_file_read(const struct search *s)
 {

@@ -30,5 +30,7 @@ bool leftovers_is_server(const struct guard_options *options, int32_t pid);
 /* Remembers the root just started in the state directory. Failure is harmless: it is then
  * recognised otherwise. */
 void leftovers_remember(const struct guard_options *options, int32_t root);
+/* No root any more. */
+void leftovers_forget(const struct guard_options *options);
 
 #endif

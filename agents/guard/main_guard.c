@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agents/guard/client.h"
 #include "agents/guard/guard.h"
 #include "agents/guard/leftovers.h"
 #include "agents/guard/log.h"
@@ -31,6 +33,7 @@
 enum { EXIT_USAGE = 2, EXIT_REFUSED = 4, EXIT_INTERNAL = 5 };
 
 #define REALTIME_PRIORITY 10
+#define RELEASE_WAIT_US (INT64_C(5) * BASE_US_PER_S)
 #define CGROUP_EMPTY_WAIT_US (INT64_C(10) * BASE_US_PER_S)
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -279,6 +282,43 @@ static int resume_main(struct guard *g)
     guard_main(g, 0);
 }
 
+/* --release: asks the guard that serves the socket, and waits until it has ended. */
+static int release_main(const struct guard_options *o)
+{
+    struct guard_client client;
+    struct guard_answer answer = {0};
+    uint64_t cookie = 0;
+    guard_client_init(&client);
+    int rc = guard_client_connect(&client, o->socket, false);
+    rc = rc != 0 ? rc
+                 : guard_client_send(&client, &(struct guard_command){.type = GUARD_FRAME_RELEASE},
+                                     &cookie);
+    struct base_mono limit = base_mono_add_us(proc_now(), RELEASE_WAIT_US);
+    bool is_answered = false;
+    while (rc == 0 || rc == BASE_E_BUSY) {
+        struct pollfd p = {.fd = client.fd, .events = POLLIN};
+        (void)poll(&p, 1, 100);
+        rc = guard_client_read(&client, &answer);
+        is_answered = is_answered || (rc == 0 && answer.cookie == cookie);
+        if (is_answered && answer.result != 0) {
+            rc = answer.result;
+        } else if (base_mono_before(limit, proc_now())) {
+            rc = BASE_E_TIMEOUT;
+        }
+    }
+    guard_client_close(&client);
+    if (rc == BASE_E_CLOSED && is_answered) {
+        (void)printf("released\n");
+        return 0;
+    }
+    return complain(EXIT_REFUSED,
+                    rc == BASE_E_STATE
+                        ? "the database is not adopted, or its lease runs: pause the cluster and "
+                          "stop the agent first (what the guard has started cannot be released)"
+                        : o->socket,
+                    rc);
+}
+
 int main(int argc, char **argv)
 {
     struct guard *g = &the_guard;
@@ -287,6 +327,9 @@ int main(int argc, char **argv)
         return rc == BASE_E_CANCELED ? 0 : EXIT_USAGE;
     }
     (void)base_canary_select(getenv("QUORATE_CANARY"));
+    if (the_options.is_release) {
+        return release_main(&the_options);
+    }
     g->options = &the_options;
     g->tree = &the_tree;
     program_remember(g);

@@ -2,7 +2,7 @@ CHECK_STEPS += guard-test
 LIB_cores += agents/guard/core.c agents/guard/frame.c agents/guard/watchdog_rule.c
 LIB_io += agents/guard/client.c agents/guard/spawn.c
 BINARIES += quorate-guard
-BIN_quorate-guard := agents/guard/main_guard.c agents/guard/guard.c agents/guard/handover.c \
+BIN_quorate-guard := agents/guard/main_guard.c agents/guard/client.c agents/guard/guard.c agents/guard/handover.c \
   agents/guard/server.c agents/guard/twin.c agents/guard/tree.c agents/guard/cgroup.c agents/guard/proc.c \
   agents/guard/child.c agents/guard/leftovers.c agents/guard/adopt.c agents/guard/watchdog.c \
   agents/guard/watchdog_device.c agents/guard/options.c agents/guard/log.c

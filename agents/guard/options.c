@@ -24,6 +24,7 @@ enum option_id {
     OPT_WATCHDOG_DEVICE,
     OPT_WATCHDOG_TIMEOUT,
     OPT_LEFTOVERS,
+    OPT_RELEASE,
     OPT_RESUME,
     OPT_HELP,
     OPT_VERSION
@@ -45,6 +46,7 @@ static const struct option option_rows[] = {
     {"watchdog-device", required_argument, NULL, OPT_WATCHDOG_DEVICE},
     {"watchdog-timeout-us", required_argument, NULL, OPT_WATCHDOG_TIMEOUT},
     {"kill-leftovers", no_argument, NULL, OPT_LEFTOVERS},
+    {"release", no_argument, NULL, OPT_RELEASE},
     {"ready-fd", required_argument, NULL, OPT_READY},
     {"resume-fd", required_argument, NULL, OPT_RESUME},
     {"help", no_argument, NULL, OPT_HELP},
@@ -55,6 +57,7 @@ static const struct option option_rows[] = {
 static const char option_usage[] =
     "usage: quorate-guard --socket PATH --state-dir DIR [options] -- COMMAND ARGS...\n"
     "       quorate-guard --kill-leftovers --socket PATH --state-dir DIR --data-dir DIR -- CMD\n"
+    "       quorate-guard --release --socket PATH     leaves an adopted database running, and ends\n"
     "  --margin-us N     margin of the lease (200000)\n"
     "  --data-dir DIR    of the database: what a former guard left there is killed first\n"
     "  --cgroup WHERE    auto, none, or a delegated cgroup v2 directory (auto)\n"
@@ -154,11 +157,18 @@ static bool option_take(struct guard_options *o, enum option_id id)
         o->is_kill_leftovers = true;
         return true;
     }
+    if (id == OPT_RELEASE) {
+        o->is_release = true;
+        return true;
+    }
     return number_take(o, id);
 }
 
 static const char *complaint_of(const struct guard_options *o)
 {
+    if (o->is_release) {
+        return o->socket == NULL ? "--release needs --socket" : NULL;
+    }
     if (o->socket == NULL || o->state_dir == NULL) {
         return "--socket and --state-dir are needed";
     }

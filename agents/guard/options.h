@@ -33,6 +33,7 @@ struct guard_options {
     uint32_t groups[GUARD_GROUPS_MAX];
     int32_t adopt; /* pid of a root that runs already; 0 none */
     bool is_kill_leftovers;
+    bool is_release;      /* tell the guard at the socket to leave an adopted root */
     int ready_fd;         /* one byte is written when the socket is there; -1 none */
     int resume_fd;        /* state of the former image after an upgrade; -1 none */
     char *const *command; /* NULL-terminated; NULL when none was given */

@@ -302,18 +302,22 @@ static int wait_read(const struct server *s, struct pg_sql *sql, bool *ret_is_st
 /* Each line is a statement; passwords stand in some, and nothing of them goes into a log. */
 static int make_roles(const struct server *s, struct pg_sql *sql, struct base_text *ret_why)
 {
-    static const char quiet[] = "SET log_statement = 'none'; SET log_min_duration_statement = -1; "
-                                "SET log_min_error_statement = 'panic'; "
-                                "SET pg_stat_statements.track = 'none'; "
-                                "SET default_transaction_read_only = off; "
-                                "SET synchronous_commit = local";
+    static const char *const quiet[] = {
+        "SET log_statement = 'none'",
+        "SET log_min_duration_statement = -1",
+        "SET log_min_error_statement = 'panic'",
+        "SET pg_stat_statements.track = 'none'",
+        "SET default_transaction_read_only = off",
+    };
     static char text[PG_ROLES_BYTES_MAX];
     struct buf b = buf_over(text, sizeof(text));
     struct base_mono limit = base_mono_add_us(pg_now(), ROLES_LIMIT_US);
     struct base_text why = {{0}};
     pg_roles_put(s->settings, false, "", &b);
     int status = b.is_full || !buf_terminate(&b) ? BASE_E_TOOBIG : 0;
-    status = status != 0 ? status : pg_sql_do(sql, quiet, limit, &why);
+    for (size_t i = 0; i < BASE_COUNT_OF(quiet) && status == 0; i++) {
+        status = pg_sql_do(sql, quiet[i], limit, &why);
+    }
     for (char *line = text; status == 0 && *line != '\0';) {
         char *end = strchrnul(line, '\n');
         bool is_last = *end == '\0';

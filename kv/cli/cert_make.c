@@ -455,3 +455,20 @@ int cert_show(const char *path, struct cert_info *ret, char error[CERT_ERROR_MAX
     *ret = info;
     return 0;
 }
+
+int cert_check_signed(const char *path, const char *ca_path, char error[CERT_ERROR_MAX])
+{
+    CLEANUP(x509_free) X509 *certificate = NULL;
+    CLEANUP(x509_free) X509 *authority = NULL;
+    int rc = read_certificate(path, &certificate, error);
+    rc = rc != 0 ? rc : read_certificate(ca_path, &authority, error);
+    if (rc != 0) {
+        return rc;
+    }
+    if (X509_check_issued(authority, certificate) != X509_V_OK ||
+        X509_verify(certificate, X509_get0_pubkey(authority)) != 1) {
+        ERR_clear_error();
+        return fail(error, BASE_E_DENIED, "%s was not signed by %s", path, ca_path);
+    }
+    return 0;
+}

@@ -61,6 +61,9 @@ MUST_CHECK int cert_authority_make(const char *directory, const char *name, int 
 /* Writes DIRECTORY/ROLE-[CLUSTER-]NAME.{crt,key}, signed by the authority in DIRECTORY. */
 MUST_CHECK int cert_issue(const struct cert_spec *spec, struct cert_info *ret,
                           char error[CERT_ERROR_MAX]);
+/* Was the certificate in `path` signed by the authority in `ca_path`? IO, INVALID (unreadable),
+ * DENIED: it was not. */
+MUST_CHECK int cert_check_signed(const char *path, const char *ca_path, char error[CERT_ERROR_MAX]);
 /* Reads a PEM certificate. */
 MUST_CHECK int cert_show(const char *path, struct cert_info *ret, char error[CERT_ERROR_MAX]);
 

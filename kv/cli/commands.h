@@ -39,6 +39,7 @@ int cmd_db_demote_cluster(void *ctx, int argc, char **argv);
 int cmd_db_remove(void *ctx, int argc, char **argv);
 int cmd_cert_ca(void *ctx, int argc, char **argv);
 int cmd_cert_issue(void *ctx, int argc, char **argv);
+int cmd_cert_revoke(void *ctx, int argc, char **argv);
 int cmd_cert_show(void *ctx, int argc, char **argv);
 int cmd_watch(void *ctx, int argc, char **argv);
 int cmd_lease_grant(void *ctx, int argc, char **argv);
@@ -81,6 +82,9 @@ int cmd_role_revoke_permission(void *ctx, int argc, char **argv);
 int cmd_auth_enable(void *ctx, int argc, char **argv);
 int cmd_auth_disable(void *ctx, int argc, char **argv);
 int cmd_auth_status(void *ctx, int argc, char **argv);
+int cmd_setup(void *ctx, int argc, char **argv);
+int cmd_doctor(void *ctx, int argc, char **argv);
+int cmd_import_patroni(void *ctx, int argc, char **argv);
 int cmd_completion(void *ctx, int argc, char **argv);
 int cmd_version(void *ctx, int argc, char **argv);
 

@@ -153,14 +153,19 @@ static const struct io_command commands[] = {
      "Nothing is done by itself any more: no failover, no restart, no fence",
      "  --wait  until every member that is up has taken it in", cmd_db_pause},
     {"db resume", "CLUSTER [--wait]", "databases", "End a pause", NULL, cmd_db_resume},
-    {"db confirm", "CLUSTER [--primary MEMBER] [--force] [--wait] | --dead MEMBER", "databases",
-     "After a restore of the quorum: let the arbiter act for this cluster again",
+    {"db confirm",
+     "CLUSTER [--primary MEMBER] [--override MEMBER,...] [--force] [--wait] | --dead MEMBER",
+     "databases",
+     "After a restore of the quorum, or a recovery that waits: let the arbiter act again",
      "  Shows what the members report, and begins an epoch above every one of theirs.\n"
      "  --primary  who goes on; without it the member that held the highest epoch reported\n"
      "  --force    members that are not heard do not count, and what only they or a more\n"
      "             advanced member have may be lost; also needed where the quorum has no\n"
      "             record of the cluster, so that it does not know its members\n"
-     "  --dead     a primary that was paused, or that cannot be fenced, is dead for certain",
+     "  --dead     a primary that was paused, or that cannot be fenced, is dead for certain;\n"
+     "             Galera: the machine of any member is gone, a recovery waits for it no more\n"
+     "  --override Galera: a recovery goes on without what these members, who are not heard, may\n"
+     "             have; --force also accepts a loss of what is known committed",
      cmd_db_confirm},
     {"db history", "CLUSTER [--limit N | --events]", "databases",
      "Who was primary, since when and why",
@@ -172,7 +177,8 @@ static const struct io_command commands[] = {
     {"db dsn", "CLUSTER [--replicas | --member M] [--dbname D] [--username U]", "databases",
      "A libpq connection string that finds the primary", NULL, cmd_db_dsn},
     {"db haproxy", "CLUSTER [--bind A] [--primary-port N] [--replicas-port N] [--lag BYTES]",
-     "databases", "A whole configuration for HAProxy: port 5000 the primary, 5001 the replicas",
+     "databases",
+     "A whole configuration for HAProxy: port 5000 the primary or writer, 5001 replicas or readers",
      NULL, cmd_db_haproxy},
     {"db drill", "CLUSTER [--to MEMBER] [--check-only] [--force]", "databases",
      "Would a failover go well? Checks, a switchover and one back, with the seconds", NULL,
@@ -196,6 +202,11 @@ static const struct io_command commands[] = {
      "  admin   may do everything   viewer  may only read\n"
      "  --days N  validity, default 825",
      cmd_cert_issue},
+    {"cert revoke", "[--dir DIR] FILE", "identity",
+     "Put a certificate on the list of those that nobody is let in with any more",
+     "  --dir     where ca.crt and ca.key are; the list is revoked.pem there (.), for tls.revoked of\n"
+     "            every quorum node",
+     cmd_cert_revoke},
     {"cert show", "FILE", "identity", "Whom a certificate names, and until when it is valid", NULL,
      cmd_cert_show},
     {"user add", "NAME[:PASSWORD] [--no-password]", "identity", "Add a user of the store",
@@ -225,6 +236,29 @@ static const struct io_command commands[] = {
     {"auth disable", "", "identity", "No users any more: certificates alone decide", NULL,
      cmd_auth_disable},
     {"auth status", "", "identity", "Whether users are asked for", NULL, cmd_auth_status},
+    {"setup", "[FILE] [--KEY=VALUE ...] [--out DIR] [--force] [--sample]", "host",
+     "Make the files of every host of a new cluster, one archive each, and say what to do",
+     "  FILE      the plan (kv setup --sample prints one); without FILE and keys it is asked for\n"
+     "  --out     where archives, authority and passwords go (quorate-setup); what is there of\n"
+     "            authority, certificates and passwords is used again\n"
+     "  --force   archives are written anew\n"
+     "  as in: kv setup --hosts=a=10.0.0.1,b=10.0.0.2 --quorum_only=c=10.0.0.3 "
+     "--clients=10.0.0.0/24",
+     cmd_setup},
+    {"doctor", "[--only CHECK,...] [--seconds N] [--etc DIR] [--root DIR]", "host",
+     "Look whether this host is fit, and say what mends it; exit 1 when something must be mended",
+     "  --seconds  how long pauses of the host are measured (3; 0: not at all)\n"
+     "  --etc      where the configurations are (/etc/quorate)   --root  in front of systemd's\n"
+     "  checks: configuration certificates permissions versions units managers memory ports\n"
+     "          quorum clocks cgroup watchdog space flush pauses",
+     cmd_doctor},
+    {"import-patroni", "FILE [--dynamic FILE] [--nodes NAME=HOST:PORT,...] [--out DIR] [--force]",
+     "host", "Turn a member's file of Patroni's into ours, and list what became of each key",
+     "  --dynamic    what patronictl show-config prints, instead of bootstrap.dcs of FILE\n"
+     "  --nodes      peer addresses of our quorum; without it the hosts of Patroni's store\n"
+     "  --tls-dir    where the certificates lie on the host (/etc/quorate/tls)\n"
+     "  --passwords  where the password file lies on the host (/etc/quorate/passwords)",
+     cmd_import_patroni},
     {"debug log", "DATA_DIR", "other", "The Raft log of a node that is not running",
      "  With -o json one object for each entry.", cmd_debug_log},
     {"debug dump", "DATA_DIR", "other", "What a node that is not running keeps about itself", NULL,

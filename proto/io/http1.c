@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "proto/io/http1_parse.h"
 #include "proto/io/server_internal.h"
@@ -92,6 +93,18 @@ static void put_head_line(struct io_bytes *out, const char *name, struct slice v
     (void)!io_bytes_append(out, SLICE_LIT("\r\n"));
 }
 
+/* RFC 9110, section 6.6.1: a server with a clock says what it shows. */
+static void put_date(struct io_bytes *out)
+{
+    char text[40];
+    struct tm tm;
+    time_t now = time(NULL);
+    if (gmtime_r(&now, &tm) != NULL &&
+        strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0) {
+        put_head_line(out, "Date", slice_from_text(text));
+    }
+}
+
 /* Status line and headers; length is the body's, or -1: chunked. */
 static void put_head(struct http1 *http1, int status, const char *type, int64_t length,
                      struct io_bytes *out)
@@ -101,6 +114,7 @@ static void put_head(struct http1 *http1, int status, const char *type, int64_t 
     struct slice value;
     (void)snprintf(text, sizeof(text), "HTTP/1.1 %d %s\r\n", status, io_http_reason(status));
     (void)!io_bytes_append(out, slice_from_text(text));
+    put_date(out);
     for (size_t at = 0; io_headers_next(&http1->exchange.extra, &at, &name, &value);) {
         (void)!io_bytes_append(out, name);
         put_head_line(out, "", value);

@@ -170,6 +170,9 @@ void world_crash(struct world *w);
 void world_disarm(struct world *w);
 /* Makes a directory that was opened by `epoch` on `timeline`, and the disk state that knows it. */
 void world_directory(struct world *w, uint64_t epoch, uint32_t timeline, uint64_t lsn);
+/* A server that somebody else started runs on `timeline`, and the guard has adopted it. Before the
+ * agent starts. */
+void world_adopt(struct world *w, uint32_t timeline, bool is_standby);
 bool world_is_writable(const struct world *w);
 const struct agt *world_agent(const struct world *w);
 

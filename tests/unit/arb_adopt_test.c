@@ -144,6 +144,77 @@ static void test_an_operator_names_it(void **state)
     assert_int_equal(w.c.record.epoch, 1);
 }
 
+/* --- a cluster that runs is taken over --- */
+
+static struct msg_report serving(const char *member, uint64_t lsn)
+{
+    struct msg_report r = offering(member, lsn);
+    r.db_state = MSG_DB_PRIMARY;
+    r.is_adopted = true;
+    r.is_tree_gone = false;
+    return r;
+}
+
+/* Its member offers nothing (agents/core). */
+static struct msg_report fed(const char *member, uint64_t lsn)
+{
+    struct msg_report r = stopped(member, lsn);
+    r.db_state = MSG_DB_STANDBY;
+    r.is_adopted = true;
+    r.is_tree_gone = false;
+    r.is_receiving = true;
+    return r;
+}
+
+static void test_a_running_primary_goes_on_where_it_is(void **state)
+{
+    (void)state;
+    no_record();
+    struct msg_report a = serving("pg2", 9000);
+    struct msg_report b = fed("pg3", 9500); /* its report is newer than the primary's */
+    speak_for(3 * S, &a, &b);
+    assert_true(is_holder("pg2"));
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(w.c.record.timeline, 4); /* on which it serves: nothing is promoted */
+    assert_int_equal(w.c.record.timeline_highest, 4);
+    assert_int_equal(w.c.record.votes_needed_r, 0);
+}
+
+static void test_running_standbys_wait_for_their_primary(void **state)
+{
+    (void)state;
+    no_record();
+    struct msg_report a = fed("pg2", 9000);
+    struct msg_report b = fed("pg3", 9000);
+    speak_for(5 * S, &a, &b);
+    assert_int_equal(w.c.record.epoch, 0);
+}
+
+static void test_two_that_serve_need_a_word(void **state)
+{
+    (void)state;
+    no_record();
+    struct msg_report a = serving("pg2", 9000);
+    struct msg_report b = serving("pg3", 8000);
+    speak_for(3 * S, &a, &b);
+    assert_int_equal(w.c.record.epoch, 0);
+}
+
+static void test_a_standby_that_is_ahead_and_not_fed_is_not_passed_over(void **state)
+{
+    (void)state;
+    no_record();
+    struct msg_report a = serving("pg2", 9000);
+    struct msg_report b = fed("pg3", 9500);
+    b.is_receiving = false;
+    speak_for(3 * S, &a, &b);
+    assert_int_equal(w.c.record.epoch, 0);
+    b = fed("pg3", 9000);
+    b.position.timeline = b.timeline_highest = 5; /* promoted since by somebody */
+    speak_for(3 * S, &a, &b);
+    assert_int_equal(w.c.record.epoch, 0);
+}
+
 int main(void)
 {
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
@@ -154,6 +225,10 @@ int main(void)
         TEST(test_who_has_seen_an_epoch_is_not_adopted),
         TEST(test_a_restored_quorum_adopts_nothing),
         TEST(test_an_operator_names_it),
+        TEST(test_a_running_primary_goes_on_where_it_is),
+        TEST(test_running_standbys_wait_for_their_primary),
+        TEST(test_two_that_serve_need_a_word),
+        TEST(test_a_standby_that_is_ahead_and_not_fed_is_not_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -377,6 +377,7 @@ static void random_walk(uint64_t seed)
                                  .number = 1};
         bool tree_empties = ev.kind == GUARD_EV_TREE_EMPTY || ev.kind == GUARD_EV_START_FAILED;
         if (ev.kind == GUARD_EV_TWIN_LOST || ev.kind == GUARD_EV_TERMINATE ||
+            ev.kind == GUARD_EV_RELEASE || /* it ends, too, with a tree that it leaves */
             (ev.kind == GUARD_EV_STARTED && was != GUARD_TREE_RUNNING) ||
             (ev.kind == GUARD_EV_START_FAILED && was != GUARD_TREE_RUNNING) ||
             (ev.kind == GUARD_EV_ROOT_EXIT && was == GUARD_TREE_GONE)) {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Databases that come from elsewhere, with the real programs: a cluster in Debian's layout that was there before is
 # taken over in place, and a standby cluster follows it and is promoted.
-# usage: run.sh [STEP...]     adopted, follows; without any: all
+# usage: run.sh [STEP...]     adopted, follows, running; without any: all
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
@@ -120,11 +120,47 @@ members_config_far() {
     own
 }
 
+# One in the same layout that runs, and goes on running.
+running() {
+    local pid agent="$DIR/bin/quorate-agent-postgresql" etc=$DIR/run1/etc
+    [ -s "$DIR/passwords" ] || members_setup pg-main 1
+    free_port "SQL_PORT[run1]" 5472
+    free_port "HTTP_PORT[run1]" 8038
+    "$DIR/bin/kv" cert issue --role agent --cluster there --name run1 --dir "$DIR/tls" >/dev/null || die "no certificate"
+    mkdir -p "$DIR/run1"
+    member_config run1 there "$(for node in "${QUORUM[@]}"; do echo "    $node: 127.0.0.1:${PEER_PORT[$node]}"; done)" >"$DIR/run1.yml"
+    own
+    debian_cluster run1
+    as_user "$POSTGRES_BIN/pg_ctl" -s -w -D "$DIR/run1/data" -o "-c config_file=$etc/postgresql.conf" -l "$DIR/log/before" start
+    pid=$(postmaster_of run1)
+    check_fails "a server that runs is not touched without cluster.adopt" "cluster.adopt: running" as_user timeout 10 "$agent" --config "$DIR/run1.yml"
+    sed -i 's/^  name: there/&\n  adopt: running/' "$DIR/run1.yml"
+    check_fails "where its socket lies must be said" "postgresql.socket_dir" as_user timeout 10 "$agent" --config "$DIR/run1.yml"
+    sed -i "s|^  data_dir: .*|&\n  socket_dir: $DIR/run1|" "$DIR/run1.yml"
+    check "what would be done is told" eval 'as_user "$DIR/bin/quorate-agent-postgresql" --dry-run --config "$DIR/run1.yml" | grep "pid '"$pid"', taken over"'
+    MEMBERS_CLUSTER=there
+    member_start run1
+    check "it is taken over as it runs" wait_until 30 member_is run1 /primary
+    check_output "by the same process" "$pid" postmaster_of run1
+    check_output "adopted" true eval 'cluster_json | jq ".members[0].adopted"'
+    check_output "with the site's configuration" 7MB running_sql "SHOW work_mem"
+    check_output "and what every crash needs" off running_sql "SHOW restart_after_crash"
+    kill -KILL "$(pid_of run1)"
+    member_start run1
+    check "its agent is killed and started again" wait_until 20 member_is run1 /primary
+    check_output "under the same process" "$pid" postmaster_of run1
+    check "a restart ends the adoption" "${KV[@]}" db restart there --wait --timeout 60s
+    check_output "no longer adopted" false eval 'cluster_json | jq ".members[0].adopted"'
+    check_output "with the same configuration" 7MB running_sql "SHOW work_mem"
+    check_output "and what was there" 42 running_sql "SELECT v FROM before"
+}
+running_sql() { as_user psql -XqAt -h "$DIR/run1" -p "${SQL_PORT[run1]}" -U postgres -d postgres -c "$1"; }
+
 cluster_init "$work"
 quorum_setup 1
 quorum_start q1
 wait_until 15 quorum_has_leader || die "the quorum has no leader"
-[ $# -gt 0 ] || set -- adopted follows
+[ $# -gt 0 ] || set -- adopted follows running
 for step in "$@"; do
     start=$SECONDS
     "$step"
