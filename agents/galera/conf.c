@@ -118,8 +118,8 @@ static void put_address(const struct gal_settings *s, bool is_alone, struct buf 
 }
 
 /* Suspect 2 s: a dead member stalls writers for about 3 s; less evicts hosts whose processor was
- * only taken away. Install is longer than inactive, as its rule says. pc.recovery would form a
- * component from the last view without a look at positions. */
+ * only taken away. Install must be below inactive: the library refuses to start otherwise.
+ * pc.recovery would form a component from the last view without a look at positions. */
 static void put_provider(const struct gal_settings *s, uint8_t weight, struct buf *b)
 {
     buf_put_text(b, "wsrep_provider_options = \"gmcast.listen_addr=tcp://");
@@ -128,7 +128,7 @@ static void put_provider(const struct gal_settings *s, uint8_t weight, struct bu
     put_host_port(b, s->group_host, s->ist_port);
     buf_put_text(b, ";evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.2S"
                     ";evs.suspect_timeout=PT2S;evs.inactive_timeout=PT6S"
-                    ";evs.install_timeout=PT8S;pc.recovery=false;gcache.recover=yes"
+                    ";evs.install_timeout=PT5S;pc.recovery=false;gcache.recover=yes"
                     ";gcs.fc_single_primary=yes;pc.weight=");
     buf_put_dec(b, weight);
     if (s->is_tls) {
