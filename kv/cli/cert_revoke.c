@@ -35,7 +35,7 @@ static void work_free(struct work *w)
 
 static int fail(char error[CERT_ERROR_MAX], int status, const char *what, const char *path)
 {
-    (void)snprintf(error, CERT_ERROR_MAX, "%s: %s", path, what);
+    (void)snprintf(error, CERT_ERROR_MAX, "%.400s: %.100s", path, what);
     return status;
 }
 

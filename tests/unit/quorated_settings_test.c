@@ -189,7 +189,7 @@ static void test_without_tls_on_loopback_only(void **state)
                    words);
     expect_refused(FLAGS("--name=a", LOCAL_NODES, "--insecure", "--peer.listen=*:2380"), words);
     expect_refused(FLAGS("--name=a", LOCAL_NODES, "--insecure", "--metrics.listen=10.0.0.1:2381"),
-                   "may be on a loopback address only");
+                   "beyond loopback the metrics port has TLS only");
     expect_refused(
         FLAGS("--name=a", LOCAL_NODES, "--insecure", "--listen-client-urls=https://127.0.0.1:2379"),
         "'insecure: yes' turns TLS off");
