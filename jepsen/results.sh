@@ -7,10 +7,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 all=("${RESULTS:-build/results/jepsen}"/*.json)
 # Ours of the commit that was run last, and of COMMITS where what they change concerns no run again; peers of any, since nothing
 # of ours is in them.
-commit=${COMMITS:-} && commit+=\ $(jq -rs 'map(select(.peer != "etcd" and .peer != "patroni")) | max_by(.date) | .commit // empty' "${all[@]}" 2>/dev/null)
+commit=${COMMITS:-} && commit+=\ $(jq -rs 'map(select(.peer == "quorate" or .peer == "ours")) | max_by(.date) | .commit // empty' "${all[@]}" 2>/dev/null)
 results=()
 for file in "${all[@]}"; do
-    jq -e --arg commit "$commit" '(.commit as $c | $commit | split(" ") | any(. == $c)) or .peer == "etcd" or .peer == "patroni"' "$file" >/dev/null 2>&1 && results+=("$file")
+    jq -e --arg commit "$commit" '(.commit as $c | $commit | split(" ") | any(. == $c)) or (.peer != "quorate" and .peer != "ours")' "$file" >/dev/null 2>&1 && results+=("$file")
 done
 [ "${#results[@]}" -gt 0 ] || { echo "results.sh: no results in build/results/jepsen; run 'make jepsen' first" >&2; exit 2; }
 part() { jq -rs --arg part "$1" -f jepsen/results.jq "${results[@]}"; }
@@ -66,6 +66,20 @@ Pause of acknowledged commits by fault, ms (median: of the runs' medians; p90: t
 | fault | system | n | min | median | p90 | max | steps |
 |---|---|---|---|---|---|---|---|
 $(part rto)
+
+## MariaDB Galera
+
+`plain` is the same cluster as Debian sets it up, without us: restarts with recovered positions, haproxy with a check of the node's state and backup servers. There every node may be written to.
+
+| run | verdict | ok | refused | unknown | acknowledged rows lost | acknowledged by two | registers | lists | rows the same everywhere | no commits, ms |
+|---|---|---|---|---|---|---|---|---|---|---|
+$(part galera)
+
+Pause of acknowledged writes by fault, ms.
+
+| fault | system | n | min | median | p90 | max | steps |
+|---|---|---|---|---|---|---|---|
+$(part galera-rto)
 
 ## Shown able to fail
 

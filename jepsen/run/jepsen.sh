@@ -5,7 +5,7 @@
 #   jepsen.sh suite NAME      every run of the table whose setting `suite` has the name; goes on where it was interrupted
 #   jepsen.sh run NAME        that one
 #   jepsen.sh merge           results of this commit into one file
-# environment: BIN, SEED=1, NODES, PEERS=1 (Debian's etcd and Patroni in our place), LONG=1 (goes on with the seeds that this commit
+# environment: BIN, SEED=1, NODES, PEERS=1 (Debian's etcd, Patroni, and Galera as Debian sets it up, in our place), LONG=1 (goes on with the seeds that this commit
 # lacks, SEEDS=10 each), ELECTION, BOUND (ms)
 #
 # Each run has a fresh, empty folder and a sandbox of its own; a run without a result is invalid. What failed keeps its
@@ -25,10 +25,10 @@ setting() { awk -v run="$1" -v name="$2" '$1 == run && $2 == "set" && $3 == name
 runs_of() { # SUITE
     awk '$2 == "set" && $3 == "suite" && !seen[$1]++ { print $1 }' $TABLE | while read -r run; do setting "$run" suite | grep -qx -- "$1" && echo "$run"; done
 }
-is_sql() { [[ $1 == pg-* ]]; }
+is_sql() { [[ $1 == pg-* || $1 == galera-* ]]; }
 peer_of() { # RUN
     if [ -z "${PEERS:-}" ]; then if is_sql "$1"; then echo ours; else echo quorate; fi
-    elif is_sql "$1"; then echo patroni; else echo etcd; fi
+    elif [[ $1 == galera-* ]]; then echo plain; elif is_sql "$1"; then echo patroni; else echo etcd; fi
 }
 seconds_of() { echo $(($(setting "$1" seconds | head -n 1) + 400)); } # a store that is broken keeps everybody waiting
 
@@ -44,7 +44,7 @@ name_of() { # RUN SEED NODES
     local name=$1 peer
     peer=$(peer_of "$1")
     [ "$3" = 3 ] || name+=-n$3
-    case $peer in etcd | patroni) name+=-$peer ;; esac
+    case $peer in etcd | patroni | plain) name+=-$peer ;; esac
     echo "$name-$2"
 }
 # LONG: what this commit has is not made again. Else a suite that was interrupted goes on: it has left its mark.

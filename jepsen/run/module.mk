@@ -5,7 +5,7 @@ TESTS += jepsen_schedule_test
 TEST_jepsen_schedule_test := tests/unit/jepsen_schedule_test.c jepsen/run/schedule.c tests/support/panic.c
 TLIBS_jepsen_schedule_test := base
 CHECK_STEPS += jepsen-quick
-JEPSEN_PROGRAMS = quorated kv chaosload jepsen-schedule jepsen-check quorate-agent-postgresql quorate-guard sqlload sqlprobe $(HOSTS_PROGRAMS)
+JEPSEN_PROGRAMS = quorated kv chaosload jepsen-schedule jepsen-check quorate-agent-postgresql quorate-guard sqlload sqlprobe $(GALERA_PROGRAMS) $(HOSTS_PROGRAMS)
 JEPSEN_ENV = SEED=$(SEED) NODES=$(if $(filter command line,$(origin NODES)),$(NODES)) PEERS=$(PEERS) LONG=$(LONG)
 .PHONY: jepsen jepsen-quick jepsen-canaries jepsen-results jepsen-programs
 jepsen-programs:

@@ -18,12 +18,14 @@ static int64_t newest_list(void)
     return (int64_t)atomic_load(&next_value) / LIST_VALUES + LISTS_OPEN;
 }
 
-/* "{1,2,3}" of the server as "[1,2,3]"; an absent list is empty. */
-static void note_read(struct load_client *c, int64_t key, const PGresult *result)
+/* "{1,2,3}" or "1,2,3" of the server as "[1,2,3]"; an absent list is empty. */
+static void note_read(struct load_client *c, int64_t key, const struct sql_result *result)
 {
-    const char *text = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "{}";
+    const char *text = sql_rows(result) == 1 ? sql_value(result, 0, 0) : sql_words.list_brackets;
+    size_t around = sql_words.list_brackets == NULL ? 0 : 1;
+    text = text == NULL ? "" : text;
     size_t len = strlen(text);
-    load_op(c, "[\"r\",%" PRId64 ",[%.*s]]", key, (int)(len - 2), text + 1);
+    load_op(c, "[\"r\",%" PRId64 ",[%.*s]]", key, (int)(len - 2 * around), text + around);
 }
 
 static enum sql_end read_list(struct load_client *c, int64_t key)
@@ -31,12 +33,12 @@ static enum sql_end read_list(struct load_client *c, int64_t key)
     char statement[128];
     (void)snprintf(statement, sizeof(statement), "SELECT v FROM jepsen_lists WHERE k = %" PRId64,
                    key);
-    PGresult *result = sql_run(&c->session, statement);
+    struct sql_result *result = sql_run(&c->session, statement);
     enum sql_end end = sql_outcome(&c->session, result);
     if (end == SQL_OK) {
         note_read(c, key, result);
     }
-    PQclear(result);
+    sql_free(result);
     return end;
 }
 
@@ -44,10 +46,7 @@ static enum sql_end append_list(struct load_client *c, int64_t key)
 {
     char statement[256];
     int64_t value = (int64_t)atomic_fetch_add(&next_value, 1);
-    (void)snprintf(statement, sizeof(statement),
-                   "INSERT INTO jepsen_lists VALUES (%" PRId64 ", ARRAY[%" PRId64 "]) "
-                   "ON CONFLICT (k) DO UPDATE SET v = jepsen_lists.v || EXCLUDED.v",
-                   key, value);
+    sql_word_append(statement, sizeof(statement), key, value);
     load_op(c, "[\"append\",%" PRId64 ",%" PRId64 "]", key, value);
     return sql_do(&c->session, statement);
 }
@@ -56,7 +55,7 @@ static enum sql_end step(struct load_client *c)
 {
     uint64_t count = 1 + load_draw(c, 4);
     int64_t call_us = sql_now_us();
-    enum sql_end end = sql_do(&c->session, "BEGIN ISOLATION LEVEL SERIALIZABLE");
+    enum sql_end end = sql_do(&c->session, sql_words.begin);
     for (uint64_t i = 0; i < count && end == SQL_OK; i++) {
         int64_t key = newest_list() - (int64_t)load_draw(c, LISTS_OPEN);
         end = load_draw(c, 2) == 0 ? read_list(c, key) : append_list(c, key);
@@ -72,7 +71,7 @@ static enum sql_end final(struct load_client *c)
 {
     int64_t call_us = sql_now_us();
     int64_t until = c->final_next + 20;
-    enum sql_end end = sql_do(&c->session, "BEGIN ISOLATION LEVEL SERIALIZABLE");
+    enum sql_end end = sql_do(&c->session, sql_words.begin);
     for (int64_t key = c->final_next; key < until && end == SQL_OK; key++) {
         end = read_list(c, key);
     }
@@ -86,8 +85,6 @@ static enum sql_end final(struct load_client *c)
 
 const struct load_kind load_append = {
     .name = "append",
-    .schema = "CREATE TABLE jepsen_lists (k bigint PRIMARY KEY, v bigint[] NOT NULL);"
-              "GRANT ALL ON jepsen_lists TO app;",
     .step = step,
     .final = final,
 };

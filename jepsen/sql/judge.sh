@@ -110,7 +110,7 @@ check_async() {
 }
 
 operations() { # ok failed unknown, of all clients; transactions that met another one are not failures of the cluster
-    jq -c '[.append, .bank, .set] | {ok: (map(.ok) | add), failed: ((map(.fail) | add) - (map(.conflicts) | add)), unknown: (map(.info) | add)}' \
+    jq -c '[.[]] | {ok: (map(.ok) | add), failed: ((map(.fail) | add) - (map(.conflicts) | add)), unknown: (map(.info) | add)}' \
         "$SQL_OUT/load.json" 2>/dev/null | grep . || echo '{"ok":0,"failed":0,"unknown":0}'
 }
 faults_json() {
@@ -138,7 +138,8 @@ judge_all() {
         else
             check_async
         fi
-        check_history bank bank "$SQL_OUT/bank.jsonl"
+        [ ! -s "$SQL_OUT/bank.jsonl" ] || check_history bank bank "$SQL_OUT/bank.jsonl"
+        [ ! -s "$SQL_OUT/register.jsonl" ] || check_history register register "$SQL_OUT/register.jsonl"
         check_probers writable "$SQL_OUT/probers.jsonl"
         check_probers acknowledged "$SQL_OUT/probers-sync.jsonl"
         touch "$SQL_OUT/events.jsonl"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sqlload: many clients of a PostgreSQL cluster through one multi-host connection string, each a
- * thread; every transaction goes to a history. SIGTERM ends the work; then, with --final,
+/* sqlload and galeraload: many clients of a cluster through one connection string, each a thread;
+ * every transaction goes to a history. SIGTERM ends the work; then, unless --no-final says so,
  * everything is read once more. Prints counts as JSON.
  */
 #include "jepsen/sql/load.h"
@@ -15,7 +15,8 @@
 
 #define FINAL_LIMIT_US 60000000
 
-static const struct load_kind *const kinds[] = {&load_append, &load_bank, &load_set};
+static const struct load_kind *const kinds[] = {&load_append, &load_bank, &load_set,
+                                                &load_register};
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static atomic_bool is_stopping;
@@ -27,8 +28,10 @@ struct options {
     uint64_t seed;
     int64_t limit_us;
     int64_t pause_us;
+    int64_t first;
     bool is_prepare;
     bool is_without_final;
+    bool is_live;
 };
 
 uint64_t load_draw(struct load_client *c, uint64_t limit)
@@ -49,7 +52,7 @@ void load_op(struct load_client *c, const char *format, ...)
     int len = vsnprintf(c->ops + c->ops_len, left, format, arguments);
     va_end(arguments);
     if (len < 0 || (size_t)len >= left) {
-        (void)fputs("sqlload: a transaction is longer than its room; raise LOAD_OPS_MAX\n", stderr);
+        (void)fputs("load: a transaction is longer than its room; raise LOAD_OPS_MAX\n", stderr);
         exit(1);
     }
     c->ops_len += (size_t)len;
@@ -109,7 +112,7 @@ static bool read_all(struct load_client *c)
         }
         sql_pause_us(2000);
     }
-    (void)fprintf(stderr, "sqlload: the last read of %s was not possible\n", c->kind->name);
+    (void)fprintf(stderr, "load: the last read of %s was not possible\n", c->kind->name);
     return false;
 }
 
@@ -117,14 +120,16 @@ static int prepare(const struct options *o)
 {
     struct sql_session s = {.conninfo = o->conninfo, .limit_us = 20000000};
     for (size_t k = 0; k < KINDS; k++) {
-        if (!sql_connect(&s) || sql_do(&s, kinds[k]->schema) != SQL_OK) {
-            (void)fprintf(stderr, "sqlload: cannot make the tables of %s\n", kinds[k]->name);
+        const char *schema = kinds[k]->schema == NULL ? sql_words.lists_schema : kinds[k]->schema;
+        if (!sql_connect(&s) || sql_do(&s, schema) != SQL_OK) {
+            (void)fprintf(stderr, "load: cannot make the tables of %s\n", kinds[k]->name);
             sql_close(&s);
             return 1;
         }
     }
+    bool is_done = sql_words.after_schema == NULL || sql_do(&s, sql_words.after_schema) == SQL_OK;
     sql_close(&s);
-    return 0;
+    return is_done ? 0 : 1;
 }
 
 static void report(const struct load_client *clients, int count)
@@ -152,46 +157,61 @@ static void on_signal(int number)
     atomic_store(&is_stopping, true);
 }
 
+/* The clients of one kind, and the file that they share. */
+static int start_kind(const struct options *o, size_t k, struct sql_history *history,
+                      struct load_client *clients, int *count)
+{
+    char path[SQL_TEXT_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s.jsonl", o->dir, kinds[k]->name);
+    history->field = kinds[k]->field;
+    if (sql_history_open(history, path, o->is_live) != 0) {
+        perror(path);
+        return 1;
+    }
+    if (kinds[k]->opening != NULL && o->clients[k] > 0) {
+        sql_history_txn(history, LOAD_CLIENTS_MAX - 1, SQL_OK, sql_now_us(), kinds[k]->opening);
+    }
+    for (int i = 0; i < o->clients[k] && *count < LOAD_CLIENTS_MAX; i++, (*count)++) {
+        struct load_client *c = &clients[*count];
+        c->kind = kinds[k];
+        c->history = history;
+        c->session = (struct sql_session){.conninfo = o->conninfo, .limit_us = o->limit_us};
+        c->random = o->seed * 1000003U + (uint64_t)*count;
+        c->process = *count;
+        c->pause_us = o->pause_us;
+        if (pthread_create(&c->thread, NULL, run_client, c) != 0) {
+            perror("load: a thread");
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Each kind once, by the first of its clients. */
+static bool read_kinds(struct load_client *clients, int count)
+{
+    bool is_done = true;
+    for (int i = 0; i < count; i++) {
+        bool is_first = i == 0 || clients[i].kind != clients[i - 1].kind;
+        is_done = (!is_first || read_all(&clients[i])) && is_done;
+    }
+    return is_done;
+}
+
 static int run(const struct options *o)
 {
     static struct load_client clients[LOAD_CLIENTS_MAX];
     static struct sql_history histories[KINDS];
     int count = 0;
     for (size_t k = 0; k < KINDS; k++) {
-        char path[SQL_TEXT_MAX];
-        (void)snprintf(path, sizeof(path), "%s/%s.jsonl", o->dir, kinds[k]->name);
-        if (sql_history_open(&histories[k], path) != 0) {
-            perror(path);
+        if (start_kind(o, k, &histories[k], clients, &count) != 0) {
             return 1;
         }
-        if (kinds[k]->opening != NULL) {
-            sql_history_txn(&histories[k], LOAD_CLIENTS_MAX - 1, SQL_OK, sql_now_us(),
-                            kinds[k]->opening);
-        }
-        for (int i = 0; i < o->clients[k] && count < LOAD_CLIENTS_MAX; i++, count++) {
-            struct load_client *c = &clients[count];
-            c->kind = kinds[k];
-            c->history = &histories[k];
-            c->session = (struct sql_session){.conninfo = o->conninfo, .limit_us = o->limit_us};
-            c->random = o->seed * 1000003U + (uint64_t)count;
-            c->process = count;
-            c->pause_us = o->pause_us;
-            if (pthread_create(&c->thread, NULL, run_client, c) != 0) {
-                perror("sqlload: a thread");
-                return 1;
-            }
-        }
     }
-    bool is_read[KINDS] = {false};
-    bool is_done = true;
     for (int i = 0; i < count; i++) {
         (void)pthread_join(clients[i].thread, NULL);
     }
-    for (int i = 0; i < count && !o->is_without_final; i++) {
-        size_t k = clients[i].kind == &load_append ? 0 : clients[i].kind == &load_bank ? 1 : 2;
-        is_done = (is_read[k] || read_all(&clients[i])) && is_done;
-        is_read[k] = true;
-    }
+    bool is_done = o->is_without_final || read_kinds(clients, count);
     for (size_t k = 0; k < KINDS; k++) {
         is_done = fclose(histories[k].file) == 0 && is_done;
     }
@@ -201,72 +221,77 @@ static int run(const struct options *o)
 
 static int usage(void)
 {
-    (void)fputs(
-        "usage: sqlload --conninfo TEXT --prepare\n"
-        "       sqlload --conninfo TEXT --dir DIR [--append N] [--bank N] [--set N] [--seed N]\n"
-        "               [--limit-ms N] [--pause-us N] [--no-final]\n",
-        stderr);
+    (void)fputs("usage: sqlload|galeraload --conninfo TEXT --prepare\n"
+                "       sqlload|galeraload --conninfo TEXT --dir DIR [--append N] [--bank N] "
+                "[--set N]\n               [--register N] [--seed N] [--limit-ms N] [--pause-us N] "
+                "[--first N] [--live]\n               [--no-final]\n",
+                stderr);
     return 2;
+}
+
+static bool parse_one(int option, int64_t number, struct options *o)
+{
+    switch (option) {
+    case 'c':
+        o->conninfo = optarg;
+        return true;
+    case 'd':
+        o->dir = optarg;
+        return true;
+    case 'r':
+        o->seed = (uint64_t)number;
+        return true;
+    case 'l':
+        o->limit_us = number * 1000;
+        return true;
+    case 'u':
+        o->pause_us = number;
+        return true;
+    case 'f':
+        o->first = number;
+        return true;
+    case 'p':
+        return o->is_prepare = true;
+    case 'n':
+        return o->is_without_final = true;
+    case 'v':
+        return o->is_live = true;
+    default:
+        if (option < 0 || option >= (int)KINDS) {
+            return false;
+        }
+        o->clients[option] = (int)number;
+        return true;
+    }
 }
 
 static bool parse(int argc, char **argv, struct options *o)
 {
-    static const struct option options[] = {{"conninfo", required_argument, NULL, 'c'},
-                                            {"dir", required_argument, NULL, 'd'},
-                                            {"append", required_argument, NULL, 'a'},
-                                            {"bank", required_argument, NULL, 'b'},
-                                            {"set", required_argument, NULL, 's'},
-                                            {"seed", required_argument, NULL, 'r'},
-                                            {"limit-ms", required_argument, NULL, 'l'},
-                                            {"pause-us", required_argument, NULL, 'u'},
-                                            {"prepare", no_argument, NULL, 'p'},
-                                            {"no-final", no_argument, NULL, 'n'},
-                                            {NULL, 0, NULL, 0}};
+    /* clients of a kind: the kind's number */
+    static const struct option options[] = {
+        {"append", required_argument, NULL, 0},     {"bank", required_argument, NULL, 1},
+        {"set", required_argument, NULL, 2},        {"register", required_argument, NULL, 3},
+        {"conninfo", required_argument, NULL, 'c'}, {"dir", required_argument, NULL, 'd'},
+        {"seed", required_argument, NULL, 'r'},     {"limit-ms", required_argument, NULL, 'l'},
+        {"pause-us", required_argument, NULL, 'u'}, {"first", required_argument, NULL, 'f'},
+        {"prepare", no_argument, NULL, 'p'},        {"no-final", no_argument, NULL, 'n'},
+        {"live", no_argument, NULL, 'v'},           {NULL, 0, NULL, 0}};
     int option = 0;
+    int sum = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        int64_t number = optarg == NULL ? 0 : strtoll(optarg, NULL, 10);
-        switch (option) {
-        case 'c':
-            o->conninfo = optarg;
-            break;
-        case 'd':
-            o->dir = optarg;
-            break;
-        case 'a':
-            o->clients[0] = (int)number;
-            break;
-        case 'b':
-            o->clients[1] = (int)number;
-            break;
-        case 's':
-            o->clients[2] = (int)number;
-            break;
-        case 'r':
-            o->seed = (uint64_t)number;
-            break;
-        case 'l':
-            o->limit_us = number * 1000;
-            break;
-        case 'u':
-            o->pause_us = number;
-            break;
-        case 'p':
-            o->is_prepare = true;
-            break;
-        case 'n':
-            o->is_without_final = true;
-            break;
-        default:
+        if (!parse_one(option, optarg == NULL ? 0 : strtoll(optarg, NULL, 10), o)) {
             return false;
         }
     }
-    return o->conninfo != NULL && (o->is_prepare || o->dir != NULL) &&
-           o->clients[0] + o->clients[1] + o->clients[2] < LOAD_CLIENTS_MAX;
+    for (size_t k = 0; k < KINDS; k++) {
+        sum += o->clients[k];
+    }
+    return o->conninfo != NULL && (o->is_prepare || o->dir != NULL) && sum < LOAD_CLIENTS_MAX;
 }
 
 int main(int argc, char **argv)
 {
-    struct options o = {.seed = 1, .limit_us = 3000000, .pause_us = 10000};
+    struct options o = {.seed = 1, .limit_us = 3000000, .pause_us = 10000, .first = 1};
     if (!parse(argc, argv, &o)) {
         return usage();
     }
@@ -274,5 +299,6 @@ int main(int argc, char **argv)
     (void)sigaction(SIGTERM, &stop, NULL);
     (void)sigaction(SIGINT, &stop, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    load_set_first(o.first);
     return o.is_prepare ? prepare(&o) : run(&o);
 }

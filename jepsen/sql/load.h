@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients of sqlload: each a thread with a session of its own and one kind of work. */
+/* Clients of sqlload and galeraload: each a thread with a session of its own and one kind of work.
+ */
 #ifndef QUORATE_JEPSEN_SQL_LOAD_H
 #define QUORATE_JEPSEN_SQL_LOAD_H
 
@@ -16,7 +17,8 @@ typedef enum sql_end (*load_step)(struct load_client *client);
 /* What a kind of work does at the start and at the end. */
 struct load_kind {
     const char *name;
-    const char *schema;  /* statements; done once by --prepare */
+    const char *schema;  /* statements; done once by --prepare; NULL: the engine's lists */
+    const char *field;   /* of its history; NULL txn */
     const char *opening; /* what its history begins with, or NULL */
     load_step step;
     load_step final; /* reads all, once everything is healed; until it is OK */
@@ -40,6 +42,10 @@ struct load_client {
 extern const struct load_kind load_append;
 extern const struct load_kind load_bank;
 extern const struct load_kind load_set;
+extern const struct load_kind load_register;
+
+/* The set's first value, over ten: for a load beside what earlier ones have left. */
+void load_set_first(int64_t value);
 
 /* A number below LIMIT. */
 uint64_t load_draw(struct load_client *client, uint64_t limit);

@@ -1,7 +1,8 @@
 BINARIES += sqlload sqlprobe
-BIN_sqlload := jepsen/sql/load.c jepsen/sql/append.c jepsen/sql/bank.c jepsen/sql/set.c jepsen/sql/session.c
+SQL_LOAD_SRC := $(foreach f,load append bank set register history,jepsen/sql/$(f).c)
+BIN_sqlload := $(SQL_LOAD_SRC) jepsen/sql/session.c
 PKG_sqlload := libpq
 LDL_sqlload := -lpthread
-BIN_sqlprobe := jepsen/sql/probe.c jepsen/sql/session.c
+BIN_sqlprobe := jepsen/sql/probe.c jepsen/sql/history.c jepsen/sql/session.c
 PKG_sqlprobe := libpq
 LDL_sqlprobe := -lpthread

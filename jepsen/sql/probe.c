@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sqlprobe: looks at one database from inside its host, over the local socket, every 50 ms: its
- * role and timeline, and whether it accepts the commit of a unique token. Two threads do so at
- * once: local  without waiting for standbys: what an isolated side would still accept (OUT) sync as
- * clients commit (OUT.sync), each token an element of the set history too (--set) The database may
- * die, hang or be frozen; the prober goes on. An answer is waited for as long as the connection
- * lives, so that what a frozen server says when it wakes is seen with its time. Ends on SIGTERM.
+/* sqlprobe and galeraprobe: look at one database from inside its host, over the local socket, every
+ * 50 ms: may it be written to, and does it accept the commit of a unique token? Two threads do so
+ * at once: local, without waiting for standbys where an engine has that (OUT): what an isolated
+ * side would still accept; and sync, as clients commit (OUT.sync), each token an element of the set
+ * history too (--set). The database may die, hang or be frozen; the prober goes on. An answer is
+ * waited for as long as the connection lives, so that what a frozen server says when it wakes is
+ * seen with its time. Ends on SIGTERM.
  */
 #include "jepsen/sql/sql.h"
 
@@ -34,25 +35,12 @@ struct prober {
 };
 
 struct sight {
-    bool is_up;
-    bool is_primary;
-    int64_t timeline;
+    struct sql_sight seen;
     int64_t token;
     enum sql_end end;
     int64_t asked_us; /* when the look at it began */
     int64_t call_us;
 };
-
-static void look(struct prober *p, struct sight *s)
-{
-    PGresult *result = sql_run(
-        &p->session, "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN '0' ELSE "
-                     "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END");
-    s->is_up = sql_outcome(&p->session, result) == SQL_OK && PQntuples(result) == 1;
-    s->is_primary = s->is_up && PQgetvalue(result, 0, 0)[0] == 'f';
-    s->timeline = s->is_primary ? strtoll(PQgetvalue(result, 0, 1), NULL, 16) : 0;
-    PQclear(result);
-}
 
 static void commit_token(struct prober *p, struct sight *s)
 {
@@ -78,10 +66,10 @@ static void keep(struct prober *p, const struct sight *s)
                   ",\"role\":\"%s\",\"epoch\":%" PRId64 ",\"timeline\":%" PRId64
                   ",\"token\":%" PRId64 ",\"type\":\"%s\"}\n",
                   p->host, s->call_us, return_us,
-                  !s->is_up       ? "none"
-                  : s->is_primary ? "primary"
-                                  : "standby",
-                  s->timeline, s->timeline, s->token, sql_end_name(s->end));
+                  !s->seen.is_up        ? "none"
+                  : s->seen.is_writable ? "primary"
+                                        : "standby",
+                  s->seen.timeline, s->seen.timeline, s->token, sql_end_name(s->end));
     (void)fflush(p->out->file);
     (void)pthread_mutex_unlock(&p->out->lock);
     if (p->set != NULL && s->token != 0) {
@@ -97,7 +85,7 @@ static bool connect_prober(struct prober *p)
         return true;
     }
     return sql_connect(&p->session) &&
-           (p->is_sync || sql_do(&p->session, "SET synchronous_commit = local") == SQL_OK);
+           (p->is_sync || sql_do(&p->session, sql_words.local) == SQL_OK);
 }
 
 static void *run_prober(void *argument)
@@ -107,8 +95,8 @@ static void *run_prober(void *argument)
         struct sight s = {.end = SQL_FAIL, .asked_us = sql_now_us()};
         s.call_us = s.asked_us;
         if (connect_prober(p)) {
-            look(p, &s);
-            if (s.is_primary) {
+            sql_look(&p->session, &s.seen);
+            if (s.seen.is_writable) {
                 if (sql_now_us() - s.asked_us > LOOK_LONG_US) {
                     keep(p, &s);
                 }
@@ -129,7 +117,7 @@ static void on_signal(int number)
 
 static int usage(void)
 {
-    (void)fputs("usage: sqlprobe --host NAME --number 1..9 --conninfo TEXT --out FILE\n"
+    (void)fputs("usage: sqlprobe|galeraprobe --host NAME --number 1..9 --conninfo TEXT --out FILE\n"
                 "                --set FILE [--pause-ms N]\n",
                 stderr);
     return 2;
@@ -192,8 +180,9 @@ int main(int argc, char **argv)
         return usage();
     }
     (void)snprintf(sync_out, sizeof(sync_out), "%s.sync", o.out);
-    if (sql_history_open(&files[0], o.out) != 0 || sql_history_open(&files[1], sync_out) != 0 ||
-        sql_history_open(&files[2], o.set) != 0) {
+    if (sql_history_open(&files[0], o.out, false) != 0 ||
+        sql_history_open(&files[1], sync_out, false) != 0 ||
+        sql_history_open(&files[2], o.set, false) != 0) {
         perror(o.out);
         return 1;
     }
@@ -211,7 +200,7 @@ int main(int argc, char **argv)
                             .out = &files[i],
                             .set = i == 1 ? &files[2] : NULL};
         if (pthread_create(&probers[i].thread, NULL, run_prober, &probers[i]) != 0) {
-            perror("sqlprobe: a thread");
+            perror("prober: a thread");
             return 1;
         }
     }

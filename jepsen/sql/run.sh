@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# One PostgreSQL run under faults: run.sh RUN SEED OUTDIR
+# One run of databases under faults: run.sh RUN SEED OUTDIR
 #
-# RUN is a name of jepsen/run/runs.txt (pg-...); SEED decides faults, their order, targets and lengths. OUTDIR, which must be
+# RUN is a name of jepsen/run/runs.txt (pg-..., galera-...); SEED decides faults, their order, targets and lengths. OUTDIR, which must be
 # new or empty, receives histories, faults.jsonl, probers, logs and result.json. Exit 0 passed, 1 failed, 2 invalid,
 # 77 skipped.
-#   BIN=...        programs (build/release/bin)      PEER=ours|patroni    who keeps the cluster
+#   BIN=...        programs (build/release/bin)      PEER=ours|patroni|plain    who keeps the cluster
 #   ONLY="kind .." only these kinds of the plan      LIMIT=SECONDS        of the whole run
 #   SQL_STRETCH=n  faults n times as long            SQL_SETTLE_S=n       patience after each
 #
@@ -49,7 +49,8 @@ settings_take() {
     SQL_ELECTION=${SQL_ELECTION:-$(setting election 250ms)} SQL_COMMIT=${SQL_COMMIT:-$(setting commit on)}
     SQL_PAUSE_US=${SQL_PAUSE_US:-$(setting pause_us 15000)}
     SYSTEM=$(setting system "${SYSTEM}")
-    [ "${PEER:-ours}" != patroni ] || SYSTEM=patroni
+    case ${PEER:-ours} in patroni | plain) SYSTEM=$PEER ;; esac
+    case $SYSTEM in galera | plain) . jepsen/galera/topology.sh ;; esac
     SQL_NODE_LINES="raft:
   election: $SQL_ELECTION"
 }
@@ -63,7 +64,7 @@ fault_line() { # KIND TARGET on|off BIT
 # What the arbiter says about an epoch, and the same as steps in the harness's time.
 decision_line() { # EPOCH KIND
     local wall_ahead
-    [ "$SYSTEM" = quorate ] || return 0
+    case $SYSTEM in quorate | galera) ;; *) return 0 ;; esac
     wall_ahead=$(($(date +%s%N) / 1000 - $(now_us)))
     "${KV[@]}" db why "$SQL_CLUSTER" "$1" -o json --timeout 3s >"$SQL_OUT/why" 2>/dev/null || return 0
     jq -c --arg kind "$2" --argjson epoch "$1" '{fault: $kind, epoch: $epoch, times_us: ([.. | .times_us? // empty] | first),
@@ -166,15 +167,14 @@ storm() {
 }
 
 leave() {
-    local code=$? name
+    local code=$? name log
     sql_probers_stop
     [ "$CLIENTS" -gt 0 ] && kill -KILL "$CLIENTS" 2>/dev/null
     faults_off
     mkdir -p "$SQL_OUT/log"
     cp "$DIR"/log/* "$DIR"/*.yml "$SQL_OUT/log/" 2>/dev/null
     for name in "${DATABASES[@]}"; do
-        cp "$(host_data "$name")/state/postgresql.log" "$SQL_OUT/log/$name.postgresql" 2>/dev/null
-        cp "$(host_data "$name")/state/guard.log" "$SQL_OUT/log/$name.guard" 2>/dev/null
+        for log in "$(host_data "$name")"/state/*.log; do cp "$log" "$SQL_OUT/log/$name.$(basename "$log" .log)" 2>/dev/null; done
     done
     "${KV[@]}" db show "$SQL_CLUSTER" --timeout 2s >"$SQL_OUT/log/show" 2>&1
     exit "$code"

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions with deadlines, and histories; see sql.h. */
+/* PostgreSQL: sessions with deadlines by libpq, and its words; see sql.h. */
 #include "jepsen/sql/sql.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-int64_t sql_now_us(void)
+#include <libpq-fe.h>
+
+/* A result is a PGresult, and nothing else knows. */
+static PGresult *from_result(struct sql_result *result)
 {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    return (PGresult *)(void *)result;
 }
-
-void sql_pause_us(int64_t us)
+static const PGresult *from_const(const struct sql_result *result)
 {
-    const struct timespec t = {.tv_sec = us / 1000000, .tv_nsec = (us % 1000000) * 1000L};
-    (void)nanosleep(&t, NULL);
+    return (const PGresult *)(const void *)result;
 }
 
 static void note_warning(void *ctx, const PGresult *result)
@@ -94,7 +93,7 @@ static PGresult *next_result(PGconn *connection, int64_t deadline_us, bool *ret_
     return PQgetResult(connection);
 }
 
-PGresult *sql_run(struct sql_session *s, const char *statement)
+struct sql_result *sql_run(struct sql_session *s, const char *statement)
 {
     int64_t deadline_us = sql_now_us() + s->limit_us;
     bool is_late = false;
@@ -120,11 +119,28 @@ PGresult *sql_run(struct sql_session *s, const char *statement)
     if (is_late || PQstatus(s->connection) != CONNECTION_OK) {
         sql_close(s);
     }
-    return last;
+    return (struct sql_result *)(void *)last;
 }
 
-enum sql_end sql_outcome(struct sql_session *s, const PGresult *result)
+void sql_free(struct sql_result *result)
 {
+    PQclear(from_result(result));
+}
+
+int sql_rows(const struct sql_result *result)
+{
+    return PQntuples(from_const(result));
+}
+
+const char *sql_value(const struct sql_result *result, int row, int column)
+{
+    const PGresult *r = from_const(result);
+    return PQgetisnull(r, row, column) != 0 ? NULL : PQgetvalue(r, row, column);
+}
+
+enum sql_end sql_outcome(struct sql_session *s, const struct sql_result *told)
+{
+    const PGresult *result = from_const(told);
     ExecStatusType status = PQresultStatus(result);
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -144,40 +160,55 @@ enum sql_end sql_outcome(struct sql_session *s, const PGresult *result)
 
 enum sql_end sql_do(struct sql_session *s, const char *statement)
 {
-    PGresult *result = sql_run(s, statement);
+    struct sql_result *result = sql_run(s, statement);
     enum sql_end end = sql_outcome(s, result);
     /* COMMIT of a transaction that had failed says ROLLBACK, and nothing was done. */
     if (end == SQL_OK && strcmp(statement, "COMMIT") == 0 &&
-        strcmp(PQcmdStatus(result), "COMMIT") != 0) {
+        strcmp(PQcmdStatus(from_result(result)), "COMMIT") != 0) {
         end = SQL_FAIL;
     }
-    PQclear(result);
+    sql_free(result);
     if (end == SQL_INFO) {
         sql_close(s);
     }
     return end;
 }
 
-const char *sql_end_name(enum sql_end end)
+const struct sql_words sql_words = {
+    .begin = "BEGIN ISOLATION LEVEL SERIALIZABLE",
+    .local = "SET synchronous_commit = local",
+    .after_schema = "GRANT ALL ON ALL TABLES IN SCHEMA public TO app",
+    .lists_schema = "CREATE TABLE jepsen_lists (k bigint PRIMARY KEY, v bigint[] NOT NULL)",
+    .list_brackets = "{}",
+    .all_balances = "SELECT string_agg(balance::text, ',' ORDER BY id) FROM jepsen_accounts",
+    .all_values = "SELECT string_agg(v::text, ',' ORDER BY v) FROM jepsen_set",
+};
+
+void sql_word_append(char *out, size_t size, int64_t key, int64_t value)
 {
-    static const char *const names[] = {"ok", "fail", "info"};
-    return names[end];
+    (void)snprintf(out, size,
+                   "INSERT INTO jepsen_lists VALUES (%" PRId64 ", ARRAY[%" PRId64 "]) "
+                   "ON CONFLICT (k) DO UPDATE SET v = jepsen_lists.v || EXCLUDED.v",
+                   key, value);
 }
 
-int sql_history_open(struct sql_history *h, const char *path)
+void sql_word_write(char *out, size_t size, int64_t key, int64_t value)
 {
-    h->file = fopen(path, "ae");
-    return h->file == NULL ? -1 : pthread_mutex_init(&h->lock, NULL);
+    (void)snprintf(out, size,
+                   "INSERT INTO jepsen_registers VALUES (%" PRId64 ", %" PRId64 ") "
+                   "ON CONFLICT (k) DO UPDATE SET v = EXCLUDED.v",
+                   key, value);
 }
 
-void sql_history_txn(struct sql_history *h, int64_t process, enum sql_end end, int64_t call_us,
-                     const char *ops)
+void sql_look(struct sql_session *s, struct sql_sight *ret)
 {
-    int64_t return_us = sql_now_us();
-    (void)pthread_mutex_lock(&h->lock);
-    (void)fprintf(h->file,
-                  "{\"process\":%" PRId64 ",\"type\":\"%s\",\"call\":%" PRId64
-                  ",\"return\":%" PRId64 ",\"txn\":[%s]}\n",
-                  process, sql_end_name(end), call_us, return_us, ops);
-    (void)pthread_mutex_unlock(&h->lock);
+    struct sql_result *result =
+        sql_run(s, "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN '0' ELSE "
+                   "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END");
+    ret->is_up = sql_outcome(s, result) == SQL_OK && sql_rows(result) == 1;
+    const char *is_standby = ret->is_up ? sql_value(result, 0, 0) : NULL;
+    const char *timeline = ret->is_up ? sql_value(result, 0, 1) : NULL;
+    ret->is_writable = is_standby != NULL && is_standby[0] == 'f';
+    ret->timeline = ret->is_writable && timeline != NULL ? strtoll(timeline, NULL, 16) : 0;
+    sql_free(result);
 }

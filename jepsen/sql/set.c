@@ -11,6 +11,11 @@
 
 static atomic_llong next_value = 1;
 
+void load_set_first(int64_t value)
+{
+    atomic_store(&next_value, value);
+}
+
 static enum sql_end step(struct load_client *c)
 {
     char statement[128];
@@ -26,11 +31,11 @@ static enum sql_end step(struct load_client *c)
 static enum sql_end final(struct load_client *c)
 {
     int64_t call_us = sql_now_us();
-    PGresult *result =
-        sql_run(&c->session, "SELECT string_agg(v::text, ',' ORDER BY v) FROM jepsen_set");
+    struct sql_result *result = sql_run(&c->session, sql_words.all_values);
     enum sql_end end = sql_outcome(&c->session, result);
     if (end == SQL_OK) {
-        const char *all = PQgetvalue(result, 0, 0);
+        const char *all = sql_value(result, 0, 0);
+        all = all == NULL ? "" : all;
         size_t size = strlen(all) + 32;
         char *ops = malloc(size);
         if (ops == NULL) {
@@ -41,7 +46,7 @@ static enum sql_end final(struct load_client *c)
         sql_history_txn(c->history, c->process, end, call_us, ops);
         free(ops);
     }
-    PQclear(result);
+    sql_free(result);
     c->ops_len = 0;
     return end;
 }
@@ -49,8 +54,7 @@ static enum sql_end final(struct load_client *c)
 const struct load_kind load_set = {
     .name = "set",
     .schema = "CREATE TABLE jepsen_set (v bigint PRIMARY KEY);"
-              "CREATE TABLE jepsen_probes (host int, token bigint, PRIMARY KEY (host, token));"
-              "GRANT ALL ON jepsen_set, jepsen_probes TO app;",
+              "CREATE TABLE jepsen_probes (host int, token bigint, PRIMARY KEY (host, token))",
     .step = step,
     .final = final,
 };

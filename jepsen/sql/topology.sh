@@ -4,7 +4,8 @@
 # clients. What belongs to a host lies on its own disk image. Sourced inside the sandbox after
 # tests/support/cluster.sh, whose functions it replaces where an address or a place is meant.
 #
-#   sql_setup / sql_start / sql_ready     SYSTEM=quorate (default) or patroni or none (one database, no failover)
+#   sql_setup / sql_start / sql_ready     SYSTEM=quorate (default) or patroni or none (one database, no failover); galera and plain:
+#                                         ../galera/topology.sh
 #   node_start q1 / node_kill q1          agent_start d1       primary      cluster_healthy      agent_pid d1
 #   sql_clients_start DIR SEED / sql_clients_stop               sql_probers_start DIR / sql_probers_stop
 #   now_us                                microseconds of the harness's CLOCK_MONOTONIC, as in all histories
@@ -51,7 +52,7 @@ sql_setup() {
     none) none_peer ;;
     esac
     cluster_init "$QUORATE_SANDBOX_DIR/cluster"
-    for program in sqlload sqlprobe; do cp -f "$BIN/$program" "$DIR/bin/$program" || die "$BIN/$program is not built"; done
+    for program in ${SQL_PROGRAMS:-sqlload sqlprobe}; do cp -f "$BIN/$program" "$DIR/bin/$program" || die "$BIN/$program is not built"; done
     if [ -z "${SQL_TOGETHER:-}" ]; then
         HOST_DISK_MB=$([ "$SYSTEM" = patroni ] && echo 400 || echo 64) hosts_make "${QUORUM[@]}" || die "cannot make the quorum's hosts"
     fi
@@ -61,7 +62,7 @@ sql_setup() {
     done
     MEMBERS=("${DATABASES[@]}")
     certificates
-    for name in superuser replication rewind; do
+    for name in ${SQL_ACCOUNTS:-superuser replication rewind}; do
         echo "$name:$(head -c 24 /dev/urandom | base64 | tr -d '/+=')"
     done >"$DIR/passwords"
     chmod 600 "$DIR/passwords"

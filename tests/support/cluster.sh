@@ -93,14 +93,14 @@ cluster_init() { # DIR
     DIR=$1
     RUN_AS=$(id -un)
     if [ "$(id -u)" -eq 0 ]; then
-        RUN_AS=postgres
-        id postgres >/dev/null 2>&1 || die "user postgres does not exist; run 'make deps'"
+        RUN_AS=${DAEMONS_USER:-postgres}
+        id "$RUN_AS" >/dev/null 2>&1 || die "user $RUN_AS does not exist; run 'make deps'"
     fi
     mkdir -p "$DIR" || die "cannot make $DIR"
     DIR=$(cd "$DIR" && pwd)
     # The programs may lie in a home directory that the daemons' user cannot enter: they get copies.
     mkdir -p "$DIR/bin" "$DIR/tls" "$DIR/pids" "$DIR/log" "$DIR/run"
-    for program in quorated quorate-agent-postgresql quorate-guard kv pgload kvload; do
+    for program in quorated quorate-agent-postgresql quorate-agent-galera quorate-guard kv pgload kvload; do
         [ -x "$BIN/$program" ] && cp -f "$BIN/$program" "$DIR/bin/$program"
     done
     chmod 755 "$DIR"

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+# The cluster of the Galera scenarios, and what each of them begins and ends with: sourced by run.sh and by the demo.
+#
+#   make_cluster          three quorum nodes, DATABASES with agents, haproxy on c1, tables; healthy
+#   begin NAME            writers run; sets ACKED (history), P (the writer), EPOCH, GENERATION, AT
+#   finish [NAME...]      writers end; nothing acknowledged may be missing on any of the nodes named (all), checksums equal
+#   raise KIND TARGET, lower KIND TARGET      a fault that must have had effect
+#   galera_record FIELD   of the record's engine part     waits      what the cluster says it waits for
+
+ACKED="" GAP="" LOST=""
+make_cluster() {
+    sql_setup
+    work=$DIR/work
+    mkdir -p "$work" && chown "$RUN_AS" "$work"
+    sql_start
+    sql_ready || die "the cluster did not become healthy: $(shown)"
+    sql_tables || die "no table to write to"
+}
+shown() { "${KV[@]}" db show "$SQL_CLUSTER" --timeout 2s 2>&1; }
+explained() { "${KV[@]}" db why "$SQL_CLUSTER" --timeout 2s 2>&1; }
+record() { "${KV[@]}" get "/quorate/v1/clusters/$SQL_CLUSTER/record" --timeout 2s 2>/dev/null | tail -n 1; }
+epoch() { record | jq -r '.epoch // 0'; }
+galera_record() { record | jq -r ".galera.$1"; }
+generation() { galera_record generation; }
+waits() { cluster_json | jq -r '.waiting_for // empty'; }
+readers() { local name; for name in "${DATABASES[@]}"; do [ "$name" = "$P" ] || echo "$name"; done; }
+other_is_writer() { local now; now=$(primary) && [ -n "$now" ] && [ "$now" != "$P" ]; }
+someone_writes() { [ -n "$(primary)" ]; }
+
+acks() { acknowledged_of "$ACKED"; }
+acks_after() { acks | awk -v t="$1" '$1 > t { found = 1 } END { exit !found }'; }
+writers_start() { # NAME: in a folder of its own; values that nobody had before
+    local dir=$work/load.${1// /-}
+    mkdir -p "$dir"
+    ACKED=$dir/set.jsonl
+    : >"$ACKED"
+    sql_clients_start "$dir" 1 "--set 3" --pause-us 10000 --first "$(now_us)" --live --no-final
+}
+begin() { # NAME
+    NAME=$1
+    wait_until 120 cluster_healthy || bad "$NAME: the cluster is not healthy before" "$(shown)"
+    writers_start "$NAME"
+    wait_until 20 eval '[ "$(acks | wc -l)" -gt 50 ]' || bad "$NAME: no writes get through"
+    P=$(primary) EPOCH=$(epoch) GENERATION=$(generation) AT=$(now_us)
+}
+writes_go_on() { # SECONDS
+    local since
+    since=$(now_us)
+    wait_until "$1" acks_after "$since"
+}
+raise() { # KIND TARGET [ARGS]: skips where this kind is not offered
+    local reason
+    if ! reason=$(fault_can "$1"); then skip "$NAME" "$reason"; return 1; fi
+    AT=$(now_us)
+    fault_on "$@" || { bad "$NAME: $1 at $2 could not be made"; return 1; }
+}
+lower() { # KIND TARGET: it must have had effect
+    local bit
+    bit=$(fault_bit "$1" "$2")
+    check "$NAME: $1 had effect (${bit:-0})" test "${bit:-0}" -gt 0
+    fault_off "$1" "$2" || bad "$NAME: $1 at $2 could not be taken away"
+}
+settled_again() { wait_until "${1:-120}" cluster_healthy || bad "$NAME: not healthy afterwards" "$(shown)"; }
+gap_ms() { acks | gap_after /dev/stdin "$AT" 300000000; }
+# Acknowledged values that a node lacks, summed over all nodes named.
+lost_values() {
+    local name sum=0
+    for name; do sum=$((sum + $(missing_at "$ACKED" "$name"))); done
+    echo $sum
+}
+finish() { # [NAME...]
+    [ $# -gt 0 ] || set -- "${DATABASES[@]}"
+    writes_go_on 60 || bad "$NAME: no writes get through afterwards" "$(shown)"
+    sql_clients_stop
+    LOST=$(lost_values "$@") GAP=$(gap_ms)
+    check "$NAME: no acknowledged row is missing on any node ($(acks | wc -l) acknowledged, $LOST missing)" test "$LOST" = 0
+    check "$NAME: rows and checksums are the same on every node" rows_everywhere "$work" "$@"
+    note "longest write gap: $GAP ms"
+}
+
+leave() {
+    sql_probers_stop
+    front_stop
+    [ "$CLIENTS" -eq 0 ] || kill -KILL "$CLIENTS" 2>/dev/null
+    faults_off
+    [ "$FAILED" -gt 0 ] || [ -n "${KEEP_LOGS:-}" ] || return 0
+    local name log
+    rm -rf build/failed/galera && mkdir -p build/failed/galera
+    cp -r "$DIR/log" "$DIR"/*.yml "$DIR"/haproxy.cfg build/failed/galera/ 2>/dev/null
+    cp -r "$DIR/work" build/failed/galera/ 2>/dev/null
+    for name in "${DATABASES[@]}"; do
+        for log in "$(data_of "$name")"/state/*.log "$(data_of "$name")"/mysql/*.{log,err,dat}; do
+            [ ! -e "$log" ] || cp "$log" "build/failed/galera/$name.$(basename "$log")"
+        done
+    done
+    shown >build/failed/galera/show
+    explained >build/failed/galera/why
+    record >build/failed/galera/record
+    echo "logs: build/failed/galera"
+}
