@@ -91,7 +91,7 @@ static void start_standby(struct agt_run *run, const struct msg_member *upstream
 }
 
 /* Section 4.7. pg_rewind sees nothing to do when both are on one timeline number: that is a clone.
- */
+ * So is it where the holder itself is in recovery: a rewind needs a primary to read from. */
 static void rewind_or_clone(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -99,7 +99,8 @@ static void rewind_or_clone(struct agt_run *run)
     if (!agt_holder_is_ready(a)) {
         return;
     }
-    if (lineage == 0 || a->view.timeline == a->order.record.timeline) {
+    if (lineage == 0 || a->view.timeline == a->order.record.timeline ||
+        a->order.record.is_standby_cluster) {
         agt_fx_log(run, "its history cannot be joined to the holder's: needs a clone", NULL);
         a->want.is_clone_needed = true;
         return;

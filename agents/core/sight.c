@@ -57,6 +57,17 @@ static void root_started(struct agt_run *run)
     memset(&a->prepared, 0, sizeof(a->prepared));
 }
 
+/* Its lease was over: whoever ended it (the guard; its twin, which may come first on a host that
+ * stood still) did what it is there for. That is no crash of the database, however often it comes.
+ */
+static bool is_expired(const struct agt *a, enum guard_tree before)
+{
+    bool is_guards = before == GUARD_TREE_FREEZING || before == GUARD_TREE_FROZEN ||
+                     before == GUARD_TREE_KILLING;
+    bool is_late = a->guard.is_armed && !base_mono_before(a->guard.changed, a->guard.deadline);
+    return is_guards || (is_late && !CANARY(EXPIRY_COUNTED_AS_CRASH));
+}
+
 static void root_gone(struct agt_run *run, enum guard_tree before)
 {
     struct agt *a = run->a;
@@ -66,12 +77,10 @@ static void root_gone(struct agt_run *run, enum guard_tree before)
     a->is_start_asked = false;
     a->foreign_views = 0;
     memset(&a->prepared, 0, sizeof(a->prepared));
-    bool is_fenced = before == GUARD_TREE_FREEZING || before == GUARD_TREE_FROZEN ||
-                     before == GUARD_TREE_KILLING;
     if (agt_is_galera(a)) {
         agt_galera_root_gone(run);
-    } else if (agt_holds(a) && is_fenced && !a->stop.is_asked) {
-        a->is_handback_wanted = true; /* freeze_max was over: the guard ended it */
+    } else if (agt_holds(a) && is_expired(a, before) && !a->stop.is_asked) {
+        a->is_handback_wanted = true;
     } else if (agt_holds(a)) {
         agt_on_exit(run);
     }

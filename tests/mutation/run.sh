@@ -3,20 +3,29 @@
 # How many one-token mutations of the cores do the tests notice? Each is built and meets the unit tests of its module, then
 # simulated systems. Takes up where it was interrupted.      usage: run.sh MUTATE_PROGRAM [COUNT] [SEED]
 #   SECONDS_MAX=n   stop after so long; what was done counts
+#   WORKERS=n       at a time [2]
 #   FLOOR=n         fail when less than so many percent were killed
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-mutate=$PWD/$1 count=${2:-200} seed=${3:-1} seconds_max=${SECONDS_MAX:-100000} floor=${FLOOR:-0}
+mutate=$PWD/$1 count=${2:-200} seed=${3:-1} seconds_max=${SECONDS_MAX:-100000} floor=${FLOOR:-0} workers=${WORKERS:-2}
 out=$PWD/build/mutation results=$PWD/build/results
 modules="raft/core/*.c arbiter/core/*.c agents/core/*.c agents/guard/core.c"
 mkdir -p "$out" "$results"
 
+named() { # PREFIX: tests of that name, those of another engine for instance
+    find tests/unit -name "$1*_test.c" -printf '%f\n' | sed 's/\.c$//' | sort | tr '\n' ' '
+}
 kinds=(raft/x arbiter/x agents/core/x agents/guard/x) # a file of each module
 tests_of() { # FILE: the unit tests that look at its module, quickest first
     case $1 in
     raft/*) echo raft_change_test raft_core_test raft_image_test raft_replication_test raft_node_test raft_cluster_test ;;
-    arbiter/*) echo arb_entry_test arb_sets_test arb_sync_test arb_lease_test arb_confirm_test arb_driver_test arb_minisim_test ;;
-    agents/core/*) echo agt_core_test agt_standby_test agt_random_test arb_minisim_test ;;
+    arbiter/*)
+        echo arb_entry_test arb_sets_test arb_sync_test arb_lease_test arb_confirm_test arb_pause_test arb_task_test arb_policy_test \
+            arb_settings_test arb_adopt_test "$(named arb_gal)" arb_driver_test arb_minisim_test
+        ;;
+    agents/core/*)
+        echo agt_core_test agt_standby_test agt_ops_test agt_failsafe_test agt_founding_test "$(named agt_gal)" agt_random_test arb_minisim_test
+        ;;
     agents/guard/*) echo guard_core_test ;;
     *) exit 2 ;;
     esac
@@ -93,7 +102,7 @@ touch "$out/done.0" "$out/done.1"
     printf '%s\t%s\n' "$(printf '%s %s' "$seed" "$line" | cksum | cut -d' ' -f1)" "$line"
 done | sort -n | cut -f2- >"$out/sample"
 failed=0
-for worker in 0 1; do worker "$worker" 2 & done
+for ((number = 0; number < workers; number++)); do worker "$number" "$workers" & done
 for job in $(jobs -p); do wait "$job" || failed=1; done
 
 cat "$out"/done.* | jq -s --rawfile explained tests/mutation/explained.txt --arg seed "$seed" '

@@ -207,8 +207,10 @@ static void test_agent_that_lost_its_state_in_a_pause_stays_paused(void **state)
     world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
     assert_false(w.guard.status.is_armed);
     w.disk_len = 0;
+    w.is_pause_lost = true;
     world_agent_start(&w);
     world_run_ms(&w, 1000);
+    w.is_pause_lost = false;
     assert_true(w.report.is_paused);
     assert_int_equal(w.report.lease_left_us, 0);
     pause_it(false);
@@ -599,6 +601,25 @@ static void test_killed_tree_that_does_not_end_gives_the_role_up(void **state)
 }
 
 /* The cluster's settings go before those of the file. */
+/* Three pauses of the host in a minute. Its guard's twin comes first and ends the tree: the
+ * database has not crashed, and comes back each time. */
+static void test_ends_of_leases_are_no_crashes(void **state)
+{
+    (void)state;
+    primary();
+    for (uint64_t epoch = 3; epoch < 7; epoch++) {
+        w.now = base_mono_add_us(w.now, 4 * BASE_US_PER_S);
+        world_crash(&w);
+        world_run_ms(&w, 500);
+        assert_int_equal(w.report.epoch_handed_back, epoch - 1);
+        assert_false(world_agent(&w)->is_retired);
+        world_record(&w, epoch, "a");
+        world_hold_ms(&w, MSG_GOAL_HOLD, true, 1500);
+        assert_true(w.report.is_open);
+    }
+    good();
+}
+
 static void test_record_says_what_follows_a_crash(void **state)
 {
     (void)state;
@@ -785,6 +806,26 @@ static void test_holder_of_a_standby_cluster_follows_elsewhere(void **state)
     good();
 }
 
+/* Its other members are copies of its holder, which never opens. */
+static void test_member_of_a_standby_cluster_clones_its_holder(void **state)
+{
+    (void)state;
+    world_init(&w);
+    world_agent_start(&w);
+    world_record(&w, 2, "b");
+    w.record.is_standby_cluster = true;
+    w.record.is_opened = false;
+    w.peers[0].is_clonefrom = false;
+    peer_streams(0, NULL);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 0); /* it follows nobody itself */
+    w.peers[0].is_receiving = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1500);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
 static void test_demoted_cluster_is_rewound_to_the_primary_elsewhere(void **state)
 {
     (void)state;
@@ -866,6 +907,7 @@ int main(void)
         cmocka_unit_test(test_write_that_fails_once_is_nothing),
         cmocka_unit_test(test_hung_primary_is_replaced_in_seconds),
         cmocka_unit_test(test_killed_tree_that_does_not_end_gives_the_role_up),
+        cmocka_unit_test(test_ends_of_leases_are_no_crashes),
         cmocka_unit_test(test_record_says_what_follows_a_crash),
         cmocka_unit_test(test_refused_promotion_hands_back),
         cmocka_unit_test(test_standby_receives_from_the_wished_one_while_that_streams),
@@ -874,6 +916,7 @@ int main(void)
         cmocka_unit_test(test_a_voter_clones_the_holder),
         cmocka_unit_test(test_candidate_catches_up_before_its_vote),
         cmocka_unit_test(test_holder_of_a_standby_cluster_follows_elsewhere),
+        cmocka_unit_test(test_member_of_a_standby_cluster_clones_its_holder),
         cmocka_unit_test(test_demoted_cluster_is_rewound_to_the_primary_elsewhere),
         cmocka_unit_test(test_state_file_of_the_program_before_is_read),
     };

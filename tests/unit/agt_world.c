@@ -556,7 +556,8 @@ static void port_ask(void *ctx, const struct agt_failsafe_peer *peers, uint8_t c
 static void check(struct world *w)
 {
     const struct guard_status *st = &w->guard.status;
-    bool is_endless = !st->is_armed && w->durable.is_paused && st->epoch == w->epoch_allowed &&
+    bool is_paused = w->durable.is_paused || w->is_pause_lost;
+    bool is_endless = !st->is_armed && is_paused && st->epoch == w->epoch_allowed &&
                       st->epoch > st->epoch_handed_back;
     /* Section 3: what is adopted was there before any right, until the first one is given. */
     bool is_left = st->is_adopted && st->epoch == 0;

@@ -121,6 +121,7 @@ struct world {
     bool is_barrier_held;
     bool is_stop_slow;
     bool are_views_silent;
+    bool is_pause_lost;   /* of a pause the guard alone knows: the state file went away */
     bool is_guard_silent; /* takes nothing and says nothing */
     int64_t save_us;
     int64_t kill_us;

@@ -212,6 +212,7 @@ static void test_a_database_under_an_old_lease_stops_it(void **state)
     r.epoch_handed_back = 0;
     r.epoch_held = 5;
     r.is_tree_gone = false;
+    r.lease_left_us = S;
     r.db_state = MSG_DB_PRIMARY;
     send(r);
     ask(NULL, false);
@@ -477,6 +478,7 @@ static void test_a_lost_record_needs_its_last_primary(void **state)
     r.epoch_handed_back = 0;
     r.epoch_held = 5;
     r.is_tree_gone = false;
+    r.lease_left_us = S;
     send(r);
     ask(NULL, true);
     assert_refused("pg2 still has a database process");

@@ -704,6 +704,38 @@ static void test_s4_who_is_waited_for_when_there_are_no_voters(void **state)
     assert_string_equal(w.c.waiting.member.text, "pg1");
 }
 
+/* It is heard, and what it has can be used by nobody: waiting ends nothing, and force is named. */
+static void test_s4_a_holder_that_can_never_go_on_is_said_so(void **state)
+{
+    struct msg_record r = base_record();
+    (void)state;
+    r.voters = names(NULL, NULL);
+    r.is_opened = false;
+    r.revision++;
+    load(r);
+    struct msg_report spoiled = handback_of("pg1");
+    spoiled.db_state = MSG_DB_FAILED;
+    spoiled.position = (struct msg_position){0, 0, 0};
+    send(spoiled);
+    send(report_of("pg2"));
+    wait_us(S);
+    spoiled.number++;
+    send(spoiled);
+    assert_true(w.c.is_waiting);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_UNFIT);
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_NOT_USABLE);
+    uint8_t memory[BASE_TEXT_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    arb_note_put(&w.c.waiting, &b);
+    assert_false(b.is_full);
+    struct arb_request force = {.kind = ARB_REQUEST_FAILOVER, .is_forced = true};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &force});
+    send(vote_of("pg2", 3, 4500));
+    wait_us(3 * S);
+    send(vote_of("pg2", 3, 4500));
+    assert_true(is_holder("pg2"));
+}
+
 /* Behind the gate of a crash restart; the standbys that it waits for come in by this word. */
 static void test_s6_a_closed_gate_does_not_keep_standbys_out(void **state)
 {
@@ -813,6 +845,7 @@ int main(void)
         TEST(test_s4_force_does_not_wait_for_a_silent_member),
         TEST(test_s4_the_story_says_where_the_time_went),
         TEST(test_s4_who_is_waited_for_when_there_are_no_voters),
+        TEST(test_s4_a_holder_that_can_never_go_on_is_said_so),
         TEST(test_s6_a_closed_gate_does_not_keep_standbys_out),
 #ifdef QUORATE_CANARIES
         TEST(test_canary_grant_while_cas),

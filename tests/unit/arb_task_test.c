@@ -111,7 +111,7 @@ static void test_the_end_of_a_task_is_said(void **state)
             arb_note_put(&w.fx.notes[i], &b);
         }
     }
-    assert_true(slice_equal(buf_slice(&b), SLICE_LIT("reload of pg2 failed: timed out (10)")));
+    assert_true(slice_equal(buf_slice(&b), SLICE_LIT("reload of pg2 failed: timed out (3000010)")));
 }
 
 static void test_the_holders_restart_waits_for_standbys_that_must_go_first(void **state)
