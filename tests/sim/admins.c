@@ -7,6 +7,7 @@
 
 #include "agents/core/agent.h"
 #include "base/name.h"
+#include "tests/sim/elsewhere.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/members.h"
 #include "tests/sim/nodes.h"
@@ -17,10 +18,12 @@
 struct admin {
     struct world *world;
     unsigned cluster;
-    struct base_rand rand, switch_rand;
+    struct base_rand rand, switch_rand, site_rand;
     bool is_trusting; /* a fence may stand for the end of a lease here ... */
     bool is_lied_to;  /* ... or the switch lies, and there is no pause either */
     bool is_tidy;     /* the last document is written */
+    bool may_demote;  /* there is another site, which takes the service over now and then ... */
+    bool is_demoted;  /* ... and has it */
 };
 
 struct admins {
@@ -63,6 +66,16 @@ static bool configure(struct admin *a, const char *text)
     return rc == 0;
 }
 
+/* The document says from now on that the service is another site's, or ours again. */
+static void change_site(struct admin *a)
+{
+    if (a->is_demoted) {
+        a->is_demoted = !chance(&a->site_rand, 600000);
+    } else if (a->may_demote && chance(&a->site_rand, 300000)) {
+        a->is_demoted = elsewhere_take(a->world, a->cluster);
+    }
+}
+
 static void change_settings(struct admin *a)
 {
     static const unsigned ttls[] = {600, 1000, 2000, 2000, 3000, 4000};
@@ -79,17 +92,18 @@ static void change_settings(struct admin *a)
         draw_word(a, "0s", a->cluster == 0 ? "0s" : "5s", a->cluster == 0 ? "0s" : "60s");
     long lag = (long)draw(&a->rand, 1, 64) * 1024;
     unsigned connections = (unsigned)draw(&a->rand, 1, 4) * 50;
-    char text[720];
+    char text[800];
+    change_site(a);
     (void)snprintf(
         text, sizeof(text),
-        "{\"ttl\":\"%ums\",\"heartbeat\":\"%ums\",\"freeze_max\":\"%ums\",\"sync\":\"%s\","
+        "{%s\"ttl\":\"%ums\",\"heartbeat\":\"%ums\",\"freeze_max\":\"%ums\",\"sync\":\"%s\","
         "\"sync_count\":%u,\"strict\":%s,\"maximum_lag_on_failover\":%ld,"
         "\"on_crash\":\"%s\",\"failover_interval\":\"%s\",\"failsafe\":%s,"
         "\"fence\":{\"mode\":\"%s\",\"command\":\"switch\",\"timeout\":\"3s\","
         "\"trust\":%s},\"postgresql\":{\"parameters\":{\"max_connections\":%u}}}",
-        ttl_ms, ttl_ms / 8 < 100 ? 100 : ttl_ms / 8, d->freeze_max_ms, sync, count,
-        truth_word(is_strict), lag, crash, interval, truth_word(is_failsafe), fence,
-        truth_word(is_trusted), connections);
+        a->is_demoted ? "\"standby_cluster\":{\"host\":\"elsewhere\"}," : "", ttl_ms,
+        ttl_ms / 8 < 100 ? 100 : ttl_ms / 8, d->freeze_max_ms, sync, count, truth_word(is_strict),
+        lag, crash, interval, truth_word(is_failsafe), fence, truth_word(is_trusted), connections);
     (void)configure(a, text);
 }
 
@@ -223,6 +237,7 @@ static void write_last_document(struct admin *a)
         "\"failover_interval\":\"0s\"}",
         d->ttl_ms, d->heartbeat_ms, d->freeze_max_ms, d->is_async ? "off" : "on");
     a->is_tidy = configure(a, text);
+    a->is_demoted = a->is_demoted && !a->is_tidy;
 }
 
 static void tidy(struct admin *a, const struct msg_record *r)
@@ -285,6 +300,12 @@ void admins_tag(struct world *w, unsigned member, struct agt_config *config)
     config->is_nosync = chance(&r, 120000);
     config->is_nofailover = chance(&r, 80000);
     config->priority = (uint8_t)draw(&r, 0, 2);
+    const struct db_setup *d = database_of(w, member);
+    if (chance(&r, 200000)) { /* perhaps itself, perhaps in a ring: it must do without then */
+        config->replicatefrom =
+            member_of(w, d->first + (unsigned)draw(&r, 0, d->members - 1))->name;
+    }
+    config->is_clonefrom = chance(&r, 250000);
 }
 
 void admins_open(struct world *w)
@@ -298,6 +319,8 @@ void admins_open(struct world *w)
         a->switch_rand = world_stream(w, STREAM_ADMIN, 50 + i);
         a->is_lied_to = chance(&a->rand, 200000);
         a->is_trusting = !a->is_lied_to && chance(&a->rand, 500000);
+        a->site_rand = world_stream(w, STREAM_ADMIN, 70 + i);
+        a->may_demote = chance(&a->site_rand, 400000);
         world_at(w, w->now_us + draw(&a->rand, 4 * SECOND, 9 * SECOND), NULL, admin_tick, a);
     }
 }

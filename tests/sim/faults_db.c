@@ -36,21 +36,60 @@ static void host_goes_on(void *ctx, uint64_t number, struct slice bytes)
     pg_note(&m->pg);
 }
 
-void strike_host_pause(struct world *w, struct strike *s)
+/* The deadline is long over when the host goes on, and the guard's twin has its turn first. */
+static void twin_comes_first(void *ctx, uint64_t number, struct slice bytes)
 {
-    unsigned member = strike_member(w, s);
-    int64_t for_us = strike_for(s);
+    struct member *m = member_of(ctx, (unsigned)number);
+    const struct guard_status *s = &m->guard.status;
+    int64_t late_us = base_mono_diff_us(clock_now(&m->clock), s->deadline);
+    (void)bytes;
+    if (m->tree.is_up && m->pg.is_root_alive && m->guard_process.is_up && s->is_armed &&
+        s->tree == GUARD_TREE_RUNNING && m->guard_process.stopped != 0 && late_us > 200 * MS) {
+        m->is_twin_first = true;
+        pg_root_killed(&m->pg);
+        m->is_twin_first = false;
+    }
+}
+
+static void pause_host(struct world *w, unsigned member, int64_t for_us, bool is_twin_first)
+{
     struct member *m = member_of(w, member);
     if (m->clock.standing_since != 0) {
         return;
     }
-    fault_bit(w, s->kind, member, 0, for_us);
+    fault_bit(w, FAULT_HOST_PAUSE, member, 0, for_us);
+    if (is_twin_first) {
+        world_at_with(w, w->now_us + for_us - 1, NULL, twin_comes_first, w, member, SLICE_EMPTY);
+    }
     process_pause(w, &m->agent_process, for_us);
     process_pause(w, &m->guard_process, for_us);
     if (m->tree.is_up) {
         process_freeze(&m->tree, STOPPED_BY_FAULT);
         pg_note(&m->pg);
         world_at_with(w, w->now_us + for_us + 60 * MS, NULL, host_goes_on, w, member, SLICE_EMPTY);
+    }
+}
+
+static void pause_again(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    int holder = members_holder(w, cluster_of(w, (unsigned)number));
+    (void)bytes;
+    if (holder >= 0 && w->now_us < w->setup.faults_end_us - 8 * SECOND) {
+        pause_host(w, (unsigned)holder, 6 * SECOND, true);
+    }
+}
+
+/* Now and then the holder's host, whoever that is by then, stands still several times in a minute.
+ */
+void strike_host_pause(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    bool is_twin_first = chance(&s->rand, 300000);
+    pause_host(w, member, for_us, is_twin_first);
+    for (unsigned i = 1; i < 4 && is_twin_first; i++) {
+        world_at_with(w, w->now_us + i * 13 * SECOND, NULL, pause_again, w, member, SLICE_EMPTY);
     }
 }
 

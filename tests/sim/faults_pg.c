@@ -54,23 +54,15 @@ void strike_crash_promoting(struct world *w, struct strike *s)
     }
 }
 
-/* Chosen, or voter and perhaps chosen, and its number is not reserved in pg_wal yet. Who promotes
- * it now spoils the one directory that may have the floor: it never opens, and a cluster in which
- * nobody else has reached the floor waits for an operator, as it should. Nothing could be asked of
- * the end of such a run. */
-static bool is_last_hope(struct world *w, const struct pg *pg)
-{
-    bool is_chosen = truth_holder(w, cluster_of(w, pg->member)) == (int)pg->member;
-    return (is_chosen || truth_has_voted(w, pg->member)) && pg->dir.timeline_reserved == 0;
-}
-
+/* Also of one that was chosen, or has voted and may be: that spoils the one directory that may have
+ * everything, and such a cluster waits for an operator (rescue.h). */
 void strike_promoted_by_hand(struct world *w, struct strike *s)
 {
     unsigned first = any_member(w, s);
     for (unsigned i = 0; i < w->setup.members; i++) {
         struct pg *pg = pg_of(w, (first + i) % w->setup.members);
         bool is_standby = pg->phase == PG_STANDBY && pg->is_root_alive && pg->process->stopped == 0;
-        if (is_standby && !is_last_hope(w, pg)) {
+        if (is_standby) {
             fault_bit(w, s->kind, pg->member, 0, 0);
             pg_promote_by_hand(pg);
             return;
@@ -99,6 +91,8 @@ static void start_by_hand(void *ctx, uint64_t number, struct slice bytes)
         return;
     }
     fault_bit(w, FAULT_STARTED_BY_HAND, m->index, 0, 0);
+    truth_by_hand(w, m->index);
+    d->is_by_hand = true;
     d->is_standby = false;
     d->sync_names = PG_NOBODY; /* as every directory at rest has it, but a holder's own */
     d->sync_count = 1;

@@ -522,7 +522,8 @@ static void noted(void *user, const struct base_name *cluster, const struct arb_
     const struct node *n = user;
     char text[256];
     struct buf out = buf_over(text, sizeof(text) - 1);
-    if (note->kind == ARB_NOTE_FAILOVER || note->kind == ARB_NOTE_RETURN) {
+    if (note->kind == ARB_NOTE_FAILOVER || note->kind == ARB_NOTE_FAILOVER_LOSS ||
+        note->kind == ARB_NOTE_FORCED || note->kind == ARB_NOTE_RETURN) {
         truth_lease_decided(n->world, n->index, cluster, note->a, clock_now(&n->clock));
     }
     arb_note_put(note, &out);
@@ -916,6 +917,19 @@ bool nodes_has_heard(struct world *w, unsigned cluster, const struct base_name *
         }
     }
     return false;
+}
+
+bool nodes_waits(struct world *w, unsigned cluster, struct arb_note *ret)
+{
+    int leader = nodes_leader(w);
+    const struct node *n = leader < 0 ? NULL : get(w, (unsigned)leader);
+    const struct arb_cluster *c =
+        n == NULL ? NULL : arb_driver_find(n->driver, cluster_name(cluster));
+    if (c == NULL || !c->is_leader || !c->is_waiting) {
+        return false;
+    }
+    *ret = c->waiting;
+    return true;
 }
 
 int nodes_switchover(struct world *w, unsigned cluster)

@@ -185,6 +185,7 @@ void pg_gone(struct pg *pg, bool is_power_loss)
 {
     struct pg_directory *d = &pg->dir;
     bool was_clean = d->is_clean;
+    truth_ends(pg->world, pg);
     if (!was_clean && d->count > d->flushed) {
         uint32_t kept =
             is_power_loss ? d->flushed : (uint32_t)draw(&pg->rand, d->flushed, d->count);

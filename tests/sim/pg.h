@@ -6,7 +6,7 @@
  * that judges with the settings *it* has read; a cancelled wait leaves the commit visible and
  * unacknowledged; timelines are compared by number alone; backends outlive a killed root for a
  * while; a frozen tree does nothing, but what it had sent arrives. Files: pg.c life of the tree,
- * pg_wal.c directory, pg_commit.c commits and settings, pg_stream.c replication, pg_order.c the
+ * pg_wal.c directory, pg_commit.c commits and settings, pg_stream.c replication, pg_order.c and pg_view.c the
  * agent's port.
  */
 #ifndef QUORATE_TESTS_SIM_PG_H
@@ -19,6 +19,7 @@
 #define PG_POSITION(lsn) ((lsn) < 1000 ? 0 : ((lsn)-1000) / 64)
 #define PG_HISTORY_MAX 256
 #define PG_NOBODY (1u << 31) /* bit of a set: a name that no standby has */
+#define PG_ELSEWHERE (-2)    /* as upstream: the primary of another site (elsewhere.h) */
 
 enum pg_phase { PG_DOWN, PG_STARTING, PG_STANDBY, PG_PROMOTING, PG_PRIMARY, PG_STOPPING };
 
@@ -52,12 +53,13 @@ struct pg_directory {
     unsigned history_count;
     uint32_t timeline_highest;
     uint32_t timeline_reserved; /* history files without content up to it: passed over */
-    int upstream;               /* member, -1 none */
+    int upstream;               /* member, -1 none, PG_ELSEWHERE */
     uint32_t sync_names;
     unsigned sync_count;
     bool is_gated;
     uint32_t recycled;        /* WAL before it is gone */
     bool was_primary;         /* the control file's word */
+    bool is_by_hand;          /* has run read-write by hand since it was made or copied */
     uint64_t config_revision; /* of the document in force in its files */
     uint32_t connections;     /* that they ask for */
 };
@@ -173,9 +175,12 @@ void pg_arrive(void *ctx, unsigned from, struct slice payload);
 void pg_order(struct pg *pg, const struct db_order *order);
 void pg_order_poll(struct pg *pg);
 void pg_order_forget(struct pg *pg);
-void pg_view(const struct pg *pg, struct db_view *ret);
+bool pg_answers(const struct pg *pg); /* a session would be served */
 void pg_promote_by_hand(struct pg *pg);
 /* The cluster's configuration document. */
 void pg_configure(struct pg *pg, uint64_t revision, struct slice text);
+
+/* --- pg_view.c --- */
+void pg_view(const struct pg *pg, struct db_view *ret);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/canary.h"
 #include "base/name.h"
+#include "tests/sim/elsewhere.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
@@ -68,13 +69,14 @@ static bool is_running(const struct pg *pg)
     return pg->process->is_up;
 }
 
-static bool answers(const struct pg *pg)
+bool pg_answers(const struct pg *pg)
 {
     return is_running(pg) && pg->is_root_alive && pg->process->stopped == 0 && !pg->is_hung &&
            (pg->phase == PG_STANDBY || pg->phase == PG_PRIMARY || pg->phase == PG_PROMOTING);
 }
 
-/* The upstream as far as it can be reached; NULL when it cannot. */
+/* The upstream as far as it can be reached; NULL when it cannot. A copy may be taken of a standby,
+ * too. */
 static struct pg *source_of(struct pg *pg)
 {
     struct world *w = pg->world;
@@ -85,7 +87,24 @@ static struct pg *source_of(struct pg *pg)
     struct pg *source = pg_of(w, (unsigned)member);
     bool is_cut = net_is_cut(w, ADDRESS_DB + pg->member, ADDRESS_DB + (unsigned)member) ||
                   net_is_cut(w, ADDRESS_DB + (unsigned)member, ADDRESS_DB + pg->member);
-    return !is_cut && answers(source) && source->phase == PG_PRIMARY ? source : NULL;
+    bool is_fit = source->phase == PG_PRIMARY ||
+                  (pg->order.kind == DB_ORDER_CLONE && source->phase == PG_STANDBY);
+    return !is_cut && pg_answers(source) && is_fit ? source : NULL;
+}
+
+static const struct pg_directory *source_dir(struct pg *pg)
+{
+    const struct pg *source = pg->order.is_remote ? NULL : source_of(pg);
+    if (pg->order.is_remote) {
+        return elsewhere_dir(pg->world, cluster_of(pg->world, pg->member));
+    }
+    return source == NULL ? NULL : &source->dir;
+}
+
+static int upstream_of(const struct pg *pg)
+{
+    return pg->order.is_remote ? PG_ELSEWHERE
+                               : member_by_name(pg->world, &pg->order.upstream_member);
 }
 
 static void standby_settings(struct pg *pg, int upstream)
@@ -130,20 +149,21 @@ static void do_init(struct pg *pg)
 
 static void clone_done(struct pg *pg)
 {
-    struct pg *source = source_of(pg);
-    if (source == NULL || is_running(pg)) {
+    const struct pg_directory *from = source_dir(pg);
+    if (from == NULL || is_running(pg)) {
         complete(pg, BASE_E_UNREACHABLE, "the source went away");
         return;
     }
-    pg_copy(&pg->dir, &source->dir, source->dir.flushed);
+    pg_copy(&pg->dir, from, from->flushed);
+    pg->dir.was_primary = pg->order.is_remote || source_of(pg)->phase == PG_PRIMARY;
     pg->dir.is_bad = false;
-    standby_settings(pg, (int)source->member);
+    standby_settings(pg, upstream_of(pg));
     complete(pg, 0, "cloned");
 }
 
 static void do_clone(struct pg *pg)
 {
-    if (source_of(pg) == NULL || is_running(pg)) {
+    if (source_dir(pg) == NULL || is_running(pg)) {
         later(pg, 300 * MS, clone_done);
         return;
     }
@@ -156,35 +176,45 @@ static void do_clone(struct pg *pg)
 }
 
 /* pg_rewind: back to where the histories part by number, then the source's WAL from there. On one
- * timeline number it sees nothing to do. */
+ * timeline number it sees nothing to do: the core never asks for that among members, and the real
+ * port refuses what it finds elsewhere. */
+static void rewind_to(struct pg_directory *d, const struct pg_directory *from)
+{
+    pg_truncate(d, pg_common(d, from));
+    while (d->count < from->flushed) {
+        pg_append(d, from->records[d->count]);
+    }
+    d->flushed = d->count;
+    memcpy(d->history, from->history, sizeof(d->history));
+    d->history_count = from->history_count;
+    if (from->timeline_highest > d->timeline_highest) {
+        d->timeline_highest = from->timeline_highest;
+    }
+}
+
 static void rewind_done(struct pg *pg)
 {
-    struct pg *source = source_of(pg);
-    if (source == NULL || is_running(pg)) {
+    const struct pg_directory *from = source_dir(pg);
+    struct pg_directory *d = &pg->dir;
+    if (from == NULL || is_running(pg)) {
         complete(pg, BASE_E_UNREACHABLE, "the source went away");
         return;
     }
-    struct pg_directory *d = &pg->dir;
-    if (pg_timeline(d) != pg_timeline(&source->dir)) {
-        pg_truncate(d, pg_common(d, &source->dir));
-        while (d->count < source->dir.flushed) {
-            pg_append(d, source->dir.records[d->count]);
-        }
-        d->flushed = d->count;
-        memcpy(d->history, source->dir.history, sizeof(d->history));
-        d->history_count = source->dir.history_count;
-        if (source->dir.timeline_highest > d->timeline_highest) {
-            d->timeline_highest = source->dir.timeline_highest;
-        }
+    if (pg->order.is_remote && pg_timeline(d) >= pg_timeline(from)) {
+        complete(pg, BASE_E_UNSUPPORTED, "cannot be rewound: clone it"); /* is_bad stays */
+        return;
     }
-    d->is_clean = d->is_bad = d->was_primary = false;
-    standby_settings(pg, (int)source->member);
+    if (pg_timeline(d) != pg_timeline(from)) {
+        rewind_to(d, from);
+    }
+    d->is_clean = d->is_bad = d->was_primary = d->is_by_hand = false;
+    standby_settings(pg, upstream_of(pg));
     complete(pg, 0, "rewound");
 }
 
 static void do_rewind(struct pg *pg)
 {
-    if (source_of(pg) == NULL || is_running(pg) || !pg->dir.exists) {
+    if (source_dir(pg) == NULL || is_running(pg) || !pg->dir.exists) {
         complete(pg, BASE_E_UNREACHABLE, "no source to rewind from");
         return;
     }
@@ -198,7 +228,7 @@ static void prepare_done(struct pg *pg)
         complete(pg, BASE_E_STATE, "a database runs here, or there is none");
         return;
     }
-    standby_settings(pg, member_by_name(pg->world, &pg->order.upstream_member));
+    standby_settings(pg, upstream_of(pg));
     if (pg->order.kind == DB_ORDER_PREPARE_PRIMARY) {
         pg->dir.is_standby = false;
         pg->dir.sync_names = names_set(pg->world, &pg->order.sync_names);
@@ -219,11 +249,11 @@ static bool is_recycled_upstream(struct pg *pg)
 
 static void follow_done(struct pg *pg)
 {
-    if (!answers(pg) || pg->phase != PG_STANDBY) {
+    if (!pg_answers(pg) || pg->phase != PG_STANDBY) {
         complete(pg, BASE_E_STATE, "not a running standby");
         return;
     }
-    pg->dir.upstream = member_by_name(pg->world, &pg->order.upstream_member);
+    pg->dir.upstream = upstream_of(pg);
     pg_receiver_restart(pg);
     if (is_recycled_upstream(pg)) {
         complete(pg, BASE_E_COMPACTED, "the WAL that is needed next is gone upstream");
@@ -282,6 +312,8 @@ void pg_promote_by_hand(struct pg *pg)
     const struct pg_directory *d = &pg->dir;
     bool is_reserved = d->timeline_reserved > d->timeline_highest;
     uint32_t last = is_reserved ? d->timeline_reserved : d->timeline_highest;
+    pg->dir.is_by_hand = true;
+    truth_by_hand(pg->world, pg->member);
     pg_receiver_stop(pg);
     promote_now(pg, last + 1, guard->is_armed ? guard->epoch : 0);
 }
@@ -307,7 +339,8 @@ static void promote_poll(struct pg *pg)
 {
     if (!is_running(pg) || !pg->is_root_alive) {
         complete(pg, BASE_E_IO, "the database went away");
-    } else if (pg->phase != PG_PRIMARY || !answers(pg) || pg->promote_order != pg->order_number) {
+    } else if (pg->phase != PG_PRIMARY || !pg_answers(pg) ||
+               pg->promote_order != pg->order_number) {
         later(pg, 10 * MS, promote_poll);
     } else {
         bool is_right = pg->is_promoted_right;
@@ -333,12 +366,12 @@ static void promotion_kills(void *ctx, uint64_t number, struct slice bytes)
 
 static void do_promote(struct pg *pg)
 {
-    if (answers(pg) && pg->phase == PG_PRIMARY) {
+    if (pg_answers(pg) && pg->phase == PG_PRIMARY) {
         bool is_right = pg_timeline(&pg->dir) == pg->order.timeline;
         complete(pg, is_right ? 0 : BASE_E_CONFLICT, "somebody else has promoted it");
         return;
     }
-    if (!answers(pg) || pg->phase != PG_STANDBY) {
+    if (!pg_answers(pg) || pg->phase != PG_STANDBY) {
         complete(pg, BASE_E_STATE, "not a running standby");
         return;
     }
@@ -383,7 +416,7 @@ static bool is_sync_in_force(const struct pg *pg)
 
 static void sync_poll(struct pg *pg)
 {
-    if (!answers(pg) || pg->phase != PG_PRIMARY) {
+    if (!pg_answers(pg) || pg->phase != PG_PRIMARY) {
         complete(pg, BASE_E_STATE, "not a running primary");
     } else if (is_sync_in_force(pg)) {
         pg->is_client_barred = false;
@@ -397,7 +430,7 @@ static void sync_poll(struct pg *pg)
 
 static void do_set_sync(struct pg *pg)
 {
-    if (answers(pg) && pg->phase == PG_PRIMARY) {
+    if (pg_answers(pg) && pg->phase == PG_PRIMARY) {
         pg->dir.sync_names = names_set(pg->world, &pg->order.sync_names);
         pg->dir.sync_count = pg->order.sync_count;
         pg_reload_settings(pg);
@@ -409,7 +442,7 @@ static void barrier_poll(struct pg *pg)
 {
     uint32_t names = names_set(pg->world, &pg->order.sync_names);
     unsigned have = 0;
-    if (!answers(pg) || pg->phase != PG_PRIMARY) {
+    if (!pg_answers(pg) || pg->phase != PG_PRIMARY) {
         complete(pg, BASE_E_STATE, "not a running primary");
         return;
     }
@@ -433,7 +466,7 @@ static void do_barrier(struct pg *pg)
 
 static void checkpoint_done(struct pg *pg)
 {
-    if (!answers(pg)) {
+    if (!pg_answers(pg)) {
         complete(pg, BASE_E_STATE, "no answer");
         return;
     }
@@ -527,80 +560,5 @@ void pg_order_forget(struct pg *pg)
     if (!agent_of(pg)->is_up) {
         pg->order_number++;
         memset(&pg->order, 0, sizeof(pg->order));
-    }
-}
-
-/* --- view --- */
-
-static void view_names(const struct pg *pg, uint32_t set, struct msg_names *ret)
-{
-    for (unsigned i = 0; i < pg->world->setup.members; i++) {
-        if ((set >> i & 1) != 0) {
-            ret->names[ret->count++] = pg->world->members->list[i].name;
-        }
-    }
-}
-
-static void view_primary(const struct pg *pg, struct db_view *v)
-{
-    uint32_t real = pg->dir.sync_names & ~PG_NOBODY;
-    v->is_sync_known = true;
-    view_names(pg, real, &v->sync_names);
-    v->sync_count = (uint8_t)pg->dir.sync_count;
-    v->lsn = PG_LSN(pg->dir.count);
-    v->replay_lsn = v->lsn;
-    for (unsigned i = 0; i < pg->world->setup.members; i++) {
-        const struct pg_sender *s = &pg->senders[i];
-        if (s->is_connected) {
-            struct msg_standby *standby = &v->standbys[v->standbys_count++];
-            standby->member = pg->world->members->list[i].name;
-            standby->flush_lsn = s->flushed > 0 ? PG_LSN(s->flushed) : 0;
-            standby->is_streaming = true;
-        }
-    }
-}
-
-static void view_standby(const struct pg *pg, struct db_view *v)
-{
-    v->is_in_recovery = true;
-    v->lsn = PG_LSN(pg->has_received ? pg->dir.flushed : pg->replayed);
-    v->replay_lsn = PG_LSN(pg->replayed);
-    v->is_wal_end_reached = pg->replayed >= pg->wal_end_at_start;
-    v->has_receiver = pg->has_receiver || pg->is_receiver_ending;
-    v->is_receiving = pg->is_receiving && pg->has_receiver;
-    if (v->is_receiving && pg->dir.upstream >= 0) {
-        v->receiving_from = pg->world->members->list[pg->dir.upstream].name;
-    }
-}
-
-void pg_view(const struct pg *pg, struct db_view *ret)
-{
-    const struct pg_directory *d = &pg->dir;
-    unsigned forks = pg_forks(d);
-    memset(ret, 0, sizeof(*ret));
-    ret->orders_done = pg->orders_done;
-    ret->has_directory = d->exists && d->history_count > 0;
-    ret->is_directory_bad = d->is_bad;
-    ret->system_id = ret->has_directory ? d->system_id : 0;
-    ret->is_process = pg->process->is_up && pg->is_root_alive;
-    ret->timeline = pg_timeline(d);
-    ret->timeline_highest = d->timeline_highest;
-    ret->fork_lsn = forks > 1 ? PG_LSN(d->history[forks - 1].position) : 0;
-    ret->is_answering = answers(pg);
-    ret->config_revision = d->config_revision;
-    ret->is_restart_pending = pg->process->is_up && pg->run_connections != d->connections;
-    bool is_full = pg->is_disk_full && pg->world->setup.has_admins;
-    ret->is_write_failing = (is_full || pg->is_write_stuck) && pg->phase == PG_PRIMARY;
-    if (!pg->process->is_up) {
-        ret->lsn = ret->replay_lsn = PG_LSN(d->count);
-        ret->is_shut_down_clean = d->is_clean;
-        ret->was_primary = d->was_primary;
-        ret->shutdown_lsn = d->is_clean ? PG_LSN(d->clean_position) : 0;
-    } else if (!ret->is_answering) {
-        return;
-    } else if (pg->phase == PG_PRIMARY) {
-        view_primary(pg, ret);
-    } else {
-        view_standby(pg, ret);
     }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "tests/sim/elsewhere.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
@@ -51,9 +52,15 @@ void pg_receiver_stop(struct pg *pg)
     pg->session = 0;
 }
 
+static void connect_elsewhere(struct pg *pg);
+
 static void connect_upstream(struct pg *pg)
 {
     struct stream_frame f = {.type = STREAM_CONNECT, .system_id = pg->dir.system_id};
+    if (pg->dir.upstream == PG_ELSEWHERE) {
+        connect_elsewhere(pg);
+        return;
+    }
     pg->session = base_rand_next(&pg->rand);
     pg->heard_us = pg->world->now_us;
     pg->is_receiving = false;
@@ -69,7 +76,8 @@ void pg_receiver_restart(struct pg *pg)
 {
     bool is_at_end = pg->replayed >= pg->wal_end_at_start;
     pg_receiver_stop(pg);
-    if (pg->phase == PG_STANDBY && pg->dir.upstream >= 0 && pg->is_root_alive && is_at_end) {
+    bool has_upstream = pg->dir.upstream >= 0 || pg->dir.upstream == PG_ELSEWHERE;
+    if (pg->phase == PG_STANDBY && has_upstream && pg->is_root_alive && is_at_end) {
         pg->has_receiver = true;
         connect_upstream(pg);
     }
@@ -87,6 +95,19 @@ static bool history_fits(const struct pg *pg, const struct stream_frame *f)
     return false;
 }
 
+/* Those who stream from here come again, and learn of a timeline that is new to them. */
+static void take_history(struct pg *pg, const struct stream_frame *f)
+{
+    if (pg->dir.history_count != f->count) {
+        pg_senders_end(pg);
+    }
+    memcpy(pg->dir.history, f->history, f->count * sizeof(f->history[0]));
+    pg->dir.history_count = f->count;
+    pg->dir.timeline_highest =
+        f->highest > pg->dir.timeline_highest ? f->highest : pg->dir.timeline_highest;
+    pg->is_receiving = pg->has_received = true;
+}
+
 static void accepted(struct pg *pg, const struct stream_frame *f)
 {
     if (!history_fits(pg, f)) {
@@ -94,11 +115,7 @@ static void accepted(struct pg *pg, const struct stream_frame *f)
         pg->session = 0; /* forked off before our end: the receiver dies and is tried again later */
         return;
     }
-    memcpy(pg->dir.history, f->history, f->count * sizeof(f->history[0]));
-    pg->dir.history_count = f->count;
-    pg->dir.timeline_highest =
-        f->highest > pg->dir.timeline_highest ? f->highest : pg->dir.timeline_highest;
-    pg->is_receiving = pg->has_received = true;
+    take_history(pg, f);
     truth_streams(pg->world, pg, pg_of(pg->world, (unsigned)pg->dir.upstream));
 }
 
@@ -118,7 +135,7 @@ static void received_flushed(void *ctx, uint64_t number, struct slice bytes)
         pg->dir.flushed = position;
     }
     pg->replayed = pg->replayed > pg->dir.flushed ? pg->replayed : pg->dir.flushed;
-    if (pg->has_receiver && pg->session != 0) {
+    if (pg->has_receiver && pg->session != 0 && pg->dir.upstream >= 0) {
         acknowledge(pg);
     }
 }
@@ -136,6 +153,54 @@ static void received_wal(struct pg *pg, const struct stream_frame *f)
     int64_t us = draw(&pg->rand, 200, chance(&pg->rand, 20000) ? 80 * MS : 4 * MS);
     world_at_with(pg->world, pg->world->now_us + us, pg->process, received_flushed, pg,
                   pg->dir.count, SLICE_EMPTY);
+}
+
+/* --- from elsewhere: nothing is on that link but delay --- */
+
+static const struct pg_directory *site_of(const struct pg *pg)
+{
+    return elsewhere_dir(pg->world, cluster_of(pg->world, pg->member));
+}
+
+static void connect_elsewhere(struct pg *pg)
+{
+    const struct pg_directory *site = site_of(pg);
+    struct stream_frame f = {.type = STREAM_ACCEPT};
+    pg->heard_us = pg->world->now_us;
+    pg->is_receiving = false;
+    pg->session = 0;
+    if (site == NULL || site->system_id != pg->dir.system_id) {
+        return;
+    }
+    f.count = site->history_count;
+    f.highest = site->timeline_highest;
+    memcpy(f.history, site->history, f.count * sizeof(f.history[0]));
+    bool is_ahead = pg_timeline(&pg->dir) == pg_timeline(site) && pg->dir.flushed > site->flushed;
+    if (!is_ahead && history_fits(pg, &f)) {
+        pg->session = 1;
+        take_history(pg, &f);
+        truth_streams_elsewhere(pg->world, pg, site);
+    }
+}
+
+static void tick_elsewhere(struct pg *pg)
+{
+    const struct pg_directory *site = site_of(pg);
+    int64_t now = pg->world->now_us;
+    bool is_stale = site == NULL || site->history_count != pg->dir.history_count;
+    if (!pg->is_receiving || is_stale) {
+        if (now - pg->heard_us > 300 * MS) {
+            connect_elsewhere(pg);
+        }
+        return;
+    }
+    pg->heard_us = now;
+    for (unsigned i = 0; i < WAL_MAX && pg->dir.count < site->flushed; i++) {
+        pg_append(&pg->dir, site->records[pg->dir.count]);
+    }
+    int64_t us = draw(&pg->rand, 200, 20 * MS);
+    world_at_with(pg->world, now + us, pg->process, received_flushed, pg, pg->dir.count,
+                  SLICE_EMPTY);
 }
 
 /* --- sender --- */
@@ -291,6 +356,10 @@ void pg_stream_tick(struct pg *pg)
         return;
     }
     if (!pg->is_root_alive) {
+        return;
+    }
+    if (pg->dir.upstream == PG_ELSEWHERE) {
+        tick_elsewhere(pg);
         return;
     }
     bool is_silent = now - pg->heard_us > SILENCE_US;

@@ -45,7 +45,7 @@ void pg_copy(struct pg_directory *to, const struct pg_directory *from, uint32_t 
     to->timeline_highest = from->timeline_highest;
     to->system_id = from->system_id;
     to->exists = to->was_primary = true; /* a copy of a running primary says so */
-    to->is_clean = false;
+    to->is_clean = to->is_by_hand = false;
 }
 
 uint32_t pg_common(const struct pg_directory *a, const struct pg_directory *b)

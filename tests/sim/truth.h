@@ -71,6 +71,8 @@
 #define INVARIANT_HAND_OVER "hand-over-loses-nothing"
 #define INVARIANT_ONE_GUARD "one-guard-an-epoch"
 #define INVARIANT_GATE "gate-after-barrier"
+#define INVARIANT_RETIRES "retires-after-three-crashes"
+#define INVARIANT_STANDBY_CLUSTER "standby-cluster-never-opens"
 
 void truth_open(struct world *w);
 void truth_close(struct world *w);
@@ -115,7 +117,8 @@ void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swap
 void truth_report(struct world *w, const struct member *m, struct slice payload);
 void truth_guard(struct world *w, const struct member *m);
 int truth_holder(struct world *w, unsigned cluster);          /* -1 none */
-bool truth_has_voted(const struct world *w, unsigned member); /* and its vote stands */
+/* An operator starts or promotes its database, past its agent. */
+void truth_by_hand(struct world *w, unsigned member);
 
 /* A restored quorum. Remembers how the store stands; it stands like that again, at that entry, and
  * goes on from that revision; an operator's confirmation was accepted; whether one is missing. */
@@ -129,7 +132,8 @@ bool truth_is_newest(struct world *w, struct store_txn *txn, uint64_t epoch);
 /* A quorum node sends an order to an agent, at `now` of its own clock. */
 void truth_order(struct world *w, unsigned node, struct base_mono now, struct slice payload);
 
-/* Databases */
+/* Databases. A process tree ends. */
+void truth_ends(struct world *w, const struct pg *pg);
 void truth_open_writes(struct world *w, struct pg *pg);
 void truth_settings(struct world *w, const struct pg *pg);
 void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t position);
@@ -140,6 +144,9 @@ void truth_ordered(struct world *w, const struct member *m, const struct db_orde
 void truth_lets_in(struct world *w, const struct pg *pg);
 /* A standby has been accepted by an upstream and holds a part of what that holds. */
 void truth_streams(struct world *w, const struct pg *standby, const struct pg *upstream);
+/* The same from the primary of another site. */
+void truth_streams_elsewhere(struct world *w, const struct pg *standby,
+                             const struct pg_directory *site);
 /* At the end of a run: writable again, and everything acknowledged is there. */
 void truth_db_end(struct world *w);
 

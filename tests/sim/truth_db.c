@@ -3,7 +3,9 @@
  * what was acknowledged is there.
  */
 #include "base/lease_math.h"
+#include "tests/sim/elsewhere.h"
 #include "tests/sim/members.h"
+#include "tests/sim/rescue.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
 #include "tests/sim/truth_ops.h"
@@ -52,19 +54,41 @@ void truth_loss_is_bounded(struct world *w, const struct truth_db *t, const stru
     }
 }
 
-void truth_loss_is_lawful(struct world *w, struct truth_db *t, const struct msg_record *new)
+/* Of what was acknowledged, what the next holder has is missed for ever if it is not there. */
+void truth_loss_is_forced(struct world *w, struct truth_db *t, const struct msg_record *new)
 {
     int winner = member_by_name(w, &new->holder);
     size_t kept = 0;
-    if (t->record.sync_mode != MSG_SYNC_ASYNC || winner < 0) {
-        return;
-    }
-    for (size_t i = 0; i < t->acked_count; i++) {
+    for (size_t i = 0; winner >= 0 && i < t->acked_count; i++) {
         if (truth_has(pg_of(w, (unsigned)winner), &t->acked[i])) {
             t->acked[kept++] = t->acked[i];
         }
     }
+    t->acked_count = winner >= 0 ? kept : t->acked_count;
+}
+
+/* The service is handed over to another site: what that has not got is given up. */
+static void leave_to_elsewhere(struct world *w, struct truth_db *t)
+{
+    const struct pg_directory *site = elsewhere_dir(w, t->cluster);
+    size_t kept = 0;
+    for (size_t i = 0; site != NULL && i < t->acked_count; i++) {
+        const struct truth_acked *a = &t->acked[i];
+        if (site->count >= a->position && site->records[a->position - 1] == a->record) {
+            t->acked[kept++] = *a;
+        }
+    }
     t->acked_count = kept;
+}
+
+void truth_loss_is_lawful(struct world *w, struct truth_db *t, const struct msg_record *new)
+{
+    if (new->is_standby_cluster && !t->record.is_standby_cluster) {
+        w->tally.demotions++;
+        leave_to_elsewhere(w, t);
+    } else if (t->record.sync_mode == MSG_SYNC_ASYNC || t->record.is_standby_cluster) {
+        truth_loss_is_forced(w, t, new);
+    }
 }
 
 /* --- A1: one writer, under its own lease --- */
@@ -83,6 +107,20 @@ static void is_fenced_in_time(struct world *w, const struct pg *pg, const char *
     if (m->guard_process.is_up && late_us > margin_us && !truth_ops_is_unarmed(w, m)) {
         world_fail(w, INVARIANT_FENCED, "pg%u %s in epoch %lu, %ld ms after its lease has run out",
                    pg->member + 1, does, (unsigned long)pg->epoch, (long)(late_us / MS));
+    }
+}
+
+/* What is another cluster's is written there alone. */
+static void cluster_may_open(struct world *w, const struct pg *pg)
+{
+    const struct truth_db *t = truth_db_of(w, pg->member);
+    for (size_t i = t->epochs_count; i > 0; i--) {
+        const struct truth_epoch *e = &t->epochs[i - 1];
+        if (e->epoch == pg->epoch && e->record.is_standby_cluster) {
+            world_fail(w, INVARIANT_STANDBY_CLUSTER,
+                       "pg%u opens in epoch %lu, which belongs to a standby cluster",
+                       pg->member + 1, (unsigned long)pg->epoch);
+        }
     }
 }
 
@@ -126,6 +164,7 @@ void truth_open_writes(struct world *w, struct pg *pg)
     }
     is_fenced_in_time(w, pg, "opens");
     timeline_is_the_reserved_one(w, pg);
+    cluster_may_open(w, pg);
     if (pg->epoch < truth_db_of(w, pg->member)->ack_epoch) {
         world_fail(w, INVARIANT_EPOCHS_GROW,
                    "pg%u can acknowledge in epoch %lu after epoch %lu did", pg->member + 1,
@@ -254,14 +293,71 @@ void truth_streams(struct world *w, const struct pg *standby, const struct pg *u
     }
 }
 
+void truth_streams_elsewhere(struct world *w, const struct pg *standby,
+                             const struct pg_directory *site)
+{
+    const struct pg_directory *d = &standby->dir;
+    uint32_t same = pg_same(d, site);
+    if (same < d->count && site->count >= d->count) {
+        world_fail(w, INVARIANT_REWIND,
+                   "pg%u streams from elsewhere, and their WAL differs from record %u of %u on",
+                   standby->member + 1, same, d->count);
+    }
+}
+
+/* --- section 7: crashes are counted, and nothing else --- */
+
+void truth_ends(struct world *w, const struct pg *pg)
+{
+    const struct member *m = member_of(w, pg->member);
+    const struct guard_status *s = &m->guard.status;
+    int64_t *crashes = w->truth->members[pg->member].crashes_us;
+    bool is_under_lease = base_mono_before(clock_now(&m->clock), s->deadline);
+    if (!m->guard_process.is_up || (s->is_armed && !is_under_lease)) {
+        return;
+    }
+    crashes[2] = crashes[1];
+    crashes[1] = crashes[0];
+    crashes[0] = w->now_us;
+}
+
+/* A member stays down until a person looks: that takes three crashes in a minute. */
+void truth_retires(struct world *w, const struct member *m, bool is_retired)
+{
+    struct truth_member *known = &w->truth->members[m->index];
+    int64_t third_us = known->crashes_us[2];
+    bool has_crashed = third_us != 0 && w->now_us - third_us < 64 * SECOND;
+    if (is_retired && !known->is_retired && !has_crashed && !w->setup.is_standstill) {
+        world_fail(w, INVARIANT_RETIRES,
+                   "%s stays down as after three crashes in a minute, and its database has not "
+                   "ended three times under a lease",
+                   m->name.text);
+    }
+    known->is_retired = is_retired;
+}
+
 /* --- A15: the end --- */
+
+/* From the holder, or from one that does. */
+static bool streams_from(struct world *w, unsigned member, int holder)
+{
+    for (unsigned steps = 0; steps < MEMBERS_MAX; steps++) {
+        const struct pg *pg = pg_of(w, member);
+        if (pg->phase != PG_STANDBY || !pg->is_receiving || pg->dir.upstream < 0) {
+            return false;
+        }
+        if (pg->dir.upstream == holder) {
+            return true;
+        }
+        member = (unsigned)pg->dir.upstream;
+    }
+    return false;
+}
 
 static void all_stream(struct world *w, const struct db_setup *d, int holder)
 {
     for (unsigned i = d->first; i < d->first + d->members; i++) {
-        const struct pg *pg = pg_of(w, i);
-        bool is_standby = pg->phase == PG_STANDBY && pg->is_receiving && pg->dir.upstream == holder;
-        if ((int)i != holder && !is_standby) {
+        if ((int)i != holder && !streams_from(w, i, holder)) {
             world_fail(w, INVARIANT_LIVENESS,
                        "pg%u does not stream from pg%d %ld s after the last fault", i + 1,
                        holder + 1, (long)((w->setup.end_us - w->setup.faults_end_us) / SECOND));
@@ -274,6 +370,9 @@ void truth_db_end(struct world *w)
     for (unsigned c = 0; c < w->setup.clusters; c++) {
         const struct db_setup *d = &w->setup.databases[c];
         int holder = -1;
+        if (rescue_is_hopeless(w, c)) {
+            continue;
+        }
         for (unsigned i = d->first; i < d->first + d->members; i++) {
             holder = pg_of(w, i)->is_writable ? (int)i : holder;
         }

@@ -23,6 +23,7 @@ struct truth_vote {
         ended; /* attempts up to this one are over: what is still said of them is late */
     struct msg_position position;
     bool has_fetched; /* since then, from another voter: it votes anew with more */
+    bool is_by_hand;  /* since then it was run by hand: what it has more was received from nobody */
 };
 
 /* One epoch of the database cluster, as the log has it. */
@@ -65,6 +66,7 @@ struct truth_db {
     struct msg_record record; /* the newest applied anywhere; epoch 0: none */
     bool is_handback_clean; /* the holder of the present epoch has handed back after an orderly stop
                              */
+    bool is_forced;         /* an operator has forced the next epoch, whatever it costs */
     uint64_t ended_epoch;   /* its holder was fenced, as a node was told, or confirmed to be dead */
     int64_t cancel_until_us; /* an operator has cancelled something */
     struct truth_acked *acked;
@@ -88,10 +90,14 @@ struct truth_failsafe {
 struct truth_member {
     uint64_t epoch_seen; /* as it last said */
     struct truth_vote vote;
+    int64_t crashes_us[3]; /* when its tree ended under a lease, the last ones; 0: never */
+    bool is_retired;
     uint64_t paused_epoch;                 /* it says that it has taken a pause in; 0: not */
     uint64_t tasks_told[TRUTH_TASKS_TOLD]; /* whose end it has told */
     unsigned tasks_count;
     struct truth_failsafe failsafe[TRUTH_FAILSAFE_ROUNDS];
+    uint64_t failsafe_epoch;         /* the last one that it granted in such a round ... */
+    struct base_mono failsafe_until; /* ... and until when, by its own clock */
 };
 
 struct truth {
@@ -139,11 +145,26 @@ void truth_db_begin_anew(struct world *w);
 uint32_t truth_set(struct world *w, const struct msg_names *names);
 bool truth_has(const struct pg *pg, const struct truth_acked *a);
 unsigned truth_bits(uint32_t set);
+/* A cluster becomes another's standby, or its own again, under the same guard. */
+bool truth_is_change_of_role(const struct msg_record *old, const struct msg_record *new);
+void truth_retires(struct world *w, const struct member *m, bool is_retired);
 void truth_follows(struct world *w, const struct member *m, const struct db_order *order);
 void truth_loss_is_bounded(struct world *w, const struct truth_db *t, const struct msg_record *new);
 /* Where commits waited for nobody, what the next holder lacks is given up. */
 void truth_loss_is_lawful(struct world *w, struct truth_db *t, const struct msg_record *new);
+/* The same where an operator has forced it. */
+void truth_loss_is_forced(struct world *w, struct truth_db *t, const struct msg_record *new);
 void truth_voters_have_it(struct world *w, const struct truth_db *t, const struct msg_record *old);
+
+/* truth_votes.c: a valid vote is told; a report of one who may have promised; attempts up to that
+ * one are over. */
+int truth_position_compare(const struct msg_position *a, const struct msg_position *b);
+void truth_take_vote(struct world *w, const struct truth_db *t, const struct member *m,
+                     const struct msg_report *r);
+void truth_promise_is_remembered(struct world *w, const struct member *m,
+                                 const struct msg_report *r);
+void truth_attempts_end(struct world *w, const struct truth_db *t, struct msg_attempt until);
+const struct db_setup *truth_database(const struct world *w, const struct truth_db *t);
 
 /* truth_members.c, called by truth_raft.c. */
 struct raft_applied;

@@ -3,6 +3,7 @@
 #include "tests/sim/truth_ops.h"
 
 #include "agents/core/failsafe.h"
+#include "base/lease_math.h"
 #include "base/name.h"
 #include "tests/sim/members.h"
 #include "tests/sim/truth_lease.h"
@@ -28,6 +29,12 @@ void truth_ops_cancelled(struct world *w, unsigned cluster)
 bool truth_ops_is_ended(const struct truth_db *t)
 {
     return t->record.epoch != 0 && t->ended_epoch == t->record.epoch;
+}
+
+void truth_ops_forced(struct world *w, unsigned cluster)
+{
+    w->truth->db[cluster].is_forced = true;
+    w->tally.forced++;
 }
 
 /* --- fences --- */
@@ -103,12 +110,27 @@ static void paused_right_is_over(struct world *w, const struct truth_db *t, int 
     }
 }
 
+/* Section 9: as long as its grant runs, the holder may be writing. */
+static void failsafe_is_over(struct world *w, const struct member *m, const char *does)
+{
+    const struct truth_member *known = &w->truth->members[m->index];
+    int64_t left_us = base_mono_diff_us(known->failsafe_until, clock_now(&m->clock));
+    if (known->failsafe_epoch != 0 && left_us > 0) {
+        world_fail(w, INVARIANT_FAILSAFE_GRANT,
+                   "%s %s, and what it granted for epoch %lu in a failsafe round runs for %ld us",
+                   m->name.text, does, (unsigned long)known->failsafe_epoch, (long)left_us);
+    }
+}
+
 /* What a member that has taken the pause in does to its database. */
 void truth_ops_ordered(struct world *w, const struct member *m, const struct db_order *order)
 {
     const struct truth_db *t = truth_db_of(w, m->index);
     bool is_act = order->kind == DB_ORDER_INIT || order->kind == DB_ORDER_CLONE ||
                   order->kind == DB_ORDER_REWIND || order->kind == DB_ORDER_PROMOTE;
+    if (order->kind == DB_ORDER_PROMOTE) {
+        failsafe_is_over(w, m, "is promoted");
+    }
     if (is_act && t->record.is_paused &&
         w->truth->members[m->index].paused_epoch == t->record.epoch) {
         world_fail(w, INVARIANT_PAUSE, "%s is paused, and its database gets order %u", m->name.text,
@@ -162,7 +184,49 @@ static void task_has_ended(struct world *w, const struct truth_db *t, const stru
     w->tally.tasks_done++;
 }
 
+/* Section 5: commits may rest on a member of V, so that its copy stays until it is in V no more. */
+static void reinit_is_behind(struct world *w, const struct msg_record *old,
+                             const struct msg_record *new)
+{
+    for (unsigned i = 0; i < new->tasks_count; i++) {
+        const struct msg_task *task = &new->tasks[i];
+        int member = member_by_name(w, &task->member);
+        bool was_begun = false;
+        for (unsigned k = 0; k < old->tasks_count; k++) {
+            was_begun =
+                was_begun || (old->tasks[k].id == task->id && old->tasks[k].at_wall_us == 0);
+        }
+        if (task->kind != MSG_TASK_REINIT || task->at_wall_us != 0 || was_begun || member < 0) {
+            continue;
+        }
+        w->tally.reinits++;
+        if ((truth_set(w, &new->voters) >> member & 1) != 0) {
+            world_fail(w, INVARIANT_REINIT,
+                       "the copy of %s is to be thrown away, and it is one of %u voters",
+                       task->member.text, new->voters.count);
+        }
+    }
+}
+
 /* --- records --- */
+
+/* Without us the holder goes on as long as all that it asks grant it: so one of them must be the
+ * next, or their grants would bar nobody. */
+static void candidate_was_asked(struct world *w, const struct truth_db *t,
+                                const struct msg_record *new, int holder)
+{
+    const struct msg_record *old = &t->record;
+    const struct guard_status *s = &member_of(w, (unsigned)holder)->guard.status;
+    bool has_handed_back =
+        s->instance == old->holder_instance && s->epoch_handed_back >= old->epoch;
+    uint32_t winner = truth_set(w, &(struct msg_names){1, {new->holder}});
+    if (old->failsafe_members.count > 0 && !has_handed_back && !truth_ops_is_ended(t) &&
+        (truth_set(w, &old->failsafe_members) & winner) == 0) {
+        world_fail(w, INVARIANT_FAILSAFE,
+                   "%s holds epoch %lu, and the holder before would not have asked it",
+                   new->holder.text, (unsigned long)new->epoch);
+    }
+}
 
 static void next_is_lawful(struct world *w, const struct truth_db *t, const struct msg_record *new)
 {
@@ -172,14 +236,17 @@ static void next_is_lawful(struct world *w, const struct truth_db *t, const stru
     if (old->is_paused && !truth_ops_is_ended(t)) {
         world_fail(w, INVARIANT_PAUSE, "epoch %lu begins in a pause", (unsigned long)new->epoch);
     }
-    if (is_other &&
+    if (is_other && !t->is_forced && /* force is meant for the one that is left */
         (truth_set(w, &old->drained) & truth_set(w, &(struct msg_names){1, {new->holder}})) != 0) {
         world_fail(w, INVARIANT_DRAINED, "%s holds epoch %lu, and was drained", new->holder.text,
                    (unsigned long)new->epoch);
     }
-    if (holder >= 0) {
+    if (holder >= 0 && !truth_is_change_of_role(old, new)) {
         paused_right_is_over(w, t, holder);
         fence_was_there(w, t, holder);
+    }
+    if (is_other && holder >= 0) {
+        candidate_was_asked(w, t, new, holder);
     }
 }
 
@@ -191,6 +258,7 @@ void truth_ops_changes(struct world *w, struct truth_db *t, const struct msg_rec
             task_has_ended(w, t, &old->tasks[i]);
         }
     }
+    reinit_is_behind(w, old, new);
     w->tally.pauses += new->is_paused && !old->is_paused;
     w->tally.fencings += new->fencing_epoch > old->fencing_epoch;
     if (new->epoch > old->epoch && old->epoch != 0 && old->state != MSG_RECORD_BOOTSTRAP) {
@@ -242,5 +310,37 @@ void truth_ops_answered(struct world *w, const struct member *m, unsigned by, st
         int64_t ttl_us = (int64_t)f->ttl_ms * MS;
         w->tally.failsafe_rounds++;
         truth_lease_extend(w, m->index, f->epoch, base_mono_add_us(f->sent, ttl_us - ttl_us / 10));
+    }
+}
+
+/* A grant binds its member by its own clock, over restarts of its agent; it is never given for an
+ * epoch that the member knows to be over, nor against its own vote. */
+void truth_ops_granted(struct world *w, const struct member *m, struct slice bytes,
+                       struct slice answered)
+{
+    struct truth_member *known = &w->truth->members[m->index];
+    struct agt_failsafe_ask ask;
+    struct agt_failsafe_answer answer;
+    if (agt_failsafe_ask_decode(bytes, &ask) != 0 ||
+        agt_failsafe_answer_decode(answered, &answer) != 0 || !answer.is_granted) {
+        return;
+    }
+    bool has_voted = known->vote.is_given && truth_db_of(w, m->index)->record.epoch == ask.epoch;
+    if (ask.epoch < known->epoch_seen || has_voted) {
+        world_fail(w, INVARIANT_FAILSAFE_GRANT,
+                   "%s grants epoch %lu in a failsafe round, and has %s", m->name.text,
+                   (unsigned long)ask.epoch, has_voted ? "voted" : "seen a higher one");
+    }
+    int64_t us = lease_wait_us((int64_t)ask.ttl_ms * MS);
+    struct base_mono until = base_mono_add_us(clock_now(&m->clock), us);
+    known->failsafe_until =
+        known->failsafe_epoch == 0 ? until : base_mono_max(known->failsafe_until, until);
+    known->failsafe_epoch = ask.epoch;
+}
+
+void truth_ops_votes(struct world *w, const struct member *m, const struct msg_report *report)
+{
+    if (report->epoch_seen == w->truth->members[m->index].failsafe_epoch) {
+        failsafe_is_over(w, m, "votes");
     }
 }

@@ -14,7 +14,9 @@
 #define INVARIANT_FENCE_REQUIRED "fence-before-failover"
 #define INVARIANT_DRAINED "drained-is-not-chosen"
 #define INVARIANT_TASK "task-ends-by-its-word"
+#define INVARIANT_REINIT "reinit-behind-the-set"
 #define INVARIANT_FAILSAFE "candidate-was-asked"
+#define INVARIANT_FAILSAFE_GRANT "failsafe-grant-holds"
 
 /* The newest record of a cluster; false: none. */
 bool truth_ops_record(const struct world *w, unsigned cluster, struct msg_record *ret);
@@ -28,7 +30,15 @@ void truth_ops_fenced(struct world *w, unsigned cluster, uint64_t epoch, bool is
 void truth_ops_asked(struct world *w, const struct member *m, struct slice ask);
 void truth_ops_answered(struct world *w, const struct member *m, unsigned by, struct slice answer);
 
-/* For truth_*.c. Its right ended by an operator's word or by a fence. */
+/* A member answers such a request: what it grants binds it. */
+void truth_ops_granted(struct world *w, const struct member *m, struct slice ask,
+                       struct slice answer);
+/* An operator's force was accepted: the next epoch costs what it costs. */
+void truth_ops_forced(struct world *w, unsigned cluster);
+
+/* For truth_*.c. A member votes. */
+void truth_ops_votes(struct world *w, const struct member *m, const struct msg_report *report);
+/* Its right ended by an operator's word or by a fence. */
 bool truth_ops_is_ended(const struct truth_db *t);
 /* Its guard may be disarmed: it has heard of a pause. */
 bool truth_ops_is_unarmed(struct world *w, const struct member *m);
