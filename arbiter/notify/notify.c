@@ -29,6 +29,7 @@ struct notify {
     bool is_pausing;
     int64_t pause_us; /* the next one */
     bool is_delivering;
+    bool is_to_write; /* `under_way` was delivered; its row is still to be written */
     struct told_event under_way;
     /* The swap of the row, one at a time. */
     bool is_swapping;
@@ -87,10 +88,8 @@ static void swap_begin(struct notify *n, const struct told_event *event)
     n->call = (struct kv_call){.request = &n->request,
                                .deadline = base_mono_add_us(io_now(), SWAP_US),
                                .user = n,
-                               .asker.auth_revision = KV_ASKER_INTERNAL,
-                               .guard_term = status.term,
                                .done = swap_done};
-    n->is_swapping = kv_service_submit(n->options.service, &n->call) == KV_OK;
+    n->is_swapping = kv_service_swap(n->options.service, &n->call) == KV_OK;
     if (!n->is_swapping) {
         pause_for(n, PAUSE_FIRST_US);
     }
@@ -115,6 +114,7 @@ static void delivered(void *ctx, bool is_good, const char *why)
     n->pause_us = PAUSE_FIRST_US;
     IO_LOG_INFO("notify", "delivered", io_text("id", event->id));
     if (event->is_last && arb_driver_is_leader(n->options.driver)) {
+        n->is_to_write = true;
         swap_begin(n, event); /* applied, it takes the event out on every node */
         return;
     }
@@ -151,6 +151,11 @@ static void go_on(struct notify *n)
     if (next == NULL || n->is_delivering || n->is_swapping || n->is_pausing) {
         return;
     }
+    if (n->is_to_write && strcmp(next->id, n->under_way.id) == 0) {
+        swap_begin(n, next);
+        return;
+    }
+    n->is_to_write = false;
     n->under_way = *next;
     deliver_event(n);
 }

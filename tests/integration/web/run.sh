@@ -100,7 +100,7 @@ member_kill_host "$old"
 check "another primary" wait_until 20 eval '[ "$(cluster_json | jq -r .epoch)" = 2 ] && cluster_is degraded'
 new=$(cluster_json | jq -r .primary)
 check "the page went through it without being loaded again" wait_until 5 eval \
-    'grep -q "data-state=\"no primary\"" "$work/live" && grep -q "data-primary=\"$new\"" "$work/live"'
+    'grep -q "data-primary=\"$old\"" "$work/live" && grep -q "data-primary=\"$new\"" "$work/live"'
 check "its seconds are there" wait_until 5 eval 'page "$leader" | grep -A12 "data-entry=\"2\" data-kind=\"failover\"" | grep -q "until the old right was over"'
 check "the failover was told, once" wait_until 10 eval '[ "$(told | grep -cx pg-main/2.0/failover)" = 1 ]'
 kill "$viewer" 2>/dev/null

@@ -36,7 +36,7 @@ notify:
   ca: $DIR/tls/ca.crt
 YML
     done
-    own
+    members_setup pg-main 3
 }
 hook_start() {
     (exec python3 tests/integration/web/hook.py "$HOOK_PORT" "$DIR/tls/node-hook.crt" "$DIR/tls/node-hook.key" "$DIR/hook") \
@@ -49,7 +49,6 @@ web_start() {
     hook_start
     for node in "${QUORUM[@]}"; do quorum_start "$node"; done
     wait_until 15 quorum_has_leader || return 1
-    members_setup pg-main 3
     for member in "${MEMBERS[@]}"; do member_start "$member"; done
     wait_until 90 cluster_is healthy
 }
