@@ -42,6 +42,19 @@ static void guard_port_arm(void *ctx, uint64_t epoch, struct base_mono deadline,
     command(ctx, event);
 }
 
+static void guard_port_arm_soft(void *ctx, uint64_t epoch, struct base_mono deadline,
+                                int64_t soft_us)
+{
+    struct guard_event event = {.kind = GUARD_EV_ARM, .epoch = epoch, .deadline = deadline};
+    event.soft_us = soft_us;
+    command(ctx, event);
+}
+
+static void guard_port_release(void *ctx, uint64_t epoch)
+{
+    command(ctx, (struct guard_event){.kind = GUARD_EV_HAND_BACK, .epoch = epoch, .soft_us = 1});
+}
+
 static void guard_port_disarm(void *ctx)
 {
     command(ctx, (struct guard_event){.kind = GUARD_EV_DISARM});
@@ -65,7 +78,11 @@ static void guard_port_hand_back(void *ctx, uint64_t epoch)
 static void db_port_order(void *ctx, const struct db_order *order)
 {
     struct member *m = ctx;
-    pg_order(&m->pg, order);
+    if (m->is_galera) {
+        wsrep_order(&m->gal, order);
+    } else {
+        pg_order(&m->pg, order);
+    }
 }
 
 static void db_port_configure(void *ctx, uint64_t revision, struct slice text)
@@ -160,6 +177,7 @@ static void failsafe_arrive(struct member *m, unsigned from, struct slice payloa
         truth_ops_answered(m->world, m, from, message);
         agt_driver_failsafe_answer(m->agent, &identity.member, message);
     } else if (agt_driver_failsafe(m->agent, &identity, message, &answer) == 0) {
+        truth_ops_granted(m->world, m, message, buf_slice(&answer));
         failsafe_send(m, from, FAILSAFE_ANSWER, buf_slice(&answer));
     }
 }
@@ -217,7 +235,11 @@ void agent_view(struct member *m)
         return;
     }
     m->is_probing = true;
-    pg_view(&m->pg, &view);
+    if (m->is_galera) {
+        wsrep_look_at(&m->gal, &view);
+    } else {
+        pg_view(&m->pg, &view);
+    }
     bool is_hanging = view.is_process && !view.is_answering;
     int64_t us = is_hanging ? 100 * MS : draw(&m->rand, 200, 8 * MS);
     world_at_with(m->world, m->world->now_us + us, &m->agent_process, view_arrive, m, 0,
@@ -261,6 +283,20 @@ static void config_of(struct member *m, struct agt_config *config)
     /* One cluster fails over as often as it can be made to, the other by the default. */
     admins_tag(m->world, m->index, config);
     config->seed_failover_interval_ms = cluster_of(m->world, m->index) == 0 ? UINT32_MAX : 0;
+    if (m->is_galera) {
+        config->engine = MSG_ENGINE_GALERA;
+        config->seed_members = (uint8_t)m->world->setup.galera_members;
+        config->priority = (uint8_t)(100 + m->index % 2);
+    }
+}
+
+static void orders_forget(struct member *m)
+{
+    if (m->is_galera) {
+        wsrep_order_forget(&m->gal);
+    } else {
+        pg_order_forget(&m->pg);
+    }
 }
 
 void agent_start(struct member *m)
@@ -271,8 +307,15 @@ void agent_start(struct member *m)
     options.ports = (struct agt_ports){
         .net = {m, net_port_send},
         .clock = clock_port_of(&m->clock),
-        .guard = {m, guard_port_start, guard_port_arm, guard_port_disarm, guard_port_signal,
-                  guard_port_kill, guard_port_hand_back},
+        .guard = {.ctx = m,
+                  .start = guard_port_start,
+                  .arm = guard_port_arm,
+                  .arm_soft = guard_port_arm_soft,
+                  .release = guard_port_release,
+                  .disarm = guard_port_disarm,
+                  .signal = guard_port_signal,
+                  .kill = guard_port_kill,
+                  .hand_back = guard_port_hand_back},
         .db = {m, db_port_order, db_port_configure},
         .failsafe = {m, failsafe_ask},
         .state = {m, state_port_save},
@@ -291,11 +334,12 @@ void agent_start(struct member *m)
     m->is_probing = m->is_probe_wanted = false;
     m->agent = must_alloc(1, sizeof(*m->agent));
     BASE_ASSERT(agt_driver_init(m->agent, &options) == 0);
-    m->pg.agent = m;
-    m->pg.done = order_done;
-    m->pg.orders_done = 0;
-    pg_order_forget(&m->pg);
+    m->pg.agent = m->gal.agent = m;
+    m->pg.done = m->gal.done = order_done;
+    m->pg.orders_done = m->gal.orders_done = 0;
+    orders_forget(m);
     memset(&m->pg.order, 0, sizeof(m->pg.order));
+    memset(&m->gal.order, 0, sizeof(m->gal.order));
     trace(w, TRACE_AGENT_UP, m->index, m->agent_process.life, 0, 0);
     agt_driver_start(m->agent);
     agent_guard_status(m);
@@ -309,7 +353,7 @@ void agent_stop(struct member *m, unsigned why)
     }
     trace(m->world, TRACE_AGENT_DOWN, m->index, why, 0, 0);
     process_stop(&m->agent_process);
-    pg_order_forget(&m->pg);
+    orders_forget(m);
     free(m->agent);
     m->agent = NULL;
 }

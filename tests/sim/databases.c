@@ -33,7 +33,29 @@ static void draw_settings(struct base_rand *r, const struct setup *s, struct db_
     d->is_strict = chance(r, 300000);
 }
 
-void databases_draw(uint64_t seed, struct setup *s)
+/* In most of the seeds that have one it is the only database cluster: the more happens to it. */
+static void draw_galera(uint64_t seed, struct setup *s)
+{
+    static const unsigned members[] = {2, 2, 3, 3, 3, 3, 4}, flush[] = {1, 1, 1, 1, 2, 0};
+    struct base_rand r = seed_stream(seed, STREAM_SETUP, 30);
+    bool is_alone = chance(&r, 700000);
+    s->clusters = is_alone ? 0 : 1;
+    s->members = is_alone ? 0 : (s->members > 3 ? 3 : s->members);
+    s->databases[0].members = s->members;
+    s->has_databases = !is_alone;
+    s->sql_clients = 1;
+    s->galera_members = members[draw(&r, 0, 6)];
+    s->galera_flush = flush[draw(&r, 0, 5)];
+    s->has_arbitrator = s->galera_members == 2 && chance(&r, 300000);
+    s->has_hands = !s->is_calm && chance(&r, 150000);
+    s->has_galera_admins = !s->is_calm && chance(&r, 400000);
+    s->databases[s->clusters] = (struct db_setup){.first = s->members,
+                                                  .members = s->galera_members,
+                                                  .ttl_ms = GALERA_TTL_MS,
+                                                  .heartbeat_ms = 500};
+}
+
+void databases_draw(uint64_t seed, const struct setup_wish *wish, struct setup *s)
 {
     struct base_rand members = seed_stream(seed, STREAM_SETUP, 10);
     draw_members(&members, s);
@@ -41,6 +63,19 @@ void databases_draw(uint64_t seed, struct setup *s)
         struct base_rand own = seed_stream(seed, STREAM_SETUP, 11 + i);
         draw_settings(&own, s, &s->databases[i]);
     }
+    if (wish->is_galera) {
+        draw_galera(seed, s);
+    }
+}
+
+unsigned databases_count(const struct world *w)
+{
+    return w->setup.clusters + (w->setup.galera_members > 0 ? 1 : 0);
+}
+
+bool is_galera(const struct world *w, unsigned cluster)
+{
+    return cluster == w->setup.clusters && w->setup.galera_members > 0;
 }
 
 unsigned cluster_of(const struct world *w, unsigned member)
@@ -48,7 +83,7 @@ unsigned cluster_of(const struct world *w, unsigned member)
     unsigned i = 0;
     while (member >= w->setup.databases[i].first + w->setup.databases[i].members) {
         i++;
-        BASE_ASSERT(i < w->setup.clusters);
+        BASE_ASSERT(i < databases_count(w));
     }
     return i;
 }

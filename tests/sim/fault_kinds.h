@@ -89,6 +89,31 @@
     X(FENCED, "host-fenced", 10) \
     X(DATABASE_DISK_HANG, "database-disk-hang", 10)
 
+/* Drawn where there is a Galera cluster; floors count in `sim --galera --check` alone. */
+/*   id, name, floor in 1000 seeds, function */
+#define FAULT_KINDS_GALERA(X) \
+    X(GALERA_CRASH, "galera-crash", 50, strike_galera_crash) \
+    X(GALERA_PAUSE, "galera-pause", 50, strike_galera_pause) \
+    X(GALERA_HOST_PAUSE, "galera-host-pause", 50, strike_galera_host_pause) \
+    X(GALERA_HOST_POWER, "galera-host-power", 50, strike_galera_host_power) \
+    X(GALERA_AGENT_CRASH, "galera-agent-crash", 50, strike_galera_agent_crash) \
+    X(GALERA_AGENT_PAUSE, "galera-agent-pause", 50, strike_galera_agent_pause) \
+    X(GALERA_AGENT_CUT, "galera-agent-cut", 50, strike_galera_agent_cut) \
+    X(GALERA_GUARD_CRASH, "galera-guard-crash", 50, strike_galera_guard_crash) \
+    X(GALERA_LINK, "galera-link-cut", 50, strike_galera_link) \
+    X(GALERA_LINK_ONE_WAY, "galera-link-one-way", 50, strike_galera_link_one_way) \
+    X(GALERA_ISOLATE, "galera-isolate", 50, strike_galera_isolate) \
+    X(GALERA_HOST_ISOLATE, "galera-host-isolate", 50, strike_galera_host_isolate) \
+    X(GALERA_OUTAGE, "galera-outage", 50, strike_galera_outage) \
+    X(GALERA_BLACKOUT, "galera-blackout", 50, strike_galera_blackout) \
+    X(GALERA_LAGGING, "galera-lagging-outage", 20, strike_galera_lagging) \
+    X(GALERA_APPLIER, "galera-applier-blocked", 50, strike_galera_applier) \
+    X(GALERA_JOINER, "galera-joiner-killed", 20, strike_galera_joiner) \
+    X(GALERA_ROLLING, "galera-rolling-crash", 50, strike_galera_rolling) \
+    X(GALERA_STOPPED, "galera-stopped", 50, strike_galera_stopped) \
+    X(GALERA_SWITCHOVER, "galera-switchover", 50, strike_galera_switchover) \
+    X(GALERA_BY_HAND, "galera-bootstrap-by-hand", 5, strike_galera_by_hand)
+
 enum fault_kind {
 #define FAULT_ENUM(id, name, group, floor, fn) FAULT_##id,
     FAULT_KINDS_DRAWN(FAULT_ENUM)
@@ -98,7 +123,13 @@ enum fault_kind {
 #define FAULT_ENUM(id, name, floor) FAULT_##id,
     FAULT_KINDS_OTHER(FAULT_ENUM)
 #undef FAULT_ENUM
-        FAULT_KIND_COUNT
+        FAULT_GALERA_FIRST,
+    FAULT_BEFORE_GALERA = FAULT_GALERA_FIRST - 1,
+#define FAULT_ENUM(id, name, floor, fn) FAULT_##id,
+    FAULT_KINDS_GALERA(FAULT_ENUM)
+#undef FAULT_ENUM
+        FAULT_GALERA_TAIL_LOST, /* rows that a crash took back; no schedule has it */
+    FAULT_KIND_COUNT
 };
 
 #endif

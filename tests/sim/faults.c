@@ -6,6 +6,7 @@
 
 #include "base/canary.h"
 #include "tests/sim/faults_db.h"
+#include "tests/sim/faults_gal.h"
 #include "tests/sim/luck.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
@@ -17,12 +18,19 @@ static const char *const names[FAULT_KIND_COUNT] = {
 #define FAULT_NAME(id, name, floor) [FAULT_##id] = name,
         FAULT_KINDS_OTHER(FAULT_NAME)
 #undef FAULT_NAME
+#define FAULT_NAME(id, name, floor, fn) [FAULT_##id] = name,
+    FAULT_KINDS_GALERA(FAULT_NAME)
+#undef FAULT_NAME
+    [FAULT_GALERA_TAIL_LOST] = "galera-tail-lost",
 };
 
 typedef void strike_fn(struct world *w, struct strike *s);
-static strike_fn *const strikes[FAULT_DRAWN_COUNT] = {
+static strike_fn *const strikes[FAULT_KIND_COUNT] = {
 #define FAULT_STRIKE(id, name, group, floor, fn) [FAULT_##id] = fn,
     FAULT_KINDS_DRAWN(FAULT_STRIKE)
+#undef FAULT_STRIKE
+#define FAULT_STRIKE(id, name, floor, fn) [FAULT_##id] = fn,
+    FAULT_KINDS_GALERA(FAULT_STRIKE)
 #undef FAULT_STRIKE
 };
 
@@ -90,6 +98,7 @@ static void heal(void *ctx, uint64_t number, struct slice bytes)
         }
     }
     faults_db_heal(w);
+    faults_gal_heal(w);
     luck_heal(w);
 }
 

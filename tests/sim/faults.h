@@ -25,6 +25,9 @@ bool fault_find(const char *name, enum fault_kind *ret);
 #define FAULT_DECLARE(id, name, group, floor, fn) void fn(struct world *w, struct strike *s);
 FAULT_KINDS_DRAWN(FAULT_DECLARE)
 #undef FAULT_DECLARE
+#define FAULT_DECLARE(id, name, floor, fn) void fn(struct world *w, struct strike *s);
+FAULT_KINDS_GALERA(FAULT_DECLARE)
+#undef FAULT_DECLARE
 
 /* It had an effect: counts and tells; counts only. */
 void fault_bit(struct world *w, enum fault_kind kind, unsigned who, unsigned other, int64_t for_us);

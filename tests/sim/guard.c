@@ -27,8 +27,7 @@ static void started(void *ctx, uint64_t number, struct slice bytes)
         simple(m, GUARD_EV_START_FAILED, 256);
         return;
     }
-    process_start(&m->tree);
-    pg_start(&m->pg);
+    tree_start(m);
     simple(m, GUARD_EV_STARTED, (int32_t)(1000 + m->tree.life));
 }
 
@@ -40,7 +39,7 @@ static void frozen(void *ctx, uint64_t number, struct slice bytes)
         return;
     }
     process_freeze(&m->tree, STOPPED_BY_GUARD);
-    pg_note(&m->pg);
+    tree_note(m);
     simple(m, GUARD_EV_TREE_STOPPED, 0);
 }
 
@@ -58,7 +57,7 @@ static void killed(void *ctx, uint64_t number, struct slice bytes)
         return;
     }
     if (m->tree.is_up) {
-        pg_gone(&m->pg, false);
+        tree_gone(m, false);
     }
     simple(m, GUARD_EV_TREE_EMPTY, 0);
 }
@@ -82,14 +81,18 @@ static void carry_out(struct member *m, const struct guard_effect *fx)
         m->freeze_number++;
         truth_lease_thaw(m->world, m);
         process_thaw(m->world, &m->tree, STOPPED_BY_GUARD);
-        pg_note(&m->pg);
+        tree_note(m);
         break;
     case GUARD_FX_KILL:
         m->freeze_number++;
         later(m, draw(&m->rand, 500, slow_us), killed, 0);
         break;
     case GUARD_FX_SIGNAL:
-        pg_signal(&m->pg, fx->number);
+        if (m->is_galera) {
+            wsrep_signal(&m->gal, fx->number);
+        } else {
+            pg_signal(&m->pg, fx->number);
+        }
         break;
     case GUARD_FX_STATUS:
         trace(m->world, m->guard.status.tree != m->tree_told ? TRACE_GUARD : TRACE_ARMED, m->index,
@@ -119,6 +122,11 @@ static void wake(void *ctx, uint64_t number, struct slice bytes)
 {
     struct member *m = ctx;
     (void)bytes;
+    if (m->twin_exit != 0) {
+        int32_t status = m->twin_exit;
+        m->twin_exit = 0;
+        simple(m, GUARD_EV_ROOT_EXIT, status);
+    }
     if (number == m->guard_wake_number) {
         m->guard_wake_us = INT64_MAX;
         simple(m, GUARD_EV_TIME, 0);
@@ -159,6 +167,10 @@ static void exit_seen(void *ctx, uint64_t number, struct slice bytes)
 
 void guard_root_exited(struct member *m, int status)
 {
+    if (m->is_twin_first) {
+        m->twin_exit = status;
+        return;
+    }
     later(m, draw(&m->rand, 50, MS), exit_seen, (uint64_t)status);
 }
 
@@ -166,6 +178,7 @@ void guard_boot(struct member *m)
 {
     process_start(&m->guard_process);
     m->guard_wake_us = INT64_MAX;
+    m->twin_exit = 0;
     guard_core_init(&m->guard, base_rand_next(&m->rand) | 1,
                     lease_margin_us(database_of(m->world, m->index)->ttl_ms * MS),
                     clock_now(&m->clock));

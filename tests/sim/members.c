@@ -8,6 +8,7 @@
 #include "base/name.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_gal.h"
 
 struct member *member_of(struct world *w, unsigned member)
 {
@@ -16,7 +17,7 @@ struct member *member_of(struct world *w, unsigned member)
 
 int member_by_name(struct world *w, const struct base_name *name)
 {
-    for (unsigned i = 0; i < w->setup.members; i++) {
+    for (unsigned i = 0; i < members_count(w); i++) {
         if (base_name_equal(&w->members->list[i].name, name)) {
             return (int)i;
         }
@@ -29,13 +30,61 @@ static void net_to_agent(void *ctx, unsigned from, struct slice payload)
     agent_arrive(ctx, from, payload);
 }
 
+unsigned members_count(const struct world *w)
+{
+    return (w->setup.has_databases ? w->setup.members : 0) + w->setup.galera_members;
+}
+
+/* --- of either engine --- */
+
+void tree_start(struct member *m)
+{
+    process_start(&m->tree);
+    if (m->is_galera) {
+        wsrep_start(&m->gal);
+    } else {
+        pg_start(&m->pg);
+    }
+}
+
+void tree_gone(struct member *m, bool is_power_loss)
+{
+    if (m->is_galera) {
+        wsrep_gone(&m->gal, is_power_loss);
+    } else {
+        pg_gone(&m->pg, is_power_loss);
+    }
+}
+
+void tree_note(struct member *m)
+{
+    if (m->is_galera) {
+        truth_gal_note(m->world, &m->gal);
+    } else {
+        pg_note(&m->pg);
+    }
+}
+
+static void database_open(struct world *w, struct member *m)
+{
+    m->is_galera = is_galera(w, cluster_of(w, m->index));
+    if (m->is_galera) {
+        wsrep_init(w, &m->gal, m->index, &m->tree);
+        net_listen(w, ADDRESS_DB + m->index, &m->tree, wsrep_arrive, &m->gal);
+    } else {
+        pg_init(w, &m->pg, m->index, &m->tree);
+        net_listen(w, ADDRESS_DB + m->index, &m->tree, pg_arrive, &m->pg);
+    }
+}
+
 void members_open(struct world *w)
 {
     w->members = must_alloc(1, sizeof(*w->members));
     w->members->next_value = 1;
-    for (unsigned i = 0; w->setup.has_databases && i < w->setup.members; i++) {
+    for (unsigned i = 0; i < members_count(w); i++) {
         struct member *m = member_of(w, i);
-        char name[4] = {'p', 'g', (char)('1' + i), 0};
+        bool is_pg = i < w->setup.members;
+        char name[4] = {is_pg ? 'p' : 'm', is_pg ? 'g' : 'd', (char)('1' + i), 0};
         m->world = w;
         m->index = i;
         BASE_ASSERT(base_name_from_text(name, &m->name) == 0);
@@ -49,9 +98,8 @@ void members_open(struct world *w)
                                 0};
         m->agent_process.clock = m->guard_process.clock = m->tree.clock = &m->clock;
         m->has_power = true;
-        pg_init(w, &m->pg, i, &m->tree);
         net_listen(w, ADDRESS_AGENT + i, &m->agent_process, net_to_agent, m);
-        net_listen(w, ADDRESS_DB + i, &m->tree, pg_arrive, &m->pg);
+        database_open(w, m);
         guard_boot(m);
         agent_start(m);
     }
@@ -59,9 +107,10 @@ void members_open(struct world *w)
 
 void members_close(struct world *w)
 {
-    for (unsigned i = 0; w->setup.has_databases && i < w->setup.members; i++) {
+    for (unsigned i = 0; i < members_count(w); i++) {
         free(member_of(w, i)->agent);
         pg_free(&member_of(w, i)->pg);
+        wsrep_free(&member_of(w, i)->gal);
     }
     free(w->members->records);
     free(w->members);
@@ -109,7 +158,7 @@ static void twin_kills(void *ctx, uint64_t number, struct slice bytes)
     if (m->clock.standing_since != 0) {
         world_at(m->world, m->world->now_us + 50 * MS, NULL, twin_kills, m);
     } else if (m->tree.is_up && !m->guard_process.is_up) {
-        pg_gone(&m->pg, false);
+        tree_gone(m, false);
     }
 }
 
@@ -156,7 +205,7 @@ void member_power_off(struct world *w, unsigned member, int64_t for_us)
     }
     agent_stop(m, 2);
     if (m->tree.is_up) {
-        pg_gone(&m->pg, true);
+        tree_gone(m, true);
     }
     process_stop(&m->guard_process);
     world_at(w, w->now_us + for_us, NULL, power_on, m);
@@ -166,7 +215,8 @@ int members_holder(struct world *w, unsigned cluster)
 {
     const struct db_setup *d = &w->setup.databases[cluster];
     for (unsigned i = d->first; i < d->first + d->members; i++) {
-        if (member_of(w, i)->pg.is_writable) {
+        const struct member *m = member_of(w, i);
+        if (m->is_galera ? wsrep_is_writable(&m->gal) : m->pg.is_writable) {
             return (int)i;
         }
     }

@@ -7,6 +7,7 @@
 
 #include "agents/guard/core.h"
 #include "tests/sim/databases.h"
+#include "tests/sim/gal.h"
 #include "tests/sim/pg.h"
 #include "tests/sim/world.h"
 
@@ -33,9 +34,14 @@ struct member {
     enum guard_tree tree_told; /* by the story */
     uint64_t ballot_told;      /* by the story: number of the attempt */
     uint64_t freeze_number;
-    /* database: the process tree and what it is */
+    bool is_twin_first; /* its host goes on, and the twin has ended the root: seen before the timer
+                         */
+    int32_t twin_exit;  /* ... with that; 0: not so */
+    /* database: the process tree and what it is, of one engine or the other */
     struct process tree;
+    bool is_galera;
     struct pg pg;
+    struct wsrep gal;
 };
 
 struct members {
@@ -49,6 +55,11 @@ void members_open(struct world *w);
 void members_close(struct world *w);
 struct member *member_of(struct world *w, unsigned member);
 int member_by_name(struct world *w, const struct base_name *name); /* -1 none */
+
+/* Of either engine: the root starts; the tree is gone; who may acknowledge has changed. */
+void tree_start(struct member *m);
+void tree_gone(struct member *m, bool is_power_loss);
+void tree_note(struct member *m);
 
 /* --- guard.c --- */
 void guard_boot(struct member *m);
@@ -72,5 +83,7 @@ void member_heal(struct member *m);
 void member_crash_agent(struct world *w, unsigned member, int64_t for_us);
 /* Of a database cluster: the member that is writable now, else the record's holder, else -1. */
 int members_holder(struct world *w, unsigned cluster);
+/* How many there are, of both engines. */
+unsigned members_count(const struct world *w);
 
 #endif

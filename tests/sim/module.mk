@@ -11,8 +11,13 @@ TEST_sim_plan_test := tests/unit/sim_plan_test.c tests/sim/plan.c tests/sim/setu
   tests/sim/trace.c tests/support/panic.c
 TLIBS_sim_plan_test := base
 
+TESTS += galera_oracle_test
+TEST_galera_oracle_test := tests/unit/galera_oracle_test.c tests/support/panic.c
+TLIBS_galera_oracle_test := cores base
+
 CHECK_STEPS += sim-check sim-determinism canaries-check
 CHECK_SEEDS ?= 200
+GALERA_SEEDS ?= 60
 # A program that does not build any more must not be taken from before.
 SIM_CANARY = mkdir -p build && { $(MAKE) --no-print-directory -j2 VARIANT=canary build/canary/bin/sim >build/sim-canary.log 2>&1 || \
   { cat build/sim-canary.log; exit 1; }; }
@@ -22,6 +27,7 @@ sim-check: ## Simulated systems, 200 seeds, no planted bug on, with a floor of w
 	@mkdir -p build/results
 	@bash tests/sim/past.sh build/canary/bin/sim
 	@build/canary/bin/sim --seed 1 --count $(CHECK_SEEDS) --jobs 2 --quiet --check --json build/results/sim.json
+	@build/canary/bin/sim --galera --seed 1 --count $(GALERA_SEEDS) --jobs 2 --quiet --check --json build/results/sim-galera.json
 
 SHRUNK ?= tests/sim/scripts/$(if $(CANARY),$(CANARY),seed-$(SEED)).sim
 sim-shrink: ## make sim-shrink SEED=n [CANARY=id]: makes a failing seed smaller, into tests/sim/scripts
@@ -31,6 +37,7 @@ sim-shrink: ## make sim-shrink SEED=n [CANARY=id]: makes a failing seed smaller,
 
 sim-determinism: $(B)/bin/sim ## The same seed gives the same trace
 	@$(B)/bin/sim --seed 1 --count 10 --quiet --twice
+	@$(B)/bin/sim --galera --seed 1 --count 3 --quiet --twice
 
 # Those that switch bugs on themselves, and those that the table names.
 CANARY_TESTS := $(sort arb_confirm_test kv_watch_random_test raft_cluster_test $(shell awk '$$1 != "#" && $$2 == "unit" { print $$4 }' tests/canaries.txt))

@@ -22,7 +22,8 @@ void options_usage(FILE *out)
         "  --plan          prints what the seed draws, as a script, and does not run it\n"
         "  --trace --quiet --history     what is printed\n"
         "  --calm --kv-only --restore    what is drawn: no fault; no databases; a lost quorum\n"
-        "  --admins                      databases that are administered, wherever they may be\n");
+        "  --admins                      databases that are administered, wherever they may be\n"
+        "  --galera                      a MariaDB Galera cluster, in 3 of 10 seeds beside PostgreSQL\n");
 }
 
 bool options_parse(int argc, char **argv, struct options *ret)
@@ -53,6 +54,7 @@ bool options_parse(int argc, char **argv, struct options *ret)
         {"--kv-only", NULL, NULL, &ret->wish.is_kv_only},
         {"--restore", NULL, NULL, &ret->wish.is_restoring},
         {"--admins", NULL, NULL, &ret->wish.has_admins},
+        {"--galera", NULL, NULL, &ret->wish.is_galera},
     };
     for (int i = 1; i < argc; i++) {
         size_t at = 0;

@@ -20,6 +20,12 @@ static unsigned draw_weight(const struct plan *p, enum fault_kind kind)
     static const unsigned choice[] = {0, 0, 1, 1, 3};
     struct base_rand r = seed_stream(p->seed, STREAM_WEIGHT, kind);
     unsigned weight = choice[draw(&r, 0, 4)];
+    if (kind == FAULT_GALERA_BY_HAND) { /* few seeds allow it */
+        return p->setup.has_hands ? weight + 1 : 0;
+    }
+    if (kind >= FAULT_GALERA_FIRST) {
+        return p->setup.galera_members > 0 ? weight : 0;
+    }
     switch (groups[kind]) {
     case GROUP_DATABASE:
         return p->setup.has_databases ? weight : 0;
@@ -35,8 +41,10 @@ static unsigned draw_weight(const struct plan *p, enum fault_kind kind)
 static unsigned draw_weights(const struct plan *p, unsigned *ret_weights)
 {
     unsigned sum = 0;
-    for (unsigned kind = 0; kind < FAULT_DRAWN_COUNT; kind++) {
-        ret_weights[kind] = draw_weight(p, (enum fault_kind)kind);
+    for (unsigned kind = 0; kind < FAULT_KIND_COUNT; kind++) {
+        bool is_drawn = kind < FAULT_DRAWN_COUNT ||
+                        (kind >= FAULT_GALERA_FIRST && kind < FAULT_GALERA_TAIL_LOST);
+        ret_weights[kind] = is_drawn ? draw_weight(p, (enum fault_kind)kind) : 0;
         sum += ret_weights[kind];
     }
     return sum;
@@ -53,7 +61,7 @@ static enum fault_kind draw_kind(struct base_rand *r, const unsigned *weights, u
 
 void plan_draw(uint64_t seed, const struct setup_wish *wish, struct plan *ret)
 {
-    unsigned weights[FAULT_DRAWN_COUNT];
+    unsigned weights[FAULT_KIND_COUNT];
     ret->seed = seed;
     ret->faults_count = 0;
     ret->hash_until_us = 0;

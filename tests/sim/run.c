@@ -10,7 +10,10 @@
 #include "base/assert.h"
 #include "tests/sim/admins.h"
 #include "tests/sim/chores.h"
+#include "tests/sim/elsewhere.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/gal_load.h"
+#include "tests/sim/gal_operator.h"
 #include "tests/sim/kv_load.h"
 #include "tests/sim/luck.h"
 #include "tests/sim/members.h"
@@ -19,10 +22,12 @@
 #include "tests/sim/operator.h"
 #include "tests/sim/people.h"
 #include "tests/sim/readers.h"
+#include "tests/sim/rescue.h"
 #include "tests/sim/restore.h"
 #include "tests/sim/sql_load.h"
 #include "tests/sim/story.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_gal.h"
 #include "tests/sim/watchers.h"
 
 #define CHECK_EVERY_US (500 * MS)
@@ -44,7 +49,7 @@ static uint64_t doings(const struct world *w)
 {
     const struct tally *t = &w->tally;
     uint64_t sum = t->kv_ok + t->kv_fail + t->kv_unknown + t->sql_acked + t->sql_fail +
-                   t->sql_unknown + t->elections;
+                   t->sql_unknown + t->elections + t->galera_acked + t->galera_refused;
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         sum += t->bit[i];
     }
@@ -77,6 +82,9 @@ static void check_end(struct world *w)
     if (w->setup.has_databases) {
         truth_db_end(w);
     }
+    if (wsrep_exists(w)) {
+        truth_gal_end(w);
+    }
     if (w->tally.kv_ok < KV_OK_MIN) {
         world_fail(w, INVARIANT_ENOUGH, "only %" PRIu64 " operations succeeded", w->tally.kv_ok);
     }
@@ -87,13 +95,18 @@ static void run_open(struct world *w, const struct plan *plan)
     w->setup = plan->setup;
     trace(w, TRACE_START, w->setup.nodes, w->setup.members, w->setup.clusters,
           (uint64_t)(w->setup.end_us / SECOND));
+    trace_galera_from(wsrep_exists(w) ? wsrep_first(w) : MEMBERS_MAX);
     luck_open(w);
     net_open(w);
     truth_open(w);
+    truth_gal_open(w);
     nodes_open(w);
+    wsrep_open(w);
     members_open(w);
     kv_load_open(w);
     sql_load_open(w);
+    wsrep_load_open(w);
+    gal_operator_open(w);
     faults_open(w, plan);
     operator_open(w);
     chores_open(w);
@@ -102,15 +115,19 @@ static void run_open(struct world *w, const struct plan *plan)
     readers_open(w);
     people_open(w);
     admins_open(w);
+    rescue_open(w);
+    elsewhere_open(w);
     world_at(w, SECOND, NULL, check_now_and_then, w);
 }
 
 void run_close(struct world *w)
 {
     sql_load_close(w);
+    wsrep_load_close(w);
     kv_load_close(w);
     nodes_close(w);
     members_close(w);
+    wsrep_close(w);
     operator_close(w);
     chores_close(w);
     watchers_close(w);
@@ -118,6 +135,9 @@ void run_close(struct world *w)
     readers_close(w);
     people_close(w);
     admins_close(w);
+    rescue_close(w);
+    elsewhere_close(w);
+    truth_gal_close(w);
     truth_close(w);
     net_close(w);
     luck_close(w);

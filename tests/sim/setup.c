@@ -10,6 +10,8 @@
 
 #define RESTORE_US (90 * SECOND) /* leases of a lost quorum are waited for */
 #define PEACE_US (25 * SECOND)   /* after the faults: everything has to work again */
+/* Transfers one after the other, each with its stall; a recovery waits 15 s for a component. */
+#define GALERA_PEACE_US (90 * SECOND)
 
 static void draw_sizes(struct base_rand *r, struct setup *s)
 {
@@ -68,15 +70,16 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
         part[i] = seed_stream(seed, STREAM_SETUP, i);
     }
     *ret = (struct setup){.has_databases = !wish->is_kv_only};
+    bool is_plain = wish->is_galera; /* beside Galera: no lost quorum, no clock that stands still */
     ret->is_calm = wish->is_calm || chance(&part[0], 60000);
     ret->faults_end_us = draw(&part[0], 40 * SECOND, 160 * SECOND);
-    ret->end_us = ret->faults_end_us + PEACE_US;
+    ret->end_us = ret->faults_end_us + (wish->is_galera ? GALERA_PEACE_US : PEACE_US);
     draw_sizes(&part[1], ret);
     draw_links_and_disks(&part[2], ret);
-    ret->is_standstill = chance(&part[3], 130000);
+    ret->is_standstill = chance(&part[3], 130000) && !is_plain;
     draw_quorum(&part[4], ret);
     draw_limits(&part[6], ret);
-    ret->is_restoring = ret->has_databases && !ret->is_calm && !ret->is_changing &&
+    ret->is_restoring = ret->has_databases && !is_plain && !ret->is_calm && !ret->is_changing &&
                         !ret->is_standstill && (chance(&part[5], 300000) || wish->is_restoring);
     ret->end_us += ret->is_restoring ? RESTORE_US : 0;
     struct base_rand r = seed_stream(seed, STREAM_SETUP, 20);
@@ -84,12 +87,12 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
     ret->has_people = !ret->is_restoring && chance(&r, 500000);
     struct base_rand admins = seed_stream(seed, STREAM_SETUP, 21);
     bool may_have =
-        ret->has_databases && !ret->is_calm && !ret->is_restoring && !ret->is_standstill;
+        ret->has_databases && !is_plain && !ret->is_calm && !ret->is_restoring && !ret->is_standstill;
     ret->has_admins = may_have && (chance(&admins, 300000) || wish->has_admins);
     if (ret->has_admins && ret->chunk_bytes == 512) {
         ret->chunk_bytes = 4096; /* documents make an image large for so small pieces */
     }
-    databases_draw(seed, ret);
+    databases_draw(seed, wish, ret);
 }
 
 static bool db_set(struct db_setup *s, const char *name, int64_t value)

@@ -49,7 +49,12 @@
     X(uint32_t, kv_off, "clients of the store that do nothing, as bits") \
     X(uint32_t, kv_ops_max, "operations of the store in all; 0: no limit") \
     X(uint32_t, sql_off, "clients of the databases that do nothing, as bits") \
-    X(bool, is_cut_down, "by shrinking: little may happen and the end may come early")
+    X(bool, is_cut_down, "by shrinking: little may happen and the end may come early") \
+    X(unsigned, galera_members, "database hosts of a Galera cluster, behind those of PostgreSQL") \
+    X(unsigned, galera_flush, "its innodb_flush_log_at_trx_commit") \
+    X(bool, has_arbitrator, "a garbd runs beside the first quorum node") \
+    X(bool, has_hands, "operators bootstrap by hand, and accept losses") \
+    X(bool, has_galera_admins, "pauses, drains, orders to members of the Galera cluster")
 
 /* Of one database cluster; scripts name it `set db1.ttl_ms 2000`. */
 #define DB_SETUP_FIELDS(X) \
@@ -77,7 +82,7 @@ struct setup {
 
 /* What the command line asks for. */
 struct setup_wish {
-    bool is_calm, is_kv_only, is_restoring, has_admins;
+    bool is_calm, is_kv_only, is_restoring, has_admins, is_galera;
 };
 
 void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret);

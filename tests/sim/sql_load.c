@@ -12,13 +12,6 @@
 
 #define TIMEOUT_US (1200 * MS)
 
-struct sql_frame {
-    uint8_t type;
-    uint8_t outcome;
-    uint64_t request;
-    uint64_t value;
-};
-
 struct sql_client {
     struct world *world;
     unsigned index;

@@ -13,6 +13,14 @@
 
 enum sql_outcome { SQL_ACKNOWLEDGED, SQL_REFUSED, SQL_UNKNOWN };
 
+/* Between a client and a database. */
+struct sql_frame {
+    uint8_t type;
+    uint8_t outcome;
+    uint64_t request;
+    uint64_t value;
+};
+
 void sql_load_open(struct world *w);
 void sql_load_close(struct world *w);
 /* A client's write reaches a database. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_gal.h"
 #include "tests/sim/truth_lease.h"
 
 #define STEPS 50
@@ -116,6 +117,26 @@ static const struct rule {
      "A choice by votes sets the floor's epoch, and a return keeps it."},
     {INVARIANT_WATCH, STORE,
      "A watch hears of every change, once and in order, or that it was ended."},
+    {INVARIANT_GALERA_COMPONENT, DATABASES,
+     "Two Primary components never accept rows, unless an operator has made one of them."},
+    {INVARIANT_GALERA_GRANT, DATABASES, "A generation has one bootstrap, granted by one entry."},
+    {INVARIANT_GALERA_BOOTSTRAP, DATABASES,
+     "A member bootstraps when the record grants that to it, and then alone."},
+    {INVARIANT_GALERA_HIGHEST, DATABASES,
+     "Nobody bootstraps while another member of the same history has more, or a newer history."},
+    {INVARIANT_GALERA_LOST, DATABASES,
+     "An acknowledged row is at every later writer, unless nobody has it any more, or an operator "
+     "gave it up."},
+    {INVARIANT_GALERA_WRITER, DATABASES,
+     "A server accepts writes, and /writer says 200, under a lease for that epoch only."},
+    {INVARIANT_GALERA_ROUTED, DATABASES, "/writer says 200 at one member at a time."},
+    {INVARIANT_GALERA_STALE, DATABASES,
+     "Where /reader says 200, every row acknowledged 4 s ago is visible."},
+    {INVARIANT_GALERA_SAME_ROWS, DATABASES,
+     "Members of one component have the same rows, however they joined it."},
+    {INVARIANT_GALERA_NIL, DATABASES, "A Primary component has a history with a name."},
+    {INVARIANT_GALERA_POSITION, DATABASES,
+     "A server with data starts with its own, proven position, or takes everything anew."},
 };
 
 static struct rule rule_of(const char *invariant)
@@ -151,6 +172,8 @@ static void print_world(const struct world *w)
         print_range("database hosts, each with an agent and a guard,", "pg",
                     s->databases[i].first + 1, s->databases[i].members);
     }
+    print_range("hosts with MariaDB Galera, each with an agent and a guard,", "md", s->members + 1,
+                s->galera_members);
     print_range("clients of the databases", "", 0, s->has_databases ? s->sql_clients : 0);
     printf("\n");
 }

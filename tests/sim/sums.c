@@ -15,6 +15,10 @@ static const struct floor_row {
 #define FAULT_ROW(id, name, floor) [FAULT_##id] = {name, floor},
         FAULT_KINDS_OTHER(FAULT_ROW)
 #undef FAULT_ROW
+#define FAULT_ROW(id, name, floor, fn) [FAULT_##id] = {name, floor},
+    FAULT_KINDS_GALERA(FAULT_ROW)
+#undef FAULT_ROW
+    [FAULT_GALERA_TAIL_LOST] = {"galera-tail-lost", 5},
 };
 
 static void add_tally(struct tally *into, const struct tally *from)
@@ -56,6 +60,9 @@ void sums_print(const struct sums *s)
     printf("\n");
 #define TALLY_PRINT(name, floor, text) printf("  %12" PRIu64 "  %s\n", t->name, text);
     TALLY_COUNTS(TALLY_PRINT)
+    if (t->galera_acked > 0) {
+        TALLY_GALERA(TALLY_PRINT)
+    }
 #undef TALLY_PRINT
     printf("faults that bit:");
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
@@ -73,6 +80,7 @@ void sums_json(const struct sums *s, FILE *out)
                   s->seeds, s->failed, s->real_us);
 #define TALLY_JSON(name, floor, text) (void)fprintf(out, ", \"" #name "\": %" PRIu64, t->name);
     TALLY_COUNTS(TALLY_JSON)
+    TALLY_GALERA(TALLY_JSON)
 #undef TALLY_JSON
     (void)fprintf(out, ", \"faults\": {");
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
@@ -110,16 +118,37 @@ static int check_marks(const struct sums *s)
     return missing;
 }
 
-int sums_check(const struct sums *s, bool with_marks)
+/* Of runs with a Galera cluster: what is theirs alone; the rest is asked for elsewhere. */
+static int check_galera(const struct sums *s)
+{
+    const struct tally *t = &s->tally;
+    int missing = 0;
+#define TALLY_CHECK(name, floor, text) missing += too_few(s, text, t->name, floor);
+    TALLY_GALERA(TALLY_CHECK)
+#undef TALLY_CHECK
+    for (size_t i = FAULT_GALERA_FIRST; i < FAULT_KIND_COUNT; i++) {
+        missing += too_few(s, kinds[i].name, t->bit[i], kinds[i].floor);
+    }
+    return missing;
+}
+
+static int check_others(const struct sums *s, bool with_marks)
 {
     const struct tally *t = &s->tally;
     int missing = with_marks ? check_marks(s) : 0;
 #define TALLY_CHECK(name, floor, text) missing += too_few(s, text, t->name, floor);
     TALLY_COUNTS(TALLY_CHECK)
 #undef TALLY_CHECK
-    for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
+    for (size_t i = 0; i < FAULT_GALERA_FIRST; i++) {
         missing += too_few(s, kinds[i].name, t->bit[i], kinds[i].floor);
     }
+    return missing;
+}
+
+int sums_check(const struct sums *s, bool with_marks, bool is_galera)
+{
+    const struct tally *t = &s->tally;
+    int missing = is_galera ? check_galera(s) : check_others(s, with_marks);
     if (t->kv_unknown * 50 > t->kv_ok + t->kv_fail) {
         printf("  more than 2%% of the key-value operations have an unknown outcome\n");
         missing++;

@@ -31,6 +31,10 @@
     X(tasks_done, 50, "orders to members done") \
     X(confirmed_dead, 0, "holders confirmed dead") \
     X(failsafe_rounds, 20, "failsafe rounds that all have granted") \
+    X(reinits, 20, "copies thrown away by order") \
+    X(forced, 1, "failovers that an operator forced") \
+    X(hopeless, 0, "clusters in which every directory was spoiled or half made") \
+    X(demotions, 5, "services handed over to another site") \
     X(images, 500, "images installed") \
     X(changes, 1000, "changes of the quorum's members") \
     X(transfers, 100, "hand-overs of leadership") \
@@ -53,9 +57,26 @@
     X(watch_resumes, 20000, "watches resumed") \
     X(watch_compacted, 1000, "watches ended by compaction")
 
+/* Of Galera clusters; floors count in `sim --galera --check` alone. */
+#define TALLY_GALERA(X) \
+    X(galera_acked, 100000, "rows acknowledged by Galera") \
+    X(galera_refused, 0, "rows refused") \
+    X(galera_unknown, 0, "rows of unknown outcome") \
+    X(galera_writers, 1000, "changes of the writer") \
+    X(galera_grants, 1000, "bootstraps granted") \
+    X(galera_cold, 300, "of those, of servers that were stopped") \
+    X(galera_ssts, 500, "whole state transfers") \
+    X(galera_ists, 500, "transfers of what was missing") \
+    X(galera_writer_checks, 50000, "times that /writer said 200") \
+    X(galera_reader_checks, 50000, "times that /reader said 200") \
+    X(galera_orders, 500, "orders of administrators of Galera taken") \
+    X(galera_confirmed, 5, "losses that an operator has accepted") \
+    X(galera_rows_lost, 0, "acknowledged rows that Galera had lost, or an operator gave up")
+
 struct tally {
 #define TALLY_FIELD(name, floor, text) uint64_t name;
     TALLY_COUNTS(TALLY_FIELD)
+    TALLY_GALERA(TALLY_FIELD)
 #undef TALLY_FIELD
     uint64_t bit[FAULT_KIND_COUNT]; /* how often each fault had an effect */
 };

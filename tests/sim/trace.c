@@ -32,6 +32,10 @@ static const struct fault_row {
 #define FAULT_ROW(id, name, floor) [FAULT_##id] = {name, false},
         FAULT_KINDS_OTHER(FAULT_ROW)
 #undef FAULT_ROW
+#define FAULT_ROW(id, name, floor, fn) [FAULT_##id] = {name, true},
+    FAULT_KINDS_GALERA(FAULT_ROW)
+#undef FAULT_ROW
+    [FAULT_GALERA_TAIL_LOST] = {"galera-tail-lost", true},
 };
 
 /* --- recording --- */
@@ -62,14 +66,29 @@ void trace(struct world *w, enum trace_kind kind, uint64_t a, uint64_t b, uint64
 
 /* --- words --- */
 
+/* The first host of the Galera cluster: from there on they are called otherwise. */
+static unsigned galera_first = MEMBERS_MAX;
+
+void trace_galera_from(unsigned member)
+{
+    galera_first = member;
+}
+
+static const char *engine_of(unsigned member)
+{
+    return member < galera_first ? "pg" : "md";
+}
+
 void trace_address(unsigned address, char *ret, size_t size)
 {
     if (address < ADDRESS_AGENT) {
         (void)snprintf(ret, size, "q%u", address - ADDRESS_NODE + 1);
     } else if (address < ADDRESS_DB) {
-        (void)snprintf(ret, size, "pg%u's agent", address - ADDRESS_AGENT + 1);
+        (void)snprintf(ret, size, "%s%u's agent", engine_of(address - ADDRESS_AGENT),
+                       address - ADDRESS_AGENT + 1);
     } else if (address < ADDRESS_KV_CLIENT) {
-        (void)snprintf(ret, size, "pg%u", address - ADDRESS_DB + 1);
+        (void)snprintf(ret, size, "%s%u", engine_of(address - ADDRESS_DB),
+                       address - ADDRESS_DB + 1);
     } else if (address < ADDRESS_SQL_CLIENT) {
         (void)snprintf(ret, size, "client %u", address - ADDRESS_KV_CLIENT);
     } else {
@@ -110,7 +129,8 @@ static void hosts_text(uint64_t bits, char *ret, size_t size)
     (void)snprintf(ret, size, "nobody");
     for (unsigned i = 0; i < MEMBERS_MAX; i++) {
         if ((bits >> i & 1) != 0 && used < size) {
-            used += (size_t)snprintf(ret + used, size - used, "%spg%u", used > 0 ? " " : "", i + 1);
+            used += (size_t)snprintf(ret + used, size - used, "%s%s%u", used > 0 ? " " : "",
+                                     engine_of(i), i + 1);
         }
     }
 }
@@ -140,7 +160,7 @@ static void value_text(const struct trace_record *r, char type, uint64_t value, 
         (void)snprintf(ret, size, "q%" PRIu64, value + 1);
         break;
     case 'm':
-        (void)snprintf(ret, size, "pg%" PRIu64, value + 1);
+        (void)snprintf(ret, size, "%s%" PRIu64, engine_of((unsigned)value), value + 1);
         break;
     case 'a':
         trace_address((unsigned)value, ret, size);

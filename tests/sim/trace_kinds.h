@@ -81,7 +81,18 @@ enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRA
     X(WATCH, QUIET, \
       "watching client {n0}: {1?asks place|watch made,|watch cancelled,|hears,} {n2}, " \
       "{i3}") \
-    X(MARK, QUIET, "note {n0}: {i1} {i2} {i3}")
+    X(MARK, QUIET, "note {n0}: {i1} {i2} {i3}") \
+    X(GALERA_VIEW, DATABASES, "{s0} are {1?a non-Primary|a PRIMARY} component now, view {n2}, lineage {n3}") \
+    X(GALERA_STATE, DATABASES, \
+      "the server of {m0} is {1?down|loading|waiting for a component|open|stopping}, state {x2}, " \
+      "position {i3}") \
+    X(GALERA_BOOTSTRAP, DATABASES, "{m0} BOOTSTRAPS lineage {n1} with {s2}{3?| by hand|}") \
+    X(GALERA_TRANSFER, DATABASES, \
+      "{m0} has {2?what it lacked|everything} from {m1}, position {n3}") \
+    X(GALERA_RECORD, DATABASES, \
+      "the record of the Galera cluster: generation {n0}, grant of {n1} is " \
+      "{2?none|given|done|failed}, high water {i3}") \
+    X(GALERA_ORDER, QUIET, "{m0} is given order {n1}, number {n2}, position {i3}")
 /* clang-format on */
 
 enum trace_kind {

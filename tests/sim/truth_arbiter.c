@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/driver.h"
 #include "base/lease_math.h"
 #include "base/name.h"
 #include "kv/core/apply.h"
 #include "proto/wire/agent.h"
 #include "tests/sim/members.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_gal.h"
 #include "tests/sim/truth_inner.h"
 #include "tests/sim/truth_lease.h"
 #include "tests/sim/truth_ops.h"
@@ -22,7 +24,7 @@ struct truth_db *truth_db_of(struct world *w, unsigned member)
 /* By the name of the cluster. */
 static struct truth_db *db_named(struct world *w, const struct base_name *name)
 {
-    for (unsigned i = 0; i < w->setup.clusters; i++) {
+    for (unsigned i = 0; i < databases_count(w); i++) {
         if (base_name_equal(cluster_name(i), name)) {
             w->truth->db[i].cluster = i;
             return &w->truth->db[i];
@@ -31,7 +33,7 @@ static struct truth_db *db_named(struct world *w, const struct base_name *name)
     return NULL;
 }
 
-static const struct db_setup *database(const struct world *w, const struct truth_db *t)
+const struct db_setup *truth_database(const struct world *w, const struct truth_db *t)
 {
     return &w->setup.databases[t->cluster];
 }
@@ -76,6 +78,20 @@ static bool is_return_in_failsafe(const struct msg_record *old, const struct msg
            old->holder_instance == new->holder_instance;
 }
 
+static bool is_writable_in(const struct member *m, uint64_t epoch)
+{
+    return m->is_galera ? wsrep_is_writable(&m->gal) && m->gal.writable_epoch == epoch
+                        : m->pg.is_writable && m->pg.epoch == epoch;
+}
+
+/* The same guard of the same host: what it has armed and runs it ends or carries over by itself. */
+bool truth_is_change_of_role(const struct msg_record *old, const struct msg_record *new)
+{
+    return old->is_standby_cluster !=
+               new->is_standby_cluster &&base_name_equal(&old->holder, &new->holder) &&
+           old->holder_instance == new->holder_instance;
+}
+
 static void old_holder_is_over(struct world *w, const struct msg_record *old, uint64_t epoch)
 {
     int holder = member_by_name(w, &old->holder);
@@ -91,7 +107,10 @@ static void old_holder_is_over(struct world *w, const struct msg_record *old, ui
     if (!m->guard_process.is_up || s->instance != old->holder_instance) {
         return; /* that guard is no more, and its tree with it */
     }
-    if (m->pg.is_writable && m->pg.epoch == old->epoch) {
+    if (old->engine == MSG_ENGINE_GALERA && old->galera.is_fast_takeover) {
+        return; /* who was evicted cannot commit, lease or not */
+    }
+    if (is_writable_in(m, old->epoch)) {
         world_fail(w, INVARIANT_EPOCH_AFTER_LEASE,
                    "epoch %lu begins while %s still acknowledges in epoch %lu",
                    (unsigned long)epoch, m->name.text, (unsigned long)old->epoch);
@@ -107,26 +126,18 @@ static void old_holder_is_over(struct world *w, const struct msg_record *old, ui
 
 /* --- A6: votes --- */
 
-static int position_compare(const struct msg_position *a, const struct msg_position *b)
-{
-    if (a->lineage != b->lineage) {
-        return a->lineage < b->lineage ? -1 : 1;
-    }
-    return a->lsn < b->lsn ? -1 : a->lsn > b->lsn;
-}
-
 /* How many votes of one attempt are not beyond the winner's position. */
 static unsigned votes_behind(struct world *w, const struct truth_db *t,
                              const struct msg_record *new, struct msg_attempt attempt)
 {
-    const struct db_setup *d = database(w, t);
+    const struct db_setup *d = truth_database(w, t);
     uint32_t voters = truth_set(w, &t->record.voters);
     unsigned have = 0;
     for (unsigned i = d->first; i < d->first + d->members; i++) {
         const struct truth_vote *v = &w->truth->members[i].vote;
         bool is_same = v->attempt.term == attempt.term && v->attempt.number == attempt.number;
         have += (voters >> i & 1) != 0 && v->is_given && is_same &&
-                position_compare(&v->position, &new->floor) <= 0;
+                truth_position_compare(&v->position, &new->floor) <= 0;
     }
     return have;
 }
@@ -165,7 +176,7 @@ static void candidate_is_best(struct world *w, const struct truth_db *t,
     unsigned needed = old->voters.count + 1u - old->votes_needed_r;
     int winner = member_by_name(w, &new->holder);
     bool has_voted = winner >= 0 && w->truth->members[winner].vote.is_given;
-    if (old->sync_mode == MSG_SYNC_ASYNC ||
+    if (old->sync_mode == MSG_SYNC_ASYNC || old->is_standby_cluster ||
         (t->is_handback_clean && (!has_voted || has_all(w, t, new))) ||
         base_name_equal(&old->holder, &new->holder)) {
         return;
@@ -191,46 +202,21 @@ static void candidate_is_best(struct world *w, const struct truth_db *t,
     }
 }
 
-bool truth_has_voted(const struct world *w, unsigned member)
-{
-    return w->truth->members[member].vote.is_given;
-}
-
-/* A vote is the last word: while it stands its receiver is gone. */
-static void vote_is_final(struct world *w, const struct member *m)
-{
-    if (m->pg.has_receiver) {
-        world_fail(w, INVARIANT_VOTE_FINAL, "%s votes while its WAL receiver is there",
-                   m->name.text);
-    }
-}
-
-static bool is_over(struct msg_attempt attempt, struct msg_attempt until)
-{
-    return attempt.term < until.term ||
-           (attempt.term == until.term && attempt.number <= until.number);
-}
-
-/* A grant to the holder, or the leader's word, ends attempts: their votes are void. */
-static void attempts_end(struct world *w, const struct truth_db *t, struct msg_attempt until)
-{
-    const struct db_setup *d = database(w, t);
-    for (unsigned i = d->first; i < d->first + d->members; i++) {
-        struct truth_vote *v = &w->truth->members[i].vote;
-        v->is_given = v->is_given && !is_over(v->attempt, until);
-        v->ended = is_over(until, v->ended) ? v->ended : until;
-    }
-}
-
 /* --- a new epoch --- */
 
 static void epoch_is_lawful(struct world *w, struct truth_db *t, const struct msg_record *new,
                             bool is_confirmed)
 {
-    if (!is_return_in_failsafe(&t->record, new)) {
+    if (!is_return_in_failsafe(&t->record, new) && !truth_is_change_of_role(&t->record, new)) {
         old_holder_is_over(w, &t->record, new->epoch);
     }
-    if (t->record.state != MSG_RECORD_BOOTSTRAP && !is_confirmed) {
+    bool is_other = !base_name_equal(&t->record.holder, &new->holder);
+    if (new->engine == MSG_ENGINE_GALERA) {
+        return; /* no votes, no floor; a calm world founds and elects, too */
+    }
+    if (t->is_forced && is_other && !is_confirmed) {
+        truth_loss_is_forced(w, t, new);
+    } else if (t->record.state != MSG_RECORD_BOOTSTRAP && !is_confirmed) {
         candidate_is_best(w, t, new);
         nothing_is_left_behind(w, t, new);
         truth_loss_is_bounded(w, t, new);
@@ -245,7 +231,7 @@ static void epoch_is_lawful(struct world *w, struct truth_db *t, const struct ms
 static void epoch_begins(struct world *w, struct truth_db *t, const struct msg_record *new,
                          bool is_confirmed)
 {
-    const struct db_setup *d = database(w, t);
+    const struct db_setup *d = truth_database(w, t);
     bool is_chosen =
         t->record.epoch != 0 && t->record.state != MSG_RECORD_BOOTSTRAP && !is_confirmed;
     trace(w, TRACE_EPOCH, new->epoch, (uint64_t)member_by_name(w, &new->holder), new->revision,
@@ -253,15 +239,18 @@ static void epoch_begins(struct world *w, struct truth_db *t, const struct msg_r
     if (t->record.epoch != 0) {
         epoch_is_lawful(w, t, new, is_confirmed);
         bool is_same = base_name_equal(&t->record.holder, &new->holder);
+        w->tally.galera_writers += !is_same && is_galera(w, t->cluster);
         w->tally.failovers += !is_same && !t->is_handback_clean;
         w->tally.handovers += !is_same && t->is_handback_clean;
         w->tally.reopened += is_same;
     }
+    is_chosen = is_chosen && new->engine != MSG_ENGINE_GALERA; /* it has no floor */
+    is_chosen = is_chosen && !truth_is_change_of_role(&t->record, new);
     truth_lease_epoch(w, is_chosen ? &t->record : NULL, new);
     for (unsigned i = d->first; i < d->first + d->members; i++) {
         w->truth->members[i].vote.is_given = false;
     }
-    t->is_handback_clean = false;
+    t->is_handback_clean = t->is_forced = false;
     t->granted_lsn = 0;
     t->epochs = must_grow(t->epochs, &t->epochs_cap, t->epochs_count + 1, sizeof(*t->epochs));
     t->epochs[t->epochs_count++] =
@@ -301,6 +290,10 @@ static void record_changes(struct world *w, struct truth_db *t, const struct msg
               new->votes_needed_r);
     }
     t->record = *new;
+    if (is_galera(w, t->cluster)) {
+        truth_gal_record(w, &old, new);
+        return;
+    }
     truth_voters_have_it(w, t, is_begun ? NULL : &old);
     for (unsigned i = 0; i < w->setup.members; i++) {
         truth_settings(w, pg_of(w, i));
@@ -408,7 +401,7 @@ void truth_order(struct world *w, unsigned node, struct base_mono now, struct sl
         truth_ops_grants(w, node, t->cluster, order.granted_epoch);
     }
     if (order.record.epoch == t->record.epoch) {
-        attempts_end(w, t, order.ended);
+        truth_attempts_end(w, t, order.ended);
     }
     truth_lease_order(w, node, &order, now);
 }
@@ -417,7 +410,11 @@ void truth_order(struct world *w, unsigned node, struct base_mono now, struct sl
 
 static void handback_is_true(struct world *w, const struct member *m, uint64_t epoch)
 {
-    if (m->tree.is_up && m->pg.epoch != 0 && m->pg.epoch <= epoch) {
+    if (m->is_galera && wsrep_is_writable(&m->gal) && m->gal.writable_epoch <= epoch) {
+        world_fail(w, INVARIANT_HANDBACK, "%s hands epoch %lu back while it accepts writes",
+                   m->name.text, (unsigned long)epoch);
+    }
+    if (!m->is_galera && m->tree.is_up && m->pg.epoch != 0 && m->pg.epoch <= epoch) {
         world_fail(w, INVARIANT_HANDBACK, "%s hands epoch %lu back while a tree of epoch %lu lives",
                    m->name.text, (unsigned long)epoch, (unsigned long)m->pg.epoch);
     }
@@ -462,37 +459,6 @@ static void agent_remembers(struct world *w, const struct member *m, const struc
     *seen = r->epoch_seen;
 }
 
-/* A restart keeps a promise until its attempt is over. */
-static void promise_is_remembered(struct world *w, const struct member *m,
-                                  const struct msg_report *r)
-{
-    const struct truth_vote *v = &w->truth->members[m->index].vote;
-    bool is_lower = r->promised.term < v->attempt.term ||
-                    (r->promised.term == v->attempt.term && r->promised.number < v->attempt.number);
-    if (v->is_given && is_lower) {
-        world_fail(w, INVARIANT_PROMISE,
-                   "pg%u knows nothing of its vote in attempt %lu of term %lu, which stands",
-                   m->index + 1, (unsigned long)v->attempt.number, (unsigned long)v->attempt.term);
-    }
-}
-
-static void take_vote(struct world *w, const struct truth_db *t, const struct member *m,
-                      const struct msg_report *r)
-{
-    vote_is_final(w, m);
-    struct truth_vote *v = &w->truth->members[m->index].vote;
-    bool is_same = v->is_given && v->attempt.term == r->promised.term &&
-                   v->attempt.number == r->promised.number;
-    if (is_same && !v->has_fetched && position_compare(&r->position, &v->position) > 0) {
-        world_fail(w, INVARIANT_VOTE_FINAL, "pg%u has voted with lsn %lu, and has %lu now",
-                   m->index + 1, (unsigned long)v->position.lsn, (unsigned long)r->position.lsn);
-    }
-    if (r->epoch_seen == t->record.epoch && !is_over(r->promised, v->ended)) {
-        *v = (struct truth_vote){true, r->promised, v->ended, r->position,
-                                 is_same && v->has_fetched};
-    }
-}
-
 void truth_report(struct world *w, const struct member *m, struct slice payload)
 {
     static struct msg_report report;
@@ -501,8 +467,9 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
         world_fail(w, INVARIANT_NO_CRASH, "%s sends a malformed report", m->name.text);
     }
     trace_report(w, m, &report);
+    truth_retires(w, m, agt_driver_agent(m->agent)->is_retired);
     agent_remembers(w, m, &report);
-    promise_is_remembered(w, m, &report);
+    truth_promise_is_remembered(w, m, &report);
     truth_lease_report(w, m, &report);
     truth_ops_report(w, m, &report);
     t->epoch_reported =
@@ -515,7 +482,7 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
         t->is_handback_clean = true;
     }
     if (report.is_vote_valid) {
-        take_vote(w, t, m, &report);
+        truth_take_vote(w, t, m, &report);
     }
 }
 

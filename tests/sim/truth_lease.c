@@ -229,13 +229,13 @@ void truth_lease_decided(struct world *w, unsigned node, const struct base_name 
                          uint64_t epoch, struct base_mono now)
 {
     const struct leader *l = &w->truth->lease->nodes[node];
-    for (unsigned i = 0; i < w->setup.clusters; i++) {
+    for (unsigned i = 0; i < databases_count(w); i++) {
         const struct msg_record *r = &w->truth->db[i].record;
         uint32_t ttl_ms = r->ttl_longest_ms > r->ttl_ms ? r->ttl_longest_ms : r->ttl_ms;
         int64_t ttl_us = ttl_ms * MS;
         int holder = r->epoch != 0 ? member_by_name(w, &r->holder) : -1;
         if (!base_name_equal(cluster_name(i), cluster) || holder < 0 ||
-            truth_ops_is_ended(&w->truth->db[i]) ||
+            truth_ops_is_ended(&w->truth->db[i]) || r->galera.is_fast_takeover ||
             w->truth->lease->members[holder].handed_back >= r->epoch || l->term == 0 ||
             epoch != r->epoch + 1) { /* of another: it is deposed, and its word goes nowhere */
             continue;

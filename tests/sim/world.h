@@ -59,6 +59,7 @@ enum stream {
     STREAM_STRIKE, /* by number of a fault on the schedule */
     STREAM_LUCK,   /* by node: bad luck at named points */
     STREAM_ADMIN,  /* by cluster; of its switch from 50, of members' tags from 100 on */
+    STREAM_GALERA, /* by member of a Galera cluster; of its clients from MEMBERS_MAX on */
 };
 
 struct trace_record {
@@ -132,6 +133,11 @@ struct world {
     struct readers *readers;
     struct people *people;
     struct admins *admins;
+    struct galera *galera;
+    struct wsrep_load *wsrep_load;
+    struct truth_gal *truth_gal;
+    struct rescue *rescue;
+    struct elsewhere *elsewhere;
     jmp_buf failed;
     const char *failure_name;
     char failure_text[512];
@@ -178,6 +184,8 @@ void trace_print_last(const struct world *w, size_t count, unsigned about);
 void trace_text(const struct world *w, unsigned address, const char *text);
 /* How a place on the network is called: q1, pg2's agent, client 3. */
 void trace_address(unsigned address, char *ret, size_t size);
+/* From this member on hosts are those of a Galera cluster. */
+void trace_galera_from(unsigned member);
 /* What a fault did, in words. */
 void trace_fault_text(const struct trace_record *r, char *ret, size_t size);
 /* Ends the run: the invariant `name` does not hold. printf format. */

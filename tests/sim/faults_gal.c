@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes wrong with MariaDB Galera, its hosts and its operators. */
+#include "tests/sim/faults_gal.h"
+
+#include "tests/sim/members.h"
+#include "tests/sim/net.h"
+#include "tests/sim/nodes.h"
+#include "tests/sim/truth_gal.h"
+
+static unsigned any_member(struct world *w, struct strike *s)
+{
+    return (unsigned)draw(&s->rand, wsrep_first(w), (int64_t)wsrep_end(w) - 1);
+}
+
+/* Rather the writer. */
+static unsigned strike_member(struct world *w, struct strike *s)
+{
+    bool is_writer = chance(&s->rand, 500000);
+    unsigned member = any_member(w, s);
+    for (unsigned i = wsrep_first(w); i < wsrep_end(w) && is_writer; i++) {
+        member = wsrep_of(w, i)->writable_epoch != 0 ? i : member;
+    }
+    return member;
+}
+
+/* Half of them are longer than an eviction takes. */
+static int64_t strike_for(struct strike *s)
+{
+    return chance(&s->rand, 500000) ? draw(&s->rand, 4 * SECOND, 25 * SECOND)
+                                    : draw(&s->rand, 100 * MS, 4 * SECOND);
+}
+
+/* --- processes and hosts --- */
+
+static bool kill_server(struct world *w, unsigned member)
+{
+    struct member *m = member_of(w, member);
+    if (!m->tree.is_up || m->gal.phase == WSREP_DOWN) {
+        return false;
+    }
+    wsrep_gone(&m->gal, false);
+    guard_root_exited(m, 9);
+    return true;
+}
+
+void strike_galera_crash(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    if (kill_server(w, member)) {
+        fault_bit(w, s->kind, member, 0, 0);
+    }
+}
+
+void strike_galera_rolling(struct world *w, struct strike *s)
+{
+    for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
+        if (chance(&s->rand, 700000) && kill_server(w, i)) {
+            fault_bit(w, s->kind, i, 0, 0);
+        }
+    }
+}
+
+static void goes_on(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct member *m = member_of(w, (unsigned)number);
+    (void)bytes;
+    if (m->guard_process.stopped != 0) {
+        return; /* a later pause of the same host ends later */
+    }
+    process_thaw(w, &m->tree, STOPPED_BY_FAULT);
+    truth_gal_note(w, &m->gal);
+}
+
+void strike_galera_pause(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    struct member *m = member_of(w, member);
+    if (m->tree.is_up) {
+        fault_bit(w, s->kind, member, 0, for_us);
+        process_freeze(&m->tree, STOPPED_BY_FAULT);
+        truth_gal_note(w, &m->gal);
+        world_at_with(w, w->now_us + for_us, NULL, goes_on, w, member, SLICE_EMPTY);
+    }
+}
+
+void strike_galera_host_pause(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    struct member *m = member_of(w, member);
+    fault_bit(w, s->kind, member, 0, for_us);
+    process_pause(w, &m->agent_process, for_us);
+    process_pause(w, &m->guard_process, for_us);
+    if (m->tree.is_up) {
+        process_freeze(&m->tree, STOPPED_BY_FAULT);
+        truth_gal_note(w, &m->gal);
+        /* The guard gets its turn first, as safety.md assumes. */
+        world_at_with(w, w->now_us + for_us + 60 * MS, NULL, goes_on, w, member, SLICE_EMPTY);
+    }
+}
+
+void strike_galera_host_power(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    if (member_of(w, member)->has_power) {
+        fault_bit(w, s->kind, member, 0, for_us);
+        member_power_off(w, member, for_us);
+    }
+}
+
+void strike_galera_agent_crash(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    if (member_of(w, member)->agent_process.is_up) {
+        fault_bit(w, s->kind, member, 0, for_us);
+        member_crash_agent(w, member, for_us);
+    }
+}
+
+void strike_galera_agent_pause(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    struct member *m = member_of(w, member);
+    if (m->agent_process.is_up) {
+        fault_bit(w, s->kind, member, 0, for_us);
+        process_pause(w, &m->agent_process, for_us);
+    }
+}
+
+void strike_galera_guard_crash(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    struct member *m = member_of(w, member);
+    if (m->guard_process.is_up && m->guard_process.stopped == 0) {
+        fault_bit(w, s->kind, member, 0, 0);
+        member_crash_guard(w, member);
+    }
+}
+
+/* An administrator stops it, past its agent; or all of them, as a shutdown of all hosts does. */
+void strike_galera_stopped(struct world *w, struct strike *s)
+{
+    unsigned member = any_member(w, s);
+    bool is_all = chance(&s->rand, 400000);
+    for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
+        struct member *m = member_of(w, i);
+        if ((is_all || i == member) && m->tree.is_up && m->tree.stopped == 0) {
+            fault_bit(w, s->kind, i, is_all, 0);
+            wsrep_signal(&m->gal, 15);
+        }
+    }
+}
+
+/* --- all at once --- */
+
+/* Mean: one of them lags behind, and writes go on for a moment. */
+static void outage_now(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    (void)number;
+    (void)bytes;
+    for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
+        (void)kill_server(w, i);
+    }
+}
+
+void strike_galera_outage(struct world *w, struct strike *s)
+{
+    fault_bit(w, s->kind, wsrep_first(w), 0, 0);
+    outage_now(w, 0, SLICE_EMPTY);
+}
+
+void strike_galera_lagging(struct world *w, struct strike *s)
+{
+    unsigned member = any_member(w, s);
+    struct wsrep *g = wsrep_of(w, member);
+    if (wsrep_is_awake(g) && wsrep_is_primary(g)) {
+        fault_bit(w, s->kind, member, 0, 0);
+        g->is_applier_blocked = true;
+        world_at(w, w->now_us + draw(&s->rand, SECOND, 4 * SECOND), NULL, outage_now, w);
+    }
+}
+
+/* The power of all hosts goes, and comes back one after the other. */
+void strike_galera_blackout(struct world *w, struct strike *s)
+{
+    for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
+        int64_t for_us = draw(&s->rand, SECOND, 20 * SECOND);
+        if (member_of(w, i)->has_power) {
+            fault_bit(w, s->kind, i, 0, for_us);
+            member_power_off(w, i, for_us);
+        }
+    }
+}
+
+/* --- links --- */
+
+static void cut_servers(struct world *w, unsigned a, unsigned b, int64_t for_us, bool is_one_way)
+{
+    net_cut(w, ADDRESS_DB + a, ADDRESS_DB + b, w->now_us + for_us, false);
+    if (!is_one_way) {
+        net_cut(w, ADDRESS_DB + b, ADDRESS_DB + a, w->now_us + for_us, false);
+    }
+}
+
+static void link(struct world *w, struct strike *s, bool is_one_way)
+{
+    unsigned a = strike_member(w, s), b = any_member(w, s);
+    int64_t for_us = strike_for(s);
+    if (a != b) {
+        fault_bit(w, s->kind, a, b, for_us);
+        cut_servers(w, a, b, for_us, is_one_way);
+    }
+}
+
+void strike_galera_link(struct world *w, struct strike *s)
+{
+    link(w, s, false);
+}
+
+void strike_galera_link_one_way(struct world *w, struct strike *s)
+{
+    link(w, s, true);
+}
+
+static void isolate(struct world *w, unsigned member, int64_t for_us)
+{
+    for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
+        if (i != member) {
+            cut_servers(w, member, i, for_us, false);
+            fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_AGENT + i, for_us, false);
+        }
+    }
+    fault_cut_both(w, ADDRESS_DB + member, ADDRESS_NODE, for_us, false); /* the arbitrator's */
+}
+
+void strike_galera_isolate(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    fault_bit(w, s->kind, member, 0, for_us);
+    isolate(w, member, for_us);
+}
+
+static void cut_agent(struct world *w, unsigned member, int64_t for_us)
+{
+    for (unsigned i = 0; i < w->setup.slots; i++) {
+        fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, for_us, false);
+    }
+}
+
+void strike_galera_agent_cut(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    fault_bit(w, s->kind, member, 0, for_us);
+    cut_agent(w, member, for_us);
+}
+
+void strike_galera_host_isolate(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t for_us = strike_for(s);
+    fault_bit(w, s->kind, member, 0, for_us);
+    isolate(w, member, for_us);
+    cut_agent(w, member, for_us);
+}
+
+/* --- servers and operators --- */
+
+static void applier_goes_on(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct wsrep *g = ctx;
+    (void)number;
+    (void)bytes;
+    g->is_applier_blocked = false;
+}
+
+/* Somebody holds a lock on a table there. */
+void strike_galera_applier(struct world *w, struct strike *s)
+{
+    unsigned member = any_member(w, s);
+    int64_t for_us = strike_for(s);
+    struct wsrep *g = wsrep_of(w, member);
+    if (wsrep_is_awake(g)) {
+        fault_bit(w, s->kind, member, 0, for_us);
+        g->is_applier_blocked = true;
+        world_at(w, w->now_us + for_us, NULL, applier_goes_on, g);
+    }
+}
+
+static void kill_joiner(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    (void)bytes;
+    const struct wsrep *g = wsrep_of(w, (unsigned)number);
+    if (g->dir.is_sst_in_progress && kill_server(w, (unsigned)number)) {
+        fault_bit(w, FAULT_GALERA_JOINER, (unsigned)number, 0, 0);
+    }
+}
+
+/* What it has is somewhere else, too. */
+static bool is_spare(struct world *w, unsigned member)
+{
+    const struct wsrep *g = wsrep_of(w, member);
+    for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
+        const struct wsrep *other = wsrep_of(w, i);
+        bool is_other = i != member && other->state == WSREP_SYNCED && wsrep_is_awake(other);
+        if (is_other && wsrep_is_primary(other) && other->peer.view.id == g->peer.view.id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A member has to take everything, and dies while it does; sometimes all the others do, too. */
+void strike_galera_joiner(struct world *w, struct strike *s)
+{
+    unsigned member = any_member(w, s);
+    struct member *m = member_of(w, member);
+    int64_t us = draw(&s->rand, SECOND, 12 * SECOND);
+    if (m->gal.writable_epoch != 0 || !is_spare(w, member) || !kill_server(w, member)) {
+        return;
+    }
+    m->gal.dir.is_grastate_empty = true;
+    world_at_with(w, w->now_us + us, NULL, kill_joiner, w, member, SLICE_EMPTY);
+    if (chance(&s->rand, 300000)) {
+        world_at(w, w->now_us + us + 100 * MS, NULL, outage_now, w);
+    }
+}
+
+void strike_galera_switchover(struct world *w, struct strike *s)
+{
+    if (nodes_switchover(w, w->setup.clusters) == 0) {
+        fault_bit(w, s->kind, 0, 0, 0);
+    }
+}
+
+/* Somebody loses patience, and says pc.bootstrap where there is no component. */
+void strike_galera_by_hand(struct world *w, struct strike *s)
+{
+    unsigned member = any_member(w, s);
+    if (wsrep_pc_bootstrap(wsrep_of(w, member), true)) {
+        fault_bit(w, s->kind, member, 0, 0);
+    }
+}
+
+void faults_gal_heal(struct world *w)
+{
+    for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
+        struct member *m = member_of(w, i);
+        process_thaw(w, &m->agent_process, STOPPED_BY_FAULT);
+        process_thaw(w, &m->guard_process, STOPPED_BY_FAULT);
+        process_thaw(w, &m->tree, STOPPED_BY_FAULT);
+        m->gal.is_applier_blocked = false;
+        truth_gal_note(w, &m->gal);
+        member_heal(m);
+    }
+}

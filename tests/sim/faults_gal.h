@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Faults of hosts with MariaDB Galera; the strikes are declared in faults.h. */
+#ifndef QUORATE_TESTS_SIM_FAULTS_GAL_H
+#define QUORATE_TESTS_SIM_FAULTS_GAL_H
+
+#include "tests/sim/faults.h"
+
+/* All of them are over. */
+void faults_gal_heal(struct world *w);
+
+#endif
