@@ -188,15 +188,17 @@ static void act(struct agt_run *run, enum agt_galera_state state, enum agt_galer
 static void note_change(struct agt_run *run, enum agt_galera_state state, enum agt_galera_goal goal)
 {
     struct agt *a = run->a;
-    if (state == a->galera.state && goal == a->galera.goal) {
-        return;
-    }
+    enum agt_galera_action action = agt_galera_table_action(state, goal);
+    bool is_refused = goal == AGT_GALERA_GOAL_REFUSED;
+    bool is_news = state != a->galera.state ||
+                   action != agt_galera_table_action(a->galera.state, a->galera.goal) ||
+                   is_refused != (a->galera.goal == AGT_GALERA_GOAL_REFUSED);
     a->galera.state = state;
     a->galera.goal = goal;
-    bool is_refused = goal == AGT_GALERA_GOAL_REFUSED;
-    agt_fx_log(run, agt_galera_state_text(state),
-               is_refused ? a->order.reason.text
-                          : agt_galera_action_text(agt_galera_table_action(state, goal)));
+    if (is_news) {
+        agt_fx_log(run, agt_galera_state_text(state),
+                   is_refused ? a->order.reason.text : agt_galera_action_text(action));
+    }
 }
 
 /* Taken from the record whatever the goal is: nobody bootstraps or starts below it from now on. */

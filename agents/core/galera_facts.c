@@ -65,7 +65,10 @@ static enum agt_galera_state state_primary(const struct agt *a)
     if (is_of_another(a)) {
         return AGT_GALERA_SUSPECT_NIL;
     }
-    if (g->local == DB_GALERA_DONOR) {
+    /* Behind a desync (a backup, a lock on all tables) it is joined again for a moment, and ready.
+     */
+    bool is_back_soon = g->local == DB_GALERA_JOINED && g->is_ready && a->galera.has_view;
+    if (g->local == DB_GALERA_DONOR || is_back_soon) {
         return AGT_GALERA_DONOR;
     }
     /* Before it is known with whom, the view that is told would be of the life before. */

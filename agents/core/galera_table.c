@@ -18,34 +18,34 @@
     DO(restart), DO(refused), DO(shut), DO(paused)}
 
 static const uint8_t actions[AGT_GALERA_STATE_COUNT][AGT_GALERA_GOAL_COUNT] = {
-    /*                    none     join      bootstrap       inhibit  fence    wait     rejoin    restart   refused shutdown paused */
+    /* none, join, bootstrap, inhibit, fence, wait, rejoin, restart, refused, shutdown, paused */
     [AGT_GALERA_BLIND] = ALL(WAIT),
     [AGT_GALERA_FOREIGN] = ALL(WAIT),
     [AGT_GALERA_ENDING] = ALL(WAIT),
     [AGT_GALERA_NEEDS_SST] =
-                     ROW( REST,    TRANSFER, BOOTSTRAP,      REST,    REST,    REST,    TRANSFER, TRANSFER, REST,   REST,    REST),
+        ROW(REST, TRANSFER, BOOTSTRAP, REST, REST, REST, TRANSFER, TRANSFER, REST, REST, REST),
     [AGT_GALERA_UNPROVEN] =
-                     ROW( RECOVER, RECOVER,  RECOVER,        RECOVER, RECOVER, RECOVER, CLEAR,    RECOVER,  REST,   REST,    REST),
+        ROW(RECOVER, RECOVER, RECOVER, RECOVER, RECOVER, RECOVER, CLEAR, RECOVER, REST, REST, REST),
     [AGT_GALERA_DOWN] =
-                     ROW( REST,    JOIN,     BOOTSTRAP,      REST,    REST,    REST,    CLEAR,    JOIN,     REST,   REST,    REST),
+        ROW(REST, JOIN, BOOTSTRAP, REST, REST, REST, CLEAR, JOIN, REST, REST, REST),
     [AGT_GALERA_STARTING] =
-                     ROW( WAIT,    WAIT,     WATCH,          WAIT,    WAIT,    WAIT,    WAIT,     WAIT,     WAIT,   STOP,    WAIT),
+        ROW(WAIT, WAIT, WATCH, WAIT, WAIT, WAIT, WAIT, WAIT, WAIT, STOP, WAIT),
     [AGT_GALERA_WAITING] =
-                     ROW( WAIT,    WAIT,     WATCH,          KILL,    KILL,    WAIT,    KILL,     WAIT,     WAIT,   KILL,    WAIT),
+        ROW(WAIT, WAIT, WATCH, KILL, KILL, WAIT, KILL, WAIT, WAIT, KILL, WAIT),
     [AGT_GALERA_JOINING] =
-                     ROW( WAIT,    WAIT,     WATCH,          WAIT,    WAIT,    WAIT,    WAIT,     WAIT,     WAIT,   STOP,    WAIT),
+        ROW(WAIT, WAIT, WATCH, WAIT, WAIT, WAIT, WAIT, WAIT, WAIT, STOP, WAIT),
     [AGT_GALERA_SYNCED] =
-                     ROW( SERVE,   SERVE,    SERVE,          SERVE,   FENCE,   SERVE,   LEAVE,    RESTART,  SERVE,  STOP,    WAIT),
+        ROW(SERVE, SERVE, SERVE, SERVE, FENCE, SERVE, LEAVE, RESTART, SERVE, STOP, WAIT),
     [AGT_GALERA_DONOR] =
-                     ROW( SERVE,   SERVE,    SERVE,          SERVE,   FENCE,   SERVE,   SERVE,    SERVE,    SERVE,  STOP,    WAIT),
+        ROW(SERVE, SERVE, SERVE, SERVE, FENCE, SERVE, SERVE, SERVE, SERVE, STOP, WAIT),
     [AGT_GALERA_STALLED] =
-                     ROW( WAIT,    WAIT,     WAIT,           WAIT,    FENCE,   WAIT,    WAIT,     WAIT,     WAIT,   STOP,    WAIT),
+        ROW(WAIT, WAIT, WAIT, WAIT, FENCE, WAIT, WAIT, WAIT, WAIT, STOP, WAIT),
     [AGT_GALERA_NONPRIM] =
-                     ROW( FENCE,   FENCE,    BOOTSTRAP_LIVE, FENCE,   FENCE,   STOP,    STOP,     FENCE,    FENCE,  STOP,    WAIT),
+        ROW(FENCE, FENCE, BOOTSTRAP_LIVE, FENCE, FENCE, STOP, STOP, FENCE, FENCE, STOP, WAIT),
     [AGT_GALERA_INCONSISTENT] =
-                     ROW( FENCE,   FENCE,    FENCE,          FENCE,   FENCE,   FENCE,   STOP,     STOP,     FENCE,  STOP,    WAIT),
+        ROW(FENCE, FENCE, FENCE, FENCE, FENCE, FENCE, STOP, STOP, FENCE, STOP, WAIT),
     [AGT_GALERA_SUSPECT_NIL] =
-                     ROW( FENCE,   FENCE,    FENCE,          FENCE,   FENCE,   FENCE,   STOP,     FENCE,    FENCE,  STOP,    WAIT),
+        ROW(FENCE, FENCE, FENCE, FENCE, FENCE, FENCE, STOP, FENCE, FENCE, STOP, WAIT),
 };
 /* clang-format on */
 

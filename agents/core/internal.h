@@ -20,7 +20,7 @@
 #define AGT_BARRED_US (INT64_C(60) * BASE_US_PER_S)
 /* Galera: how long its own fence may take before the guard kills; the arbiter waits as long. */
 #define AGT_GALERA_FENCE_US BASE_US_PER_S
-#define AGT_GALERA_EVIDENCE_US (2 * BASE_US_PER_S) /* older than that nothing is answered with it */
+#define AGT_GALERA_EVIDENCE_US (2 * BASE_US_PER_S) /* older than that it proves nothing */
 #define AGT_GALERA_TICK_US (INT64_C(250) * BASE_US_PER_MS)
 #define AGT_GALERA_GAP_US BASE_US_PER_S /* between two steps: this agent has stood still */
 #define AGT_GALERA_CLOSED_US (10 * BASE_US_PER_S) /* SQL closed: waits for a component */

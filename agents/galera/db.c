@@ -197,6 +197,7 @@ static void root_forget(struct gal_db *db)
     db->is_weight_known = false;
     db->is_promoted = false;
     db->wants_read_only = false;
+    db->sized_at = BASE_MONO_LONG_AGO;
     gal_status_reset(&db->seen);
     for (size_t i = 0; i < GAL_SESSION_COUNT; i++) {
         db->sql.cut(db->sql.ctx, (enum gal_session)i);

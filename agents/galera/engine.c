@@ -216,6 +216,7 @@ static int read_seed(const struct io_config *config, struct agent_settings *comm
 {
     struct agt_config *core = &common->core;
     core->engine = MSG_ENGINE_GALERA;
+    core->seed_sync_mode = MSG_SYNC_ASYNC; /* replication is Galera's */
     core->seed_members = (uint8_t)s->peers_count;
     if (!io_config_is_set(config, AGENT_KEY_TTL)) {
         core->seed_ttl_ms = GAL_TTL_MS;

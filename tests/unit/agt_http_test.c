@@ -652,9 +652,8 @@ static void test_the_page_has_the_table(void **state)
 
 static int galera(const char *path, const char *query)
 {
-    struct agt_http_request request = {.method = SLICE_LIT("GET"),
-                                       .path = slice_from_text(path),
-                                       .query = slice_from_text(query)};
+    struct agt_http_request request = {
+        .method = SLICE_LIT("GET"), .path = slice_from_text(path), .query = slice_from_text(query)};
     body = buf_over(memory, sizeof(memory));
     return agt_http_answer(&snap, &request, &body).status;
 }

@@ -285,6 +285,17 @@ static bool is_of_stopped(enum db_order_kind kind)
            kind == DB_ORDER_PREPARE_STANDBY || kind == DB_ORDER_PREPARE_PRIMARY;
 }
 
+static int configure(struct world *w, const struct db_order *o)
+{
+    if (o->config_revision != w->config_at_hand) {
+        broken(w, "another document than the one handed over");
+    }
+    if (w->configure_status == 0) {
+        w->db.config_revision = o->config_revision;
+    }
+    return w->configure_status;
+}
+
 static int db_do(struct world *w, const struct db_order *o)
 {
     struct world_db *db = &w->db;
@@ -343,13 +354,7 @@ static int db_do(struct world *w, const struct db_order *o)
     case DB_ORDER_CLIENTS_OUT:
         return db->is_running ? 0 : BASE_E_STATE;
     case DB_ORDER_CONFIGURE:
-        if (o->config_revision != w->config_at_hand) {
-            broken(w, "another document than the one handed over");
-        }
-        if (w->configure_status == 0) {
-            db->config_revision = o->config_revision;
-        }
-        return w->configure_status;
+        return configure(w, o);
     case DB_ORDER_NONE:
     case DB_ORDER_CANCEL:
     case DB_ORDER_GALERA_RECOVER:
