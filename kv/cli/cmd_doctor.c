@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,8 +77,13 @@ int64_t doctor_us(const struct doctor_config *c, const char *key, const char *ot
 
 bool doctor_user(const struct doctor_config *c, uid_t *ret_uid, const char **ret_name)
 {
+    struct stat st;
     const char *name = c->is_node ? "quorate" : doctor_text(c, "user", "postgres");
     const struct passwd *user = getpwnam(name);
+    if (c->is_node && stat(doctor_text(c, "data_dir", ""), &st) == 0) {
+        user = getpwuid(st.st_uid); /* whoever it was started as */
+        name = user == NULL ? name : user->pw_name;
+    }
     *ret_name = name;
     if (geteuid() != 0 || (user == NULL && c->is_node)) {
         *ret_uid = geteuid(); /* a daemon that is not started as root stays who it is */

@@ -44,8 +44,8 @@ __attribute__((format(printf, 4, 5))) void doctor_say(struct doctor *d, enum doc
 const char *doctor_text(const struct doctor_config *c, const char *key, const char *otherwise);
 /* Duration of a key in microseconds. */
 int64_t doctor_us(const struct doctor_config *c, const char *key, const char *otherwise);
-/* The user that the daemon runs as: the agent's key; the node's is `quorate`, where there is one.
- * False: there is none of that name. */
+/* The user that the daemon runs as: the agent's key; whoever owns the node's directory, before its
+ * first start `quorate`. False: there is none of that name. */
 bool doctor_user(const struct doctor_config *c, uid_t *ret_uid, const char **ret_name);
 bool doctor_has_agent(const struct doctor *d);
 /* Output of a program, its first `cap` bytes; the exit status, -1 when it cannot be run. */

@@ -14,6 +14,8 @@
 #include "kv/cli/doctor.h"
 
 #define FLUSHES 50
+#define FLUSHES_LEAST 5
+#define FLUSH_LIMIT_US 3000000 /* of all of them: a slow disk is known before */
 #define FLUSH_BYTES 8192
 #define FLUSH_SLOW_US 20000 /* median: each commit and each vote waits for one */
 #define FLUSH_BAD_US 200000
@@ -196,7 +198,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* Times of writes that are flushed one by one, sorted. */
-static int flush_times(const char *directory, int64_t times[static FLUSHES])
+static int flush_times(const char *directory, int64_t times[static FLUSHES], size_t *ret_count)
 {
     static const char bytes[FLUSH_BYTES];
     char path[DOCTOR_PATH_MAX + 64];
@@ -207,7 +209,9 @@ static int flush_times(const char *directory, int64_t times[static FLUSHES])
     }
     (void)unlink(path);
     int rc = 0;
-    for (size_t i = 0; i < FLUSHES && rc == 0; i++) {
+    size_t i = 0;
+    int64_t until = now_us() + FLUSH_LIMIT_US;
+    for (; i < FLUSHES && rc == 0 && (i < FLUSHES_LEAST || now_us() < until); i++) {
         int64_t began = now_us();
         bool is_done = pwrite(fd, bytes, sizeof(bytes), (off_t)(i * sizeof(bytes))) ==
                            (ssize_t)sizeof(bytes) &&
@@ -216,12 +220,13 @@ static int flush_times(const char *directory, int64_t times[static FLUSHES])
         times[i] = now_us() - began;
     }
     (void)close(fd);
-    qsort(times, FLUSHES, sizeof(times[0]), compare);
+    qsort(times, i, sizeof(times[0]), compare);
+    *ret_count = i;
     return rc;
 }
 
 /* "<1ms 41, <4ms 7, <16ms 2" */
-static void histogram(const int64_t times[static FLUSHES], char *ret, size_t cap)
+static void histogram(const int64_t *times, size_t count, char *ret, size_t cap)
 {
     static const int64_t bounds_ms[] = {1, 4, 16, 64, 256, INT64_MAX / 1000};
     size_t at = 0;
@@ -229,7 +234,7 @@ static void histogram(const int64_t times[static FLUSHES], char *ret, size_t cap
     ret[0] = '\0';
     for (size_t b = 0; b < BASE_COUNT_OF(bounds_ms); b++) {
         size_t from = at;
-        while (at < FLUSHES && times[at] < bounds_ms[b] * 1000) {
+        while (at < count && times[at] < bounds_ms[b] * 1000) {
             at++;
         }
         if (at > from && used < cap) {
@@ -247,8 +252,9 @@ void doctor_check_flush(struct doctor *d)
         char path[DOCTOR_PATH_MAX];
         char shape[160];
         int64_t times[FLUSHES] = {0};
+        size_t count = 0;
         directory_of(&d->configs[i], path, sizeof(path));
-        int number = flush_times(path, times);
+        int number = flush_times(path, times, &count);
         if (number == EACCES || number == EROFS) {
             doctor_say(d, DOCTOR_SKIP, NULL, "%s: this user cannot write there: %s", path,
                        strerror(number));
@@ -258,8 +264,8 @@ void doctor_check_flush(struct doctor *d)
             doctor_say(d, DOCTOR_FAIL, "look at the disk", "%s: %s", path, strerror(number));
             continue;
         }
-        int64_t median = times[FLUSHES / 2];
-        histogram(times, shape, sizeof(shape));
+        int64_t median = times[count / 2];
+        histogram(times, count, shape, sizeof(shape));
         doctor_say(d,
                    median > FLUSH_BAD_US    ? DOCTOR_FAIL
                    : median > FLUSH_SLOW_US ? DOCTOR_WARN
@@ -267,8 +273,8 @@ void doctor_check_flush(struct doctor *d)
                    median > FLUSH_SLOW_US
                        ? "a disk that flushes quicker: each commit and each vote waits for one"
                        : NULL,
-                   "%s: %d flushes, median %.1f ms, worst %.1f ms (%s)", path, FLUSHES,
-                   (double)median / 1000, (double)times[FLUSHES - 1] / 1000, shape);
+                   "%s: %zu flushes, median %.1f ms, worst %.1f ms (%s)", path, count,
+                   (double)median / 1000, (double)times[count - 1] / 1000, shape);
     }
 }
 

@@ -57,8 +57,8 @@ plans() {
     check "with the same authority, certificates and passwords" sha256sum --quiet -c "$DIR/sums"
     check "the new one's file is taken" accepted d quorate-agent-postgresql agent-pg-main.yml
     check "what is to be done stands there for each host, in order" eval \
-        'kv setup "$DIR/plan.yml" --members_only=d=10.77.0.4 --out "$DIR/out" --force | grep -A5 "^b (10.77.0.2)" | grep -q quorate-agent-postgresql@pg-main'
-    check "the same as JSON" eval 'kv -o json setup "$DIR/plan.yml" --out "$DIR/out" --force | jq -e ".hosts | length == 3"'
+        'kv setup "$DIR/plan.yml" --members_only=d=10.77.0.4 --out "$DIR/out" --force | grep -A6 "^b (10.77.0.2)" | grep -q quorate-agent-postgresql@pg-main'
+    check "the same as JSON" eval 'kv -o json setup "$DIR/plan.yml" --out "$DIR/out" --force | jq -en "input | .hosts | length == 3"'
     printf '%s\n' pg-main a=10.77.0.1,b=10.77.0.2,c=10.77.0.3 "" 10.77.0.0/16 on >"$DIR/answers"
     check "it asks for what it needs" eval 'kv setup --out "$DIR/asked" <"$DIR/answers" && [ -s "$DIR/asked/c.tar" ]'
     check_fails "nobody answers" "kv setup --sample" kv setup --out "$DIR/none"
@@ -70,7 +70,11 @@ plans() {
 }
 
 # --- setup: one that is started
-is_serving() { kv -o json db show one 2>/dev/null | jq -e '.state == "healthy" or .state == "degraded"'; }
+sound() {
+    local out
+    out=$(kv doctor --etc "$DIR/etc" --root "$DIR/root" "$@") || { grep -A1 "^fail" <<<"$out"; return 1; }
+}
+is_serving() { [ "$(kv -o json db show one 2>/dev/null | jq '.members[0].state')" = '"running"' ]; }
 first_cluster() {
     free_port CLIENT 21379
     free_port PEER 21380
@@ -81,20 +85,21 @@ first_cluster() {
     check "a cluster of one host is set up" kv setup --cluster=one --hosts=a=127.0.0.1 --client_port="$CLIENT" --peer_port="$PEER" --port="$SQL" \
         --http_port="$HTTP" --data_dir="$DIR/data" --user="$RUN_AS" --node_user="$RUN_AS" --etc="$DIR/etc" --state="$DIR/state" --run="$DIR/run" --out "$DIR/one"
     check "its archive is unpacked" tar -xpf "$DIR/one/a.tar" -C /
-    mkdir -p "$DIR/state"
+    mkdir -p "$DIR/state/quorum" && chmod 700 "$DIR/state/quorum"
     rm -rf "${DIR:?}/root"
     mkdir -p "$DIR/root/etc/systemd/system/multi-user.target.wants" "$DIR/root/usr/lib/systemd/system"
     cp packaging/systemd/*.service "$DIR/root/usr/lib/systemd/system/"
+    free_port METRICS 21381
+    printf 'metrics: {listen: "127.0.0.1:%s"}\n' "$METRICS" >>"$DIR/etc/quorated.yml" # others use the default on this machine
     own
-    check "kv doctor finds nothing that hinders the first start" kv doctor --etc "$DIR/etc" --root "$DIR/root" --seconds 0 \
-        --only configuration,certificates,permissions,versions,units,managers,ports,watchdog,space
+    check "kv doctor finds nothing that hinders the first start" sound --seconds 0 --only configuration,certificates,permissions,versions,units,managers,ports,watchdog,space
     spawn node "$DIR/bin/quorated" --config "$DIR/etc/quorated.yml"
     spawn agent "$DIR/bin/quorate-agent-postgresql" --config "$DIR/etc/agent-one.yml"
     mkdir -p "$DIR/.config/quorate"
     cp "$DIR/one/kv.yml" "$DIR/.config/quorate/kv.yml"
     export HOME=$DIR
     check "it serves, as kv with the file that was written sees" wait_until 40 is_serving
-    check "kv doctor finds a sound host" kv doctor --etc "$DIR/etc" --root "$DIR/root" --seconds 1
+    check "kv doctor finds a sound host" sound --seconds 1
     note "$(kv doctor --etc "$DIR/etc" --root "$DIR/root" --seconds 1 | grep -e flush -e pauses)"
 }
 
@@ -121,7 +126,7 @@ planted() {
     listener & # on a port that the agent wants
     LISTENER=$!
     wait_until 5 eval '[ -s "$DIR/taken" ]'
-    plant ports "is in use by python3" eval 'sed -i "s/^  listen: 0.0.0.0:.*/  listen: 0.0.0.0:$(cat "$DIR/taken")/" "$E/agent-one.yml"'
+    plant ports "is in use by .*python" eval 'sed -i "s/^  listen: 0.0.0.0:.*/  listen: 0.0.0.0:$(cat "$DIR/taken")/" "$E/agent-one.yml"'
     kill "$LISTENER" 2>/dev/null
     plant quorum "0 of 1 quorum nodes" sed -i 's/^  nodes: .*/  nodes: {a: "127.0.0.1:9"}/' E/agent-one.yml
     plant cgroup "has no cgroup.freeze" eval 'echo "guard: {cgroup: $E}" >>"$E/agent-one.yml"'
@@ -150,8 +155,8 @@ plant() {
     set -- "${@/#R\//$R/}"
     out=$("$@" 2>&1) || { bad "$name" "cannot plant: $out"; return; }
     out=$(kv -o json doctor --etc "$E" --root "$R" --seconds 0 --only "$check" 2>&1)
-    if [ $? -eq 1 ] && jq -e --arg w "$words" 'any(.findings[]; .result == "fail" and (.found | test($w | gsub("\\\\\\|"; "|"))) and .mend != "")' \
-        <<<"$out" >/dev/null; then ok "$name"; else bad "$name" "$out"; fi
+    if [ $? -eq 1 ] && jq -en --arg w "$words" 'input | any(.findings[]; .result == "fail" and (.found | test($w | gsub("\\\\\\|"; "|"))) and .mend != "")' \
+        <<<"$out" >/dev/null; then ok "$name"; else bad "$name" "$(jq -c '.findings[]' <<<"$out")"; fi
 }
 listener() {
     exec python3 -c '
@@ -181,7 +186,7 @@ slow_disk() {
     mkdir -p "$DIR/planted/slow"
     cp "$DIR/planted/only.yml" "$DIR/planted/slow/quorated.yml"
     check "found: flush, a slow disk" eval \
-        'LD_PRELOAD=$DIR/slow.so kv -o json doctor --etc "$DIR/planted/slow" --only flush | jq -e "any(.findings[]; .result == \"fail\" and (.found | test(\"median 25\")))"'
+        'LD_PRELOAD=$DIR/slow.so kv -o json doctor --etc "$DIR/planted/slow" --only flush | jq -en "input | any(.findings[]; .result == \"fail\" and (.found | test(\"median 25\")))"'
 }
 long_pause() {
     NUMBER=$((NUMBER + 1))
@@ -192,7 +197,7 @@ long_pause() {
     sleep 1.3 # a pause that is longer than half of the lease, and no wait for anything
     kill -CONT "$pid" 2>/dev/null
     wait "$watcher"
-    check "found: pauses, a host that stood still" jq -e '.findings[0].result == "fail"' "$DIR/pauses.json"
+    check "found: pauses, a host that stood still" jq -en 'input | .findings[0].result == "fail"' "$DIR/pauses.json"
 }
 
 # --- import
@@ -202,13 +207,13 @@ import() {
     check "the agent takes what became of it" "$DIR/bin/quorate-agent-postgresql" --check-config --config "$out/agent-batman.yml"
     check "it takes a running server over" grep -q 'adopt: "running"' "$out/agent-batman.yml"
     check_output "passwords are for their owner alone" 600 mode_of "$out/passwords"
-    check "no key is unknown, or could not be taken" jq -e 'all(.keys[]; .fate | IN("taken", "another name", "no counterpart", "default"))' "$DIR/keys.json"
+    check "no key is unknown, or could not be taken" jq -en 'input | all(.keys[]; .fate | IN("taken", "another name", "no counterpart", "default"))' "$DIR/keys.json"
     check "no secret is told" eval '! grep -q -e secret-1 -e secret-2 -e secret-3 "$DIR/keys.json"'
     check_fails "it writes over nothing" "force" kv import-patroni "$HERE/every-key.yml" --nodes a=10.0.0.1:2380 --out "$out"
     printf 'loop_wait: 10\nttl: 30\nsynchronous_mode: quorum\npostgresql:\n  parameters: {max_connections: 77}\n' >"$DIR/dynamic.yml"
     check "the present state of the store goes before the first day's" eval 'kv -o json import-patroni "$HERE/every-key.yml" --dynamic "$DIR/dynamic.yml" \
-        --force --out "$DIR/imported" >"$DIR/keys.json" && jq -e ".document | .sync == \"on\" and .postgresql.parameters.max_connections == \"77\" and (.slots == null)" "$DIR/keys.json"'
-    check "nodes are guessed from its store, and that is said" jq -e 'any(.keys[]; .fate == "assumed")' "$DIR/keys.json"
+        --force --out "$DIR/imported" >"$DIR/keys.json" && jq -en "input.document | .sync == \"on\" and .postgresql.parameters.max_connections == \"77\" and (.slots == null)" "$DIR/keys.json"'
+    check "nodes are guessed from its store, and that is said" jq -en 'input | any(.keys[]; .fate == "assumed")' "$DIR/keys.json"
     check "the agent takes that too" "$DIR/bin/quorate-agent-postgresql" --check-config --config "$out/agent-batman.yml"
     printf 'scope: x\nname: y\nwurst: 1\npostgresql:\n  connect_address: 10.0.0.1:5432\n  data_dir: /x\n' >"$DIR/small.yml"
     check "a key that is none of Patroni's is told of" eval 'kv import-patroni "$DIR/small.yml" --nodes a=h:1 --out "$DIR/small" | grep -q "wurst *not known"'

@@ -123,7 +123,8 @@ patroni_list() { patroni_ctl list pgp -f json 2>/dev/null; }
 patroni_leader() { patroni_list | jq -r '[.[] | select(.Role == "Leader" and .State == "running")][0].Member // empty'; }
 patroni_replica() { patroni_list | jq -r '[.[] | select(.Role == "Replica")][0].Member // empty'; }
 patroni_is_whole() {
-    patroni_list | jq -e --argjson n "$1" 'length == $n and all(.State == "running" or .State == "streaming") and
-        ([.[].TL] | unique | length) == 1 and ([.[] | select(.Role == "Leader")] | length) == 1' >/dev/null
+    # Of no answer at all jq -e says that it is well.
+    [ "$(patroni_list | jq --argjson n "$1" 'length == $n and all(.State == "running" or .State == "streaming") and
+        ([.[].TL] | unique | length) == 1 and ([.[] | select(.Role == "Leader")] | length) == 1')" = true ]
 }
 patroni_sql() { as_user psql -X -q -A -t -h "$DIR/$1/run" -p "${SQL_PORT[$1]}" -U postgres -d postgres -c "$2"; }

@@ -13,18 +13,17 @@ for tool in patroni patronictl psql; do
     command -v "$tool" >/dev/null || { skip "a take-over from Patroni" "$tool is not installed; run 'make deps-tests'"; report_end takeover; }
 done
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-takeover.XXXXXX")
-trap 'load_stop; cluster_stop; keep_logs takeover; rm -rf "$work"' EXIT
+trap 'load_stop; cluster_stop; keep_logs takeover; /bin/rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 # --- the page's commands, on one machine
-RUN_BLOCKS=""
 block() { # NAME: the code behind its mark
     awk -v mark="<!-- run: $1 -->" '$0 == mark { found = 1; next } found && /^```/ { if (inside) exit; inside = 1; next } inside' "$PAGE"
 }
 # run NAME [MEMBER]: paths of a host become those of this member
 run() {
     local name=$1 member=${2:-${MEMBERS[0]}} text nodes="" node
-    RUN_BLOCKS+=" $name"
+    echo "$name" >>"$DIR/blocks"
     for node in "${QUORUM[@]}"; do nodes+=${nodes:+,}$node=127.0.0.1:${PEER_PORT[$node]}; done
     text=$(block "$name" | sed -e "s|/etc/patroni/config.yml|$DIR/$member.yml|g" -e "s|/etc/quorate/agent-batman.yml|$DIR/$member.agent.yml|g" \
         -e "s|a=10.0.0.1:2380,b=10.0.0.2:2380,c=10.0.0.3:2380|$nodes|" -e "s|/var/run/postgresql|$DIR/$member/run -p ${SQL_PORT[$member]}|" \
@@ -64,14 +63,14 @@ place_files() { # MEMBER
     own
 }
 adopted_count() { cluster_json | jq '[.members[] | select(.adopted)] | length'; }
-is_taken_over() { cluster_json | jq -e '.state == "healthy" and ([.members[] | select(.state == "streaming")] | length) == 2' >/dev/null; }
-is_synchronous() { cluster_json | jq -e '.sync | test("any 1|1 of")' >/dev/null; }
+is_taken_over() {
+    [ "$(cluster_json | jq '.state == "healthy" and ([.members[] | select(.state == "streaming")] | length) == 2')" = true ]
+}
+is_synchronous() { [ "$(cluster_json | jq '.sync | test("any 1")')" = true ]; }
 pids() { local name; for name in "${MEMBERS[@]}"; do patroni_postmaster "$name"; done; }
 lag_is_gone() { [ "$(patroni_sql "$1" "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")" = 2 ]; }
 
 cluster_init "$work"
-# shellcheck disable=SC2034
-RUN_PORTS=1
 store_start
 wait_until 15 store_has_leader || die "the quorum has no leader"
 patroni_setup 3
@@ -83,7 +82,7 @@ for name in "${MEMBERS[@]}"; do
 done
 check "Patroni runs a cluster of three" wait_until 90 patroni_is_whole 3
 patroni_ctl edit-config pgp --force -s synchronous_mode=true >/dev/null || die "no synchronous mode"
-is_patroni_sync() { patroni_list | jq -e 'any(.Role == "Sync Standby")'; }
+is_patroni_sync() { [ "$(patroni_list | jq 'any(.Role == "Sync Standby")')" = true ]; }
 check "in synchronous mode" wait_until 30 is_patroni_sync
 leader=$(patroni_leader)
 check "a writer begins" eval 'wait_until 20 load_prepare && load_start "$DIR/acked"'
@@ -153,6 +152,6 @@ load_stop
 check_output "nothing that was acknowledged is lost" 0 lost_of "$DIR/acked"
 note "$(acked_of "$DIR/acked") writes were acknowledged in all"
 check "every command of the page was run" eval '
-    for name in $(sed -n "s/^<!-- run: \(.*\) -->$/\1/p" "$PAGE"); do grep -qw -e "$name" <<<"$RUN_BLOCKS" || { echo "not run: $name"; exit 1; }; done
+    for name in $(sed -n "s/^<!-- run: \(.*\) -->$/\1/p" "$PAGE"); do grep -qx -e "$name" "$DIR/blocks" || { echo "not run: $name"; exit 1; }; done
     [ "$(grep -c "^\`\`\`" "$PAGE")" = $((2 * $(grep -c "^<!-- run: " "$PAGE"))) ]'
 report_end takeover
