@@ -234,6 +234,10 @@ bool arb_galera_dead(struct arb_turn *t)
     if (at != ARB_NOBODY && arb_view_is_live(c, &c->views[at], t->event->now)) {
         return false; /* refused as in every engine, unless it is another machine */
     }
+    if (base_name_is_empty(member)) {
+        arb_answer(t, BASE_E_INVALID, "name a member");
+        return true;
+    }
     if (arb_names_add(&c->galera.dead, member) != 0) {
         arb_answer(t, BASE_E_TOOBIG, "too many members are dead");
         return true;
