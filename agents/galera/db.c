@@ -155,7 +155,7 @@ void gal_look_start(struct gal_db *db)
     struct base_mono now = io_now();
     db->looker.with_size = !base_mono_before(now, base_mono_add_us(db->sized_at, SIZE_EVERY_US));
     if (db->looker.with_size) {
-        db->sized_at = now;
+        db->sized_at = io_now();
     }
     db->is_looking = true;
     io_work_submit(db->workers, &db->looker.work);

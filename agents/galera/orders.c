@@ -102,7 +102,9 @@ static void step_came(void *ctx, const struct gal_reply *reply);
 
 static void step_run(struct gal_db *db)
 {
-    const struct step *step = &script_of(db->order.kind)->steps[db->step];
+    const struct script *script = script_of(db->order.kind);
+    BASE_ASSERT(script != NULL);
+    const struct step *step = &script->steps[db->step];
     /* The table's texts alone are formats. */
     if (strstr(step->sql, "%u") != NULL) {
         (void)snprintf(db->statement, sizeof(db->statement),
