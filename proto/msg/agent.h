@@ -111,8 +111,10 @@ struct msg_record {
     uint32_t failover_interval_ms; /* least time between two automatic failovers; 0: none */
     bool is_failsafe;              /* section 9 */
     enum msg_fence_mode fence_mode;
-    bool is_fence_trusted;    /* a fence that succeeded stands in for the end of the lease */
-    bool is_standby_cluster;  /* the holder follows a primary elsewhere and never opens */
+    bool is_fence_trusted;   /* a fence that succeeded stands in for the end of the lease */
+    bool is_standby_cluster; /* the holder follows a primary elsewhere and never opens */
+    uint64_t role_epoch;     /* when that changed last; 0: never. What a directory holds from before
+                                is of another history */
     uint64_t config_revision; /* of the configuration document that these come from; 0: the seed */
     /* What operators asked for. */
     bool is_paused;  /* section 10 */
