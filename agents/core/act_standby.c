@@ -100,7 +100,7 @@ static void rewind_or_clone(struct agt_run *run)
         return;
     }
     if (lineage == 0 || a->view.timeline == a->order.record.timeline ||
-        a->order.record.is_standby_cluster) {
+        a->order.record.is_standby_cluster || agt_is_history_over(a)) {
         agt_fx_log(run, "its history cannot be joined to the holder's: needs a clone", NULL);
         a->want.is_clone_needed = true;
         return;

@@ -45,8 +45,8 @@ struct agt_galera_disk {
     uint32_t grant_starts;
     uint64_t grant_done;
     int32_t grant_status;
-    bool is_left;                /* asked to stop while it was Primary: it has left `view` in order,
-                                    if grastate.dat says that the stop was one */
+    bool
+        is_left; /* it has left `view` in order, or was about to: the others may count without it */
     struct msg_galera_view view; /* the last Primary view that it belonged to */
 };
 
@@ -83,6 +83,9 @@ const struct agt_opening *agt_disk_opening(const struct agt_disk *disk, uint64_t
  * epochs had the number (then it tells nothing). Several first attempts at making the database
  * share number 1. */
 uint64_t agt_disk_lineage(const struct agt_disk *disk, uint32_t timeline);
+
+/* Openings below `epoch` tell nothing of the present directory any more. */
+void agt_disk_forget(struct agt_disk *disk, uint64_t epoch);
 
 /* Was `timeline` ever reserved for this member? Also where the number tells no lineage. */
 bool agt_disk_is_reserved_here(const struct agt_disk *disk, uint32_t timeline);

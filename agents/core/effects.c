@@ -248,6 +248,7 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
         a->want.made_system = 0;
         a->is_promotion_wrong = false;
         a->rewound_epoch = o->epoch;
+        agt_disk_forget(&a->want, a->order.record.role_epoch);
         break;
     case DB_ORDER_REWIND:
         a->rewound_epoch = o->epoch;

@@ -297,6 +297,31 @@ static uint64_t end_on_disk(const struct agt *a)
     return v->lsn > a->stopped_end_lsn ? v->lsn : a->stopped_end_lsn;
 }
 
+/* A history of before the cluster became another's standby, or its own again, in a member that was
+ * not there meanwhile. Timeline numbers of the two sites may be the same. */
+bool agt_is_history_over(const struct agt *a)
+{
+    const struct msg_record *r = &a->order.record;
+    return a->has_order && !r->is_standby_cluster && a->want.openings_count > 0 &&
+           a->want.openings[0].epoch < r->role_epoch;
+}
+
+/* The history of the primary elsewhere is one for all, whatever numbers its timelines have. After
+ * the promotion of the cluster it is what was not opened here since; and what its holder was
+ * promoted with. */
+uint64_t agt_lineage(const struct agt *a)
+{
+    const struct msg_record *r = &a->order.record;
+    uint64_t lineage = agt_disk_lineage(&a->want, a->view.timeline);
+    if (!a->has_order || a->want.is_clone_needed || a->view.timeline == 0) {
+        return lineage;
+    }
+    bool is_left = r->role_epoch != 0 && lineage == 0 && !agt_is_history_over(a);
+    bool is_promoted = r->role_epoch != 0 && r->floor_epoch == r->role_epoch && !r->is_opened &&
+                       lineage < r->role_epoch && base_name_equal(&r->holder, &a->config.member);
+    return r->is_standby_cluster || is_left || is_promoted ? AGT_LINEAGE_ELSEWHERE : lineage;
+}
+
 enum agt_prefix agt_prefix_of(const struct agt *a)
 {
     if (a->want.is_clone_needed) {
@@ -311,6 +336,12 @@ enum agt_prefix agt_prefix_of(const struct agt *a)
     }
     if (a->order.record.is_standby_cluster) {
         return AGT_PREFIX_UNKNOWN; /* its timelines are not ours: the server itself must tell */
+    }
+    if (agt_is_history_over(a)) {
+        return AGT_PREFIX_NO;
+    }
+    if (lineage == 0 && agt_lineage(a) == AGT_LINEAGE_ELSEWHERE) {
+        return AGT_PREFIX_UNKNOWN; /* where it was left is the server's to tell, too */
     }
     return agt_disk_prefix(&a->want, a->order.record.epoch, lineage, end_on_disk(a));
 }

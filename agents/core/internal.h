@@ -56,6 +56,9 @@ bool agt_is_receiving_from_holder(const struct agt *a);
 enum agt_state agt_state_of(const struct agt *a, struct base_mono now);
 enum agt_goal agt_goal_of(const struct agt *a);
 enum agt_prefix agt_prefix_of(const struct agt *a);
+#define AGT_LINEAGE_ELSEWHERE 1u /* of a standby cluster: the history of the primary elsewhere */
+uint64_t agt_lineage(const struct agt *a); /* as it is reported */
+bool agt_is_history_over(const struct agt *a);
 bool agt_is_own_line(const struct agt *a); /* this member was the holder of the directory's line */
 bool agt_may_follow(const struct agt *a);  /* a plain start, or pointing at the holder, will do */
 bool agt_is_rejoin_needed(const struct agt *a);

@@ -56,7 +56,8 @@ static void epoch_take(struct agt *a, const struct msg_record *r)
             a->want.failsafe_ttl_ms = 0;
         }
     }
-    if (r->epoch > 0 && !agt_is_galera(a) && agt_disk_opening(&a->want, r->epoch) == NULL) {
+    bool has_timeline = !agt_is_galera(a) && !r->is_standby_cluster; /* there it is never taken */
+    if (r->epoch > 0 && has_timeline && agt_disk_opening(&a->want, r->epoch) == NULL) {
         (void)agt_disk_remember(&a->want, &opening);
     }
 }

@@ -164,10 +164,7 @@ static void fill_database(const struct agt *a, struct base_mono now, struct msg_
         return;
     }
     r->system_id = v->system_id;
-    r->position.lineage = v->is_directory_bad ? 0 : agt_disk_lineage(&a->want, v->timeline);
-    if (a->has_order && a->order.record.is_standby_cluster && !v->is_directory_bad) {
-        r->position.lineage = 1; /* the history of the primary elsewhere: one for all */
-    }
+    r->position.lineage = v->is_directory_bad ? 0 : agt_lineage(a);
     r->position.timeline = v->timeline;
     r->position.lsn = v->lsn;
     r->replay_lsn = v->replay_lsn;

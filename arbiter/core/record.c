@@ -57,6 +57,7 @@ bool arb_record_follows(const struct msg_record *old, const struct msg_record *n
                BASE_IMPLIES(old->is_opened, next->is_opened) &&
                next->fencing_epoch >= old->fencing_epoch &&
                old->is_standby_cluster == next->is_standby_cluster &&
+               old->role_epoch == next->role_epoch &&
                BASE_IMPLIES(old->system_id != 0, next->system_id == old->system_id);
     }
     return next->epoch == old->epoch + 1 && !next->is_opened &&

@@ -85,8 +85,8 @@ static bool change_role(struct arb_turn *t)
     const struct arb_view *holder = arb_view_holder(c);
     if (c->record.state != MSG_RECORD_RUNNING || c->record.is_unarmed || holder == NULL ||
         !arb_view_is_holder(c, holder) || !arb_view_is_live(c, holder, t->event->now) ||
-        holder->report.position.lineage > c->record.epoch) {
-        return false;
+        holder->report.position.lineage > c->record.epoch || !arb_has_database(holder)) {
+        return false; /* one that is being copied has nothing to open with, nor to rewind */
     }
     struct msg_record next = arb_record_next(c, holder, t->event->wall);
     take(&c->settings, &next);
@@ -95,6 +95,7 @@ static bool change_role(struct arb_turn *t)
     next.votes_needed_r = 0;
     next.floor = (struct msg_position){0};
     next.floor_epoch = 0;
+    next.role_epoch = next.epoch;
     if (!next.is_standby_cluster) {
         next.floor = holder->report.position;
         next.floor_epoch = next.epoch;

@@ -153,6 +153,7 @@ static void put_record_settings(const struct msg_record *in, Quorate__Agent__Rec
     out->fence_mode = in->fence_mode;
     out->is_fence_trusted = in->is_fence_trusted;
     out->is_standby_cluster = in->is_standby_cluster;
+    out->role_epoch = in->role_epoch;
     out->config_revision = in->config_revision;
 }
 
@@ -230,6 +231,7 @@ static bool get_record_settings(const Quorate__Agent__Record *in, struct msg_rec
     out->fence_mode = (enum msg_fence_mode)in->fence_mode;
     out->is_fence_trusted = in->is_fence_trusted != 0;
     out->is_standby_cluster = in->is_standby_cluster != 0;
+    out->role_epoch = in->role_epoch;
     out->config_revision = in->config_revision;
     out->ttl_ms = in->ttl_ms;
     out->ttl_longest_ms = in->ttl_longest_ms;

@@ -826,6 +826,56 @@ static void test_member_of_a_standby_cluster_clones_its_holder(void **state)
     good();
 }
 
+/* Promoted, and the database ends before it has opened: what it has is the history of the primary
+ * elsewhere, whatever numbers that has, and with it it comes back. */
+static void test_promotion_of_a_standby_cluster_that_is_cut_short_goes_on(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "a");
+    w.record.is_standby_cluster = true;
+    w.record.role_epoch = 2;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_int_equal(w.report.position.lineage, 1);
+    w.db.timeline = 9; /* a failover elsewhere */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    world_crash(&w);
+    world_record(&w, 3, "a");
+    w.record.is_standby_cluster = false;
+    w.record.role_epoch = 3;
+    w.record.timeline = 10;
+    w.record.floor = (struct msg_position){1, 9, w.db.lsn};
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 300);
+    assert_int_equal(w.report.position.lineage, 1);
+    assert_int_equal(w.report.position.timeline, 9);
+    good();
+}
+
+/* One that was away while the cluster followed another: its numbers mean nothing any more. */
+static void test_member_that_missed_a_change_of_role_is_cloned(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 7, "b");
+    w.record.role_epoch = 5;
+    w.record.timeline = 7;
+    w.record.floor = (struct msg_position){6, 6, 9000};
+    w.db.is_receiving = false;
+    w.upstream_timeline = 7;
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_true(w.report.is_receiving);
+    world_record(&w, 8, "b"); /* and not again */
+    w.record.role_epoch = 5;
+    w.record.timeline = 8;
+    w.upstream_timeline = 8;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 3000);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    good();
+}
+
 static void test_demoted_cluster_is_rewound_to_the_primary_elsewhere(void **state)
 {
     (void)state;
@@ -917,6 +967,8 @@ int main(void)
         cmocka_unit_test(test_candidate_catches_up_before_its_vote),
         cmocka_unit_test(test_holder_of_a_standby_cluster_follows_elsewhere),
         cmocka_unit_test(test_member_of_a_standby_cluster_clones_its_holder),
+        cmocka_unit_test(test_promotion_of_a_standby_cluster_that_is_cut_short_goes_on),
+        cmocka_unit_test(test_member_that_missed_a_change_of_role_is_cloned),
         cmocka_unit_test(test_demoted_cluster_is_rewound_to_the_primary_elsewhere),
         cmocka_unit_test(test_state_file_of_the_program_before_is_read),
     };

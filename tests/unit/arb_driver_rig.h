@@ -262,6 +262,7 @@ RIG struct msg_report primary_of(unsigned id)
     r.db_state = MSG_DB_PRIMARY;
     r.is_open = true;
     r.epoch_held = o->record.epoch;
+    r.lease_left_us = BASE_US_PER_S;
     r.opened_lsn = 4000;
     r.is_sync_known = true;
     r.sync_names = o->has_sync ? o->sync_names : o->record.voters;

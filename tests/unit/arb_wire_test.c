@@ -74,6 +74,7 @@ static struct msg_record full_record(void)
                            .fence_mode = MSG_FENCE_REQUIRE,
                            .is_fence_trusted = true,
                            .is_standby_cluster = true,
+                           .role_epoch = 12,
                            .config_revision = UINT64_MAX,
                            .is_paused = true,
                            .is_unarmed = true,
