@@ -57,7 +57,7 @@ static const struct option option_rows[] = {
 static const char option_usage[] =
     "usage: quorate-guard --socket PATH --state-dir DIR [options] -- COMMAND ARGS...\n"
     "       quorate-guard --kill-leftovers --socket PATH --state-dir DIR --data-dir DIR -- CMD\n"
-    "       quorate-guard --release --socket PATH     leaves an adopted database running, and ends\n"
+    "       quorate-guard --release --socket PATH     leaves an adopted database running\n"
     "  --margin-us N     margin of the lease (200000)\n"
     "  --data-dir DIR    of the database: what a former guard left there is killed first\n"
     "  --cgroup WHERE    auto, none, or a delegated cgroup v2 directory (auto)\n"

@@ -228,7 +228,8 @@ static void propose_anew(struct arb_turn *t, const struct arb_view *view, uint64
     if (c->record.epoch == 0) {
         arb_settings_begin(c, &next);
     }
-    if (serves_unled(view) && !CANARY(ADOPTED_PROMOTED)) { /* it is not promoted: it goes on where it is */
+    /* One that serves is not promoted: it goes on where it is. */
+    if (serves_unled(view) && !CANARY(ADOPTED_PROMOTED)) {
         next.timeline = next.timeline_highest = view->report.position.timeline;
     }
     next.tasks_count = 0; /* of a time that is gone */

@@ -69,7 +69,7 @@ static bool find_cgroup2(char *ret, size_t cap)
 
 static bool has_file(const char *directory, const char *name)
 {
-    char path[DOCTOR_PATH_MAX];
+    char path[DOCTOR_PATH_MAX + 64];
     (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
     return access(path, F_OK) == 0;
 }

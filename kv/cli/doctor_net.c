@@ -267,7 +267,9 @@ static bool set_peer(SSL *ssl, const char *host)
     bool is_ip = inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     return is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1
-                 : SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+                 : SSL_set1_host(ssl, host) == 1 &&
+                       SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                                (void *)(uintptr_t)host) == 1;
 }
 
 static SSL_CTX *make_context(const struct doctor_config *c)

@@ -96,8 +96,9 @@ static bool read_dropins(const struct doctor *d, const char *unit, const char *k
     for (size_t i = BASE_COUNT_OF(directories); i > 0; i--) {
         char path[DOCTOR_PATH_MAX];
         char file[DOCTOR_PATH_MAX + 256];
-        path_of(d, i - 1, unit, path, sizeof(path) - 4);
-        (void)strncat(path, ".d", 3);
+        char name[300];
+        (void)snprintf(name, sizeof(name), "%.256s.d", unit);
+        path_of(d, i - 1, name, path, sizeof(path));
         DIR *dir = opendir(path);
         for (struct dirent *e = dir == NULL ? NULL : readdir(dir); e != NULL; e = readdir(dir)) {
             const char *dot = strrchr(e->d_name, '.');

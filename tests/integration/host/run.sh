@@ -72,7 +72,7 @@ plans() {
 # --- setup: one that is started
 sound() {
     local out
-    out=$(kv doctor --etc "$DIR/etc" --root "$DIR/root" "$@") || { grep -A1 "^fail" <<<"$out"; return 1; }
+    out=$(kv doctor --etc "$DIR/etc" --root "$DIR/base" "$@") || { grep -A1 "^fail" <<<"$out"; return 1; }
 }
 is_serving() { [ "$(kv -o json db show one 2>/dev/null | jq '.members[0].state')" = '"running"' ]; }
 first_cluster() {
@@ -86,9 +86,9 @@ first_cluster() {
         --http_port="$HTTP" --data_dir="$DIR/data" --user="$RUN_AS" --node_user="$RUN_AS" --etc="$DIR/etc" --state="$DIR/state" --run="$DIR/run" --out "$DIR/one"
     check "its archive is unpacked" tar -xpf "$DIR/one/a.tar" -C /
     mkdir -p "$DIR/state/quorum" && chmod 700 "$DIR/state/quorum"
-    rm -rf "${DIR:?}/root"
-    mkdir -p "$DIR/root/etc/systemd/system/multi-user.target.wants" "$DIR/root/usr/lib/systemd/system"
-    cp packaging/systemd/*.service "$DIR/root/usr/lib/systemd/system/"
+    rm -rf "${DIR:?}/base"
+    mkdir -p "$DIR/base/etc/systemd/system/multi-user.target.wants" "$DIR/base/usr/lib/systemd/system"
+    cp packaging/systemd/*.service "$DIR/base/usr/lib/systemd/system/"
     free_port METRICS 21381
     printf 'metrics: {listen: "127.0.0.1:%s"}\n' "$METRICS" >>"$DIR/etc/quorated.yml" # others use the default on this machine
     own
@@ -100,13 +100,13 @@ first_cluster() {
     export HOME=$DIR
     check "it serves, as kv with the file that was written sees" wait_until 40 is_serving
     check "kv doctor finds a sound host" sound --seconds 1
-    note "$(kv doctor --etc "$DIR/etc" --root "$DIR/root" --seconds 1 | grep -e flush -e pauses)"
+    note "$(kv doctor --etc "$DIR/etc" --root "$DIR/base" --seconds 1 | grep -e flush -e pauses)"
 }
 
 # --- doctor: what was planted is found
 NUMBER=0
 planted() {
-    [ -d "$DIR/root" ] || first_cluster
+    [ -d "$DIR/base" ] || first_cluster
     plant configuration "no such key\|unknown" eval 'echo "wurst: 1" >>"$E/quorated.yml"'
     plant certificates "has expired" eval 'rm "$E/tls/node-a".* && cp "$DIR/one/tls/ca".* "$E/tls/" &&
         kv cert issue --role node --name a --host 127.0.0.1 --days -1 --dir "$E/tls"'
@@ -145,10 +145,10 @@ plant() {
     local check=$1 words=$2 name out
     shift 2
     NUMBER=$((NUMBER + 1))
-    E=$DIR/planted/$NUMBER/etc R=$DIR/planted/$NUMBER/root
+    E=$DIR/planted/$NUMBER/etc R=$DIR/planted/$NUMBER/base
     mkdir -p "$DIR/planted/$NUMBER"
     cp -a "$DIR/etc" "$E"
-    cp -a "$DIR/root" "$R"
+    cp -a "$DIR/base" "$R"
     sed -i "s|$DIR/etc/|$E/|" "$E"/*.yml
     name="found: $check, ${words%%\\*}"
     set -- "${@/#E\//$E/}"
