@@ -335,7 +335,7 @@ void arb_api_config(struct arb_api *api, struct rpc_call *call, const ProtobufCM
     if (cluster == NULL) {
         return;
     }
-    uint8_t seed[1024];
+    uint8_t seed[4096];
     struct buf b = buf_over(seed, sizeof(seed));
     bool has_one = arb_driver_document(api->options.driver, &cluster->name, &newest, &text);
     if (!has_one && cluster->record.epoch != 0 && arb_settings_of(&cluster->record, &b) == 0) {

@@ -392,9 +392,22 @@ static bool decide_writer(struct arb_turn *t, bool is_there)
     return arb_fence(t);
 }
 
+/* An operator's word holds until the member speaks: it was not dead, or is another machine. */
+static void forget_the_dead(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        if (arb_view_is_live(c, &c->views[i], t->event->now)) {
+            arb_names_remove(&c->galera.dead, &c->views[i].member);
+            arb_names_remove(&c->galera.excused, &c->views[i].member);
+        }
+    }
+}
+
 void arb_galera_decide(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
+    forget_the_dead(t);
     uint8_t at = arb_galera_reference(c, t->event->now);
     const struct arb_view *reference = at == ARB_NOBODY ? NULL : &c->views[at];
     bool is_done = arb_galera_grant_watch(t);

@@ -251,6 +251,13 @@ static void print_settings(const Quorate__V1__DatabaseCluster *c)
     if (s == NULL || c->epoch == 0) {
         return;
     }
+    if (c->galera != NULL) {
+        (void)printf("ttl %u ms, heartbeat %u ms%s, a recovery waits %s\n", s->ttl_ms,
+                     s->heartbeat_ms, c->galera->is_fast_takeover ? ", fast_takeover" : "",
+                     c->galera->recovery_wait_us < 0 ? "for an operator when something is missing"
+                                                     : "for recovery_wait, then takes the loss");
+        return;
+    }
     (void)printf("ttl %u ms, heartbeat %u ms, freeze_max %u ms, sync %s %u%s, on_crash %s, "
                  "failover_interval %u s%s%s%s\n",
                  s->ttl_ms, s->heartbeat_ms, s->freeze_max_ms, s->sync, s->sync_count,

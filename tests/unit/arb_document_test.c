@@ -190,6 +190,56 @@ static void test_a_record_as_a_document(void **state)
     assert_memory_equal(&own.record, &again.record, sizeof(own.record));
 }
 
+static void test_a_galera_section_makes_it_galera_s(void **state)
+{
+    (void)state;
+    struct arb_settings s = read_it("{\"galera\":{}}");
+    assert_int_equal(s.record.engine, MSG_ENGINE_GALERA);
+    assert_int_equal(s.record.ttl_ms, 6000);
+    assert_int_equal(s.record.heartbeat_ms, 500);
+    assert_int_equal(s.record.galera.recovery_wait_us, -1);
+    assert_false(s.record.galera.is_fast_takeover);
+    s = read_it("{\"ttl\":\"5s\",\"galera\":{\"fast_takeover\":true,\"recovery_wait\":\"10m\","
+                "\"arbitrator\":\"garb\",\"weights\":{\"n2\":2,\"n1\":0}}}");
+    assert_int_equal(s.record.ttl_ms, 5000);
+    assert_true(s.record.galera.is_fast_takeover);
+    assert_true(s.record.galera.recovery_wait_us == 600 * BASE_US_PER_S);
+    assert_string_equal(s.record.galera.arbitrator.text, "garb");
+    assert_int_equal(s.record.galera.weights.count, 2);
+    assert_string_equal(s.record.galera.weights.nodes[0].node.text, "n1"); /* by name */
+    assert_int_equal(s.record.galera.weights.nodes[1].weight, 2);
+    refused("{\"ttl\":\"4s\",\"galera\":{}}", "ttl: \"4s\"; allowed: 5s to 1m");
+    refused("{\"galera\":{},\"sync\":\"on\"}", "sync: means nothing to a Galera cluster");
+    refused("{\"galera\":{},\"postgresql\":{}}", "postgresql: means nothing");
+    refused("{\"galera\":{\"weights\":{\"n1\":200}}}", "galera.weights");
+    refused("{\"galera\":{\"weights\":[]}}", "galera.weights");
+    refused("{\"galera\":{\"recovery_wait\":\"10d\"}}", "never, or 1s to 7d");
+    refused("{\"galera\":{\"arbitrator\":\"No Name\"}}", "a node's name");
+    refused("{\"galera\":{\"fast\":true}}", "galera.fast: there is no such key");
+    refused("{\"galera\":1}", "galera: 1; allowed: an object");
+}
+
+static void test_a_galera_document_is_written_as_one(void **state)
+{
+    (void)state;
+    write_is("{\"galera\":{},\"ttl\":\"7s\"}", false, "{\"galera\":{},\"ttl\":\"7s\"}");
+    write_is(
+        "{\"galera\":{\"weights\":{\"a\":2}}}", true,
+        "{\"galera\":{\"fast_takeover\":false,\"recovery_wait\":\"never\",\"weights\":{\"a\":2}}"
+        ",\"ttl\":\"6s\",\"heartbeat\":\"500ms\",\"fence\":{\"mode\":\"off\",\"timeout\":\"10s\","
+        "\"trust\":false}}");
+    static uint8_t memory[1024];
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct arb_settings own =
+        read_it("{\"ttl\":\"9s\",\"galera\":{\"fast_takeover\":true,\"recovery_wait\":\"1h\","
+                "\"arbitrator\":\"garb\",\"weights\":{\"n1\":3}}}");
+    assert_int_equal(arb_settings_of(&own.record, &b), 0);
+    struct arb_settings again;
+    struct arb_settings_why why = {""};
+    assert_int_equal(arb_settings_read(buf_slice(&b), &again, &why), 0);
+    assert_memory_equal(&own.record, &again.record, sizeof(own.record));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +251,8 @@ int main(void)
         cmocka_unit_test(test_canonical_form),
         cmocka_unit_test(test_the_table_s_defaults_are_true),
         cmocka_unit_test(test_a_record_as_a_document),
+        cmocka_unit_test(test_a_galera_section_makes_it_galera_s),
+        cmocka_unit_test(test_a_galera_document_is_written_as_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

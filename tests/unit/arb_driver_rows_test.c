@@ -77,6 +77,15 @@ static void test_a_document_is_written_over_the_one_that_was_read(void **state)
     assert_int_equal(configure("main", 2, "{}"), 10);
 }
 
+static void test_a_document_is_of_the_cluster_s_engine(void **state)
+{
+    (void)state;
+    build();
+    assert_int_equal(configure_fails(0, "{\"galera\":{}}", "this cluster runs PostgreSQL"),
+                     BASE_E_INVALID);
+    assert_int_equal(configure("shop", 0, "{\"galera\":{}}"), 1); /* not there yet */
+}
+
 /* The lease of pg1 has run out and pg3 alone decides nothing: no document can be taken over now. */
 static void test_a_document_is_sent_when_the_record_says_so(void **state)
 {
@@ -308,6 +317,7 @@ int main(void)
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         TEST(test_a_document_reaches_record_members_and_history),
+        TEST(test_a_document_is_of_the_cluster_s_engine),
         TEST(test_a_document_is_written_over_the_one_that_was_read),
         TEST(test_a_document_is_sent_when_the_record_says_so),
         TEST(test_old_documents_go),

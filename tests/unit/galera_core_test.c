@@ -303,6 +303,24 @@ static void test_one_of_three_is_nobody(void **state)
     assert_true(record()->grant.is_live);
 }
 
+static void test_who_speaks_again_is_not_dead(void **state)
+{
+    (void)state;
+    gal_is_nonprim(1);
+    gal_nodes[2].is_silent = gal_nodes[3].is_silent = true;
+    gal_pass(20 * S);
+    ask(ARB_REQUEST_CONFIRM_DEAD, "gn2", true);
+    gal_nodes[2].is_silent = false;
+    gal_is_nonprim(2);
+    gal_pass(S);
+    gal_nodes[2].is_silent = true;
+    gal_pass(5 * S);
+    ask(ARB_REQUEST_CONFIRM_DEAD, "gn3", true);
+    gal_pass(20 * S);
+    assert_int_equal(record()->grant.generation, 1);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_NOT_ALONE));
+}
+
 /* gn3 has left for good before. */
 static void be_two(void)
 {
@@ -537,6 +555,7 @@ int main(void)
         GAL_TEST(test_the_laggard_is_not_chosen),
         GAL_TEST(test_two_of_three_wait_for_the_third_and_say_so),
         GAL_TEST(test_one_of_three_is_nobody),
+        GAL_TEST(test_who_speaks_again_is_not_dead),
         GAL_TEST(test_of_two_nodes_the_survivor_goes_on),
         GAL_TEST(test_of_two_nodes_one_that_was_stopped_waits_for_the_other),
         GAL_TEST(test_a_grant_that_failed_ends_the_attempts),
