@@ -105,7 +105,7 @@ static void put_facts(struct web_out *out, const struct web_cluster *cluster)
     fact_end(out);
     fact(out, "Engine", c->engine);
     if (c->loss[0] != '\0') {
-        fact(out, "If the primary dies now", c->loss);
+        fact(out, "What a failover may cost", c->loss);
     }
     web_raw(out, "</dl>\n");
 }

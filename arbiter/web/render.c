@@ -62,6 +62,12 @@ static void add_cluster(struct web_render *r, const struct arb_driver *driver,
     part_end(part);
 }
 
+/* What somebody was woken for comes first. */
+static bool is_quorum_first(const struct web_render *r)
+{
+    return web_quorum_level(&r->quorum) == WEB_BAD;
+}
+
 int web_render_fill(struct web_render *r, const struct arb_driver *driver,
                     const struct web_history *history)
 {
@@ -83,6 +89,8 @@ int web_render_fill(struct web_render *r, const struct arb_driver *driver,
     web_part_summary(&summary->html, &r->quorum, &r->summary); /* when all have been looked at */
     part_end(summary);
     free(desk);
+    bool is_first = is_quorum_first(r); /* the page has another order then */
+    r->shape = mark_of(r->shape, &is_first, sizeof(is_first));
     for (size_t i = 0; i < r->count; i++) {
         if (r->parts[i].html.is_failed) {
             return BASE_E_NOMEM;
@@ -94,13 +102,18 @@ int web_render_fill(struct web_render *r, const struct arb_driver *driver,
 void web_render_document(const struct web_render *r, struct web_out *out)
 {
     web_page_begin(out, &r->quorum, &r->summary, r->shape);
+    if (is_quorum_first(r)) {
+        web_part_quorum(out, &r->quorum);
+    }
     for (size_t i = 2; i < r->count; i++) {
         const struct io_bytes *html = &r->parts[i].html.bytes;
         if (!out->is_failed && io_bytes_append(&out->bytes, slice_from(html->data, html->len))) {
             out->is_failed = true;
         }
     }
-    web_part_quorum(out, &r->quorum); /* databases first: they are what somebody was woken for */
+    if (!is_quorum_first(r)) {
+        web_part_quorum(out, &r->quorum);
+    }
     web_page_end(out, &r->quorum);
 }
 

@@ -118,3 +118,7 @@ deps-browser: ## Install what web-verify needs: Chromium and its driver, node an
 	@bash packaging/deps.sh --browser
 web-verify: deps-browser scenario-programs ## The status page in Chromium: screenshots, axe-core, keyboard, phone, without a script
 	@BIN=build/release/bin bash tests/integration/web/browser.sh
+CHECK_STEPS += access-check
+.PHONY: access-check
+access-check: scenario-programs ## Every call, port and page with no, wrong, foreign, expired, revoked and too weak a certificate
+	@BIN=build/release/bin bash tests/integration/access/run.sh
