@@ -253,15 +253,16 @@ static bool is_source(const struct gal_situation *s, const struct gal_member *m,
     return is_down || is_live;
 }
 
-/* It may have data that it has not told of. */
+/* It may have data that it has not told of; one that has not looked yet knows no generation either.
+ */
 static bool is_unproven(const struct gal_situation *s, const struct gal_member *m)
 {
-    if (!is_heard(m) || !is_current(s, m)) {
+    if (!is_heard(m)) {
         return false;
     }
     const struct msg_galera_report *r = m->report;
     return r->state == MSG_GALERA_UNKNOWN ||
-           (r->state == MSG_GALERA_DOWN && !r->is_position_recovered);
+           (r->state == MSG_GALERA_DOWN && !r->is_position_recovered && is_current(s, m));
 }
 
 static bool is_live(const struct gal_member *m)

@@ -351,6 +351,10 @@ static void test_a_position_that_is_not_proven_is_waited_for(void **state)
     c.reports[1].is_position_recovered = false;
     c.reports[1].position.seqno = -1;
     expect(&c, GAL_UNPROVEN, 1);
+    c.reports[1].state = MSG_GALERA_UNKNOWN; /* its agent has just started */
+    c.reports[1].generation = 0;
+    c.reports[1].is_position_recovered = true;
+    expect(&c, GAL_UNPROVEN, 1);
 }
 
 static void test_another_generation_is_no_source(void **state)
