@@ -173,6 +173,9 @@ struct agt_galera {
     uint64_t conf_id;              /* of the last view that answered ... */
     uint8_t gcomm[16];             /* ... and its place in the group */
     struct base_mono root_seen_at; /* when this root was seen first: SQL is closed since */
+    bool is_out_seen; /* the last view of the running server was in no Primary component */
+    uint64_t
+        weigh_order; /* the last one that has ended; a view that began before tells of before */
     enum agt_galera_state state;
     enum agt_galera_goal goal;
 };

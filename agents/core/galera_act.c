@@ -96,7 +96,8 @@ static void serve(struct agt_run *run, enum agt_galera_state state)
     } else if (a->galera.writable_views >= AGT_ROGUE_VIEWS) {
         want(run, DB_ORDER_GALERA_DEMOTE);
     } else if (a->order.galera_weight != 0 && agt_order_is_in_force(a) &&
-               a->order.galera_weight != g->weight && state == AGT_GALERA_SYNCED) {
+               a->order.galera_weight != g->weight && state == AGT_GALERA_SYNCED &&
+               a->view.orders_done >= a->galera.weigh_order) {
         struct db_order order = agt_order_make(a, DB_ORDER_GALERA_WEIGHT);
         order.epoch = 0;
         order.galera.weight = a->order.galera_weight;

@@ -73,6 +73,9 @@ static uint64_t generation_of(const struct agt *a)
     bool is_known = memcmp(d->uuid, no_uuid, sizeof(no_uuid)) != 0 &&
                     memcmp(uuid, no_uuid, sizeof(no_uuid)) != 0;
     bool is_other = is_known && memcmp(d->uuid, uuid, sizeof(d->uuid)) != 0;
+    if (!a->has_view || (a->guard.tree == GUARD_TREE_GONE && !a->is_gone_seen)) {
+        return d->generation; /* not looked at yet: what the stamp says may be there */
+    }
     return is_other || (a->guard.tree == GUARD_TREE_GONE && !a->view.has_directory) ? 0
                                                                                     : d->generation;
 }
@@ -93,7 +96,8 @@ static void fill_sight(const struct agt *a, struct base_mono now, struct msg_gal
     bool is_running = a->guard.tree == GUARD_TREE_RUNNING;
     r->position = g->position;
     r->is_position_recovered = r->state == MSG_GALERA_DOWN && g->is_position_recovered;
-    r->is_left = r->state == MSG_GALERA_DOWN && a->disk.galera.is_left && g->saved.seqno >= 0;
+    bool is_down = r->state == MSG_GALERA_DOWN || r->state == MSG_GALERA_NEEDS_SST;
+    r->is_left = is_down && (a->disk.galera.is_left || a->want.galera.is_left);
     r->is_safe_to_bootstrap = g->is_safe_to_bootstrap;
     r->data_bytes = g->data_bytes;
     r->is_sst_failed = g->is_sst_failed;

@@ -9,9 +9,14 @@
 #include "agents/core/internal.h"
 #include "base/canary.h"
 
+/* An epoch is armed for a server that takes part: one that has not answered yet is new to this
+ * process, not to the epoch. */
 static bool is_hung(const struct agt *a, struct base_mono now)
 {
-    return a->has_answered && a->silent_views >= AGT_SILENT_VIEWS &&
+    if (!a->has_answered) {
+        return base_mono_diff_us(now, a->galera.root_seen_at) > agt_hang_timeout_us(a);
+    }
+    return a->silent_views >= AGT_SILENT_VIEWS &&
            base_mono_diff_us(now, a->answered_at) > agt_hang_timeout_us(a);
 }
 
@@ -32,8 +37,7 @@ static const char *over_why(const struct agt *a, enum agt_galera_state state, st
         state == AGT_GALERA_SUSPECT_NIL) {
         return "not in the Primary component";
     }
-    if (state == AGT_GALERA_STARTING || state == AGT_GALERA_WAITING ||
-        state == AGT_GALERA_JOINING) {
+    if (state == AGT_GALERA_JOINING && a->view.galera.local != DB_GALERA_LOCAL_SYNCED) {
         return "the server does not take part yet";
     }
     return is_hung(a, now) ? "the server does not answer" : NULL;
@@ -141,7 +145,8 @@ static void reopened(struct agt *a)
     bool is_same = a->want.opened_epoch == a->guard.epoch && a->guard.root_pid != 0 &&
                    a->want.opened_root_pid == a->guard.root_pid;
     if (is_same && a->has_answered && a->view.is_answering && !a->view.galera.is_read_only &&
-        !a->view.galera.is_rejecting && a->galera.fence_since.us == BASE_MONO_NEVER.us) {
+        !a->view.galera.is_rejecting && a->galera.fence_since.us == BASE_MONO_NEVER.us &&
+        base_mono_before(a->galera.fenced_at, a->view.galera.asked_at)) {
         a->galera.promoted_epoch = a->guard.epoch;
     }
 }

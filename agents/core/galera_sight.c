@@ -35,7 +35,7 @@ void agt_galera_root_started(struct agt_run *run)
     }
     root_forget(run->a);
     run->a->galera.root_seen_at = run->now;
-    run->a->want.galera.is_left = false;
+    run->a->galera.is_out_seen = false;
 }
 
 /* What ran as the writer goes on somewhere else: others are there, and it comes back by a transfer.
@@ -52,11 +52,23 @@ void agt_galera_root_gone(struct agt_run *run)
     }
 }
 
+/* It has left its last view in order, and the others may count without it: also where nobody asked
+ * us for that stop (systemctl, an operator), and also when it is started again and ends before it
+ * is in another one. Without a component there was nothing to leave. */
+static void view_of_stopped(struct agt *a)
+{
+    if (a->guard.tree == GUARD_TREE_GONE && !a->view.is_process && a->view.has_directory &&
+        a->view.galera.saved.seqno >= 0 && !a->galera.is_out_seen) {
+        a->want.galera.is_left = true;
+    }
+}
+
 static void view_remember(struct agt *a)
 {
     const struct msg_galera_view *view = &a->view.galera.view;
     if (a->view.galera.is_primary && view->conf_id != 0 && view->count > 0) {
         a->want.galera.view = *view;
+        a->want.galera.is_left = a->want.galera.is_left && a->stop.is_asked;
         a->galera.has_view = true;
     }
 }
@@ -87,6 +99,7 @@ void agt_galera_view(struct agt_run *run)
     const struct db_galera_view *g = &a->view.galera;
     if (a->guard.tree != GUARD_TREE_RUNNING || !a->view.is_process || !a->view.is_answering) {
         a->silent_views++;
+        view_of_stopped(a);
         return;
     }
     a->silent_views = 0;
@@ -98,6 +111,7 @@ void agt_galera_view(struct agt_run *run)
         a->galera.is_fenced = false; /* somebody has lifted it */
     }
     membership_watch(run);
+    a->galera.is_out_seen = !g->is_primary;
     view_remember(a);
 }
 
@@ -109,9 +123,13 @@ void agt_galera_order_done(struct agt_run *run, const struct db_order *order, in
     if (status == BASE_E_CANCELED) {
         return;
     }
+    if (order->kind == DB_ORDER_GALERA_WEIGHT) {
+        g->weigh_order = order->id;
+    }
     if (order->kind == DB_ORDER_GALERA_FENCE) {
         g->is_fenced = is_good;
         g->is_fence_failed = !is_good;
+        g->promoted_epoch = 0; /* read_only comes into force behind it */
         g->fenced_at = run->now;
     } else if (order->kind == DB_ORDER_GALERA_UNFENCE && is_good) {
         g->is_fenced = false;

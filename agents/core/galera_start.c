@@ -14,10 +14,20 @@
 
 static const uint8_t no_uuid[16];
 
+/* Views of another generation are numbered anew: the last one says nothing in this. */
+static void begin_generation(struct agt *a, uint64_t generation)
+{
+    if (a->want.galera.generation != generation) {
+        memset(&a->want.galera.view, 0, sizeof(a->want.galera.view));
+        a->want.galera.is_left = false;
+    }
+    a->want.galera.generation = generation;
+}
+
 /* False until it is on disk. */
 static bool is_stamped(struct agt *a, uint64_t generation, const uint8_t *uuid)
 {
-    a->want.galera.generation = generation;
+    begin_generation(a, generation);
     memcpy(a->want.galera.uuid, uuid, sizeof(a->want.galera.uuid));
     return a->disk.galera.generation == generation &&
            memcmp(a->disk.galera.uuid, uuid, sizeof(a->disk.galera.uuid)) == 0;
@@ -101,7 +111,7 @@ static void begin(struct agt_run *run, const struct msg_galera_grant *g)
     d->grant_begun = g->generation;
     d->grant_instance = a->guard.instance;
     d->grant_starts = a->guard.starts;
-    d->generation = g->generation;
+    begin_generation(a, g->generation);
     memcpy(d->uuid, g->base.uuid, sizeof(d->uuid));
     a->galera.live_grant = a->guard.tree == GUARD_TREE_RUNNING ? g->generation : 0;
     agt_fx_log(run, "begins the granted bootstrap", NULL);

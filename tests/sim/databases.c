@@ -49,6 +49,7 @@ static void draw_galera(uint64_t seed, struct setup *s)
     s->has_arbitrator = s->galera_members == 2 && chance(&r, 300000);
     s->has_hands = !s->is_calm && chance(&r, 150000);
     s->has_galera_admins = !s->is_calm && chance(&r, 400000);
+    s->is_fast_takeover = !s->has_arbitrator && chance(&r, 250000);
     s->databases[s->clusters] = (struct db_setup){.first = s->members,
                                                   .members = s->galera_members,
                                                   .ttl_ms = GALERA_TTL_MS,

@@ -142,6 +142,7 @@ struct wsrep {
     unsigned weight;
     int64_t started_us;
     bool is_sst_failed;
+    bool is_restored; /* started with a gvwstate.dat: it brings a view, and perhaps no position */
     /* the port (gal_order.c): the agent's order under way, and reads with wsrep_sync_wait */
     struct db_order order;
     uint64_t order_number;

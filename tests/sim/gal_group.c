@@ -234,6 +234,7 @@ void wsrep_join(struct wsrep *g)
         wsrep_bootstrap(g, bit(g->member), bit(g->member), 0);
         return;
     }
+    g->is_restored = g->dir.has_gvwstate;
     if (g->dir.has_gvwstate) {
         g->peer.last = g->dir.gvwstate;
     }

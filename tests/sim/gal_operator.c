@@ -145,8 +145,26 @@ static void admin(void *ctx, uint64_t number, struct slice bytes)
     }
 }
 
+/* The document says which of the voters is no member: the arbitrator, which has no data. In some
+ * seeds also that a writer that was evicted is not waited for. */
+static void configure(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    const char *text = w->setup.has_arbitrator ? "{\"galera\":{\"arbitrator\":\"garb\"}}"
+                                               : "{\"galera\":{\"fast_takeover\":true}}";
+    (void)number;
+    (void)bytes;
+    if (nodes_configure(w, w->setup.clusters, slice_from_text(text)) != 0) {
+        world_at(w, w->now_us + SECOND, NULL, configure, w);
+    }
+}
+
 void gal_operator_open(struct world *w)
 {
+    if (w->setup.has_arbitrator || w->setup.is_fast_takeover) {
+        world_at(w, w->now_us + 6 * SECOND, NULL, configure, w);
+    }
+
     if (w->setup.has_galera_admins) {
         world_at_with(w, w->now_us + 20 * SECOND, NULL, admin, w, 0, SLICE_EMPTY);
     }

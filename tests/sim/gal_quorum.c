@@ -208,6 +208,10 @@ static void form_anew(struct world *w, const struct wsrep_view *last, uint32_t s
             continue;
         }
         const struct wsrep *g = wsrep_of(w, place);
+        if (g->phase == WSREP_WAITING && !g->is_restored) {
+            bringing &= ~bit(place); /* its transfer was broken off: it has no state */
+            continue;
+        }
         is_known = is_known && (g->phase != WSREP_WAITING || g->start.has_position);
         best = position_of(g) > best ? position_of(g) : best;
     }
@@ -220,6 +224,10 @@ static void form_anew(struct world *w, const struct wsrep_view *last, uint32_t s
             g->dir.uuid = g->uuid;
             g->dir.seqno = is_known ? g->dir.seqno : 0;
         }
+    }
+    if (with_state == 0) {
+        install_non_primary(w, set);
+        return;
     }
     from.conf_id = is_known ? from.conf_id : UINT64_MAX; /* 0 afterwards */
     install_primary(w, &from, with_state, set);

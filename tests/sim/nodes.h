@@ -55,7 +55,8 @@ int nodes_switchover(struct world *w, unsigned cluster);
 /* Any order of an operator about the databases, to the leader. */
 /* Whether a member has reported to the node that leads now. */
 bool nodes_has_heard(struct world *w, unsigned cluster, const struct base_name *member);
-/* What the node that leads says a cluster waits for; false: it waits for nothing, or nobody leads. */
+/* What the node that leads says a cluster waits for; false: it waits for nothing, or nobody leads.
+ */
 bool nodes_waits(struct world *w, unsigned cluster, struct arb_note *ret);
 /* Writes a document of settings over the one that stands; BASE_E_*. */
 int nodes_configure(struct world *w, unsigned cluster, struct slice text);

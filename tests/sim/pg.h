@@ -6,8 +6,8 @@
  * that judges with the settings *it* has read; a cancelled wait leaves the commit visible and
  * unacknowledged; timelines are compared by number alone; backends outlive a killed root for a
  * while; a frozen tree does nothing, but what it had sent arrives. Files: pg.c life of the tree,
- * pg_wal.c directory, pg_commit.c commits and settings, pg_stream.c replication, pg_order.c and pg_view.c the
- * agent's port.
+ * pg_wal.c directory, pg_commit.c commits and settings, pg_stream.c replication, pg_order.c and
+ * pg_view.c the agent's port.
  */
 #ifndef QUORATE_TESTS_SIM_PG_H
 #define QUORATE_TESTS_SIM_PG_H

@@ -54,7 +54,8 @@
     X(unsigned, galera_flush, "its innodb_flush_log_at_trx_commit") \
     X(bool, has_arbitrator, "a garbd runs beside the first quorum node") \
     X(bool, has_hands, "operators bootstrap by hand, and accept losses") \
-    X(bool, has_galera_admins, "pauses, drains, orders to members of the Galera cluster")
+    X(bool, has_galera_admins, "pauses, drains, orders to members of the Galera cluster") \
+    X(bool, is_fast_takeover, "a writer that Galera has evicted is not waited for")
 
 /* Of one database cluster; scripts name it `set db1.ttl_ms 2000`. */
 #define DB_SETUP_FIELDS(X) \

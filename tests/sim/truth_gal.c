@@ -197,7 +197,8 @@ static void opens(struct world *w, const struct wsrep *g)
     }
     for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
         const struct wsrep *other = wsrep_of(w, i);
-        bool may_be = w->truth_gal->record.is_fast_takeover && !wsrep_can_replicate(other);
+        bool may_be = w->truth_gal->record.is_fast_takeover &&
+                      !(wsrep_can_replicate(other) && wsrep_can_replicate(g));
         if (other != g && wsrep_is_writable(other) && !may_be) {
             world_fail(w, INVARIANT_ONE_WRITER, "%s accepts writes in epoch %lu, and %s in %lu",
                        m->name.text, (unsigned long)g->writable_epoch, name_of(w, i),
