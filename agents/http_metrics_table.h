@@ -83,7 +83,7 @@
     X("quorate_frames_bad", "counter", "frames that could not be read", s->frames_bad)
 /* clang-format on */
 
-/* Those that are written in another way, in the order of http_metrics.c: type, name, further labels,
+/* Those that are written in another way, in the order of http_metrics.c: type, name, labels,
  * help. */
 #define AGT_HTTP_OTHER_METRICS(X) \
     X("gauge", "quorate_info", "version", "version of the agent") \

@@ -105,7 +105,8 @@
     X(gauge, quorate_member_drained, m->is_drained, "1 while drained by an operator.") \
     X(gauge, quorate_member_restart_pending, m->is_restart_pending, \
       "1 while settings wait for a restart.") \
-    X(gauge, quorate_member_write_failing, m->is_write_failing, "1 while its disk takes no write.") \
+    X(gauge, quorate_member_write_failing, m->is_write_failing, \
+      "1 while its disk takes no write.") \
     X(gauge, quorate_member_disk_free_bytes, m->disk_free_bytes, \
       "Free space of the data directory; 0 where that is not known.") \
     X(gauge, quorate_member_pause_worst_us, not_below_zero(m->pause_worst_us), \
@@ -125,7 +126,8 @@
       "Sentences of the arbiter on this node, by their event (docs/events.md).") \
     X(CPU, counter, process_cpu_seconds_total, "", "CPU time used.") \
     X(START, gauge, process_start_time_seconds, "", "Start, in seconds since 1970.") \
-    X(VERSION, gauge, etcd_server_version, "server_version", "Version that is answered to clients.") \
+    X(VERSION, gauge, etcd_server_version, "server_version", \
+      "Version that is answered to clients.") \
     X(BUILD, gauge, quorate_build_info, "version", "Version of this program.")
 /* clang-format on */
 

@@ -55,7 +55,7 @@
     X(PEER_ADVERTISE, "peer.advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "As etcd's --initial-advertise-peer-urls; must be this node's address in quorum.nodes") \
     X(METRICS_LISTEN, "metrics.listen", TEXT, "127.0.0.1:2381", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Where /metrics, health and status pages are served; beyond loopback with TLS, off for none") \
+      "Where /metrics, health and status pages are served; beyond loopback with TLS; off: none") \
     X(STATUS_PUBLIC, "status_public", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Whether anybody may read metrics and the status page; else admins, viewers and passwords") \
     X(STATUS_PASSWORDS, "status_password_file", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -66,7 +66,7 @@
       "This node's certificate (PEM), role node") \
     X(TLS_KEY, "tls.key", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, "Its key (PEM)") \
     X(TLS_REVOKED, "tls.revoked", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
-      "List of revoked certificates (PEM), as 'kv cert revoke' writes it; read again when it changes") \
+      "List of revoked certificates, as 'kv cert revoke' writes it; read again when it changes") \
     X(CLIENT_AUTH, "tls.client_auth", BOOL, "yes", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Clients and peers must show a certificate of tls.ca; anything but yes is refused") \
     X(INSECURE, "insecure", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \

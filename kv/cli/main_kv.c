@@ -204,8 +204,8 @@ static const struct io_command commands[] = {
      cmd_cert_issue},
     {"cert revoke", "[--dir DIR] FILE", "identity",
      "Put a certificate on the list of those that nobody is let in with any more",
-     "  --dir     where ca.crt and ca.key are; the list is revoked.pem there (.), for tls.revoked of\n"
-     "            every quorum node",
+     "  --dir     where ca.crt and ca.key are (.); the list is revoked.pem there, for tls.revoked\n"
+     "            of every quorum node",
      cmd_cert_revoke},
     {"cert show", "FILE", "identity", "Whom a certificate names, and until when it is valid", NULL,
      cmd_cert_show},

@@ -14,15 +14,19 @@
     X("arbiter", "fence", "The command that powers a host off is begun") \
     X("arbiter", "fence-failed", "It failed, or the host is not off; it is tried again") \
     X("arbiter", "fenced", "The host is off") \
-    X("arbiter", "records_unreadable", "The store's records of the databases cannot be read; the node stops") \
+    X("arbiter", "records_unreadable", \
+      "The store's records of the databases cannot be read; the node stops") \
     X("audit", "control", "An order of a person or a tool: who, what, and the answer") \
     X("database", "adopts_directory", "A data directory that was there before is taken over") \
     X("database", "adopts_running", "A database that runs already is taken over without a stop") \
     X("database", "note", "What the engine has to say, as a sentence") \
     X("db", "order_failed", "An order could not be carried out") \
-    X("db", "standing_warning", "Something that does not pass by itself; told when it begins or changes") \
-    X("failsafe", "peer_closed", "A member that is asked when the quorum is gone has closed the link") \
-    X("failsafe", "peer_is_another", "There is somebody else at a member's address; it is not asked") \
+    X("db", "standing_warning", \
+      "Something that does not pass by itself; told when it begins or changes") \
+    X("failsafe", "peer_closed", \
+      "A member that is asked when the quorum is gone has closed the link") \
+    X("failsafe", "peer_is_another", \
+      "There is somebody else at a member's address; it is not asked") \
     X("guard", "link_lost", "The guard does not answer; it is connected again") \
     X("guard", "start_failed", "The guard could not be started; it is tried again") \
     X("hook", "begins", "A hook is run") \

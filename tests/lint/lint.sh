@@ -65,7 +65,7 @@ diff <(sed -n 's/^    X(\([A-Z_]*\), "[a-z.]*", ".*/\1/p' base/failpoint.h | sor
     grep '^[<>]' | sed 's/^</in the table, but passed nowhere or not once:/; s/^>/passed more than once:/' | rule "failpoints"
 
 # Events of the log are a table as well; those of the arbiter's own sentences stand in arbiter/core/note.h.
-diff <(sed -n 's/^    X("\([a-z_]*\)", "\([a-z_-]*\)", ".*/\1 \2/p' proto/io/log_events.h | sort) \
+diff <(sed -n 's/^    X("\([a-z_]*\)", "\([a-z_-]*\)",.*/\1 \2/p' proto/io/log_events.h | sort) \
     <(awk -f $here/log_events.awk $(list 'base/*.c' 'proto/*.c' 'raft/*.c' 'kv/*.c' 'arbiter/*.c' 'agents/*.c') | sort -u) |
     grep '^[<>]' | sed 's/^</in proto\/io\/log_events.h, but nobody writes it:/; s/^>/written, but not in proto\/io\/log_events.h:/' | rule "events of the log"
 
