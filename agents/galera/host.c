@@ -72,6 +72,13 @@ static int check_programs(const struct io_config *config, const struct gal_setti
     return rc != 0 ? rc : check_transfer(config, s, why);
 }
 
+/* The packages' run_dir: root's, for a group, and nobody takes away what is another one's. */
+static bool is_shared(const char *path, const struct stat *st)
+{
+    return st->st_uid == 0 && (st->st_mode & (S_ISVTX | S_IWOTH)) == S_ISVTX &&
+           access(path, W_OK) == 0;
+}
+
 static int check_directory(const char *path, struct io_why *why)
 {
     struct stat st;
@@ -83,7 +90,7 @@ static int check_directory(const char *path, struct io_why *why)
         io_why_set(why, "%s is not a directory that can be used", path);
         return BASE_E_INVALID;
     }
-    if (st.st_uid != geteuid()) {
+    if (st.st_uid != geteuid() && !is_shared(path, &st)) {
         const struct passwd *owner = getpwuid(st.st_uid);
         io_why_set(why,
                    "%s belongs to user %s (uid %u), but agent and server run as uid %u; chown it "

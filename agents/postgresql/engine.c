@@ -158,6 +158,13 @@ static int check_version(const struct io_config *config, struct pg_settings *s, 
     return 0;
 }
 
+/* The packages' run_dir: root's, for a group, and nobody takes away what is another one's. */
+static bool is_shared(const char *path, const struct stat *st)
+{
+    return st->st_uid == 0 && (st->st_mode & (S_ISVTX | S_IWOTH)) == S_ISVTX &&
+           access(path, W_OK) == 0;
+}
+
 static int check_directory(const char *path, struct io_why *why)
 {
     struct stat st;
@@ -169,7 +176,7 @@ static int check_directory(const char *path, struct io_why *why)
         io_why_set(why, "%s is not a directory that can be used", path);
         return BASE_E_INVALID;
     }
-    if (st.st_uid != geteuid()) {
+    if (st.st_uid != geteuid() && !is_shared(path, &st)) {
         const struct passwd *owner = getpwuid(st.st_uid);
         io_why_set(why,
                    "%s belongs to user %s (uid %u), but agent and database run as uid %u; chown it "
