@@ -118,18 +118,20 @@ static void put_address(const struct gal_settings *s, bool is_alone, struct buf 
 }
 
 /* Suspect 2 s: a dead member stalls writers for about 3 s; less evicts hosts whose processor was
- * only taken away. Install must be below inactive: the library refuses to start otherwise.
- * pc.recovery would form a component from the last view without a look at positions. */
+ * only taken away. A lost link between two is relayed by a third only behind peer_timeout, which
+ * therefore is below suspect. Install must be below inactive: the library refuses to start
+ * otherwise. pc.recovery would form a component from the last view without a look at positions. */
 static void put_provider(const struct gal_settings *s, uint8_t weight, struct buf *b)
 {
     buf_put_text(b, "wsrep_provider_options = \"gmcast.listen_addr=tcp://");
     put_host_port(b, s->group_host, s->group_port);
     buf_put_text(b, ";ist.recv_addr=");
     put_host_port(b, s->group_host, s->ist_port);
-    buf_put_text(b, ";evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.2S"
-                    ";evs.suspect_timeout=PT2S;evs.inactive_timeout=PT6S"
-                    ";evs.install_timeout=PT5S;pc.recovery=false;gcache.recover=yes"
-                    ";gcs.fc_single_primary=yes;pc.weight=");
+    buf_put_text(
+        b, ";gmcast.peer_timeout=PT1S;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.2S"
+           ";evs.suspect_timeout=PT2S;evs.inactive_timeout=PT6S"
+           ";evs.install_timeout=PT5S;pc.recovery=false;gcache.recover=yes"
+           ";gcs.fc_single_primary=yes;pc.weight=");
     buf_put_dec(b, weight);
     if (s->is_tls) {
         buf_put_text(b, ";socket.ssl=yes;socket.ssl_ca=");
@@ -169,9 +171,8 @@ static void put_transfer_tls(const struct gal_settings *s, struct buf *b)
     buf_put_text(b, "\n[sst]\n");
     if (s->sst == GAL_SST_MARIABACKUP) {
         put(b, "encrypt", "3");
-    } else {
-        put(b, "ssl-mode", "VERIFY_CA");
     }
+    put(b, "ssl-mode", "VERIFY_IDENTITY"); /* the name that the joiner told over the group */
     put(b, "tca", s->tls_ca.text);
     put(b, "tcert", s->tls_cert.text);
     put(b, "tkey", s->tls_key.text);
