@@ -11,7 +11,8 @@
 
 static int64_t stop_limit_us(const struct agt *a, enum agt_galera_state state)
 {
-    bool may_be_deaf = !a->has_answered || state == AGT_GALERA_NONPRIM;
+    /* One that has left the component to stop is non-Primary, too, and flushes. */
+    bool may_be_deaf = !a->has_answered || (state == AGT_GALERA_NONPRIM && !a->want.galera.is_left);
     return may_be_deaf ? STOP_LIMIT_CLOSED_US : STOP_LIMIT_US;
 }
 
