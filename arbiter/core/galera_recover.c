@@ -249,7 +249,6 @@ static bool hold_starts(struct arb_turn *t, const struct gal_situation *s)
     struct msg_record next = t->c->record;
     next.galera.inhibit = s->next;
     next.galera.high_water = s->high_water;
-    next.galera.sst_joiner = next.galera.restarting = (struct base_name){{0}};
     arb_say(t, ARB_NOTE_GALERA_HELD)->a = s->next;
     arb_propose(t, ARB_DECIDE_GALERA_INHIBIT, &next);
     return true;

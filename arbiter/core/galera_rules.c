@@ -187,41 +187,83 @@ static struct last last_view(const struct gal_situation *s)
     return last;
 }
 
-/* Without any view all members that are known might have been in it. */
-static struct msg_galera_view everybody(const struct gal_situation *s)
+/* An orderly stop takes the file with the last view away: what was there between the last look of
+ * the agent (they look twice a second) and the stop is not told. */
+static bool has_leaver(const struct gal_situation *s, const struct msg_galera_view *view)
 {
-    struct msg_galera_view view = {.conf_id = 0, .count = s->count};
-    for (uint8_t i = 0; i < s->count; i++) {
-        view.nodes[i] = (struct msg_galera_node){s->members[i].name, 1};
+    for (uint8_t i = 0; i < view->count; i++) {
+        const struct gal_member *m = find(s, &view->nodes[i].node);
+        if (is_heard(m) && evidence_of(s, m, true) == GAL_LEFT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* It may have come into a view that nobody has told of, and been left alone in it: who was let in,
+ * and who ran when it was last heard where a member of the last view has left since. Who was down
+ * stays so unless it is let in. */
+static bool may_have_joined(const struct gal_situation *s, const struct gal_member *m,
+                            const struct msg_galera_view *known)
+{
+    const struct msg_galera_record *r = s->record;
+    bool was_let_in =
+        base_name_equal(&m->name, &r->sst_joiner) || base_name_equal(&m->name, &r->restarting);
+    bool was_down = m->report != NULL && (m->report->state == MSG_GALERA_DOWN ||
+                                          m->report->state == MSG_GALERA_NEEDS_SST);
+    return !is_heard(m) && (was_let_in || (!was_down && has_leaver(s, known)));
+}
+
+static uint8_t weight_of(const struct msg_galera_record *r, const struct base_name *name)
+{
+    for (uint8_t i = 0; i < r->weights.count; i++) {
+        if (base_name_equal(&r->weights.nodes[i].node, name)) {
+            return r->weights.nodes[i].weight;
+        }
+    }
+    return 1;
+}
+
+/* Who may be in the last view: without any that is known, everybody. */
+static struct msg_galera_view with_joiners(const struct gal_situation *s,
+                                           const struct msg_galera_view *known)
+{
+    struct msg_galera_view view = {.conf_id = 0};
+    if (known != NULL) {
+        view = *known;
+    }
+    for (uint8_t i = 0; i < s->count && view.count < MSG_GALERA_NODES_MAX; i++) {
+        const struct gal_member *m = &s->members[i];
+        if (!gal_view_has(&view, &m->name) && (known == NULL || may_have_joined(s, m, known))) {
+            view.nodes[view.count++] =
+                (struct msg_galera_node){m->name, weight_of(s->record, &m->name)};
+        }
     }
     return view;
 }
 
-static bool is_alone_by(const struct gal_situation *s, const struct msg_galera_view *view,
+static bool is_alone_by(const struct gal_situation *s, const struct msg_galera_view *known,
                         uint8_t candidate, bool is_as_if_stopped)
 {
+    const struct msg_galera_view view = with_joiners(s, known);
     struct gal_node nodes[MSG_GALERA_NODES_MAX];
     uint8_t at = GAL_NOBODY;
-    for (uint8_t i = 0; i < view->count; i++) {
-        const struct gal_member *m = find(s, &view->nodes[i].node);
-        nodes[i] = (struct gal_node){view->nodes[i].weight, evidence_of(s, m, is_as_if_stopped)};
+    for (uint8_t i = 0; i < view.count; i++) {
+        const struct gal_member *m = find(s, &view.nodes[i].node);
+        nodes[i] = (struct gal_node){view.nodes[i].weight, evidence_of(s, m, is_as_if_stopped)};
         if (candidate != GAL_NOBODY && m == &s->members[candidate]) {
             at = i;
         }
     }
-    return gal_is_alone(nodes, view->count, at);
+    return gal_is_alone(nodes, view.count, at);
 }
 
 /* By the weights of everybody who tells the last view: they change without a new one. */
 static bool is_alone(const struct gal_situation *s, const struct last *last, uint8_t candidate,
                      bool is_as_if_stopped)
 {
-    if (last->view == NULL) {
-        struct msg_galera_view view = everybody(s);
-        return is_alone_by(s, &view, candidate, is_as_if_stopped);
-    }
     bool is_good = is_alone_by(s, last->view, candidate, is_as_if_stopped);
-    for (uint8_t i = 0; is_good && i < s->count; i++) {
+    for (uint8_t i = 0; is_good && last->view != NULL && i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
         if (is_heard(m) && is_current(s, m) && m->report->generation == last->generation &&
             gal_view_is_same(&m->report->view, last->view)) {
@@ -403,17 +445,36 @@ static const struct base_name *running_node(const struct gal_situation *s,
     return found;
 }
 
+/* Its process runs, and what it is in is not known: in no view that was told, perhaps, and in one
+ * that was not. */
+static bool is_running(const struct gal_member *m)
+{
+    enum msg_galera_state state = m->report->state;
+    return state != MSG_GALERA_DOWN && state != MSG_GALERA_NEEDS_SST &&
+           state != MSG_GALERA_NONPRIM && state != MSG_GALERA_INCONSISTENT &&
+           state != MSG_GALERA_UNKNOWN;
+}
+
+static bool has_running(const struct gal_situation *s, uint8_t candidate, struct gal_verdict *v)
+{
+    for (uint8_t i = 0; i < s->count; i++) {
+        if (i != candidate && is_heard(&s->members[i]) && is_running(&s->members[i])) {
+            return say(v, GAL_NOT_FENCED, &s->members[i].name);
+        }
+    }
+    return false;
+}
+
 static bool has_others(const struct gal_situation *s, const struct last *last, uint8_t candidate,
                        struct gal_verdict *v)
 {
-    const struct msg_galera_view all = everybody(s);
-    const struct msg_galera_view *view = last->view == NULL ? &all : last->view;
+    const struct msg_galera_view view = with_joiners(s, last->view);
     if (is_alone(s, last, candidate, false)) {
-        return false;
+        return has_running(s, candidate, v);
     }
     return is_alone(s, last, candidate, true)
-               ? say(v, GAL_NOT_FENCED, running_node(s, view, candidate))
-               : say(v, GAL_NOT_ALONE, silent_node(s, view));
+               ? say(v, GAL_NOT_FENCED, running_node(s, &view, candidate))
+               : say(v, GAL_NOT_ALONE, silent_node(s, &view));
 }
 
 /* A cold start waits for all who may have more; a live node of the last view has what was ordered
@@ -421,10 +482,9 @@ static bool has_others(const struct gal_situation *s, const struct last *last, u
 static bool has_missing(const struct gal_situation *s, const struct last *last,
                         struct gal_verdict *v)
 {
-    const struct msg_galera_view all = everybody(s);
-    const struct msg_galera_view *view = last->view == NULL ? &all : last->view;
-    for (uint8_t i = 0; i < view->count; i++) {
-        const struct base_name *name = &view->nodes[i].node;
+    const struct msg_galera_view view = with_joiners(s, last->view);
+    for (uint8_t i = 0; i < view.count; i++) {
+        const struct base_name *name = &view.nodes[i].node;
         const struct gal_member *m = find(s, name);
         bool is_passed = m != NULL && (is_heard(m) || m->is_dead || m->is_excused);
         if (!is_passed && !base_name_equal(name, &s->record->arbitrator)) {

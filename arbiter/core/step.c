@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The arbiter's step function: one event in, bounded effects out. */
+#include <stddef.h>
+#include <string.h>
+
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
 #include "base/canary.h"
@@ -229,6 +232,9 @@ static void on_record(struct arb_turn *t)
     for (uint8_t i = 0; i < record->voters.count; i++) {
         add_recorded_view(c, &record->voters.names[i]);
     }
+    if (!base_name_is_empty(&record->galera.sst_joiner)) {
+        add_recorded_view(c, &record->galera.sst_joiner);
+    }
     for (uint8_t i = 0; i < record->galera.view.count; i++) {
         if (!base_name_equal(&record->galera.view.nodes[i].node, &record->galera.arbitrator)) {
             add_recorded_view(c, &record->galera.view.nodes[i].node);
@@ -355,11 +361,22 @@ static void say_ended(struct arb_turn *t)
     note->b = c->attempt.number;
 }
 
+/* What a flag says to be there is written as a whole when the flag is set: it is left as it was. It
+ * is large, and most steps have none of it. */
+static void effects_reset(struct arb_effects *fx)
+{
+    memset(fx, 0, offsetof(struct arb_effects, record));
+    memset(&fx->has_history, 0,
+           offsetof(struct arb_effects, refusal) - offsetof(struct arb_effects, has_history));
+    memset(&fx->has_fence, 0,
+           offsetof(struct arb_effects, notes) - offsetof(struct arb_effects, has_fence));
+}
+
 void arb_step(struct arb_cluster *cluster, const struct arb_event *event, struct arb_effects *fx)
 {
     BASE_ASSERT(cluster->magic == CLUSTER_MAGIC);
     struct arb_turn t = {cluster, event, fx};
-    *fx = (struct arb_effects){.has_swap = false};
+    effects_reset(fx);
     say_ended(&t);
     dispatch(&t);
     drop_deaf(&t);

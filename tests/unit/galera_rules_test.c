@@ -403,6 +403,29 @@ static void test_a_second_grant_waits_for_the_first(void **state)
     expect(&c, GAL_GRANTABLE, 0);
 }
 
+/* It came into a view that nobody has told of, and was left alone in it in order. */
+static void test_who_was_let_in_may_be_in_a_view_that_nobody_told_of(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin(&c, 2);
+    c.record.view = view_of(1, 1u);
+    c.reports[0].view = c.record.view;
+    c.reports[0].is_left = true;
+    c.record.sst_joiner = node_name(1);
+    c.s.members[1].is_heard = false;
+    expect(&c, GAL_NOT_ALONE, 1);
+    c.record.sst_joiner = (struct base_name){{0}};
+    expect(&c, GAL_GRANTABLE, 0); /* it was down, and nobody let it in */
+    c.reports[1].state = MSG_GALERA_NONPRIM;
+    expect(&c, GAL_NOT_ALONE, 1); /* it was running when it was last heard */
+    c.s.members[1].is_heard = true;
+    c.reports[1].state = MSG_GALERA_STARTING;
+    expect(&c, GAL_NOT_FENCED, 1);
+    c.reports[0].is_left = false; /* whatever became of the view */
+    expect(&c, GAL_NOT_FENCED, 1);
+}
+
 static void test_one_view_with_two_contents_is_two_histories(void **state)
 {
     struct scene c;
@@ -573,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_another_generation_is_no_source),
         cmocka_unit_test(test_less_than_what_is_known_committed_waits),
         cmocka_unit_test(test_a_second_grant_waits_for_the_first),
+        cmocka_unit_test(test_who_was_let_in_may_be_in_a_view_that_nobody_told_of),
         cmocka_unit_test(test_one_view_with_two_contents_is_two_histories),
         cmocka_unit_test(test_while_somebody_is_primary_nothing_is_granted),
         cmocka_unit_test(test_an_arbitrator_is_not_waited_for_and_proves_nothing),
