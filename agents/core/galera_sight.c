@@ -99,6 +99,9 @@ void agt_galera_view(struct agt_run *run)
     const struct db_galera_view *g = &a->view.galera;
     if (a->guard.tree != GUARD_TREE_RUNNING || !a->view.is_process || !a->view.is_answering) {
         a->silent_views++;
+        if (!a->has_answered && a->view.galera.is_transfer_broken) {
+            a->galera.root_seen_at = run->now; /* SQL opens behind the transfer */
+        }
         view_of_stopped(a);
         return;
     }

@@ -252,6 +252,7 @@ void agt_on_view(struct agt_run *run, const struct db_view *view)
         }
         a->foreign_views = view->is_process ? a->foreign_views + 1 : 0;
         if (agt_is_galera(a)) {
+            agt_galera_view(run);
             return;
         }
         if (view->is_process && view->is_answering && !view->is_in_recovery) {

@@ -702,6 +702,58 @@ static void test_waiting_server_is_killed_when_told(void **state)
     assert_int_equal(w.a.disk.galera.inhibit, 2);
 }
 
+/* Minutes of it, with SQL closed: nobody may take it for one that waits for a component. */
+static void test_a_transfer_under_way_is_no_waiting(void **state)
+{
+    (void)state;
+    begin_down();
+    w.order.galera_goal = MSG_GALERA_GOAL_INHIBIT;
+    root_runs();
+    order_comes();
+    for (int i = 0; i < 40; i++) {
+        w.view.galera.is_transfer_broken = i < 38;
+        pass(500 * MS);
+        look();
+    }
+    assert_int_equal(w.kills, 0);
+}
+
+/* It has left the component, is non-Primary by that, and flushes for as long as it takes. */
+static void test_an_orderly_stop_is_not_cut_short(void **state)
+{
+    (void)state;
+    begin_synced();
+    feed((struct agt_event){.kind = AGT_EVENT_SHUTDOWN});
+    assert_int_equal(w.terms, 1);
+    w.view.galera.is_primary = false;
+    for (int i = 0; i < 60; i++) {
+        pass(500 * MS);
+        look();
+    }
+    assert_int_equal(w.kills, 0);
+}
+
+/* systemctl, an operator: an orderly leave that nobody asked us for counts as one. */
+static void test_a_leave_by_hand_is_told(void **state)
+{
+    (void)state;
+    struct msg_report report;
+    begin_synced();
+    root_ends();
+    w.view.galera.saved.seqno = 130;
+    memcpy(w.view.galera.saved.uuid, uuid, sizeof(uuid));
+    look();
+    agt_report_peek(&w.a, w.now, &report);
+    assert_int_equal(report.galera.state, MSG_GALERA_DOWN);
+    assert_true(report.galera.is_left);
+    begin_synced();
+    root_ends();
+    w.view.galera.saved.seqno = -1; /* a crash */
+    look();
+    agt_report_peek(&w.a, w.now, &report);
+    assert_false(report.galera.is_left);
+}
+
 static void test_rejoin_clears_first(void **state)
 {
     (void)state;
@@ -830,6 +882,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_old_evidence_says_no),
         cmocka_unit_test(test_non_writer_is_kept_read_only),
         cmocka_unit_test(test_waiting_server_is_killed_when_told),
+        cmocka_unit_test(test_a_transfer_under_way_is_no_waiting),
+        cmocka_unit_test(test_an_orderly_stop_is_not_cut_short),
+        cmocka_unit_test(test_a_leave_by_hand_is_told),
         cmocka_unit_test(test_rejoin_clears_first),
         cmocka_unit_test(test_inhibited_member_does_not_join_an_older_history),
         cmocka_unit_test(test_foreign_history_is_fenced),
