@@ -178,6 +178,7 @@ static void begin_down(void)
     begin();
     w.view.has_directory = true;
     memcpy(w.view.galera.saved.uuid, uuid, sizeof(uuid));
+    w.view.galera.saved.seqno = 120;
     memcpy(w.view.galera.position.uuid, uuid, sizeof(uuid));
     w.view.galera.position.seqno = 120;
     w.view.galera.is_position_recovered = true;
@@ -291,6 +292,7 @@ static void test_joins_with_its_own_position(void **state)
     begin_down();
     w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
     w.is_disk_slow = true;
+    w.saves = 0;
     order_comes();
     assert_int_equal(w.asked, DB_ORDER_NONE); /* the generation is on disk first */
     assert_int_equal(w.saves, 1);
