@@ -44,6 +44,10 @@ int post_target_parse(const char *url, struct post_target *ret, struct io_why *w
     (void)snprintf(ret->path, sizeof(ret->path), "%s", path);
     int rc = io_address_parse(slice_from(url, len), is_plain ? HTTP_PORT : HTTPS_PORT,
                               &ret->address, why);
+    if (rc == 0 && (ret->address.host[0] == '\0' || strcmp(ret->address.host, "*") == 0)) {
+        io_why_set(why, "'%.200s' names no host", url);
+        rc = BASE_E_INVALID;
+    }
     if (rc == 0 && is_plain && !io_address_is_loopback(&ret->address)) {
         io_why_set(why, "'%.200s' is not on loopback: only https:// may leave this host", url);
         rc = BASE_E_DENIED;

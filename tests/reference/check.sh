@@ -34,6 +34,12 @@ check_output "every link leads to a heading of the runbook" "" eval \
 check_output "every heading of the runbook has an alert" "" eval \
     'grep -oE "runbook.md#[a-z-]+" $rules | cut -d"#" -f2 | sort -u | comm -13 - <(anchors)'
 
+# `FILE` "NAME" in the last column of docs/threats.md: the name stands in the file.
+threats() { sed -n 's/^| .*| `\([^`]*\)` "\(.*\)" |$/\1\t\2/p' docs/threats.md; }
+lies() { threats | while IFS=$'\t' read -r file name; do grep -qsF -- "$name" "$file" || echo "$file: $name"; done; }
+check_output "every test that docs/threats.md names is there" "" lies
+check "every row names one" eval '[ "$(threats | wc -l)" = "$(grep -c "^| " docs/threats.md | awk "{ print \$1 - 1 }")" ] && [ "$(threats | wc -l)" -gt 20 ]'
+
 if command -v promtool >/dev/null; then
     check "promtool takes the rules" promtool check rules $rules
     check "each alert fires when it should, none in calm" promtool test rules packaging/prometheus/quorate.rules.test.yml
