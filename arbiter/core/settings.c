@@ -76,6 +76,9 @@ static bool is_wanted(struct arb_turn *t)
     return false;
 }
 
+/* Timelines of the primary elsewhere that may still come in before the promotion has begun. */
+#define ELSEWHERE_FAILOVERS 8
+
 /* The same holder in a new epoch: with a timeline reserved above all that came from elsewhere, and
  * no floor where the data are to become another cluster's. Its guard is one and the same process,
  * so that nobody else can be serving; leases of the epoch before count as long as they may run. */
@@ -99,6 +102,7 @@ static bool change_role(struct arb_turn *t)
     if (!next.is_standby_cluster) {
         next.floor = holder->report.position;
         next.floor_epoch = next.epoch;
+        next.timeline = next.timeline_highest = next.timeline + ELSEWHERE_FAILOVERS;
     }
     arb_decision_begin(t, ARB_DECIDE_CLUSTER_ROLE, &holder->member);
     struct arb_note *note =

@@ -231,12 +231,16 @@ static void say_missing_async(struct arb_turn *t)
  * shown for that one. */
 static void decide_forced(struct arb_turn *t)
 {
-    const struct arb_cluster *c = t->c;
+    struct arb_cluster *c = t->c;
     bool is_named = !base_name_is_empty(&c->forced_candidate);
     bool may_come = voters_within_reach(c, t->event->now) > arb_vote_count(c) &&
                     !is_attempt_older_than(t, arb_ttl_us(c));
-    if (is_named || !may_come) {
-        (void)elect(t, ARB_DECIDE_FORCED);
+    if ((is_named || !may_come) && elect(t, ARB_DECIDE_FORCED)) {
+        return;
+    }
+    /* Nobody can be forced: the former holder, when it is there after all, loses nothing. */
+    if (voters_within_reach(c, t->event->now) == 0 && may_return(t)) {
+        come_back(t);
     }
 }
 

@@ -242,6 +242,17 @@ void pg_senders_end(struct pg *pg)
     }
 }
 
+/* "requested starting point is not in this server's history": that walsender ends at once. */
+static bool is_in_history(const struct pg_directory *d, const struct stream_frame *f)
+{
+    for (unsigned i = 0; i < d->history_count; i++) {
+        if (d->history[i].timeline == f->timeline) {
+            return i + 1 == d->history_count || d->history[i + 1].position >= f->from;
+        }
+    }
+    return false;
+}
+
 static void connected(struct pg *pg, unsigned from, const struct stream_frame *f)
 {
     struct stream_frame reply = {.type = STREAM_REFUSE, .session = f->session};
@@ -255,7 +266,7 @@ static void connected(struct pg *pg, unsigned from, const struct stream_frame *f
     if (is_recycled) {
         fault_count(pg->world, FAULT_WAL_RECYCLED);
     }
-    if (is_ahead || is_recycled) {
+    if (is_ahead || is_recycled || !is_in_history(&pg->dir, f)) {
         send_frame(pg, from, &reply);
         return;
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agents/driver.h"
+#include "base/crc32c.h"
 #include "base/lease_math.h"
 #include "base/name.h"
 #include "kv/core/apply.h"
@@ -459,30 +460,54 @@ static void agent_remembers(struct world *w, const struct member *m, const struc
     *seen = r->epoch_seen;
 }
 
-void truth_report(struct world *w, const struct member *m, struct slice payload)
+/* A report goes to every node in turn: the same bytes are decoded once. */
+static const struct msg_report *decode(struct world *w, const struct member *m,
+                                       struct slice payload)
 {
     static struct msg_report report;
-    struct truth_db *t = truth_db_of(w, m->index);
-    if (wire_report_decode(slice_skip(payload, 1), &report) != 0) {
+    static struct {
+        const struct world *world;
+        unsigned member;
+        size_t len;
+        uint8_t bytes[1 + WIRE_AGENT_BYTES_MAX];
+    } last;
+    if (last.world == w && last.member == m->index && last.len == payload.len &&
+        memcmp(last.bytes, payload.data, payload.len) == 0) {
+        return &report;
+    }
+    last.world = NULL;
+    if (payload.len > sizeof(last.bytes) ||
+        wire_report_decode(slice_skip(payload, 1), &report) != 0) {
         world_fail(w, INVARIANT_NO_CRASH, "%s sends a malformed report", m->name.text);
     }
-    trace_report(w, m, &report);
+    last.world = w;
+    last.member = m->index;
+    last.len = payload.len;
+    memcpy(last.bytes, payload.data, payload.len);
+    return &report;
+}
+
+void truth_report(struct world *w, const struct member *m, struct slice payload)
+{
+    struct truth_db *t = truth_db_of(w, m->index);
+    const struct msg_report *report = decode(w, m, payload);
+    trace_report(w, m, report);
     truth_retires(w, m, agt_driver_agent(m->agent)->is_retired);
-    agent_remembers(w, m, &report);
-    truth_promise_is_remembered(w, m, &report);
-    truth_lease_report(w, m, &report);
-    truth_ops_report(w, m, &report);
+    agent_remembers(w, m, report);
+    truth_promise_is_remembered(w, m, report);
+    truth_lease_report(w, m, report, base_crc32c(0, payload));
+    truth_ops_report(w, m, report);
     t->epoch_reported =
-        report.epoch_seen > t->epoch_reported ? report.epoch_seen : t->epoch_reported;
-    if (report.epoch_handed_back > 0) {
-        handback_is_true(w, m, report.epoch_handed_back);
+        report->epoch_seen > t->epoch_reported ? report->epoch_seen : t->epoch_reported;
+    if (report->epoch_handed_back > 0) {
+        handback_is_true(w, m, report->epoch_handed_back);
     }
-    if (report.epoch_handed_back == t->record.epoch && t->record.epoch != 0 &&
-        report.is_handback_clean && report.instance == t->record.holder_instance) {
+    if (report->epoch_handed_back == t->record.epoch && t->record.epoch != 0 &&
+        report->is_handback_clean && report->instance == t->record.holder_instance) {
         t->is_handback_clean = true;
     }
-    if (report.is_vote_valid) {
-        truth_take_vote(w, t, m, &report);
+    if (report->is_vote_valid) {
+        truth_take_vote(w, t, m, report);
     }
 }
 

@@ -2,6 +2,7 @@
 /* See the header. Rounds and elections are remembered by node, reports and handbacks by member. */
 #include "tests/sim/truth_lease.h"
 
+#include "base/crc32c.h"
 #include "base/name.h"
 #include "proto/wire/agent.h"
 #include "raft/core/core.h"
@@ -16,6 +17,7 @@
 
 struct said {
     uint64_t session, number;
+    uint32_t crc;                   /* of its bytes: they are known again without being decoded */
     struct base_mono sent;          /* by the host's clock */
     int64_t heard_us[NODES_MAX];    /* 0: not */
     uint64_t heard_life[NODES_MAX]; /* of the node that heard it */
@@ -63,25 +65,36 @@ static struct said *said_find(struct told *told, uint64_t session, uint64_t numb
     return NULL;
 }
 
-void truth_lease_report(struct world *w, const struct member *m, const struct msg_report *report)
+void truth_lease_report(struct world *w, const struct member *m, const struct msg_report *report,
+                        uint32_t crc)
 {
     struct told *told = &w->truth->lease->members[m->index];
     if (report->epoch_handed_back > told->handed_back) {
         told->handed_back = report->epoch_handed_back;
     }
     if (said_find(told, report->session, report->number) == NULL) {
-        told->said[told->said_count++ % SAID_MAX] = (struct said){
-            .session = report->session, .number = report->number, .sent = clock_now(&m->clock)};
+        told->said[told->said_count++ % SAID_MAX] = (struct said){.session = report->session,
+                                                                  .number = report->number,
+                                                                  .crc = crc,
+                                                                  .sent = clock_now(&m->clock)};
     }
+}
+
+/* A doubled or late frame has the bytes of one that was sent; NULL: none of the last ones. */
+static struct said *said_of(struct told *told, uint32_t crc)
+{
+    for (uint64_t i = told->said_count; i > 0 && told->said_count - i < SAID_MAX; i--) {
+        struct said *s = &told->said[(i - 1) % SAID_MAX];
+        if (s->crc == crc) {
+            return s;
+        }
+    }
+    return NULL;
 }
 
 void truth_lease_heard(struct world *w, unsigned node, unsigned member, struct slice payload)
 {
-    static struct msg_report report;
-    if (wire_report_decode(slice_skip(payload, 1), &report) != 0) {
-        return;
-    }
-    struct said *s = said_find(&w->truth->lease->members[member], report.session, report.number);
+    struct said *s = said_of(&w->truth->lease->members[member], base_crc32c(0, payload));
     uint64_t life = node_process(w, node)->life;
     if (s != NULL && (s->heard_us[node] == 0 || s->heard_life[node] != life)) {
         s->heard_us[node] = w->now_us;

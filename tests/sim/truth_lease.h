@@ -21,7 +21,8 @@ struct truth_lease;
 struct truth_lease *truth_lease_new(void);
 
 /* A report leaves its agent; a quorum node takes it in. */
-void truth_lease_report(struct world *w, const struct member *m, const struct msg_report *report);
+void truth_lease_report(struct world *w, const struct member *m, const struct msg_report *report,
+                        uint32_t crc);
 void truth_lease_heard(struct world *w, unsigned node, unsigned member, struct slice payload);
 /* A node's role may have changed, by its clock `now`; a frame leaves it. */
 void truth_lease_role(struct world *w, unsigned node, struct base_mono now);

@@ -736,6 +736,28 @@ static void test_s4_a_holder_that_can_never_go_on_is_said_so(void **state)
     assert_true(is_holder("pg2"));
 }
 
+static void test_s4_a_holder_returns_where_nobody_can_be_forced(void **state)
+{
+    (void)state;
+    all_speak();
+    struct msg_report spoiled = report_of("pg2");
+    spoiled.db_state = MSG_DB_FAILED;
+    spoiled.position = (struct msg_position){0, 0, 0};
+    wait_us(5 * S);
+    tick();
+    send(spoiled);
+    struct arb_request force = {.kind = ARB_REQUEST_FAILOVER, .is_forced = true};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &force});
+    assert_int_equal(w.answer, 0);
+    wait_us(3 * S);
+    tick();
+    assert_int_equal(w.c.record.epoch, 3);
+    send(handback_of("pg1"));
+    tick();
+    assert_int_equal(w.c.record.epoch, 4);
+    assert_true(is_holder("pg1"));
+}
+
 /* Behind the gate of a crash restart; the standbys that it waits for come in by this word. */
 static void test_s6_a_closed_gate_does_not_keep_standbys_out(void **state)
 {
@@ -846,6 +868,7 @@ int main(void)
         TEST(test_s4_the_story_says_where_the_time_went),
         TEST(test_s4_who_is_waited_for_when_there_are_no_voters),
         TEST(test_s4_a_holder_that_can_never_go_on_is_said_so),
+        TEST(test_s4_a_holder_returns_where_nobody_can_be_forced),
         TEST(test_s6_a_closed_gate_does_not_keep_standbys_out),
 #ifdef QUORATE_CANARIES
         TEST(test_canary_grant_while_cas),

@@ -284,7 +284,7 @@ static void test_a_promoted_cluster_opens_on_a_timeline_above_all(void **state)
     assert_int_equal(w.c.record.epoch, 4);
     assert_true(is_holder("pg1"));
     assert_false(w.c.record.is_standby_cluster);
-    assert_int_equal(w.c.record.timeline, 42);
+    assert_int_equal(w.c.record.timeline, 50);
     assert_int_equal(w.c.record.floor.lsn, 9000);
     assert_int_equal(w.c.record.config_revision, 1);
     s.config_revision = 2;
