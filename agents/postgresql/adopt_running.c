@@ -7,6 +7,7 @@
  * done stays where a later step fails: it may be done again, and a former manager that writes its
  * own files anew finds a server as it was.
  */
+#include <dirent.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -227,6 +228,53 @@ static int check_server(const struct pg_settings *settings, const struct pg_adop
     return pg_adopt_check_version(settings, ret_why);
 }
 
+/* --- who else minds it --- */
+
+/* A process that calls itself patroni, whose file (an argument) names this directory. */
+static bool is_manager(const char *words, size_t len, const char *data_dir)
+{
+    static char text[256u << 10]; /* at start only, one thread */
+    bool is_patroni = false;
+    bool names_it = false;
+    size_t size = 0;
+    for (const char *word = words; word < words + len; word += strlen(word) + 1) {
+        const char *slash = strrchr(word, '/');
+        const char *dot = strrchr(word, '.');
+        is_patroni = is_patroni || strcmp(slash == NULL ? word : slash + 1, "patroni") == 0;
+        bool is_yaml = dot != NULL && (strcmp(dot, ".yml") == 0 || strcmp(dot, ".yaml") == 0);
+        names_it = names_it ||
+                   (is_patroni && is_yaml && pg_file_read(word, text, sizeof(text), &size) == 0 &&
+                    strstr(text, data_dir) != NULL);
+    }
+    return is_patroni && names_it;
+}
+
+/* Two managers of one server undo what the other does, and each may promote a standby. */
+static int check_alone(const struct pg_settings *settings, struct base_text *ret_why)
+{
+    static char words[COMMAND_LINE_MAX];
+    DIR *proc = opendir("/proc");
+    int status = 0;
+    for (struct dirent *e = proc == NULL ? NULL : readdir(proc); e != NULL && status == 0;
+         e = readdir(proc)) {
+        char path[300];
+        size_t len = 0;
+        (void)snprintf(path, sizeof(path), "/proc/%.200s/cmdline", e->d_name);
+        if (e->d_name[strspn(e->d_name, "0123456789")] == '\0' &&
+            pg_file_read(path, words, sizeof(words), &len) == 0 &&
+            is_manager(words, len, settings->data_dir.text)) {
+            status = refuse(ret_why, BASE_E_CONFLICT,
+                            "Patroni (pid %.20s) still manages it: pause its cluster and stop it "
+                            "first (docs/from-patroni.md)",
+                            e->d_name);
+        }
+    }
+    if (proc != NULL) {
+        (void)closedir(proc);
+    }
+    return status;
+}
+
 /* --- our files --- */
 
 static bool is_standby(const struct pg_settings *settings)
@@ -343,7 +391,8 @@ int pg_adopt_running(const struct pg_settings *settings, const struct pg_adoptee
     }
     s->settings = settings;
     s->pid = found->pid;
-    status = find_files(s, ret_why);
+    status = check_alone(settings, ret_why);
+    status = status != 0 ? status : find_files(s, ret_why);
     status = status != 0 ? status : write_files(s, ret_why);
     status = status != 0 ? status : wait_read(s, &sql, &is_in_recovery, ret_why);
     if (status == 0 && !is_in_recovery) {

@@ -14,6 +14,7 @@
 /* Which members an order goes to. */
 struct chosen {
     size_t count;
+    uint64_t revision; /* of the record, before any of them was asked */
     char names[MEMBERS_MAX][BASE_NAME_MAX + 1];
 };
 
@@ -65,17 +66,17 @@ static int choose(struct cli *cli, char **argv, const struct order *order,
                   const struct chosen *asked, struct chosen *chosen)
 {
     Quorate__V1__DatabaseShowResponse *answer = NULL;
-    for (char **name = argv + 2; *name != NULL; name++) {
-        add(chosen, *name);
-    }
-    if (chosen->count > 0) {
-        return 0;
-    }
     int rc = db_fetch(cli, argv[1], &answer);
     if (rc != 0) {
         return rc;
     }
-    choose_by_role(answer->cluster, order, asked, chosen);
+    chosen->revision = answer->cluster->revision;
+    for (char **name = argv + 2; *name != NULL; name++) {
+        add(chosen, *name);
+    }
+    if (chosen->count == 0) {
+        choose_by_role(answer->cluster, order, asked, chosen);
+    }
     protobuf_c_message_free_unpacked(&answer->base, NULL);
     if (chosen->count > 0) {
         return 0;
@@ -85,10 +86,14 @@ static int choose(struct cli *cli, char **argv, const struct order *order,
                : cli_fail(IO_EXIT_FALSE, "%s has no such member that is up", argv[1]);
 }
 
-/* No task of the chosen members is left. */
+/* No task of the chosen members is left. An order is answered when it is accepted, a moment before
+ * it stands in the record. */
 static bool is_done(const Quorate__V1__DatabaseCluster *c, const void *ctx)
 {
     const struct chosen *chosen = ctx;
+    if (c->revision <= chosen->revision) {
+        return false;
+    }
     for (size_t i = 0; i < c->n_tasks; i++) {
         for (size_t k = 0; k < chosen->count; k++) {
             if (strcmp(c->tasks[i]->member, chosen->names[k]) == 0) {

@@ -7,6 +7,7 @@ set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+PAGE=$PWD/docs/setup.md
 HERE=$PWD/tests/integration/host
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-host.XXXXXX")
 trap 'cluster_stop; keep_logs host; rm -rf "$work"' EXIT
@@ -30,6 +31,7 @@ state: $DIR/state
 run: $DIR/run
 YML
 }
+page_block() { awk '/^```/ { inside = !inside; next } inside' "$PAGE"; }
 accepted() { # HOST PROGRAM FILE
     rm -rf "${DIR:?}/etc"
     tar -xpf "$DIR/out/$1.tar" -C / && "$DIR/bin/$2" --check-config --config "$DIR/etc/$3"
@@ -66,6 +68,9 @@ plans() {
     check_fails "an address that is none" "'a=ten'\|an address" kv setup '--hosts=a=10.0.0.1;x' --out "$DIR/none"
     check_fails "no host at all" "0 quorum nodes" kv setup --cluster=x --out "$DIR/none"
     check "an even number of nodes is told of" eval 'kv setup --hosts=a=10.0.0.1,b=10.0.0.2 --out "$DIR/even" 2>&1 | grep -q "even number"'
+    # The commands of the page, word by word, in a directory of their own.
+    mkdir "$DIR/page"
+    check "the page's command" eval 'cd "$DIR/page" && eval "$(page_block)" && [ "$(ls quorate-setup)" = "$(printf "%s\n" a.tar b.tar c.tar kv.yml passwords tls)" ]'
     check "the sample is a plan's file" eval 'kv setup --sample | grep -q "^#\? *quorum_only"'
 }
 

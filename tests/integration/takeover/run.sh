@@ -96,6 +96,7 @@ for name in "${MEMBERS[@]}"; do
 done
 check "the document is accepted" run create
 for name in "${MEMBERS[@]}"; do check "$name is fit" run look "$name"; done
+check_fails "no agent begins beside Patroni" "pause its cluster and stop it" quorate-agent-postgresql --config "$DIR/p1.agent.yml"
 before=$(pids)
 began=$(now_us)
 check "Patroni pauses" run pause
