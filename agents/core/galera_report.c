@@ -106,6 +106,7 @@ static void fill_sight(const struct agt *a, struct base_mono now, struct msg_gal
     }
     bool is_stale = base_mono_diff_us(now, g->asked_at) > AGT_GALERA_EVIDENCE_US;
     r->is_primary = g->is_primary && !is_stale;
+    r->state = is_stale ? MSG_GALERA_STALLED : r->state; /* what was seen may be long over */
     r->is_read_only = g->is_read_only;
     r->is_rejecting = g->is_rejecting;
     r->is_desynced = g->is_desynced;
@@ -162,6 +163,7 @@ void agt_galera_report(const struct agt *a, struct base_mono now, struct msg_rep
     g->grant_status = a->disk.galera.grant_status;
     g->view = a->disk.galera.view;
     g->state = state_said(state);
+    g->generation = a->disk.galera.generation;
     g->position.seqno = -1;
     fill_note(a, state, r);
     if (!a->has_guard || !a->has_view) {

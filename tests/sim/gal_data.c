@@ -199,10 +199,12 @@ static void take_rows(struct wsrep *g, struct wsrep *donor, int64_t from, bool i
         d->seqno = donor->dir.seqno - (int64_t)donor->dir.count;
         lacking = (int64_t)donor->dir.count;
     }
-    for (uint32_t i = donor->dir.count - (uint32_t)lacking; i < donor->dir.count; i++) {
+    size_t ahead = lacking < 0 ? (size_t)-lacking : 0; /* of a donor that has not applied it yet */
+    for (uint32_t i = donor->dir.count - (lacking > 0 ? (uint32_t)lacking : 0);
+         i < donor->dir.count; i++) {
         append(g, donor->dir.rows[i]);
     }
-    for (size_t i = donor->queue_from; i < donor->queue_to; i++) {
+    for (size_t i = donor->queue_from + ahead; i < donor->queue_to; i++) {
         append(g, donor->queue[i]);
     }
     d->uuid = g->uuid = donor->uuid;
@@ -322,6 +324,9 @@ void wsrep_transfer_ends(struct wsrep *g)
             donor->state = WSREP_SYNCED; /* by itself */
             wsrep_set_phase(donor, donor->phase);
         }
+    }
+    if (g->state == WSREP_JOINER) {
+        wsrep_queue_clear(g); /* it lacks what was before that */
     }
     g->donor = -1;
     g->joined_number++;

@@ -149,6 +149,21 @@ static bool has_quorum(const struct wsrep_view *v, uint32_t holders)
     return 2 * wsrep_weight(v, holders) > wsrep_weight(v, v->members & ~v->left);
 }
 
+/* Somebody of them has a complete state: joiners alone are no Primary component, whatever their
+ * weight (Galera: "no node with complete state"). */
+static bool has_state(struct world *w, uint32_t set)
+{
+    FOR_PLACES(w, place)
+    {
+        bool is_server = place != WSREP_ARBITRATOR && (set & bit(place)) != 0;
+        enum wsrep_state state = is_server ? wsrep_of(w, place)->state : WSREP_INIT;
+        if (state == WSREP_SYNCED || state == WSREP_DONOR) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A Primary view with quorum in this set, with a greater id than `below`... the greatest; NULL. */
 static const struct wsrep_view *quorate(struct world *w, uint32_t set, uint64_t below)
 {
@@ -158,7 +173,7 @@ static const struct wsrep_view *quorate(struct world *w, uint32_t set, uint64_t 
         const struct wsrep_view *v = &wsrep_peer_of(w, place)->view;
         bool is_asked = (set & bit(place)) != 0 && v->is_primary && v->id < below;
         if (is_asked && (best == NULL || v->id > best->id) &&
-            has_quorum(v, holders_of(w, v, set))) {
+            has_quorum(v, holders_of(w, v, set)) && has_state(w, holders_of(w, v, set))) {
             best = v;
         }
     }

@@ -54,6 +54,16 @@ static const char *name_of(const struct world *w, unsigned member)
 
 /* --- components --- */
 
+static bool has_complete_state(struct world *w, uint32_t set)
+{
+    bool has = false;
+    for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
+        enum wsrep_state state = wsrep_of(w, i)->state;
+        has = has || ((set >> i & 1) != 0 && (state == WSREP_SYNCED || state == WSREP_DONOR));
+    }
+    return has;
+}
+
 /* Places outside of `members` that still are in one Primary view and have its quorum: they run, or
  * will when somebody lets them go on. */
 static bool is_other_alive(struct world *w, uint32_t members)
@@ -70,7 +80,8 @@ static bool is_other_alive(struct world *w, uint32_t members)
             there |=
                 is_asked && wsrep_peer_of(w, place)->view.id == v->id ? UINT32_C(1) << place : 0;
         }
-        if (2 * wsrep_weight(v, there) > wsrep_weight(v, v->members & ~v->left)) {
+        if (has_complete_state(w, there) &&
+            2 * wsrep_weight(v, there) > wsrep_weight(v, v->members & ~v->left)) {
             return true;
         }
     }
