@@ -191,7 +191,8 @@ bool notify_swapped(struct notify *n, const struct kv_swapped *swapped)
         const struct msg_record *r = &cluster->record;
         facts.revision = r->revision;
         facts.holder = r->holder;
-        facts.is_sync_lost = r->sync_mode != MSG_SYNC_ASYNC && r->votes_needed_r == 0 &&
+        facts.is_sync_lost = arb_engine_id(cluster) != MSG_ENGINE_GALERA &&
+                             r->sync_mode != MSG_SYNC_ASYNC && r->votes_needed_r == 0 &&
                              !r->is_standby_cluster && r->is_opened;
         facts.is_paused = r->is_paused;
         facts.is_unconfirmed = arb_is_unconfirmed(cluster);

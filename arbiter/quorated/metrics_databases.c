@@ -37,12 +37,23 @@ static uint64_t members_up(const Quorate__V1__DatabaseCluster *c)
 static bool is_sync_lost(const Quorate__V1__DatabaseCluster *c)
 {
     bool is_wanted = c->settings != NULL && strcmp(c->settings->sync, "off") != 0;
-    return is_wanted && c->epoch != 0 && c->votes_needed_r == 0 && !c->is_standby_cluster;
+    return is_wanted && c->galera == NULL && c->epoch != 0 && c->votes_needed_r == 0 &&
+           !c->is_standby_cluster;
 }
 
 static bool is_primary(const Quorate__V1__DatabaseCluster *c, const Quorate__V1__DatabaseMember *m)
 {
     return c->primary[0] != '\0' && strcmp(c->primary, m->name) == 0;
+}
+
+static bool is_flow_paused(const Quorate__V1__DatabaseMember *m)
+{
+    return m->galera != NULL && m->galera->is_flow_paused;
+}
+
+static uint64_t queue_of(const Quorate__V1__DatabaseMember *m)
+{
+    return m->galera == NULL ? 0 : m->galera->recv_queue;
 }
 
 /* The value of a row. */

@@ -97,8 +97,13 @@
 #define QUORATED_MEMBER_FIGURES(X) \
     X(gauge, quorate_member_up, m->is_up, "1 while the member's agent is heard.") \
     X(gauge, quorate_member_primary, is_primary(c, m), "1 for the recorded primary.") \
-    X(gauge, quorate_member_streaming, strcmp(m->state, "streaming") == 0, \
-      "1 while the member streams.") \
+    X(gauge, quorate_member_streaming, \
+      strcmp(m->state, "streaming") == 0 || strcmp(m->state, "synced") == 0, \
+      "1 while the member streams; Galera: while it is synced.") \
+    X(gauge, quorate_member_receive_queue, queue_of(m), \
+      "Galera: write sets that wait to be applied.") \
+    X(gauge, quorate_member_flow_paused, is_flow_paused(m), \
+      "Galera: 1 while the member holds the cluster up by flow control.") \
     X(gauge, quorate_member_lag_bytes, not_below_zero(m->lag_bytes), \
       "Bytes behind the primary's last known position; 0 where that is not known.") \
     X(gauge, quorate_member_timeline, m->timeline, "Timeline of the member.") \

@@ -1,7 +1,7 @@
 NOTIFY_SRC := arbiter/notify/deliver.c arbiter/notify/notify.c arbiter/notify/post.c arbiter/notify/told.c
 # The status page; arbiter/web/module.mk has its tests.
 WEB_SRC := arbiter/web/access.c arbiter/web/assets.c arbiter/web/history.c arbiter/web/html.c arbiter/web/page.c \
-  arbiter/web/page_cluster.c arbiter/web/page_story.c arbiter/web/render.c arbiter/web/web.c
+  arbiter/web/page_cluster.c arbiter/web/page_members.c arbiter/web/page_story.c arbiter/web/render.c arbiter/web/web.c
 BINARIES += quorated
 BIN_quorated := arbiter/main_quorated.c arbiter/quorated/audit.c arbiter/quorated/clients.c arbiter/quorated/failpoints.c arbiter/quorated/fence.c arbiter/quorated/founding.c \
   arbiter/quorated/join.c arbiter/quorated/machine.c \

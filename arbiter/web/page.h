@@ -74,6 +74,9 @@ void web_part_summary(struct web_out *out, const struct web_quorum *quorum,
                       const struct web_summary *summary);
 void web_part_quorum(struct web_out *out, const struct web_quorum *quorum);
 void web_part_cluster(struct web_out *out, const struct web_cluster *cluster); /* id c-NAME */
-void web_part_story(struct web_out *out, const struct web_cluster *cluster);   /* id s-NAME */
+/* Its table of members, and how one of them is; for web_part_cluster. */
+void web_put_members(struct web_out *out, const struct web_cluster *cluster);
+enum web_level web_member_level(const Quorate__V1__DatabaseMember *member);
+void web_part_story(struct web_out *out, const struct web_cluster *cluster); /* id s-NAME */
 
 #endif

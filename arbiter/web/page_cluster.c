@@ -1,41 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A database cluster on the status page: facts, who receives from whom, members; see page.h. */
+/* A database cluster on the status page: what people should know, facts, who receives from whom;
+ * members are in page_members.c. See page.h. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "arbiter/web/page.h"
-
-#define MEMBERS_SHOWN_MAX 64
-
-static enum web_level member_level(const Quorate__V1__DatabaseMember *m)
-{
-    static const char *const bad[] = {"down", "failed", "refused", "frozen"};
-    static const char *const idle[] = {"empty", "stopped"};
-    for (size_t i = 0; i < BASE_COUNT_OF(bad); i++) {
-        if (strcmp(m->state, bad[i]) == 0) {
-            return WEB_BAD;
-        }
-    }
-    for (size_t i = 0; i < BASE_COUNT_OF(idle); i++) {
-        if (strcmp(m->state, idle[i]) == 0) {
-            return WEB_IDLE;
-        }
-    }
-    bool is_at_work = strcmp(m->state, "running") == 0 || strcmp(m->state, "streaming") == 0 ||
-                      strcmp(m->state, "synced") == 0;
-    return is_at_work && !m->is_write_failing && !m->is_restart_pending ? WEB_GOOD : WEB_WATCH;
-}
-
-static void put_word(struct web_out *out, enum web_level level, const char *word)
-{
-    web_raw(out, "<span class=\"word ");
-    web_raw(out, web_level_name(level));
-    web_raw(out, "\">");
-    web_mark(out, level);
-    web_text(out, word);
-    web_raw(out, "</span>");
-}
 
 /* --- facts --- */
 
@@ -83,12 +53,35 @@ static void put_lease(struct web_out *out, const Quorate__V1__DatabaseCluster *c
     fact_end(out);
 }
 
+/* The group of Galera's nodes that may write, and a recovery that is under way. */
+static void put_component(struct web_out *out, const Quorate__V1__DatabaseGalera *g)
+{
+    fact_begin(out, "Group");
+    web_textf(out, "%zu member%s", g->n_view, g->n_view == 1 ? "" : "s");
+    for (size_t i = 0; i < g->n_view; i++) {
+        web_textf(out, "%s%s", i == 0 ? ": " : ", ", g->view[i]->name);
+    }
+    fact_end(out);
+    fact_begin(out, "Committed");
+    if (g->high_water >= 0) {
+        web_textf(out, "up to %" PRId64 ", generation %" PRIu64, g->high_water, g->generation);
+    } else {
+        web_raw(out, "-");
+    }
+    fact_end(out);
+    if (strcmp(g->grant_state, "given") == 0) {
+        fact_begin(out, "Bootstrap");
+        web_textf(out, "granted to %s", g->grant_node);
+        fact_end(out);
+    }
+}
+
 static void put_facts(struct web_out *out, const struct web_cluster *cluster)
 {
     const Quorate__V1__DatabaseCluster *c = cluster->message;
     char age[WEB_CELL_MAX];
     web_raw(out, "<dl class=\"facts\">\n");
-    fact_begin(out, strcmp(c->engine, "galera") == 0 ? "Writer" : "Primary");
+    fact_begin(out, c->galera != NULL ? "Writer" : "Primary");
     if (c->primary[0] == '\0') {
         web_raw(out, "nobody");
     } else {
@@ -96,7 +89,11 @@ static void put_facts(struct web_out *out, const struct web_cluster *cluster)
     }
     fact_end(out);
     put_lease(out, c);
-    fact(out, "Synchronous", c->sync);
+    if (c->galera != NULL) {
+        put_component(out, c->galera);
+    } else {
+        fact(out, "Synchronous", c->sync);
+    }
     fact_begin(out, "Epoch");
     web_textf(out, "%" PRIu64, c->epoch);
     if (c->timeline != 0) {
@@ -192,7 +189,8 @@ static const char *parent_of(const Quorate__V1__DatabaseCluster *c,
             return c->members[i]->name;
         }
     }
-    return m->is_up && m->upstream[0] != '\0' ? c->primary : NULL;
+    bool is_fed = m->upstream[0] != '\0' || (m->galera != NULL && m->galera->is_primary);
+    return m->is_up && is_fed && c->primary[0] != '\0' ? c->primary : NULL;
 }
 
 static size_t index_of(const Quorate__V1__DatabaseCluster *c, const char *name)
@@ -202,7 +200,7 @@ static size_t index_of(const Quorate__V1__DatabaseCluster *c, const char *name)
             return i;
         }
     }
-    return MEMBERS_SHOWN_MAX;
+    return c->n_members;
 }
 
 /* Steps up to one that has no parent; at most as many as there are members, whatever they say. */
@@ -222,7 +220,7 @@ static void put_chip(struct web_out *out, const Quorate__V1__DatabaseCluster *c,
                      const Quorate__V1__DatabaseMember *m)
 {
     char lag[WEB_CELL_MAX];
-    enum web_level level = member_level(m);
+    enum web_level level = web_member_level(m);
     bool is_holder = strcmp(m->name, c->primary) == 0;
     web_raw(out, "<li class=\"chip ");
     web_raw(out, web_level_name(level));
@@ -243,6 +241,7 @@ static void put_topology(struct web_out *out, const Quorate__V1__DatabaseCluster
 {
     static const char *const labels[] = {"On its own", "Receives from the primary",
                                          "Receives from a standby", "Receives from a standby"};
+    bool is_galera = c->galera != NULL;
     web_raw(out, "<div class=\"flow\" role=\"group\" aria-label=\"Topology\">\n");
     for (size_t depth = 0; depth < 4; depth++) {
         bool is_begun = false;
@@ -251,7 +250,9 @@ static void put_topology(struct web_out *out, const Quorate__V1__DatabaseCluster
             if (own == depth || (depth == 3 && own > 3)) {
                 if (!is_begun) {
                     web_raw(out, "<ul");
-                    web_attribute(out, "aria-label", labels[depth]);
+                    web_attribute(out, "aria-label",
+                                  is_galera && depth == 1 ? "In the writer's group"
+                                                          : labels[depth]);
                     web_raw(out, ">\n");
                 }
                 is_begun = true;
@@ -261,108 +262,6 @@ static void put_topology(struct web_out *out, const Quorate__V1__DatabaseCluster
         web_raw(out, is_begun ? "</ul>\n" : "");
     }
     web_raw(out, "</div>\n");
-}
-
-/* --- members --- */
-
-static void cell(struct web_out *out, const char *label, const char *text)
-{
-    web_raw(out, "<td role=\"cell\"");
-    web_attribute(out, "data-label", label);
-    web_raw(out, ">");
-    web_text(out, text[0] == '\0' ? "-" : text);
-    web_raw(out, "</td>");
-}
-
-/* Everything that is worth a word, in the order of its weight. */
-static void put_member_note(struct web_out *out, const Quorate__V1__DatabaseMember *m)
-{
-    const struct {
-        bool is_so;
-        const char *text;
-    } rows[] = {{m->is_write_failing, "cannot write"},
-                {m->is_restart_pending, "restart pending"},
-                {m->is_drained, "drained"},
-                {m->is_failsafe, "failsafe"},
-                {m->is_nofailover, "nofailover"},
-                {m->is_nosync, "nosync"},
-                {m->is_noloadbalance, "noloadbalance"},
-                {m->is_adopted, "adopted"}};
-    bool is_first = true;
-    char done[WEB_CELL_MAX];
-    char total[WEB_CELL_MAX];
-    web_raw(out, "<td role=\"cell\" data-label=\"Note\">");
-    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
-        if (rows[i].is_so) {
-            web_raw(out, is_first ? "" : "; ");
-            web_text(out, rows[i].text);
-            is_first = false;
-        }
-    }
-    if (m->work_total_bytes > 0) {
-        web_textf(out, "%s%s of %s copied", is_first ? "" : "; ",
-                  web_bytes(m->work_done_bytes, done), web_bytes(m->work_total_bytes, total));
-        is_first = false;
-    }
-    if (m->note[0] != '\0') {
-        web_textf(out, "%s%s", is_first ? "" : "; ", m->note);
-        is_first = false;
-    }
-    web_raw(out, is_first ? "-</td>" : "</td>");
-}
-
-static void put_host(struct web_out *out, const Quorate__V1__DatabaseMember *m)
-{
-    bool is_v6 = strchr(m->host, ':') != NULL;
-    web_raw(out, "<td role=\"cell\" data-label=\"Host\">");
-    web_textf(out, "%s%s%s:%u", is_v6 ? "[" : "", m->host, is_v6 ? "]" : "", m->db_port);
-    web_raw(out, "</td>");
-}
-
-static void put_member(struct web_out *out, const struct web_cluster *cluster,
-                       const Quorate__V1__DatabaseMember *m)
-{
-    char text[WEB_CELL_MAX];
-    bool is_holder = strcmp(m->name, cluster->message->primary) == 0;
-    bool has_lag = m->lag_bytes >= 0 && !is_holder;
-    web_raw(out, "<tr role=\"row\"");
-    web_attribute(out, "data-member", m->name);
-    web_attribute(out, "data-role", m->role);
-    web_attribute(out, "data-state", m->state);
-    web_number(out, "data-lag", m->lag_bytes);
-    web_attribute(out, "data-up", m->is_up ? "yes" : "no");
-    web_raw(out, "><th role=\"rowheader\" scope=\"row\">");
-    web_text(out, m->name);
-    web_raw(out, "</th>");
-    cell(out, "Role", m->role);
-    web_raw(out, "<td role=\"cell\" data-label=\"State\">");
-    put_word(out, member_level(m), m->state);
-    web_raw(out, "</td>");
-    cell(out, "Lag", has_lag ? web_bytes((uint64_t)m->lag_bytes, text) : "-");
-    cell(out, "Since", web_age(m->since_wall_us, cluster->now_us, text));
-    cell(out, "Receives from", m->upstream);
-    put_host(out, m);
-    put_member_note(out, m);
-    web_raw(out, "</tr>\n");
-}
-
-static void put_members(struct web_out *out, const struct web_cluster *cluster)
-{
-    static const char *const columns[] = {"Member", "Role",          "State", "Lag",
-                                          "Since",  "Receives from", "Host",  "Note"};
-    web_raw(out, "<table role=\"table\"><caption>Members of ");
-    web_text(out, cluster->message->name);
-    web_raw(out, "</caption><thead role=\"rowgroup\"><tr role=\"row\">");
-    for (size_t i = 0; i < BASE_COUNT_OF(columns); i++) {
-        web_raw(out, "<th role=\"columnheader\" scope=\"col\">");
-        web_raw(out, columns[i]);
-        web_raw(out, "</th>");
-    }
-    web_raw(out, "</tr></thead><tbody role=\"rowgroup\">\n");
-    for (size_t i = 0; i < cluster->message->n_members; i++) {
-        put_member(out, cluster, cluster->message->members[i]);
-    }
-    web_raw(out, "</tbody></table>\n");
 }
 
 /* An id of this cluster's, "c-pg-main"; names have no character that would need more. */
@@ -400,6 +299,6 @@ void web_part_cluster(struct web_out *out, const struct web_cluster *cluster)
     put_notes(out, c);
     put_topology(out, c);
     put_facts(out, cluster);
-    put_members(out, cluster);
+    web_put_members(out, cluster);
     web_raw(out, "</section>\n");
 }

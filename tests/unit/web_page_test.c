@@ -227,6 +227,45 @@ static void test_lease_and_notes(void **state)
     free(text);
 }
 
+static void test_galera(void **state)
+{
+    struct scene s;
+    Quorate__V1__DatabaseGalera galera;
+    Quorate__V1__DatabaseGaleraMember of[3];
+    Quorate__V1__DatabaseGaleraNode node;
+    Quorate__V1__DatabaseGaleraNode *view[] = {&node};
+    (void)state;
+    scene_make(&s);
+    quorate__v1__database_galera__init(&galera);
+    quorate__v1__database_galera_node__init(&node);
+    node.name = text_of("db1");
+    galera.view = view;
+    galera.n_view = 1;
+    galera.high_water = 77;
+    s.cluster.galera = &galera;
+    for (size_t i = 0; i < 3; i++) {
+        quorate__v1__database_galera_member__init(&of[i]);
+        of[i].is_primary = i < 2;
+        of[i].seqno = 70 + (int64_t)i;
+        s.members[i].galera = &of[i];
+        s.members[i].upstream = text_of("");
+        s.members[i].state = text_of(i == 2 ? "nonprim" : "synced");
+    }
+    of[1].is_flow_paused = true;
+    assert_int_equal(web_member_level(&s.members[0]), WEB_GOOD);
+    assert_int_equal(web_member_level(&s.members[1]), WEB_WATCH);
+    assert_int_equal(web_member_level(&s.members[2]), WEB_BAD);
+    char *text = cluster_of(&s);
+    assert_non_null(strstr(text, "<dt>Writer</dt>"));
+    assert_non_null(strstr(text, "1 member: db1"));
+    assert_non_null(strstr(text, "up to 77"));
+    assert_non_null(strstr(text, "aria-label=\"In the writer&#39;s group\""));
+    assert_non_null(strstr(text, "flow control holds the cluster"));
+    assert_non_null(strstr(text, "data-label=\"Position\">71</td>"));
+    assert_null(strstr(text, "data-label=\"Lag\""));
+    free(text);
+}
+
 static void test_steps(void **state)
 {
     struct scene s;
@@ -384,11 +423,17 @@ static void test_passwords(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escaped),  cmocka_unit_test(test_numbers_and_control_characters),
-        cmocka_unit_test(test_states),   cmocka_unit_test(test_topology),
-        cmocka_unit_test(test_steps),    cmocka_unit_test(test_lease_and_notes),
-        cmocka_unit_test(test_headline), cmocka_unit_test(test_quorum),
-        cmocka_unit_test(test_hosts),    cmocka_unit_test(test_passwords),
+        cmocka_unit_test(test_escaped),
+        cmocka_unit_test(test_numbers_and_control_characters),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_topology),
+        cmocka_unit_test(test_galera),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_lease_and_notes),
+        cmocka_unit_test(test_headline),
+        cmocka_unit_test(test_quorum),
+        cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_passwords),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
