@@ -153,7 +153,7 @@ struct arb_galera {
     struct base_mono formed;
     bool is_joining; /* record.sst_joiner is waited for since */
     struct base_mono joining_since;
-    bool is_settled; /* record.restarting is Synced with an empty queue since */
+    bool is_settled; /* record.restarting is Synced since */
     struct base_mono settled_since;
 };
 

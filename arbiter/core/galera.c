@@ -258,7 +258,8 @@ static uint8_t choose(const struct arb_cluster *c, struct base_mono now, bool is
 
 uint8_t arb_galera_choose_writer(const struct arb_cluster *c, struct base_mono now)
 {
-    return choose(c, now, c->record.state == MSG_RECORD_SWITCHOVER);
+    uint8_t best = c->record.state == MSG_RECORD_SWITCHOVER ? choose(c, now, true) : ARB_NOBODY;
+    return best != ARB_NOBODY ? best : choose(c, now, false);
 }
 
 enum arb_refusal arb_galera_target_check(const struct arb_cluster *c, const struct arb_view *view,
@@ -404,6 +405,20 @@ static void forget_the_dead(struct arb_turn *t)
     }
 }
 
+static void say_rogues(struct arb_turn *t)
+{
+    struct arb_cluster *c = t->c;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        if (arb_view_is_live(c, view, t->event->now) && view->refused == ARB_REFUSE_NONE &&
+            arb_galera_is_rogue(c, view, t->event->now)) {
+            arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_GALERA_ROGUE,
+                                                  .member = view->member,
+                                                  .other = c->name});
+        }
+    }
+}
+
 void arb_galera_decide(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
@@ -421,5 +436,6 @@ void arb_galera_decide(struct arb_turn *t)
     if (!is_done) {
         (void)keep_house(t, reference != NULL);
     }
+    say_rogues(t);
     c->is_waiting = c->is_waiting_said;
 }

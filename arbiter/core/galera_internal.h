@@ -5,10 +5,11 @@
 
 #include "arbiter/core/internal.h"
 
-#define GALERA_OUT_US (15 * BASE_US_PER_S)      /* no Primary component for that long */
-#define GALERA_OUT_TWO_US (2 * BASE_US_PER_S)   /* ... of two nodes, or where no process is left */
-#define GALERA_FORMED_US (60 * BASE_US_PER_S)   /* a writer without a second member */
-#define GALERA_SETTLED_US (15 * BASE_US_PER_S)  /* Synced again, before the next one restarts */
+#define GALERA_OUT_US (15 * BASE_US_PER_S)     /* no Primary component for that long */
+#define GALERA_OUT_TWO_US (2 * BASE_US_PER_S)  /* ... of two nodes, or where no process is left */
+#define GALERA_FORMED_US (60 * BASE_US_PER_S)  /* a writer without a second member */
+#define GALERA_SETTLED_US (15 * BASE_US_PER_S) /* Synced again, before the next one restarts */
+#define GALERA_QUEUE_MAX 16 /* writesets to be applied: well below what flow control stops at */
 #define GALERA_JOIN_MAX_US (60 * BASE_US_PER_S) /* the turn of one who does not even start */
 #define GALERA_JOIN_AGAIN_US (60 * BASE_US_PER_S)
 #define GALERA_SILENT_US (10 * BASE_US_PER_S)
@@ -67,6 +68,9 @@ const struct msg_task *arb_galera_task(const struct msg_record *record, enum msg
 uint8_t arb_galera_weight(const struct arb_cluster *c, const struct base_name *member);
 
 /* --- galera_order.c --- */
+/* In a Primary component that nobody granted, or left over from another generation. */
+bool arb_galera_is_rogue(const struct arb_cluster *c, const struct arb_view *view,
+                         struct base_mono now);
 void arb_galera_order(const struct arb_cluster *c, const struct arb_view *view,
                       struct base_mono now, struct msg_order *order);
 

@@ -16,7 +16,8 @@ static bool is_named(const struct base_name *name, const struct arb_view *view)
 /* Primary, and not with those whom the record means: formed by nobody's grant, or left over from an
  * older generation. Where each of two has a right stamp and neither is in the other's view, the one
  * that is not with the holder. */
-static bool is_rogue(const struct arb_cluster *c, const struct arb_view *view, struct base_mono now)
+static bool is_out_of_line(const struct arb_cluster *c, const struct arb_view *view,
+                           struct base_mono now)
 {
     const struct msg_galera_report *r = &view->report.galera;
     uint8_t holder = arb_view_find(c, &c->record.holder);
@@ -36,14 +37,25 @@ static bool is_rogue(const struct arb_cluster *c, const struct arb_view *view, s
            !gal_view_has(&c->views[at].report.galera.view, &view->member);
 }
 
+/* The node of a grant is Primary by it before the record says so. */
+bool arb_galera_is_rogue(const struct arb_cluster *c, const struct arb_view *view,
+                         struct base_mono now)
+{
+    bool is_by_grant = arb_galera_is_granting(&c->record) &&
+                       view->report.galera.generation == c->record.galera.grant.generation;
+    return is_out_of_line(c, view, now) && !is_by_grant;
+}
+
 /* A recovery is under way, and this member is not the one that starts. */
 static enum msg_galera_goal goal_in_recovery(const struct arb_cluster *c,
                                              const struct arb_view *view)
 {
     const struct arb_galera *g = &c->galera;
+    enum msg_galera_state state = view->report.galera.state;
+    bool is_stopped_so =
+        state == MSG_GALERA_NONPRIM || state == MSG_GALERA_JOINING || state == MSG_GALERA_STALLED;
     bool is_in_the_way = g->has_verdict && g->verdict.why == GAL_NOT_FENCED &&
-                         is_named(&g->verdict.member, view) &&
-                         view->report.galera.state == MSG_GALERA_NONPRIM;
+                         is_named(&g->verdict.member, view) && is_stopped_so;
     return is_in_the_way ? MSG_GALERA_GOAL_WAIT : MSG_GALERA_GOAL_INHIBIT;
 }
 
@@ -81,8 +93,7 @@ static enum msg_galera_goal goal_of(const struct arb_cluster *c, const struct ar
     if (is_held) {
         return MSG_GALERA_GOAL_KEEP;
     }
-    if (is_rogue(c, view, now) && !(arb_galera_is_granting(&c->record) &&
-                                    view->report.galera.generation == g->grant.generation)) {
+    if (arb_galera_is_rogue(c, view, now)) {
         return MSG_GALERA_GOAL_FENCE;
     }
     if (arb_galera_is_granting(&c->record)) {

@@ -163,7 +163,7 @@ static bool grant(struct arb_turn *t, const struct gal_situation *s, const struc
     struct msg_record next = c->record;
     struct msg_galera_record *g = &next.galera;
     g->grant = (struct msg_galera_grant){.generation = s->next,
-                                         .after = g->generation,
+                                         .after = v->is_torn ? s->next : g->generation,
                                          .node = v->member,
                                          .is_live = v->is_live,
                                          .base = v->base,

@@ -518,7 +518,9 @@ void gal_decide(const struct gal_situation *s, struct gal_verdict *ret)
     struct last last = last_view(s);
     uint8_t best = choose_source(s, &last);
     fill_source(s, &last, best, v);
-    if (has_clash(s, &last, v) || has_unproven(s, v)) {
+    bool is_chosen = !base_name_is_empty(&s->wanted) && s->is_loss_accepted;
+    v->is_torn = has_clash(s, &last, v);
+    if ((v->is_torn && !is_chosen) || has_unproven(s, v)) {
         return;
     }
     if (best == GAL_NOBODY) {

@@ -96,6 +96,7 @@ struct gal_verdict {
     struct base_name member; /* whom it is about; GRANTABLE: who is granted it */
     uint8_t candidate;       /* index of the best source; GAL_NOBODY: none */
     bool is_live;            /* pc.bootstrap on what runs, no cold start */
+    bool is_torn;            /* two histories, an operator chose: nobody else has a prefix */
     uint64_t lost;           /* seqnos below high_water that nobody heard has */
     struct msg_galera_position base;
     uint64_t conf_id; /* of the last Primary view; 0: none known */

@@ -70,8 +70,9 @@ static bool end_turn(struct arb_turn *t)
         return true;
     }
     struct arb_view *view = &c->views[at];
-    bool is_in = is_synced(t, view);
-    if (!is_in && !has_failed(t, view)) {
+    bool is_cloning = arb_galera_task(&c->record, MSG_TASK_REINIT, &view->member) != NULL;
+    bool is_in = is_synced(t, view) && !is_cloning;
+    if (!is_in && (is_cloning || !has_failed(t, view))) {
         return false;
     }
     c->galera.is_joining = false;
@@ -200,8 +201,7 @@ static bool is_settled(struct arb_turn *t)
     const struct base_name *name = &c->record.galera.restarting;
     uint8_t at = arb_view_find(c, name);
     bool is_under_way = arb_galera_task(&c->record, MSG_TASK_RESTART, name) != NULL;
-    bool is_good = !is_under_way && at != ARB_NOBODY && is_synced(t, &c->views[at]) &&
-                   c->views[at].report.galera.recv_queue == 0;
+    bool is_good = !is_under_way && at != ARB_NOBODY && is_synced(t, &c->views[at]);
     if (!is_good) {
         g->is_settled = false;
         return !is_under_way && c->record.tasks_count == 0;
@@ -210,8 +210,20 @@ static bool is_settled(struct arb_turn *t)
         g->is_settled = true;
         g->settled_since = t->event->now;
     }
+    bool is_caught_up = is_good && c->views[at].report.galera.recv_queue <= GALERA_QUEUE_MAX;
     return c->record.tasks_count == 0 ||
-           base_mono_diff_us(t->event->now, g->settled_since) >= GALERA_SETTLED_US;
+           (is_caught_up &&
+            base_mono_diff_us(t->event->now, g->settled_since) >= GALERA_SETTLED_US);
+}
+
+/* The next one waits for the one that has its turn. */
+static bool say_settling(struct arb_turn *t, uint8_t next)
+{
+    const struct msg_record *r = &t->c->record;
+    if (next == ARB_NOBODY || base_name_equal(&r->tasks[next].member, &r->galera.restarting)) {
+        return false;
+    }
+    return say_waits(t, &r->tasks[next], &r->galera.restarting, ARB_REFUSE_SETTLING);
 }
 
 static bool end_restart(struct arb_turn *t)
@@ -309,10 +321,10 @@ bool arb_galera_tasks(struct arb_turn *t)
     if (arb_tasks_ended(t)) {
         return true;
     }
-    if (!base_name_is_empty(&c->record.galera.restarting)) {
-        return is_settled(t) ? end_restart(t) : false;
-    }
     uint8_t at = next_task(t);
+    if (!base_name_is_empty(&c->record.galera.restarting)) {
+        return is_settled(t) ? end_restart(t) : say_settling(t, at);
+    }
     if (at == ARB_NOBODY || c->record.state != MSG_RECORD_RUNNING) {
         return false;
     }

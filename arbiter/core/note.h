@@ -212,8 +212,8 @@ enum arb_refusal {
     X(GALERA_NO_SOURCE, "galera-no-source", \
       "recovery waits: nobody who is heard has data to start from") \
     X(GALERA_TWO_HISTORIES, "galera-two-histories", \
-      "recovery waits: {m} knows another history than the others; keep its data aside and " \
-      "kv db reinit it, or choose with kv db confirm {n} --primary") \
+      "recovery waits: {m} knows another history than the others; look at the data of both, then " \
+      "kv db confirm {n} --primary MEMBER --force: the others become copies of that one") \
     X(GALERA_GRANT_LIVE, "galera-grant-live", \
       "{m} forms the Primary component again from where it runs: generation {a}, seqno {b}") \
     X(GALERA_GRANT_COLD, "galera-grant-cold", \
@@ -241,6 +241,9 @@ enum arb_refusal {
     X(GALERA_JOINED, "galera-joined", "{m} is in the Primary component") \
     X(GALERA_JOIN_FAILED, "galera-join-failed", \
       "{m} did not get into the Primary component; it is tried again in {a} s") \
+    X(GALERA_ROGUE, "galera-rogue", \
+      "{m} is in a Primary component that nobody granted, and is fenced: stop its database, keep " \
+      "its data aside if they matter, then kv db reinit {n} {m}") \
     X(GALERA_OVERRIDE, "galera-override", "an operator goes on without what {m} may have")
 
 enum arb_note_kind {

@@ -507,9 +507,15 @@ static void test_a_rolling_restart_takes_the_writer_last(void **state)
     assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_RESTART);
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
     ends_restart(2);
+    gal_nodes[2].report.galera.recv_queue = 400;
     gal_pass(10 * S);
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN); /* it is watched for a while */
+    assert_true(is_waiting_for(ARB_NOTE_TASK_WAITS));
     gal_pass(10 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN); /* and has not caught up */
+    gal_nodes[2].report.galera.recv_queue = 3;           /* under writers it is hardly ever empty */
+    gal_pass(S);
+    gal_nodes[2].report.galera.recv_queue = 0;
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
     ends_restart(3);
     gal_pass(20 * S);
@@ -522,6 +528,44 @@ static void test_a_rolling_restart_takes_the_writer_last(void **state)
     ends_restart(1);
     gal_pass(2 * S);
     assert_int_equal(w.c.record.tasks_count, 0);
+}
+
+static void test_a_clone_by_order_keeps_its_turn_to_the_end(void **state)
+{
+    (void)state;
+    order_task(MSG_TASK_REINIT, "gn1");
+    assert_int_equal(w.answer, BASE_E_STATE); /* the writer's data are nobody else's */
+    order_task(MSG_TASK_REINIT, "gn3");
+    gal_pass(S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);
+    gal_is_synced(1, 8, 6u);
+    gal_is_synced(2, 8, 6u);
+    gal_is_down(3, -1);
+    gal_pass(5 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);
+    assert_string_equal(record()->sst_joiner.text, "gn3");
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_synced(n, 9, 14u);
+    }
+    gal_pass(S);
+    assert_string_equal(record()->sst_joiner.text, "gn3");
+    ends_restart(3);
+    gal_pass(S);
+    assert_string_equal(record()->sst_joiner.text, "");
+}
+
+static void test_a_switchover_that_nobody_can_take_goes_back(void **state)
+{
+    (void)state;
+    ask(ARB_REQUEST_SWITCHOVER, "gn3", false);
+    gal_is_synced(1, 8, 2u);
+    gal_is_nonprim(2);
+    gal_is_nonprim(3);
+    gal_all();
+    gal_hands_back(1);
+    gal_pass(4 * S);
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_true(is_holder("gn1"));
 }
 
 static void test_of_two_the_one_that_stays_is_given_weight_first(void **state)
@@ -565,6 +609,8 @@ int main(void)
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
         GAL_TEST(test_one_member_joins_at_a_time),
         GAL_TEST(test_a_rolling_restart_takes_the_writer_last),
+        GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),
+        GAL_TEST(test_a_switchover_that_nobody_can_take_goes_back),
         GAL_TEST(test_of_two_the_one_that_stays_is_given_weight_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -433,6 +433,10 @@ static void test_one_view_with_two_contents_is_two_histories(void **state)
     begin(&c, 3);
     c.reports[2].view = view_of(9, 4u);
     expect(&c, GAL_VIEWS_CLASH, 2);
+    c.s.wanted = node_name(1); /* an operator has looked at both */
+    c.s.is_loss_accepted = true;
+    expect(&c, GAL_GRANTABLE, 1);
+    assert_true(decide(&c).is_torn);
 }
 
 static void test_while_somebody_is_primary_nothing_is_granted(void **state)
