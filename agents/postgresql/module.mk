@@ -31,13 +31,13 @@ TPKG_arb_settings_pg_test := jansson
 
 # On a real PostgreSQL, so no unit test: `make pg-test` names it itself.
 TEST_pg_db_test := tests/integration/pg/pg_db_test.c tests/integration/pg/member.c tests/integration/pg/steps.c $(PG_DB_SRC) tests/support/panic.c
-TLIBS_pg_db_test := glue base
+TLIBS_pg_db_test := glue cores base
 TPKG_pg_db_test := libpq jansson
 TEST_pg_watch_test := tests/integration/pg/pg_watch_test.c tests/integration/pg/member.c tests/integration/pg/steps.c $(PG_DB_SRC) tests/support/panic.c
-TLIBS_pg_watch_test := glue base
+TLIBS_pg_watch_test := glue cores base
 TPKG_pg_watch_test := libpq jansson
 TEST_pg_life_test := tests/integration/pg/pg_life_test.c tests/integration/pg/member.c tests/integration/pg/steps.c $(PG_DB_SRC) tests/support/panic.c
-TLIBS_pg_life_test := glue base
+TLIBS_pg_life_test := glue cores base
 TPKG_pg_life_test := libpq jansson
 CHECK_STEPS += pg-test
 .PHONY: pg-test

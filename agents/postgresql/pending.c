@@ -21,11 +21,15 @@
     "('max_connections', 'max_locks_per_transaction', 'max_prepared_transactions', " \
     "'max_wal_senders', 'max_worker_processes')"
 
-/* The last word of the files, as the server reads them. */
+/* The last word of the files, as the server reads them. Its flag does not know of what a command
+ * line hides: that of a server which somebody else has started goes before the files until then. */
 static const char statement[] =
-    "SELECT s.name, current_setting(s.name), (SELECT f.setting FROM pg_file_settings f WHERE f.name"
-    " = s.name ORDER BY f.seqno DESC LIMIT 1) FROM pg_settings s WHERE s.pending_restart AND s.name"
-    " NOT IN " ORDERED_NAMES " ORDER BY 1;"
+    "SELECT name, running, wanted FROM (SELECT s.name, s.pending_restart, s.source = 'command line'"
+    " AND s.context = 'postmaster' AS is_hidden, current_setting(s.name) AS running,"
+    " (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC LIMIT 1)"
+    " AS wanted FROM pg_settings s WHERE (s.pending_restart OR s.source = 'command line')"
+    " AND s.name NOT IN " ORDERED_NAMES ") x WHERE pending_restart OR (is_hidden AND"
+    " wanted <> running) ORDER BY 1;"
     "SELECT name, setting, pg_is_in_recovery() FROM pg_settings WHERE name IN " ORDERED_NAMES
     " ORDER BY name COLLATE \"C\"";
 

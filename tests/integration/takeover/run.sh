@@ -108,6 +108,8 @@ check "what is shown and told" run verify
 check "synchronous again, by its own plan" wait_until 30 is_synchronous
 check_output "all three are adopted" 3 adopted_count
 check_output "no postmaster was restarted" "$before" pids
+check "what waits for a restart is told, though Patroni's command line hides it" wait_until 20 eval \
+    '[ "$(cluster_json | jq "[.members[].pending_restart | test(\"cluster_name pgp -> pgp/\")] | all")" = true ]'
 check "slots of Patroni are dropped" run tidy "$leader"
 sleep 2 # more of the writer, at rest
 ended=$(now_us)
