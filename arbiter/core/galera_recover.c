@@ -71,16 +71,19 @@ static void situation_of(const struct arb_turn *t, struct gal_situation *s)
 
 /* --- the grant --- */
 
+/* It is Primary with what was granted, or was, and has gone down since. */
 static bool is_formed(const struct arb_view *view, const struct msg_galera_grant *grant)
 {
     static const uint8_t none[16];
     const struct msg_galera_report *r = &view->report.galera;
-    bool is_up = r->state == MSG_GALERA_SYNCED || r->state == MSG_GALERA_DONOR;
+    bool is_up = r->is_primary && (r->state == MSG_GALERA_SYNCED || r->state == MSG_GALERA_DONOR);
+    bool was_up =
+        r->grant_generation == grant->generation && r->grant_status == 0 && r->view.conf_id != 0;
     bool has_uuid = memcmp(r->position.uuid, none, sizeof(none)) != 0;
     bool is_same = memcmp(grant->base.uuid, none, sizeof(none)) == 0 ||
                    memcmp(r->position.uuid, grant->base.uuid, sizeof(none)) == 0;
-    return is_up && r->is_primary && r->generation == grant->generation && has_uuid && is_same &&
-           r->position.seqno >= grant->base.seqno;
+    return (is_up || was_up) && r->generation == grant->generation && has_uuid && is_same &&
+           r->position.seqno >= 0 && r->position.seqno >= grant->base.seqno;
 }
 
 static void formed(struct arb_turn *t, const struct arb_view *view)

@@ -384,6 +384,24 @@ static void test_a_grant_that_failed_ends_the_attempts(void **state)
     assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_GIVEN);
 }
 
+static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(void **state)
+{
+    (void)state;
+    kill_all();
+    gal_pass(3 * S);
+    gal_obey_all();
+    assert_true(is_granted_to("gn1"));
+    w.has_order[1] = true;
+    gal_obey(1);
+    gal_is_down(1, 103);
+    gal_pass(S);
+    assert_int_equal(record()->generation, 2);
+    assert_int_equal(record()->high_water, 103);
+    gal_pass(3 * S);
+    gal_obey_all();
+    assert_int_equal(record()->grant.generation, 3);
+}
+
 static void test_the_node_of_a_grant_is_never_passed_over_while_it_may_start(void **state)
 {
     (void)state;
@@ -603,6 +621,7 @@ int main(void)
         GAL_TEST(test_of_two_nodes_the_survivor_goes_on),
         GAL_TEST(test_of_two_nodes_one_that_was_stopped_waits_for_the_other),
         GAL_TEST(test_a_grant_that_failed_ends_the_attempts),
+        GAL_TEST(test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again),
         GAL_TEST(test_the_node_of_a_grant_is_never_passed_over_while_it_may_start),
         GAL_TEST(test_a_component_that_comes_back_goes_on_under_the_new_number),
         GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
