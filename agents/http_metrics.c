@@ -98,19 +98,35 @@ static void put_pauses(const struct agt_http_snapshot *s, struct buf *b)
     base_metric_u64(b, s->seen->pauses_count);
 }
 
+struct metric {
+    const char *name;
+    const char *type;
+    const char *help;
+    uint64_t value;
+};
+#define METRIC_ROW(name, type, help, value) {name, type, help, (uint64_t)(value)},
+
+static void put_rows(const struct msg_report *r, const struct metric *rows, size_t count,
+                     struct buf *b)
+{
+    for (size_t i = 0; i < count; i++) {
+        base_metric_head(b, rows[i].type, rows[i].name, rows[i].help);
+        put_name(r, b, rows[i].name, "", NULL);
+        base_metric_u64(b, rows[i].value);
+    }
+}
+
+static void put_galera(const struct agt_http_snapshot *s, struct buf *b)
+{
+    const struct msg_galera_report *g = &s->report->galera;
+    const struct metric rows[] = {AGT_HTTP_GALERA_METRICS(METRIC_ROW)};
+    put_rows(s->report, rows, BASE_COUNT_OF(rows), b);
+}
+
 void agt_http_put_metrics(const struct agt_http_snapshot *s, struct buf *b)
 {
     const struct msg_report *r = s->report;
-    const struct {
-        const char *name;
-        const char *type;
-        const char *help;
-        uint64_t value;
-    } metrics[] = {
-#define METRIC_ROW(name, type, help, value) {name, type, help, (uint64_t)(value)},
-        AGT_HTTP_METRICS(METRIC_ROW)
-#undef METRIC_ROW
-    };
+    const struct metric rows[] = {AGT_HTTP_METRICS(METRIC_ROW)};
     const struct base_metric_label info[] = {{"scope", r->cluster.text},
                                              {"name", r->member.text},
                                              {"version", QUORATE_VERSION},
@@ -118,10 +134,9 @@ void agt_http_put_metrics(const struct agt_http_snapshot *s, struct buf *b)
     put_other_head(b, OTHER_INFO);
     base_metric_name(b, others[OTHER_INFO].name, "", info);
     base_metric_u64(b, 1);
-    for (size_t i = 0; i < BASE_COUNT_OF(metrics); i++) {
-        base_metric_head(b, metrics[i].type, metrics[i].name, metrics[i].help);
-        put_name(r, b, metrics[i].name, "", NULL);
-        base_metric_u64(b, metrics[i].value);
+    put_rows(r, rows, BASE_COUNT_OF(rows), b);
+    if (s->galera.is_galera) {
+        put_galera(s, b);
     }
     if (s->seen != NULL) {
         put_pauses(s, b);

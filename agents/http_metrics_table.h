@@ -81,6 +81,33 @@
     X("quorate_work_total_bytes", "gauge", "of a clone or rewind under way", r->work_total_bytes) \
     X("quorate_config_revision", "gauge", "configuration in force, 0 none", r->config_revision) \
     X("quorate_frames_bad", "counter", "frames that could not be read", s->frames_bad)
+
+/* Of Galera members alone; `g` is their part of the report. */
+#define AGT_HTTP_GALERA_METRICS(X) \
+    X("quorate_galera_writer", "gauge", "1 if /writer says yes", s->galera.is_writer) \
+    X("quorate_galera_reader", "gauge", "1 if /reader says yes", s->galera.is_reader) \
+    X("quorate_galera_primary", "gauge", "1 in the Primary component", g->is_primary) \
+    X("quorate_galera_synced", "gauge", "1 if synced", g->state == MSG_GALERA_SYNCED) \
+    X("quorate_galera_donor", "gauge", "1 while a donor, or desynced", \
+      g->state == MSG_GALERA_DONOR) \
+    X("quorate_galera_seqno", "counter", "last committed, 0 unknown", \
+      not_below_zero(g->position.seqno)) \
+    X("quorate_galera_generation", "counter", "of the data here, 0 none", g->generation) \
+    X("quorate_galera_cluster_size", "gauge", "members of the component", g->size) \
+    X("quorate_galera_weight", "gauge", "own pc.weight, 0 unknown", g->weight) \
+    X("quorate_galera_conf_id", "counter", "of the last Primary view", g->view.conf_id) \
+    X("quorate_galera_recv_queue", "gauge", "write sets that wait to be applied", g->recv_queue) \
+    X("quorate_galera_flow_paused", "gauge", "1 if flow control holds the cluster", \
+      g->is_flow_paused) \
+    X("quorate_galera_stalled_ms", "gauge", "for how long nothing came through, 0 if it does", \
+      g->stalled_ms) \
+    X("quorate_galera_read_only", "gauge", "1 if read_only is on", g->is_read_only) \
+    X("quorate_galera_rejecting", "gauge", "1 if all queries are rejected", g->is_rejecting) \
+    X("quorate_galera_evidence_age_ms", "gauge", "age of what is known of the server, 0 nothing", \
+      not_below_zero(s->galera.evidence_age_us) / 1000) \
+    X("quorate_galera_causal_age_ms", "gauge", "since the last causal read, 0 none", \
+      not_below_zero(s->galera.causal_age_us) / 1000) \
+    X("quorate_galera_data_bytes", "gauge", "of the data directory, 0 unknown", g->data_bytes)
 /* clang-format on */
 
 /* Those that are written in another way, in the order of http_metrics.c: type, name, labels,

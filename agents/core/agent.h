@@ -159,6 +159,7 @@ struct agt_galera {
     struct base_mono tick_at;     /* of the last step; LONG_AGO: none yet */
     struct base_mono paused_at;   /* the last gap between two steps that was too long ended then:
                                      what was read before it proves nothing */
+    struct base_mono stop_wanted; /* since then a stop is wanted; NEVER: it is not */
     struct base_mono fence_since; /* the writer's right is over since; NEVER: it is not */
     bool is_fenced;               /* FENCE has been done for this root, and nothing undone since */
     struct base_mono fenced_at;

@@ -7,6 +7,7 @@
 
 /* A server that waits for a component does not listen; one that flushes takes its time. */
 #define STOP_LIMIT_US (INT64_C(900) * BASE_US_PER_S)
+#define STOP_LOOK_US (INT64_C(1500) * BASE_US_PER_MS)
 #define STOP_LIMIT_CLOSED_US (INT64_C(10) * BASE_US_PER_S)
 
 static int64_t stop_limit_us(const struct agt *a, enum agt_galera_state state)
@@ -16,11 +17,33 @@ static int64_t stop_limit_us(const struct agt *a, enum agt_galera_state state)
     return may_be_deaf ? STOP_LIMIT_CLOSED_US : STOP_LIMIT_US;
 }
 
+/* With whom it was when it left is what a later recovery counts with: looked at once more, right
+ * before. */
+static bool is_looked_at(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    struct agt_galera *g = &a->galera;
+    const struct db_galera_view *v = &a->view.galera;
+    if (g->stop_wanted.us == BASE_MONO_NEVER.us) {
+        g->stop_wanted = run->now;
+    }
+    struct base_mono until = base_mono_add_us(g->stop_wanted, STOP_LOOK_US);
+    bool is_seen = !base_mono_before(v->asked_at, g->stop_wanted) && v->view.conf_id == v->conf_id;
+    if (is_seen || !v->is_primary || !a->has_answered || !base_mono_before(run->now, until)) {
+        return true;
+    }
+    agt_wake_at(run, until);
+    return false;
+}
+
 void agt_galera_stop(struct agt_run *run)
 {
     struct agt *a = run->a;
     struct agt_stop *stop = &a->stop;
     if (a->guard.tree != GUARD_TREE_RUNNING || stop->is_killed) {
+        return;
+    }
+    if (!stop->is_asked && !is_looked_at(run)) {
         return;
     }
     if (!stop->is_asked) {

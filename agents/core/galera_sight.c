@@ -17,6 +17,7 @@ static void root_forget(struct agt *a)
     g->is_fence_failed = false;
     g->is_demote_failed = false;
     g->fence_since = BASE_MONO_NEVER;
+    g->stop_wanted = BASE_MONO_NEVER;
     g->fenced_at = BASE_MONO_LONG_AGO;
     g->demoted_epoch = 0;
     g->promoted_epoch = 0;

@@ -74,7 +74,7 @@ enum agt_galera_goal {
     X(LEAVE, "leaves the component, to come back by a state transfer") \
     X(RESTART, "is restarted, as an operator has ordered") \
     X(STOP, "stops the server") \
-    X(KILL, "ends the server that waits for a component")
+    X(KILL, "ends the server, which has no component to join")
 
 enum agt_galera_action {
 #define AGT_GALERA_ACTION_ENUM(name, text) AGT_GALERA_DO_##name,

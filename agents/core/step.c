@@ -40,6 +40,7 @@ void agt_init(struct agt *agent, const struct agt_config *config, const struct a
     agent->galera.tick_at = BASE_MONO_LONG_AGO;
     agent->galera.paused_at = BASE_MONO_LONG_AGO;
     agent->galera.fence_since = BASE_MONO_NEVER;
+    agent->galera.stop_wanted = BASE_MONO_NEVER;
     agent->galera.fenced_at = BASE_MONO_LONG_AGO;
     agent->galera.root_seen_at = now;
     agent->view.galera.causal_at = BASE_MONO_LONG_AGO;

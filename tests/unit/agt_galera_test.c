@@ -709,15 +709,23 @@ static void test_a_transfer_under_way_is_no_waiting(void **state)
 {
     (void)state;
     begin_down();
-    w.order.galera_goal = MSG_GALERA_GOAL_INHIBIT;
+    w.order.galera_goal = MSG_GALERA_GOAL_WAIT;
     root_runs();
     order_comes();
     for (int i = 0; i < 40; i++) {
         w.view.galera.is_transfer_broken = i < 38;
         pass(500 * MS);
         look();
+        struct msg_report report;
+        agt_report_peek(&w.a, w.now, &report);
+        assert_int_not_equal(report.galera.state, MSG_GALERA_WAITING);
     }
-    assert_int_equal(w.kills, 0);
+    w.view.galera.is_transfer_broken = true;
+    look();
+    w.order.record.galera.inhibit = 2; /* no Primary component anywhere: its donor is gone */
+    w.order.galera_goal = MSG_GALERA_GOAL_INHIBIT;
+    order_comes();
+    assert_true(w.kills > 0);
 }
 
 /* It has left the component, is non-Primary by that, and flushes for as long as it takes. */
