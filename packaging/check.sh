@@ -84,17 +84,25 @@ for file in "$root"/usr/share/fish/vendor_completions.d/*; do check "fish reads 
 check_output "fish completes options of a daemon" "--data_dir" fish -c \
     "source $root/usr/share/fish/vendor_completions.d/quorated.fish; complete -C 'quorated --data_d' | string split '='"
 
-# --- samples
-check "the sample of a quorum node is good" "$BIN/quorated" --config "$root/usr/share/quorate/samples/quorated.yml" --check-config
-check "the sample of a proxy is good" "$BIN/quorate-proxy" --config "$root/usr/share/quorate/samples/proxy.yml" --check-config
-(umask 077 && printf 'replication:a\nrewind:b\n' >"$work/passwords")
-for engine in postgresql galera; do
-    sample=$root/usr/share/quorate/samples/agent-$engine.yml
+# --- samples, with certificates of their names in another place
+mkdir "$work/samples" && "$BIN/kv" cert ca --dir "$work/tls" >/dev/null
+"$BIN/kv" cert issue --dir "$work/tls" --role node --name a --host 192.0.2.1 >/dev/null
+"$BIN/kv" cert issue --dir "$work/tls" --role viewer --name proxy1 >/dev/null
+(umask 077 && printf 'replication:a\nrewind:b\nagent:a\ncheck:b\nsst:c\n' >"$work/passwords")
+for pair in quorated:quorated proxy:quorate-proxy agent-postgresql:quorate-agent-postgresql agent-galera:quorate-agent-galera; do
+    sample=$root/usr/share/quorate/samples/${pair%:*}.yml program=${pair#*:}
     [ -e "$sample" ] || continue
-    check "the sample of an agent for $engine is good" "$BIN/quorate-agent-$engine" --config "$sample" --check-config \
-        --"$engine".password_file="$work/passwords"
+    if [ "${pair%-*}" = agent ]; then
+        for role in agent member; do # of the cluster and the member that it names
+            name=$(grep -oE '/agent-[a-z0-9-]+\.crt' "$sample" | head -n 1) name=${name#/agent-} name=${name%.crt}
+            "$BIN/kv" cert issue --dir "$work/tls" --role "$role" --cluster "${name%-*}" --name "${name##*-}" --host 192.0.2.1 >/dev/null 2>&1 ||
+                "$BIN/kv" cert issue --dir "$work/tls" --role "$role" --cluster "${name%-*}" --name "${name##*-}" >/dev/null
+        done
+    fi
+    sed "s|/etc/quorate/tls/|$work/tls/|; s|/etc/quorate/passwords[a-z-]*|$work/passwords|" "$sample" >"$work/samples/${sample##*/}"
+    check "the sample for $program is good" "$BIN/$program" --config "$work/samples/${sample##*/}" --check-config
 done
-check_fails "a sample with a word too much is refused" "unknown" "$BIN/quorated" --config <(cat "$root/usr/share/quorate/samples/quorated.yml"; echo 'nonsense: 1') --check-config
+check_fails "a sample with a word too much is refused" "unknown" "$BIN/quorated" --config <(cat "$work/samples/quorated.yml"; echo 'nonsense: 1') --check-config
 if command -v yamllint >/dev/null; then
     check "role, play and compose file pass yamllint" yamllint -s -c packaging/ansible/.yamllint packaging/ansible packaging/compose packaging/samples/*.yml
 else

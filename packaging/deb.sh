@@ -21,7 +21,7 @@ if [ -x "$build/bin/quorate-agent-galera" ]; then
 else
     rm "$work"/quorate/debian/quorate-agent-galera.*
 fi
-printf 'quorate (%s) bookworm; urgency=medium\n\n  * Version %s.\n\n -- Quorate developers <quorate@localhost>  %s\n' \
+printf 'quorate (%s) bookworm; urgency=medium\n\n  * Version %s.\n\n -- Quorate developers <maintainers@quorate.example>  %s\n' \
     "$version" "$version" "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")" >"$work/quorate/debian/changelog"
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 if ! (cd "$work/quorate" && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS TOP="$OLDPWD" LC_ALL=C.UTF-8 TZ=UTC \

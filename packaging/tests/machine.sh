@@ -8,7 +8,7 @@
 #
 # The machine has its own processes, mounts, host name, network, and a cgroup that its systemd owns. The clock is the
 # machine's own: nothing may set it (that right is taken away before systemd starts).
-declare -A MACHINE=() # NAME: pid of its systemd, seen from here
+machine_pid() { cat "$(machine_dir "$1")/pid"; } # of its systemd, seen from here
 machine_dir() { echo "$QUORATE_SANDBOX_DIR/machine-$1"; }
 
 machine_boot() { # NAME ADDRESS
@@ -31,14 +31,15 @@ machine_boot() { # NAME ADDRESS
     pid=$!
     disown
     wait_for 20 eval 'pgrep -P '"$pid"' >/dev/null' || { cat "$dir/console" >&2; return 1; }
-    MACHINE[$name]=$(pgrep -P "$pid" | head -n 1)
+    pgrep -P "$pid" | head -n 1 >"$dir/pid"
     wait_for 60 machine_is_up "$name" || { tail -n 20 "$dir/console" >&2; machine "$name" systemctl list-jobs >&2; return 1; }
 }
 machine_is_up() { [[ $(machine "$1" systemctl is-system-running 2>/dev/null) =~ ^(running|degraded)$ ]]; }
 machine() { # NAME CMD...
-    local pid=${MACHINE[$1]}
+    local pid
+    pid=$(machine_pid "$1")
     shift
-    nsenter --target "$pid" --mount --uts --ipc --pid --net --cgroup --root --wd=/ -- env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    nsenter --target "$pid" --mount --uts --ipc --pid --net --cgroup --root -- env -i -C / PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         HOME=/root LANG=C.UTF-8 "$@"
 }
 machine_sh() { # NAME TEXT
@@ -51,6 +52,6 @@ machine_put() { # NAME FILE... DIRECTORY
 }
 machine_off() { # NAME
     machine "$1" systemctl poweroff >/dev/null 2>&1
-    wait_for 60 eval '! kill -0 '"${MACHINE[$1]}"' 2>/dev/null'
+    wait_for 60 eval '! kill -0 '"$(machine_pid "$1")"' 2>/dev/null'
 }
 MACHINE_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

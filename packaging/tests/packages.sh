@@ -23,7 +23,9 @@ check_output "and does nothing without a configuration" inactive machine m1 syst
 check "manual pages are found" machine_sh m1 'for p in kv quorated quorate-agent-postgresql quorate-guard quorate-proxy; do man -w $p || exit 1; done'
 check_output "bash completes subcommands" "switchover" machine_sh m1 \
     '. /usr/share/bash-completion/completions/kv; COMP_WORDS=(kv db swi) COMP_CWORD=2; _kv_complete; echo "${COMPREPLY[0]}"'
-check_exit "the sample of a quorum node is taken" 0 machine_sh m1 'quorated --config /usr/share/quorate/samples/quorated.yml --check-config'
+check "certificates are made" machine_sh m1 'kv cert ca --dir tls && kv cert issue --dir tls --role node --name a --host 192.0.2.1,a &&
+    install -o quorate -g quorate -m 600 tls/node-a.* tls/ca.crt /etc/quorate/tls/'
+check "the sample of a quorum node is taken" machine_sh m1 'runuser -u quorate -- quorated --config /usr/share/quorate/samples/quorated.yml --check-config'
 
 # --- a quorum node by its unit
 machine_sh m1 'cat >/etc/quorate/quorated.yml <<YML
