@@ -47,7 +47,8 @@ struct agt_http_snapshot {
     int64_t order_age_us;             /* since the last order; -1: none yet */
     int64_t report_age_us;            /* since the last report was sent; -1: none yet */
     uint64_t frames_bad;
-    int64_t lease_least_us; /* agt.lease_least_us */
+    int64_t lease_least_us;     /* agt.lease_least_us */
+    int64_t certificate_end_us; /* of the agent's own, wall clock; 0: no TLS */
     struct agt_http_galera galera;
     const char *leader_api; /* "https://q1:2379": where the leader takes orders; NULL: not known */
 };

@@ -80,6 +80,9 @@
     X("quorate_work_done_bytes", "gauge", "of a clone or rewind under way", r->work_done_bytes) \
     X("quorate_work_total_bytes", "gauge", "of a clone or rewind under way", r->work_total_bytes) \
     X("quorate_config_revision", "gauge", "configuration in force, 0 none", r->config_revision) \
+    X("quorate_certificate_not_after_seconds", "gauge", \
+      "when the agent's certificate ends, in seconds since 1970; 0 without TLS", \
+      not_below_zero(s->certificate_end_us) / BASE_US_PER_S) \
     X("quorate_frames_bad", "counter", "frames that could not be read", s->frames_bad)
 
 /* Of Galera members alone; `g` is their part of the report. */

@@ -10,6 +10,7 @@
 #include "agents/shell/agent_config.h"
 #include "agents/shell/failsafe.h"
 #include "proto/io/loop.h"
+#include "proto/io/tls.h"
 
 #define FAILSAFE_ANSWER_MAX 512
 #define PROC_STAT_START 22 /* field of proc(5): start of the process, in ticks since the boot */
@@ -106,6 +107,9 @@ static void answer_state(const struct agent_health *health, struct io_http_excha
     snapshot.wall = io_wall_now();
     snapshot.frames_bad = health->driver->frames_bad;
     snapshot.seen = &health->seen;
+    if (health->tls != NULL && *health->tls != NULL) {
+        snapshot.certificate_end_us = io_tls_own_end_us(*health->tls);
+    }
     snapshot.leader_api =
         io_config_map_get(health->config, AGENT_KEY_QUORUM_API, health->driver->leader.text);
     const struct agt_http_request asked = {

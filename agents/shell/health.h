@@ -12,10 +12,12 @@
 #define AGENT_HEALTH_REQUEST_MAX ((size_t)64 << 10) /* bytes of a request's body */
 
 struct io_config;
+struct io_tls;
 
 struct agent_health {
     struct agt_driver *driver;
     const struct io_config *config; /* has quorum.api */
+    struct io_tls *const *tls;      /* of the port, once it is there; NULL behind it: plain */
     bool is_insecure;               /* without TLS, on loopback: members ask each other in plain */
     struct agt_http_seen seen;
     int32_t root_pid; /* whose start is in `seen` */

@@ -123,6 +123,7 @@ int outward_open(struct outward *outward, struct io_loop *loop,
     outward->driver = driver;
     agent_health_init(&outward->health, driver, settings->is_insecure);
     outward->health.config = settings->config;
+    outward->health.tls = &outward->tls;
     int rc = hooks_open(&outward->hooks, loop, &settings->hooks);
     outward->hooks.ctx = outward;
     outward->hooks.done = hooks_done;
