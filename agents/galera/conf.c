@@ -194,6 +194,11 @@ static void put_own(const struct gal_settings *s, const struct db_galera_order *
     put(b, "socket", s->socket.text);
     put(b, "pid_file", s->pid_file.text);
     put(b, "bind_address", s->listen.text);
+    if (s->is_tls && start != NULL) { /* for clients that want it */
+        put(b, "ssl_ca", s->tls_ca.text);
+        put(b, "ssl_cert", s->tls_cert.text);
+        put(b, "ssl_key", s->tls_key.text);
+    }
     buf_put_text(b, "port = ");
     buf_put_dec(b, s->port);
     buf_put_text(b, "\nread_only = ON\nbinlog_format = ROW\ninnodb_autoinc_lock_mode = 2\n");

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agents/galera/arbitrator.h"
 #include "agents/galera/conf.h"
 #include "agents/galera/dir.h"
 #include "agents/galera/engine.h"
@@ -28,7 +29,8 @@ static const struct io_config_spec spec = {
     .program = PROGRAM,
     .summary = "Agent of one MariaDB Galera member: reports health and carries out orders\n"
                "  --print-sql  print the accounts that it needs, as SQL\n"
-               "  --dry-run    print what would be started",
+               "  --dry-run    print what would be started\n"
+               "  --arbitrator keep a Galera arbitrator (garbd) running; has keys of its own",
     .keys = keys,
     .keys_count = GAL_KEY_COUNT,
 };
@@ -292,6 +294,9 @@ int main(int argc, char **argv)
     io_daemon_small_memory();
     (void)base_canary_select(getenv("QUORATE_CANARY"));
     (void)umask(0077);
+    if (take_word(&argc, argv, "--arbitrator")) {
+        return gal_arbitrator_main(argc, argv);
+    }
     bool is_dry_run = take_word(&argc, argv, "--dry-run");
     bool is_sql = take_word(&argc, argv, "--print-sql");
     int rc = io_config_main(&spec, argc, argv, check, &config);

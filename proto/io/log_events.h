@@ -16,6 +16,7 @@
     X("arbiter", "fenced", "The host is off") \
     X("arbiter", "records_unreadable", \
       "The store's records of the databases cannot be read; the node stops") \
+    X("arbitrator", "ended", "garbd has ended; it is started again") \
     X("audit", "control", "An order of a person or a tool: who, what, and the answer") \
     X("database", "adopts_directory", "A data directory that was there before is taken over") \
     X("database", "adopts_running", "A database that runs already is taken over without a stop") \

@@ -239,7 +239,8 @@ static void test_conf_with_tls(void **state)
     const struct db_galera_order start = {.mode = DB_GALERA_SST, .position.seqno = -1};
     const char *conf = conf_of(&start);
     assert_non_null(strstr(conf, "socket.ssl_ca=/tls/ca.crt"));
-    assert_non_null(strstr(conf, "[sst]\nencrypt = 3\nssl-mode = VERIFY_IDENTITY\ntca = /tls/ca.crt"));
+    assert_non_null(
+        strstr(conf, "[sst]\nencrypt = 3\nssl-mode = VERIFY_IDENTITY\ntca = /tls/ca.crt"));
     assert_non_null(strstr(conf, "wsrep_start_position = \"" NIL ":-1\""));
 }
 
