@@ -110,6 +110,7 @@ static void put_grant(struct buf *out, const struct msg_galera_grant *grant)
     put_number(out, "after", grant->after);
     put_word(out, "node", grant->node.text);
     put_bool(out, "is_live", grant->is_live);
+    put_bool(out, "is_kept", grant->is_kept);
     put_position(out, "base", &grant->base);
     put_number(out, "conf_id", grant->conf_id);
     put_word(out, "state", arb_galera_grant_name(grant->state));

@@ -56,6 +56,10 @@ struct arb_view {
     enum arb_refusal refused;     /* must not take part */
     struct base_mono rival_heard; /* another process with this name and another guard */
     uint64_t rival_session;
+    /* Galera: received when it was last seen running out of the component, in that generation. */
+    bool has_outside;
+    int64_t outside_seqno;
+    uint64_t outside_of;
     struct base_mono waiting_since;   /* Galera: down, and to get into the component */
     struct base_mono join_not_before; /* ... another one goes first, a transfer failed */
 };

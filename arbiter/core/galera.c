@@ -55,6 +55,11 @@ void arb_galera_taken_in(struct arb_cluster *c, struct arb_view *view,
     const struct msg_galera_record *r = &c->record.galera;
     bool is_confirmed = before->session == view->report.session &&
                         gal_is_member(r, &before->galera) && gal_is_member(r, &view->report.galera);
+    if (view->report.galera.state == MSG_GALERA_NONPRIM) {
+        view->has_outside = true;
+        view->outside_seqno = gal_received(&view->report.galera);
+        view->outside_of = view->report.galera.generation;
+    }
     if (gal_is_waiting_to_join(&view->report.galera) && !gal_is_waiting_to_join(&before->galera)) {
         view->waiting_since = view->heard;
     }
@@ -79,7 +84,8 @@ int64_t arb_galera_high_water(const struct arb_cluster *c)
 bool arb_galera_may_hold(const struct arb_cluster *c, const struct arb_view *view)
 {
     const struct msg_galera_report *r = &view->report.galera;
-    bool is_one_of_us = gal_is_member(&c->record.galera, r);
+    bool is_known = r->generation == c->record.galera.generation || c->record.galera.grant.is_kept;
+    bool is_one_of_us = is_known && gal_is_member(&c->record.galera, r);
     switch (r->state) {
     case MSG_GALERA_UNKNOWN:
     case MSG_GALERA_STALLED:

@@ -184,6 +184,7 @@ static void confirm_anew(struct arb_turn *t)
         g->generation = 1;
         g->grant = (struct msg_galera_grant){.generation = 1,
                                              .node = view->member,
+                                             .is_kept = true,
                                              .is_live = true,
                                              .base = r->position,
                                              .conf_id = r->view.conf_id,

@@ -148,6 +148,7 @@ static void take_in(struct arb_turn *t, uint8_t leader)
     next.galera.view = r->view;
     next.galera.grant = (struct msg_galera_grant){.generation = 1,
                                                   .node = view->member,
+                                                  .is_kept = true,
                                                   .is_live = true,
                                                   .base = r->position,
                                                   .conf_id = r->view.conf_id,

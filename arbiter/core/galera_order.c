@@ -26,7 +26,9 @@ static bool is_out_of_line(const struct arb_cluster *c, const struct arb_view *v
     if (r->state == MSG_GALERA_SUSPECT_NIL) {
         return true;
     }
-    if (!r->is_primary || c->record.galera.generation == 0) {
+    bool is_serving = r->state == MSG_GALERA_SYNCED || r->state == MSG_GALERA_DONOR ||
+                      r->state == MSG_GALERA_STALLED;
+    if (!r->is_primary || !is_serving || c->record.galera.generation == 0) {
         return false;
     }
     if (!gal_is_member(&c->record.galera, r)) {
@@ -59,6 +61,18 @@ static enum msg_galera_goal goal_in_recovery(const struct arb_cluster *c,
     return is_in_the_way ? MSG_GALERA_GOAL_WAIT : MSG_GALERA_GOAL_INHIBIT;
 }
 
+/* It joins by itself, or has: unless it may have what the bootstrap has not. */
+static enum msg_galera_goal goal_of_running(const struct msg_galera_record *g,
+                                            const struct arb_view *view)
+{
+    const struct msg_galera_report *r = &view->report.galera;
+    bool is_known = view->has_outside && view->outside_of == r->generation;
+    if (gal_may_merge(g, r, is_known ? view->outside_seqno : -1)) {
+        return MSG_GALERA_GOAL_JOIN;
+    }
+    return r->state == MSG_GALERA_NONPRIM ? MSG_GALERA_GOAL_WAIT : MSG_GALERA_GOAL_REJOIN;
+}
+
 static enum msg_galera_goal goal_with_primary(const struct arb_cluster *c,
                                               const struct arb_view *view)
 {
@@ -71,7 +85,7 @@ static enum msg_galera_goal goal_with_primary(const struct arb_cluster *c,
         return MSG_GALERA_GOAL_RESTART;
     }
     if (!gal_is_waiting_to_join(r)) {
-        return MSG_GALERA_GOAL_JOIN;
+        return goal_of_running(g, view);
     }
     if (!is_named(&g->sst_joiner, view)) {
         return MSG_GALERA_GOAL_WAIT;

@@ -330,6 +330,7 @@ static bool keep(struct arb_turn *t, const struct arb_view *reference)
     next.galera.view = r->view;
     next.galera.grant = (struct msg_galera_grant){.generation = next.galera.generation,
                                                   .after = before,
+                                                  .is_kept = true,
                                                   .node = reference->member,
                                                   .is_live = true,
                                                   .base = r->position,

@@ -312,6 +312,12 @@ static bool is_live(const struct gal_member *m)
     return m->report->state == MSG_GALERA_NONPRIM;
 }
 
+int64_t gal_received(const struct msg_galera_report *report)
+{
+    bool is_running = report->state == MSG_GALERA_NONPRIM && report->position.seqno >= 0;
+    return report->position.seqno + (is_running ? (int64_t)report->recv_queue : 0);
+}
+
 /* Most first; then who needs no start, the former writer, priority, the flag of Galera's own. */
 static bool is_better(const struct gal_member *a, const struct gal_member *b)
 {
@@ -320,8 +326,8 @@ static bool is_better(const struct gal_member *a, const struct gal_member *b)
     if (CANARY(GALERA_CANDIDATE_BY_NAME)) {
         return base_name_compare(&a->name, &b->name) < 0;
     }
-    if (x->position.seqno != y->position.seqno) {
-        return x->position.seqno > y->position.seqno;
+    if (gal_received(x) != gal_received(y)) {
+        return gal_received(x) > gal_received(y);
     }
     if (is_live(a) != is_live(b)) {
         return is_live(a);
@@ -505,6 +511,7 @@ static void fill_source(const struct gal_situation *s, const struct last *last, 
     const struct gal_member *m = &s->members[best];
     v->is_live = is_live(m);
     v->base = m->report->position;
+    v->base.seqno = gal_received(m->report);
     v->lost = s->high_water > v->base.seqno ? (uint64_t)(s->high_water - v->base.seqno) : 0;
 }
 
@@ -617,6 +624,16 @@ bool gal_is_prefix(const struct msg_galera_record *record, const struct msg_gale
            report->view.conf_id <= g->conf_id;
 }
 
+bool gal_may_merge(const struct msg_galera_record *record, const struct msg_galera_report *report,
+                   int64_t outside)
+{
+    const struct msg_galera_grant *g = &record->grant;
+    bool is_begun = g->state == MSG_GALERA_GRANT_DONE && !g->is_kept &&
+                    report->generation < record->generation && !CANARY(GALERA_GENERATION_IGNORED);
+    bool is_prefix = report->generation == g->after && outside >= 0 && outside <= g->base.seqno;
+    return !is_begun || is_prefix;
+}
+
 /* --- writer, transfers, restarts --- */
 
 /* Stamped before the last number was given, in one view with those who went on under it. After a
@@ -651,7 +668,7 @@ enum arb_refusal gal_writer_check(const struct msg_galera_record *record,
     if (report->state != MSG_GALERA_SYNCED) {
         return ARB_REFUSE_NOT_SYNCED;
     }
-    if (!gal_is_member(record, report)) {
+    if (!gal_is_member(record, report) || report->generation != record->generation) {
         return ARB_REFUSE_OTHER_GENERATION;
     }
     return report->is_rejecting ? ARB_REFUSE_REJECTING : ARB_REFUSE_NONE;

@@ -122,6 +122,16 @@ bool gal_record_check(const struct msg_galera_record *record);
  * it may join with what it has? False: only by a state transfer of everything. */
 bool gal_is_prefix(const struct msg_galera_record *record, const struct msg_galera_report *report);
 
+/* What it has or will have from what was ordered in its last view: a node that runs goes on with
+ * what it has received. */
+int64_t gal_received(const struct msg_galera_report *report);
+
+/* The same for one that runs: it may have come, or come any moment, into the component by itself,
+ * and Galera compares numbers alone. `outside`: received when it was last seen out of it; -1: not
+ * seen. False: it must be stopped and come back as a stopped member does. */
+bool gal_may_merge(const struct msg_galera_record *record, const struct msg_galera_report *report,
+                   int64_t outside);
+
 /* --- writer (C8), transfers and restarts (C9) --- */
 
 /* In the Primary component of the record: by its stamp, or in one view with those who have it. */

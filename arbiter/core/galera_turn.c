@@ -93,6 +93,20 @@ static bool joins_before(const struct arb_cluster *c, const struct arb_view *a,
     return is_short_a != is_short_b ? is_short_a : base_name_compare(&a->member, &b->member) < 0;
 }
 
+/* In the component, and not yet known to have its history: it must be nobody's donor. */
+static bool has_stranger(const struct arb_turn *t)
+{
+    const struct msg_galera_record *g = &t->c->record.galera;
+    for (uint8_t i = 0; i < t->c->views_count; i++) {
+        const struct arb_view *view = &t->c->views[i];
+        if (arb_galera_is_in(t->c, view, t->event->now) && !g->grant.is_kept &&
+            view->report.galera.generation != g->generation) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Somebody must have been heard from within the component since a member went down: where all are
  * killed at one time, none is told to join the others. */
 static uint8_t next_joiner(const struct arb_turn *t)
@@ -125,7 +139,7 @@ bool arb_galera_joiner(struct arb_turn *t)
     c->galera.is_joining = false;
     uint8_t at = next_joiner(t);
     bool is_restarting = !base_name_is_empty(&c->record.galera.restarting);
-    if (at == ARB_NOBODY ||
+    if (at == ARB_NOBODY || has_stranger(t) ||
         (is_restarting && !base_name_equal(&c->record.galera.restarting, &c->views[at].member))) {
         return false;
     }

@@ -232,7 +232,6 @@ static void take_in(struct arb_turn *t, struct arb_view *view)
     }
     const struct arb_engine *engine = arb_engine_of(c);
     const struct msg_report before = view->report;
-    bool was_heard = view->has_report;
     view->has_report = true;
     view->report = *report;
     view->heard = t->event->now;
@@ -245,7 +244,7 @@ static void take_in(struct arb_turn *t, struct arb_view *view)
         return;
     }
     mark_position(c, view);
-    if (was_heard && engine->taken_in != NULL) {
+    if (engine->taken_in != NULL) {
         engine->taken_in(c, view, &before);
     }
     if (arb_view_is_holder(c, view) && report->epoch_held == c->record.epoch) {

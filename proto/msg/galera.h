@@ -97,7 +97,8 @@ struct msg_galera_grant {
     uint64_t after; /* the generation in force when it was given: data of that one up to `base` are
                        a prefix of the new one */
     struct base_name node;
-    bool is_live;                    /* pc.bootstrap on a running component; else a cold start */
+    bool is_kept; /* nothing was bootstrapped: the component went on under a new number */
+    bool is_live; /* pc.bootstrap on a running component; else a cold start */
     struct msg_galera_position base; /* it starts with that, no less */
     uint64_t conf_id;                /* of the last Primary view before it; 0: none */
     enum msg_galera_grant_state state;

@@ -113,6 +113,7 @@ static void put_grant(const struct msg_galera_grant *in, struct wire_galera_reco
     out->after = in->after;
     out->node = wire_put_text(in->node.text);
     out->is_live = in->is_live;
+    out->is_kept = in->is_kept;
     out->base_position = &parts->base;
     out->conf_id = in->conf_id;
     out->state = in->state;
@@ -129,6 +130,7 @@ static bool get_grant(const Quorate__Agent__GaleraGrant *in, struct msg_galera_g
     ret->generation = in->generation;
     ret->after = in->after;
     ret->is_live = in->is_live != 0;
+    ret->is_kept = in->is_kept != 0;
     ret->conf_id = in->conf_id;
     ret->state = (enum msg_galera_grant_state)in->state;
     return wire_get_name(in->node, true, &ret->node) && get_position(in->base_position, &ret->base);

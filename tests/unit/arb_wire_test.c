@@ -113,7 +113,7 @@ static struct msg_record full_galera_record(void)
                                           .high_water = -1,
                                           .view = view,
                                           .grant = {UINT64_MAX, UINT64_MAX - 1, long_name(1), true,
-                                                    full_place, 7, MSG_GALERA_GRANT_FAILED},
+                                                    true, full_place, 7, MSG_GALERA_GRANT_FAILED},
                                           .inhibit = UINT64_MAX,
                                           .sst_joiner = long_name(2),
                                           .restarting = long_name(3),

@@ -350,6 +350,31 @@ static void test_of_two_nodes_the_survivor_goes_on(void **state)
     assert_true(is_holder("gn2"));
 }
 
+/* The other one runs on, and may have received what the survivor has not. */
+static void test_of_two_nodes_the_other_one_is_cloned_unless_it_was_seen_behind(void **state)
+{
+    (void)state;
+    be_two();
+    gal_nodes[1].is_silent = true;
+    gal_is_nonprim(2);
+    gal_pass(4 * S);
+    gal_obey_all();
+    assert_int_equal(record()->generation, 2);
+    gal_nodes[1].is_silent = false; /* back, and in the component by itself */
+    gal_is_synced(1, 10, 6u);
+    gal_is_synced(2, 10, 6u);
+    gal_pass(9 * S);
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_REJOIN);
+    assert_true(is_holder("gn2"));
+    gal_is_nonprim(1); /* out again: seen with what it has received */
+    gal_is_synced(2, 11, 4u);
+    gal_pass(S);
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_JOIN);
+    gal_nodes[1].report.galera.recv_queue = 50;
+    gal_pass(S);
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_WAIT); /* is stopped */
+}
+
 static void test_of_two_nodes_one_that_was_stopped_waits_for_the_other(void **state)
 {
     (void)state;
@@ -619,6 +644,7 @@ int main(void)
         GAL_TEST(test_one_of_three_is_nobody),
         GAL_TEST(test_who_speaks_again_is_not_dead),
         GAL_TEST(test_of_two_nodes_the_survivor_goes_on),
+        GAL_TEST(test_of_two_nodes_the_other_one_is_cloned_unless_it_was_seen_behind),
         GAL_TEST(test_of_two_nodes_one_that_was_stopped_waits_for_the_other),
         GAL_TEST(test_a_grant_that_failed_ends_the_attempts),
         GAL_TEST(test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again),

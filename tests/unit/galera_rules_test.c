@@ -521,6 +521,46 @@ static void test_rule_4_a_prefix_joins_all_else_is_cloned(void **state)
     assert_false(gal_is_prefix(&c.record, r));
 }
 
+static void test_rule_4_whoever_runs_merges_by_numbers_alone(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin(&c, 2);
+    c.record.generation = 4;
+    c.record.grant = (struct msg_galera_grant){.generation = 4,
+                                               .after = 3,
+                                               .node = node_name(0),
+                                               .base = {.seqno = 100},
+                                               .is_live = true,
+                                               .state = MSG_GALERA_GRANT_DONE};
+    struct msg_galera_report *r = &c.reports[1];
+    r->state = MSG_GALERA_NONPRIM;
+    r->recv_queue = 9;
+    assert_int_equal(gal_received(r), 109);
+    assert_false(gal_may_merge(&c.record, r, gal_received(r)));
+    assert_true(gal_may_merge(&c.record, r, 100));
+    assert_false(gal_may_merge(&c.record, r, -1)); /* it was not seen before it merged */
+    c.record.grant.is_kept = true;                 /* nothing was bootstrapped */
+    assert_true(gal_may_merge(&c.record, r, -1));
+    c.record.grant.is_kept = false;
+    r->generation = 4;
+    assert_true(gal_may_merge(&c.record, r, -1));
+    r->generation = 2;
+    assert_false(gal_may_merge(&c.record, r, 50));
+}
+
+static void test_what_was_received_counts_of_those_who_run(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin(&c, 2);
+    c.reports[0].state = c.reports[1].state = MSG_GALERA_NONPRIM;
+    c.s.members[0].is_holder = true;
+    c.reports[1].recv_queue = 4;
+    expect(&c, GAL_GRANTABLE, 1);
+    assert_int_equal(decide(&c).base.seqno, 104);
+}
+
 /* --- writer and restarts --- */
 
 static void test_the_writer_is_chosen_in_order(void **state)
@@ -606,6 +646,8 @@ int main(void)
         cmocka_unit_test(test_an_arbitrator_is_not_waited_for_and_proves_nothing),
         cmocka_unit_test(test_a_record_takes_one_grant_at_a_time),
         cmocka_unit_test(test_rule_4_a_prefix_joins_all_else_is_cloned),
+        cmocka_unit_test(test_rule_4_whoever_runs_merges_by_numbers_alone),
+        cmocka_unit_test(test_what_was_received_counts_of_those_who_run),
         cmocka_unit_test(test_the_writer_is_chosen_in_order),
         cmocka_unit_test(test_only_a_synced_member_of_the_generation_writes),
         cmocka_unit_test(test_of_two_the_one_that_stays_needs_more_weight),
