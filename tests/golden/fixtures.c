@@ -159,6 +159,25 @@ static int record_make(unsigned version, struct buf *out)
     return wire_record_encode(&record, out);
 }
 
+static int galera_record_make(unsigned version, struct buf *out)
+{
+    struct msg_record r = record_of(version);
+    r.cluster = name_of("shop");
+    r.holder = name_of("g1");
+    r.target = (struct base_name){{0}};
+    r.tasks_count = 0;
+    r.engine = MSG_ENGINE_GALERA;
+    r.galera = (struct msg_galera_record){.uuid = {1, 2, 3},
+                                          .generation = 3,
+                                          .high_water = 1200,
+                                          .inhibit = 3,
+                                          .sst_joiner = name_of("g3"),
+                                          .recovery_wait_us = 1000000};
+    r.galera.grant = (struct msg_galera_grant){
+        .generation = 3, .after = 2, .node = name_of("g1"), .state = MSG_GALERA_GRANT_DONE};
+    return wire_record_encode(&r, out);
+}
+
 static int record_again(struct slice bytes, struct buf *out)
 {
     static struct msg_record record;
@@ -238,6 +257,29 @@ static int report_make(unsigned version, struct buf *out)
                             .seed_sync_mode = MSG_SYNC_ON};
     r.standbys[0] =
         (struct msg_standby){.member = name_of("pg2"), .flush_lsn = 97, .is_streaming = true};
+    return wire_report_encode(&r, out);
+}
+
+static int galera_report_make(unsigned version, struct buf *out)
+{
+    static struct msg_report r;
+    (void)version;
+    r = (struct msg_report){.cluster = name_of("shop"),
+                            .member = name_of("g1"),
+                            .session = 3,
+                            .number = 9,
+                            .host = base_text_from(SLICE_LIT("10.0.0.1")),
+                            .db_port = 3306,
+                            .http_port = 8008,
+                            .priority = 50,
+                            .engine = MSG_ENGINE_GALERA};
+    r.galera.state = MSG_GALERA_DOWN;
+    r.galera.is_position_recovered = true;
+    r.galera.generation = 3;
+    r.galera.inhibited = 2;
+    r.galera.size = 3;
+    r.galera.weight = 1;
+    r.galera.seed_members = 3;
     return wire_report_encode(&r, out);
 }
 
@@ -402,12 +444,20 @@ static const struct row {
     int (*make)(unsigned version, struct buf *out);
     int (*again)(struct slice bytes, struct buf *out);
 } rows[] = {
-    {"hello", 2, hello_make, hello_again},          {"raft-append", 2, append_make, raft_again},
-    {"raft-vote", 2, vote_make, raft_again},        {"report", 2, report_make, report_again},
-    {"order", 2, order_make, order_again},          {"record", 2, record_make, record_again},
-    {"config", 2, config_make, config_again},       {"entry-put", 2, put_make, command_again},
-    {"entry-lease", 2, grant_make, command_again},  {"members", 2, members_make, members_again},
-    {"agent-state", 2, disk_make, disk_again},      {"guard-command", 2, arm_make, arm_again},
+    {"hello", 2, hello_make, hello_again},
+    {"raft-append", 2, append_make, raft_again},
+    {"raft-vote", 2, vote_make, raft_again},
+    {"report", 2, report_make, report_again},
+    {"report-galera", 2, galera_report_make, report_again},
+    {"order", 2, order_make, order_again},
+    {"record", 2, record_make, record_again},
+    {"record-galera", 2, galera_record_make, record_again},
+    {"config", 2, config_make, config_again},
+    {"entry-put", 2, put_make, command_again},
+    {"entry-lease", 2, grant_make, command_again},
+    {"members", 2, members_make, members_again},
+    {"agent-state", 2, disk_make, disk_again},
+    {"guard-command", 2, arm_make, arm_again},
     {"guard-answer", 2, status_make, status_again},
 };
 
