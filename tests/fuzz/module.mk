@@ -1,8 +1,9 @@
 # libFuzzer targets: NAME is tests/fuzz/fuzz_NAME.c; FUZZ_MORE_NAME further sources, FUZZ_LD_NAME for the linker.
-FUZZERS := agent agent_http arbiter arbiter_galera arguments auth_rows config galera guard history http json kv_apply kv_wire link postgresql raft_core \
+FUZZERS := agent agent_http arbiter arbiter_galera arguments auth_rows config galera guard history http json kv_apply kv_wire link patroni postgresql raft_core \
   raft_members raft_message restore snapshot txn wal
 FUZZ_MORE_galera := agents/galera/grastate.c agents/galera/status.c
 FUZZ_MORE_arguments := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c agents/guard/options.c
+FUZZ_MORE_patroni := kv/cli/flat.c kv/cli/patroni_keys.c kv/cli/patroni_take.c
 FUZZ_MORE_postgresql = $(filter-out agents/postgresql/probe.c,$(PG_DB_SRC))
 FUZZ_LD_postgresql := -lpq
 FUZZ_MORE_history := $(LIB_check)
