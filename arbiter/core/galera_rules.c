@@ -15,7 +15,8 @@
 /* Weights of the last Primary view by what is known of its nodes. */
 struct sums {
     uint32_t all, silent, dead, live, left;
-    bool is_any_silent;
+    bool is_any_silent; /* with data */
+    bool is_any_live;
 };
 
 static struct sums sum_up(const struct gal_node *nodes, uint8_t count, uint8_t candidate)
@@ -27,13 +28,14 @@ static struct sums sum_up(const struct gal_node *nodes, uint8_t count, uint8_t c
         switch (nodes[i].evidence) {
         case GAL_SILENT:
             s.silent += weight;
-            s.is_any_silent = true;
+            s.is_any_silent = s.is_any_silent || !nodes[i].is_arbitrator;
             break;
         case GAL_DEAD:
             s.dead += weight;
             break;
         case GAL_LIVE:
             s.live += i == candidate ? 0 : weight;
+            s.is_any_live = s.is_any_live || i != candidate;
             break;
         case GAL_STOPPED:
             break;
@@ -55,7 +57,8 @@ bool gal_is_alone(const struct gal_node *nodes, uint8_t count, uint8_t candidate
     /* Who left in order is not counted by those who stayed. */
     uint32_t stayed = s.all - s.left;
     bool was_last = !s.is_any_silent || 2 * (s.silent + s.dead) <= stayed;
-    bool can_none_come = 2 * (s.silent + s.live) + s.dead <= stayed;
+    bool can_none_come =
+        (!s.is_any_silent && !s.is_any_live) || 2 * (s.silent + s.live) + s.dead <= stayed;
     return was_last && can_none_come;
 }
 
@@ -250,7 +253,8 @@ static bool is_alone_by(const struct gal_situation *s, const struct msg_galera_v
     uint8_t at = GAL_NOBODY;
     for (uint8_t i = 0; i < view.count; i++) {
         const struct gal_member *m = find(s, &view.nodes[i].node);
-        nodes[i] = (struct gal_node){view.nodes[i].weight, evidence_of(s, m, is_as_if_stopped)};
+        nodes[i] = (struct gal_node){view.nodes[i].weight, evidence_of(s, m, is_as_if_stopped),
+                                     base_name_equal(&view.nodes[i].node, &s->record->arbitrator)};
         if (candidate != GAL_NOBODY && m == &s->members[candidate]) {
             at = i;
         }

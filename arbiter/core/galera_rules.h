@@ -40,6 +40,7 @@ enum gal_evidence {
 struct gal_node {
     uint8_t weight;
     enum gal_evidence evidence;
+    bool is_arbitrator; /* garbd: it votes and has no data, so that alone it is nobody's Primary */
 };
 
 /* No other Primary component exists or can come into being without nodes[candidate], given what is

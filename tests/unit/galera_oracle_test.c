@@ -286,7 +286,7 @@ static void ask(const struct state *s, const enum gal_evidence *known, unsigned 
     for (unsigned i = 0; i < o.count; i++) {
         if ((s->views[view] >> i & 1) != 0) {
             at = i == candidate ? count : at;
-            nodes[count++] = (struct gal_node){o.weight[i], known[i]};
+            nodes[count++] = (struct gal_node){o.weight[i], known[i], false};
         }
     }
     bool is_other = is_anybody_else(s, candidate);
@@ -397,7 +397,7 @@ static bool is_alone(const char *evidence, uint8_t candidate)
     uint8_t count = 0;
     for (; evidence[count] != '\0'; count++) {
         const char *at = strchr("sdrcl", evidence[count]); /* silent dead runs crashed left */
-        nodes[count] = (struct gal_node){1, (enum gal_evidence)(at - "sdrcl")};
+        nodes[count] = (struct gal_node){1, (enum gal_evidence)(at - "sdrcl"), false};
     }
     return gal_is_alone(nodes, count, candidate);
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define NODES_MAX 4
-#define EVIDENCES 5
+#define EVIDENCES 6 /* the last one: a silent arbitrator */
 #define WEIGHTS 3
 
 /* --- the arithmetic --- */
@@ -31,6 +31,15 @@ static unsigned set_of(const struct gal_node *nodes, uint8_t count, unsigned evi
     unsigned set = 0;
     for (uint8_t i = 0; i < count; i++) {
         set |= (evidences >> nodes[i].evidence & 1) != 0 ? 1u << i : 0u;
+    }
+    return set;
+}
+
+/* Of them, those with data. */
+static unsigned data_of(const struct gal_node *nodes, uint8_t count, unsigned set)
+{
+    for (uint8_t i = 0; i < count; i++) {
+        set &= nodes[i].is_arbitrator ? ~(1u << i) : ~0u;
     }
     return set;
 }
@@ -68,10 +77,10 @@ static bool can_be_another(const struct gal_node *nodes, uint8_t count, uint8_t 
     live &= candidate == GAL_NOBODY ? ~0u : ~(1u << candidate);
     /* There was a later view of the silent and the dead, of which a silent one is left: any of
      * them, since whoever crashed or left from it was not seen. */
-    bool was = silent != 0 && can_go_on(nodes, count, silent | dead, left, ~0u) &&
-               can_go_on(nodes, count, silent | dead, left, silent);
+    unsigned data = data_of(nodes, count, silent);
+    bool was = can_go_on(nodes, count, silent | dead, left, data);
     /* The silent and the running meet again, with the last view that is known. */
-    bool may_come = can_go_on(nodes, count, silent | live, left | dead, ~0u);
+    bool may_come = can_go_on(nodes, count, silent | live, left | dead, data | live);
     return was || may_come;
 }
 
@@ -97,10 +106,12 @@ static void for_all(uint8_t count, void (*each)(const struct gal_node *, uint8_t
         total *= EVIDENCES * WEIGHTS;
     }
     for (unsigned n = 0; n < total; n++) {
-        struct gal_node nodes[NODES_MAX] = {{0, GAL_SILENT}};
+        struct gal_node nodes[NODES_MAX] = {{.evidence = GAL_SILENT}};
         unsigned rest = n;
         for (uint8_t i = 0; i < count; i++) {
-            nodes[i].evidence = (enum gal_evidence)(rest % EVIDENCES);
+            nodes[i].is_arbitrator = rest % EVIDENCES == EVIDENCES - 1;
+            nodes[i].evidence =
+                nodes[i].is_arbitrator ? GAL_SILENT : (enum gal_evidence)(rest % EVIDENCES);
             nodes[i].weight = (uint8_t)(rest / EVIDENCES % WEIGHTS);
             rest /= EVIDENCES * WEIGHTS;
         }
@@ -159,8 +170,8 @@ static void test_two_parts_are_both_granted_only_as_equal_halves(void **state)
 
 static void test_of_two_nodes_either_one_is_enough_while_it_runs(void **state)
 {
-    const struct gal_node nodes[] = {{1, GAL_LIVE}, {1, GAL_SILENT}};
-    const struct gal_node left[] = {{1, GAL_LEFT}, {1, GAL_SILENT}};
+    const struct gal_node nodes[] = {{1, GAL_LIVE, false}, {1, GAL_SILENT, false}};
+    const struct gal_node left[] = {{1, GAL_LEFT, false}, {1, GAL_SILENT, false}};
     (void)state;
     assert_true(gal_is_alone(nodes, 2, 0));
     assert_false(gal_is_alone(left, 2, 0)); /* the other one went on alone */
@@ -168,7 +179,8 @@ static void test_of_two_nodes_either_one_is_enough_while_it_runs(void **state)
 
 static void test_one_of_three_needs_another_stopped(void **state)
 {
-    struct gal_node nodes[] = {{1, GAL_LIVE}, {1, GAL_SILENT}, {1, GAL_SILENT}};
+    struct gal_node nodes[] = {
+        {1, GAL_LIVE, false}, {1, GAL_SILENT, false}, {1, GAL_SILENT, false}};
     (void)state;
     assert_false(gal_is_alone(nodes, 3, 0));
     nodes[1].evidence = GAL_LIVE; /* it may meet the silent one */
@@ -457,7 +469,10 @@ static void test_an_arbitrator_is_not_waited_for_and_proves_nothing(void **state
     c.record.arbitrator = node_name(2);
     c.record.view = view_of(9, 7u);
     c.reports[0].view = c.reports[1].view = c.record.view;
-    expect(&c, GAL_GRANTABLE, 0); /* both are stopped: garbd alone has no majority */
+    expect(&c, GAL_GRANTABLE, 0); /* both are stopped: garbd alone has no data */
+    c.reports[0].is_left = c.reports[1].is_left = true;
+    expect(&c, GAL_GRANTABLE, 0);
+    c.reports[0].is_left = c.reports[1].is_left = false;
     c.s.members[1].is_heard = false;
     c.s.members[1].is_excused = true;
     assert_int_equal(decide(&c).why, GAL_NOT_ALONE);
