@@ -185,14 +185,16 @@ void web_history_refresh(struct web_history *history)
     }
 }
 
-size_t web_history_of(const struct web_history *history, const struct base_name *cluster,
-                      json_t *const **ret)
+bool web_history_of(const struct web_history *history, const struct base_name *cluster,
+                    json_t *const **ret, size_t *ret_count)
 {
     for (size_t i = 0; i < ARB_CLUSTERS_MAX; i++) {
-        if (base_name_equal(&history->kept[i].name, cluster)) {
-            *ret = history->kept[i].entries;
-            return history->kept[i].count;
+        const struct kept *kept = &history->kept[i];
+        if (base_name_equal(&kept->name, cluster) && kept->read_at.us != 0) {
+            *ret = kept->entries;
+            *ret_count = kept->count;
+            return true;
         }
     }
-    return 0;
+    return false;
 }

@@ -18,9 +18,9 @@ MUST_CHECK int web_history_new(const struct arb_driver *driver, struct kv_servic
                                struct web_history **ret);
 /* Begins to read what is out of date, if anything; called while somebody looks. */
 void web_history_refresh(struct web_history *history);
-/* Entries of a cluster, the newest first; valid until the loop goes on. Returns how many. */
-size_t web_history_of(const struct web_history *history, const struct base_name *cluster,
-                      json_t *const **ret);
+/* Entries of a cluster, the newest first; valid until the loop goes on. False: not read yet. */
+bool web_history_of(const struct web_history *history, const struct base_name *cluster,
+                    json_t *const **ret, size_t *ret_count);
 /* After the service is closed. NULL is fine. Returns NULL. */
 struct web_history *web_history_free(struct web_history *history);
 

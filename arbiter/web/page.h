@@ -46,6 +46,7 @@ struct web_cluster {
     const Quorate__V1__DatabaseCluster *message;
     size_t events_count;
     Quorate__V1__DatabaseEvent *const *events; /* the oldest first */
+    bool is_history_read;                      /* false: entries are still to come */
     size_t entries_count;
     json_t *const *entries; /* of the history, the newest first */
     bool is_leader;         /* this node decides, and tells events */

@@ -169,7 +169,8 @@ void web_part_story(struct web_out *out, const struct web_cluster *cluster)
     web_attribute(out, "aria-label", id);
     web_raw(out, ">\n<h3>Changes of the primary</h3>\n");
     if (cluster->entries_count == 0) {
-        web_raw(out, "<p class=\"aside\">None is kept.</p>\n");
+        web_raw(out, cluster->is_history_read ? "<p class=\"aside\">None is kept.</p>\n"
+                                              : "<p class=\"aside\">Being read.</p>\n");
     } else {
         web_raw(out, "<ol class=\"entries\">\n");
         for (size_t i = 0; i < cluster->entries_count; i++) {

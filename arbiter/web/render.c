@@ -52,7 +52,8 @@ static void add_cluster(struct web_render *r, const struct arb_driver *driver,
     arb_present_events(driver, cluster, &desk->events);
     shown.events = desk->events.list;
     shown.events_count = desk->events.count;
-    shown.entries_count = web_history_of(history, &cluster->name, &shown.entries);
+    shown.is_history_read =
+        web_history_of(history, &cluster->name, &shown.entries, &shown.entries_count);
     web_summary_add(&r->summary, shown.message);
     struct web_render_part *part = part_begin(r, "c-", cluster->name.text);
     web_part_cluster(&part->html, &shown);
@@ -162,7 +163,8 @@ static json_t *json_of_history(const struct web_history *history, const struct b
 {
     json_t *list = json_array();
     json_t *const *entries = NULL;
-    size_t count = web_history_of(history, cluster, &entries);
+    size_t count = 0;
+    (void)web_history_of(history, cluster, &entries, &count);
     for (size_t i = 0; i < count; i++) {
         (void)json_array_append(list, entries[i]);
     }

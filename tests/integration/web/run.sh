@@ -130,7 +130,7 @@ for node in "${QUORUM[@]}"; do [ "$node" = "$leader" ] || [ "$node" = "$second" 
 quorum_kill "$second"
 check "the last node says it" wait_until 10 eval 'page "$last" | grep -q "No quorum: nothing can be decided"'
 check "and shows what it knows" eval 'page "$last" | grep -q "data-cluster=\"pg-main\""'
-check "and what happened before, from its own store" eval 'page "$last" | grep -q "data-kind=\"failover\""'
+check "and what happened before, from its own store" wait_until 5 eval 'page "$last" | grep -q "data-kind=\"failover\""'
 check "it tells it by itself" wait_until 20 eval 'told | grep -q "^$last/[0-9]*/quorum-lost"'
 quorum_start "$second"
 check "and that it is over" wait_until 20 eval 'told | grep -q "^$last/[0-9]*/quorum-back"'
