@@ -171,8 +171,12 @@ static void put_transfer_tls(const struct gal_settings *s, struct buf *b)
     buf_put_text(b, "\n[sst]\n");
     if (s->sst == GAL_SST_MARIABACKUP) {
         put(b, "encrypt", "3");
+        put(b, "ssl-mode", "VERIFY_IDENTITY"); /* the name that the joiner told over the group */
+    } else {
+        /* With names rsync's script has stunnel look for the peer's own certificate in the file of
+         * the authority, where it is not. */
+        put(b, "ssl-mode", "VERIFY_CA");
     }
-    put(b, "ssl-mode", "VERIFY_IDENTITY"); /* the name that the joiner told over the group */
     put(b, "tca", s->tls_ca.text);
     put(b, "tcert", s->tls_cert.text);
     put(b, "tkey", s->tls_key.text);
