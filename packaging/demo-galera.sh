@@ -7,9 +7,9 @@
 #
 #   DEMO_MB=n    data in the tables when all nodes are killed (100)
 set -u
-cd "$(dirname "$0")/.." || exit 2
 export BIN=${BIN:-build/release/bin} DEMO_MB=${DEMO_MB:-100}
 if [ -z "${DEMO_NODES:-}" ]; then
+    cd "$(dirname "$0")/.." || exit 2
     if [ "$(id -u)" -ne 0 ]; then
         sudo -n true 2>/dev/null || { echo "demo-galera makes network namespaces: run it as root" >&2; exit 1; }
         exec sudo -n env BIN="$BIN" DEMO_MB="$DEMO_MB" bash packaging/demo-galera.sh
@@ -40,27 +40,26 @@ trap leave EXIT
 title() { printf '\n== %s\n' "$*"; }
 
 results() { printf '%s\n' "$*" | tee -a "$DEMO_RESULTS"; }
-why() { # the arbiter's reason of its last decision
-    explained | head -n "${1:-4}" | sed 's/^/      /'
+why() { # what the arbiter says of its last decision
+    explained | sed -n '/^epoch /,$p' | head -n "${1:-9}" | sed 's/^/      /'
 }
 everybody() { printf '%s\n' "${DATABASES[@]}" | comma; }
 # step NAME FUNCTION: clients write, something is done to the cluster, and it is counted when all has settled again.
 step() {
-    local name=$1 line
+    local name=$1 back
     title "$name"
     begin "$name"
     "$2"
     writes_go_on 120 || bad "$name: no writes get through" "$(shown)"
-    line=$(($(now_us) - AT))
-    heal
+    faults_off
     wait_until 120 cluster_healthy || bad "$name: the cluster is not healthy afterwards" "$(shown)"
+    back=$(($(now_us) - AT))
     finish
-    results "$(printf '%-34s longest write gap %7.0f ms   acknowledged %6d   missing %s' "$name" "$GAP" "$(acks | wc -l)" "$LOST")"
-    note "all nodes are back after $((($(now_us) - AT) / 1000)) ms, writes after at most $((line / 1000)) ms"
+    results "$(printf '%-36s longest write gap %7.0f ms   acknowledged %6d   missing %s' "$name" "$GAP" "$(acks | wc -l)" "$LOST")"
+    note "all nodes are back after $((back / 1000)) ms"
     why
     "${KV[@]}" db show "$SQL_CLUSTER"
 }
-heal() { faults_off; }
 planned() {
     AT=$(now_us)
     "${KV[@]}" db switchover "$SQL_CLUSTER" --wait --timeout 40s
@@ -70,7 +69,7 @@ killed() {
     fault_on db-kill "$P"
     AT=$(now_us)
 }
-cut() {
+cut_off() {
     say "$P is cut from everybody: the other nodes, the quorum, the clients"
     AT=$(now_us)
     fault_on isolate "$P"
@@ -90,13 +89,6 @@ lost_one() { # NAME
 lose_writer() { lost_one "$P"; }
 lose_reader() { lost_one "$(readers | head -n 1)"; }
 data_mb() { du -sm "$(data_of "$1")/mysql" | cut -f1; }
-fill() { # MB of rows that do not compress
-    local n
-    maria "$(primary)" "CREATE TABLE IF NOT EXISTS jepsen.filler (id int AUTO_INCREMENT PRIMARY KEY, b longblob)"
-    for n in $(seq "$1"); do
-        SQL_PATIENCE_S=20 maria "$(primary)" "INSERT INTO jepsen.filler (b) VALUES (REPEAT(MD5(RAND()), 32768))" || return 1
-    done
-}
 memory() {
     local name
     title "Private memory (smaps)"
@@ -114,7 +106,7 @@ make_cluster
 if [ "$DEMO_NODES" = 3 ]; then
     step "1. planned switch of the writer" planned
     step "2. the writer is killed" killed
-    step "3. the writer is cut off" cut
+    step "3. the writer is cut off" cut_off
     fill "$DEMO_MB"
     step "4. all three are killed at once" all_die
     memory

@@ -78,7 +78,42 @@ plain_start() { # NAME
     host_spawn "$1" "$DIR/log/$1.check" socat "TCP-LISTEN:$PLAIN_CHECK_PORT,bind=$(address_of "$1"),reuseaddr,fork" \
         "EXEC:$DIR/bin/plain-check $(socket_of "$1")" >/dev/null
 }
-plain_front() { front_config $PLAIN_CHECK_PORT / / backup; }
+plain_front() {
+    cat <<CFG
+global
+    maxconn 200
+defaults
+    mode tcp
+    timeout connect 2s
+    timeout client 1h
+    timeout server 1h
+    timeout check 1s
+frontend writer
+    bind 127.0.0.1:3306
+    default_backend writer
+frontend readers
+    bind 127.0.0.1:3307
+    default_backend readers
+backend writer
+    option httpchk GET /
+    http-check expect status 200
+    default-server check port $PLAIN_CHECK_PORT inter 1s fastinter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
+$(front_servers backup)
+backend readers
+    balance leastconn
+    option httpchk GET /
+    http-check expect status 200
+    default-server check port $PLAIN_CHECK_PORT inter 1s fastinter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
+$(front_servers "")
+CFG
+}
+front_servers() { # WORDS behind all but the first
+    local name words=""
+    for name in "${DATABASES[@]}"; do
+        echo "    server $name $(address_of "$name"):3306 $words"
+        words=$1
+    done
+}
 plain_answers() { client_exec c1 curl -s -o /dev/null -m 1 -f "http://$(address_of "$1"):$PLAIN_CHECK_PORT/"; }
 plain_primary() { # whom haproxy sends writers to: the first that passes
     local name

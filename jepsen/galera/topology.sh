@@ -65,7 +65,7 @@ galera:
   tls_key: $DIR/tls/member-$SQL_CLUSTER-$1.key
   sst_method: ${GALERA_SST:-rsync}
   parameters: {innodb_buffer_pool_size: 64M, innodb_log_file_size: 32M, performance_schema: "OFF", skip_name_resolve: "ON"}
-  provider_options: gcache.size=32M
+  provider_options: ${GALERA_PROVIDER:-gcache.size=32M}
 ${GALERA_SQL_LINES:-}
 YML
 }
@@ -142,43 +142,9 @@ sql_probers_start() { # DIR
 }
 
 # --- haproxy
-front_config() { # CHECK_PORT WRITER_CHECK READER_CHECK SECOND_SERVERS
-    cat <<CFG
-global
-    maxconn 200
-defaults
-    mode tcp
-    timeout connect 2s
-    timeout client 1h
-    timeout server 1h
-    timeout check 1s
-frontend writer
-    bind 127.0.0.1:3306
-    default_backend writer
-frontend readers
-    bind 127.0.0.1:3307
-    default_backend readers
-backend writer
-    option httpchk GET $2
-    http-check expect status 200
-    default-server check port $1 inter 1s fastinter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
-$(front_servers "$4")
-backend readers
-    balance leastconn
-    option httpchk GET $3
-    http-check expect status 200
-    default-server check port $1 inter 1s fastinter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
-$(front_servers "")
-CFG
+galera_front() { # GALERA_FRONT: a sed script on what is printed
+    "${KV[@]}" db haproxy "$SQL_CLUSTER" --bind 127.0.0.1 --primary-port 3306 --replicas-port 3307 --timeout 5s | sed -E "${GALERA_FRONT:-}"
 }
-front_servers() { # WORDS behind all but the first
-    local name words=""
-    for name in "${DATABASES[@]}"; do
-        echo "    server $name $(address_of "$name"):3306 $words"
-        words=$1
-    done
-}
-galera_front() { front_config 8008 /writer /reader ""; }
 front_start() {
     "${SYSTEM}_front" >"$DIR/haproxy.cfg" && chmod 644 "$DIR/haproxy.cfg"
     (client_become c1 haproxy -db -f "$DIR/haproxy.cfg") >>"$DIR/log/haproxy" 2>&1 </dev/null &

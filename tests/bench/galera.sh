@@ -4,9 +4,9 @@
 # on one cluster of jepsen/hosts, with ours and, beside it, as Debian sets it up. Prints a table, writes build/bench/galera.json.
 # usage: galera.sh    environment: BIN, TRIALS=5, CLASSES="switch kill cut outage", PEER=plain, FAST=1 (fast_takeover)
 set -u
-cd "$(dirname "$0")/../.." || exit 2
 export BIN=${BIN:-build/release/bin} TRIALS=${TRIALS:-5} CLASSES=${CLASSES:-switch kill cut outage} SYSTEM=${PEER:-galera} FAST=${FAST:-}
 if [ -z "${GALERA_BENCH:-}" ]; then
+    cd "$(dirname "$0")/../.." || exit 2
     export GALERA_BENCH=1
     exec bash jepsen/hosts/sandbox.sh -t $((120 + TRIALS * 400)) "$PWD/tests/bench/galera.sh"
 fi

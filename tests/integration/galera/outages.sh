@@ -62,11 +62,14 @@ transfer_killed() {
     begin "all killed within a transfer"
     joiner=$(readers | tail -n 1)
     grastate=$(data_of "$joiner")/mysql/grastate.dat
-    "${KV[@]}" db reinit "$SQL_CLUSTER" "$joiner" --force --timeout 5s >/dev/null 2>&1
-    check "$NAME: a transfer runs" wait_until 60 eval '[ -n "$(host_pids "$joiner" "wsrep_sst*")" ]'
+    fill 60
+    check "$NAME: kv db reinit" "${KV[@]}" db reinit "$SQL_CLUSTER" "$joiner" --force --timeout 5s
+    check "$NAME: a transfer runs" wait_until 60 eval '[ -n "$(host_pids "$joiner" rsync)" ]'
     raise db-kill-all "$(everybody)" || return
-    kill -KILL $(host_pids "$joiner" 'wsrep_sst*') $(host_pids "$joiner" rsync) 2>/dev/null
+    # shellcheck disable=SC2046 # words are meant
+    kill -KILL $(host_pids "$joiner" rsync) 2>/dev/null
     lower db-kill-all "$(everybody)"
+    ls "$(dirname "$grastate")" | grep -q sst_in_progress && note "the mark of a broken transfer is there"
     [ ! -s "$grastate" ] || sed -i 's/^safe_to_bootstrap:.*/safe_to_bootstrap: 1/' "$grastate"
     check "$NAME: writable again" writes_go_on 120
     settled_again 180

@@ -58,7 +58,7 @@ watch_reads() { # NAME OUT
     while [ -e "$2.on" ]; do
         code=$(code_inside "$1" /reader)
         if [ "$code" = 200 ]; then
-            newest=$(acks | awk -v t=$(($(now_us) - 2000000)) '$1 < t && $2 > most { most = $2 } END { printf "%.0f\n", most }')
+            newest=$(tail -n 2000 "$ACKED" | acknowledged_of /dev/stdin | awk -v t=$(($(now_us) - 2000000)) '$1 < t && $2 > most { most = $2 } END { printf "%.0f\n", most }')
             seen=$(SQL_PATIENCE_S=2 maria "$1" "SELECT max(v) FROM jepsen.jepsen_set")
             code=$(code_inside "$1" /reader)
             if [ "$code" != 200 ] || [ -z "$seen" ]; then
@@ -93,7 +93,7 @@ paused_once() { # WHAT KINDS...: each for 12 s at the writer
     sleep 12 # the pause
     for kind; do lower "$kind" "$P"; done
     settled_again
-    sleep 2 # of reads after it
+    sleep 4 # of reads after it
     rm -f "$reads.on" "$writes.on"
     wait "${watchers[@]}"
     check "$NAME: /reader was closed at times ($(grep -c closed "$reads"))" grep -q closed "$reads"

@@ -78,13 +78,21 @@ finish() { # [NAME...]
     note "longest write gap: $GAP ms"
 }
 
+fill() { # MB of rows in a table beside
+    local n
+    maria "$(primary)" "CREATE TABLE IF NOT EXISTS jepsen.filler (id int AUTO_INCREMENT PRIMARY KEY, b longblob)"
+    for n in $(seq "$1"); do
+        SQL_PATIENCE_S=20 maria "$(primary)" "INSERT INTO jepsen.filler (b) VALUES (REPEAT(MD5(RAND()), 32768)) -- $n" || return 1
+    done
+}
+
 leave() {
+    local code=$? name log
     sql_probers_stop
     front_stop
     [ "$CLIENTS" -eq 0 ] || kill -KILL "$CLIENTS" 2>/dev/null
     faults_off
-    [ "$FAILED" -gt 0 ] || [ -n "${KEEP_LOGS:-}" ] || return 0
-    local name log
+    [ "$FAILED$code" != 00 ] || [ -n "${KEEP_LOGS:-}" ] || return 0
     rm -rf build/failed/galera && mkdir -p build/failed/galera
     cp -r "$DIR/log" "$DIR"/*.yml "$DIR"/haproxy.cfg build/failed/galera/ 2>/dev/null
     cp -r "$DIR/work" build/failed/galera/ 2>/dev/null
