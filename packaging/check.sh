@@ -40,7 +40,7 @@ done
 check_output "nothing is writable for others, and nothing has a setuid bit" "" find "$root" ! -type l \( -perm /6000 -o -perm /022 \)
 check_output "every file belongs to root" "" eval 'for deb in "${debs[@]}"; do dpkg-deb -c "$deb"; done | awk "\$2 != \"root/root\""'
 check_output "no maintainer script stops a service that runs a database" "" eval \
-    'for name in $names; do case $name in quorate-agent-*|quorate-guard) dpkg-deb -I "$work/debs/${name}_"*.deb prerm postinst 2>/dev/null; esac; done | grep -E "systemctl (stop|restart)|invoke (stop|restart)"'
+    'for name in $names; do case $name in quorate-agent-*|quorate-guard) dpkg-deb -I "$work/debs/${name}_"*.deb prerm postinst 2>/dev/null; esac; done | grep -vE "^ *(echo|#)" | grep -E "systemctl (stop|restart)|invoke (stop|restart)"'
 
 # --- units
 units=("$root"/lib/systemd/system/*)

@@ -16,17 +16,17 @@ machine_boot() { # NAME ADDRESS
     dir=$(machine_dir "$name")
     group=$QUORATE_CGROUP2/$QUORATE_SANDBOX/$name/machine
     if [ ! -d "$dir" ]; then
-        mkdir -p "$dir"/{top,root} && mount -t tmpfs -o size=2g none "$dir/top" && mkdir "$dir"/top/{up,work} || return 1
-        mount -t overlay none -o "lowerdir=$ROOT,upperdir=$dir/top/up,workdir=$dir/top/work" "$dir/root" || return 1
-        echo "$name" >"$dir/root/etc/hostname"
-        printf '127.0.0.1 localhost\n' >"$dir/root/etc/hosts"
+        mkdir -p "$dir"/{top,tree} && mount -t tmpfs -o size=2g none "$dir/top" && mkdir "$dir"/top/{up,work} || return 1
+        mount -t overlay none -o "lowerdir=$ROOT,upperdir=$dir/top/up,workdir=$dir/top/work" "$dir/tree" || return 1
+        echo "$name" >"$dir/tree/etc/hostname"
+        printf '127.0.0.1 localhost\n' >"$dir/tree/etc/hosts"
         ip -n "$name" addr add "$address/24" dev eth0 2>/dev/null
     fi
     mkdir -p "$group" || return 1
     (
         echo "$BASHPID" >"$group/cgroup.procs" || exit 1
         exec nsenter --net="/run/netns/$name" -- unshare --mount --uts --ipc --pid --cgroup --fork --kill-child=KILL --propagation private \
-            bash "$MACHINE_LIB/machine_init.sh" "$dir/root" "$name"
+            bash "$MACHINE_LIB/machine_init.sh" "$dir/tree" "$name"
     ) >"$dir/console" 2>&1 </dev/null &
     pid=$!
     disown
@@ -48,7 +48,7 @@ machine_sh() { # NAME TEXT
 machine_put() { # NAME FILE... DIRECTORY
     local name=$1 to=${*: -1}
     shift
-    mkdir -p "$(machine_dir "$name")/root$to" && cp -r "${@:1:$#-1}" "$(machine_dir "$name")/root$to/"
+    mkdir -p "$(machine_dir "$name")/tree$to" && cp -r "${@:1:$#-1}" "$(machine_dir "$name")/tree$to/"
 }
 machine_off() { # NAME
     machine "$1" systemctl poweroff >/dev/null 2>&1

@@ -10,9 +10,9 @@ host_make m1 11 0 || { bad "a host"; report_end packages; }
 check "Debian's systemd is process 1 of a machine" machine_boot m1 192.0.2.1
 [ "$FAILED" -eq 0 ] || report_end packages
 note "a real systemd: $(machine m1 systemctl --version | head -n 1)"
-machine_put m1 "$DEBS"/*.deb /root/debs
-machine_put m1 "$DEBS_NEWER"/*.deb /root/newer
-check "all packages are installed" machine_sh m1 'DEBIAN_FRONTEND=noninteractive dpkg -i debs/*.deb'
+machine_put m1 "$DEBS"/*.deb /srv/debs
+machine_put m1 "$DEBS_NEWER"/*.deb /srv/newer
+check "all packages are installed" machine_sh m1 'DEBIAN_FRONTEND=noninteractive dpkg -i /srv/debs/*.deb'
 check "the user is there" machine m1 getent passwd quorate
 check_output "sockets of guards have a place that strangers cannot write to" "drwxrwx--T root quorate" machine m1 stat -c '%A %U %G' /run/quorate
 check_output "keys have a place" "drwxr-xr-x root root" machine m1 stat -c '%A %U %G' /etc/quorate/tls
@@ -48,10 +48,10 @@ check "which has kept what it had" wait_for 10 eval '[ "$(machine m1 kv get a --
 machine m1 kill -KILL "$(property quorated MainPID)"
 check "so is one that is killed" wait_for 30 eval '[ "$(property quorated NRestarts)" = 2 ] && active quorated'
 pid=$(property quorated MainPID)
-check "an upgrade is installed" machine_sh m1 'dpkg -i newer/*.deb'
+check "an upgrade is installed" machine_sh m1 'dpkg -i /srv/newer/*.deb'
 check "and has replaced the program" eval '[ "$(property quorated MainPID)" != "$pid" ] && active quorated'
 check_output "what was written is there" 1 machine m1 kv get a --print-value-only
-check "going back is an installation as well" machine_sh m1 'dpkg -i debs/*.deb'
+check "going back is an installation as well" machine_sh m1 'dpkg -i /srv/debs/*.deb'
 check_output "what was written is there" 1 machine m1 kv get a --print-value-only
 
 # --- gone again

@@ -5,7 +5,7 @@
 . tests/support/report.sh
 . packaging/tests/machine.sh
 declare -A ON=([a]=q1 [b]=q2 [c]=q3) ADDRESS=([a]=192.0.2.1 [b]=192.0.2.2 [c]=192.0.2.3) MEMBER=([a]=pg1 [b]=pg2 [c]=pg3)
-home() { echo "$(machine_dir "${ON[$1]}")/root/root"; }
+home() { echo "$(machine_dir "${ON[$1]}")/tree/root"; }
 try() { # SERVER COMMAND: tried again for a while, as an operator would
     local end=$((SECONDS + ${TRY:-30})) out
     until out=$(machine_sh "${ON[$1]}" "$2" 2>&1); do
@@ -18,10 +18,10 @@ is_healthy() { machine_sh q1 "kv db list | grep -E 'pg-main +postgresql +healthy
 copy() { # certificates|passwords
     local s etc
     for s in a b c; do
-        etc=$(machine_dir "${ON[$s]}")/root/etc/quorate
+        etc=$(machine_dir "${ON[$s]}")/tree/etc/quorate
         case $1 in
         certificates) cp "$(home a)"/tls/{ca.crt,node-"$s".*,*-pg-main-"${MEMBER[$s]}".*} "$etc/tls/" ;;
-        passwords) [ "$s" = a ] || cp -p "$(machine_dir q1)/root/etc/quorate/passwords" "$etc/" ;;
+        passwords) [ "$s" = a ] || cp -p "$(machine_dir q1)/tree/etc/quorate/passwords" "$etc/" ;;
         esac || bad "copy of $1 to $s"
     done
 }
