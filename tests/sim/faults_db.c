@@ -6,6 +6,7 @@
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
+#include "tests/sim/truth.h"
 
 /* A database host, rather one that holds an epoch. */
 static unsigned strike_member(struct world *w, struct strike *s)
@@ -158,6 +159,7 @@ void strike_database_hang(struct world *w, struct strike *s)
     struct pg *pg = pg_of(w, member);
     if (pg->process->is_up) {
         fault_bit(w, s->kind, member, 0, for_us);
+        truth_fails(w, pg);
         pg->is_hung = true;
         world_at(w, w->now_us + for_us, NULL, hang_ends, pg);
     }

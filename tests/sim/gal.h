@@ -170,7 +170,8 @@ struct galera {
     uint32_t lineages; /* bootstraps so far */
     bool is_by_hand[WSREP_LINEAGES_MAX];
     struct wsrep_peer arbitrator;
-    bool is_looking; /* not twice at once */
+    bool is_looking;  /* not twice at once */
+    bool is_given_up; /* a host is off for long: the operator goes on without it */
     int64_t next_value;
 };
 

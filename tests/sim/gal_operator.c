@@ -17,9 +17,9 @@ static bool is_for_operator(const struct world *w, const struct arb_note *note)
     case ARB_NOTE_GALERA_FAILED_WAITS:
         return true;
     case ARB_NOTE_GALERA_LOSS:
-        return is_healed || w->setup.has_hands;
+        return is_healed || w->setup.has_hands || w->galera->is_given_up;
     case ARB_NOTE_GALERA_MISSING:
-        return !is_healed && w->setup.has_hands;
+        return !is_healed && (w->setup.has_hands || w->galera->is_given_up);
     default:
         return false;
     }

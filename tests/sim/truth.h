@@ -134,6 +134,8 @@ void truth_order(struct world *w, unsigned node, struct base_mono now, struct sl
 
 /* Databases. A process tree ends. */
 void truth_ends(struct world *w, const struct pg *pg);
+/* A database serves no more, and may be ended for that. */
+void truth_fails(struct world *w, const struct pg *pg);
 void truth_open_writes(struct world *w, struct pg *pg);
 void truth_settings(struct world *w, const struct pg *pg);
 void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t position);

@@ -311,11 +311,16 @@ void truth_ends(struct world *w, const struct pg *pg)
 {
     const struct member *m = member_of(w, pg->member);
     const struct guard_status *s = &m->guard.status;
-    int64_t *crashes = w->truth->members[pg->member].crashes_us;
     bool is_under_lease = base_mono_before(clock_now(&m->clock), s->deadline);
-    if (!m->guard_process.is_up || (s->is_armed && !is_under_lease)) {
-        return;
+    bool is_stuck = pg->is_write_stuck || pg->is_hung; /* killed for that, and late to end */
+    if (m->guard_process.is_up && (!s->is_armed || is_under_lease || is_stuck)) {
+        truth_fails(w, pg);
     }
+}
+
+void truth_fails(struct world *w, const struct pg *pg)
+{
+    int64_t *crashes = w->truth->members[pg->member].crashes_us;
     crashes[2] = crashes[1];
     crashes[1] = crashes[0];
     crashes[0] = w->now_us;
