@@ -11,6 +11,7 @@
 
 #include "agents/postgresql/adopt.h"
 #include "agents/postgresql/child.h"
+#include "agents/postgresql/config.h"
 #include "agents/postgresql/control.h"
 #include "agents/postgresql/engine.h"
 #include "agents/postgresql/process.h"
@@ -379,6 +380,7 @@ int main(int argc, char **argv)
         return rc;
     }
     rc = start(config, is_dry_run, &common, &settings);
+    pg_config_close(&settings);
     explicit_bzero(&settings, sizeof(settings));
     config = io_config_free(config);
     return rc;
