@@ -74,6 +74,19 @@ static enum web_level summary_level(const struct web_quorum *q, const struct web
     return quorum == WEB_WATCH || s->watch > 0 ? WEB_WATCH : WEB_GOOD;
 }
 
+static void put_quorum_headline(struct web_out *out, const struct web_quorum *q)
+{
+    if (q->is_corrupt) {
+        web_text(out, "The store is marked as damaged");
+    } else if (nodes_up(q) < q->nodes_count) {
+        web_textf(out, "Quorum: %zu of %zu nodes", nodes_up(q), q->nodes_count);
+    } else if (q->has_no_space) {
+        web_text(out, "The store is over its quota");
+    } else {
+        web_textf(out, "The certificate of %s ends soon", q->name.text);
+    }
+}
+
 /* The headline, also the title: the worst thing first. */
 void web_put_headline(struct web_out *out, const struct web_quorum *q, const struct web_summary *s)
 {
@@ -86,7 +99,7 @@ void web_put_headline(struct web_out *out, const struct web_quorum *q, const str
             web_textf(out, ", and %zu more", others);
         }
     } else if (web_quorum_level(q) != WEB_GOOD) {
-        web_textf(out, "Quorum: %zu of %zu nodes", nodes_up(q), q->nodes_count);
+        put_quorum_headline(out, q);
     } else if (s->clusters == 0) {
         web_text(out, "The quorum is well; no database cluster yet");
     } else {

@@ -343,6 +343,16 @@ static void test_headline(void **state)
     s.cluster.state = text_of("no primary");
     web_summary_add(&summary, &s.cluster); /* the worst comes first */
     expect_headline(&q, &summary, "other: no primary, and 1 more");
+    const struct web_summary none = {.worst = ""};
+    q.certificate_end_us = NOW_US + 1;
+    expect_headline(&q, &none, "The certificate of a ends soon");
+    q.has_no_space = true;
+    expect_headline(&q, &none, "The store is over its quota");
+    q.nodes[2].is_up = false;
+    expect_headline(&q, &none, "Quorum: 2 of 3 nodes");
+    q.is_corrupt = true;
+    expect_headline(&q, &none, "The store is marked as damaged");
+    q.is_corrupt = false;
     q.has_leader = false;
     expect_headline(&q, &summary, "No quorum: nothing can be decided");
     assert_int_equal(web_quorum_level(&q), WEB_BAD);
