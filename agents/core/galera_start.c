@@ -33,6 +33,19 @@ static bool is_stamped(struct agt *a, uint64_t generation, const uint8_t *uuid)
            memcmp(a->disk.galera.uuid, uuid, sizeof(a->disk.galera.uuid)) == 0;
 }
 
+/* Who does not write gives transfers first: a donor is slow, and with rsync it stands still. */
+static void donors_fill(const struct agt *a, struct msg_names *ret)
+{
+    for (uint8_t i = 0; i < a->order.members_count; i++) {
+        const struct msg_member *m = &a->order.members[i];
+        bool is_other = !base_name_equal(&m->member, &a->config.member) &&
+                        !base_name_equal(&m->member, &a->order.record.holder);
+        if (is_other && m->is_heard && m->galera_state == MSG_GALERA_SYNCED) {
+            ret->names[ret->count++] = m->member;
+        }
+    }
+}
+
 static void prepare_and_start(struct agt_run *run, enum db_galera_mode mode)
 {
     struct agt *a = run->a;
@@ -45,6 +58,7 @@ static void prepare_and_start(struct agt_run *run, enum db_galera_mode mode)
         order.galera.position = a->view.galera.position;
     }
     order.galera.weight = a->order.galera_weight;
+    donors_fill(a, &order.galera.donors);
     if (!agt_order_equal(&a->prepared, &order)) {
         agt_want_order(run, &order);
         return;

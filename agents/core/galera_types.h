@@ -6,7 +6,7 @@
 #ifndef QUORATE_AGENTS_CORE_GALERA_TYPES_H
 #define QUORATE_AGENTS_CORE_GALERA_TYPES_H
 
-#include "proto/msg/galera.h"
+#include "proto/msg/agent.h"
 
 /* How the next start of the stopped server goes (DB_ORDER_GALERA_PREPARE). */
 enum db_galera_mode {
@@ -19,7 +19,8 @@ enum db_galera_mode {
 struct db_galera_order {
     enum db_galera_mode mode;
     struct msg_galera_position position;
-    uint8_t weight; /* DB_ORDER_GALERA_WEIGHT */
+    uint8_t weight;          /* DB_ORDER_GALERA_WEIGHT */
+    struct msg_names donors; /* of a transfer, asked first and in that order; then anybody */
 };
 
 /* wsrep_local_state. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agents/galera/grastate.h"
+#include "base/name.h"
 
 /* Ours alone: whoever could set them could open a member, or start it with another history. */
 static const char *const own[] = {
@@ -33,6 +34,7 @@ static const char *const own[] = {
     "binlog_format",
     "innodb_autoinc_lock_mode",
     "log_error",
+    "wsrep_sst_donor",
 };
 
 /* Names are the same with '-' and '_', in any case, and with "loose_" in front. */
@@ -182,10 +184,25 @@ static void put_transfer_tls(const struct gal_settings *s, struct buf *b)
     put(b, "tkey", s->tls_key.text);
 }
 
+/* The comma at the end lets anybody else in, when none of these can. */
+static void put_donors(const struct msg_names *donors, struct buf *b)
+{
+    if (donors->count == 0) {
+        return;
+    }
+    buf_put_text(b, "wsrep_sst_donor = \"");
+    for (uint8_t i = 0; i < donors->count; i++) {
+        buf_put(b, base_name_slice(&donors->names[i]));
+        buf_put_u8(b, ',');
+    }
+    buf_put_text(b, "\"\n");
+}
+
 static void put_start(const struct gal_settings *s, const struct db_galera_order *start,
                       struct buf *b)
 {
     put_address(s, start->mode == DB_GALERA_BOOTSTRAP, b);
+    put_donors(&start->donors, b);
     buf_put_text(b, "wsrep_start_position = \"");
     gal_position_put(&start->position, b);
     buf_put_text(b, "\"\n");

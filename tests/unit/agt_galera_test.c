@@ -309,6 +309,33 @@ static void test_joins_with_its_own_position(void **state)
     assert_int_equal(w.starts, 1);
 }
 
+static void test_the_writer_is_the_last_donor(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum msg_galera_state state;
+        bool is_heard;
+    } members[] = {{"g1", MSG_GALERA_DOWN, true},
+                   {"g2", MSG_GALERA_SYNCED, true}, /* the writer */
+                   {"g3", MSG_GALERA_SYNCED, true},
+                   {"g4", MSG_GALERA_SYNCED, false},
+                   {"g5", MSG_GALERA_DONOR, true}};
+    begin_down();
+    for (size_t i = 0; i < BASE_COUNT_OF(members); i++) {
+        w.order.members[i].member = name_of(members[i].name);
+        w.order.members[i].galera_state = members[i].state;
+        w.order.members[i].is_heard = members[i].is_heard;
+    }
+    w.order.members_count = BASE_COUNT_OF(members);
+    w.order.record.holder = name_of("g2");
+    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
+    order_comes();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+    assert_int_equal(w.ask.galera.donors.count, 1);
+    assert_string_equal(w.ask.galera.donors.names[0].text, "g3");
+}
+
 static void test_recovers_before_anything_else(void **state)
 {
     (void)state;
@@ -873,6 +900,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_total),
         cmocka_unit_test(test_joins_with_its_own_position),
+        cmocka_unit_test(test_the_writer_is_the_last_donor),
         cmocka_unit_test(test_recovers_before_anything_else),
         cmocka_unit_test(test_a_broken_transfer_is_never_a_source),
         cmocka_unit_test(test_a_grant_is_carried_out_once),

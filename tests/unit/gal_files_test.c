@@ -226,6 +226,11 @@ static void test_conf_joins_with_the_position(void **state)
     assert_non_null(strstr(conf, "\"gcomm://10.0.0.1:4567,10.0.0.2:4567\""));
     assert_non_null(strstr(conf, "pc.recovery=false"));
     assert_null(strstr(conf, "socket.ssl"));
+    assert_null(strstr(conf, "wsrep_sst_donor"));
+    start.donors.count = 2;
+    assert_int_equal(base_name_from_text("g3", &start.donors.names[0]), 0);
+    assert_int_equal(base_name_from_text("g2", &start.donors.names[1]), 0);
+    assert_non_null(strstr(conf_of(&start), "wsrep_sst_donor = \"g3,g2,\"\n"));
     start.mode = DB_GALERA_BOOTSTRAP;
     assert_non_null(strstr(conf_of(&start), "\"gcomm://\""));
 }
