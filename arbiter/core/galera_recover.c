@@ -323,7 +323,8 @@ static bool keep(struct arb_turn *t, const struct arb_view *reference)
     struct arb_cluster *c = t->c;
     const struct msg_galera_report *r = &reference->report.galera;
     struct msg_record next = c->record;
-    uint64_t before = next.galera.generation;
+    bool was_kept = next.galera.grant.is_kept && next.galera.grant.state == MSG_GALERA_GRANT_DONE;
+    uint64_t before = was_kept ? next.galera.grant.after : next.galera.generation;
     next.galera.generation = next_generation(c);
     next.galera.inhibit = next.galera.generation;
     next.galera.high_water = arb_galera_high_water(c);

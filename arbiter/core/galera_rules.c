@@ -112,14 +112,22 @@ static bool is_open(const struct msg_galera_record *r)
            r->grant.generation > r->generation;
 }
 
+/* The number in force, or one from which the component went on without a bootstrap. */
+static bool is_same_history(const struct msg_galera_record *r, uint64_t generation)
+{
+    const struct msg_galera_grant *g = &r->grant;
+    bool is_kept = g->state == MSG_GALERA_GRANT_DONE && g->is_kept && generation >= g->after &&
+                   generation < r->generation;
+    return generation == r->generation || is_kept || CANARY(GALERA_GENERATION_IGNORED);
+}
+
 /* Its data and its views are of the history in force, or of the bootstrap that it was granted. */
 static bool is_current(const struct gal_situation *s, const struct gal_member *m)
 {
     const struct msg_galera_record *r = s->record;
     bool is_granted = is_open(r) && m->report->generation == r->grant.generation &&
                       base_name_equal(&m->name, &r->grant.node);
-    return m->report->generation == r->generation || is_granted ||
-           CANARY(GALERA_GENERATION_IGNORED);
+    return is_same_history(r, m->report->generation) || is_granted;
 }
 
 static const struct gal_member *find(const struct gal_situation *s, const struct base_name *name)
@@ -184,7 +192,9 @@ static struct last last_view(const struct gal_situation *s)
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
         if (is_heard(m) && is_current(s, m)) {
-            take_view(&last, &m->report->view, m->report->generation, m);
+            bool is_of_now = is_same_history(s->record, m->report->generation);
+            take_view(&last, &m->report->view,
+                      is_of_now ? s->record->generation : m->report->generation, m);
         }
     }
     return last;
@@ -269,8 +279,7 @@ static bool is_alone(const struct gal_situation *s, const struct last *last, uin
     bool is_good = is_alone_by(s, last->view, candidate, is_as_if_stopped);
     for (uint8_t i = 0; is_good && last->view != NULL && i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
-        if (is_heard(m) && is_current(s, m) && m->report->generation == last->generation &&
-            gal_view_is_same(&m->report->view, last->view)) {
+        if (is_heard(m) && is_current(s, m) && gal_view_is_same(&m->report->view, last->view)) {
             is_good = is_alone_by(s, &m->report->view, candidate, is_as_if_stopped);
         }
     }
@@ -619,7 +628,7 @@ bool gal_is_prefix(const struct msg_galera_record *record, const struct msg_gale
         memcmp(report->position.uuid, record->uuid, UUID_BYTES) != 0) {
         return false;
     }
-    if (report->generation == record->generation || CANARY(GALERA_GENERATION_IGNORED)) {
+    if (is_same_history(record, report->generation)) {
         return true;
     }
     /* Only the last bootstrap's base is known: what is older comes back by a transfer. */
@@ -672,7 +681,7 @@ enum arb_refusal gal_writer_check(const struct msg_galera_record *record,
     if (report->state != MSG_GALERA_SYNCED) {
         return ARB_REFUSE_NOT_SYNCED;
     }
-    if (!gal_is_member(record, report) || report->generation != record->generation) {
+    if (!gal_is_member(record, report) || !is_same_history(record, report->generation)) {
         return ARB_REFUSE_OTHER_GENERATION;
     }
     return report->is_rejecting ? ARB_REFUSE_REJECTING : ARB_REFUSE_NONE;

@@ -380,6 +380,34 @@ static void test_another_generation_is_no_source(void **state)
     expect(&c, GAL_GRANTABLE, 0);
 }
 
+static void test_numbers_without_a_bootstrap_are_one_history(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin(&c, 3);
+    c.record.generation = 5; /* nobody has heard of it yet */
+    c.record.grant = (struct msg_galera_grant){.generation = 5,
+                                               .after = 3,
+                                               .is_kept = true,
+                                               .node = node_name(0),
+                                               .base = {.seqno = 90},
+                                               .state = MSG_GALERA_GRANT_DONE};
+    c.s.next = 6;
+    for (uint8_t i = 0; i < 3; i++) {
+        c.reports[i].inhibited = 6;
+    }
+    c.reports[1].view = view_of(10, 1u | 2u); /* newer than the record's, by an older number */
+    c.reports[1].is_left = true;
+    c.s.members[0].is_heard = false;
+    c.s.members[0].is_excused = true;
+    expect(&c, GAL_NOT_ALONE, 0);
+    c.s.members[0].is_heard = true;
+    expect(&c, GAL_GRANTABLE, 0);
+    assert_true(gal_is_prefix(&c.record, &c.reports[2]));
+    c.reports[2].generation = 2;
+    assert_false(gal_is_prefix(&c.record, &c.reports[2]));
+}
+
 static void test_less_than_what_is_known_committed_waits(void **state)
 {
     struct scene c;
@@ -653,6 +681,7 @@ int main(void)
         cmocka_unit_test(test_no_data_and_broken_transfers_are_no_source),
         cmocka_unit_test(test_a_position_that_is_not_proven_is_waited_for),
         cmocka_unit_test(test_another_generation_is_no_source),
+        cmocka_unit_test(test_numbers_without_a_bootstrap_are_one_history),
         cmocka_unit_test(test_less_than_what_is_known_committed_waits),
         cmocka_unit_test(test_a_second_grant_waits_for_the_first),
         cmocka_unit_test(test_who_was_let_in_may_be_in_a_view_that_nobody_told_of),
