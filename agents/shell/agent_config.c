@@ -94,6 +94,7 @@ static int read_tls(const struct io_config *config, struct agent_settings *s, st
     s->ca_file = io_config_text(config, AGENT_KEY_TLS_CA);
     s->cert_file = io_config_text(config, AGENT_KEY_TLS_CERT);
     s->key_file = io_config_text(config, AGENT_KEY_TLS_KEY);
+    s->revoked_file = io_config_text(config, AGENT_KEY_TLS_REVOKED);
     for (size_t i = 0; i < BASE_COUNT_OF(keys) && !s->is_insecure; i++) {
         int rc = io_config_tls_named(config, keys[i], why);
         if (rc != 0) {

@@ -53,6 +53,8 @@
     X(TLS_CERT, "tls.cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
       "This agent's certificate (PEM), role agent") \
     X(TLS_KEY, "tls.key", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, "Its key (PEM)") \
+    X(TLS_REVOKED, "tls.revoked", TEXT, NULL, 0, 0, NULL, IO_CONFIG_RELOADABLE, \
+      "List of revoked certificates, as 'kv cert revoke' writes it; read again when it changes") \
     X(INSECURE, "insecure", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Talk to the quorum without TLS; on loopback addresses only") \
     X(HTTP_LISTEN, "http.listen", TEXT, "0.0.0.0:8008", 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -138,6 +140,7 @@ struct agent_settings {
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
+    const char *revoked_file; /* "": none */
     const char *state_dir;
     const char *run_dir;
     const char *watchdog_mode;

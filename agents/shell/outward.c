@@ -145,6 +145,7 @@ static int open_tls(struct outward *o, struct io_loop *loop, struct io_why *why)
     const struct io_tls_options options = {.cert_file = s->cert_file,
                                            .key_file = s->key_file,
                                            .ca_file = s->ca_file,
+                                           .revoked_file = s->revoked_file,
                                            .verify = IO_TLS_VERIFY_OPTIONAL};
     if (s->http_tls == AGENT_HTTP_PLAIN || s->cert_file[0] == '\0') {
         return 0;

@@ -200,6 +200,7 @@ static int open_tls(struct agent_runtime *r)
     const struct io_tls_options options = {.cert_file = s->cert_file,
                                            .key_file = s->key_file,
                                            .ca_file = s->ca_file,
+                                           .revoked_file = s->revoked_file,
                                            .verify = IO_TLS_VERIFY_REQUIRED};
     if (io_tls_new(&options, &r->tls, &why) != 0) {
         return fail(r, "TLS", &why);

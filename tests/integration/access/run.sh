@@ -52,6 +52,7 @@ check_fails "a foreign one cannot be" "not signed by" "$DIR/bin/kv" cert revoke 
 cp "$DIR/tls/revoked.pem" "$DIR/revoked.pem"
 sed -i "s|^tls:|tls:\n  revoked: $DIR/revoked.pem|" "$DIR/q1.yml"
 members_setup pg-main 1
+sed -i "s|^tls:|tls:\n  revoked: $DIR/revoked.pem|" "$DIR/pg1.yml"
 issue --role agent --cluster pg-main --name pg2
 own
 quorum_start q1
@@ -131,7 +132,7 @@ post() { curl -s -o /dev/null -m 2 --cacert "$T/ca.crt" -k -w '%{http_code}' -X 
 for path in /switchover /failover /restart /reinitialize /reload; do
     check "plain: $path changes nothing" eval '[[ "$(post "http://$agent$path")" = 4* ]]'
 done
-for who in "$T/admin-late" "$DIR/foreign/admin-admin" "$T/short" "$T/sha1"; do
+for who in "$T/admin-late" "$DIR/foreign/admin-admin" "$T/admin-taken" "$T/short" "$T/sha1"; do
     check_output "with $(basename "$who"): not let in" 000 post --cert "$who.crt" --key "$who.key" "https://$agent/restart"
 done
 for who in viewer-eye agent-other-pg1 node-q9 member-pg-main-pg1 nameless twofold; do
