@@ -28,6 +28,11 @@ static bool postgresql_is_same_host(const struct msg_record *record,
     return report->system_id != 0 && report->system_id == record->system_id;
 }
 
+static bool postgresql_is_old_gone(const struct msg_report *report)
+{
+    return report->is_tree_gone;
+}
+
 static bool postgresql_is_serving(const struct msg_report *report)
 {
     return report->db_state == MSG_DB_PRIMARY;
@@ -38,6 +43,7 @@ const struct arb_engine arb_engine_postgresql = {
     .has_data = postgresql_has_data,
     .is_other = postgresql_is_other,
     .is_same_host = postgresql_is_same_host,
+    .is_old_gone = postgresql_is_old_gone,
     .is_serving = postgresql_is_serving,
 };
 
@@ -48,6 +54,7 @@ const struct arb_engine arb_engine_galera = {
     .has_data = arb_galera_has_data,
     .is_other = arb_galera_is_other,
     .is_same_host = arb_galera_is_same_host,
+    .is_old_gone = arb_galera_is_old_gone,
     .is_serving = arb_galera_is_serving,
     .taken_in = arb_galera_taken_in,
     .may_hold = arb_galera_may_hold,

@@ -41,6 +41,18 @@ bool arb_galera_is_same_host(const struct msg_record *record, const struct msg_r
     return report->galera.generation != 0 && !arb_galera_is_other(record, report);
 }
 
+/* A reader runs without a right: what its guard has started itself, read-only, is another process
+ * than the writer that was there before; two of them cannot have one directory. */
+bool arb_galera_is_old_gone(const struct msg_report *report)
+{
+    enum msg_galera_state state = report->galera.state;
+    bool is_up =
+        state == MSG_GALERA_SYNCED || state == MSG_GALERA_DONOR || state == MSG_GALERA_NONPRIM;
+    bool is_reader = is_up && report->galera.is_read_only && !report->is_open &&
+                     !report->is_adopted && report->epoch_held == 0;
+    return report->is_tree_gone || is_reader;
+}
+
 bool arb_galera_is_serving(const struct msg_report *report)
 {
     return report->is_open;

@@ -18,6 +18,7 @@
 bool arb_galera_has_data(const struct msg_report *report);
 bool arb_galera_is_other(const struct msg_record *record, const struct msg_report *report);
 bool arb_galera_is_same_host(const struct msg_record *record, const struct msg_report *report);
+bool arb_galera_is_old_gone(const struct msg_report *report);
 bool arb_galera_is_serving(const struct msg_report *report);
 void arb_galera_taken_in(struct arb_cluster *c, struct arb_view *view,
                          const struct msg_report *before);

@@ -28,6 +28,8 @@ struct arb_engine {
     bool (*is_other)(const struct msg_record *record, const struct msg_report *report);
     /* The host is the one that the record's holder ran on, though its guard is another. */
     bool (*is_same_host)(const struct msg_record *record, const struct msg_report *report);
+    /* Nothing of the database that an earlier guard of this host had is left. */
+    bool (*is_old_gone)(const struct msg_report *report);
     /* The holder does what it holds the right for. */
     bool (*is_serving)(const struct msg_report *report);
     /* A report was taken in; `before` is the one that it replaces. */

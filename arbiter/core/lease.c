@@ -34,7 +34,7 @@ static bool may_hand_back(const struct arb_cluster *c, const struct arb_view *vi
         return true;
     }
     MARK(HANDBACK_BY_LATER_GUARD);
-    return report->instance != 0 && report->is_tree_gone &&
+    return report->instance != 0 && arb_engine_of(c)->is_old_gone(report) &&
            arb_engine_of(c)->is_same_host(&c->record, report);
 }
 

@@ -27,7 +27,8 @@ bool arb_is_guard_replaced(const struct arb_cluster *c)
     const struct arb_view *view = at == ARB_NOBODY ? NULL : &c->views[at];
     return view != NULL && view->has_report && view->refused == ARB_REFUSE_NONE &&
            view->report.instance != 0 && view->report.instance != c->record.holder_instance &&
-           view->report.is_tree_gone && arb_engine_of(c)->is_same_host(&c->record, &view->report);
+           arb_engine_of(c)->is_old_gone(&view->report) &&
+           arb_engine_of(c)->is_same_host(&c->record, &view->report);
 }
 
 void arb_request_pause(struct arb_turn *t)

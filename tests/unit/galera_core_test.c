@@ -214,6 +214,25 @@ static void test_in_a_pause_nobody_acts(void **state)
     assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_KEEP);
 }
 
+/* The writer's host was started anew meanwhile, and runs a reader: nothing of the old one is left.
+ */
+static void test_a_pause_ends_though_the_writer_s_guard_is_another(void **state)
+{
+    (void)state;
+    ask(ARB_REQUEST_PAUSE, NULL, false);
+    ask(ARB_REQUEST_RESUME, NULL, false);
+    assert_true(w.c.record.is_unarmed);
+    gal_nodes[1].instance_more = 1000;
+    gal_nodes[1].report.is_adopted = true; /* of that it is not known */
+    gal_nodes[1].report.galera.is_read_only = true;
+    gal_pass(30 * S);
+    assert_int_equal(w.c.record.epoch, 1);
+    gal_nodes[1].report.is_adopted = false;
+    gal_pass(30 * S);
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_true(w.c.record.is_opened);
+}
+
 /* --- recovery --- */
 
 static void kill_all(void)
@@ -638,6 +657,7 @@ int main(void)
         GAL_TEST(test_a_switchover_goes_to_the_one_named),
         GAL_TEST(test_what_makes_no_sense_is_refused_with_the_reason),
         GAL_TEST(test_in_a_pause_nobody_acts),
+        GAL_TEST(test_a_pause_ends_though_the_writer_s_guard_is_another),
         GAL_TEST(test_after_a_total_outage_who_has_most_starts),
         GAL_TEST(test_the_laggard_is_not_chosen),
         GAL_TEST(test_two_of_three_wait_for_the_third_and_say_so),

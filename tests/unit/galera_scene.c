@@ -26,8 +26,8 @@ void gal_speak(unsigned n)
     struct msg_report *kept = &gal_nodes[n].report;
     kept->cluster = r.cluster;
     kept->member = r.member;
-    kept->instance = r.instance;
-    kept->session = r.session;
+    kept->instance = r.instance + gal_nodes[n].instance_more;
+    kept->session = r.session + gal_nodes[n].instance_more;
     kept->number = r.number;
     kept->epoch_seen = r.epoch_seen;
     kept->order_term = r.order_term;
@@ -38,7 +38,7 @@ void gal_speak(unsigned n)
     if (kept->priority == 0) {
         kept->priority = 1;
     }
-    bool is_holder_now = is_holder(gal_name(n));
+    bool is_holder_now = is_holder(gal_name(n)) && w.c.record.holder_instance == kept->instance;
     bool is_writing = is_holder_now && of(n)->state == MSG_GALERA_SYNCED &&
                       w.c.record.state == MSG_RECORD_RUNNING &&
                       kept->epoch_handed_back < w.c.record.epoch;

@@ -11,6 +11,7 @@
 
 struct gal_node_scene {
     bool is_silent;
+    uint64_t instance_more;   /* its guard is another one */
     struct msg_report report; /* identity and numbers are filled when it speaks */
 };
 
