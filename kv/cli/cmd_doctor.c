@@ -66,6 +66,14 @@ const char *doctor_text(const struct doctor_config *c, const char *key, const ch
     return value == NULL || value[0] == '\0' ? otherwise : value;
 }
 
+const char *doctor_engine_text(const struct doctor_config *c, const char *key,
+                               const char *otherwise)
+{
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s.%s", c->engine, key);
+    return doctor_text(c, path, otherwise);
+}
+
 int64_t doctor_us(const struct doctor_config *c, const char *key, const char *otherwise)
 {
     int64_t us = 0;
@@ -78,7 +86,8 @@ int64_t doctor_us(const struct doctor_config *c, const char *key, const char *ot
 bool doctor_user(const struct doctor_config *c, uid_t *ret_uid, const char **ret_name)
 {
     struct stat st;
-    const char *name = c->is_node ? "quorate" : doctor_text(c, "user", "postgres");
+    const char *own = strcmp(c->engine, "galera") == 0 ? "mysql" : "postgres";
+    const char *name = c->is_node ? "quorate" : doctor_text(c, "user", own);
     const struct passwd *user = getpwnam(name);
     if (c->is_node && stat(doctor_text(c, "data_dir", ""), &st) == 0) {
         user = getpwuid(st.st_uid); /* whoever it was started as */
@@ -155,7 +164,8 @@ static void add_config(struct doctor *d, const char *name, const char *program)
         return;
     }
     struct doctor_config *c = &d->configs[d->configs_count];
-    *c = (struct doctor_config){.is_node = strcmp(program, "quorated") == 0};
+    *c =
+        (struct doctor_config){.is_node = strcmp(program, "quorated") == 0, .engine = "postgresql"};
     (void)snprintf(c->path, sizeof(c->path), "%s/%s", d->etc, name);
     (void)snprintf(c->program, sizeof(c->program), "%s", program);
     d->configs_count++;
@@ -173,6 +183,7 @@ static void add_agent(struct doctor *d, const char *name)
     for (size_t i = 0; i < c->file.count; i++) {
         if (strncmp(c->file.leaves[i].path, "galera.", 7) == 0) {
             (void)snprintf(c->program, sizeof(c->program), "quorate-agent-galera");
+            c->engine = "galera";
             return;
         }
     }

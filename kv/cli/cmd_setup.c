@@ -145,8 +145,9 @@ static int write_passwords(const struct job *job)
     if (rc != 0) {
         return rc;
     }
-    print_password("replication", out);
-    print_password("rewind", out);
+    for (size_t i = 0; job->plan.engine->roles[i] != NULL; i++) {
+        print_password(job->plan.engine->roles[i], out);
+    }
     return close_new(path, out, 0);
 }
 

@@ -20,7 +20,8 @@ enum doctor_verdict { DOCTOR_OK, DOCTOR_SKIP, DOCTOR_WARN, DOCTOR_FAIL };
 /* One daemon's configuration. */
 struct doctor_config {
     char path[DOCTOR_PATH_MAX];
-    char program[64]; /* "quorated", "quorate-agent-postgresql" */
+    char program[64];   /* "quorated", "quorate-agent-postgresql" */
+    const char *engine; /* section of an agent's file: "postgresql", "galera" */
     bool is_node;
     struct flat_file file;
 };
@@ -42,6 +43,9 @@ __attribute__((format(printf, 4, 5))) void doctor_say(struct doctor *d, enum doc
                                                       const char *mend, const char *format, ...);
 /* A key of the configuration, or `otherwise`. */
 const char *doctor_text(const struct doctor_config *c, const char *key, const char *otherwise);
+/* A key of the engine's section. */
+const char *doctor_engine_text(const struct doctor_config *c, const char *key,
+                               const char *otherwise);
 /* Duration of a key in microseconds. */
 int64_t doctor_us(const struct doctor_config *c, const char *key, const char *otherwise);
 /* The user that the daemon runs as: the agent's key; whoever owns the node's directory, before its

@@ -127,7 +127,7 @@ void doctor_check_certificates(struct doctor *d)
         const char *ca = doctor_text(c, "tls.ca", NULL);
         const char *cert = doctor_text(c, "tls.cert", NULL);
         const char *key = doctor_text(c, "tls.key", NULL);
-        const char *member = doctor_text(c, "postgresql.tls_cert", NULL);
+        const char *member = doctor_engine_text(c, "tls_cert", NULL);
         char role[256];
         if (ca == NULL || cert == NULL || key == NULL) {
             doctor_say(d, DOCTOR_WARN, "set tls.ca, tls.cert and tls.key",
@@ -143,7 +143,7 @@ void doctor_check_certificates(struct doctor *d)
         }
         check_pair(d, ca, cert, key, role, NULL);
         if (member != NULL) {
-            check_pair(d, ca, member, doctor_text(c, "postgresql.tls_key", ""), "quorate://member/",
+            check_pair(d, ca, member, doctor_engine_text(c, "tls_key", ""), "quorate://member/",
                        doctor_text(c, "advertise", NULL));
         }
     }
@@ -217,9 +217,9 @@ void doctor_check_permissions(struct doctor *d)
                        c->path, st.st_mode & 07777);
         }
         check_secret(d, c, doctor_text(c, "tls.key", NULL));
-        check_secret(d, c, doctor_text(c, "postgresql.tls_key", NULL));
-        check_secret(d, c, doctor_text(c, "postgresql.password_file", NULL));
-        check_directory(d, c, doctor_text(c, "postgresql.data_dir", NULL));
+        check_secret(d, c, doctor_engine_text(c, "tls_key", NULL));
+        check_secret(d, c, doctor_engine_text(c, "password_file", NULL));
+        check_directory(d, c, doctor_engine_text(c, "data_dir", NULL));
         check_directory(d, c, doctor_text(c, "data_dir", NULL));
     }
 }

@@ -164,7 +164,7 @@ static void existing(const char *path, char *ret, size_t cap)
 static void directory_of(const struct doctor_config *c, char *ret, size_t cap)
 {
     const char *path =
-        c->is_node ? doctor_text(c, "data_dir", "/") : doctor_text(c, "postgresql.data_dir", "/");
+        c->is_node ? doctor_text(c, "data_dir", "/") : doctor_engine_text(c, "data_dir", "/");
     existing(path, ret, cap);
 }
 

@@ -140,10 +140,15 @@ static void check_port(struct doctor *d, unsigned port, const char *what, const 
 static void check_agent_ports(struct doctor *d, const struct doctor_config *c)
 {
     bool is_adopted = strcmp(doctor_text(c, "cluster.adopt", "no"), "running") == 0;
-    unsigned port = (unsigned)strtoul(doctor_text(c, "postgresql.port", "5432"), NULL, 10);
+    bool is_postgresql = strcmp(c->engine, "postgresql") == 0;
+    const char *text = doctor_engine_text(c, "port", is_postgresql ? "5432" : "3306");
+    unsigned port = (unsigned)strtoul(text, NULL, 10);
     check_port(d, port_of(doctor_text(c, "http.listen", ""), 8008), "health checks", c->program);
     /* One that the guard has started says so on its command line. */
-    check_port(d, port, "database", is_adopted ? "postgres" : "quorate.member=");
+    check_port(d, port, "database",
+               !is_postgresql ? "mariadbd"
+               : is_adopted   ? "postgres"
+                              : "quorate.member=");
 }
 
 void doctor_check_ports(struct doctor *d)

@@ -106,6 +106,23 @@ static int check_texts(const struct setup_plan *plan, struct io_why *why)
     return 0;
 }
 
+static void find_engine(struct setup_plan *plan)
+{
+    const char *name = io_config_text(plan->config, SETUP_KEY_ENGINE);
+    const char *user = io_config_text(plan->config, SETUP_KEY_USER);
+    int port = (int)io_config_int(plan->config, SETUP_KEY_PORT);
+    plan->engine = &setup_engines[0];
+    for (size_t i = 0; i < setup_engines_count; i++) {
+        plan->engine = strcmp(setup_engines[i].name, name) == 0 ? &setup_engines[i] : plan->engine;
+    }
+    plan->user = user[0] == '\0' ? plan->engine->user : user;
+    plan->port = port == 0 ? plan->engine->port : port;
+    bool is_first = plan->engine == &setup_engines[0];
+    (void)snprintf(plan->passwords, sizeof(plan->passwords), "%.150s/passwords%s%s",
+                   io_config_text(plan->config, SETUP_KEY_ETC), is_first ? "" : "-",
+                   is_first ? "" : io_config_text(plan->config, SETUP_KEY_CLUSTER));
+}
+
 /* Beside Debian's own clusters of the same version. */
 static void find_data_dir(struct setup_plan *plan)
 {
@@ -114,6 +131,9 @@ static void find_data_dir(struct setup_plan *plan)
     size_t digits = version == NULL ? 0 : strspn(version + 12, "0123456789");
     if (set[0] != '\0') {
         (void)snprintf(plan->data_dir, sizeof(plan->data_dir), "%s", set);
+    } else if (plan->engine != &setup_engines[0]) {
+        (void)snprintf(plan->data_dir, sizeof(plan->data_dir), "/var/lib/mysql-%s",
+                       io_config_text(plan->config, SETUP_KEY_CLUSTER));
     } else {
         (void)snprintf(plan->data_dir, sizeof(plan->data_dir), "/var/lib/postgresql/%.*s/%s",
                        digits == 0 ? 2 : (int)digits, digits == 0 ? "15" : version + 12,
@@ -125,6 +145,7 @@ int setup_plan_read(const struct io_config *config, struct setup_plan *ret, stru
 {
     struct setup_plan *plan = ret;
     *plan = (struct setup_plan){.config = config};
+    find_engine(plan);
     find_data_dir(plan);
     if (plan->data_dir[0] != '/' || strpbrk(plan->data_dir, "\"\\\n ") != NULL) {
         io_config_why(config, SETUP_KEY_DATA_DIR, why, "allowed: an absolute path");
@@ -143,6 +164,10 @@ const char *setup_plan_advice(const struct setup_plan *plan)
         return "an even number of quorum nodes stands no more losses than one fewer: add one "
                "(quorum_only), a small host will do";
     }
+    if (plan->engine != &setup_engines[0] && plan->members_count == 2) {
+        return "two Galera nodes stop when one dies without a word: the agents' quorum decides who goes "
+               "on, after a look at both (docs/galera.md)";
+    }
     if (plan->members_count == 1) {
         return "one database has nobody to fail over to";
     }
@@ -160,6 +185,7 @@ struct question {
 int setup_ask(FILE *in, FILE *out, char **ret_flags, size_t cap, size_t *ret_count)
 {
     static const struct question questions[] = {
+        {SETUP_KEY_ENGINE, "Engine, postgresql or galera", "postgresql"},
         {SETUP_KEY_CLUSTER, "Name of the cluster", "pg-main"},
         {SETUP_KEY_HOSTS, "Hosts with a quorum node and a database (a=10.0.0.1,b=10.0.0.2,...)",
          ""},

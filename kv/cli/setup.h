@@ -17,6 +17,8 @@
 #define SETUP_KEYS(X) \
     X(CLUSTER, "cluster", NAME, "pg-main", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Name of the database cluster") \
+    X(ENGINE, "engine", TEXT, "postgresql", 0, 0, "postgresql|galera", IO_CONFIG_PLAIN, \
+      "What the databases are: PostgreSQL, or MariaDB Galera") \
     X(HOSTS, "hosts", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Hosts with a quorum node and a database, name: address") \
     X(QUORUM_ONLY, "quorum_only", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -26,14 +28,15 @@
     X(CLIENTS, "clients", LIST, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Networks that applications come from, as 10.0.0.0/24") \
     X(SYNC, "sync", TEXT, "on", 0, 0, "on|first|off", IO_CONFIG_PLAIN, \
-      "Synchronous replication: a failover loses nothing") \
+      "Synchronous replication: a failover loses nothing (PostgreSQL)") \
     X(PROFILE, "profile", TEXT, "default", 0, 0, "default|fast", IO_CONFIG_PLAIN, \
       "fast: a lease of 600ms instead of 2s; needs the cgroup freezer") \
     X(DATA_DIR, "data_dir", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Data directory; default: /var/lib/postgresql/15/CLUSTER") \
+      "Data directory; default: /var/lib/postgresql/15/CLUSTER, /var/lib/mysql-CLUSTER") \
     X(BIN_DIR, "bin_dir", TEXT, "/usr/lib/postgresql/15/bin", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Directory of PostgreSQL's programs") \
-    X(PORT, "port", INT, "5432", 1, 65535, NULL, IO_CONFIG_PLAIN, "Port of the databases") \
+    X(PORT, "port", INT, "0", 0, 65535, NULL, IO_CONFIG_PLAIN, \
+      "Port of the databases; 0: 5432 or 3306") \
     X(CLIENT_PORT, "client_port", INT, "2379", 1, 65535, NULL, IO_CONFIG_PLAIN, \
       "Public port of the quorum nodes") \
     X(PEER_PORT, "peer_port", INT, "2380", 1, 65535, NULL, IO_CONFIG_PLAIN, \
@@ -42,8 +45,8 @@
       "Port of the agents' health checks") \
     X(ADMIN, "admin", NAME, "admin", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Whom the administrator's certificate names") \
-    X(USER, "user", TEXT, "postgres", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "User of the databases on their hosts") \
+    X(USER, "user", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "User of the databases on their hosts; default: postgres or mysql") \
     X(NODE_USER, "node_user", TEXT, "quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "User of the quorum nodes on their hosts") \
     X(ETC, "etc", TEXT, "/etc/quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -56,6 +59,23 @@
 #define SETUP_KEY_ENUM(id, ...) SETUP_KEY_##id,
 enum setup_key { SETUP_KEYS(SETUP_KEY_ENUM) SETUP_KEY_COUNT };
 
+struct setup_plan;
+struct setup_host;
+
+/* What depends on the engine. */
+struct setup_engine {
+    const char *name;
+    const char *agent;   /* program, and unit before '@' */
+    const char *service; /* Debian's own, to be switched off */
+    const char *user;
+    int port;
+    const char *roles[4]; /* lines of the password file; NULL-terminated */
+    void (*print)(const struct setup_plan *plan, const struct setup_host *host,
+                  FILE *out); /* its section of the agent's file */
+};
+extern const struct setup_engine setup_engines[];
+extern const size_t setup_engines_count;
+
 struct setup_host {
     struct base_name name;
     char address[256];
@@ -65,6 +85,10 @@ struct setup_host {
 
 struct setup_plan {
     const struct io_config *config;
+    const struct setup_engine *engine;
+    const char *user;
+    int port;
+    char passwords[256]; /* path on the hosts */
     size_t hosts_count;
     struct setup_host hosts[SETUP_HOSTS_MAX];
     size_t nodes_count;

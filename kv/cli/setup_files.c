@@ -9,6 +9,7 @@
 
 #define PATH_BYTES 1200
 #define FILE_BYTES_MAX 65536u
+#define GALERA_GROUP_PORT 4567
 
 static const char *text_of(const struct setup_plan *plan, enum setup_key key)
 {
@@ -84,33 +85,90 @@ static void print_hba(const struct setup_plan *plan, FILE *out)
     }
 }
 
-void setup_print_agent(const struct setup_plan *plan, const struct setup_host *host, FILE *out)
+/* What both sections have: where the database lies, and how its members know each other. */
+static void print_common(const struct setup_plan *plan, const struct setup_host *host, FILE *out)
 {
     const char *cluster = text_of(plan, SETUP_KEY_CLUSTER);
     const char *etc = text_of(plan, SETUP_KEY_ETC);
+    (void)fprintf(out,
+                  "  data_dir: %s\n  port: %d\n  password_file: %s\n"
+                  "  tls_cert: %s/tls/member-%s-%s.crt\n  tls_key: %s/tls/member-%s-%s.key\n",
+                  plan->data_dir, plan->port, plan->passwords, etc, cluster, host->name.text, etc,
+                  cluster, host->name.text);
+}
+
+static void print_postgresql(const struct setup_plan *plan, const struct setup_host *host,
+                             FILE *out)
+{
+    (void)fprintf(out, "postgresql:\n  bin_dir: %s\n", text_of(plan, SETUP_KEY_BIN_DIR));
+    print_common(plan, host, out);
+    print_hba(plan, out);
+}
+
+static void print_galera(const struct setup_plan *plan, const struct setup_host *host, FILE *out)
+{
+    const char *begin = "  members: {";
+    (void)fputs("galera:\n", out);
+    print_common(plan, host, out);
+    for (size_t i = 0; i < plan->hosts_count; i++) {
+        if (plan->hosts[i].has_member) {
+            (void)fprintf(out, "%s%s: \"", begin, plan->hosts[i].name.text);
+            print_address(plan->hosts[i].address, GALERA_GROUP_PORT, out);
+            (void)fputc('"', out);
+            begin = ", ";
+        }
+    }
+    (void)fputs("}\n", out);
+}
+
+const struct setup_engine setup_engines[] = {
+    {"postgresql",
+     "quorate-agent-postgresql",
+     "postgresql",
+     "postgres",
+     5432,
+     {"replication", "rewind", NULL},
+     print_postgresql},
+    {"galera",
+     "quorate-agent-galera",
+     "mariadb",
+     "mysql",
+     3306,
+     {"check", "agent", "sst", NULL},
+     print_galera},
+};
+const size_t setup_engines_count = BASE_COUNT_OF(setup_engines);
+
+/* What an engine does not have is not said. */
+static void print_seed(const struct setup_plan *plan, FILE *out)
+{
+    (void)fprintf(out, "cluster:\n  name: %s\n", text_of(plan, SETUP_KEY_CLUSTER));
+    if (plan->engine == &setup_engines[0]) {
+        (void)fprintf(out, "  sync: \"%s\"\n  profile: %s\n", text_of(plan, SETUP_KEY_SYNC),
+                      text_of(plan, SETUP_KEY_PROFILE));
+    }
+}
+
+void setup_print_agent(const struct setup_plan *plan, const struct setup_host *host, FILE *out)
+{
+    const char *cluster = text_of(plan, SETUP_KEY_CLUSTER);
     char name[192];
     (void)snprintf(name, sizeof(name), "agent-%s-%s", cluster, host->name.text);
     (void)fprintf(out,
                   "# Member %s of cluster %s, written by kv setup. All keys:\n"
-                  "# quorate-agent-postgresql --sample-config\n"
-                  "cluster:\n  name: %s\n  sync: \"%s\"\n  profile: %s\nmember: %s\n"
-                  "advertise: \"%s\"\nuser: %s\n",
-                  host->name.text, cluster, cluster, text_of(plan, SETUP_KEY_SYNC),
-                  text_of(plan, SETUP_KEY_PROFILE), host->name.text, host->address,
-                  text_of(plan, SETUP_KEY_USER));
+                  "# %s --sample-config\n",
+                  host->name.text, cluster, plan->engine->agent);
+    print_seed(plan, out);
+    (void)fprintf(out, "member: %s\nadvertise: \"%s\"\nuser: %s\n", host->name.text, host->address,
+                  plan->user);
     print_peers(plan, out);
     (void)fputs("  api: ", out);
     print_nodes(plan, "https://", port_of(plan, SETUP_KEY_CLIENT_PORT), out);
     print_tls(plan, name, out);
-    (void)fprintf(out,
-                  "http:\n  listen: 0.0.0.0:%d\nstate_dir: %s/%s\nrun_dir: %s\npostgresql:\n"
-                  "  bin_dir: %s\n  data_dir: %s\n  port: %d\n  password_file: %s/passwords\n"
-                  "  tls_cert: %s/tls/member-%s-%s.crt\n  tls_key: %s/tls/member-%s-%s.key\n",
+    (void)fprintf(out, "http:\n  listen: 0.0.0.0:%d\nstate_dir: %s/%s\nrun_dir: %s\n",
                   port_of(plan, SETUP_KEY_HTTP_PORT), text_of(plan, SETUP_KEY_STATE), cluster,
-                  text_of(plan, SETUP_KEY_RUN), text_of(plan, SETUP_KEY_BIN_DIR), plan->data_dir,
-                  port_of(plan, SETUP_KEY_PORT), etc, etc, cluster, host->name.text, etc, cluster,
-                  host->name.text);
-    print_hba(plan, out);
+                  text_of(plan, SETUP_KEY_RUN));
+    plan->engine->print(plan, host, out);
 }
 
 void setup_print_node_unit(const struct setup_plan *plan, FILE *out)
@@ -155,14 +213,14 @@ static void print_steps_of(const struct setup_plan *plan, const struct setup_hos
                   "  tar -xpf %s.tar -C / && rm %s.tar\n",
                   name, host->address, out_dir, name, host->address, name, name);
     if (host->has_member) {
-        (void)fputs("  systemctl disable --now postgresql\n", out);
+        (void)fprintf(out, "  systemctl disable --now %s\n", plan->engine->service);
     }
     (void)fprintf(out, "  systemctl daemon-reload && kv doctor\n");
     if (host->has_node) {
         (void)fputs("  systemctl enable quorated && systemctl restart quorated\n", out);
     }
     if (host->has_member) {
-        (void)fprintf(out, "  systemctl enable --now quorate-agent-postgresql@%s\n", cluster);
+        (void)fprintf(out, "  systemctl enable --now %s@%s\n", plan->engine->agent, cluster);
     }
 }
 
@@ -179,7 +237,7 @@ void setup_print_steps(const struct setup_plan *plan, const char *out_dir, FILE 
                   "here\n"
                   "  mkdir -p ~/.config/quorate && cp %s/kv.yml ~/.config/quorate/\n"
                   "  kv status && kv db show %s\n"
-                  "  kv db dsn %s                   # what applications connect with\n\n"
+                  "  kv db haproxy %s               # how applications get to it\n\n"
                   "%s/tls/ca.key signs every certificate: keep it away from the hosts, and safe.\n",
                   out_dir, text_of(plan, SETUP_KEY_CLUSTER), text_of(plan, SETUP_KEY_CLUSTER),
                   out_dir);
@@ -289,15 +347,14 @@ static int add_member(const struct archive *a)
 {
     char path[PATH_BYTES];
     const char *cluster = text_of(a->plan, SETUP_KEY_CLUSTER);
-    const char *user = text_of(a->plan, SETUP_KEY_USER);
+    const char *user = a->plan->user;
     const char *etc = text_of(a->plan, SETUP_KEY_ETC);
     (void)snprintf(path, sizeof(path), "%s/agent-%s.yml", etc, cluster);
     int rc = add_text(a, path, agent);
-    (void)snprintf(path, sizeof(path),
-                   "etc/systemd/system/quorate-agent-postgresql@%s.service.d/setup.conf", cluster);
+    (void)snprintf(path, sizeof(path), "etc/systemd/system/%s@%s.service.d/setup.conf",
+                   a->plan->engine->agent, cluster);
     rc = rc != 0 ? rc : add_text(a, path, agent_unit);
-    (void)snprintf(path, sizeof(path), "%s/passwords", etc);
-    rc = rc != 0 ? rc : add_file(a, "passwords", path, 0600, user);
+    rc = rc != 0 ? rc : add_file(a, "passwords", a->plan->passwords, 0600, user);
     (void)snprintf(path, sizeof(path), "agent-%s-%s", cluster, a->host->name.text);
     rc = rc != 0 ? rc : add_pair(a, path, user);
     (void)snprintf(path, sizeof(path), "member-%s-%s", cluster, a->host->name.text);

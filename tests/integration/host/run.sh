@@ -61,13 +61,23 @@ plans() {
     check "what is to be done stands there for each host, in order" eval \
         'kv setup "$DIR/plan.yml" --members_only=d=10.77.0.4 --out "$DIR/out" --force | grep -A6 "^b (10.77.0.2)" | grep -q quorate-agent-postgresql@pg-main'
     check "the same as JSON" eval 'kv -o json setup "$DIR/plan.yml" --out "$DIR/out" --force | jq -en "input | .hosts | length == 3"'
-    printf '%s\n' pg-main a=10.77.0.1,b=10.77.0.2,c=10.77.0.3 "" 10.77.0.0/16 on >"$DIR/answers"
+    printf '%s\n' postgresql pg-main a=10.77.0.1,b=10.77.0.2,c=10.77.0.3 "" 10.77.0.0/16 on >"$DIR/answers"
     check "it asks for what it needs" eval 'kv setup --out "$DIR/asked" <"$DIR/answers" && [ -s "$DIR/asked/c.tar" ]'
     check_fails "nobody answers" "kv setup --sample" kv setup --out "$DIR/none"
     check_fails "a host named twice" "named twice" kv setup --hosts=a=10.0.0.1,a=10.0.0.2 --out "$DIR/none"
     check_fails "an address that is none" "'a=ten'\|an address" kv setup '--hosts=a=10.0.0.1;x' --out "$DIR/none"
     check_fails "no host at all" "0 quorum nodes" kv setup --cluster=x --out "$DIR/none"
     check "an even number of nodes is told of" eval 'kv setup --hosts=a=10.0.0.1,b=10.0.0.2 --out "$DIR/even" 2>&1 | grep -q "even number"'
+    if [ -x "$BIN/quorate-agent-galera" ]; then
+        cp "$BIN/quorate-agent-galera" "$DIR/bin/"
+        check "a plan of Galera" kv setup --engine=galera --cluster=shop --hosts=a=10.77.0.1,b=10.77.0.2,c=10.77.0.3 --user="$RUN_AS" \
+            --node_user="$RUN_AS" --etc="$DIR/etc" --out "$DIR/galera"
+        sed 's|out/|galera/|' <(declare -f accepted) >"$DIR/accepted" && . "$DIR/accepted"
+        check "its agent takes the file" accepted b quorate-agent-galera agent-shop.yml
+        check "quorated takes its own" accepted b quorated quorated.yml
+        check "with the roles of that engine" grep -q "^sst:" "$DIR/galera/passwords"
+        check "kv doctor knows that engine" eval 'kv doctor --etc "$DIR/etc" --only certificates,permissions | grep -q "member-shop-b.key"'
+    fi
     # The commands of the page, word by word, in a directory of their own.
     mkdir "$DIR/page"
     check "the page's command" eval 'cd "$DIR/page" && eval "$(page_block)" && [ "$(ls quorate-setup)" = "$(printf "%s\n" a.tar b.tar c.tar kv.yml passwords tls)" ]'
