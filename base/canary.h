@@ -264,6 +264,8 @@
       "after a pause a report without a deadline counts as armed again") \
     X(TASK_ID_MET_AGAIN, "task-id-met-again", \
       "an order given after a restore can have the id of one that is done") \
+    X(FENCED_HOLDS_ON, "fenced-holds-on", \
+      "after a pause a holder waits for a grant of an epoch that is being fenced") \
     X(FAILSAFE_WHILE_FENCED, "failsafe-while-fenced", \
       "a holder extends an epoch that is being fenced by failsafe rounds") \
     X(ADOPTED_STANDBY_OFFERED, "adopted-standby-offered", \

@@ -130,7 +130,9 @@ void agt_do_watch_start(struct agt_run *run)
     }
     agt_fx_log(run, "the holder's database does not answer in time, ends it", NULL);
     a->is_handback_wanted = true;
-    if (a->has_answered) {
+    /* Once: what is being ended is looked at several times more. What was silent while its lease
+     * ran out (its host stood still) has not crashed. */
+    if (a->has_answered && !a->stop.is_killed && agt_is_lease_ahead(a, run->now)) {
         agt_count_crash(run);
     }
     agt_kill(run);

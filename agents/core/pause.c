@@ -61,6 +61,25 @@ static bool is_right_again(const struct agt *a)
            (agt_is_armed_again(a) && a->guard.epoch == a->order.record.epoch);
 }
 
+/* After the resume: an epoch that is being fenced is granted no more, so that its guard will never
+ * be armed again. What runs without a deadline is ended, and the epoch handed back. */
+static void give_up_fenced(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    bool is_over = agt_holds(a) && !a->guard.is_armed &&
+                   a->order.record.fencing_epoch == a->guard.epoch && !CANARY(FENCED_HOLDS_ON);
+    if (!is_over) {
+        return;
+    }
+    if (!a->is_handback_wanted) {
+        agt_fx_log(run, "its epoch is being fenced: ends the database and hands back", NULL);
+    }
+    a->is_handback_wanted = true;
+    if (a->guard.tree == GUARD_TREE_RUNNING) {
+        agt_kill(run);
+    }
+}
+
 void agt_pause_step(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -76,7 +95,12 @@ void agt_pause_step(struct agt_run *run)
         if (a->want.is_paused) {
             disarm(run);
         }
-    } else if (a->want.is_paused && is_right_again(a)) {
+        return;
+    }
+    if (a->want.is_paused) {
+        give_up_fenced(run);
+    }
+    if (a->want.is_paused && is_right_again(a)) {
         a->want.is_paused = false;
         a->exit_at = run->now; /* what went down meanwhile has its time from now on */
         agt_fx_log(run, "the pause has ended, found", agt_state_text(agt_state_of(a, run->now)));

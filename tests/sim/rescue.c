@@ -44,7 +44,10 @@ bool rescue_is_hopeless(struct world *w, unsigned cluster)
 {
     const struct db_setup *d = &w->setup.databases[cluster];
     struct arb_note note;
-    if (!nodes_waits(w, cluster, &note) || !is_for_operator(&note) || !is_spoiled(w, cluster)) {
+    struct msg_record record;
+    if (!nodes_waits(w, cluster, &note) || !is_for_operator(&note) ||
+        !truth_ops_record(w, cluster, &record) ||
+        !(is_spoiled(w, cluster) || record.is_standby_cluster)) {
         return false;
     }
     for (unsigned i = d->first; i < d->first + d->members; i++) {

@@ -10,8 +10,9 @@
 
 #include "tests/sim/world.h"
 
-/* Nobody can be forced: no other member has a directory that can be used, and the arbiter has said
- * what it needs. What an operator does then (docs/databases.md) is not modelled. */
+/* Nobody can be forced, or every copy of a standby cluster is half made: no other member has a
+ * directory that can be used, and the arbiter has said what it needs. What an operator does then
+ * (docs/databases.md) is not modelled. */
 bool rescue_is_hopeless(struct world *w, unsigned cluster);
 
 void rescue_open(struct world *w);

@@ -9,6 +9,7 @@
 #include "tests/sim/world.h"
 
 #define RESTORE_US (90 * SECOND) /* leases of a lost quorum are waited for */
+#define ADMINS_US (25 * SECOND)  /* they tidy up first, one order after the other */
 #define PEACE_US (25 * SECOND)   /* after the faults: everything has to work again */
 /* Transfers one after the other, each with its stall; a recovery waits 15 s for a component. */
 #define GALERA_PEACE_US (90 * SECOND)
@@ -86,9 +87,10 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
     ret->has_alarms = !ret->is_restoring && chance(&r, 400000);
     ret->has_people = !ret->is_restoring && chance(&r, 500000);
     struct base_rand admins = seed_stream(seed, STREAM_SETUP, 21);
-    bool may_have =
-        ret->has_databases && !is_plain && !ret->is_calm && !ret->is_restoring && !ret->is_standstill;
+    bool may_have = ret->has_databases && !is_plain && !ret->is_calm && !ret->is_restoring &&
+                    !ret->is_standstill;
     ret->has_admins = may_have && (chance(&admins, 300000) || wish->has_admins);
+    ret->end_us += ret->has_admins ? ADMINS_US : 0;
     if (ret->has_admins && ret->chunk_bytes == 512) {
         ret->chunk_bytes = 4096; /* documents make an image large for so small pieces */
     }

@@ -220,6 +220,24 @@ static void test_agent_that_lost_its_state_in_a_pause_stays_paused(void **state)
     good();
 }
 
+/* No grant of it will ever come, so that its guard would never be armed again. */
+static void test_a_fenced_epoch_is_handed_back_after_a_pause(void **state)
+{
+    (void)state;
+    primary();
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    w.record.fencing_epoch = 2;
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 600);
+    assert_true(world_is_writable(&w)); /* in the pause nobody acts */
+    pause_it(false);
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 1000);
+    assert_false(world_is_writable(&w));
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_false(w.report.is_paused);
+    good();
+}
+
 static void test_pause_thaws_what_it_finds_frozen(void **state)
 {
     (void)state;
@@ -936,6 +954,7 @@ int main(void)
         cmocka_unit_test(test_paused_standby_is_left_alone),
         cmocka_unit_test(test_agent_restart_in_a_pause_does_nothing),
         cmocka_unit_test(test_agent_that_lost_its_state_in_a_pause_stays_paused),
+        cmocka_unit_test(test_a_fenced_epoch_is_handed_back_after_a_pause),
         cmocka_unit_test(test_pause_thaws_what_it_finds_frozen),
         cmocka_unit_test(test_pause_waits_for_an_opening),
         cmocka_unit_test(test_higher_epoch_ends_a_paused_holder),
