@@ -143,7 +143,8 @@ static const char *seqno_text(const Quorate__V1__DatabaseGaleraMember *g, char m
 static int add_galera_row(struct io_table *table, const Quorate__V1__DatabaseMember *m,
                           bool is_wide)
 {
-    static Quorate__V1__DatabaseGaleraMember none = QUORATE__V1__DATABASE_GALERA_MEMBER__INIT;
+    Quorate__V1__DatabaseGaleraMember none;
+    quorate__v1__database_galera_member__init(&none);
     const Quorate__V1__DatabaseGaleraMember *g = m->galera == NULL ? &none : m->galera;
     char host[CELL_MAX];
     char seqno[CELL_MAX];
