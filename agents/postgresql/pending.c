@@ -26,8 +26,8 @@
 static const char statement[] =
     "SELECT name, running, wanted FROM (SELECT s.name, s.pending_restart, s.source = 'command line'"
     " AND s.context = 'postmaster' AS is_hidden, current_setting(s.name) AS running,"
-    " (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC LIMIT 1)"
-    " AS wanted FROM pg_settings s WHERE (s.pending_restart OR s.source = 'command line')"
+    " (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC"
+    " LIMIT 1) AS wanted FROM pg_settings s WHERE (s.pending_restart OR s.source = 'command line')"
     " AND s.name NOT IN " ORDERED_NAMES ") x WHERE pending_restart OR (is_hidden AND"
     " wanted <> running) ORDER BY 1;"
     "SELECT name, setting, pg_is_in_recovery() FROM pg_settings WHERE name IN " ORDERED_NAMES

@@ -165,8 +165,8 @@ const char *setup_plan_advice(const struct setup_plan *plan)
                "(quorum_only), a small host will do";
     }
     if (plan->engine != &setup_engines[0] && plan->members_count == 2) {
-        return "two Galera nodes stop when one dies without a word: the agents' quorum decides who goes "
-               "on, after a look at both (docs/galera.md)";
+        return "of two Galera nodes none has a majority when the other is lost: docs/galera.md tells "
+               "what follows";
     }
     if (plan->members_count == 1) {
         return "one database has nobody to fail over to";
