@@ -6,7 +6,7 @@ LDL_galeraload := -lpthread
 BIN_galeraprobe := jepsen/sql/probe.c jepsen/sql/history.c jepsen/galera/session.c
 PKG_galeraprobe := libmariadb
 LDL_galeraprobe := -lpthread
-GALERA_PROGRAMS = $(filter quorate-agent-galera,$(BINARIES)) galeraload galeraprobe
+GALERA_PROGRAMS := quorate-agent-galera galeraload galeraprobe
 GALERA_ALL = quorated kv quorate-guard jepsen-check $(GALERA_PROGRAMS) $(HOSTS_PROGRAMS)
 
 CHECK_STEPS += galera-check

@@ -39,3 +39,6 @@ bench-dcs: all ## etcd-server and quorated side by side [QUICK=1] [ROUNDS=3] [TR
 	@$(MAKE) --no-print-directory -s $(foreach b,kv dcsprobe agentload grpcfloor $(filter storeload watchload,$(BINARIES)),$(B)/bin/$(b))
 	@BIN=$(B)/bin QUICK='$(QUICK)' $(if $(ROUNDS),ROUNDS='$(ROUNDS)') $(if $(TRIALS),TRIALS='$(TRIALS)') $(if $(PARTS),PARTS='$(PARTS)') \
 	  bash tests/bench/dcs.sh
+.PHONY: bench-galera
+bench-galera: galera-programs ## Write gaps of a Galera cluster behind haproxy [TRIALS=5] [CLASSES="switch kill cut outage"] [PEER=plain] [FAST=1]
+	@BIN=build/release/bin PEER='$(PEER)' FAST='$(FAST)' $(if $(TRIALS),TRIALS='$(TRIALS)') $(if $(CLASSES),CLASSES='$(CLASSES)') bash tests/bench/galera.sh
