@@ -164,10 +164,6 @@ const char *setup_plan_advice(const struct setup_plan *plan)
         return "an even number of quorum nodes stands no more losses than one fewer: add one "
                "(quorum_only), a small host will do";
     }
-    if (plan->engine != &setup_engines[0] && plan->members_count == 2) {
-        return "of two Galera nodes none has a majority when the other is lost: docs/galera.md tells "
-               "what follows";
-    }
     if (plan->members_count == 1) {
         return "one database has nobody to fail over to";
     }
