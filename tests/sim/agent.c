@@ -31,6 +31,8 @@ static void command(void *ctx, struct guard_event event)
 
 static void guard_port_start(void *ctx)
 {
+    const struct member *m = ctx;
+    truth_ops_starts(m->world, m);
     command(ctx, (struct guard_event){.kind = GUARD_EV_START});
 }
 

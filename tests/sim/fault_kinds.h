@@ -108,14 +108,14 @@
     X(GALERA_BLACKOUT, "galera-blackout", 50, strike_galera_blackout) \
     X(GALERA_LAGGING, "galera-lagging-outage", 20, strike_galera_lagging) \
     X(GALERA_APPLIER, "galera-applier-blocked", 50, strike_galera_applier) \
-    X(GALERA_JOINER, "galera-joiner-killed", 20, strike_galera_joiner) \
+    X(GALERA_JOINER, "galera-joiner-killed", 5, strike_galera_joiner) \
     X(GALERA_ROLLING, "galera-rolling-crash", 50, strike_galera_rolling) \
     X(GALERA_STOPPED, "galera-stopped", 50, strike_galera_stopped) \
-    X(GALERA_SWITCHOVER, "galera-switchover", 50, strike_galera_switchover) \
+    X(GALERA_SWITCHOVER, "galera-switchover", 0, strike_galera_switchover) \
     X(GALERA_ALONE, "galera-alone", 20, strike_galera_alone) \
     X(GALERA_GRANT_CUT, "galera-grant-cut", 20, strike_galera_grant_cut) \
     X(GALERA_LEFT_BEHIND, "galera-left-behind", 20, strike_galera_left_behind) \
-    X(GALERA_BY_HAND, "galera-bootstrap-by-hand", 5, strike_galera_by_hand)
+    X(GALERA_BY_HAND, "galera-bootstrap-by-hand", 0, strike_galera_by_hand)
 
 enum fault_kind {
 #define FAULT_ENUM(id, name, group, floor, fn) FAULT_##id,

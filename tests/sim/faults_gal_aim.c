@@ -24,8 +24,9 @@ static void cut_servers(struct world *w, unsigned a, unsigned b, int64_t for_us)
 void strike_galera_alone(struct world *w, struct strike *s)
 {
     unsigned member = (unsigned)draw(&s->rand, wsrep_first(w), (int64_t)wsrep_end(w) - 1);
-    int64_t for_us = draw(&s->rand, 20 * SECOND, 30 * SECOND);
+    int64_t for_us = draw(&s->rand, 30 * SECOND, 45 * SECOND);
     fault_bit(w, s->kind, member, 0, for_us);
+    w->galera->is_given_up = true;
     for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
         if (i != member) {
             cut_agent(w, i, for_us);
@@ -46,8 +47,9 @@ static void cut_granted(void *ctx, uint64_t number, struct slice bytes)
     if (has && grant->state == MSG_GALERA_GRANT_GIVEN && grant->generation > 1) {
         int member = member_by_name(w, &grant->node);
         if (member >= 0) {
-            fault_bit(w, FAULT_GALERA_GRANT_CUT, (unsigned)member, 0, 12 * SECOND);
-            cut_agent(w, (unsigned)member, 12 * SECOND);
+            fault_bit(w, FAULT_GALERA_GRANT_CUT, (unsigned)member, 0, 25 * SECOND);
+            cut_agent(w, (unsigned)member, 25 * SECOND);
+            w->galera->is_given_up = true;
         }
     } else if (w->now_us - since < 20 * SECOND) {
         world_at_with(w, w->now_us + POLL_US, NULL, cut_granted, w, number, SLICE_EMPTY);
@@ -57,7 +59,7 @@ static void cut_granted(void *ctx, uint64_t number, struct slice bytes)
 /* The servers lose each other and not the quorum; one of them is granted, and silent then. */
 void strike_galera_grant_cut(struct world *w, struct strike *s)
 {
-    int64_t for_us = draw(&s->rand, 20 * SECOND, 28 * SECOND);
+    int64_t for_us = draw(&s->rand, 25 * SECOND, 40 * SECOND);
     for (unsigned a = wsrep_first(w); a < wsrep_end(w); a++) {
         for (unsigned b = a + 1; b < wsrep_end(w); b++) {
             cut_servers(w, a, b, for_us);

@@ -17,7 +17,7 @@ TLIBS_galera_oracle_test := cores base
 
 CHECK_STEPS += sim-check sim-determinism canaries-check
 CHECK_SEEDS ?= 200
-GALERA_SEEDS ?= 60
+GALERA_SEEDS ?= 40
 # A program that does not build any more must not be taken from before.
 SIM_CANARY = mkdir -p build && { $(MAKE) --no-print-directory -j2 VARIANT=canary build/canary/bin/sim >build/sim-canary.log 2>&1 || \
   { cat build/sim-canary.log; exit 1; }; }

@@ -23,7 +23,7 @@ void options_usage(FILE *out)
         "  --trace --quiet --history     what is printed\n"
         "  --calm --kv-only --restore    what is drawn: no fault; no databases; a lost quorum\n"
         "  --admins                      databases that are administered, wherever they may be\n"
-        "  --galera                      a MariaDB Galera cluster, in 3 of 10 seeds beside PostgreSQL\n");
+        "  --galera                  with MariaDB Galera, in 3 of 10 seeds beside PostgreSQL\n");
 }
 
 bool options_parse(int argc, char **argv, struct options *ret)

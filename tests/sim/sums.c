@@ -16,9 +16,9 @@ static const struct floor_row {
         FAULT_KINDS_OTHER(FAULT_ROW)
 #undef FAULT_ROW
 #define FAULT_ROW(id, name, floor, fn) [FAULT_##id] = {name, floor},
-    FAULT_KINDS_GALERA(FAULT_ROW)
+            FAULT_KINDS_GALERA(FAULT_ROW)
 #undef FAULT_ROW
-    [FAULT_GALERA_TAIL_LOST] = {"galera-tail-lost", 5},
+                [FAULT_GALERA_TAIL_LOST] = {"galera-tail-lost", 5},
 };
 
 static void add_tally(struct tally *into, const struct tally *from)

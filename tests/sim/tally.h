@@ -59,12 +59,12 @@
 
 /* Of Galera clusters; floors count in `sim --galera --check` alone. */
 #define TALLY_GALERA(X) \
-    X(galera_acked, 100000, "rows acknowledged by Galera") \
+    X(galera_acked, 300000, "rows acknowledged by Galera") \
     X(galera_refused, 0, "rows refused") \
     X(galera_unknown, 0, "rows of unknown outcome") \
-    X(galera_writers, 1000, "changes of the writer") \
+    X(galera_writers, 300, "changes of the writer") \
     X(galera_grants, 1000, "bootstraps granted") \
-    X(galera_cold, 300, "of those, of servers that were stopped") \
+    X(galera_cold, 200, "of those, of servers that were stopped") \
     X(galera_ssts, 500, "whole state transfers") \
     X(galera_ists, 500, "transfers of what was missing") \
     X(galera_writer_checks, 50000, "times that /writer said 200") \

@@ -33,9 +33,9 @@ static const struct fault_row {
         FAULT_KINDS_OTHER(FAULT_ROW)
 #undef FAULT_ROW
 #define FAULT_ROW(id, name, floor, fn) [FAULT_##id] = {name, true},
-    FAULT_KINDS_GALERA(FAULT_ROW)
+            FAULT_KINDS_GALERA(FAULT_ROW)
 #undef FAULT_ROW
-    [FAULT_GALERA_TAIL_LOST] = {"galera-tail-lost", true},
+                [FAULT_GALERA_TAIL_LOST] = {"galera-tail-lost", true},
 };
 
 /* --- recording --- */

@@ -82,7 +82,8 @@ enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRA
       "watching client {n0}: {1?asks place|watch made,|watch cancelled,|hears,} {n2}, " \
       "{i3}") \
     X(MARK, QUIET, "note {n0}: {i1} {i2} {i3}") \
-    X(GALERA_VIEW, DATABASES, "{s0} are {1?a non-Primary|a PRIMARY} component now, view {n2}, lineage {n3}") \
+    X(GALERA_VIEW, DATABASES, \
+      "{s0} are {1?a non-Primary|a PRIMARY} component now, view {n2}, lineage {n3}") \
     X(GALERA_STATE, DATABASES, \
       "the server of {m0} is {1?down|loading|waiting for a component|open|stopping}, state {x2}, " \
       "position {i3}") \

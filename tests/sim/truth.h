@@ -116,7 +116,7 @@ void truth_token_refused(struct world *w, unsigned node, uint64_t index, int64_t
 void truth_swapped(struct world *w, unsigned node, const struct kv_swapped *swapped);
 void truth_report(struct world *w, const struct member *m, struct slice payload);
 void truth_guard(struct world *w, const struct member *m);
-int truth_holder(struct world *w, unsigned cluster);          /* -1 none */
+int truth_holder(struct world *w, unsigned cluster); /* -1 none */
 /* An operator starts or promotes its database, past its agent. */
 void truth_by_hand(struct world *w, unsigned member);
 

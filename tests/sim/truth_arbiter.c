@@ -497,6 +497,9 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
     truth_promise_is_remembered(w, m, report);
     truth_lease_report(w, m, report, base_crc32c(0, payload));
     truth_ops_report(w, m, report);
+    if (m->is_galera) {
+        truth_gal_report(w, m, report);
+    }
     t->epoch_reported =
         report->epoch_seen > t->epoch_reported ? report->epoch_seen : t->epoch_reported;
     if (report->epoch_handed_back > 0) {

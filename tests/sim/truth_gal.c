@@ -32,7 +32,8 @@ struct truth_gal {
     bool is_confirmed;               /* an operator has confirmed what the next grant loses */
     bool is_by_hand;                 /* an operator has meddled: what he did is his */
     bool was_writable[MEMBERS_MAX];
-    int64_t said_us[MEMBERS_MAX]; /* /writer was 200 then */
+    uint64_t inhibited[MEMBERS_MAX]; /* starts and bootstraps below are refused there, as it said */
+    int64_t said_us[MEMBERS_MAX];    /* /writer was 200 then */
 };
 
 void truth_gal_open(struct world *w)
@@ -406,14 +407,28 @@ static void rows_may_go(struct world *w, unsigned winner)
     t->acked_count = kept;
 }
 
+void truth_gal_report(struct world *w, const struct member *m, const struct msg_report *report)
+{
+    w->truth_gal->inhibited[m->index] = report->galera.inhibited;
+}
+
+/* Its node refuses it by now, or an operator has said that there is no such node any more. */
+static bool is_void(struct world *w, const struct msg_galera_record *old, uint64_t next)
+{
+    int node = member_by_name(w, &old->grant.node);
+    bool is_open = old->grant.state == MSG_GALERA_GRANT_GIVEN;
+    bool is_refused = node >= 0 && w->truth_gal->inhibited[node] >= next;
+    return !is_open || is_refused || truth_ops_is_ended(&w->truth->db[w->setup.clusters]);
+}
+
 static void grant_is_lawful(struct world *w, const struct msg_galera_record *old,
                             const struct msg_galera_record *new)
 {
     int winner = member_by_name(w, &new->grant.node);
-    bool is_open = old->grant.state == MSG_GALERA_GRANT_GIVEN;
+    bool is_open = !is_void(w, old, new->grant.generation);
     w->tally.galera_grants++;
-    if (new->grant.generation <= old->grant.generation ||
-        (is_open && !w->truth_gal->is_confirmed)) {
+    w->tally.galera_cold += !new->grant.is_live;
+    if (new->grant.generation <= old->grant.generation || is_open) {
         world_fail(w, INVARIANT_GALERA_GRANT,
                    "generation %lu is granted to %s, and %lu is granted to %s (state %d)",
                    (unsigned long)new->grant.generation, new->grant.node.text,

@@ -42,6 +42,9 @@ void truth_gal_writer_said(struct world *w, unsigned member);
 void truth_gal_reader_said(struct world *w, unsigned member);
 /* The agent gives its server an order. */
 void truth_gal_ordered(struct world *w, const struct wsrep *g, const struct db_order *order);
+struct member;
+/* A member reports: what it has promised to refuse. */
+void truth_gal_report(struct world *w, const struct member *m, const struct msg_report *report);
 /* The record changes; an operator has confirmed what a recovery may lose. */
 void truth_gal_record(struct world *w, const struct msg_record *old, const struct msg_record *new);
 void truth_gal_confirmed(struct world *w);

@@ -3,6 +3,7 @@
 #include "tests/sim/truth_ops.h"
 
 #include "agents/core/failsafe.h"
+#include "agents/driver.h"
 #include "base/lease_math.h"
 #include "base/name.h"
 #include "tests/sim/members.h"
@@ -138,6 +139,14 @@ void truth_ops_ordered(struct world *w, const struct member *m, const struct db_
     }
 }
 
+void truth_ops_starts(struct world *w, const struct member *m)
+{
+    const struct msg_record *r = &truth_db_of(w, m->index)->record;
+    if (r->is_paused && w->truth->members[m->index].paused_epoch == r->epoch) {
+        world_fail(w, INVARIANT_PAUSE, "%s is paused, and its database is started", m->name.text);
+    }
+}
+
 /* --- orders to members --- */
 
 static bool has_told(const struct truth_member *m, uint64_t id)
@@ -153,7 +162,9 @@ static bool has_told(const struct truth_member *m, uint64_t id)
 void truth_ops_report(struct world *w, const struct member *m, const struct msg_report *report)
 {
     struct truth_member *known = &w->truth->members[m->index];
-    known->paused_epoch = report->is_paused ? report->epoch_seen : 0;
+    const struct agt *a = agt_driver_agent(m->agent);
+    bool has_taken_in = a->disk.is_paused && a->want.is_paused; /* whatever it says */
+    known->paused_epoch = has_taken_in ? report->epoch_seen : 0;
     if (report->task_id != 0 && !has_told(known, report->task_id)) {
         known->tasks_told[known->tasks_count++ % TRUTH_TASKS_TOLD] = report->task_id;
     }

@@ -30,6 +30,8 @@ void truth_ops_fenced(struct world *w, unsigned cluster, uint64_t epoch, bool is
 void truth_ops_asked(struct world *w, const struct member *m, struct slice ask);
 void truth_ops_answered(struct world *w, const struct member *m, unsigned by, struct slice answer);
 
+/* The agent has its guard start the database. */
+void truth_ops_starts(struct world *w, const struct member *m);
 /* A member answers such a request: what it grants binds it. */
 void truth_ops_granted(struct world *w, const struct member *m, struct slice ask,
                        struct slice answer);
