@@ -84,7 +84,7 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: proto/schema/%.proto
 	@protoc-c --c_out=$(B)/gen --proto_path=proto/schema $<
 
 $(B)/gen/%.pb-c.o: $(B)/gen/%.pb-c.c $(GEN_H)
-	@$(CC) $(CPPFLAGS) $(OPT_$(VARIANT)) -fPIE -w -c -o $@ $<
+	@$(CC) $(CPPFLAGS) $(OPT_$(VARIANT)) -fPIE -w -ffile-prefix-map=$(CURDIR)=. -c -o $@ $<
 
 $(B)/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)

@@ -8,9 +8,9 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-repro.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 export CCACHE_DISABLE=1 SOURCE_DATE_EPOCH
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+commit=$(git rev-parse HEAD) SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 build() { # DIRECTORY JOBS
-    mkdir -p "$1" && git archive HEAD | tar -x -C "$1" &&
+    mkdir -p "$1" && git archive "$commit" | tar -x -C "$1" &&
         (cd "$1" && env -u MAKEFLAGS -u MAKELEVEL -u B -u VARIANT make --no-print-directory "-j$2" deb) >"$1.log" 2>&1 || { tail -n 20 "$1.log"; return 1; }
 }
 check "built once" build "$work/a" 2
