@@ -18,8 +18,16 @@
 #define PAUSE_FIRST_US BASE_US_PER_S
 #define PAUSE_MAX_US (60 * BASE_US_PER_S)
 #define LOST_AFTER_US (10 * BASE_US_PER_S)
+#define WAITS_US (5 * BASE_US_PER_S)
 #define SWAP_US (5 * BASE_US_PER_S)
 #define CERTIFICATE_US (14 * 86400 * BASE_US_PER_S)
+
+/* A cluster whose failover waits for something. */
+struct waiting {
+    struct base_name cluster;
+    struct base_mono since;
+    bool is_told;
+};
 
 struct notify {
     struct notify_options options;
@@ -42,6 +50,7 @@ struct notify {
     bool is_lost_told;
     int64_t certificate_told_us;
     uint64_t spoken;
+    struct waiting waits[ARB_CLUSTERS_MAX]; /* as the driver counts them */
     struct notify_stats stats;
 };
 
@@ -212,13 +221,12 @@ void notify_loaded(struct notify *n)
     }
 }
 
-/* Sentences that somebody should hear of although no record changes. */
+/* Sentences that somebody should hear of although no record changes; what a failover waits for is
+ * told when it goes on waiting (look_at_waits). */
 static bool is_refusal(enum arb_note_kind kind)
 {
-    static const enum arb_note_kind kinds[] = {
-        ARB_NOTE_MEMBER_REFUSED, ARB_NOTE_BLOCKED,      ARB_NOTE_WAITS_FOR_VOTES,
-        ARB_NOTE_WAITS_NO_SYNC,  ARB_NOTE_WAITS_LAG,    ARB_NOTE_WAITS_POSITION,
-        ARB_NOTE_WAITS_ARMED,    ARB_NOTE_FENCE_FAILED, ARB_NOTE_WAITS_FENCE};
+    static const enum arb_note_kind kinds[] = {ARB_NOTE_MEMBER_REFUSED, ARB_NOTE_BLOCKED,
+                                               ARB_NOTE_FENCE_FAILED};
     for (size_t i = 0; i < BASE_COUNT_OF(kinds); i++) {
         if (kinds[i] == kind) {
             return true;
@@ -227,11 +235,9 @@ static bool is_refusal(enum arb_note_kind kind)
     return false;
 }
 
-void notify_noted(struct notify *n, const struct base_name *cluster, const struct arb_note *note)
+static void add_refusal(struct notify *n, const struct base_name *cluster,
+                        const struct arb_note *note)
 {
-    if (n == NULL || !is_refusal(note->kind)) {
-        return;
-    }
     struct told_event event = {.kind = TOLD_REFUSED, .wall_us = io_wall_now().us};
     struct buf b = buf_over((uint8_t *)event.text, sizeof(event.text) - 1);
     event.facts.cluster = *cluster; /* epoch 0: not of a record */
@@ -243,6 +249,33 @@ void notify_noted(struct notify *n, const struct base_name *cluster, const struc
                    n->options.name.text, n->options.life, ++n->spoken, arb_note_name(note->kind));
     told_add(&n->told, &event);
     go_on(n);
+}
+
+void notify_noted(struct notify *n, const struct base_name *cluster, const struct arb_note *note)
+{
+    if (n != NULL && is_refusal(note->kind)) {
+        add_refusal(n, cluster, note);
+    }
+}
+
+/* A failover that waits for some seconds does not go on by itself as a rule. */
+static void look_at_waits(struct notify *n)
+{
+    const struct arb_cluster *cluster = NULL;
+    bool is_leader = arb_driver_is_leader(n->options.driver);
+    for (size_t i = 0; i < ARB_CLUSTERS_MAX; i++) {
+        struct waiting *w = &n->waits[i];
+        cluster = arb_driver_cluster(n->options.driver, i);
+        if (cluster == NULL) {
+            return;
+        }
+        if (!is_leader || !cluster->is_waiting || !base_name_equal(&w->cluster, &cluster->name)) {
+            *w = (struct waiting){.cluster = cluster->name, .since = io_now()};
+        } else if (!w->is_told && base_mono_diff_us(io_now(), w->since) > WAITS_US) {
+            w->is_told = true;
+            add_refusal(n, &cluster->name, &cluster->waiting);
+        }
+    }
 }
 
 void notify_role_changed(struct notify *n)
@@ -303,6 +336,7 @@ void notify_tick(struct notify *n, int64_t certificate_end_us)
         return;
     }
     look_at_quorum(n);
+    look_at_waits(n);
     bool is_ending =
         certificate_end_us != 0 && certificate_end_us - io_wall_now().us < CERTIFICATE_US;
     if (is_ending && n->certificate_told_us != certificate_end_us) {

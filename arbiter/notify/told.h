@@ -38,7 +38,7 @@ struct told_facts {
     X(UNCONFIRMED, "unconfirmed", "nothing is granted before kv db confirm") \
     X(CONFIRMED, "confirmed", "an operator confirmed the cluster") \
     X(REFUSED, "refused", \
-      "a member, a failover or a fence was refused, or waits; the reason with it") \
+      "a member or a fence was refused, or a failover waits for five seconds; the reason") \
     X(QUORUM_LOST, "quorum-lost", "a node has known no leader for ten seconds; told by that node") \
     X(QUORUM_BACK, "quorum-back", "that node knows a leader again") \
     X(CERTIFICATE_ENDS, "certificate-ends", "a node's certificate ends within two weeks")

@@ -49,6 +49,7 @@ old=$(primary)
 for member in "${MEMBERS[@]}"; do [ "$member" = "$old" ] || kill -STOP "$(pid_of "$member")"; done
 member_kill_host "$old"
 look failover "$leader" "no primary"
+check "that it waits was told" wait_until 15 eval 'told | grep -q "/waits-"'
 for member in "${MEMBERS[@]}"; do [ "$member" = "$old" ] || kill -CONT "$(pid_of "$member")"; done
 check "it goes on" wait_until 30 eval '[ "$(cluster_json | jq -r .epoch)" = 2 ] && cluster_is degraded'
 look after "$leader" "pg-main: degraded"

@@ -104,6 +104,7 @@ check "the page went through it without being loaded again" wait_until 5 eval \
     'grep -q "data-primary=\"$old\"" "$work/live" && grep -q "data-primary=\"$new\"" "$work/live"'
 check "its seconds are there" wait_until 5 eval 'page "$leader" | grep -A12 "data-entry=\"2\" data-kind=\"failover\"" | grep -q "until the old right was over"'
 check "the failover was told, once" wait_until 10 eval '[ "$(told | grep -cx pg-main/2.0/failover)" = 1 ]'
+check "what it waited for on its way was not" eval '! told | grep -q /waits-'
 kill "$viewer" 2>/dev/null
 wait "$viewer" 2>/dev/null
 check "nobody looks any more" wait_until 5 eval '[ "$(metric "$leader" quorate_status_viewers)" = 0 ]'
