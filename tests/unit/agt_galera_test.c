@@ -736,7 +736,7 @@ static void test_a_transfer_under_way_is_no_waiting(void **state)
 {
     (void)state;
     begin_down();
-    w.order.galera_goal = MSG_GALERA_GOAL_WAIT;
+    w.order.galera_goal = MSG_GALERA_GOAL_KEEP;
     root_runs();
     order_comes();
     for (int i = 0; i < 40; i++) {
@@ -789,6 +789,36 @@ static void test_a_leave_by_hand_is_told(void **state)
     look();
     agt_report_peek(&w.a, w.now, &report);
     assert_false(report.galera.is_left);
+}
+
+static void test_cut_off_with_its_host_it_stops(void **state)
+{
+    (void)state;
+    begin_synced();
+    w.view.galera.is_primary = false;
+    w.view.galera.local = DB_GALERA_INITIALIZED;
+    look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    w.view.galera.is_rejecting = true;
+    done(0);
+    for (int i = 0; i < 10; i++) {
+        pass(250 * MS);
+        look();
+    }
+    assert_int_equal(w.terms, 0);
+    for (int i = 0; i < 4; i++) {
+        pass(250 * MS);
+        look();
+    }
+    assert_int_equal(w.terms, 1); /* three seconds without a word */
+    begin_synced();
+    w.view.galera.is_primary = false;
+    for (int i = 0; i < 20; i++) {
+        pass(250 * MS);
+        look();
+        order_comes(); /* it is heard */
+    }
+    assert_int_equal(w.terms, 0);
 }
 
 static void test_rejoin_clears_first(void **state)
@@ -923,6 +953,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_transfer_under_way_is_no_waiting),
         cmocka_unit_test(test_an_orderly_stop_is_not_cut_short),
         cmocka_unit_test(test_a_leave_by_hand_is_told),
+        cmocka_unit_test(test_cut_off_with_its_host_it_stops),
         cmocka_unit_test(test_rejoin_clears_first),
         cmocka_unit_test(test_inhibited_member_does_not_join_an_older_history),
         cmocka_unit_test(test_foreign_history_is_fenced),
