@@ -71,19 +71,41 @@ static void situation_of(const struct arb_turn *t, struct gal_situation *s)
 
 /* --- the grant --- */
 
-/* It is Primary with what was granted, or was, and has gone down since. */
+static bool has_said_done(const struct msg_galera_report *r, const struct msg_galera_grant *grant)
+{
+    return r->grant_generation == grant->generation && r->grant_status == 0;
+}
+
+/* It is Primary with what was granted; or it was, as its agent says, and has gone down since, with
+ * whatever it has now. */
 static bool is_formed(const struct arb_view *view, const struct msg_galera_grant *grant)
 {
     static const uint8_t none[16];
     const struct msg_galera_report *r = &view->report.galera;
-    bool is_up = r->is_primary && (r->state == MSG_GALERA_SYNCED || r->state == MSG_GALERA_DONOR);
-    bool was_up =
-        r->grant_generation == grant->generation && r->grant_status == 0 && r->view.conf_id != 0;
+    bool is_up = r->is_primary && r->position.seqno >= grant->base.seqno &&
+                 (r->state == MSG_GALERA_SYNCED || r->state == MSG_GALERA_DONOR);
+    bool was_up = !r->is_primary && has_said_done(r, grant);
     bool has_uuid = memcmp(r->position.uuid, none, sizeof(none)) != 0;
     bool is_same = memcmp(grant->base.uuid, none, sizeof(none)) == 0 ||
                    memcmp(r->position.uuid, grant->base.uuid, sizeof(none)) == 0;
     return (is_up || was_up) && r->generation == grant->generation && has_uuid && is_same &&
-           r->position.seqno >= 0 && r->position.seqno >= grant->base.seqno;
+           r->position.seqno >= 0;
+}
+
+/* The view that it is in by the grant. One that went down again may not have told it: what it tells
+ * then is of before. */
+static struct msg_galera_view formed_view(const struct arb_view *view,
+                                          const struct msg_galera_grant *grant)
+{
+    const struct msg_galera_report *r = &view->report.galera;
+    bool is_told = r->is_primary || (grant->is_live ? r->view.conf_id > grant->conf_id
+                                                    : r->view.count == 1 && r->view.conf_id != 0);
+    if (is_told) {
+        return r->view;
+    }
+    struct msg_galera_view alone = {.conf_id = grant->is_live ? grant->conf_id + 1 : 1, .count = 1};
+    alone.nodes[0] = (struct msg_galera_node){view->member, r->weight != 0 ? r->weight : 1};
+    return alone;
 }
 
 static void formed(struct arb_turn *t, const struct arb_view *view)
@@ -96,8 +118,9 @@ static void formed(struct arb_turn *t, const struct arb_view *view)
     memcpy(g->uuid, r->position.uuid, sizeof(g->uuid));
     g->generation = g->grant.generation;
     g->grant.state = MSG_GALERA_GRANT_DONE;
-    g->high_water = r->position.seqno;
-    g->view = r->view;
+    bool is_more = r->is_primary || r->position.seqno > g->high_water;
+    g->high_water = is_more ? r->position.seqno : g->high_water;
+    g->view = formed_view(view, &next.galera.grant);
     if (was_empty) { /* what was founded has no prefix elsewhere */
         g->grant.base = r->position;
     }
