@@ -15,9 +15,10 @@ bool wsrep_is_ready(const struct wsrep *g)
            g->reject == WSREP_REJECT_NONE;
 }
 
+/* A read_only that waits for a commit lets nobody else in. */
 bool wsrep_is_writable(const struct wsrep *g)
 {
-    return wsrep_is_ready(g) && !g->is_read_only;
+    return wsrep_is_ready(g) && !g->is_read_only && !g->is_read_only_wanted;
 }
 
 enum wsrep_answer wsrep_select(const struct wsrep *g, uint32_t *ret_count)

@@ -124,6 +124,8 @@ struct pg {
     uint64_t promote_order;
     bool is_promoted_right;
     uint64_t orders_done;
+    bool is_making;
+    struct db_view calm; /* before the order under way began to change the directory */
     void *agent;
     void (*done)(void *agent, const struct db_done *done);
 };

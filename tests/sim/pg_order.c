@@ -24,6 +24,7 @@ static void complete(struct pg *pg, int status, const char *text)
     done.text = base_text_from(slice_from_text(text));
     pg->orders_done = pg->order.id;
     pg->order_number++;
+    pg->is_making = false;
     memset(&pg->order, 0, sizeof(pg->order));
     trace(pg->world, TRACE_ORDER_END, pg->member, done.kind, done.id, (uint64_t)(int64_t)status);
     pg->done(pg->agent, &done);
@@ -138,6 +139,14 @@ static void init_done(struct pg *pg)
     complete(pg, 0, "made");
 }
 
+/* As the real port: until the order has ended, a probe tells what was there before it. */
+static void make_begin(struct pg *pg)
+{
+    pg->calm.orders_done = 0;
+    pg_view(pg, &pg->calm);
+    pg->is_making = true;
+}
+
 static void do_init(struct pg *pg)
 {
     if (pg->dir.exists || is_running(pg)) {
@@ -167,6 +176,7 @@ static void do_clone(struct pg *pg)
         later(pg, 300 * MS, clone_done);
         return;
     }
+    make_begin(pg);
     pg->dir.exists = pg->dir.is_bad = true;
     pg->dir.is_clean = false;
     pg->dir.count = pg->dir.flushed = 0;
@@ -218,6 +228,7 @@ static void do_rewind(struct pg *pg)
         complete(pg, BASE_E_UNREACHABLE, "no source to rewind from");
         return;
     }
+    make_begin(pg);
     pg->dir.is_bad = true;
     later(pg, draw(&pg->rand, 100 * MS, 1200 * MS), rewind_done);
 }
@@ -558,6 +569,7 @@ void pg_order(struct pg *pg, const struct db_order *order)
 void pg_order_forget(struct pg *pg)
 {
     if (!agent_of(pg)->is_up) {
+        pg->is_making = false;
         pg->order_number++;
         memset(&pg->order, 0, sizeof(pg->order));
     }

@@ -49,6 +49,11 @@ void pg_view(const struct pg *pg, struct db_view *ret)
 {
     const struct pg_directory *d = &pg->dir;
     unsigned forks = pg_forks(d);
+    if (pg->is_making && !pg->process->is_up) {
+        *ret = pg->calm;
+        ret->orders_done = pg->orders_done;
+        return;
+    }
     memset(ret, 0, sizeof(*ret));
     ret->orders_done = pg->orders_done;
     ret->has_directory = d->exists && d->history_count > 0;

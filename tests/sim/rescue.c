@@ -22,7 +22,8 @@ static bool is_for_operator(const struct arb_note *note)
            (note->kind == ARB_NOTE_WAITS_FOR_VOTES && note->why == ARB_REFUSE_NOT_USABLE);
 }
 
-/* The record's holder or a voter has run read-write by hand, and was not copied since. */
+/* The record's holder or a voter has run read-write by hand, and was not copied since; or nobody
+ * knows how far a standby cluster is, whose data are elsewhere. */
 static bool is_spoiled(struct world *w, unsigned cluster)
 {
     const struct db_setup *d = &w->setup.databases[cluster];
@@ -37,17 +38,14 @@ static bool is_spoiled(struct world *w, unsigned cluster)
             return true;
         }
     }
-    return false;
+    return record.is_standby_cluster;
 }
 
 bool rescue_is_hopeless(struct world *w, unsigned cluster)
 {
     const struct db_setup *d = &w->setup.databases[cluster];
     struct arb_note note;
-    struct msg_record record;
-    if (!nodes_waits(w, cluster, &note) || !is_for_operator(&note) ||
-        !truth_ops_record(w, cluster, &record) ||
-        !(is_spoiled(w, cluster) || record.is_standby_cluster)) {
+    if (!nodes_waits(w, cluster, &note) || !is_for_operator(&note) || !is_spoiled(w, cluster)) {
         return false;
     }
     for (unsigned i = d->first; i < d->first + d->members; i++) {
