@@ -13,7 +13,7 @@ nghttp2-client patroni haproxy pgbouncer pgpool2 python3-idna iputils-ping nftab
 galera="mariadb-server mariadb-client mariadb-backup galera-4 galera-arbitrator-4 rsync socat stunnel4 haproxy nftables iproute2 procps
 curl jq openssl util-linux e2fsprogs"
 debian="debhelper dpkg-dev"
-tests="$tests $galera $debian prometheus lintian debootstrap man-db systemd zsh fish yamllint"
+tests="$tests $galera $debian prometheus lintian debootstrap man-db systemd zsh fish yamllint ansible-core ansible-lint"
 packages="$build $demo" is_print=""
 for option; do
     case $option in

@@ -6,6 +6,11 @@
 . packaging/tests/machine.sh
 active() { machine m1 systemctl is-active --quiet "$1"; }
 property() { machine m1 systemctl show --value -p "$2" "$1"; }
+(
+    cd packaging/ansible && export ANSIBLE_HOME=$QUORATE_SANDBOX_DIR/ansible HOME=$QUORATE_SANDBOX_DIR XDG_CACHE_HOME=$QUORATE_SANDBOX_DIR
+    ansible-playbook --syntax-check -i inventory.example.yml site.yml && ansible-lint --offline --nocolor -q site.yml
+) >"$QUORATE_SANDBOX_DIR/ansible.log" 2>&1
+check_output "the role passes ansible's syntax check and ansible-lint" 0 echo $?
 host_make m1 11 0 || { bad "a host"; report_end packages; }
 check "Debian's systemd is process 1 of a machine" machine_boot m1 192.0.2.1
 [ "$FAILED" -eq 0 ] || report_end packages
@@ -17,7 +22,7 @@ check "the user is there" machine m1 getent passwd quorate
 check_output "sockets of guards have a place that strangers cannot write to" "drwxrwx--T root quorate" machine m1 stat -c '%A %U %G' /run/quorate
 check_output "keys have a place" "drwxr-xr-x root root" machine m1 stat -c '%A %U %G' /etc/quorate/tls
 check "every unit passes systemd-analyze verify" machine_sh m1 \
-    'out=$(systemd-analyze verify quorated.service quorate-proxy.service quorate-agent-postgresql@pg-main.service 2>&1); echo "$out"; [ -z "$out" ]'
+    'out=$(systemd-analyze verify $(cd /lib/systemd/system && ls quorat*.service | sed "s/@/@pg-main/") 2>&1); echo "$out"; [ -z "$out" ]'
 check_output "the quorum node is enabled" enabled machine m1 systemctl is-enabled quorated
 check_output "and does nothing without a configuration" inactive machine m1 systemctl is-active quorated
 check "manual pages are found" machine_sh m1 'for p in kv quorated quorate-agent-postgresql quorate-guard quorate-proxy; do man -w $p || exit 1; done'

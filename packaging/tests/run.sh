@@ -19,7 +19,8 @@ older() {
         rm -rf build/older-tree && mkdir -p build/older-tree && git archive "$tag" | tar -x -C build/older-tree &&
             make -C build/older-tree --no-print-directory -j2 deb DEB_OUT="$DEBS"
     else
-        make --no-print-directory -j2 B=build/older EXTRA_CPPFLAGS=-DQUORATE_PROTOCOL=1 man && bash packaging/deb.sh build/older "$DEBS" "$version~1"
+        make --no-print-directory -j2 B=build/older EXTRA_CPPFLAGS=-DQUORATE_PROTOCOL=1 man &&
+            BIN_MAKE=EXTRA_CPPFLAGS=-DQUORATE_PROTOCOL=1 bash packaging/deb.sh build/older "$DEBS" "$version~1"
     fi >"$DEBS.log" 2>&1 || { tail -n 20 "$DEBS.log" >&2; return 1; }
 }
 mkdir -p build
