@@ -135,7 +135,7 @@ static const struct agt_row rows[AGT_STATE_COUNT * AGT_GOAL_COUNT] = {
     ROW(ADOPTED, FOLLOW, WAIT, ADOPTED_TEXT),
     ROW(ADOPTED, VOTE, WAIT, ADOPTED_TEXT),
     ROW(ADOPTED, HAND_OVER, STOP, "was asked to hand over before it was armed: stops"),
-    ROW(ADOPTED, REFUSED, WAIT, "taken over while it runs, and refused by the arbiter: left as it is"),
+    ROW(ADOPTED, REFUSED, WAIT, "taken over while it runs, and refused: left as it is"),
     ROW(ADOPTED, SHUTDOWN, STOP, "stops the database"),
     ROW(ADOPTED, PAUSED, WAIT, "paused: serves as it did before we came"),
     ROW(ROGUE, NONE, KILL, "read-write without a right: is ended"),

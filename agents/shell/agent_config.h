@@ -37,8 +37,8 @@
     X(PROFILE, "cluster.profile", TEXT, "default", 0, 0, "default|fast", IO_CONFIG_PLAIN, \
       "Seed: fast means ttl 600ms and heartbeat 100ms; needs the cgroup freezer") \
     X(ADOPT, "cluster.adopt", TEXT, "no", 0, 0, "no|yes|running", IO_CONFIG_PLAIN, \
-      "First start: the database that lies in the data directory, stopped, becomes the cluster's; " \
-      "running: on every member, one that runs is taken over as it runs") \
+      "First start: the database that lies in the data directory, stopped, becomes the " \
+      "cluster's; running: on every member, one that runs is taken over as it runs") \
     X(MEMBER, "member", NAME, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, "Name of this member") \
     X(ADVERTISE, "advertise", TEXT, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
       "Host name or address where other members and clients reach this database") \
