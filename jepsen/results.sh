@@ -69,7 +69,7 @@ $(part rto)
 
 ## MariaDB Galera
 
-`plain` is the same cluster as Debian sets it up, without us: restarts with recovered positions, haproxy with a check of the node's state and backup servers. There every node may be written to.
+\`plain\` is the same cluster as Debian sets it up, without us: restarts with recovered positions, haproxy with a check of the node's state and backup servers. There every node may be written to.
 
 | run | verdict | ok | refused | unknown | acknowledged rows lost | acknowledged by two | registers | lists | rows the same everywhere | no commits, ms |
 |---|---|---|---|---|---|---|---|---|---|---|
@@ -95,7 +95,7 @@ $(b=$(bugs); echo "${b:-None so far.}")
 
 ## What this shows, and what it cannot
 
-$n runs passed without an anomaly. If each run had the same chance to show one, that chance is below about 3/$n $( [ "$n" -gt 0 ] && awk -v n="$n" 'BEGIN { printf "= %.0f %%", 300 / n > 100 ? 100 : 300 / n }') (95 % confidence). Such runs show that
+$n runs passed without an anomaly. If each run had the same chance to show one, that chance is below about 3/$n $( [ "$n" -gt 0 ] && awk -v n="$n" 'BEGIN { printf "= %.0f %%", (300 / n > 100 ? 100 : 300 / n) }') (95 % confidence). Such runs show that
 bugs are there, never that none is: schedules of faults are few beside what can happen, which is why the simulator is the main tool.
 
 Limits: one kernel for all hosts and so one true clock; $(nproc) cores, so that slow schedules count as faults; disks that do not lie about

@@ -40,8 +40,10 @@ trap leave EXIT
 title() { printf '\n== %s\n' "$*"; }
 
 results() { printf '%s\n' "$*" | tee -a "$DEMO_RESULTS"; }
-why() { # what the arbiter says of its last decision
-    explained | sed -n '/^epoch /,$p' | head -n "${1:-9}" | sed 's/^/      /'
+why() { # of the last decision: what it was, from whom it was chosen, how the time was spent
+    local text
+    text=$(explained | sed -n '/^epoch /,$p')
+    { head -n 2 <<<"$text"; tail -n +3 <<<"$text" | tail -n 8; } | sed 's/^/      /'
 }
 everybody() { printf '%s\n' "${DATABASES[@]}" | comma; }
 # step NAME FUNCTION: clients write, something is done to the cluster, and it is counted when all has settled again.

@@ -107,15 +107,15 @@ int cmd_db_dsn(void *ctx, int argc, char **argv)
     "    default-server inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 " \
     "on-marked-down shutdown-sessions\n"
 
-/* Galera: consensus names the writer, not the balancer (no `backup`); a check that is late keeps a
- * second member out, so two good answers are asked for. */
+/* Galera: consensus names the writer, not the balancer (no `backup`). One good answer is enough: at
+ * most one member gives it, from memory and under its lease. */
 #define HAPROXY_GALERA \
     "\nlisten %s-%s\n" \
     "    bind %s:%" PRId64 "\n" \
     "    balance %s\n" \
     "    option httpchk GET %s\n" \
     "    http-check expect status 200\n" \
-    "    default-server inter 1s fastinter 500ms downinter 500ms fall 2 rise 2 " \
+    "    default-server inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 " \
     "on-marked-down shutdown-sessions\n"
 
 struct listen {

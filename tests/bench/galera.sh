@@ -12,7 +12,6 @@ if [ -z "${GALERA_BENCH:-}" ]; then
 fi
 . tests/support/cluster.sh
 . tests/support/report.sh
-[ -z "$FAST" ] || GALERA_LINES="  fast_takeover: on"
 . jepsen/sql/topology.sh
 . jepsen/sql/faults.sh
 . jepsen/galera/topology.sh
@@ -48,6 +47,7 @@ trial() { # CLASS
 }
 
 make_cluster
+[ -z "$FAST" ] || "${KV[@]}" db config set "$SQL_CLUSTER" galera.fast_takeover=true || die "fast_takeover cannot be set"
 for _ in $(seq "$TRIALS"); do
     for class in $CLASSES; do
         [ "$SYSTEM $class" != "plain switch" ] || continue # there is no such thing
