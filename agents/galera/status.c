@@ -184,7 +184,8 @@ void gal_view_weigh(struct msg_galera_view *view, const struct base_name *own, u
         if (base_name_equal(&node->node, own)) {
             node->weight = own_weight;
         } else {
-            node->weight = is_even && total > 0 ? (uint8_t)(rest / others) : 1;
+            uint32_t weight = is_even && total > 0 ? rest / others : 1;
+            node->weight = (uint8_t)weight; /* at most 255 where it is even */
         }
     }
 }
