@@ -17,6 +17,7 @@ ROWS=(
     'network|cut_from_quorum|QUORATE_CANARY=promote-without-waiting|dual acknowledged'
     'network|disk_full|QUORATE_CANARY=full-disk-holds-on|another one is promoted'
     'network|cut_from_quorum||'
+    'galera|switched|SABOTAGE=one-row-gone|no acknowledged row is missing'
 )
 passed=0 failed=0 skipped=0
 for row in "${ROWS[@]}"; do

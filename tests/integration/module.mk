@@ -65,7 +65,7 @@ routing-check: scenario-programs ## The agents' HTTP port, Debian's haproxy, pgb
 routing-quick: scenario-programs ## Control calls over the agents' HTTP port; Debian's pgbouncer with its hooks
 	@BIN=build/release/bin bash tests/integration/routing/run.sh control pgbouncer
 scenario-canaries: ## Proof that the scenarios can fail: planted bugs and spoilt harnesses [SCENARIOS="name ..."]
-	@$(MAKE) --no-print-directory $(JOBS) VARIANT=canary $(foreach p,$(NETWORK_PROGRAMS),build/canary/bin/$(p)) | grep -v '^  cc' || true
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=canary $(foreach p,$(sort $(NETWORK_PROGRAMS) $(GALERA_ALL)),build/canary/bin/$(p)) | grep -v '^  cc' || true
 	@BIN=build/canary/bin bash tests/integration/canaries.sh $(SCENARIOS)
 
 patroni-check: scenario-programs ## Debian's Patroni with its etcd3 section pointed at three quorum nodes [PEER=etcd]
