@@ -81,10 +81,13 @@ static enum msg_galera_goal goal_with_primary(const struct arb_cluster *c,
     if (arb_galera_task(&c->record, MSG_TASK_REINIT, &view->member) != NULL) {
         return MSG_GALERA_GOAL_REJOIN;
     }
-    if (arb_galera_task(&c->record, MSG_TASK_RESTART, &view->member) != NULL) {
+    bool is_stopped = gal_is_waiting_to_join(r);
+    bool is_of_another =
+        is_stopped && !gal_is_prefix(g, r); /* a start would join by position alone */
+    if (arb_galera_task(&c->record, MSG_TASK_RESTART, &view->member) != NULL && !is_of_another) {
         return MSG_GALERA_GOAL_RESTART;
     }
-    if (!gal_is_waiting_to_join(r)) {
+    if (!is_stopped) {
         return goal_of_running(g, view);
     }
     if (!is_named(&g->sst_joiner, view)) {

@@ -143,7 +143,8 @@ bool arb_galera_joiner(struct arb_turn *t)
         (is_restarting && !base_name_equal(&c->record.galera.restarting, &c->views[at].member))) {
         return false;
     }
-    if (arb_galera_task(&c->record, MSG_TASK_RESTART, &c->views[at].member) != NULL) {
+    if (arb_galera_task(&c->record, MSG_TASK_RESTART, &c->views[at].member) != NULL &&
+        gal_is_prefix(&c->record.galera, &c->views[at].report.galera)) {
         return false; /* on its way already */
     }
     propose_joiner(t, &c->views[at].member, ARB_NOTE_GALERA_JOINER, &c->views[at].member);

@@ -112,6 +112,7 @@ static void confirm_dead(struct world *w, const struct msg_record *record)
     if (holder >= 0 && record->is_unarmed && !member_of(w, (unsigned)holder)->has_power &&
         nodes_request(w, w->setup.clusters, &request) == 0) {
         truth_ops_dead(w, w->setup.clusters);
+        truth_gal_confirmed(w); /* what only it has is given up */
     }
 }
 

@@ -22,8 +22,9 @@ static bool is_for_operator(const struct arb_note *note)
            (note->kind == ARB_NOTE_WAITS_FOR_VOTES && note->why == ARB_REFUSE_NOT_USABLE);
 }
 
-/* The record's holder or a voter has run read-write by hand, and was not copied since; or nobody
- * knows how far a standby cluster is, whose data are elsewhere. */
+/* The record's holder or a voter has run read-write by hand, and was not copied since; or the
+ * cluster was another's standby, and a change of that met a copy that was half made: its data are
+ * elsewhere. */
 static bool is_spoiled(struct world *w, unsigned cluster)
 {
     const struct db_setup *d = &w->setup.databases[cluster];
@@ -38,7 +39,7 @@ static bool is_spoiled(struct world *w, unsigned cluster)
             return true;
         }
     }
-    return record.is_standby_cluster;
+    return record.is_standby_cluster || record.role_epoch != 0;
 }
 
 bool rescue_is_hopeless(struct world *w, unsigned cluster)

@@ -144,6 +144,9 @@ void truth_open_writes(struct world *w, struct pg *pg)
     const struct member *m = member_of(w, pg->member);
     const struct guard_status *s = &m->guard.status;
     bool may_write = s->is_armed || truth_ops_is_unarmed(w, m);
+    if (pg->epoch == 0 && s->is_armed && pg->dir.is_by_hand) {
+        pg->epoch = s->epoch; /* promoted by hand before its guard was armed: the winner itself */
+    }
     trace(w, TRACE_OPEN, pg->member, pg->epoch, pg->dir.count, pg_timeline(&pg->dir));
     if (w->setup.is_standstill) {
         return; /* may open, must not acknowledge */
