@@ -23,6 +23,7 @@ static void started(void *ctx, uint64_t number, struct slice bytes)
     struct member *m = ctx;
     (void)number;
     (void)bytes;
+    m->is_start_under_way = false;
     if (m->tree.is_up) {
         simple(m, GUARD_EV_START_FAILED, 256);
         return;
@@ -50,6 +51,10 @@ static void killed(void *ctx, uint64_t number, struct slice bytes)
     struct member *m = ctx;
     (void)number;
     (void)bytes;
+    if (m->is_start_under_way) {
+        later(m, MS, killed, 0);
+        return;
+    }
     if (m->tree.is_up && m->pg.is_write_stuck) { /* they wait for the disk, and die after that */
         process_freeze(&m->tree, STOPPED_BY_GUARD);
         pg_note(&m->pg);
@@ -72,6 +77,7 @@ static void carry_out(struct member *m, const struct guard_effect *fx)
     int64_t slow_us = chance(&m->rand, 50000) ? 40 * MS : 3 * MS;
     switch (fx->kind) {
     case GUARD_FX_START:
+        m->is_start_under_way = true;
         later(m, draw(&m->rand, MS, 5 * MS), started, 0);
         break;
     case GUARD_FX_FREEZE:
@@ -179,6 +185,7 @@ void guard_boot(struct member *m)
     process_start(&m->guard_process);
     m->guard_wake_us = INT64_MAX;
     m->twin_exit = 0;
+    m->is_start_under_way = false;
     guard_core_init(&m->guard, base_rand_next(&m->rand) | 1,
                     lease_margin_us(database_of(m->world, m->index)->ttl_ms * MS),
                     clock_now(&m->clock));

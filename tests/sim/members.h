@@ -34,6 +34,7 @@ struct member {
     enum guard_tree tree_told; /* by the story */
     uint64_t ballot_told;      /* by the story: number of the attempt */
     uint64_t freeze_number;
+    bool is_start_under_way; /* the guard forks in one turn: no kill comes before its child */
     bool is_twin_first; /* its host goes on, and the twin has ended the root: seen before the timer
                          */
     int32_t twin_exit;  /* ... with that; 0: not so */
