@@ -218,7 +218,7 @@ static void act(struct admin *a, const struct msg_record *r)
         order_a_task(a);
     } else if (what < 94) {
         switch_over(a);
-    } else if (what < 97) {
+    } else if (what < 98) {
         hang_disk(a);
     } else {
         cancel(a);

@@ -488,6 +488,9 @@ static void one_component(struct world *w, unsigned first)
 void truth_gal_end(struct world *w)
 {
     int writer = -1;
+    if (w->truth_gal->is_by_hand) {
+        return; /* two components with one history wait for an operator's choice */
+    }
     one_component(w, wsrep_first(w));
     for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
         writer = wsrep_is_writable(wsrep_of(w, i)) ? (int)i : writer;
