@@ -107,7 +107,7 @@ raise_db_stop_all() { signal_all db-stop-all "$1" TERM; }
 lower_db_kill_all() { :; }
 lower_db_stop_all() { :; }
 # shellcheck disable=SC2046
-live_db_kill_all() { count_of process_gone $(fault_kept db-kill-all "$1" pids); }
+live_db_kill_all() { wait_until 5 all_gone $(fault_kept db-kill-all "$1" pids); count_of process_gone $(fault_kept db-kill-all "$1" pids); }
 # shellcheck disable=SC2046
 live_db_stop_all() { wait_until 30 all_gone $(fault_kept db-stop-all "$1" pids); count_of process_gone $(fault_kept db-stop-all "$1" pids); }
 all_gone() { local pid; for pid; do process_gone "$pid" || return 1; done; }
