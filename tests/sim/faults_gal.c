@@ -356,9 +356,8 @@ void faults_gal_heal(struct world *w)
         struct member *m = member_of(w, i);
         process_thaw(w, &m->agent_process, STOPPED_BY_FAULT);
         process_thaw(w, &m->guard_process, STOPPED_BY_FAULT);
-        process_thaw(w, &m->tree, STOPPED_BY_FAULT);
+        world_at_with(w, w->now_us + 60 * MS, NULL, goes_on, w, i, SLICE_EMPTY); /* guards first */
         m->gal.is_applier_blocked = false;
-        truth_gal_note(w, &m->gal);
         member_heal(m);
     }
 }
