@@ -12,7 +12,7 @@ dev="libuv1-dev liblmdb-dev libssl-dev libcrypt-dev libprotobuf-c-dev libnghttp2
 make_root() {
     [ ! -e "$root.made" ] || return 0
     rm -rf "$root"
-    debootstrap --variant=minbase bookworm "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" &&
+    debootstrap --variant=minbase bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} &&
         inside dpkg --add-architecture arm64 && inside apt-get update -qq &&
         inside env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends make pkg-config protobuf-c-compiler debhelper dpkg-dev git \
             gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libc6:arm64 $(for p in $dev; do echo "$p:arm64"; done) && touch "$root.made"

@@ -11,7 +11,7 @@ stamp=$(sha256sum "packaging/tests/root.sh" | cut -c1-16)
 [ "$(id -u)" -eq 0 ] || { echo "root.sh: needs root" >&2; exit 77; }
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
 make_root() {
-    debootstrap --variant=minbase --include="$base" bookworm "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" || return 1
+    debootstrap --variant=minbase --include="$base" bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} || return 1
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod 755 "$root/usr/sbin/policy-rc.d"
     # shellcheck disable=SC2086
