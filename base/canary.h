@@ -105,6 +105,8 @@
       "a handback of an older epoch counts for the present one") \
     X(INSTANCE_IGNORED, "instance-ignored", \
       "another guard goes on in the epoch of its predecessor") \
+    X(GUARD_UNHEARD, "guard-unheard", \
+      "a command meant for a former guard goes to the one that was found in its place") \
     X(THAW_ANY_GRANT, "thaw-any-grant", "any grant thaws, also one whose deadline is over") \
     X(TAG_BEFORE_POSITION, "tag-before-position", \
       "tags choose among all voters, not among equals") \

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/canary.h"
 #include "proto/io/log.h"
 
 #define RETRY_US (100 * BASE_US_PER_MS)
@@ -17,6 +18,7 @@ struct guard_link {
     uv_poll_t *poll; /* NULL while not connected; freed when its handle is closed */
     struct io_timer retry;
     int64_t margin_us;
+    bool is_heard; /* this guard has told its status, and the core knows of it */
     bool is_spawning;
     struct spawn_work {
         struct io_work work;
@@ -69,6 +71,7 @@ static void ready(uv_poll_t *poll, int status, int events)
     while (rc == 0) {
         rc = guard_client_read(&link->client, &answer);
         if (rc == 0) {
+            link->is_heard = true;
             link->options.status(link->options.ctx, &answer.status);
         }
     }
@@ -94,6 +97,7 @@ static int connect_guard(struct guard_link *link)
         return BASE_E_NOMEM;
     }
     link->poll->data = link;
+    link->is_heard = CANARY(GUARD_UNHEARD);
     link->options.spawn.adopt =
         0; /* there is a guard: a later one finds no such process any more */
     watch(link);
@@ -147,8 +151,8 @@ static void look(void *ctx)
 
 static void send_command(struct guard_link *link, const struct guard_command *command)
 {
-    if (link->poll == NULL) {
-        return; /* not connected: the core says it again when it still holds */
+    if (link->poll == NULL || !link->is_heard) {
+        return; /* meant for a former guard: the core says it again when it still holds */
     }
     int rc = guard_client_send(&link->client, command, NULL);
     if (rc == BASE_E_CLOSED) {

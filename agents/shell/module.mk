@@ -10,3 +10,7 @@ TEST_failsafe_client_test := tests/unit/failsafe_client_test.c tests/unit/io_tes
   tests/support/panic.c
 TLIBS_failsafe_client_test := io base
 TPKG_failsafe_client_test := libuv openssl libnghttp2 yaml-0.1
+TESTS += guard_link_test
+TEST_guard_link_test := tests/unit/guard_link_test.c tests/unit/io_test_support.c agents/shell/guard_link.c tests/support/panic.c
+TLIBS_guard_link_test := io wire cores base
+TPKG_guard_link_test := libuv openssl libnghttp2 yaml-0.1

@@ -6,6 +6,7 @@
 
 #include "agents/driver.h"
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/name.h"
 #include "tests/sim/admins.h"
 #include "tests/sim/members.h"
@@ -24,9 +25,13 @@ static bool net_port_send(void *ctx, uint64_t link, struct slice payload)
     return net_send(m->world, ADDRESS_AGENT + m->index, ADDRESS_NODE + (unsigned)link - 1, payload);
 }
 
+/* A connection leads to one guard, and nothing is sent over it before that one has been heard. */
 static void command(void *ctx, struct guard_event event)
 {
-    guard_command(ctx, &event);
+    struct member *m = ctx;
+    if (m->agent->agent.guard.instance == m->guard.status.instance || CANARY(GUARD_UNHEARD)) {
+        guard_command(m, &event);
+    }
 }
 
 static void guard_port_start(void *ctx)
