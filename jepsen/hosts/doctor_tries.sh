@@ -35,7 +35,7 @@ try_cut_clients() { on_and "$@" -- cut_between "d1>c1" "d1>d2 d1>q1"; }
 connects() { client_exec "$1" timeout 0.5 bash -c "exec 3<>/dev/tcp/$(host_address "$2")/$3" 2>/dev/null; }
 refused() { client_exec "$1" timeout 0.5 bash -c "exec 3<>/dev/tcp/$(host_address "$2")/$3" 2>&1 | grep -q refused; }
 try_cut_replication() { on_and "$@" -- eval 'refused d2 d1 80 && ! refused d2 d1 5432 && refused c1 d1 5432'; }
-try_flapping() { on_and "$@" 100 -- eval 'wait_for 5 eval "! pings d1 d2" && wait_for 5 pings d1 d2 && wait_for 5 eval "[ \$(fault_bit flapping d1) -gt 0 ]"'; }
+try_flapping() { on_and "$@" 100 -- eval 'wait_for 20 eval "! pings d1 d2" && wait_for 20 pings d1 d2 && wait_for 20 eval "[ \$(fault_bit flapping d1) -gt 0 ]"'; }
 lossy() { client_exec d1 ping -q -c 200 -i 0.002 -W 0.1 "$(host_address d2)" | grep -qE ' ([3-9][0-9])(\.[0-9]+)?% packet loss'; }
 try_loss() { on_and "$@" 40 -- lossy; }
 try_link_down() { on_and "$@" -- eval '! pings d2 d1'; }

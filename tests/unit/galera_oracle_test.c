@@ -178,7 +178,8 @@ static void leave(const struct state *s, unsigned node)
         next.nodes[node].run = DOWN;
         next.nodes[node].has_left |= s->nodes[node].run == IN_PRIMARY;
         for (unsigned i = 0; i < o.count; i++) {
-            next.nodes[i].left |= (told >> i & 1) != 0 ? (uint8_t)(1u << node) : 0;
+            next.nodes[i].left =
+                (uint8_t)(next.nodes[i].left | ((told >> i & 1) != 0 ? 1u << node : 0));
         }
         reach(&next);
         if (told == 0) {

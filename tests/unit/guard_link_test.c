@@ -43,7 +43,7 @@ static void begin(struct play *p)
     test_folder_make();
     const char *path = test_path("guard.sock");
     assert_true(strlen(path) < sizeof(address.sun_path));
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     p->listener = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(p->listener, (const struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(p->listener, 1), 0);
