@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agents/galera/engine.h"
+#include "agents/shell/start.h"
 #include "base/name.h"
 
 #define PASSWORD_MIN 8
@@ -70,35 +71,6 @@ static int check_programs(const struct io_config *config, const struct gal_setti
         rc = BASE_E_NOTFOUND;
     }
     return rc != 0 ? rc : check_transfer(config, s, why);
-}
-
-/* The packages' run_dir: root's, for a group, and nobody takes away what is another one's. */
-static bool is_shared(const char *path, const struct stat *st)
-{
-    return st->st_uid == 0 && (st->st_mode & (S_ISVTX | S_IWOTH)) == S_ISVTX &&
-           access(path, W_OK) == 0;
-}
-
-static int check_directory(const char *path, struct io_why *why)
-{
-    struct stat st;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        io_why_set(why, "cannot make %s: %s", path, strerror(errno));
-        return BASE_E_IO;
-    }
-    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        io_why_set(why, "%s is not a directory that can be used", path);
-        return BASE_E_INVALID;
-    }
-    if (st.st_uid != geteuid() && !is_shared(path, &st)) {
-        const struct passwd *owner = getpwuid(st.st_uid);
-        io_why_set(why,
-                   "%s belongs to user %s (uid %u), but agent and server run as uid %u; chown it "
-                   "or set 'user'",
-                   path, owner == NULL ? "unknown" : owner->pw_name, st.st_uid, geteuid());
-        return BASE_E_DENIED;
-    }
-    return 0;
 }
 
 static int check_tls_files(const struct gal_settings *s, struct io_why *why)
@@ -210,9 +182,9 @@ int gal_engine_check_host(const struct io_config *config, const struct agent_set
 {
     int rc = find_user(s, why);
     rc = rc != 0 ? rc : check_programs(config, s, why);
-    rc = rc != 0 ? rc : check_directory(common->state_dir, why);
-    rc = rc != 0 ? rc : check_directory(common->run_dir, why);
-    rc = rc != 0 ? rc : check_directory(s->data_dir.text, why);
+    rc = rc != 0 ? rc : agent_check_directory(common->state_dir, why);
+    rc = rc != 0 ? rc : agent_check_directory(common->run_dir, why);
+    rc = rc != 0 ? rc : agent_check_directory(s->data_dir.text, why);
     rc = rc != 0 ? rc : check_tls_files(s, why);
     return rc != 0 ? rc : gal_engine_passwords(config, s, why);
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quorate-agent-galera: reads the configuration, drops root, and runs the agent. --print-sql prints
  * the accounts that it needs, ready to paste; --dry-run what would be started. */
-#include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +11,11 @@
 #include "agents/galera/conf.h"
 #include "agents/galera/dir.h"
 #include "agents/galera/engine.h"
+#include "agents/shell/start.h"
 #include "base/canary.h"
 #include "proto/io/daemon.h"
 
 #define PROGRAM "quorate-agent-galera"
-#define PATH_BYTES 1024
 #define SQL_BYTES 8192
 #define ALL_KEYS(X) AGENT_KEYS(X) GAL_KEYS(X)
 
@@ -41,96 +38,26 @@ static int fail(const struct io_why *why)
     return -1;
 }
 
-/* While we may: a directory below /run or /var/lib for the user who is to use it. */
-static int make_directory(const char *path, const struct passwd *user)
-{
-    struct io_why why = {""};
-    if (mkdir(path, 0750) != 0) {
-        return 0; /* it is there, or the check that follows says what is wrong */
-    }
-    if (chown(path, user->pw_uid, user->pw_gid) != 0) {
-        io_why_set(&why, "cannot give %s to user %s: %s", path, user->pw_name, strerror(errno));
-        return fail(&why);
-    }
-    return 0;
-}
-
-/* MariaDB does not run as root, and neither do we. */
-static int drop_root(const struct io_config *config, const struct agent_settings *common)
-{
-    struct io_why why = {""};
-    const char *name = io_config_text(config, GAL_KEY_USER);
-    if (geteuid() != 0) {
-        return 0;
-    }
-    const struct passwd *user = getpwnam(name);
-    if (user == NULL || user->pw_uid == 0) {
-        io_config_why(config, GAL_KEY_USER, &why, "'%s' is %s", name,
-                      user == NULL ? "not a user of this host" : "root; name another user");
-        return fail(&why);
-    }
-    if (make_directory(common->run_dir, user) != 0 ||
-        make_directory(common->state_dir, user) != 0 ||
-        make_directory(io_config_text(config, GAL_KEY_DATA_DIR), user) != 0) {
-        return -1;
-    }
-    if (common->vip.count > 0) {
-        vip_capabilities_keep();
-    }
-    if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
-        setuid(user->pw_uid) != 0) {
-        io_why_set(&why, "cannot become user %s: %s", name, strerror(errno));
-        return fail(&why);
-    }
-    return setenv("HOME", user->pw_dir, 1) == 0 && setenv("USER", name, 1) == 0 ? 0 : -1;
-}
-
-/* The guard beside this program, unless the configuration says otherwise. */
-static int find_guard(const struct io_config *config, char path[static PATH_BYTES])
-{
-    struct io_why why = {""};
-    const char *set = io_config_text(config, GAL_KEY_GUARD);
-    if (set[0] != '\0') {
-        (void)snprintf(path, PATH_BYTES, "%s", set);
-    } else {
-        char self[PATH_BYTES - 32];
-        ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        self[len < 0 ? 0 : len] = '\0';
-        char *slash = strrchr(self, '/');
-        if (slash != NULL) {
-            *slash = '\0';
-        }
-        (void)snprintf(path, PATH_BYTES, "%s/quorate-guard", self);
-    }
-    if (access(path, X_OK) != 0) {
-        io_config_why(config, GAL_KEY_GUARD, &why, "no program at %s", path);
-        return fail(&why);
-    }
-    return 0;
-}
-
 struct paths {
-    char guard[PATH_BYTES];
-    char socket[PATH_BYTES];
-    char defaults[PATH_BYTES];
-    char log[PATH_BYTES];
-    char guard_log[PATH_BYTES];
+    char guard[AGENT_PATH_BYTES];
+    char socket[AGENT_PATH_BYTES];
+    char defaults[AGENT_PATH_BYTES];
+    char log[AGENT_PATH_BYTES];
+    char guard_log[AGENT_PATH_BYTES];
     char *command[3];
 };
 
-static int fill_paths(struct paths *p, const struct agent_settings *common,
-                      struct gal_settings *settings)
+static int fill_paths(struct paths *p, const struct io_config *config,
+                      const struct agent_settings *common, struct gal_settings *settings)
 {
     struct io_why why = {""};
-    int len = snprintf(p->socket, sizeof(p->socket), "%s/%s.%s.guard", common->run_dir,
-                       common->core.cluster.text, common->core.member.text);
+    if (agent_find_guard(config, GAL_KEY_GUARD, p->guard, &why) != 0 ||
+        agent_guard_socket(common, p->socket, &why) != 0) {
+        return fail(&why);
+    }
     (void)snprintf(p->defaults, sizeof(p->defaults), "--defaults-file=%s", settings->conf.text);
     (void)snprintf(p->log, sizeof(p->log), "%s/mariadb.log", common->state_dir);
     (void)snprintf(p->guard_log, sizeof(p->guard_log), "%s/guard.log", common->state_dir);
-    if (len >= 104) {
-        io_why_set(&why, "run_dir '%s' is too long for a Unix socket", common->run_dir);
-        return fail(&why);
-    }
     char *const words[] = {settings->server.text, p->defaults, NULL};
     memcpy(p->command, words, sizeof(words));
     return 0;
@@ -213,7 +140,7 @@ static int run(const struct io_config *config, struct agent_settings *common,
     struct gal_engine engine = {.settings = settings,
                                 .interval_us =
                                     (int64_t)common->core.seed_heartbeat_ms * BASE_US_PER_MS};
-    if (find_guard(config, paths.guard) != 0 || fill_paths(&paths, common, settings) != 0 ||
+    if (fill_paths(&paths, config, common, settings) != 0 ||
         check_data(common, settings, &paths) != 0) {
         return 1;
     }
@@ -237,21 +164,6 @@ static int run(const struct io_config *config, struct agent_settings *common,
     return agent_run(&options);
 }
 
-/* Takes a word of our own out of the arguments. */
-static bool take_word(int *argc, char **argv, const char *word)
-{
-    int kept = 0;
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], word) != 0) {
-            argv[kept++] = argv[i];
-        }
-    }
-    bool is_there = kept < *argc;
-    argv[kept] = NULL;
-    *argc = kept;
-    return is_there;
-}
-
 /* Exit status: 2 for what the configuration or this host does not allow. */
 static int start(const struct io_config *config, bool is_dry_run, struct agent_settings *common,
                  struct gal_settings *settings)
@@ -259,7 +171,9 @@ static int start(const struct io_config *config, bool is_dry_run, struct agent_s
     struct io_why why = {""};
     int rc = agent_settings_read(config, common, &why);
     rc = rc != 0 ? rc : gal_engine_settings(config, common, settings, &why);
-    if (rc == 0 && drop_root(config, common) != 0) {
+    const char *data_dir = io_config_text(config, GAL_KEY_DATA_DIR);
+    if (rc == 0 && agent_become_user(config, GAL_KEY_USER, common, data_dir, &why) != 0) {
+        (void)fail(&why);
         return 1;
     }
     rc = rc == 0 && common->vip.count > 0 ? vip_capabilities_settle(&why) : rc;
@@ -294,11 +208,11 @@ int main(int argc, char **argv)
     io_daemon_small_memory();
     (void)base_canary_select(getenv("QUORATE_CANARY"));
     (void)umask(0077);
-    if (take_word(&argc, argv, "--arbitrator")) {
+    if (agent_take_word(&argc, argv, "--arbitrator")) {
         return gal_arbitrator_main(argc, argv);
     }
-    bool is_dry_run = take_word(&argc, argv, "--dry-run");
-    bool is_sql = take_word(&argc, argv, "--print-sql");
+    bool is_dry_run = agent_take_word(&argc, argv, "--dry-run");
+    bool is_sql = agent_take_word(&argc, argv, "--print-sql");
     int rc = io_config_main(&spec, argc, argv, check, &config);
     if (rc >= 0) {
         return rc;

@@ -12,6 +12,7 @@
 #include "agents/postgresql/child.h"
 #include "agents/postgresql/config.h"
 #include "agents/postgresql/layout.h"
+#include "agents/shell/start.h"
 #include "base/name.h"
 
 #define VERSION_US (10 * BASE_US_PER_S)
@@ -158,35 +159,6 @@ static int check_version(const struct io_config *config, struct pg_settings *s, 
     return 0;
 }
 
-/* The packages' run_dir: root's, for a group, and nobody takes away what is another one's. */
-static bool is_shared(const char *path, const struct stat *st)
-{
-    return st->st_uid == 0 && (st->st_mode & (S_ISVTX | S_IWOTH)) == S_ISVTX &&
-           access(path, W_OK) == 0;
-}
-
-static int check_directory(const char *path, struct io_why *why)
-{
-    struct stat st;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        io_why_set(why, "cannot make %s: %s", path, strerror(errno));
-        return BASE_E_IO;
-    }
-    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        io_why_set(why, "%s is not a directory that can be used", path);
-        return BASE_E_INVALID;
-    }
-    if (st.st_uid != geteuid() && !is_shared(path, &st)) {
-        const struct passwd *owner = getpwuid(st.st_uid);
-        io_why_set(why,
-                   "%s belongs to user %s (uid %u), but agent and database run as uid %u; chown it "
-                   "or set 'user'",
-                   path, owner == NULL ? "unknown" : owner->pw_name, st.st_uid, geteuid());
-        return BASE_E_DENIED;
-    }
-    return 0;
-}
-
 static int read_paths(const struct io_config *config, const struct agent_settings *common,
                       struct pg_settings *s, struct io_why *why)
 {
@@ -252,9 +224,9 @@ int pg_engine_check_host(const struct io_config *config, const struct agent_sett
     int rc = find_user(s, why);
     rc = rc != 0 ? rc : check_programs(config, s, why);
     rc = rc != 0 ? rc : check_version(config, s, why);
-    rc = rc != 0 ? rc : check_directory(common->state_dir, why);
-    rc = rc != 0 ? rc : check_directory(common->run_dir, why);
-    rc = rc != 0 ? rc : check_directory(s->data_dir.text, why);
+    rc = rc != 0 ? rc : agent_check_directory(common->state_dir, why);
+    rc = rc != 0 ? rc : agent_check_directory(common->run_dir, why);
+    rc = rc != 0 ? rc : agent_check_directory(s->data_dir.text, why);
     rc = rc != 0 ? rc : check_tls_files(s, why);
     if (rc == 0 && pg_config_open(s) != 0) {
         io_why_set(why, "out of memory");

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quorate-agent-postgresql: reads the configuration, drops root, and runs the agent. */
-#include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +12,11 @@
 #include "agents/postgresql/control.h"
 #include "agents/postgresql/engine.h"
 #include "agents/postgresql/process.h"
+#include "agents/shell/start.h"
 #include "base/canary.h"
 #include "proto/io/daemon.h"
 
 #define PROGRAM "quorate-agent-postgresql"
-#define PATH_BYTES 1024
 #define COMMAND_WORDS 10
 #define ALL_KEYS(X) AGENT_KEYS(X) PG_KEYS(X)
 
@@ -39,98 +36,29 @@ static int fail(const struct io_why *why)
     return -1;
 }
 
-/* While we may: a directory below /run or /var/lib for the user who is to use it. */
-static int make_directory(const char *path, const struct passwd *user)
-{
-    struct io_why why = {""};
-    if (mkdir(path, 0750) != 0) {
-        return 0; /* it is there, or the check that follows says what is wrong */
-    }
-    if (chown(path, user->pw_uid, user->pw_gid) != 0) {
-        io_why_set(&why, "cannot give %s to user %s: %s", path, user->pw_name, strerror(errno));
-        return fail(&why);
-    }
-    return 0;
-}
-
-/* PostgreSQL does not run as root, and neither do we. */
-static int drop_root(const struct io_config *config, const struct agent_settings *common)
-{
-    struct io_why why = {""};
-    const char *name = io_config_text(config, PG_KEY_USER);
-    if (geteuid() != 0) {
-        return 0;
-    }
-    const struct passwd *user = getpwnam(name);
-    if (user == NULL || user->pw_uid == 0) {
-        io_config_why(config, PG_KEY_USER, &why, "'%s' is %s", name,
-                      user == NULL ? "not a user of this host" : "root; name another user");
-        return fail(&why);
-    }
-    if (make_directory(common->run_dir, user) != 0 ||
-        make_directory(common->state_dir, user) != 0) {
-        return -1;
-    }
-    if (common->vip.count > 0) {
-        vip_capabilities_keep();
-    }
-    if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
-        setuid(user->pw_uid) != 0) {
-        io_why_set(&why, "cannot become user %s: %s", name, strerror(errno));
-        return fail(&why);
-    }
-    return setenv("HOME", user->pw_dir, 1) == 0 && setenv("USER", name, 1) == 0 ? 0 : -1;
-}
-
-/* The guard beside this program, unless the configuration says otherwise. */
-static int find_guard(const struct io_config *config, char path[static PATH_BYTES])
-{
-    struct io_why why = {""};
-    const char *set = io_config_text(config, PG_KEY_GUARD);
-    if (set[0] != '\0') {
-        (void)snprintf(path, PATH_BYTES, "%s", set);
-    } else {
-        char self[PATH_BYTES - 32];
-        ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        self[len < 0 ? 0 : len] = '\0';
-        char *slash = strrchr(self, '/');
-        if (slash != NULL) {
-            *slash = '\0';
-        }
-        (void)snprintf(path, PATH_BYTES, "%s/quorate-guard", self);
-    }
-    if (access(path, X_OK) != 0) {
-        io_config_why(config, PG_KEY_GUARD, &why, "no program at %s", path);
-        return fail(&why);
-    }
-    return 0;
-}
-
 struct paths {
-    char guard[PATH_BYTES];
-    char socket[PATH_BYTES];
-    char postgres[PATH_BYTES];
-    char mark[PATH_BYTES];
-    char log[PATH_BYTES];
-    char guard_log[PATH_BYTES];
+    char guard[AGENT_PATH_BYTES];
+    char socket[AGENT_PATH_BYTES];
+    char postgres[AGENT_PATH_BYTES];
+    char mark[AGENT_PATH_BYTES];
+    char log[AGENT_PATH_BYTES];
+    char guard_log[AGENT_PATH_BYTES];
     char *command[COMMAND_WORDS];
     struct pg_adoptee adoptee; /* a server that runs and is to be taken over; pid 0: none */
 };
 
-static int fill_paths(struct paths *p, const struct agent_settings *common,
-                      struct pg_settings *settings)
+static int fill_paths(struct paths *p, const struct io_config *config,
+                      const struct agent_settings *common, struct pg_settings *settings)
 {
     struct io_why why = {""};
-    int len = snprintf(p->socket, sizeof(p->socket), "%s/%s.%s.guard", common->run_dir,
-                       common->core.cluster.text, common->core.member.text);
+    if (agent_find_guard(config, PG_KEY_GUARD, p->guard, &why) != 0 ||
+        agent_guard_socket(common, p->socket, &why) != 0) {
+        return fail(&why);
+    }
     (void)snprintf(p->postgres, sizeof(p->postgres), "%s/postgres", settings->bin_dir.text);
     (void)snprintf(p->mark, sizeof(p->mark), "quorate.member=%s", common->core.member.text);
     (void)snprintf(p->log, sizeof(p->log), "%s/postgresql.log", common->state_dir);
     (void)snprintf(p->guard_log, sizeof(p->guard_log), "%s/guard.log", common->state_dir);
-    if (len >= 104) {
-        io_why_set(&why, "run_dir '%s' is too long for a Unix socket", common->run_dir);
-        return fail(&why);
-    }
     /* What no file and no ALTER SYSTEM may change stands here; the rest is in quorate.conf, which
      * is written anew before each start. */
     static char directory_flag[] = "-D";
@@ -301,7 +229,7 @@ static int run(const struct io_config *config, struct agent_settings *common,
     struct pg_engine engine = {.settings = settings,
                                .interval_us =
                                    (int64_t)common->core.seed_heartbeat_ms * BASE_US_PER_MS};
-    if (find_guard(config, paths.guard) != 0 || fill_paths(&paths, common, settings) != 0 ||
+    if (fill_paths(&paths, config, common, settings) != 0 ||
         check_host(config, settings, &paths) != 0) {
         return 1;
     }
@@ -330,21 +258,6 @@ static int run(const struct io_config *config, struct agent_settings *common,
     return agent_run(&options);
 }
 
-/* Takes --dry-run out of the arguments. */
-static bool take_dry_run(int *argc, char **argv)
-{
-    int kept = 0;
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], "--dry-run") != 0) {
-            argv[kept++] = argv[i];
-        }
-    }
-    bool is_there = kept < *argc;
-    argv[kept] = NULL;
-    *argc = kept;
-    return is_there;
-}
-
 /* Exit status: 2 for what the configuration or this host does not allow. */
 static int start(const struct io_config *config, bool is_dry_run, struct agent_settings *common,
                  struct pg_settings *settings)
@@ -352,7 +265,8 @@ static int start(const struct io_config *config, bool is_dry_run, struct agent_s
     struct io_why why = {""};
     int rc = agent_settings_read(config, common, &why);
     rc = rc != 0 ? rc : pg_engine_settings(config, common, settings, &why);
-    if (rc == 0 && drop_root(config, common) != 0) {
+    if (rc == 0 && agent_become_user(config, PG_KEY_USER, common, NULL, &why) != 0) {
+        (void)fail(&why);
         return 1;
     }
     rc = rc == 0 && common->vip.count > 0 ? vip_capabilities_settle(&why) : rc;
@@ -374,7 +288,7 @@ int main(int argc, char **argv)
     io_daemon_small_memory();
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what jepsen must catch */
     (void)umask(0077);
-    bool is_dry_run = take_dry_run(&argc, argv);
+    bool is_dry_run = agent_take_word(&argc, argv, "--dry-run");
     int rc = io_config_main(&spec, argc, argv, check, &config);
     if (rc >= 0) {
         return rc;

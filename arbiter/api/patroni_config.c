@@ -9,33 +9,7 @@
 
 #include <stdlib.h>
 
-/* Keys of `patch` over those of `to`; objects are merged by `below`, else replaced. */
-static void merge_flat(json_t *to, json_t *patch, void (*below)(json_t *to, json_t *patch))
-{
-    const char *key = NULL;
-    json_t *value = NULL;
-    json_object_foreach(patch, key, value)
-    {
-        json_t *have = json_object_get(to, key);
-        if (json_is_null(value)) {
-            (void)json_object_del(to, key);
-        } else if (below != NULL && json_is_object(value) && json_is_object(have)) {
-            below(have, value);
-        } else {
-            (void)json_object_set(to, key, value);
-        }
-    }
-}
-
-static void merge_leaves(json_t *to, json_t *patch)
-{
-    merge_flat(to, patch, NULL);
-}
-
-static void merge_section(json_t *to, json_t *patch)
-{
-    merge_flat(to, patch, merge_leaves);
-}
+#include "proto/io/json_patch.h"
 
 json_t *arb_patroni_configure(const struct base_name *cluster, uint64_t revision, struct slice old,
                               json_t *fields, bool is_patch)
@@ -45,7 +19,7 @@ json_t *arb_patroni_configure(const struct base_name *cluster, uint64_t revision
                            : json_object();
     json_t *call = NULL;
     if (json_is_object(document)) {
-        merge_flat(document, fields, merge_section); /* as deep as a document has sections */
+        io_json_patch(document, fields);
         char *text = json_dumps(document, JSON_COMPACT);
         call = text == NULL ? NULL
                             : json_pack("{s:s, s:I, s:s}", "cluster", cluster->text, "expect",

@@ -11,6 +11,7 @@
 
 #include "kv/cli/commands.h"
 #include "kv/cli/db.h"
+#include "proto/io/json_patch.h"
 
 /* --- files --- */
 
@@ -28,40 +29,6 @@ static int load_file(const char *path, json_t **ret)
     }
     *ret = document;
     return 0;
-}
-
-/* Keys of `patch` over those of `to`; null takes a key away. Objects two levels down are merged
- * too, which is as deep as the document has any. */
-static void merge_flat(json_t *to, json_t *patch, void (*below)(json_t *to, json_t *patch))
-{
-    const char *key = NULL;
-    json_t *value = NULL;
-    json_object_foreach(patch, key, value)
-    {
-        json_t *have = json_object_get(to, key);
-        if (json_is_null(value)) {
-            (void)json_object_del(to, key);
-        } else if (below != NULL && json_is_object(value) && json_is_object(have)) {
-            below(have, value);
-        } else {
-            (void)json_object_set(to, key, value);
-        }
-    }
-}
-
-static void merge_leaves(json_t *to, json_t *patch)
-{
-    merge_flat(to, patch, NULL);
-}
-
-static void merge_section(json_t *to, json_t *patch)
-{
-    merge_flat(to, patch, merge_leaves);
-}
-
-static void merge(json_t *to, json_t *patch)
-{
-    merge_flat(to, patch, merge_section);
 }
 
 /* --- writing --- */
@@ -256,7 +223,7 @@ static int wanted_of(struct edit *edit, json_t *document, const char *apply, con
     }
     *ret = replace != NULL ? json_incref(other) : json_deep_copy(document);
     if (apply != NULL) {
-        merge(*ret, other);
+        io_json_patch(*ret, other);
     }
     json_decref(other);
     return write_private(edit->after, *ret);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Before an agent runs: see start.h. */
+#include "agents/shell/start.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SOCKET_BYTES 104 /* a Unix socket's address has 108 at most, unix(7) */
+
+/* While we may: a directory below /run or /var/lib for the user who is to use it. */
+static int make_directory(const char *path, const struct passwd *user, struct io_why *why)
+{
+    if (path == NULL || mkdir(path, 0750) != 0) {
+        return 0; /* it is there, or the check that follows says what is wrong */
+    }
+    if (chown(path, user->pw_uid, user->pw_gid) != 0) {
+        io_why_set(why, "cannot give %s to user %s: %s", path, user->pw_name, strerror(errno));
+        return BASE_E_IO;
+    }
+    return 0;
+}
+
+static int become(const struct passwd *user, struct io_why *why)
+{
+    if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+        setuid(user->pw_uid) != 0 || setenv("HOME", user->pw_dir, 1) != 0 ||
+        setenv("USER", user->pw_name, 1) != 0) {
+        io_why_set(why, "cannot become user %s: %s", user->pw_name, strerror(errno));
+        return BASE_E_DENIED;
+    }
+    return 0;
+}
+
+int agent_become_user(const struct io_config *config, size_t user_key,
+                      const struct agent_settings *common, const char *data_dir, struct io_why *why)
+{
+    if (geteuid() != 0) {
+        return 0;
+    }
+    const char *name = io_config_text(config, user_key);
+    const struct passwd *user = getpwnam(name);
+    if (user == NULL || user->pw_uid == 0) {
+        io_config_why(config, user_key, why, "'%s' is %s", name,
+                      user == NULL ? "not a user of this host" : "root; name another user");
+        return BASE_E_NOTFOUND;
+    }
+    int rc = make_directory(common->run_dir, user, why);
+    rc = rc != 0 ? rc : make_directory(common->state_dir, user, why);
+    rc = rc != 0 ? rc : make_directory(data_dir, user, why);
+    if (rc == 0 && common->vip.count > 0) {
+        vip_capabilities_keep();
+    }
+    return rc != 0 ? rc : become(user, why);
+}
+
+int agent_find_guard(const struct io_config *config, size_t guard_key,
+                     char ret_path[static AGENT_PATH_BYTES], struct io_why *why)
+{
+    const char *set = io_config_text(config, guard_key);
+    if (set[0] != '\0') {
+        (void)snprintf(ret_path, AGENT_PATH_BYTES, "%s", set);
+    } else {
+        char self[AGENT_PATH_BYTES - 32];
+        ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        self[len < 0 ? 0 : len] = '\0';
+        char *slash = strrchr(self, '/');
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+        (void)snprintf(ret_path, AGENT_PATH_BYTES, "%s/quorate-guard", self);
+    }
+    if (access(ret_path, X_OK) != 0) {
+        io_config_why(config, guard_key, why, "no program at %s", ret_path);
+        return BASE_E_NOTFOUND;
+    }
+    return 0;
+}
+
+int agent_guard_socket(const struct agent_settings *common, char ret_path[static AGENT_PATH_BYTES],
+                       struct io_why *why)
+{
+    int len = snprintf(ret_path, AGENT_PATH_BYTES, "%s/%s.%s.guard", common->run_dir,
+                       common->core.cluster.text, common->core.member.text);
+    if (len >= SOCKET_BYTES) {
+        io_why_set(why, "run_dir '%s' is too long for a Unix socket", common->run_dir);
+        return BASE_E_RANGE;
+    }
+    return 0;
+}
+
+static bool is_shared(const char *path, const struct stat *st)
+{
+    return st->st_uid == 0 && (st->st_mode & (S_ISVTX | S_IWOTH)) == S_ISVTX &&
+           access(path, W_OK) == 0;
+}
+
+int agent_check_directory(const char *path, struct io_why *why)
+{
+    struct stat st;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        io_why_set(why, "cannot make %s: %s", path, strerror(errno));
+        return BASE_E_IO;
+    }
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        io_why_set(why, "%s is not a directory that can be used", path);
+        return BASE_E_INVALID;
+    }
+    if (st.st_uid != geteuid() && !is_shared(path, &st)) {
+        const struct passwd *owner = getpwuid(st.st_uid);
+        io_why_set(why,
+                   "%s belongs to user %s (uid %u), but agent and database run as uid %u; chown it "
+                   "or set 'user'",
+                   path, owner == NULL ? "unknown" : owner->pw_name, st.st_uid, geteuid());
+        return BASE_E_DENIED;
+    }
+    return 0;
+}
+
+bool agent_take_word(int *argc, char **argv, const char *word)
+{
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], word) != 0) {
+            argv[kept++] = argv[i];
+        }
+    }
+    bool is_there = kept < *argc;
+    argv[kept] = NULL;
+    *argc = kept;
+    return is_there;
+}
