@@ -74,7 +74,8 @@ void pg_view(const struct pg *pg, struct db_view *ret)
         ret->was_primary = d->was_primary;
         ret->shutdown_lsn = d->is_clean ? PG_LSN(d->clean_position) : 0;
     } else if (!ret->is_answering) {
-        return;
+        /* a root that is gone leaves the control file as it was: in production */
+        ret->was_primary = !ret->is_process && d->was_primary;
     } else if (pg->phase == PG_PRIMARY) {
         view_primary(pg, ret);
     } else {
