@@ -13,16 +13,11 @@
 #include "base/slice.h"
 #include "base/types.h"
 #include "proto/msg/galera.h"
+#include "proto/msg/mongodb.h"
+#include "proto/msg/names.h"
 
-#define MSG_MEMBERS_MAX 16   /* members of one database cluster */
 #define MSG_TIMELINES_MAX 64 /* openings remembered in a record */
 #define MSG_TASKS_MAX 8      /* operators' orders to members under way in a cluster */
-
-/* A set of member names, sorted, without doubles. */
-struct msg_names {
-    uint8_t count;
-    struct base_name names[MSG_MEMBERS_MAX];
-};
 
 /* Which history a data directory holds and how far: compared by lineage first, LSN second. */
 struct msg_position {
@@ -130,7 +125,8 @@ struct msg_record {
      * (section 9). */
     struct msg_names failsafe_members;
     enum msg_engine engine;
-    struct msg_galera_record galera; /* of the Galera engine; zeros else */
+    struct msg_galera_record galera;   /* of the Galera engine; zeros else */
+    struct msg_mongodb_record mongodb; /* of the MongoDB engine; zeros else */
     /* Restore id of the store under which this record was made or last confirmed; 0: of a store
      * that was never restored. Another one than the store's: unconfirmed. */
     uint64_t restore_id;
@@ -249,7 +245,8 @@ struct msg_report {
     uint32_t seed_failover_interval_ms; /* 0: the default; UINT32_MAX: none */
     bool seed_adopt; /* its database was there before: the cluster's, if there is none yet */
     enum msg_engine engine;
-    struct msg_galera_report galera; /* of the Galera engine; zeros else */
+    struct msg_galera_report galera;   /* of the Galera engine; zeros else */
+    struct msg_mongodb_report mongodb; /* of the MongoDB engine; zeros else */
 };
 
 /* What the arbiter wants of a member. The agent's table says how to get there from where it is. */
@@ -288,6 +285,7 @@ struct msg_member {
     bool is_restart_pending;
     uint64_t config_revision;
     enum msg_galera_state galera_state;
+    enum msg_mongodb_state mongodb_state;
 };
 
 /* A cluster's configuration document: sent by the leader to a member whose report names another
@@ -324,6 +322,7 @@ struct msg_order {
     struct msg_attempt ended;
     enum msg_galera_goal galera_goal;
     uint8_t galera_weight; /* pc.weight that the addressee shall have; 0: as it is */
+    struct msg_mongodb_wish mongodb;
     uint8_t members_count;
     struct msg_member members[MSG_MEMBERS_MAX];
 };
