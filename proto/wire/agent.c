@@ -33,7 +33,7 @@ static bool get_text(const char *text, struct base_text *ret)
     return true;
 }
 
-static bool get_names(size_t count, char *const *texts, struct msg_names *ret)
+bool wire_get_names(size_t count, char *const *texts, struct msg_names *ret)
 {
     if (count > MSG_MEMBERS_MAX) {
         return false;
@@ -50,16 +50,7 @@ static bool get_names(size_t count, char *const *texts, struct msg_names *ret)
     return true;
 }
 
-static bool get_u16(uint32_t value, uint16_t *ret)
-{
-    if (value > UINT16_MAX) {
-        return false;
-    }
-    *ret = (uint16_t)value;
-    return true;
-}
-
-static void put_names(const struct msg_names *names, char *pointers[MSG_MEMBERS_MAX])
+void wire_put_names(const struct msg_names *names, char *pointers[MSG_MEMBERS_MAX])
 {
     BASE_ASSERT(names->count <= MSG_MEMBERS_MAX);
     for (size_t i = 0; i < names->count; i++) {
@@ -133,6 +124,7 @@ struct record_parts {
     Quorate__Agent__Task tasks[MSG_TASKS_MAX];
     Quorate__Agent__Task *task_pointers[MSG_TASKS_MAX];
     struct wire_galera_record galera;
+    struct wire_mongodb_record mongodb;
 };
 
 static void put_record_settings(const struct msg_record *in, Quorate__Agent__Record *out)
@@ -161,8 +153,8 @@ static void put_record_settings(const struct msg_record *in, Quorate__Agent__Rec
 static void put_record_wishes(const struct msg_record *in, struct record_parts *parts)
 {
     Quorate__Agent__Record *out = &parts->record;
-    put_names(&in->drained, parts->drained);
-    put_names(&in->failsafe_members, parts->failsafe_members);
+    wire_put_names(&in->drained, parts->drained);
+    wire_put_names(&in->failsafe_members, parts->failsafe_members);
     out->is_paused = in->is_paused;
     out->is_unarmed = in->is_unarmed;
     out->fencing_epoch = in->fencing_epoch;
@@ -191,7 +183,7 @@ static void put_record(const struct msg_record *in, struct record_parts *parts)
     Quorate__Agent__Record *out = &parts->record;
     quorate__agent__record__init(out);
     parts->floor = put_position(&in->floor);
-    put_names(&in->voters, parts->voters);
+    wire_put_names(&in->voters, parts->voters);
     out->cluster = wire_put_text(in->cluster.text);
     out->epoch = in->epoch;
     out->revision = in->revision;
@@ -215,6 +207,9 @@ static void put_record(const struct msg_record *in, struct record_parts *parts)
     if (in->engine == MSG_ENGINE_GALERA) {
         wire_galera_put_record(&in->galera, &parts->galera);
         out->galera = &parts->galera.record;
+    } else if (in->engine == MSG_ENGINE_MONGODB) {
+        wire_mongodb_put_record(&in->mongodb, &parts->mongodb);
+        out->mongodb = &parts->mongodb.record;
     }
 }
 
@@ -272,8 +267,8 @@ static bool get_record_wishes(const Quorate__Agent__Record *in, struct msg_recor
     out->fencing_epoch = in->fencing_epoch;
     out->switchover_at_wall_us = in->switchover_at_wall_us;
     return wire_get_name(in->switchover_to, true, &out->switchover_to) &&
-           get_names(in->n_drained, in->drained, &out->drained) &&
-           get_names(in->n_failsafe_members, in->failsafe_members, &out->failsafe_members) &&
+           wire_get_names(in->n_drained, in->drained, &out->drained) &&
+           wire_get_names(in->n_failsafe_members, in->failsafe_members, &out->failsafe_members) &&
            get_tasks(in, out);
 }
 
@@ -301,18 +296,21 @@ static bool get_record(const Quorate__Agent__Record *in, struct msg_record *out)
     return wire_get_name(in->cluster, true, &out->cluster) &&
            wire_get_name(in->holder, true, &out->holder) &&
            wire_get_name(in->target, true, &out->target) &&
-           get_names(in->n_voters, in->voters, &out->voters) &&
+           wire_get_names(in->n_voters, in->voters, &out->voters) &&
            wire_get_u8(in->votes_needed_r, MSG_MEMBERS_MAX, &out->votes_needed_r) &&
            get_record_settings(in, out) && get_record_wishes(in, out) &&
            wire_galera_get_record(in->engine == MSG_ENGINE_GALERA ? in->galera : NULL,
-                                  &out->galera);
+                                  &out->galera) &&
+           wire_mongodb_get_record(in->engine == MSG_ENGINE_MONGODB ? in->mongodb : NULL,
+                                   &out->mongodb);
 }
 
 static bool are_record_counts_good(const struct msg_record *record)
 {
     return record->voters.count <= MSG_MEMBERS_MAX && record->drained.count <= MSG_MEMBERS_MAX &&
            record->failsafe_members.count <= MSG_MEMBERS_MAX &&
-           record->tasks_count <= MSG_TASKS_MAX && wire_galera_is_record_good(&record->galera);
+           record->tasks_count <= MSG_TASKS_MAX && wire_galera_is_record_good(&record->galera) &&
+           wire_mongodb_is_record_good(&record->mongodb);
 }
 
 int wire_record_encode(const struct msg_record *record, struct buf *out)
@@ -350,6 +348,7 @@ struct report_parts {
     Quorate__Agent__Standby standbys[MSG_MEMBERS_MAX];
     Quorate__Agent__Standby *standby_pointers[MSG_MEMBERS_MAX];
     struct wire_galera_report galera;
+    struct wire_mongodb_report mongodb;
 };
 
 static void put_standbys(const struct msg_report *in, struct report_parts *parts)
@@ -383,7 +382,7 @@ static void put_report_database(const struct msg_report *in, struct report_parts
     Quorate__Agent__Report *out = &parts->report;
     parts->position = put_position(&in->position);
     parts->promised = put_attempt(&in->promised);
-    put_names(&in->sync_names, parts->sync_names);
+    wire_put_names(&in->sync_names, parts->sync_names);
     out->db_state = in->db_state;
     out->system_id = in->system_id;
     out->position = &parts->position;
@@ -423,7 +422,7 @@ static void put_report_comfort(const struct msg_report *in, Quorate__Agent__Repo
 static void put_report_member(const struct msg_report *in, struct report_parts *parts)
 {
     Quorate__Agent__Report *out = &parts->report;
-    put_names(&in->failsafe_members, parts->failsafe_members);
+    wire_put_names(&in->failsafe_members, parts->failsafe_members);
     parts->failsafe_position = put_position(&in->failsafe_position);
     out->failsafe_position = &parts->failsafe_position;
     out->is_noloadbalance = in->is_noloadbalance;
@@ -454,6 +453,9 @@ static void put_report_member(const struct msg_report *in, struct report_parts *
     if (in->engine == MSG_ENGINE_GALERA) {
         wire_galera_put_report(&in->galera, &parts->galera);
         out->galera = &parts->galera.report;
+    } else if (in->engine == MSG_ENGINE_MONGODB) {
+        wire_mongodb_put_report(&in->mongodb, &parts->mongodb);
+        out->mongodb = &parts->mongodb.report;
     }
 }
 
@@ -462,7 +464,8 @@ int wire_report_encode(const struct msg_report *report, struct buf *out)
     struct report_parts parts;
     if (report->sync_names.count > MSG_MEMBERS_MAX || report->standbys_count > MSG_MEMBERS_MAX ||
         report->failsafe_members.count > MSG_MEMBERS_MAX ||
-        report->galera.view.count > MSG_GALERA_NODES_MAX) {
+        report->galera.view.count > MSG_GALERA_NODES_MAX ||
+        report->mongodb.peers_count > MSG_MONGODB_PEERS_MAX) {
         return BASE_E_INVALID;
     }
     quorate__agent__report__init(&parts.report);
@@ -511,7 +514,7 @@ static bool get_report_identity(const Quorate__Agent__Report *in, struct msg_rep
     out->order_number = in->order_number;
     return wire_get_name(in->cluster, false, &out->cluster) &&
            wire_get_name(in->member, false, &out->member) && get_text(in->host, &out->host) &&
-           get_u16(in->db_port, &out->db_port) && get_u16(in->http_port, &out->http_port);
+           wire_get_u16(in->db_port, &out->db_port) && wire_get_u16(in->http_port, &out->http_port);
 }
 
 static void get_report_right(const Quorate__Agent__Report *in, struct msg_report *out)
@@ -543,7 +546,7 @@ static bool get_report_database(const Quorate__Agent__Report *in, struct msg_rep
     out->is_vote_valid = in->is_vote_valid != 0;
     out->is_sync_known = in->is_sync_known != 0;
     out->is_sync_barrier_passed = in->is_sync_barrier_passed != 0;
-    return get_names(in->n_sync_names, in->sync_names, &out->sync_names) &&
+    return wire_get_names(in->n_sync_names, in->sync_names, &out->sync_names) &&
            wire_get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count) && get_standbys(in, out);
 }
 
@@ -593,9 +596,11 @@ static bool get_report_member(const Quorate__Agent__Report *in, struct msg_repor
            wire_get_name(in->replicatefrom, true, &out->replicatefrom) &&
            wire_get_name(in->upstream, true, &out->upstream) &&
            get_text(in->pending_restart, &out->pending_restart) &&
-           get_names(in->n_failsafe_members, in->failsafe_members, &out->failsafe_members) &&
+           wire_get_names(in->n_failsafe_members, in->failsafe_members, &out->failsafe_members) &&
            wire_galera_get_report(in->engine == MSG_ENGINE_GALERA ? in->galera : NULL,
-                                  &out->galera);
+                                  &out->galera) &&
+           wire_mongodb_get_report(in->engine == MSG_ENGINE_MONGODB ? in->mongodb : NULL,
+                                   &out->mongodb);
 }
 
 int wire_report_decode(struct slice bytes, struct msg_report *ret)
@@ -621,6 +626,7 @@ struct order_parts {
     Quorate__Agent__Attempt attempt;
     Quorate__Agent__Attempt ended;
     char *sync_names[MSG_MEMBERS_MAX];
+    Quorate__Agent__MongodbWish mongodb;
     Quorate__Agent__Member members[MSG_MEMBERS_MAX];
     Quorate__Agent__Member *member_pointers[MSG_MEMBERS_MAX];
 };
@@ -640,6 +646,7 @@ static void put_member_report(const struct msg_member *in, Quorate__Agent__Membe
     out->is_restart_pending = in->is_restart_pending;
     out->config_revision = in->config_revision;
     out->galera_state = in->galera_state;
+    out->mongodb_state = in->mongodb_state;
 }
 
 static void put_members(const struct msg_order *in, struct order_parts *parts)
@@ -668,7 +675,7 @@ static void put_order(const struct msg_order *in, struct order_parts *parts)
     put_record(&in->record, &parts->record);
     parts->attempt = put_attempt(&in->attempt);
     parts->ended = put_attempt(&in->ended);
-    put_names(&in->sync_names, parts->sync_names);
+    wire_put_names(&in->sync_names, parts->sync_names);
     out->session = in->session;
     out->number = in->number;
     out->term = in->term;
@@ -687,6 +694,10 @@ static void put_order(const struct msg_order *in, struct order_parts *parts)
     out->catch_up_from = wire_put_text(in->catch_up_from.text);
     out->galera_goal = in->galera_goal;
     out->galera_weight = in->galera_weight;
+    if (in->record.engine == MSG_ENGINE_MONGODB) {
+        wire_mongodb_put_wish(&in->mongodb, &parts->mongodb);
+        out->mongodb = &parts->mongodb;
+    }
     put_members(in, parts);
 }
 
@@ -713,10 +724,11 @@ static bool get_member_report(const Quorate__Agent__Member *in, struct msg_membe
     out->is_noloadbalance = in->is_noloadbalance != 0;
     out->is_restart_pending = in->is_restart_pending != 0;
     out->config_revision = in->config_revision;
-    if (in->galera_state > MSG_GALERA_STARTING) {
+    if (in->galera_state > MSG_GALERA_STARTING || in->mongodb_state >= MSG_MONGODB_STATE_COUNT) {
         return false;
     }
     out->galera_state = (enum msg_galera_state)in->galera_state;
+    out->mongodb_state = (enum msg_mongodb_state)in->mongodb_state;
     return wire_get_name(in->upstream, true, &out->upstream) &&
            wire_get_u8(in->priority, UINT8_MAX, &out->priority);
 }
@@ -730,8 +742,8 @@ static bool get_members(const Quorate__Agent__Order *in, struct msg_order *out)
         const Quorate__Agent__Member *from = in->members[i];
         struct msg_member *to = &out->members[i];
         if (from->db_state > MSG_DB_FAILED || !wire_get_name(from->member, false, &to->member) ||
-            !get_text(from->host, &to->host) || !get_u16(from->db_port, &to->db_port) ||
-            !get_u16(from->http_port, &to->http_port) || !get_member_report(from, to)) {
+            !get_text(from->host, &to->host) || !wire_get_u16(from->db_port, &to->db_port) ||
+            !wire_get_u16(from->http_port, &to->http_port) || !get_member_report(from, to)) {
             return false;
         }
         to->db_state = (enum msg_db_state)from->db_state;
@@ -760,9 +772,10 @@ static bool get_order(const Quorate__Agent__Order *in, struct msg_order *out)
     get_attempt(in->ended, &out->ended);
     return get_record(in->record, &out->record) && get_text(in->reason, &out->reason) &&
            wire_get_name(in->catch_up_from, true, &out->catch_up_from) &&
-           get_names(in->n_sync_names, in->sync_names, &out->sync_names) &&
+           wire_get_names(in->n_sync_names, in->sync_names, &out->sync_names) &&
            wire_get_u8(in->sync_count, MSG_MEMBERS_MAX, &out->sync_count) &&
-           wire_get_u8(in->galera_weight, UINT8_MAX, &out->galera_weight) && get_members(in, out);
+           wire_get_u8(in->galera_weight, UINT8_MAX, &out->galera_weight) &&
+           wire_mongodb_get_wish(in->mongodb, &out->mongodb) && get_members(in, out);
 }
 
 int wire_order_decode(struct slice bytes, struct msg_order *ret)

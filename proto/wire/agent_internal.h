@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files of the agent protocol's codec (agent.c, agent_galera.c); nobody else includes
- * this. A packed message points into the *_parts it was put into and into the struct it was made
- * from; getters return false for anything that is not lawful.
+/* Between the files of the agent protocol's codec (agent.c and one per engine); nobody else
+ * includes this. A packed message points into the *_parts it was put into and into the struct it
+ * was made from; getters return false for anything that is not lawful.
  */
 #ifndef QUORATE_PROTO_WIRE_AGENT_INTERNAL_H
 #define QUORATE_PROTO_WIRE_AGENT_INTERNAL_H
@@ -27,6 +27,19 @@ static inline bool wire_get_u8(uint32_t value, uint32_t max, uint8_t *ret)
     *ret = (uint8_t)value;
     return true;
 }
+
+static inline bool wire_get_u16(uint32_t value, uint16_t *ret)
+{
+    if (value > UINT16_MAX) {
+        return false;
+    }
+    *ret = (uint16_t)value;
+    return true;
+}
+
+/* Sorted, none twice. */
+bool wire_get_names(size_t count, char *const *texts, struct msg_names *ret);
+void wire_put_names(const struct msg_names *names, char *pointers[MSG_MEMBERS_MAX]);
 
 /* protobuf-c wants writable pointers and does not write through them when packing. */
 static inline char *wire_put_text(const char *text)
@@ -67,5 +80,42 @@ bool wire_galera_get_record(const Quorate__Agent__GaleraRecord *in, struct msg_g
 bool wire_galera_get_report(const Quorate__Agent__GaleraReport *in, struct msg_galera_report *ret);
 /* Its counts are within their limits. */
 bool wire_galera_is_record_good(const struct msg_galera_record *record);
+
+/* --- agent_mongodb.c --- */
+
+struct wire_mongodb_record {
+    Quorate__Agent__MongodbRecord record;
+    Quorate__Agent__MongodbVersion config, expected_config, force_config;
+    Quorate__Agent__MongodbOrder order;
+    Quorate__Agent__MongodbForce force;
+    Quorate__Agent__MongodbPolicy policy;
+    char *survivors[MSG_MEMBERS_MAX];
+    char *lost[MSG_MEMBERS_MAX];
+    char *degraded[MSG_MEMBERS_MAX];
+    char *barred[MSG_MEMBERS_MAX];
+};
+
+struct wire_mongodb_report {
+    Quorate__Agent__MongodbReport report;
+    Quorate__Agent__MongodbVersion config;
+    Quorate__Agent__MongodbOptime applied, committed;
+    Quorate__Agent__MongodbPeer peers[MSG_MONGODB_PEERS_MAX];
+    Quorate__Agent__MongodbPeer *pointers[MSG_MONGODB_PEERS_MAX];
+    Quorate__Agent__MongodbOptime optimes[MSG_MONGODB_PEERS_MAX];
+};
+
+void wire_mongodb_put_record(const struct msg_mongodb_record *in,
+                             struct wire_mongodb_record *parts);
+void wire_mongodb_put_report(const struct msg_mongodb_report *in,
+                             struct wire_mongodb_report *parts);
+void wire_mongodb_put_wish(const struct msg_mongodb_wish *in, Quorate__Agent__MongodbWish *out);
+/* NULL: of another engine, zeros. */
+bool wire_mongodb_get_record(const Quorate__Agent__MongodbRecord *in,
+                             struct msg_mongodb_record *ret);
+bool wire_mongodb_get_report(const Quorate__Agent__MongodbReport *in,
+                             struct msg_mongodb_report *ret);
+bool wire_mongodb_get_wish(const Quorate__Agent__MongodbWish *in, struct msg_mongodb_wish *ret);
+/* Its counts are within their limits. */
+bool wire_mongodb_is_record_good(const struct msg_mongodb_record *record);
 
 #endif
