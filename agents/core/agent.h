@@ -30,6 +30,14 @@ enum agt_signal { AGT_SIGNAL_FAST = 2, AGT_SIGNAL_IMMEDIATE = 3, AGT_SIGNAL_TERM
 /* What to do when the database exits by itself under a lease (safety.md section 7). */
 enum agt_on_crash { AGT_ON_CRASH_AUTO = 0, AGT_ON_CRASH_FAILOVER, AGT_ON_CRASH_RESTART };
 
+/* Of a MongoDB member. */
+struct agt_mongodb_config {
+    bool is_watched;   /* mongod is run by somebody else: never started, stopped or killed here */
+    bool is_arbiter;   /* its file says so */
+    uint16_t priority; /* wished for; arbiter 0 */
+    struct base_name set_name;
+};
+
 struct agt_config {
     enum msg_engine engine;
     struct base_name cluster;
@@ -50,8 +58,9 @@ struct agt_config {
     int64_t hang_timeout_us;        /* a primary that has answered and does so no more; 0: 5 s */
     /* Seed of a cluster that does not exist yet. */
     bool has_seed;
-    uint8_t seed_members; /* Galera: how many members the file names */
+    uint8_t seed_members; /* Galera, MongoDB: how many members the file names */
     bool is_donor_read;   /* Galera, health checks only: a donor may be read from */
+    struct agt_mongodb_config mongodb;
     uint32_t seed_ttl_ms;
     uint32_t seed_heartbeat_ms;
     uint32_t seed_freeze_max_ms;

@@ -6,6 +6,7 @@
 #define QUORATE_AGENTS_CORE_DB_TYPES_H
 
 #include "agents/core/galera_types.h"
+#include "agents/core/mongodb_types.h"
 #include "base/error.h"
 #include "proto/msg/agent.h"
 
@@ -48,6 +49,19 @@ enum db_order_kind {
     DB_ORDER_GALERA_DEMOTE,    /* read_only within its limit, then sessions cut */
     DB_ORDER_GALERA_BOOTSTRAP, /* running and not Primary: pc.bootstrap */
     DB_ORDER_GALERA_WEIGHT,    /* pc.weight of the running server */
+    /* MongoDB: to the running server, but for WIPE. Done when the server has answered (a change of
+       the configuration: when it was read back); what came of it the views tell. */
+    DB_ORDER_MONGODB_WIPE,     /* stopped: the data moved aside, an empty directory in their place;
+                                  one older copy is kept */
+    DB_ORDER_MONGODB_INITIATE, /* replSetInitiate with itself alone, version 1 */
+    DB_ORDER_MONGODB_RECONFIG, /* `change` on exactly the expected configuration, version + 1; of
+                                  SURVIVORS with force: sent once, never again by the port */
+    DB_ORDER_MONGODB_CONCERN,  /* setDefaultRWConcern */
+    DB_ORDER_MONGODB_STEP_DOWN,
+    DB_ORDER_MONGODB_STEP_UP,
+    DB_ORDER_MONGODB_FREEZE,
+    DB_ORDER_MONGODB_ABORT_CATCHUP,
+    DB_ORDER_MONGODB_SHUTDOWN, /* the command; the guard tells when the process has ended */
 };
 
 struct db_order {
@@ -72,6 +86,7 @@ struct db_order {
                            the standbys do not have it yet */
     uint64_t config_revision; /* CONFIGURE; 0 or the one in force: files written again, reload */
     struct db_galera_order galera;
+    struct db_mongodb_order mongodb;
     int64_t timeout_us;
 };
 
@@ -79,6 +94,7 @@ struct db_done {
     uint64_t id;
     enum db_order_kind kind;
     int status;            /* 0 or BASE_E_* */
+    int32_t code;          /* the server's own error number; 0: none */
     struct base_text text; /* one line: what failed, on what; or what was done */
 };
 
@@ -128,6 +144,7 @@ struct db_view {
     struct base_text pending_restart; /* "max_connections 100 -> 200, ..."; empty: none */
     struct base_text warning;         /* stands until it is mended: for people, no decision */
     struct db_galera_view galera;
+    struct db_mongodb_view mongodb;
 };
 
 #endif

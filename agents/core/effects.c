@@ -156,6 +156,17 @@ static int64_t timeout_of(enum db_order_kind kind)
     case DB_ORDER_GALERA_BOOTSTRAP:
     case DB_ORDER_GALERA_WEIGHT:
         break;
+    case DB_ORDER_MONGODB_WIPE:
+        return INT64_C(60) * BASE_US_PER_S;
+    case DB_ORDER_MONGODB_INITIATE:
+    case DB_ORDER_MONGODB_RECONFIG:
+    case DB_ORDER_MONGODB_CONCERN:
+    case DB_ORDER_MONGODB_STEP_DOWN:
+    case DB_ORDER_MONGODB_STEP_UP:
+    case DB_ORDER_MONGODB_FREEZE:
+    case DB_ORDER_MONGODB_ABORT_CATCHUP:
+    case DB_ORDER_MONGODB_SHUTDOWN:
+        break;
     }
     return INT64_C(10) * BASE_US_PER_S;
 }
@@ -166,9 +177,22 @@ struct db_order agt_order_make(const struct agt *a, enum db_order_kind kind)
         .kind = kind, .epoch = a->order.record.epoch, .timeout_us = timeout_of(kind)};
 }
 
+static bool mongodb_equal(const struct db_mongodb_order *a, const struct db_mongodb_order *b)
+{
+    return a->expected_term == b->expected_term &&
+           memcmp(&a->expected_config, &b->expected_config, sizeof(a->expected_config)) == 0 &&
+           a->change == b->change && memcmp(&a->host, &b->host, sizeof(a->host)) == 0 &&
+           a->votes == b->votes && a->priority_x10 == b->priority_x10 &&
+           a->is_arbiter == b->is_arbiter && a->is_forced == b->is_forced &&
+           a->election_timeout_ms == b->election_timeout_ms && a->seconds == b->seconds &&
+           a->catch_up_s == b->catch_up_s && a->is_majority == b->is_majority &&
+           a->hosts_count == b->hosts_count && memcmp(a->hosts, b->hosts, sizeof(a->hosts)) == 0;
+}
+
 bool agt_order_equal(const struct db_order *a, const struct db_order *b)
 {
-    return a->kind == b->kind && base_name_equal(&a->upstream_member, &b->upstream_member) &&
+    return a->kind == b->kind && mongodb_equal(&a->mongodb, &b->mongodb) &&
+           base_name_equal(&a->upstream_member, &b->upstream_member) &&
            memcmp(&a->upstream_host, &b->upstream_host, sizeof(a->upstream_host)) == 0 &&
            a->upstream_port == b->upstream_port && a->timeline == b->timeline &&
            a->epoch == b->epoch && a->sync_count == b->sync_count && a->is_gated == b->is_gated &&
@@ -182,7 +206,8 @@ bool agt_order_equal(const struct db_order *a, const struct db_order *b)
 static bool is_of_directory(enum db_order_kind kind)
 {
     return kind == DB_ORDER_INIT || kind == DB_ORDER_CLONE || kind == DB_ORDER_REWIND ||
-           kind == DB_ORDER_GALERA_RECOVER || kind == DB_ORDER_GALERA_CLEAR;
+           kind == DB_ORDER_GALERA_RECOVER || kind == DB_ORDER_GALERA_CLEAR ||
+           kind == DB_ORDER_MONGODB_WIPE;
 }
 
 static bool is_of_stopped(enum db_order_kind kind)
@@ -303,6 +328,15 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
     case DB_ORDER_GALERA_DEMOTE:
     case DB_ORDER_GALERA_BOOTSTRAP:
     case DB_ORDER_GALERA_WEIGHT:
+    case DB_ORDER_MONGODB_WIPE:
+    case DB_ORDER_MONGODB_INITIATE:
+    case DB_ORDER_MONGODB_RECONFIG:
+    case DB_ORDER_MONGODB_CONCERN:
+    case DB_ORDER_MONGODB_STEP_DOWN:
+    case DB_ORDER_MONGODB_STEP_UP:
+    case DB_ORDER_MONGODB_FREEZE:
+    case DB_ORDER_MONGODB_ABORT_CATCHUP:
+    case DB_ORDER_MONGODB_SHUTDOWN:
         break;
     }
 }
@@ -312,7 +346,7 @@ static bool is_of_root(enum db_order_kind kind)
 {
     return kind == DB_ORDER_FOLLOW || kind == DB_ORDER_DETACH || kind == DB_ORDER_PROMOTE ||
            kind == DB_ORDER_SET_SYNC || kind == DB_ORDER_BARRIER || kind == DB_ORDER_CLIENTS_OUT ||
-           kind >= DB_ORDER_GALERA_FENCE;
+           (kind >= DB_ORDER_GALERA_FENCE && kind != DB_ORDER_MONGODB_WIPE);
 }
 
 static bool is_final_failure(int status)
