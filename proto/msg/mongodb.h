@@ -243,6 +243,13 @@ struct msg_mongodb_policy {
     uint32_t election_timeout_ms; /* 0: as it is */
 };
 
+/* Where a member is in the replica set's configuration, so that it can be named when it is silent.
+ */
+struct msg_mongodb_place {
+    struct base_name member;
+    struct msg_mongodb_host host;
+};
+
 struct msg_mongodb_record {
     struct base_name set_name;
     uint8_t set_id[12];       /* zeros until INITIATE is done, or the set is adopted */
@@ -258,6 +265,9 @@ struct msg_mongodb_record {
     uint64_t barred_epoch;
     int64_t
         moved_wall_us; /* last steering move; for the limit of one in ten minutes and for people */
+    struct msg_names leaving; /* an operator removes them: UNVOTE, then REMOVE */
+    uint8_t places_count;
+    struct msg_mongodb_place places[MSG_MEMBERS_MAX]; /* by member */
 };
 
 /* What the arbiter wants of a member beside the record's order. */

@@ -93,6 +93,9 @@ struct wire_mongodb_record {
     char *lost[MSG_MEMBERS_MAX];
     char *degraded[MSG_MEMBERS_MAX];
     char *barred[MSG_MEMBERS_MAX];
+    char *leaving[MSG_MEMBERS_MAX];
+    Quorate__Agent__MongodbPlace places[MSG_MEMBERS_MAX];
+    Quorate__Agent__MongodbPlace *place_pointers[MSG_MEMBERS_MAX];
 };
 
 struct wire_mongodb_report {

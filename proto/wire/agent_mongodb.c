@@ -79,7 +79,8 @@ static void get_optime(const Quorate__Agent__MongodbOptime *in, struct msg_mongo
 bool wire_mongodb_is_record_good(const struct msg_mongodb_record *r)
 {
     return r->force.survivors.count <= MSG_MEMBERS_MAX && r->force.lost.count <= MSG_MEMBERS_MAX &&
-           r->degraded.count <= MSG_MEMBERS_MAX && r->barred.count <= MSG_MEMBERS_MAX;
+           r->degraded.count <= MSG_MEMBERS_MAX && r->barred.count <= MSG_MEMBERS_MAX &&
+           r->leaving.count <= MSG_MEMBERS_MAX && r->places_count <= MSG_MEMBERS_MAX;
 }
 
 static void put_order(const struct msg_mongodb_order *in, struct wire_mongodb_record *parts)
@@ -192,6 +193,35 @@ static bool get_policy(const Quorate__Agent__MongodbPolicy *in, struct msg_mongo
     return wire_get_name(in->zone, true, &ret->zone);
 }
 
+static void put_places(const struct msg_mongodb_record *in, struct wire_mongodb_record *parts)
+{
+    for (uint8_t i = 0; i < in->places_count; i++) {
+        quorate__agent__mongodb_place__init(&parts->places[i]);
+        parts->places[i].member = wire_put_text(in->places[i].member.text);
+        parts->places[i].host = wire_put_text(in->places[i].host.text);
+        parts->place_pointers[i] = &parts->places[i];
+    }
+    parts->record.n_places = in->places_count;
+    parts->record.places = parts->place_pointers;
+}
+
+static bool get_places(const Quorate__Agent__MongodbRecord *in, struct msg_mongodb_record *ret)
+{
+    if (in->n_places > MSG_MEMBERS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < in->n_places; i++) {
+        struct msg_mongodb_place *to = &ret->places[i];
+        if (!wire_get_name(in->places[i]->member, false, &to->member) ||
+            !get_host(in->places[i]->host, &to->host) ||
+            (i > 0 && base_name_compare(&ret->places[i - 1].member, &to->member) >= 0)) {
+            return false;
+        }
+    }
+    ret->places_count = (uint8_t)in->n_places;
+    return true;
+}
+
 void wire_mongodb_put_record(const struct msg_mongodb_record *in, struct wire_mongodb_record *parts)
 {
     Quorate__Agent__MongodbRecord *out = &parts->record;
@@ -202,6 +232,10 @@ void wire_mongodb_put_record(const struct msg_mongodb_record *in, struct wire_mo
     put_policy(&in->policy, &parts->policy);
     wire_put_names(&in->degraded, parts->degraded);
     wire_put_names(&in->barred, parts->barred);
+    wire_put_names(&in->leaving, parts->leaving);
+    put_places(in, parts);
+    out->n_leaving = in->leaving.count;
+    out->leaving = parts->leaving;
     out->set_name = wire_put_text(in->set_name.text);
     out->set_id = put_id(in->set_id);
     out->is_initiated = in->is_initiated;
@@ -235,7 +269,8 @@ bool wire_mongodb_get_record(const Quorate__Agent__MongodbRecord *in,
            wire_get_name(in->primary, true, &ret->primary) && get_order(in->order, &ret->order) &&
            get_force(in->force, &ret->force) && get_policy(in->policy, &ret->policy) &&
            wire_get_names(in->n_degraded, in->degraded, &ret->degraded) &&
-           wire_get_names(in->n_barred, in->barred, &ret->barred);
+           wire_get_names(in->n_barred, in->barred, &ret->barred) &&
+           wire_get_names(in->n_leaving, in->leaving, &ret->leaving) && get_places(in, ret);
 }
 
 /* --- report --- */
