@@ -11,32 +11,16 @@
 #define GROUP_PORT 4567
 #define SOCKET_MAX 107 /* sun_path */
 
-static int fail(const struct io_config *config, size_t key, struct io_why *why, const char *text)
-{
-    io_config_why(config, key, why, "%s", text);
-    return BASE_E_INVALID;
-}
-
 static int take_path(const struct io_config *config, size_t key, const char *text,
                      struct pg_path *ret, struct io_why *why)
 {
-    int len = snprintf(ret->text, sizeof(ret->text), "%s", text);
-    if (len < 0 || (size_t)len >= sizeof(ret->text)) {
-        return fail(config, key, why, "path is too long");
-    }
-    if (text[0] != '/') {
-        return fail(config, key, why, "the path must begin with '/'");
-    }
-    while (len > 1 && ret->text[len - 1] == '/') {
-        ret->text[--len] = '\0';
-    }
-    return 0;
+    return agent_key_path(config, key, text, ret->text, sizeof(ret->text), why);
 }
 
 static int key_path(const struct io_config *config, size_t key, struct pg_path *ret,
                     struct io_why *why)
 {
-    return take_path(config, key, io_config_text(config, key), ret, why);
+    return take_path(config, key, NULL, ret, why);
 }
 
 /* --- members --- */
@@ -96,25 +80,9 @@ static int read_members(const struct io_config *config, struct gal_settings *s, 
 
 /* --- the rest --- */
 
-static int read_parameters(const struct io_config *config, struct gal_settings *s,
-                           struct io_why *why)
+static int add_parameter(void *settings, const char *name, const char *value)
 {
-    size_t count = 0;
-    const char *const *list = io_config_list(config, GAL_KEY_PARAMETERS, &count);
-    for (size_t i = 0; i < count; i++) {
-        char name[GAL_LINE_MAX];
-        const char *equals = strchr(list[i], '=');
-        (void)snprintf(name, sizeof(name), "%.*s", (int)(equals - list[i]), list[i]);
-        int rc = gal_conf_add_parameter(s, name, equals + 1);
-        if (rc != 0) {
-            io_config_why(config, GAL_KEY_PARAMETERS, why, "'%s': %s", name,
-                          rc == BASE_E_DENIED   ? "this setting is Quorate's own; leave it out"
-                          : rc == BASE_E_TOOBIG ? "too long, or too many settings"
-                                                : "not a setting's name or value");
-            return rc;
-        }
-    }
-    return 0;
+    return gal_conf_add_parameter(settings, name, value);
 }
 
 /* What would let two components live beside each other, or undo what is ours. */
@@ -136,7 +104,7 @@ static int read_provider(const struct io_config *config, struct gal_settings *s,
     int len = snprintf(s->provider_options, sizeof(s->provider_options), "%s", text);
     return len < (int)sizeof(s->provider_options)
                ? 0
-               : fail(config, GAL_KEY_PROVIDER_OPTIONS, why, "too long");
+               : agent_key_fail(config, GAL_KEY_PROVIDER_OPTIONS, why, "too long");
 }
 
 static int read_tls(const struct io_config *config, const struct agent_settings *common,
@@ -158,9 +126,10 @@ static int read_tls(const struct io_config *config, const struct agent_settings 
     }
     if (io_config_text(config, GAL_KEY_GAL_TLS_CERT)[0] == '\0' ||
         io_config_text(config, GAL_KEY_GAL_TLS_KEY)[0] == '\0' || common->ca_file[0] == '\0') {
-        return fail(config, GAL_KEY_GAL_TLS, why,
-                    "members talk over TLS beyond loopback: set tls.ca, galera.tls_cert and "
-                    "galera.tls_key ('kv cert issue --role member'), or say 'off'");
+        return agent_key_fail(
+            config, GAL_KEY_GAL_TLS, why,
+            "members talk over TLS beyond loopback: set tls.ca, galera.tls_cert and "
+            "galera.tls_key ('kv cert issue --role member'), or say 'off'");
     }
     int rc = take_path(config, GAL_KEY_GAL_TLS, common->ca_file, &s->tls_ca, why);
     rc = rc != 0 ? rc : key_path(config, GAL_KEY_GAL_TLS_CERT, &s->tls_cert, why);
@@ -176,7 +145,8 @@ static int read_paths(const struct io_config *config, const struct agent_setting
                    s->member.text);
     socket = socket[0] == '\0' ? text : socket;
     if (strlen(socket) + sizeof(".recover") > SOCKET_MAX) {
-        return fail(config, GAL_KEY_SOCKET, why, "path is too long for a Unix socket (98 bytes)");
+        return agent_key_fail(config, GAL_KEY_SOCKET, why,
+                              "path is too long for a Unix socket (98 bytes)");
     }
     int rc = take_path(config, GAL_KEY_SOCKET, socket, &s->socket, why);
     rc = rc != 0 ? rc : key_path(config, GAL_KEY_SERVER, &s->server, why);
@@ -246,54 +216,28 @@ int gal_engine_settings(const struct io_config *config, struct agent_settings *c
     int rc = read_paths(config, common, s, why);
     rc = rc != 0 ? rc : read_members(config, s, why);
     rc = rc != 0 ? rc : read_tls(config, common, s, why);
-    rc = rc != 0 ? rc : read_parameters(config, s, why);
+    rc = rc != 0 ? rc : agent_key_parameters(config, GAL_KEY_PARAMETERS, add_parameter, s, why);
     rc = rc != 0 ? rc : read_provider(config, s, why);
     return rc != 0 ? rc : read_seed(config, common, s, why);
 }
 
 /* --- the engine --- */
 
-static void engine_done(void *ctx, const struct db_done *done)
-{
-    const struct gal_engine *engine = ctx;
-    agent_runtime_done(engine->runtime, done);
-}
-
-/* Once when it changes, not with each probe. */
-static void engine_view(void *ctx, const struct db_view *view)
-{
-    struct gal_engine *engine = ctx;
-    if (memcmp(&engine->warned, &view->warning, sizeof(engine->warned)) != 0) {
-        engine->warned = view->warning;
-        if (view->warning.text[0] != '\0') {
-            IO_LOG_WARN("db", "standing_warning", io_btext("text", &view->warning));
-        }
-    }
-    agent_runtime_view(engine->runtime, view);
-}
-
-static void engine_log(void *ctx, const char *text)
-{
-    (void)ctx;
-    IO_LOG_NOTICE("database", "note", io_text("text", text));
-}
-
 static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard, void *runtime,
                        struct db_port *ret, struct io_why *why)
 {
     struct gal_engine *engine = ctx;
     (void)guard;
-    engine->runtime = runtime;
     int rc = gal_mysql_new(loop, engine->settings, &engine->mysql);
     if (rc == 0) {
         const struct gal_db_options options = {.settings = engine->settings,
                                                .loop = loop,
                                                .sessions = gal_mysql_port(engine->mysql),
                                                .interval_us = engine->interval_us,
-                                               .ctx = engine,
-                                               .done = engine_done,
-                                               .view = engine_view,
-                                               .log = engine_log};
+                                               .ctx = runtime,
+                                               .done = agent_runtime_done,
+                                               .view = agent_runtime_view,
+                                               .log = agent_runtime_log};
         rc = gal_db_open(&options, &engine->db);
     }
     if (rc != 0) {

@@ -86,8 +86,6 @@ struct gal_engine {
     int64_t interval_us;
     struct gal_mysql *mysql;
     struct gal_db *db;
-    void *runtime;
-    struct base_text warned; /* as it was logged last */
 };
 struct agent_engine gal_engine_port(struct gal_engine *engine);
 

@@ -91,7 +91,7 @@ void pg_run_signal(struct pg_run *run, int signal_number)
         db->signals[db->signals_count++] = signal_number;
     }
     pthread_mutex_unlock(&db->lock);
-    db->options.wake(db->options.ctx);
+    db->options.wake(db->options.wake_ctx);
 }
 
 int pg_run_sleep_us(struct pg_run *run, int64_t us)
@@ -280,7 +280,7 @@ static void run_order(struct pg_db *db, struct pg_sql *session)
     done.text = run.text;
     pthread_mutex_lock(&db->lock);
     finish_order(db, &done);
-    db->options.wake(db->options.ctx);
+    db->options.wake(db->options.wake_ctx);
 }
 
 /* Between orders: a session stands ready, so that a promotion need not open one. */
@@ -358,7 +358,7 @@ static void take_order(struct pg_db *db, const struct db_order *order)
     } else {
         struct db_done done = {.id = order->id, .kind = order->kind};
         push_done(db, &done);
-        db->options.wake(db->options.ctx);
+        db->options.wake(db->options.wake_ctx);
     }
 }
 

@@ -19,8 +19,9 @@ struct pg_db_options {
     const struct pg_settings *settings; /* outlives the port */
     struct guard_port guard;            /* only `signal` is used, in the loop thread */
     int64_t interval_us;                /* of probes: the heartbeat */
-    void *ctx;
-    void (*wake)(void *ctx); /* any thread: call pg_db_poll soon in the loop thread */
+    void (*wake)(void *ctx);            /* any thread: call pg_db_poll soon in the loop thread */
+    void *wake_ctx;
+    void *ctx;                                           /* of the others */
     void (*done)(void *ctx, const struct db_done *done); /* loop thread, inside pg_db_poll */
     void (*view)(void *ctx, const struct db_view *view); /* loop thread, inside pg_db_poll */
     void (*log)(void *ctx, const char *text);            /* any thread; for people; may be NULL */

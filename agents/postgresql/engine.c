@@ -18,47 +18,15 @@
 #define VERSION_US (10 * BASE_US_PER_S)
 #define SOCKET_DIR_MAX 90 /* sun_path less the server's file name */
 
-static int fail(const struct io_config *config, size_t key, struct io_why *why, const char *text)
-{
-    io_config_why(config, key, why, "%s", text);
-    return BASE_E_INVALID;
-}
-
 static int take_path(const struct io_config *config, size_t key, const char *text,
                      struct pg_path *ret, struct io_why *why)
 {
-    int len = snprintf(ret->text, sizeof(ret->text), "%s", text);
-    if (len < 0 || (size_t)len >= sizeof(ret->text)) {
-        return fail(config, key, why, "path is too long");
-    }
-    if (text[0] != '/') {
-        return fail(config, key, why, "the path must begin with '/'");
-    }
-    while (len > 1 && ret->text[len - 1] == '/') {
-        ret->text[--len] = '\0';
-    }
-    return 0;
+    return agent_key_path(config, key, text, ret->text, sizeof(ret->text), why);
 }
 
-static int read_parameters(const struct io_config *config, struct pg_settings *s,
-                           struct io_why *why)
+static int add_parameter(void *settings, const char *name, const char *value)
 {
-    size_t count = 0;
-    const char *const *list = io_config_list(config, PG_KEY_PARAMETERS, &count);
-    for (size_t i = 0; i < count; i++) {
-        char name[PG_LINE_MAX];
-        const char *equals = strchr(list[i], '=');
-        (void)snprintf(name, sizeof(name), "%.*s", (int)(equals - list[i]), list[i]);
-        int rc = pg_settings_add_parameter(s, name, equals + 1);
-        if (rc != 0) {
-            io_config_why(config, PG_KEY_PARAMETERS, why, "'%s': %s", name,
-                          rc == BASE_E_DENIED   ? "this setting is Quorate's own; leave it out"
-                          : rc == BASE_E_TOOBIG ? "too long, or too many settings"
-                                                : "not a setting's name or value");
-            return rc;
-        }
-    }
-    return 0;
+    return pg_settings_add_parameter(settings, name, value);
 }
 
 static int read_hba(const struct io_config *config, struct pg_settings *s, struct io_why *why)
@@ -67,7 +35,8 @@ static int read_hba(const struct io_config *config, struct pg_settings *s, struc
     const char *const *list = io_config_list(config, PG_KEY_HBA, &count);
     for (size_t i = 0; i < count; i++) {
         if (pg_settings_add_hba(s, list[i]) != 0) {
-            return fail(config, PG_KEY_HBA, why, "a line is too long, or there are too many");
+            return agent_key_fail(config, PG_KEY_HBA, why,
+                                  "a line is too long, or there are too many");
         }
     }
     return 0;
@@ -106,15 +75,14 @@ static int read_tls(const struct io_config *config, const struct agent_settings 
     }
     if (cert[0] == '\0' || io_config_text(config, PG_KEY_PG_TLS_KEY)[0] == '\0' ||
         common->ca_file[0] == '\0') {
-        return fail(config, PG_KEY_PG_TLS, why,
-                    "members talk over TLS beyond loopback: set tls.ca, postgresql.tls_cert and "
-                    "postgresql.tls_key ('kv cert issue --role member'), or say 'off'");
+        return agent_key_fail(
+            config, PG_KEY_PG_TLS, why,
+            "members talk over TLS beyond loopback: set tls.ca, postgresql.tls_cert and "
+            "postgresql.tls_key ('kv cert issue --role member'), or say 'off'");
     }
     int rc = take_path(config, PG_KEY_PG_TLS, common->ca_file, &s->tls_ca, why);
-    rc = rc != 0 ? rc : take_path(config, PG_KEY_PG_TLS_CERT, cert, &s->tls_cert, why);
-    return rc != 0 ? rc
-                   : take_path(config, PG_KEY_PG_TLS_KEY, io_config_text(config, PG_KEY_PG_TLS_KEY),
-                               &s->tls_key, why);
+    rc = rc != 0 ? rc : take_path(config, PG_KEY_PG_TLS_CERT, NULL, &s->tls_cert, why);
+    return rc != 0 ? rc : take_path(config, PG_KEY_PG_TLS_KEY, NULL, &s->tls_key, why);
 }
 
 static int check_programs(const struct io_config *config, const struct pg_settings *s,
@@ -165,14 +133,11 @@ static int read_paths(const struct io_config *config, const struct agent_setting
     const char *socket_dir = io_config_text(config, PG_KEY_SOCKET_DIR);
     socket_dir = socket_dir[0] == '\0' ? common->run_dir : socket_dir;
     if (strlen(socket_dir) > SOCKET_DIR_MAX) {
-        return fail(config, PG_KEY_SOCKET_DIR, why,
-                    "path is too long for a Unix socket (90 bytes)");
+        return agent_key_fail(config, PG_KEY_SOCKET_DIR, why,
+                              "path is too long for a Unix socket (90 bytes)");
     }
-    int rc =
-        take_path(config, PG_KEY_BIN_DIR, io_config_text(config, PG_KEY_BIN_DIR), &s->bin_dir, why);
-    rc = rc != 0 ? rc
-                 : take_path(config, PG_KEY_DATA_DIR, io_config_text(config, PG_KEY_DATA_DIR),
-                             &s->data_dir, why);
+    int rc = take_path(config, PG_KEY_BIN_DIR, NULL, &s->bin_dir, why);
+    rc = rc != 0 ? rc : take_path(config, PG_KEY_DATA_DIR, NULL, &s->data_dir, why);
     rc = rc != 0 ? rc : take_path(config, PG_KEY_SOCKET_DIR, socket_dir, &s->socket_dir, why);
     return rc != 0 ? rc
                    : take_path(config, AGENT_KEY_STATE_DIR, common->state_dir, &s->state_dir, why);
@@ -239,7 +204,7 @@ static int read_segment(const struct io_config *config, struct pg_settings *s, s
 {
     s->segment_mb = (uint32_t)io_config_int(config, PG_KEY_WAL_SEGMENT);
     if ((s->segment_mb & (s->segment_mb - 1)) != 0) {
-        return fail(config, PG_KEY_WAL_SEGMENT, why, "must be a power of two");
+        return agent_key_fail(config, PG_KEY_WAL_SEGMENT, why, "must be a power of two");
     }
     return 0;
 }
@@ -259,7 +224,7 @@ int pg_engine_settings(const struct io_config *config, const struct agent_settin
     rc = rc != 0 ? rc : pg_engine_life(config, s, why);
     rc = rc != 0 ? rc : read_segment(config, s, why);
     rc = rc != 0 ? rc : read_tls(config, common, s, why);
-    rc = rc != 0 ? rc : read_parameters(config, s, why);
+    rc = rc != 0 ? rc : agent_key_parameters(config, PG_KEY_PARAMETERS, add_parameter, s, why);
     return rc != 0 ? rc : read_hba(config, s, why);
 }
 
@@ -277,51 +242,20 @@ static void engine_woken(void *ctx)
     pg_db_poll(engine->db);
 }
 
-static void engine_done(void *ctx, const struct db_done *done)
-{
-    const struct pg_engine *engine = ctx;
-    agent_runtime_done(engine->runtime, done);
-}
-
-/* Once when it changes, not with each heartbeat. */
-static void tell(struct pg_engine *engine, const struct db_view *view)
-{
-    if (memcmp(&engine->warned, &view->warning, sizeof(engine->warned)) == 0) {
-        return;
-    }
-    engine->warned = view->warning;
-    if (view->warning.text[0] != '\0') {
-        IO_LOG_WARN("db", "standing_warning", io_btext("text", &view->warning));
-    }
-}
-
-static void engine_view(void *ctx, const struct db_view *view)
-{
-    struct pg_engine *engine = ctx;
-    tell(engine, view);
-    agent_runtime_view(engine->runtime, view);
-}
-
-static void engine_log(void *ctx, const char *text)
-{
-    (void)ctx;
-    IO_LOG_NOTICE("database", "note", io_text("text", text));
-}
-
 static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard, void *runtime,
                        struct db_port *ret, struct io_why *why)
 {
     struct pg_engine *engine = ctx;
-    engine->runtime = runtime;
     const struct pg_db_options options = {
         .settings = engine->settings,
         .guard = guard,
         .interval_us = engine->interval_us,
-        .ctx = engine,
         .wake = engine_wake,
-        .done = engine_done,
-        .view = engine_view,
-        .log = engine_log,
+        .wake_ctx = engine,
+        .ctx = runtime,
+        .done = agent_runtime_done,
+        .view = agent_runtime_view,
+        .log = agent_runtime_log,
     };
     int rc = io_wake_new(loop, engine_woken, engine, &engine->wake);
     rc = rc != 0 ? rc : pg_db_open(&options, &engine->db);

@@ -98,8 +98,6 @@ struct pg_engine {
     int64_t interval_us; /* of probes, at first */
     struct pg_db *db;
     struct io_wake *wake;
-    void *runtime;
-    struct base_text warned; /* the standing warning as it was logged last */
 };
 struct agent_engine pg_engine_port(struct pg_engine *engine);
 

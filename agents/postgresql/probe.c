@@ -511,7 +511,7 @@ static bool publish(struct probe *p, const struct moment *m, const struct db_vie
     }
     db->watch.is_wal_waiting = p->is_wal_waiting;
     pg_watch_fill(db, &db->view);
-    db->options.wake(db->options.ctx);
+    db->options.wake(db->options.wake_ctx);
     return true;
 }
 

@@ -2,6 +2,7 @@
 /* Common configuration of agents; see agent_config.h. */
 #include "agents/shell/agent_config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agents/shell/outward.h"
@@ -12,6 +13,50 @@
 #define HTTP_PORT 8008
 #define FAST_TTL_MS 600
 #define FAST_HEARTBEAT_MS 100
+
+int agent_key_fail(const struct io_config *config, size_t key, struct io_why *why, const char *text)
+{
+    io_config_why(config, key, why, "%s", text);
+    return BASE_E_INVALID;
+}
+
+int agent_key_path(const struct io_config *config, size_t key, const char *text, char *ret,
+                   size_t size, struct io_why *why)
+{
+    int len = snprintf(ret, size, "%s", text == NULL ? io_config_text(config, key) : text);
+    if (len < 0 || (size_t)len >= size) {
+        return agent_key_fail(config, key, why, "path is too long");
+    }
+    if (ret[0] != '/') {
+        return agent_key_fail(config, key, why, "the path must begin with '/'");
+    }
+    while (len > 1 && ret[len - 1] == '/') {
+        ret[--len] = '\0';
+    }
+    return 0;
+}
+
+int agent_key_parameters(const struct io_config *config, size_t key,
+                         int (*add)(void *settings, const char *name, const char *value),
+                         void *settings, struct io_why *why)
+{
+    size_t count = 0;
+    const char *const *list = io_config_list(config, key, &count);
+    for (size_t i = 0; i < count; i++) {
+        char name[BASE_TEXT_MAX + 1];
+        const char *equals = strchr(list[i], '=');
+        int len = snprintf(name, sizeof(name), "%.*s", (int)(equals - list[i]), list[i]);
+        int rc = len < (int)sizeof(name) ? add(settings, name, equals + 1) : BASE_E_TOOBIG;
+        if (rc != 0) {
+            io_config_why(config, key, why, "'%s': %s", name,
+                          rc == BASE_E_DENIED   ? "this setting is Quorate's own; leave it out"
+                          : rc == BASE_E_TOOBIG ? "too long, or too many settings"
+                                                : "not a setting's name or value");
+            return rc;
+        }
+    }
+    return 0;
+}
 
 static int read_nodes(const struct io_config *config, struct agent_settings *s, struct io_why *why)
 {

@@ -149,6 +149,20 @@ struct agent_settings {
     enum io_log_level log_level;
 };
 
+/* For the keys of an engine; all: BASE_E_* with why, which names the key and where it was set. */
+
+/* INVALID, with `text` as the reason. */
+MUST_CHECK int agent_key_fail(const struct io_config *config, size_t key, struct io_why *why,
+                              const char *text);
+/* An absolute path without a '/' at its end; `text`: instead of the key's own, NULL: that. */
+MUST_CHECK int agent_key_path(const struct io_config *config, size_t key, const char *text,
+                              char *ret, size_t size, struct io_why *why);
+/* Settings of the database server from a MAP: each is given to `add`, which says DENIED (it is
+ * ours), TOOBIG or INVALID. */
+MUST_CHECK int agent_key_parameters(const struct io_config *config, size_t key,
+                                    int (*add)(void *settings, const char *name, const char *value),
+                                    void *settings, struct io_why *why);
+
 /* Reads and checks the common keys. INVALID, DENIED with why. */
 MUST_CHECK int agent_settings_read(const struct io_config *config, struct agent_settings *ret,
                                    struct io_why *why);

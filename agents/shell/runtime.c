@@ -36,6 +36,7 @@ struct agent_runtime {
     struct agt_driver driver;
     struct agt_disk disk;
     struct outward outward;
+    struct base_text warned; /* the standing warning of the database as it was logged last */
     uv_prepare_t before_sleep;
     uint32_t ttl_ms;
     int64_t probe_interval_us;
@@ -73,7 +74,19 @@ void agent_runtime_done(void *runtime, const struct db_done *done)
 void agent_runtime_view(void *runtime, const struct db_view *view)
 {
     struct agent_runtime *r = runtime;
+    if (memcmp(&r->warned, &view->warning, sizeof(r->warned)) != 0) {
+        r->warned = view->warning;
+        if (view->warning.text[0] != '\0') {
+            IO_LOG_WARN("db", "standing_warning", io_btext("text", &view->warning));
+        }
+    }
     agt_driver_db_view(&r->driver, view);
+}
+
+void agent_runtime_log(void *runtime, const char *text)
+{
+    (void)runtime;
+    IO_LOG_NOTICE("database", "note", io_text("text", text));
 }
 
 static void guard_status(void *ctx, const struct guard_status *status)

@@ -164,6 +164,7 @@ static void open_port(struct member *m)
                                     .interval_us = 50 * BASE_US_PER_MS,
                                     .ctx = m,
                                     .wake = wake,
+                                    .wake_ctx = m,
                                     .done = on_done,
                                     .view = on_view};
     assert_int_equal(pg_db_open(&options, &m->db), 0);
