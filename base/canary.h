@@ -322,7 +322,35 @@
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
       "data of another generation count by their position") \
     X(GALERA_SILENCE_IS_EVIDENCE, "galera-silence-is-evidence", \
-      "a node that is silent counts as stopped")
+      "a node that is silent counts as stopped") \
+    X(MONGODB_FORCED_TWICE, "mongodb-forced-twice", \
+      "the token of a forced reconfiguration is taken twice") \
+    X(MONGODB_ORDER_WITHOUT_EPOCH, "mongodb-order-without-epoch", \
+      "an order to a replica set is given in the epoch of the one before") \
+    X(MONGODB_KILL_WITHOUT_OPT_IN, "mongodb-kill-without-opt-in", \
+      "a gray primary is killed though nobody has opted in") \
+    X(MONGODB_ACT_IN_MINORITY, "mongodb-act-in-minority", \
+      "an order is given though no majority of the replica set is seen") \
+    X(MONGODB_INITIATE_AGAIN, "mongodb-initiate-again", \
+      "a replica set is initiated again when its members are empty") \
+    X(MONGODB_DEGRADE_ON_ONE_OPINION, "mongodb-degrade-on-one-opinion", \
+      "a vote is taken away because the primary alone does not hear a member") \
+    X(MONGODB_VOTE_AND_PRIORITY_AT_ONCE, "mongodb-vote-and-priority-at-once", \
+      "a member gets its vote and its priority in one change") \
+    X(MONGODB_OLD_ORDER_TAKEN, "mongodb-old-order-taken", \
+      "an agent carries out an order of an epoch below the highest it knows") \
+    X(MONGODB_KILLS_UNASKED, "mongodb-kills-unasked", \
+      "an agent kills a mongod though the record has no opt-in") \
+    X(MONGODB_PRIMARY_ON_OLD_HELLO, "mongodb-primary-on-old-hello", \
+      "/primary answers from a hello of any age, also from before a pause of the host") \
+    X(MONGODB_DONE_BY_REPLY, "mongodb-done-by-reply", \
+      "an order is done when the server says so, not when it is seen") \
+    X(MONGODB_ACTS_ON_LOST_CONTROL, "mongodb-acts-on-lost-control", \
+      "a primary is fenced because the control plane is lost, whatever its set says") \
+    X(MONGODB_BARRED_STARTED, "mongodb-barred-started", \
+      "a member that was left out by force is started again by a restarted agent") \
+    X(MONGODB_POLICY_OF_NO_RECORD, "mongodb-policy-of-no-record", \
+      "where no record is known, the strongest opt-in counts")
 /* clang-format on */
 
 enum base_canary {
