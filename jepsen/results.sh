@@ -4,6 +4,7 @@
 set -u
 page=${PAGE:-jepsen/RESULTS.md}
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+. tests/support/jq.sh
 all=("${RESULTS:-build/results/jepsen}"/*.json)
 # Ours of the commit that was run last, and of COMMITS where what they change concerns no run again; peers of any, since nothing
 # of ours is in them.

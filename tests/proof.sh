@@ -6,6 +6,7 @@
 # Each step leaves build/results/proof/STEP.json and STEP.log; tests/results.sh makes tests/RESULTS.md of all results.
 set -u
 cd "$(dirname "$0")/.." || exit 2
+. tests/support/jq.sh
 results=$PWD/build/results state=$PWD/build/results/proof
 hours=${1:-1} chunk=${CHUNK:-200} first_seed=${SEED:-1000001}
 sim=build/canary/bin/sim

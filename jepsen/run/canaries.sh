@@ -5,6 +5,7 @@
 # usage: canaries.sh      environment: BIN (canary build), ONLY="name ..", SEEDS=3, ELECTION, BOUND
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
+. tests/support/jq.sh
 BIN=${BIN:-build/canary/bin}
 export BIN RESULTS=build/results/jepsen-canaries
 caught=0 survived=0 skipped=0

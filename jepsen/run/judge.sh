@@ -4,6 +4,7 @@
 #
 # failed: a checker found something, or could not say, or writes did not come back in time. invalid: a fault did not bite,
 # something is missing, nothing was acknowledged or fewer than 60 % of the operations succeeded; such a run shows nothing.
+. "$HERE/../../tests/support/jq.sh"
 
 FAILED_FINDINGS=()
 finding() { # NAME CMD...: a rule that must hold

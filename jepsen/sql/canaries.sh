@@ -6,6 +6,7 @@
 # A bug counts as caught when that checker says `violated` in one of the seeds, a spoilt harness when the run is invalid.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
+. tests/support/jq.sh
 BIN=${BIN:-build/canary/bin}
 BIN=$(cd "$BIN" && pwd) || exit 2
 export BIN

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What a run has shown: checkers over its histories, validity, figures, result.json. Sourced by run.sh.
+. tests/support/jq.sh
 
 declare -A CHECKS=()
 # KIND NAME FILE [OPTIONS]: one checker; its output is kept. Sets CHECKS[NAME] to ok, violated, unknown or bad.

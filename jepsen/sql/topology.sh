@@ -13,6 +13,7 @@
 # Settings: SQL_TOGETHER=1 (quorum nodes beside the members: d1-d3 and c1 are all hosts), SQL_TTL, SQL_HEARTBEAT,
 # SQL_FREEZE_MAX, SQL_SYNC=on|off, SQL_STRICT=on|off, SQL_NODE_LINES (of the nodes' configuration), SQL_DISK_MB (0: no images),
 # SQL_COMMIT=on|off (synchronous_commit: a planted bug when off), SQL_CANARY (of the canary build).
+. tests/support/jq.sh
 
 DATABASES=(d1 d2 d3)
 QUORUM=(q1 q2 q3)

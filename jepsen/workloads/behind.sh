@@ -7,6 +7,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 PUTS=${PUTS:-200000}
 LOG_MAX=$((56 * 1024)) # KiB: 16 MiB kept, twice that until it is cut, and files ahead
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-behind.XXXXXX")

@@ -7,6 +7,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 SEED=${SEED:-1}
 NODES=${NODES:-3}
 LENGTH=${LENGTH:-$((${MINUTES:-10} * 60))}

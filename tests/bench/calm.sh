@@ -12,6 +12,7 @@ if [ -z "${CALM_INSIDE:-}" ]; then
     exec bash jepsen/hosts/sandbox.sh -t $((MINUTES * 60 + 600)) "$PWD/tests/bench/calm.sh"
 fi
 . tests/support/cluster.sh
+. tests/support/jq.sh
 [ "${PROFILE:-}" != fast ] || { SQL_TTL=600ms SQL_HEARTBEAT=100ms; }
 . jepsen/sql/topology.sh
 . tests/bench/failover_routes.sh

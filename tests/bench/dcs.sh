@@ -19,6 +19,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 . tests/bench/dcs_nodes.sh
 . tests/bench/dcs_load.sh
 . tests/bench/dcs_long.sh

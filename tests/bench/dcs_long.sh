@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The longer parts of bench-dcs, one function part_NAME each: sourced by dcs.sh.
+. tests/support/jq.sh
 
 part_flushes() { both flushes_count; }
 

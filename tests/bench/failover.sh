@@ -12,6 +12,7 @@
 # ours has made are set aside, the peer's stay as long as the machine is the same. FRESH=1 begins anew.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
+. tests/support/jq.sh
 results=build/bench
 trials=$results/failover.trials
 TRIALS=${TRIALS:-20} ROUNDS=${ROUNDS:-2}

@@ -36,6 +36,13 @@ for f in $(list '*.sh' '.ci/run'); do
     bash -n "$f" 2>&1
 done | rule "shell scripts"
 
+# jq -e says yes to nothing, unless it is the one of tests/support/jq.sh, which knows -e in front.
+for f in $(list '*.sh' ':!tests/lint' ':!tests/support/jq.sh'); do
+    grep -v '^ *#' "$f" | grep -qE '\bjq( +-[a-zA-Z]+)* +(-[a-zA-Z]*e|--exit-status)' || continue
+    grep -qE '^\. .*tests/support/jq\.sh"?$' "$f" || echo "$f: jq -e without '. tests/support/jq.sh': it would take no answer for a good one"
+    grep -nE '\bjq( +-[a-zA-Z]+)* +(-[a-df-zA-Z]+e|--exit-status)' "$f" | sed "s|^|$f:|; s|\$|: write -e in front|"
+done | rule "jq -e wants an answer"
+
 for f in "${code[@]}"; do
     case $f in *.h) ;; *) continue ;; esac
     want=QUORATE_$(tr 'a-z/.-' 'A-Z___' <<<"$f")

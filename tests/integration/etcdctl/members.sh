@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # member: a learner joins, is promoted, gets another URL, goes: sourced by run.sh.
+. tests/support/jq.sh
 same "member list" 'e member list | sort -t, -k3'
 same "member list -w fields" 'e member list -w fields | grep -E "Name|URL|IsLearner" | sort'
 same "member list -w table" 'e member list -w table | head -n 3'

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # compaction, alarm, defrag, endpoint, move-leader, snapshot, make-mirror and what needs no server: sourced by run.sh.
+. tests/support/jq.sh
 e put o/1 1 >/dev/null
 now=$(revision)
 e put o/1 2 >/dev/null

@@ -6,6 +6,7 @@
 #   alike NAME TEXT           the same for a text that was gathered otherwise
 #   begin NAME ARGS...        etcdctl in the background, output in $work/out.NAME; end NAME sends SIGINT and waits
 #   says NAME WORD            waits until the output of NAME holds WORD
+. tests/support/jq.sh
 
 export ETCDCTL_API=3
 declare -A EXPECTED=() BACKGROUND=()

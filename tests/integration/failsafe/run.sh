@@ -4,6 +4,7 @@
 # mutual TLS, is frozen when one of them is silent, and the cluster is as it was when the quorum is back. usage: run.sh
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
+. tests/support/jq.sh
 . tests/integration/restore/common.sh
 . tests/integration/postgresql/crash.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-failsafe.XXXXXX")

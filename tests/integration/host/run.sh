@@ -7,6 +7,7 @@ set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 PAGE=$PWD/docs/setup.md
 HERE=$PWD/tests/integration/host
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-host.XXXXXX")

@@ -7,6 +7,7 @@ set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-hostile.XXXXXX")
 LOADS=() ATTACKS=()
 cleanup() {

@@ -6,6 +6,7 @@
 # longest gap of each step is printed. usage: run.sh [STEP...]   (names as in `all` below)   LONG=1: the snapshot is restored as well
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
+. tests/support/jq.sh
 . tests/integration/restore/common.sh
 . tests/integration/postgresql/input.sh
 . tests/integration/postgresql/crash.sh

@@ -5,6 +5,7 @@
 #   store_start / store_has_leader / store_leader / store_kill NAME / store_restart NAME / store_is_whole
 #   patroni_setup N / patroni_start NAME / patroni_kill NAME / patroni_stop
 #   patroni_list (JSON) / patroni_leader / patroni_replica / patroni_is_whole N / patroni_ctl ARGS... / patroni_sql MEMBER TEXT
+. tests/support/jq.sh
 
 declare -gA REST_PORT=()
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Databases that end, hang or do not start, and winners that end too. Sourced by run.sh.
+. tests/support/jq.sh
 
 standbys_of() { local m; for m in "${MEMBERS[@]}"; do [ "$m" = "$1" ] || echo "$m"; done; } # PRIMARY
 process_of() { pgrep -P "$(postmaster_of "$1")" -f "$2" | head -n 1; } # MEMBER WORD: a process of its server

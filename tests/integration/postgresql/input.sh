@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Bad input to an agent: each a clear line, and nothing that runs is touched. Sourced by run.sh.
+. tests/support/jq.sh
 
 AGENT() { as_user "$DIR/bin/quorate-agent-postgresql" "$@"; }
 

@@ -6,6 +6,7 @@
 #   begin NAME            writers run; sets ACKED, P (primary), ROOT (its postmaster), EPOCH, AT
 #   finish NAME           writers end; nothing acknowledged may be missing
 #   epoch_is E, root_is PID, state_is PID LETTER, tree_of MEMBER, log_marks, log_has MEMBER TEXT
+. tests/support/jq.sh
 
 LOAD=0 PROBE=0
 

@@ -7,6 +7,7 @@ set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-failpoints.XXXXXX")
 trap 'cluster_stop; keep_logs failpoints; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM

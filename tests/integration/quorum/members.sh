@@ -8,6 +8,7 @@ set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-members.XXXXXX")
 trap 'cluster_stop; keep_logs members; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM

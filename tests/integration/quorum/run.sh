@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/mounts.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 rounds=${1:-50}
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-quorum.XXXXXX")
 trap 'cluster_stop; keep_logs quorum; rm -rf "$work"' EXIT

@@ -4,6 +4,7 @@
 . tests/support/cluster.sh
 . tests/support/mounts.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 . tests/integration/postgresql/setup.sh
 quorum_mounts() { return 1; } # none of these needs a disk of its own
 

@@ -4,6 +4,7 @@
 # tools say, and that nothing acknowledged is lost.    usage: damage.sh
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
+. tests/support/jq.sh
 . tests/integration/restore/common.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-damage.XXXXXX")
 trap 'cluster_stop; keep_logs damage; rm -rf "$work"' EXIT

@@ -4,6 +4,7 @@
 # an operator confirms the databases, and two new nodes join. Then a new database cluster on this quorum. usage: forced.sh
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
+. tests/support/jq.sh
 . tests/integration/restore/common.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-forced.XXXXXX")
 trap 'load_stop; cluster_stop; keep_logs forced; rm -rf "$work"' EXIT

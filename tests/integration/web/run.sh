@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 . tests/integration/web/setup.sh
 BIN=$(cd "$BIN" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-web.XXXXXX")
