@@ -33,6 +33,33 @@ static const char *const task_names[] = {[MSG_TASK_NONE] = "nothing",
                                          [MSG_TASK_RELOAD] = "reload",
                                          [MSG_TASK_REINIT] = "reinit"};
 
+#define WORD(id, text) text,
+static const char *const order_words[] = {ARB_MONGODB_ORDERS(WORD)};
+static const char *const phase_words[] = {ARB_MONGODB_PHASES(WORD)};
+static const char *const set_words[] = {ARB_MONGODB_SETS(WORD)};
+static const char *const state_words[] = {ARB_MONGODB_STATES(WORD)};
+#undef WORD
+
+const char *arb_mongodb_order_word(enum msg_mongodb_order_kind kind)
+{
+    return order_words[kind < BASE_COUNT_OF(order_words) ? kind : 0];
+}
+
+const char *arb_mongodb_phase_word(uint8_t phase)
+{
+    return phase_words[phase < BASE_COUNT_OF(phase_words) ? phase : 0];
+}
+
+const char *arb_mongodb_set_word(enum msg_mongodb_set_state state)
+{
+    return set_words[state < BASE_COUNT_OF(set_words) ? state : 0];
+}
+
+const char *arb_mongodb_state_word(enum msg_mongodb_state state)
+{
+    return state_words[state < BASE_COUNT_OF(state_words) ? state : 0];
+}
+
 const char *arb_note_name(enum arb_note_kind kind)
 {
     BASE_ASSERT(kind < ARB_NOTE_COUNT);
@@ -99,6 +126,12 @@ static void put_field(const struct arb_note *note, char field, struct buf *out)
         return;
     case 'e':
         buf_put_text(out, base_error_text(note->b <= INT32_MAX ? -(int)note->b : 0));
+        return;
+    case 'o':
+        buf_put_text(out, arb_mongodb_order_word((enum msg_mongodb_order_kind)(note->c & 0xff)));
+        return;
+    case 'p':
+        buf_put_text(out, arb_mongodb_phase_word((uint8_t)note->b));
         return;
     case 'w':
         buf_put_text(out, arb_refusal_text(note->why));

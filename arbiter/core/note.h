@@ -5,13 +5,15 @@
  *
  * In a template {m} and {n} stand for member names, {a} {b} {c} for numbers, {A} for c and {B} for
  * b as WAL positions (X/X), {w} for the text of a refusal, {k} for c as the kind of an order to a
- * member, {e} for b as an error of such an order.
+ * member, {e} for b as an error of such an order; {o} for c as the kind of an order to a replica
+ * set, {p} for b as its phase.
  */
 #ifndef QUORATE_ARBITER_CORE_NOTE_H
 #define QUORATE_ARBITER_CORE_NOTE_H
 
 #include "base/slice.h"
 #include "base/types.h"
+#include "proto/msg/mongodb.h"
 
 /*   id              name               sentence about a member */
 #define ARB_REFUSALS(X) \
@@ -62,7 +64,52 @@
     X(NO_POSITION, "no-position", "has not told the position of its data yet") \
     X(NOT_STOPPED, "not-stopped", "is not seen stopped yet") \
     X(JOINING, "joining", "takes a transfer, or is about to") \
-    X(SETTLING, "settling", "was restarted, and is watched for a while")
+    X(SETTLING, "settling", "was restarted, and is watched for a while") \
+    X(NO_SPACE, "no-space", "has too little free disk for a transfer of everything") \
+    /* of MongoDB members */ \
+    X(LAYOUT_THREE_ONE, "layout-three-one", \
+      "would stand in a layout of three data members and an arbiter: four voters survive one " \
+      "failure like three, and majority writes then need all three; have 3+0, 2+1, 4+1 or 5+0") \
+    X(LAYOUT_EVEN, "layout-even", \
+      "would make the number of voters even, which survives no more failures; add or leave out " \
+      "one more") \
+    X(LAYOUT_ARBITERS, "layout-arbiters", "would be a second arbiter: one at most") \
+    X(LAYOUT_SAME_HOST, "layout-same-host", \
+      "is an arbiter on the host of a data member: both fail together") \
+    X(LAYOUT_NO_PRIMARY, "layout-no-primary", \
+      "is in a layout in which no data member with a vote has a priority above 0") \
+    X(LAYOUT_VOTERS, "layout-voters", \
+      "would be one voter more than the seven that MongoDB allows") \
+    X(LAYOUT_TOO_FEW, "layout-too-few", \
+      "cannot leave: fewer than three voters would be left; --force accepts that") \
+    X(LAYOUT_ONE_ZONE, "layout-one-zone", "is in one zone with all other voters") \
+    X(NOT_SECONDARY, "not-secondary", "is not a healthy SECONDARY") \
+    X(LAGGING, "lagging", "is more than a second behind") \
+    X(NO_VOTES, "no-votes", "has no vote, or priority 0, or is hidden") \
+    X(IS_ARBITER, "is-arbiter", "is an arbiter: it has no data") \
+    X(THIN, "thin", "would move the primary while a voter is missing") \
+    X(TOO_YOUNG, "too-young", "has not been healthy for five minutes") \
+    X(MOVED_LATELY, "moved-lately", \
+      "was chosen, but the primary was moved in the last ten minutes") \
+    X(NO_SET_PRIMARY, "no-set-primary", "is not seen as the one writable primary by a majority") \
+    X(OLD_EVIDENCE, "old-evidence", "was last looked at too long ago") \
+    X(ONE_OPINION, "one-opinion", "is alone with that: no second member says so") \
+    X(BARRED, "barred", "was left out by a forced reconfiguration: wipe its data directory first") \
+    X(NO_OTHER_COPY, "no-other-copy", \
+      "has the only good copy, or none with an oplog long enough for a new sync is left") \
+    X(STILL_NEEDED, "still-needed", "is needed for the majority") \
+    X(NOT_FENCED, "not-fenced", \
+      "may still run: its agent must say that mongod is down, or name it with --destroyed") \
+    X(HAS_MAJORITY, "has-majority", \
+      "belongs to a majority that is alive: nothing has to be forced") \
+    X(TOKEN_VOID, "token-void", \
+      "is not what the token was given for: epoch, configuration or survivors have changed; ask " \
+      "for a new plan") \
+    X(NO_CONFIG, "no-config", "does not know the configuration of the replica set") \
+    X(WATCHED, "watched", "is watched alone: its mongod was not started by an agent") \
+    X(HAS_DATA, "has-data", "has data already") \
+    X(OTHER_SET, "other-set", "names another replica set than the others, or is in another one") \
+    X(NO_OPT_IN, "no-opt-in", "is killed only where mongodb.gray is kill")
 
 enum arb_refusal {
 #define ARB_REFUSAL_ENUM(id, name, text) ARB_REFUSE_##id,
@@ -238,13 +285,143 @@ enum arb_refusal {
     X(GALERA_SECOND, "galera-second", \
       "the writer waits until a second member is Synced, {a} s at most") \
     X(GALERA_JOINER, "galera-joiner", "{m} may join") \
+    X(GALERA_NO_SPACE, "galera-no-space", \
+      "{m} waits to join: a transfer of everything needs {a} MB of disk, and it has {b} MB; free " \
+      "some there") \
     X(GALERA_JOINED, "galera-joined", "{m} is in the Primary component") \
     X(GALERA_JOIN_FAILED, "galera-join-failed", \
       "{m} did not get into the Primary component; it is tried again in {a} s") \
     X(GALERA_ROGUE, "galera-rogue", \
       "{m} is in a Primary component that nobody granted, and is fenced: stop its database, keep " \
       "its data aside if they matter, then kv db reinit {n} {m}") \
-    X(GALERA_OVERRIDE, "galera-override", "an operator goes on without what {m} may have")
+    X(GALERA_OVERRIDE, "galera-override", "an operator goes on without what {m} may have") \
+    /* of MongoDB replica sets */ \
+    X(MONGODB_FOUND_WAITS, "mongodb-found-waits", \
+      "the replica set is initiated when {a} members are heard and have no data; {b} are") \
+    X(MONGODB_DATA_WAITS, "mongodb-data-waits", \
+      "{m} has data of a replica set without a primary or a record; kv db confirm {n} lets it go " \
+      "on") \
+    X(MONGODB_LAYOUT, "mongodb-layout", "the layout is refused: {m} {w}") \
+    X(MONGODB_FOUNDS, "mongodb-founds", "{m} initiates the replica set (epoch {a})") \
+    X(MONGODB_TAKEN_IN, "mongodb-taken-in", \
+      "a running replica set is taken in as it is: {b} members, {m} is its primary (epoch {a})") \
+    X(MONGODB_PRIMARY, "mongodb-primary", \
+      "{m} is primary in term {a}, elected by the replica set") \
+    X(MONGODB_NO_PRIMARY, "mongodb-no-primary", \
+      "no member takes writes, though a majority is seen: the replica set elects") \
+    X(MONGODB_NO_QUORUM, "mongodb-no-quorum", \
+      "{a} of {b} voters are alive by every report, {c} are needed: bring one back, or kv db " \
+      "force-reconfigure {m} shows what going on without the others costs") \
+    X(MONGODB_UNKNOWN, "mongodb-unknown", \
+      "too little is heard of the replica set to say anything: {m} {w}") \
+    X(MONGODB_DUAL_CLAIM, "mongodb-dual-claim", \
+      "{m} and {n} both claim to take writes: term {a} is the real one, the other is about to step " \
+      "down") \
+    X(MONGODB_STALLED, "mongodb-stalled", \
+      "{m} commits nothing by majority since {a} s: majority writes hang; bring the missing data " \
+      "member back, or mongodb.degrade auto takes its vote away") \
+    X(MONGODB_THIN, "mongodb-thin", "{a} of {b} voters are alive: one more failure stops writes") \
+    X(MONGODB_DEGRADED, "mongodb-degraded", "{m} has no vote now: majority means fewer copies") \
+    X(MONGODB_CONFIG, "mongodb-config", "configuration {a}.{b} of the replica set: {c} voters") \
+    X(MONGODB_ROLLBACK, "mongodb-rollback", \
+      "{m} rolls back writes that the others lack: look for its rollback files, those writes are " \
+      "not in the set any more") \
+    X(MONGODB_WEAK, "mongodb-weak", \
+      "the default write concern is w:1: writes of the last seconds are lost in a failover; " \
+      "setDefaultRWConcern majority ends that") \
+    X(MONGODB_ORDER, "mongodb-order", "order {a}: {o} at {m}, about {n}") \
+    X(MONGODB_PHASE, "mongodb-phase", "order {a}: {o} from {m} to {n} goes on with {p}") \
+    X(MONGODB_ORDER_DONE, "mongodb-order-done", "order {a}: {o} at {m} is done, as read") \
+    X(MONGODB_ORDER_FAILED, "mongodb-order-failed", "order {a}: {o} at {m} failed: {e}") \
+    X(MONGODB_ORDER_WAITS, "mongodb-order-waits", \
+      "{o} at {m} is ordered (order {a}); its end is waited for") \
+    X(MONGODB_BACK_OFF, "mongodb-back-off", \
+      "the last orders failed: the next one waits {a} s (order {b})") \
+    X(MONGODB_WAITS, "mongodb-waits", "nothing is ordered: {m} {w}") \
+    X(MONGODB_STEERED, "mongodb-steered", \
+      "{n} is to be primary instead of {m}: zone and priority") \
+    X(MONGODB_STEER_WAITS, "mongodb-steer-waits", "{n} would be the better primary, but {m} {w}") \
+    X(MONGODB_DRIFT, "mongodb-drift", \
+      "the configuration of {m} is not what its file says: priority or votes differ") \
+    X(MONGODB_DRIFT_HELD, "mongodb-drift-held", \
+      "the priority of {m} was corrected three times and changed by somebody else: it is left as " \
+      "it is until the file and the set agree") \
+    X(MONGODB_GRAY, "mongodb-gray", \
+      "{m} is primary and its canary writes do not come through since {a} s") \
+    X(MONGODB_STALE, "mongodb-stale", \
+      "{m} is too stale to catch up: it must sync anew; kv db reinit {n} {m}") \
+    X(MONGODB_DEGRADES, "mongodb-degrades", \
+      "{m} is dead for {a} s by the primary and by its agent: its vote is taken away, majority is " \
+      "one copy from now on") \
+    X(MONGODB_RESTORES, "mongodb-restores", \
+      "{m} is back and has caught up: it gets its vote again") \
+    X(MONGODB_RESTORED, "mongodb-restored", "{m} has its vote and its priority again") \
+    X(MONGODB_TOKEN, "mongodb-token", \
+      "an operator has asked what forcing costs: {m} would lead {a} survivors, {b} are left out") \
+    X(MONGODB_FORCED, "mongodb-forced", \
+      "an operator forces: {m} goes on with {a} survivors, {b} members are barred until they are " \
+      "wiped (epoch {c})") \
+    X(MONGODB_UNBARRED, "mongodb-unbarred", "{m} is wiped and barred no more") \
+    X(MONGODB_LOST_DATA, "mongodb-lost-data", \
+      "{m} was a member and is empty: it is never initiated, the primary takes it in again") \
+    X(MONGODB_RESYNC, "mongodb-resync", "{m} is emptied and syncs anew")
+
+/* Words for people, by the enumerations of proto/msg/mongodb.h, in their order. */
+#define ARB_MONGODB_ORDERS(X) \
+    X(NONE, "nothing") \
+    X(INITIATE, "initiate") \
+    X(ADD, "add") \
+    X(VOTE, "vote") \
+    X(PRIORITY, "priority") \
+    X(UNVOTE, "unvote") \
+    X(REMOVE, "remove") \
+    X(SWITCHOVER, "switchover") \
+    X(STEP_DOWN, "step-down") \
+    X(KILL, "kill") \
+    X(RESYNC, "resync") \
+    X(RESTART, "restart") \
+    X(CONCERN, "write-concern") \
+    X(ABORT_CATCHUP, "abort-catchup") \
+    X(FORCE, "force") \
+    X(TIMEOUTS, "timeouts")
+#define ARB_MONGODB_PHASES(X) \
+    X(ONLY, "") \
+    X(FREEZE, "freeze") \
+    X(STEP_DOWN, "step-down") \
+    X(STEP_UP, "step-up") \
+    X(UNFREEZE, "unfreeze")
+#define ARB_MONGODB_SETS(X) \
+    X(UNKNOWN, "unknown") \
+    X(UNINITIATED, "uninitiated") \
+    X(INITIATING, "initiating") \
+    X(HEALTHY, "healthy") \
+    X(DEGRADED, "degraded") \
+    X(THIN, "thin") \
+    X(COMMIT_STALLED, "commit-stalled") \
+    X(PSA_DEGRADED, "psa-degraded") \
+    X(NO_PRIMARY, "no-primary") \
+    X(NO_QUORUM, "no-quorum") \
+    X(DUAL_CLAIM, "dual-claim") \
+    X(DRIFT, "drift") \
+    X(HOLD, "hold")
+#define ARB_MONGODB_STATES(X) \
+    X(UNKNOWN, "unknown") \
+    X(ABSENT, "absent") \
+    X(DOWN, "down") \
+    X(STARTING, "starting") \
+    X(SYNCING, "syncing") \
+    X(SECONDARY, "secondary") \
+    X(LAGGING, "lagging") \
+    X(STALE, "stale") \
+    X(RECOVERING, "recovering") \
+    X(ROLLING_BACK, "rolling-back") \
+    X(DRAINING, "draining") \
+    X(PRIMARY, "primary") \
+    X(GRAY, "gray") \
+    X(ARBITER, "arbiter") \
+    X(MAINTENANCE, "maintenance") \
+    X(HUNG, "hung") \
+    X(HELD, "held")
 
 enum arb_note_kind {
 #define ARB_NOTE_ENUM(id, name, text) ARB_NOTE_##id,
@@ -266,6 +443,10 @@ struct arb_note {
 const char *arb_note_name(enum arb_note_kind kind);
 const char *arb_refusal_name(enum arb_refusal why);
 const char *arb_refusal_text(enum arb_refusal why);
+const char *arb_mongodb_order_word(enum msg_mongodb_order_kind kind);
+const char *arb_mongodb_phase_word(uint8_t phase);
+const char *arb_mongodb_set_word(enum msg_mongodb_set_state state);
+const char *arb_mongodb_state_word(enum msg_mongodb_state state);
 /* Appends the sentence. */
 void arb_note_put(const struct arb_note *note, struct buf *out);
 /* Appends a WAL position as PostgreSQL writes it (16/B374D848). */
