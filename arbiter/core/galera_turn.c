@@ -107,9 +107,53 @@ static bool has_stranger(const struct arb_turn *t)
     return false;
 }
 
+/* --- room for a transfer of everything --- */
+
+/* What those have who could give it; 0: nobody has told. */
+static uint64_t bytes_given(const struct arb_turn *t)
+{
+    uint64_t least = 0;
+    for (uint8_t i = 0; i < t->c->views_count; i++) {
+        const struct arb_view *view = &t->c->views[i];
+        uint64_t bytes = view->report.galera.data_bytes;
+        if (bytes != 0 && (least == 0 || bytes < least) &&
+            arb_galera_is_in(t->c, view, t->event->now)) {
+            least = bytes;
+        }
+    }
+    return least;
+}
+
+/* A tenth more than the donor has; the joiner's own data make way. What nobody knows forbids
+ * nothing. */
+static bool has_space(const struct arb_turn *t, const struct arb_view *view, uint64_t *ret_needed,
+                      uint64_t *ret_there)
+{
+    uint64_t given = bytes_given(t);
+    *ret_needed = given + given / 10;
+    *ret_there = view->report.disk_free_bytes + view->report.galera.data_bytes;
+    return given == 0 || view->report.disk_free_bytes == 0 || *ret_there >= *ret_needed;
+}
+
+/* It joins by what it lacks, or has room for everything; else that is said. */
+static bool may_transfer(struct arb_turn *t, const struct arb_view *view)
+{
+    uint64_t needed = 0;
+    uint64_t there = 0;
+    if (gal_is_prefix(&t->c->record.galera, &view->report.galera) ||
+        has_space(t, view, &needed, &there)) {
+        return true;
+    }
+    arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_GALERA_NO_SPACE,
+                                          .member = view->member,
+                                          .a = needed >> 20,
+                                          .b = there >> 20});
+    return false;
+}
+
 /* Somebody must have been heard from within the component since a member went down: where all are
  * killed at one time, none is told to join the others. */
-static uint8_t next_joiner(const struct arb_turn *t)
+static uint8_t next_joiner(struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
     uint8_t best = ARB_NOBODY;
@@ -120,7 +164,8 @@ static uint8_t next_joiner(const struct arb_turn *t)
         if (!arb_view_is_live(c, view, t->event->now) || view->refused != ARB_REFUSE_NONE ||
             view->report.instance == 0 || !gal_is_waiting_to_join(&view->report.galera) ||
             base_mono_before(t->event->now, view->join_not_before) ||
-            !base_mono_before(view->waiting_since, c->views[reference].heard)) {
+            !base_mono_before(view->waiting_since, c->views[reference].heard) ||
+            !may_transfer(t, view)) {
             continue;
         }
         if (best == ARB_NOBODY || joins_before(c, view, &c->views[best])) {
@@ -275,6 +320,14 @@ static uint8_t next_task(const struct arb_turn *t)
     return best;
 }
 
+static bool has_space_of(const struct arb_turn *t, const struct base_name *member)
+{
+    uint64_t needed = 0;
+    uint64_t there = 0;
+    uint8_t at = arb_view_find(t->c, member);
+    return at == ARB_NOBODY || has_space(t, &t->c->views[at], &needed, &there);
+}
+
 /* Everybody else is in order, and enough weight stays. True: it may begin; else the reason is
  * said. */
 static bool may_begin(struct arb_turn *t, const struct msg_task *task)
@@ -292,6 +345,9 @@ static bool may_begin(struct arb_turn *t, const struct msg_task *task)
     }
     if (!base_name_is_empty(&g->sst_joiner)) {
         return say_waits(t, task, &g->sst_joiner, ARB_REFUSE_JOINING);
+    }
+    if (task->kind == MSG_TASK_REINIT && !has_space_of(t, &task->member)) {
+        return say_waits(t, task, &task->member, ARB_REFUSE_NO_SPACE);
     }
     bool is_in_view = gal_view_has(&g->view, &task->member);
     if (is_in_view && g->view.count > 1 && !gal_may_leave(&g->view, &task->member)) {

@@ -544,6 +544,51 @@ static void test_one_member_joins_at_a_time(void **state)
     assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_WAIT);
 }
 
+#define GB (UINT64_C(1) << 30)
+
+static void test_nobody_joins_without_the_space_for_it(void **state)
+{
+    (void)state;
+    gal_is_synced(1, 8, 6u);
+    gal_is_synced(2, 8, 6u);
+    gal_is_down(3, -1); /* only everything would do */
+    gal_nodes[1].report.galera.data_bytes = 10 * GB;
+    gal_nodes[2].report.galera.data_bytes = 11 * GB;
+    gal_nodes[3].report.galera.data_bytes = GB;
+    gal_nodes[3].report.disk_free_bytes = 9 * GB;
+    gal_pass(2 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_WAIT);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_NO_SPACE));
+    gal_nodes[3].report.disk_free_bytes = 10 * GB; /* and its own makes way */
+    gal_pass(S);
+    assert_string_equal(record()->sst_joiner.text, "gn3");
+}
+
+static void test_what_is_lacking_needs_no_space(void **state)
+{
+    (void)state;
+    gal_is_synced(1, 8, 6u);
+    gal_is_synced(2, 8, 6u);
+    gal_is_down(3, 100);
+    gal_nodes[1].report.galera.data_bytes = 10 * GB;
+    gal_nodes[3].report.disk_free_bytes = GB;
+    gal_pass(2 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
+}
+
+static void test_a_clone_by_order_waits_for_space(void **state)
+{
+    (void)state;
+    gal_nodes[1].report.galera.data_bytes = 10 * GB;
+    gal_nodes[3].report.galera.data_bytes = GB;
+    gal_nodes[3].report.disk_free_bytes = GB;
+    gal_pass(S);
+    order_task(MSG_TASK_REINIT, "gn3");
+    gal_pass(S);
+    assert_true(is_waiting_for(ARB_NOTE_TASK_WAITS));
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
+}
+
 static void ends_restart(unsigned n)
 {
     struct msg_report *r = &gal_nodes[n].report;
@@ -673,6 +718,9 @@ int main(void)
         GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
         GAL_TEST(test_one_member_joins_at_a_time),
+        GAL_TEST(test_nobody_joins_without_the_space_for_it),
+        GAL_TEST(test_what_is_lacking_needs_no_space),
+        GAL_TEST(test_a_clone_by_order_waits_for_space),
         GAL_TEST(test_a_rolling_restart_takes_the_writer_last),
         GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),
         GAL_TEST(test_a_switchover_that_nobody_can_take_goes_back),
