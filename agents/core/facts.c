@@ -153,8 +153,7 @@ static bool is_answering(const struct agt *a, struct base_mono now)
            (a->view.is_answering || base_mono_diff_us(now, a->answered_at) < agt_ttl_us(a));
 }
 
-/* Our guard watches a server that was there before us, and has never been armed for it. */
-static bool is_taken_over(const struct agt *a)
+bool agt_is_taken_over(const struct agt *a)
 {
     return a->has_guard && a->guard.is_adopted && a->guard.epoch == 0 &&
            a->guard.epoch_handed_back == 0;
@@ -165,8 +164,8 @@ static bool is_taken_over(const struct agt *a)
 bool agt_is_adoptable(const struct agt *a)
 {
     const struct msg_record *r = &a->order.record;
-    if (!is_taken_over(a) || a->want.epoch_seen == 0 || CANARY(ADOPTED_SPARED)) {
-        return is_taken_over(a);
+    if (!agt_is_taken_over(a) || a->want.epoch_seen == 0 || CANARY(ADOPTED_SPARED)) {
+        return agt_is_taken_over(a);
     }
     return a->has_order && r->epoch == a->want.epoch_seen &&
            base_name_equal(&r->holder, &a->config.member) &&
@@ -176,13 +175,13 @@ bool agt_is_adoptable(const struct agt *a)
 
 bool agt_is_left_running(const struct agt *a)
 {
-    return is_taken_over(a) && a->guard.tree == GUARD_TREE_RUNNING &&
+    return agt_is_taken_over(a) && a->guard.tree == GUARD_TREE_RUNNING &&
            (a->want.epoch_seen == 0 || agt_has_foreign_system(a));
 }
 
 static enum agt_state state_running(const struct agt *a, struct base_mono now)
 {
-    if (is_taken_over(a) && agt_has_foreign_system(a)) {
+    if (agt_is_taken_over(a) && agt_has_foreign_system(a)) {
         return AGT_STATE_FOREIGN; /* of another cluster: never ours to end */
     }
     if (!is_answering(a, now)) {

@@ -117,7 +117,9 @@ static void serve(struct agt_run *run, enum agt_galera_state state)
     }
     if (g->is_rejecting || a->galera.is_fenced) {
         want(run, DB_ORDER_GALERA_UNFENCE);
-    } else if (a->galera.writable_views >= AGT_ROGUE_VIEWS) {
+    } else if (a->galera.writable_views >= AGT_ROGUE_VIEWS &&
+               !(agt_is_taken_over(a) && agt_is_holder(a))) {
+        /* One that was taken over writes on until its first grant comes. */
         want(run, DB_ORDER_GALERA_DEMOTE);
     } else if (a->order.galera_weight != 0 && agt_order_is_in_force(a) &&
                a->order.galera_weight != g->weight && state == AGT_GALERA_SYNCED &&

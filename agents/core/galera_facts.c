@@ -165,9 +165,18 @@ static enum agt_galera_goal goal_of_order(const struct agt *a)
     return AGT_GALERA_GOAL_NONE;
 }
 
+/* Taken over while it runs: as it is until the first record names its cluster, and for good where
+ * its component has another history than the record: another cluster's node, never ours to end. */
+static bool is_left_alone(const struct agt *a)
+{
+    bool is_other = agt_is_taken_over(a) && a->want.galera.generation == 0 && a->has_answered &&
+                    a->view.galera.is_primary && is_of_another(a);
+    return agt_is_left_running(a) || is_other;
+}
+
 enum agt_galera_goal agt_galera_goal_of(const struct agt *a)
 {
-    if (agt_is_paused(a)) {
+    if (agt_is_paused(a) || is_left_alone(a)) {
         return AGT_GALERA_GOAL_PAUSED;
     }
     if (a->is_shutdown) {

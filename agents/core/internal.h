@@ -50,6 +50,8 @@ bool agt_vote_is_final(const struct agt *a);
 bool agt_has_foreign_system(const struct agt *a);
 /* Read-write without a grant, and no breach: it was so before we came (section 3, adopted). */
 bool agt_is_adoptable(const struct agt *a);
+/* Our guard watches a server that was there before us, and has never been armed for it. */
+bool agt_is_taken_over(const struct agt *a);
 /* Made the database, never started it, and somebody else makes it or has made it now: as good as an
  * empty directory. */
 bool agt_is_passed_over(const struct agt *a);

@@ -100,7 +100,7 @@ struct gal_db {
     struct base_mono advice_at;
     unsigned advice_step;
     struct base_text warning;
-    struct base_text warnings[4];
+    struct base_text warnings[5];
     char *setup; /* SQL, lines; NULL: not under way */
     char *setup_next;
     struct base_mono setup_at;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agents/galera/adopt.h"
 #include "agents/galera/arbitrator.h"
 #include "agents/galera/conf.h"
 #include "agents/galera/dir.h"
@@ -45,6 +46,7 @@ struct paths {
     char log[AGENT_PATH_BYTES];
     char guard_log[AGENT_PATH_BYTES];
     char *command[3];
+    int32_t adoptee; /* a node that runs and is taken over; 0: none */
 };
 
 static int fill_paths(struct paths *p, const struct io_config *config,
@@ -63,10 +65,56 @@ static int fill_paths(struct paths *p, const struct io_config *config,
     return 0;
 }
 
+static const char *not_found_text(int status)
+{
+    switch (status) {
+    case BASE_E_DENIED:
+        return "it runs as another user than 'user'";
+    case BASE_E_UNSUPPORTED:
+        return "it is not the program of galera.server, started in its data directory";
+    default:
+        return base_error_text(status);
+    }
+}
+
+/* A node that runs without a guard of ours: taken over where that is asked for, and nobody has ever
+ * led this member; else refused. */
+static int check_foreign(const struct agent_settings *common, const struct gal_settings *s,
+                         struct paths *p)
+{
+    struct io_why why = {""};
+    struct base_text text = {{0}};
+    int32_t pid = 0;
+    int status = gal_adopt_find(s, &pid);
+    if (status == 0 && agent_is_guards_root(common->state_dir, pid)) {
+        return 0; /* its guard is gone: the next one ends it before anything else */
+    }
+    bool was_led = agent_was_led(common->state_dir);
+    if (!common->core.is_adopted_running || was_led) {
+        io_why_set(&why,
+                   "a server that Quorate did not start runs in %s; stop it first (its service "
+                   "must be disabled, too: systemctl disable --now mariadb)%s",
+                   s->data_dir.text,
+                   common->core.is_adopted_running
+                       ? ": this member was led before, and 'cluster.adopt: running' is for the "
+                         "first time"
+                       : ", or have it taken over as it runs: 'cluster.adopt: running'");
+        return fail(&why);
+    }
+    status = status != 0 ? status : gal_adopt_check(s, gal_mysql_ask, &text);
+    if (status != 0) {
+        io_why_set(&why, "cannot take over the node that runs in %s: %s", s->data_dir.text,
+                   text.text[0] != '\0' ? text.text : not_found_text(status));
+        return fail(&why);
+    }
+    p->adoptee = pid;
+    return 0;
+}
+
 /* Everything that is refused before the guard is asked: a server that is not ours in the directory,
  * data that nobody has said may be taken over. */
 static int check_data(const struct agent_settings *common, const struct gal_settings *s,
-                      const struct paths *p)
+                      struct paths *p)
 {
     struct io_why why = {""};
     struct pg_path state;
@@ -77,18 +125,19 @@ static int check_data(const struct agent_settings *common, const struct gal_sett
     guard_client_close(&client);
     gal_dir_look(s, false, &look);
     if (!has_guard && look.is_locked) {
-        io_why_set(&why,
-                   "a server that Quorate did not start runs in %s; stop it first (its service "
-                   "must be disabled, too: systemctl disable --now mariadb)",
-                   s->data_dir.text);
-        return fail(&why);
+        return check_foreign(common, s, p);
     }
     bool is_ours =
         pg_path_join(common->state_dir, "agent.state", &state) == 0 && pg_file_exists(state.text);
-    if (!is_ours && !gal_dir_is_empty(s) && !s->may_adopt) {
+    bool is_running_meant = common->core.is_adopted_running;
+    if (!is_ours && !gal_dir_is_empty(s) && (!s->may_adopt || is_running_meant)) {
         io_why_set(&why,
-                   "%s holds data that Quorate did not make; 'cluster.adopt: yes' takes them over, "
-                   "an empty directory is filled by a state transfer",
+                   is_running_meant
+                       ? "no server runs in %s, and 'cluster.adopt: running' takes over one that "
+                         "does: start it under its former management, or say 'yes' for stopped "
+                         "data; an empty directory is filled by a state transfer"
+                       : "%s holds data that Quorate did not make; 'cluster.adopt: yes' takes them "
+                         "over, an empty directory is filled by a state transfer",
                    s->data_dir.text);
         return fail(&why);
     }
@@ -121,6 +170,9 @@ static int print_plan(const struct paths *p, const struct gal_settings *s)
     gal_dir_look(s, true, &look);
     (void)printf("guard: %s --socket %s\nserver: %s %s\n", p->guard, p->socket, p->command[0],
                  p->command[1]);
+    if (p->adoptee != 0) {
+        (void)printf("running node: pid %d, taken over as it runs (cluster.adopt)\n", p->adoptee);
+    }
     if (!look.has_directory) {
         (void)printf("data directory: empty: made by the founder, filled by a state transfer on "
                      "others\n");
@@ -147,6 +199,10 @@ static int run(const struct io_config *config, struct agent_settings *common,
     if (is_dry_run) {
         return print_plan(&paths, settings);
     }
+    if (paths.adoptee != 0) {
+        IO_LOG_NOTICE("database", "adopts_running", io_i64("pid", paths.adoptee),
+                      io_text("dir", settings->data_dir.text));
+    }
     common->core.db_port = settings->advertise_port;
     const struct agent_options options = {
         .program = PROGRAM,
@@ -158,6 +214,7 @@ static int run(const struct io_config *config, struct agent_settings *common,
                   .cgroup = io_config_text(config, GAL_KEY_CGROUP),
                   .log = paths.log,
                   .guard_log = paths.guard_log,
+                  .adopt = paths.adoptee,
                   .command = paths.command},
         .engine = gal_engine_port(&engine),
     };

@@ -1,7 +1,7 @@
 GAL_DB_SRC := agents/galera/conf.c agents/galera/db.c agents/galera/dir.c agents/galera/grastate.c agents/galera/orders.c \
   agents/galera/probe.c agents/galera/setup.c agents/galera/status.c agents/postgresql/child.c agents/postgresql/files.c
 BINARIES += quorate-agent-galera
-BIN_quorate-agent-galera = agents/galera/main_agent.c agents/galera/arbitrator.c agents/galera/engine.c agents/galera/host.c agents/galera/mysql.c \
+BIN_quorate-agent-galera = agents/galera/main_agent.c agents/galera/adopt.c agents/galera/arbitrator.c agents/galera/engine.c agents/galera/host.c agents/galera/mysql.c \
   $(GAL_DB_SRC) $(AGENT_SHELL_SRC)
 LIBS_quorate-agent-galera := glue io wire cores base
 PKG_quorate-agent-galera := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c libmariadb
@@ -10,7 +10,7 @@ LDL_quorate-agent-galera := -lpthread
 $(B)/agents/galera/mysql.o: CFLAGS += -fno-sanitize=all
 $(B)/agents/galera/mysql.o: CPPFLAGS += $(shell pkg-config --cflags-only-I libmariadb 2>/dev/null)
 TESTS += gal_files_test
-TEST_gal_files_test := tests/unit/gal_files_test.c agents/galera/conf.c agents/galera/grastate.c agents/galera/status.c tests/support/panic.c
+TEST_gal_files_test := tests/unit/gal_files_test.c agents/galera/adopt.c agents/galera/conf.c agents/galera/grastate.c agents/galera/status.c tests/support/panic.c
 TLIBS_gal_files_test := base
 TESTS += agt_galera_test
 TEST_agt_galera_test := tests/unit/agt_galera_test.c tests/support/panic.c

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <mysql.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 
 #define STATEMENT_MAX 1024
+#define ASK_LIMIT_S 5
 
 enum phase { PHASE_IDLE, PHASE_CONNECT, PHASE_QUERY, PHASE_STORE };
 
@@ -93,6 +95,19 @@ static int status_of(unsigned number, bool is_connecting)
     }
 }
 
+static void rows_of(MYSQL_RES *result, struct gal_reply *reply)
+{
+    unsigned columns = mysql_num_fields(result);
+    MYSQL_ROW row;
+    reply->columns = columns > GAL_REPLY_COLUMNS ? GAL_REPLY_COLUMNS : columns;
+    while (reply->rows < GAL_REPLY_ROWS && (row = mysql_fetch_row(result)) != NULL) {
+        for (unsigned i = 0; i < reply->columns; i++) {
+            reply->values[reply->rows][i] = row[i] == NULL ? "" : row[i];
+        }
+        reply->rows++;
+    }
+}
+
 static void fail(struct session *s)
 {
     char text[512];
@@ -117,15 +132,7 @@ static void finish_result(struct session *s, MYSQL_RES *result)
     struct gal_reply reply = {.text = ""};
     s->phase = PHASE_IDLE;
     if (result != NULL) {
-        unsigned columns = mysql_num_fields(result);
-        MYSQL_ROW row;
-        reply.columns = columns > GAL_REPLY_COLUMNS ? GAL_REPLY_COLUMNS : columns;
-        while (reply.rows < GAL_REPLY_ROWS && (row = mysql_fetch_row(result)) != NULL) {
-            for (unsigned i = 0; i < reply.columns; i++) {
-                reply.values[reply.rows][i] = row[i] == NULL ? "" : row[i];
-            }
-            reply.rows++;
-        }
+        rows_of(result, &reply);
     }
     finish(s, &reply);
     if (result != NULL) {
@@ -169,6 +176,16 @@ static bool wait_for(struct session *s, int wanted)
     return uv_poll_start(s->poll, events, polled) == 0;
 }
 
+/* Who a session is. */
+static void account_of(const struct gal_settings *c, enum gal_session number, const char **ret_name,
+                       const char **ret_password)
+{
+    bool is_check = number == GAL_SESSION_POLL || number == GAL_SESSION_CAUSAL;
+    bool is_setup = number == GAL_SESSION_SETUP;
+    *ret_name = is_setup ? c->os_user : is_check ? GAL_ACCOUNT_CHECK : GAL_ACCOUNT_AGENT;
+    *ret_password = is_setup ? "" : is_check ? c->check_password : c->agent_password;
+}
+
 /* What a phase ends with leads into the next; `events` of 0 begins the phase. Returns what to wait
  * for, 0: the call has ended. */
 static int phase_step(struct session *s, int events, int *ret_failed, MYSQL_RES **ret_result)
@@ -179,16 +196,11 @@ static int phase_step(struct session *s, int events, int *ret_failed, MYSQL_RES 
     *ret_failed = 0;
     switch (s->phase) {
     case PHASE_CONNECT: {
-        bool is_check = s->number == GAL_SESSION_POLL || s->number == GAL_SESSION_CAUSAL;
-        bool is_setup = s->number == GAL_SESSION_SETUP;
+        const char *name = "";
+        const char *password = "";
+        account_of(c, s->number, &name, &password);
         waits = events != 0 ? mysql_real_connect_cont(&connected, s->mysql, events)
-                            : mysql_real_connect_start(&connected, s->mysql, NULL,
-                                                       is_setup   ? c->os_user
-                                                       : is_check ? GAL_ACCOUNT_CHECK
-                                                                  : GAL_ACCOUNT_AGENT,
-                                                       is_setup   ? ""
-                                                       : is_check ? c->check_password
-                                                                  : c->agent_password,
+                            : mysql_real_connect_start(&connected, s->mysql, NULL, name, password,
                                                        NULL, 0, c->socket.text, 0);
         *ret_failed = waits == 0 && connected == NULL;
         return waits;
@@ -357,4 +369,40 @@ struct gal_mysql *gal_mysql_free(struct gal_mysql *mysql)
     free(mysql);
     mysql_library_end();
     return NULL;
+}
+
+void gal_mysql_ask(const struct gal_settings *settings, enum gal_session session,
+                   const char *statement, gal_reply_fn *done, void *ctx)
+{
+    static struct gal_reply reply; /* before any loop: one thread */
+    unsigned seconds = ASK_LIMIT_S;
+    const char *name = "";
+    const char *password = "";
+    char text[512] = "";
+    MYSQL *mysql = mysql_init(NULL);
+    account_of(settings, session, &name, &password);
+    bool is_connected = false;
+    MYSQL_RES *result = NULL;
+    reply = (struct gal_reply){.status = BASE_E_NOMEM, .text = text};
+    if (mysql != NULL) {
+        (void)mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
+        (void)mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds);
+        is_connected = mysql_real_connect(mysql, NULL, name, password, NULL, 0,
+                                          settings->socket.text, 0) != NULL;
+        result =
+            is_connected && mysql_query(mysql, statement) == 0 ? mysql_store_result(mysql) : NULL;
+        reply.number = mysql_errno(mysql);
+        reply.status = reply.number == 0 ? 0 : status_of(reply.number, !is_connected);
+        (void)snprintf(text, sizeof(text), "%s", mysql_error(mysql));
+    }
+    if (result != NULL) {
+        rows_of(result, &reply);
+    }
+    done(ctx, &reply);
+    if (result != NULL) {
+        mysql_free_result(result);
+    }
+    if (mysql != NULL) {
+        mysql_close(mysql);
+    }
 }

@@ -21,4 +21,9 @@ struct gal_session_port gal_mysql_port(struct gal_mysql *mysql);
 /* Cuts all; nothing is called back any more. NULL is fine. Returns NULL. */
 struct gal_mysql *gal_mysql_free(struct gal_mysql *mysql);
 
+/* One statement on a connection of its own, waited for at most 5 s: before any loop runs, from one
+ * thread. `done` is called before it returns. */
+void gal_mysql_ask(const struct gal_settings *settings, enum gal_session session,
+                   const char *statement, gal_reply_fn *done, void *ctx);
+
 #endif

@@ -113,6 +113,15 @@ static void take_isolation(struct gal_db *db, const struct gal_reply *reply)
     }
 }
 
+/* It runs within the change of a view: what it takes, nobody writes. */
+static void take_notify(struct gal_db *db, const struct gal_reply *reply)
+{
+    if (reply->status == 0 && reply->rows == 1 && reply->values[0][0][0] != '\0') {
+        warn(db, "wsrep_notify_cmd is set: whenever a member comes or goes all writes wait until "
+                 "that program has ended");
+    }
+}
+
 static void take_accounts(struct gal_db *db, const struct gal_reply *reply)
 {
     char text[BASE_TEXT_MAX + 1];
@@ -150,6 +159,7 @@ static const struct advice {
      take_durability},
     {"SELECT IF(@@GLOBAL.wsrep_dirty_reads, 'ON', 'OFF')", take_isolation},
     {"SHOW GRANTS", take_grants},
+    {"SELECT @@GLOBAL.wsrep_notify_cmd", take_notify},
     {"SELECT User, Host FROM mysql.user WHERE Super_priv = 'Y' AND User NOT IN ('root', 'mysql', "
      "'mariadb.sys', '" GAL_ACCOUNT_AGENT "') ORDER BY 1, 2",
      take_accounts},

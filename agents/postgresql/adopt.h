@@ -32,10 +32,6 @@ MUST_CHECK int pg_adopt_find(const struct pg_settings *settings, struct pg_adopt
  * DENIED, TIMEOUT with a reason. The guard is to be started with the pid afterwards. */
 MUST_CHECK int pg_adopt_running(const struct pg_settings *settings, const struct pg_adoptee *found,
                                 struct base_text *ret_why);
-/* An arbiter has led this member before (agent.state): nothing is taken over any more. */
-bool pg_adopt_was_led(const struct pg_settings *settings);
-/* This process was taken over by a guard of ours, which is no more; the next guard ends it. */
-bool pg_adopt_is_guards(const struct pg_settings *settings, int32_t postmaster);
 /* The directory is of the programs' version. UNSUPPORTED. */
 MUST_CHECK int pg_adopt_check_version(const struct pg_settings *settings,
                                       struct base_text *ret_why);

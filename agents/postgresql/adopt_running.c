@@ -16,7 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agents/core/disk.h"
 #include "agents/postgresql/adopt.h"
 #include "agents/postgresql/child.h"
 #include "agents/postgresql/conf.h"
@@ -41,32 +40,6 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct base_text *ret, i
     va_end(arguments);
     *ret = base_text_from(slice_from_text(text));
     return status;
-}
-
-bool pg_adopt_was_led(const struct pg_settings *settings)
-{
-    static struct agt_disk disk; /* at start only, one thread */
-    struct pg_path path;
-    char bytes[AGT_DISK_BYTES_MAX + 1];
-    size_t len = 0;
-    if (pg_path_join(settings->state_dir.text, "agent.state", &path) != 0 ||
-        !pg_file_exists(path.text)) {
-        return false;
-    }
-    /* One that cannot be read says nothing of the kind: the agent stops on it anyway. */
-    return pg_file_read(path.text, bytes, sizeof(bytes), &len) != 0 ||
-           agt_disk_decode(slice_from(bytes, len), &disk) != 0 || disk.epoch_seen > 0;
-}
-
-bool pg_adopt_is_guards(const struct pg_settings *settings, int32_t postmaster)
-{
-    struct pg_path path;
-    char text[160];
-    size_t len = 0;
-    return pg_adopt_was_led(settings) &&
-           pg_path_join(settings->state_dir.text, "guard.root", &path) == 0 &&
-           pg_file_read(path.text, text, sizeof(text), &len) == 0 &&
-           strtol(text, NULL, 10) == postmaster;
 }
 
 /* --- what the server was started with --- */

@@ -79,10 +79,10 @@ static int check_foreign(const struct pg_settings *settings, int32_t postmaster,
                          struct pg_adoptee *ret)
 {
     struct io_why why = {""};
-    if (pg_adopt_is_guards(settings, postmaster)) {
+    if (agent_is_guards_root(settings->state_dir.text, postmaster)) {
         return 0; /* its guard is gone: the next one ends it before anything else */
     }
-    bool is_asked = settings->is_adopted_running && !pg_adopt_was_led(settings);
+    bool is_asked = settings->is_adopted_running && !agent_was_led(settings->state_dir.text);
     int status = is_asked ? pg_adopt_find(settings, ret) : 0;
     if (is_asked && status == 0) {
         return 0;

@@ -3,6 +3,7 @@
 #include "agents/shell/start.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "agents/core/disk.h"
 
 #define SOCKET_BYTES 104 /* a Unix socket's address has 108 at most, unix(7) */
 
@@ -134,4 +137,46 @@ bool agent_take_word(int *argc, char **argv, const char *word)
     argv[kept] = NULL;
     *argc = kept;
     return is_there;
+}
+
+/* --- a server that was there before us --- */
+
+/* A small file of the state directory, without its end where it is longer. NOTFOUND, IO. */
+static int read_state(const char *state_dir, const char *name, char *memory, size_t cap,
+                      size_t *ret_len)
+{
+    char path[AGENT_PATH_BYTES];
+    int len = snprintf(path, sizeof(path), "%s/%s", state_dir, name);
+    int fd = len < (int)sizeof(path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0) {
+        return len < (int)sizeof(path) && errno == ENOENT ? BASE_E_NOTFOUND : BASE_E_IO;
+    }
+    ssize_t got = read(fd, memory, cap);
+    (void)close(fd);
+    *ret_len = got < 0 ? 0 : (size_t)got;
+    return got < 0 ? BASE_E_IO : 0;
+}
+
+bool agent_was_led(const char *state_dir)
+{
+    static struct agt_disk disk; /* one thread, before any loop */
+    char bytes[AGT_DISK_BYTES_MAX];
+    size_t len = 0;
+    int rc = read_state(state_dir, "agent.state", bytes, sizeof(bytes), &len);
+    if (rc == BASE_E_NOTFOUND) {
+        return false;
+    }
+    return rc != 0 || agt_disk_decode(slice_from(bytes, len), &disk) != 0 || disk.epoch_seen > 0;
+}
+
+bool agent_is_guards_root(const char *state_dir, int32_t pid)
+{
+    char text[160];
+    size_t len = 0;
+    if (!agent_was_led(state_dir) ||
+        read_state(state_dir, "guard.root", text, sizeof(text) - 1, &len) != 0) {
+        return false;
+    }
+    text[len] = '\0';
+    return strtol(text, NULL, 10) == pid;
 }

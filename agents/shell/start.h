@@ -28,6 +28,12 @@ MUST_CHECK int agent_guard_socket(const struct agent_settings *common,
  * for a group, where nobody takes away what is another one's, is fine. */
 MUST_CHECK int agent_check_directory(const char *path, struct io_why *why);
 
+/* An arbiter has led the member of this state directory before: a server that was there before us
+ * is taken over no more. A state that cannot be read counts as one. */
+bool agent_was_led(const char *state_dir);
+/* A guard of ours had taken this process over, and is no more: the next guard ends it. */
+bool agent_is_guards_root(const char *state_dir, int32_t pid);
+
 /* Takes a word of the program's own out of its arguments; true: it was there. */
 bool agent_take_word(int *argc, char **argv, const char *word);
 

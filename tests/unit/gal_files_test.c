@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/galera/adopt.h"
 #include "agents/galera/conf.h"
 #include "agents/galera/grastate.h"
 #include "agents/galera/status.h"
@@ -285,6 +286,65 @@ static void test_accounts(void **state)
     assert_non_null(strstr(text, "IDENTIFIED BY 'pass-word-2'"));
 }
 
+/* --- a node that runs --- */
+
+static const char *running[6]; /* what it answers */
+static int login;
+
+static void answer(const struct gal_settings *s, enum gal_session session, const char *statement,
+                   gal_reply_fn *done, void *ctx)
+{
+    struct gal_reply reply = {.status = login, .text = "", .rows = 1, .columns = 1};
+    (void)s;
+    if (session == GAL_SESSION_POLL && strstr(statement, "wsrep_node_name") != NULL) {
+        reply.columns = 6;
+        memcpy(reply.values[0], running, sizeof(running));
+    }
+    done(ctx, &reply);
+}
+
+static int adopt_with(size_t column, const char *value, const char *words)
+{
+    struct base_text why = {{0}};
+    static const char *const good[] = {"1",     "g1",   "shop",
+                                       "/tmp/", "3306", "base_port = 4567; socket.ssl = NO; "};
+    settings_make();
+    settings.is_tls = false;
+    set(settings.data_dir.text, "/tmp");
+    memcpy(running, good, sizeof(good));
+    running[column] = value;
+    int rc = gal_adopt_check(&settings, answer, &why);
+    assert_non_null(strstr(why.text, words));
+    return rc;
+}
+
+static void test_a_running_node_must_be_the_member(void **state)
+{
+    (void)state;
+    login = 0;
+    assert_int_equal(adopt_with(1, "g1", ""), 0);
+    assert_int_equal(adopt_with(0, "0", "no Galera node"), BASE_E_STATE);
+    assert_int_equal(adopt_with(1, "db-1", "set 'member'"), BASE_E_STATE);
+    assert_int_equal(adopt_with(2, "my_wsrep_cluster", "cluster.name"), BASE_E_STATE);
+    assert_int_equal(adopt_with(3, "/", "galera.socket"), BASE_E_STATE);
+    assert_int_equal(adopt_with(4, "3307", "galera.port"), BASE_E_STATE);
+    assert_int_equal(adopt_with(5, "socket.ssl = YES; ", "galera.tls: on"), BASE_E_STATE);
+    login = BASE_E_DENIED;
+    assert_int_equal(adopt_with(1, "g1", "--print-sql"), BASE_E_DENIED);
+    login = BASE_E_CLOSED;
+    assert_int_equal(adopt_with(1, "g1", "does not answer"), BASE_E_CLOSED);
+    login = 0;
+}
+
+static void test_a_directory_without_a_server_has_nobody(void **state)
+{
+    (void)state;
+    int32_t pid = 0;
+    settings_make();
+    set(settings.data_dir.text, "/nonexistent");
+    assert_int_equal(gal_adopt_find(&settings, &pid), BASE_E_NOTFOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +359,8 @@ int main(void)
         cmocka_unit_test(test_conf_with_tls),
         cmocka_unit_test(test_settings_of_ours_are_refused),
         cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_a_running_node_must_be_the_member),
+        cmocka_unit_test(test_a_directory_without_a_server_has_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
