@@ -17,8 +17,8 @@ if $part == "runs" then
         ((.faults // {}) | map(.n // 0) | add), (.load.lost // .set.lost // "–"), (if .away_ms then .away_ms / 1000 | floor else null end), checks] | row
 elif $part == "sums" then
     "\(store | map(select(.peer == "quorate")) | "\(length) runs of the store, \(sum(.ops.ok + .ops.failed + .ops.unknown)) operations: \(sum(.ops.ok)) acknowledged, \(sum(.ops.failed)) refused, \(sum(.ops.unknown)) of unknown outcome, of which \(sum(.ops.unsettled)) were not settled by the log of changes; \(map(select(.verdict == "passed")) | length) passed, \(map(select(.verdict == "failed")) | length) failed, \(map(select(.verdict == "invalid")) | length) invalid; \(sum(.load.lost)) acknowledged writes lost.")"
-elif $part == "n" then
-    map(select(.verdict == "passed" and is_ours)) | length
+elif $part == "dates" then
+    map(.date[0:10]) | unique | if length == 1 then .[0] else "\(.[0]) to \(.[-1])" end
 elif $part == "faults" then
     [.[] | select(is_ours) | (.faults // {}) | to_entries[]] | group_by(.key)[] |
         [.[0].key, (map(.value.n // 0) | add), (map(.value.bit // 0) | add), (map(.value.skipped // 0) | add)] | row

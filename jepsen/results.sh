@@ -1,35 +1,42 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Writes jepsen/RESULTS.md from build/results/jepsen/*.json: `make jepsen-results` after the runs that are to stand there.
+# Writes jepsen/RESULTS.md from build/results/jepsen/*.json: `make jepsen-results` after the runs that are to stand there. The page has
+# parts, each between marks; a part of which nothing was run here stays as it was, with its own date.
 set -u
 page=${PAGE:-jepsen/RESULTS.md}
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 . tests/support/jq.sh
+shopt -s nullglob
 all=("${RESULTS:-build/results/jepsen}"/*.json)
+[ "${#all[@]}" -gt 0 ] || { echo "results.sh: no results in build/results/jepsen; run 'make jepsen' first" >&2; exit 2; }
+
 # Ours of the commit that was run last, and of COMMITS where what they change concerns no run again; peers of any, since nothing
 # of ours is in them.
-commit=${COMMITS:-} && commit+=\ $(jq -rs 'map(select(.peer == "quorate" or .peer == "ours")) | max_by(.date) | .commit // empty' "${all[@]}" 2>/dev/null)
 results=()
-for file in "${all[@]}"; do
-    jq -e --arg commit "$commit" '(.commit as $c | $commit | split(" ") | any(. == $c)) or (.peer != "quorate" and .peer != "ours")' "$file" >/dev/null 2>&1 && results+=("$file")
-done
-[ "${#results[@]}" -gt 0 ] || { echo "results.sh: no results in build/results/jepsen; run 'make jepsen' first" >&2; exit 2; }
+take() { # NAMES, a pattern: into results
+    local file commit files=()
+    results=()
+    for file in "${all[@]}"; do [[ $(basename "$file") =~ $1 ]] && files+=("$file"); done
+    [ "${#files[@]}" -gt 0 ] || return 1
+    commit=${COMMITS:-}\ $(jq -rs 'map(select(.peer == "quorate" or .peer == "ours")) | max_by(.date) | .commit // empty' "${files[@]}" 2>/dev/null)
+    for file in "${files[@]}"; do
+        jq -e --arg commit "$commit" '(.commit as $c | $commit | split(" ") | any(. == $c)) or (.peer != "quorate" and .peer != "ours")' "$file" >/dev/null 2>&1 && results+=("$file")
+    done
+    [ "${#results[@]}" -gt 0 ]
+}
 part() { jq -rs --arg part "$1" -f jepsen/results.jq "${results[@]}"; }
+machine() { echo "Runs of $(part dates), on $(nproc) cores, Linux $(uname -r | cut -d- -f1)${LOADED:+; $LOADED}."; }
 canaries() {
-    jq -rs 'sort_by(.name)[] | "| \(.name) | \(.verdict) | \(.why | join("; ")) |"' build/results/jepsen-canaries/*.json 2>/dev/null
+    local file
+    for file in build/results/jepsen-canaries/*.json build/results/jepsen-canaries/*/result.json; do
+        jq --arg name "$(basename "$(dirname "$file")")" '{name: (.name // $name), verdict, why}' "$file"
+    done | jq -rs 'sort_by(.name)[] | "| \(.name) | \(.verdict) | \(.why | join("; ") | .[0:400]) |"' 2>/dev/null
 }
 bugs() { # found by these runs: lines of tests/bugs.txt
-    grep -hE '^jepsen' tests/bugs.txt 2>/dev/null | grep -v '^#' | sed 's/^/- /'
+    grep -hE '^jepsen,' tests/bugs.txt 2>/dev/null | grep -v '^#' | sed 's/^/- /'
 }
-n=$(part n)
-
-cat >$page.new <<MD
-# Results of the runs
-
-Written by \`make jepsen-results\` on $(date -u +%F) from what stood in \`build/results/jepsen\`, on $(nproc) cores, Linux $(uname -r | cut -d- -f1).
-
-$(part sums)
-
+runs_and_faults() {
+    cat <<MD
 | run | commit | verdict | ok | refused | unknown | not settled | faults | lost | no writes, s | checkers |
 |---|---|---|---|---|---|---|---|---|---|---|
 $(part runs)
@@ -38,15 +45,25 @@ Not passed:
 
 $(part failures)
 
-## Faults, by type
-
-Each counts when it really had effect (frames dropped, processes killed or standing still, ...); a run with one that had none is invalid.
+Faults by type: each counts when it really had effect (frames dropped, processes killed or standing still, ...); a run with one that had none is invalid.
 
 | fault | times | effect, sum of its counters | skipped here |
 |---|---|---|---|
 $(part faults)
+MD
+}
 
-## Longest pause between acknowledged writes around each fault, ms
+write_suite() {
+    cat <<MD
+## The store, and PostgreSQL
+
+$(machine)
+
+$(part sums)
+
+$(runs_and_faults)
+
+### Longest pause between acknowledged writes around each fault, ms
 
 n × min / median / p90 / max, over all clients; etcd is Debian's 3.4.23 with the same election time, faults, clients and checkers.
 
@@ -54,7 +71,7 @@ n × min / median / p90 / max, over all clients; etcd is Debian's 3.4.23 with th
 |---|---|---|---|
 $(part gaps)
 
-## PostgreSQL
+### PostgreSQL
 
 Both writable while a host was paused as a whole, which no guard on it can prevent, stands apart; commits a second are of runs without faults.
 
@@ -67,10 +84,13 @@ Pause of acknowledged commits by fault, ms (median: of the runs' medians; p90: t
 | fault | system | n | min | median | p90 | max | steps |
 |---|---|---|---|---|---|---|---|
 $(part rto)
-
+MD
+}
+write_galera() {
+    cat <<MD
 ## MariaDB Galera
 
-\`plain\` is the same cluster as Debian sets it up, without us: restarts with recovered positions, haproxy with a check of the node's state and backup servers. There every node may be written to.
+$(machine) \`plain\` is the same cluster as Debian sets it up, without us: restarts with recovered positions, haproxy with a check of the node's state and backup servers. There every node may be written to.
 
 | run | verdict | ok | refused | unknown | acknowledged rows lost | acknowledged by two | registers | lists | rows the same everywhere | no commits, ms |
 |---|---|---|---|---|---|---|---|---|---|---|
@@ -82,14 +102,44 @@ Pause of acknowledged writes by fault, ms.
 |---|---|---|---|---|---|---|---|
 $(part galera-rto)
 
+$(runs_and_faults)
+MD
+}
+write_canaries() {
+    cat <<MD
 ## Shown able to fail
 
-The last runs with planted bugs and spoilt harnesses (\`make jepsen-canaries\`); those named after a run alone are controls.
+The last runs with planted bugs and spoilt harnesses (\`make jepsen-canaries\`); those named after a run alone, and \`control\`, are controls.
 
 | run | verdict | why |
 |---|---|---|
 $(canaries)
+MD
+}
 
+mark() { echo "<!-- part: $1 -->"; }
+former() { sed -n "/^$(mark "$1")\$/,/^<!-- part: /{/^<!-- part: /!p;}" "$page"; }
+either() { # PART: anew where there is something, else as it was
+    mark "$1"
+    if "has_$1"; then write_"$1" && echo; else former "$1"; fi
+}
+has_suite() { take '^(pg-|[0-9]|quick)'; }
+has_galera() { take '^galera-'; }
+has_canaries() { [ -n "$(canaries)" ]; }
+
+{
+    cat <<MD
+# Results of the runs
+
+Written by \`make jepsen-results\` from what stood in \`build/results/jepsen\`, each part when its runs were made.
+
+MD
+    for name in suite galera canaries; do either $name; done
+    mark end
+} >"$page.parts"
+# Runs of ours that passed, of all parts.
+n=$(awk -F' *[|] *' '$4 == "passed" && $3 ~ /^[0-9a-f]+$/ && $2 !~ /etcd|patroni|plain/' "$page.parts" | wc -l)
+cat "$page.parts" - >"$page.new" <<MD
 ## Bugs of ours that these runs found
 
 $(b=$(bugs); echo "${b:-None so far.}")
@@ -102,5 +152,6 @@ bugs are there, never that none is: schedules of faults are few beside what can 
 Limits: one kernel for all hosts and so one true clock; $(nproc) cores, so that slow schedules count as faults; disks that do not lie about
 a flush; no hardware watchdog. A pause is measured from the clients, to the next acknowledged write of anybody.
 MD
-mv $page.new $page
-echo "$page is written from ${#results[@]} runs"
+rm -f "$page.parts"
+mv "$page.new" "$page"
+echo "$page is written"

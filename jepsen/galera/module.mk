@@ -7,7 +7,7 @@ BIN_galeraprobe := jepsen/sql/probe.c jepsen/sql/history.c jepsen/galera/session
 PKG_galeraprobe := libmariadb
 LDL_galeraprobe := -lpthread
 GALERA_PROGRAMS := quorate-agent-galera galeraload galeraprobe
-GALERA_ALL = quorated kv quorate-guard jepsen-check $(GALERA_PROGRAMS) $(HOSTS_PROGRAMS)
+GALERA_ALL = quorated kv quorate-guard quorate-proxy jepsen-check $(GALERA_PROGRAMS) $(HOSTS_PROGRAMS)
 
 CHECK_STEPS += galera-check
 VERIFY_STEPS += galera-verify

@@ -8,7 +8,7 @@
 #   front_start / front_stop   haproxy on c1: 3306 the writer, 3307 readers
 #   rows_everywhere            are all rows and checksums the same on every node? prints who differs
 # Settings: GALERA_SST=rsync|mariabackup, GALERA_FAST=on|off (fast_takeover), GALERA_LINES (of the agents' cluster: section),
-# GALERA_SQL_LINES (of their galera: section), GALERA_GTID
+# GALERA_SQL_LINES (of their galera: section), GALERA_AT (an address instead of the balancer)
 
 SQL_CLUSTER=galera-main
 MEMBERS_CLUSTER=$SQL_CLUSTER
@@ -34,30 +34,12 @@ all_synced() {
 
 # --- ours
 galera_config() { # MEMBER
-    local data address
-    data=$(data_of "$1") address=$(address_of "$1")
-    cat <<YML
-cluster:
-  name: $SQL_CLUSTER
-  ttl: ${SQL_TTL:-6s}
+    agent_head "$1" "  ttl: ${SQL_TTL:-6s}
   heartbeat: ${SQL_HEARTBEAT:-500ms}
-${GALERA_LINES:-}
-member: $1
-advertise: $address
-quorum:
-  token: jepsen
-  nodes:
-${NODES%$'\n'}
-tls:
-  ca: $DIR/tls/ca.crt
-  cert: $DIR/tls/agent-$SQL_CLUSTER-$1.crt
-  key: $DIR/tls/agent-$SQL_CLUSTER-$1.key
-http:
-  listen: $address:8008
-state_dir: $data/state
-run_dir: $data/run
+${GALERA_LINES:-}"
+    cat <<YML
 galera:
-  data_dir: $data/mysql
+  data_dir: $(data_of "$1")/mysql
   socket: $(socket_of "$1")
   members: {$(members_words)}
   password_file: $DIR/passwords
@@ -125,7 +107,7 @@ sql_tables() { # once: accounts, and the tables of the clients
     } | timeout 20 mariadb --no-defaults -S "$(socket_of "$member")" -u root || return 1
     as_user "$DIR/bin/galeraload" --prepare --conninfo "socket=$(socket_of "$member") user=app passfile=$DIR/app.password"
 }
-client_conninfo() { echo "host=127.0.0.1 port=3306 user=app passfile=$DIR/app.password"; }
+client_conninfo() { echo "host=${GALERA_AT:-127.0.0.1} port=3306 user=app passfile=$DIR/app.password"; }
 sql_clients_start() { # DIR SEED [OPTIONS]: patience longer than an eviction takes
     (client_become c1 "$DIR/bin/galeraload" --conninfo "$(client_conninfo)" --dir "$1" --seed "$2" --limit-ms 15000 \
         ${3:---append "${SQL_APPEND:-3}" --register "${SQL_REGISTER:-3}" --set "${SQL_SET:-2}"} --pause-us "${SQL_PAUSE_US:-15000}" "${@:4}") \

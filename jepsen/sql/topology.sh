@@ -117,18 +117,14 @@ ${SQL_NODE_LINES:-}
 YML
 }
 
-quorate_config() { # MEMBER
+# What the files of all agents have; LINES: further ones of the section `cluster`.
+agent_head() { # MEMBER LINES
     local data address
     data=$(data_of "$1") address=$(address_of "$1")
     cat <<YML
 cluster:
   name: $SQL_CLUSTER
-  failover_interval: 0s # faults come in quick succession here
-  ttl: ${SQL_TTL:-2s}
-  heartbeat: ${SQL_HEARTBEAT:-250ms}
-  freeze_max: ${SQL_FREEZE_MAX:-3s}
-  sync: ${SQL_SYNC:-on}
-  strict: ${SQL_STRICT:-off}
+$2
 member: $1
 advertise: $address
 quorum:
@@ -143,9 +139,20 @@ http:
   listen: $address:8008
 state_dir: $data/state
 run_dir: $data/run
+YML
+}
+quorate_config() { # MEMBER
+    # faults come in quick succession here: no interval between failovers
+    agent_head "$1" "  failover_interval: 0s
+  ttl: ${SQL_TTL:-2s}
+  heartbeat: ${SQL_HEARTBEAT:-250ms}
+  freeze_max: ${SQL_FREEZE_MAX:-3s}
+  sync: ${SQL_SYNC:-on}
+  strict: ${SQL_STRICT:-off}"
+    cat <<YML
 postgresql:
   bin_dir: $POSTGRES_BIN
-  data_dir: $data/pg
+  data_dir: $(data_of "$1")/pg
   password_file: $DIR/passwords
   tls: verify-full
   tls_cert: $DIR/tls/member-$SQL_CLUSTER-$1.crt
