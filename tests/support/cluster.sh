@@ -100,7 +100,7 @@ cluster_init() { # DIR
     DIR=$(cd "$DIR" && pwd)
     # The programs may lie in a home directory that the daemons' user cannot enter: they get copies.
     mkdir -p "$DIR/bin" "$DIR/tls" "$DIR/pids" "$DIR/log" "$DIR/run"
-    for program in quorated quorate-agent-postgresql quorate-agent-galera quorate-guard kv pgload kvload; do
+    for program in quorated quorate-agent-postgresql quorate-agent-galera quorate-guard quorate-proxy kv pgload kvload; do
         [ -x "$BIN/$program" ] && cp -f "$BIN/$program" "$DIR/bin/$program"
     done
     chmod 755 "$DIR"

@@ -95,31 +95,47 @@ two_of_three() {
     finish
 }
 
-# [1] The quorum is set back to a time before the last bootstrap, and the cut-off side is told what was true then: members know
-# by their stamp that this history is over.
-old_grant() {
+# [1] A grant is given, and the quorum is stopped with it and kept as it was then. Later, with that grant carried out and more written
+# since, all databases die and the quorum is set back to it: every member hears the old record with the old grant again. Members
+# know by their stamps that this history is over: nobody carries it out, and it is said who must confirm.
+grant_is() { [ "$(galera_record grant.state)" = "$1" ] && [ "$(generation)" -lt "$(galera_record grant.generation)" ]; }
+quorum_down() {
     local node
+    for node in "${QUORUM[@]}"; do node_kill "$node"; done
+    for node in "${QUORUM[@]}"; do wait_until 15 eval "! is_running $node"; done
+}
+begun_at() { grep -c 'begins the granted bootstrap' "$DIR/log/$1"; } # MEMBER: bootstraps that its agents have begun
+old_grant() {
+    local node to begun
     begin "an old grant"
-    for node in "${QUORUM[@]}"; do kill -TERM "$(pid_of "$node")"; done
-    for node in "${QUORUM[@]}"; do wait_until 15 eval "! is_running $node" && cp -a "$(data_of "$node")/node" "$DIR/old.$node" && node_start "$node"; done
-    wait_until 30 quorum_has_leader && settled_again
     raise db-kill-all "$(everybody)" || return
     lower db-kill-all "$(everybody)"
-    check "$NAME: a new generation" wait_until 120 new_generation
+    check "$NAME: a grant is given" wait_until 120 grant_is given
+    quorum_down
+    for node in "${QUORUM[@]}"; do cp -a "$(data_of "$node")/node" "$DIR/old.$node" && node_start "$node"; done
+    check "$NAME: it is carried out" wait_until 120 new_generation
     settled_again
     writes_go_on 30
+    to=$(granted_to)
     kill -KILL $(all_mariadbds)
-    for node in "${QUORUM[@]}"; do node_kill "$node"; done
+    quorum_down
+    begun=$(begun_at "$to")
     for node in "${QUORUM[@]}"; do
-        wait_until 15 eval "! is_running $node" && rm -rf "$(data_of "$node")/node" && mv "$DIR/old.$node" "$(data_of "$node")/node" && node_start "$node"
+        rm -rf "$(data_of "$node")/node" && mv "$DIR/old.$node" "$(data_of "$node")/node" && node_start "$node"
     done
     wait_until 30 quorum_has_leader
-    check "$NAME: writable again, by a generation of its own or by an operator" eval 'writes_go_on 90 || confirmed'
+    check "$NAME: the record has the old grant again, for $to" eval 'grant_is given && [ "$(granted_to)" = "$to" ]'
+    check "$NAME: it is said that members have seen more" wait_until 30 eval 'waits | grep -q "has seen epoch"'
+    note "$(waits)"
+    wait_until 10 someone_writes # nothing may happen in that time
+    check "$NAME: nobody writes" eval '! someone_writes'
+    check "$NAME: $to does not begin it again ($begun before)" test "$(begun_at "$to")" = "$begun"
+    check "$NAME: an operator's word lets it go on" "${KV[@]}" db confirm "$SQL_CLUSTER" --force --timeout 10s
+    check "$NAME: writable again" writes_go_on 120
     settled_again
     check "$NAME: the generation is above all that were ($(generation))" test "$(generation)" -gt $((GENERATION + 1))
     finish
 }
-confirmed() { note "$(waits)"; "${KV[@]}" db confirm "$SQL_CLUSTER" --force --timeout 10s && writes_go_on 90; }
 
 # A cluster of two: either may be lost, and the other one goes on by a grant, without having heard of it.
 two_nodes() {

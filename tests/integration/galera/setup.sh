@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The cluster of the Galera scenarios, and what each of them begins and ends with: sourced by run.sh and by the demo.
 #
+#   make_hosts            hosts, certificates, files; nothing runs
 #   make_cluster          three quorum nodes, DATABASES with agents, haproxy on c1, tables; healthy
 #   begin NAME            writers run; sets ACKED (history), P (the writer), EPOCH, GENERATION, AT
 #   finish [NAME...]      writers end; nothing acknowledged may be missing on any of the nodes named (all), checksums equal
@@ -8,10 +9,13 @@
 #   galera_record FIELD   of the record's engine part     waits      what the cluster says it waits for
 
 ACKED="" GAP="" LOST=""
-make_cluster() {
+make_hosts() {
     sql_setup
     work=$DIR/work
     mkdir -p "$work" && chown "$RUN_AS" "$work"
+}
+make_cluster() {
+    make_hosts
     sql_start
     sql_ready || die "the cluster did not become healthy: $(shown)"
     sql_tables || die "no table to write to"
