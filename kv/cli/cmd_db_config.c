@@ -11,6 +11,7 @@
 
 #include "kv/cli/commands.h"
 #include "kv/cli/db.h"
+#include "kv/cli/setup.h"
 #include "proto/io/json_patch.h"
 
 /* --- files --- */
@@ -85,20 +86,42 @@ static int check_is_new(struct cli *cli, const char *name)
     return rc;
 }
 
+/* Which engine a cluster is of shows by the section of its document, empty or not. */
+static int assign_engine(json_t *document, const char *engine)
+{
+    char known[128] = "";
+    for (size_t i = 0; i < setup_engines_count; i++) {
+        size_t len = strlen(known);
+        (void)snprintf(known + len, sizeof(known) - len, "%s%s", i == 0 ? "" : ", ",
+                       setup_engines[i].name);
+        if (strcmp(setup_engines[i].name, engine) != 0) {
+            continue;
+        }
+        if (json_object_get(document, engine) == NULL) {
+            (void)json_object_set_new(document, engine, json_object());
+        }
+        return 0;
+    }
+    return cli_fail(IO_EXIT_USAGE, "engine '%s' is not known; there are: %s", engine, known);
+}
+
 int cmd_db_create(void *ctx, int argc, char **argv)
 {
-    struct cli_option options[] = {{"file", true, NULL}};
+    struct cli_option options[] = {{"file", true, NULL}, {"engine", true, NULL}};
     json_t *document = NULL;
     uint64_t revision = 0;
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     if (rc == 0 && argc < 2) {
-        rc = cli_fail(IO_EXIT_USAGE, "usage: kv db create CLUSTER [KEY=VALUE ...] [--file FILE]");
+        rc =
+            cli_fail(IO_EXIT_USAGE, "usage: kv db create CLUSTER [KEY=VALUE ...] [--engine ENGINE] "
+                                    "[--file FILE]");
     }
     rc = rc != 0 ? rc : check_is_new(ctx, argv[1]);
     rc = rc != 0 || options[0].value == NULL ? rc : load_file(options[0].value, &document);
     if (rc == 0 && document == NULL) {
         document = json_object();
     }
+    rc = rc != 0 || options[1].value == NULL ? rc : assign_engine(document, options[1].value);
     rc = rc != 0 ? rc : assign_all(document, argv + 2);
     rc = rc != 0 ? rc : db_config_put(ctx, argv[1], 0, document, &revision);
     json_decref(document);

@@ -103,9 +103,10 @@ static const struct io_command commands[] = {
     {"db watch", "CLUSTER [--interval 1s] [--events N]", "databases",
      "Show a cluster again and again; without a terminal a line for each change",
      "  --events N  end after N of them", cmd_db_watch},
-    {"db create", "CLUSTER [KEY=VALUE ...] [--file FILE]", "databases",
+    {"db create", "CLUSTER [KEY=VALUE ...] [--engine ENGINE] [--file FILE]", "databases",
      "Write a cluster's configuration ahead of its first member",
-     "  The settings in agents' files do nothing then. KEY=VALUE as of kv db config set.",
+     "  The settings in agents' files do nothing then. KEY=VALUE as of kv db config set.\n"
+     "  --engine  postgresql (without a section of another engine), galera, ...",
      cmd_db_create},
     {"db config show", "CLUSTER [--revision N] [--effective]", "databases",
      "The cluster's configuration", "  --effective  with the defaults of what it does not say",

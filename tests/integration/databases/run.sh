@@ -42,6 +42,10 @@ check_output "create" "main: configuration revision 1" db create main ttl=3s hea
 check_fails "create twice is refused" "has a configuration already" db create main
 check_fails "a bad value names path, value and what is allowed" 'ttl: "9m"; allowed: 600ms to 1m' db create other ttl=9m
 check_fails "a key that is not there is named" "tt1" db create other tt1=9s
+check_fails "an engine that is not there is named" "'oracle' is not known; there are: postgresql, galera" db create other --engine oracle
+check_output "create of another engine" "shop: configuration revision 1" db create shop --engine galera ttl=8s
+check "list shows it" eval 'db list | grep -Eq "^shop +galera +planned"'
+check "remove it" db remove shop --force
 check "list shows a cluster that is only planned" eval 'db list | grep -Eq "^main +postgresql +planned"'
 check_exit "remove without --force and without a person is refused" 4 eval 'kv db remove main </dev/null'
 check "remove a planned cluster" db remove main --force
