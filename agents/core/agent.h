@@ -18,6 +18,7 @@
 #include "agents/core/failsafe.h"
 #include "agents/core/galera_table.h"
 #include "agents/core/lease.h"
+#include "agents/core/mongodb.h"
 #include "agents/core/table.h"
 #include "agents/guard/core_status.h"
 
@@ -307,6 +308,7 @@ struct agt {
 
     struct agt_failsafe failsafe;
     struct agt_galera galera;
+    struct agt_mongodb mongodb;
 
     bool is_shutdown;
 

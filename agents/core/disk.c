@@ -4,7 +4,8 @@
  * Format: "QAG3", then big-endian fields in the order of agt_disk_encode, then the CRC-32C of all
  * before it. "QAG2" is the same without what was added since, and made_system only when it is not
  * 0; it is read, and written as long as nothing of the new is needed, so that the program before
- * can be put back. "QAG4", written by Galera members alone, is "QAG3" with their part behind it.
+ * can be put back. "QAG4", written by Galera members alone, is "QAG3" with their part behind it,
+ * "QAG5" the same of MongoDB members.
  */
 #include "agents/core/disk.h"
 
@@ -16,6 +17,7 @@
 #define DISK_MAGIC SLICE_LIT("QAG3")
 #define DISK_MAGIC_OLD SLICE_LIT("QAG2")
 #define DISK_MAGIC_GALERA SLICE_LIT("QAG4")
+#define DISK_MAGIC_MONGODB SLICE_LIT("QAG5")
 
 static uint8_t place_of(const struct agt_disk *disk, uint64_t epoch)
 {
@@ -162,7 +164,8 @@ bool agt_disk_equal(const struct agt_disk *a, const struct agt_disk *b)
         a->is_clone_needed != b->is_clone_needed || a->opened_epoch != b->opened_epoch ||
         a->opened_lsn != b->opened_lsn || a->opened_root_pid != b->opened_root_pid ||
         a->made_system != b->made_system || a->openings_count != b->openings_count ||
-        !later_equal(a, b) || !agt_disk_galera_equal(&a->galera, &b->galera)) {
+        !later_equal(a, b) || !agt_disk_galera_equal(&a->galera, &b->galera) ||
+        !agt_disk_mongodb_equal(&a->mongodb, &b->mongodb)) {
         return false;
     }
     for (uint8_t i = 0; i < a->openings_count; i++) {
@@ -190,9 +193,14 @@ int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
     static const struct agt_disk nothing;
     size_t start = out->len;
     bool has_galera = !agt_disk_galera_equal(&disk->galera, &nothing.galera);
-    bool is_old = !has_galera && later_equal(disk, &nothing);
+    bool has_mongodb = !agt_disk_mongodb_equal(&disk->mongodb, &nothing.mongodb);
+    bool is_old = !has_galera && !has_mongodb && later_equal(disk, &nothing);
     BASE_ASSERT(disk->openings_count <= AGT_OPENINGS_MAX);
-    buf_put(out, has_galera ? DISK_MAGIC_GALERA : is_old ? DISK_MAGIC_OLD : DISK_MAGIC);
+    BASE_ASSERT(!has_galera || !has_mongodb);
+    buf_put(out, has_galera    ? DISK_MAGIC_GALERA
+                 : has_mongodb ? DISK_MAGIC_MONGODB
+                 : is_old      ? DISK_MAGIC_OLD
+                               : DISK_MAGIC);
     buf_put_u64_be(out, disk->epoch_seen);
     buf_put_u64_be(out, disk->promised.term);
     buf_put_u64_be(out, disk->promised.number);
@@ -217,6 +225,8 @@ int agt_disk_encode(const struct agt_disk *disk, struct buf *out)
     }
     if (has_galera) {
         agt_disk_galera_put(&disk->galera, out);
+    } else if (has_mongodb) {
+        agt_disk_mongodb_put(&disk->mongodb, out);
     }
     buf_put_u32_be(out, base_crc32c(0, slice_from(out->data + start, out->len - start)));
     return out->is_full ? BASE_E_TOOBIG : 0;
@@ -288,8 +298,9 @@ int agt_disk_decode(struct slice bytes, struct agt_disk *ret)
     struct agt_disk d = {0};
     bool is_old = slice_has_prefix(bytes, DISK_MAGIC_OLD);
     bool has_galera = slice_has_prefix(bytes, DISK_MAGIC_GALERA);
+    bool has_mongodb = slice_has_prefix(bytes, DISK_MAGIC_MONGODB);
     if (bytes.len < DISK_MAGIC.len + 4 ||
-        (!is_old && !has_galera && !slice_has_prefix(bytes, DISK_MAGIC))) {
+        (!is_old && !has_galera && !has_mongodb && !slice_has_prefix(bytes, DISK_MAGIC))) {
         return BASE_E_CORRUPT;
     }
     struct slice tail = slice_skip(bytes, bytes.len - 4);
@@ -312,6 +323,9 @@ int agt_disk_decode(struct slice bytes, struct agt_disk *ret)
         return BASE_E_CORRUPT;
     }
     if (has_galera && agt_disk_galera_take(&body, &d.galera) != 0) {
+        return BASE_E_CORRUPT;
+    }
+    if (has_mongodb && agt_disk_mongodb_take(&body, &d.mongodb) != 0) {
         return BASE_E_CORRUPT;
     }
     bool has_made = is_old && body.len > 0;

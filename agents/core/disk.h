@@ -50,6 +50,25 @@ struct agt_galera_disk {
     struct msg_galera_view view; /* the last Primary view that it belonged to */
 };
 
+/* Of a MongoDB member. The place of an order is (epoch, phase). */
+struct agt_mongodb_disk {
+    /* The last order that was begun here (epoch 0: none), and the root process of then. */
+    uint64_t order_epoch;
+    uint8_t order_phase;
+    uint64_t order_instance;
+    uint32_t order_starts;
+    bool is_wiped; /* RESYNC: its data were moved aside for it */
+    /* The last one that has ended here. */
+    uint64_t done_epoch;
+    uint8_t done_phase;
+    int32_t done_status, done_code;
+    uint64_t barred_epoch;   /* left out by force: down until the directory is empty; 0: not */
+    bool is_held;            /* killed by the ladder or by order: down until it is told otherwise */
+    uint32_t rollbacks;      /* seen ... */
+    uint32_t rollback_files; /* ... and how many files they had left behind */
+    bool is_rollback_known;
+};
+
 struct agt_disk {
     uint64_t epoch_seen;         /* highest ever */
     struct msg_attempt promised; /* {0, 0}: none; ends with a higher epoch, or with `ended` */
@@ -71,6 +90,7 @@ struct agt_disk {
     uint64_t task_done;
     int32_t task_status;
     struct agt_galera_disk galera;
+    struct agt_mongodb_disk mongodb;
     uint8_t openings_count; /* ascending by epoch; the oldest fall out */
     struct agt_opening openings[AGT_OPENINGS_MAX];
 };
@@ -104,6 +124,11 @@ bool agt_disk_galera_equal(const struct agt_galera_disk *a, const struct agt_gal
 void agt_disk_galera_put(const struct agt_galera_disk *disk, struct buf *out);
 MUST_CHECK int agt_disk_galera_take(struct slice *s, struct agt_galera_disk *ret);
 bool agt_galera_view_equal(const struct msg_galera_view *a, const struct msg_galera_view *b);
+
+/* disk_mongodb.c: the MongoDB member's part. */
+bool agt_disk_mongodb_equal(const struct agt_mongodb_disk *a, const struct agt_mongodb_disk *b);
+void agt_disk_mongodb_put(const struct agt_mongodb_disk *disk, struct buf *out);
+MUST_CHECK int agt_disk_mongodb_take(struct slice *s, struct agt_mongodb_disk *ret);
 
 /* True when both say the same (padding aside). */
 bool agt_disk_equal(const struct agt_disk *a, const struct agt_disk *b);

@@ -367,7 +367,7 @@ static void promotion_refused(struct agt_run *run)
 static void done_badly(struct agt_run *run, const struct db_order *o, const struct db_done *done)
 {
     struct agt *a = run->a;
-    if (agt_is_galera(a)) {
+    if (agt_engine(a) != NULL) {
         if (done->status != BASE_E_CANCELED) {
             failure_note(run, done);
         }
@@ -418,8 +418,8 @@ void agt_order_done(struct agt_run *run, const struct db_done *done)
         a->checkpoint_epoch = order.epoch;
     }
     agt_reload_done(run, done);
-    if (agt_is_galera(a) && starts == a->guard.starts) {
-        agt_galera_order_done(run, &order, done->status);
+    if (agt_engine(a) != NULL && starts == a->guard.starts) {
+        agt_engine(a)->order_done(run, &order, done);
     }
     if (done->status == 0) {
         if (a->failure.kind == order.kind) {

@@ -175,8 +175,9 @@ bool agt_is_adoptable(const struct agt *a)
 
 bool agt_is_left_running(const struct agt *a)
 {
-    return agt_is_taken_over(a) && a->guard.tree == GUARD_TREE_RUNNING &&
-           (a->want.epoch_seen == 0 || agt_has_foreign_system(a));
+    bool is_ours = agt_is_taken_over(a) && a->guard.tree == GUARD_TREE_RUNNING &&
+                   (a->want.epoch_seen == 0 || agt_has_foreign_system(a));
+    return is_ours || a->config.mongodb.is_watched;
 }
 
 static enum agt_state state_running(const struct agt *a, struct base_mono now)

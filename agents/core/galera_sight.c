@@ -31,9 +31,6 @@ static void root_forget(struct agt *a)
 
 void agt_galera_root_started(struct agt_run *run)
 {
-    if (!agt_is_galera(run->a)) {
-        return;
-    }
     root_forget(run->a);
     run->a->galera.root_seen_at = run->now;
     run->a->galera.is_out_seen = false;

@@ -35,6 +35,20 @@ struct agt_run {
     struct agt_effects *fx;
 };
 
+/* An engine whose replication is its own, beside its table (engine.c). */
+struct agt_engine {
+    void (*tick)(struct agt_run *run);         /* before the event is taken in */
+    void (*root_started)(struct agt_run *run); /* another root process than before */
+    void (*root_gone)(struct agt_run *run);
+    void (*view)(struct agt_run *run); /* a->view is new */
+    void (*order_done)(struct agt_run *run, const struct db_order *order,
+                       const struct db_done *done); /* of the root that it was asked of */
+    void (*step)(struct agt_run *run);              /* behind the event */
+    void (*report)(const struct agt *a, struct base_mono now, struct msg_report *r);
+    uint32_t (*digest)(const struct agt *a, struct base_mono now);
+};
+const struct agt_engine *agt_engine(const struct agt *a); /* NULL: its replication is ours */
+
 /* facts.c: what follows from what is known; no effects. */
 bool agt_holds(const struct agt *a); /* the guard has an epoch that was not handed back */
 /* Asked to arm, and silent for a ttl: stopped, or not there. */
@@ -183,6 +197,7 @@ void agt_galera_tick(struct agt_run *run);
 bool agt_galera_role(struct agt_run *run, enum agt_galera_state state);
 
 /* galera_act.c, galera_start.c */
+void agt_galera_turn(struct agt_run *run); /* step.c: right and pause, then agt_galera_step */
 void agt_galera_step(struct agt_run *run);
 void agt_galera_stop(struct agt_run *run);
 void agt_galera_join(struct agt_run *run, bool has_position);

@@ -1,3 +1,6 @@
+LIB_cores += agents/core/disk_mongodb.c agents/core/engine.c agents/core/mongodb_act.c agents/core/mongodb_facts.c \
+  agents/core/mongodb_ladder.c agents/core/mongodb_orders.c agents/core/mongodb_report.c agents/core/mongodb_rules.c \
+  agents/core/mongodb_sight.c agents/core/mongodb_table.c agents/core/mongodb_tasks.c
 LIB_cores += agents/core/disk_galera.c agents/core/galera_act.c agents/core/galera_facts.c agents/core/galera_report.c \
   agents/core/galera_role.c agents/core/galera_sight.c agents/core/galera_start.c agents/core/galera_table.c \
   agents/core/galera_tasks.c

@@ -93,6 +93,7 @@ struct db_mongodb_hello {
 struct db_mongodb_view {
     bool is_login_refused; /* wrong credentials, or a right that is missing: only hello counts */
     bool is_login_used;    /* false: none is configured; hello alone is what there is */
+    bool has_databases;    /* others than admin, config and local were seen in it */
     /* The process is there, its port takes connections, and hello was not answered in time, or not
      * in full: how often in a row, and since when (asked). An answered hello ends it. */
     uint32_t misses;

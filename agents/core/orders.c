@@ -56,7 +56,8 @@ static void epoch_take(struct agt *a, const struct msg_record *r)
             a->want.failsafe_ttl_ms = 0;
         }
     }
-    bool has_timeline = !agt_is_galera(a) && !r->is_standby_cluster; /* there it is never taken */
+    bool has_timeline =
+        agt_engine(a) == NULL && !r->is_standby_cluster; /* there it is never taken */
     if (r->epoch > 0 && has_timeline && agt_disk_opening(&a->want, r->epoch) == NULL) {
         (void)agt_disk_remember(&a->want, &opening);
     }
@@ -106,7 +107,8 @@ void agt_on_order(struct agt_run *run, const struct msg_order *o)
         return;
     }
     /* A quorum restored from an old backup: nobody acts for a lower epoch than one seen before. */
-    if (o->record.epoch < agt_epoch_known(a) && !CANARY(OLD_EPOCH_ACCEPTED)) {
+    bool is_taken = CANARY(OLD_EPOCH_ACCEPTED) || CANARY(MONGODB_OLD_ORDER_TAKEN);
+    if (o->record.epoch < agt_epoch_known(a) && !is_taken) {
         return;
     }
     epoch_take(a, &o->record);

@@ -263,8 +263,8 @@ void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_repor
     fill_member(a, now, ret);
     fill_right(a, now, ret);
     fill_engine(a, ret);
-    if (agt_is_galera(a)) {
-        agt_galera_report(a, now, ret);
+    if (agt_engine(a) != NULL) {
+        agt_engine(a)->report(a, now, ret);
     } else {
         fill_database(a, now, ret);
         fill_holder(a, now, ret);
@@ -312,8 +312,8 @@ uint32_t agt_report_digest(const struct agt *a, struct base_mono now)
     crc = mix(crc, agt_is_undying(a, now));
     crc = mix(crc, a->disk.task_done);
     crc = base_crc32c(crc, slice_from(&a->failsafe.members, sizeof(a->failsafe.members)));
-    if (agt_is_galera(a)) {
-        return mix(crc, agt_galera_digest(a, now));
+    if (agt_engine(a) != NULL) {
+        return mix(crc, agt_engine(a)->digest(a, now));
     }
     if (!a->has_view) {
         return crc;

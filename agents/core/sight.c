@@ -52,7 +52,9 @@ static void root_started(struct agt_run *run)
     a->unfollowed_since = run->now;
     a->checkpoint_epoch = 0;
     a->is_gated = a->prepared.kind == DB_ORDER_PREPARE_PRIMARY && a->prepared.is_gated;
-    agt_galera_root_started(run);
+    if (agt_engine(a) != NULL) {
+        agt_engine(a)->root_started(run);
+    }
     a->is_first_start = false;
     memset(&a->prepared, 0, sizeof(a->prepared));
 }
@@ -77,8 +79,8 @@ static void root_gone(struct agt_run *run, enum guard_tree before)
     a->is_start_asked = false;
     a->foreign_views = 0;
     memset(&a->prepared, 0, sizeof(a->prepared));
-    if (agt_is_galera(a)) {
-        agt_galera_root_gone(run);
+    if (agt_engine(a) != NULL) {
+        agt_engine(a)->root_gone(run);
     } else if (agt_holds(a) && is_expired(a, before) && !a->stop.is_asked) {
         a->is_handback_wanted = true;
     } else if (agt_holds(a)) {
@@ -251,15 +253,15 @@ void agt_on_view(struct agt_run *run, const struct db_view *view)
             a->want.made_system = view->system_id;
         }
         a->foreign_views = view->is_process ? a->foreign_views + 1 : 0;
-        if (agt_is_galera(a)) {
-            agt_galera_view(run);
+        if (agt_engine(a) != NULL) {
+            agt_engine(a)->view(run);
             return;
         }
         if (view->is_process && view->is_answering && !view->is_in_recovery) {
             a->rewound_epoch = 0; /* started by hand, and no more what was copied */
         }
-    } else if (agt_is_galera(a)) {
-        agt_galera_view(run);
+    } else if (agt_engine(a) != NULL) {
+        agt_engine(a)->view(run);
     } else if (a->guard.tree == GUARD_TREE_RUNNING) {
         view_of_running(run);
     }

@@ -45,6 +45,7 @@ void agt_init(struct agt *agent, const struct agt_config *config, const struct a
     agent->galera.root_seen_at = now;
     agent->view.galera.causal_at = BASE_MONO_LONG_AGO;
     agent->view.galera.asked_at = BASE_MONO_LONG_AGO;
+    agt_mongodb_init(agent, now);
     agent->arm_latest = BASE_MONO_LONG_AGO;
     agent->barred_until = BASE_MONO_LONG_AGO;
     agent->cascade_since = BASE_MONO_NEVER;
@@ -290,7 +291,7 @@ static void step_own(struct agt_run *run)
     act(run);
 }
 
-static void step_galera(struct agt_run *run)
+void agt_galera_turn(struct agt_run *run)
 {
     if (run->a->has_guard) {
         hand_back_for_former(run);
@@ -309,12 +310,13 @@ void agt_step(struct agt *agent, const struct agt_event *event, struct agt_effec
     ret_effects->wake = BASE_MONO_NEVER;
     bool was_clone_needed = agent->want.is_clone_needed;
     agent->failsafe.is_bound = base_mono_before(run.now, agent->failsafe.bound_until);
-    if (agt_is_galera(agent)) {
-        agt_galera_tick(&run);
+    const struct agt_engine *engine = agt_engine(agent);
+    if (engine != NULL) {
+        engine->tick(&run);
     }
     event_take(&run, event);
-    if (agt_is_galera(agent)) {
-        step_galera(&run);
+    if (engine != NULL) {
+        engine->step(&run);
     } else {
         step_own(&run);
     }
