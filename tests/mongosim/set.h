@@ -64,6 +64,7 @@ enum mset_code {
     MSET_E_NOT_ELECTABLE = 104,
     MSET_E_SET_NAME = 108,
     MSET_E_CONFIG_IN_PROGRESS = 109,
+    MSET_E_HAS_DATA = 110,
     MSET_E_OPLOG_START_MISSING = 120,
     MSET_E_COMMAND_FAILED = 125,
     MSET_E_UNRECOVERABLE_ROLLBACK = 127,
@@ -122,7 +123,6 @@ struct mset_config {
     struct mset_member members[MSET_MEMBERS_MAX];
     uint32_t heartbeat_ms, election_timeout_ms, heartbeat_timeout_ms;
     int32_t catch_up_ms; /* -1: no limit */
-    uint32_t catch_up_takeover_ms;
 };
 
 struct mset;
@@ -393,7 +393,6 @@ enum mset_reason {
     MSET_WHY_STEP_UP,
     MSET_WHY_HAND_OFF,
     MSET_WHY_SINGLE,
-    MSET_WHY_CATCH_UP,
     MSET_WHY_HIGHER_TERM,
     MSET_WHY_NO_MAJORITY,
     MSET_WHY_ASKED,
