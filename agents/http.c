@@ -28,6 +28,7 @@ void agt_http_snapshot_make(const struct agt *agent, struct base_mono now,
         .report_age_us = agent->has_reported ? base_mono_diff_us(now, agent->reported_at) : -1,
     };
     agt_http_galera_fill(agent, now, &ret_snapshot->galera);
+    agt_http_mongodb_fill(agent, now, &ret_snapshot->mongodb);
 }
 
 /* --- the table of paths ------------------------------------------------------------------------
@@ -79,6 +80,9 @@ static const struct agt_http_path paths[] = {PATHS(PATH_ROW)};
 static const struct agt_http_path *table_of(const struct agt_http_snapshot *s, size_t *ret_count)
 {
     *ret_count = BASE_COUNT_OF(paths);
+    if (s->mongodb.is_mongodb) {
+        return agt_http_mongodb_paths(ret_count);
+    }
     return s->galera.is_galera ? agt_http_galera_paths(ret_count) : paths;
 }
 
@@ -203,6 +207,7 @@ static struct agt_http_answer answer_path(const struct agt_http_snapshot *s,
                                           const struct agt_http_request *request, struct buf *body)
 {
     struct agt_http_answer answer = {.status = 200, .content_type = path->content_type};
+    answer.control = s->mongodb.is_control_lost ? "lost" : NULL;
     if (!path->check(s, request->query)) {
         answer.status = path->status_no;
     }
@@ -216,7 +221,7 @@ static struct agt_http_answer answer_path(const struct agt_http_snapshot *s,
     }
     if (body->is_full) {
         buf_reset(body);
-        return (struct agt_http_answer){.status = 500};
+        return (struct agt_http_answer){.status = 500, .control = answer.control};
     }
     return answer;
 }
@@ -259,6 +264,13 @@ void agt_http_put_galera_table(struct buf *b)
 {
     size_t count = 0;
     const struct agt_http_path *table = agt_http_galera_paths(&count);
+    put_paths(table, count, b);
+}
+
+void agt_http_put_mongodb_table(struct buf *b)
+{
+    size_t count = 0;
+    const struct agt_http_path *table = agt_http_mongodb_paths(&count);
     put_paths(table, count, b);
 }
 

@@ -30,6 +30,22 @@ struct agt_http_galera {
     int64_t causal_age_us;   /* of the last read with wsrep_sync_wait; -1: none */
 };
 
+/* Of a MongoDB member, at `now`; zeros of others. */
+struct agt_http_mongodb {
+    bool is_mongodb;
+    bool is_primary;   /* agt_mongodb_is_primary */
+    bool is_secondary; /* agt_mongodb_is_secondary, however far behind */
+    bool is_arbiter;
+    bool is_fresh;        /* it has answered within 3 s */
+    bool is_control_lost; /* no word of the arbiter for more than 5 s */
+    bool is_held;
+    const char *state;       /* static */
+    int64_t evidence_age_us; /* -1: nothing is known */
+    int64_t certificate_end_us;
+    uint32_t commands_failed;
+    int32_t code;
+};
+
 /* What an answer is made from; pointers are borrowed. */
 struct agt_http_snapshot {
     struct base_mono now;
@@ -50,6 +66,7 @@ struct agt_http_snapshot {
     int64_t lease_least_us;     /* agt.lease_least_us */
     int64_t certificate_end_us; /* of the agent's own, wall clock; 0: no TLS */
     struct agt_http_galera galera;
+    struct agt_http_mongodb mongodb;
     const char *leader_api; /* "https://q1:2379": where the leader takes orders; NULL: not known */
 };
 
@@ -65,6 +82,7 @@ struct agt_http_answer {
     int status;
     const char *content_type; /* static; NULL: no body */
     const char *allow;        /* static: methods of this path, for the Allow header; may be NULL */
+    const char *control;      /* static: header X-Quorate-Control; NULL: none */
     char location[AGT_HTTP_LOCATION_MAX]; /* with 307; else empty */
 };
 
@@ -80,6 +98,7 @@ struct agt_http_answer agt_http_answer(const struct agt_http_snapshot *snapshot,
 void agt_http_put_table(struct buf *b);
 /* The same of a Galera member, without the control calls. */
 void agt_http_put_galera_table(struct buf *b);
+void agt_http_put_mongodb_table(struct buf *b); /* of a MongoDB member */
 
 /* --- tables of paths, one per engine: http.c, http_galera.c --------------------------------- */
 
@@ -97,6 +116,9 @@ struct agt_http_path {
 const struct agt_http_path *agt_http_galera_paths(size_t *ret_count);
 void agt_http_galera_fill(const struct agt *agent, struct base_mono now,
                           struct agt_http_galera *ret);
+const struct agt_http_path *agt_http_mongodb_paths(size_t *ret_count);
+void agt_http_mongodb_fill(const struct agt *agent, struct base_mono now,
+                           struct agt_http_mongodb *ret);
 
 /* --- http_check.c: what the paths ask ------------------------------------------------------- */
 
@@ -143,6 +165,7 @@ void agt_http_put_history(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_config(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_failsafe(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_galera(const struct agt_http_snapshot *s, struct buf *b);
+void agt_http_put_mongodb(const struct agt_http_snapshot *s, struct buf *b);
 void agt_http_put_metrics(const struct agt_http_snapshot *s, struct buf *b);
 
 #endif

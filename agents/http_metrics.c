@@ -123,6 +123,18 @@ static void put_galera(const struct agt_http_snapshot *s, struct buf *b)
     put_rows(s->report, rows, BASE_COUNT_OF(rows), b);
 }
 
+static uint64_t known_ms(uint32_t ms)
+{
+    return ms == UINT32_MAX ? 0 : ms;
+}
+
+static void put_mongodb(const struct agt_http_snapshot *s, struct buf *b)
+{
+    const struct msg_mongodb_report *m = &s->report->mongodb;
+    const struct metric rows[] = {AGT_HTTP_MONGODB_METRICS(METRIC_ROW)};
+    put_rows(s->report, rows, BASE_COUNT_OF(rows), b);
+}
+
 void agt_http_put_metrics(const struct agt_http_snapshot *s, struct buf *b)
 {
     const struct msg_report *r = s->report;
@@ -137,6 +149,9 @@ void agt_http_put_metrics(const struct agt_http_snapshot *s, struct buf *b)
     put_rows(r, rows, BASE_COUNT_OF(rows), b);
     if (s->galera.is_galera) {
         put_galera(s, b);
+    }
+    if (s->mongodb.is_mongodb) {
+        put_mongodb(s, b);
     }
     if (s->seen != NULL) {
         put_pauses(s, b);

@@ -111,6 +111,49 @@
     X("quorate_galera_causal_age_ms", "gauge", "since the last causal read, 0 none", \
       not_below_zero(s->galera.causal_age_us) / 1000) \
     X("quorate_galera_data_bytes", "gauge", "of the data directory, 0 unknown", g->data_bytes)
+
+/* Of MongoDB members alone; `m` is their part of the report. */
+#define AGT_HTTP_MONGODB_METRICS(X) \
+    X("quorate_mongodb_primary", "gauge", "1 if /primary says yes", s->mongodb.is_primary) \
+    X("quorate_mongodb_secondary", "gauge", "1 if /secondary says yes", s->mongodb.is_secondary) \
+    X("quorate_mongodb_arbiter", "gauge", "1 if an arbiter", s->mongodb.is_arbiter) \
+    X("quorate_mongodb_state", "gauge", \
+      "0 unknown, 1 absent, 2 down, 3 starting, 4 syncing, 5 secondary, 6 lagging, 7 stale, 8 " \
+      "recovering, 9 rolling back, 10 draining, 11 primary, 12 gray, 13 arbiter, 14 maintenance, " \
+      "15 hung, 16 held down", m->state) \
+    X("quorate_mongodb_term", "counter", "as the server tells it, 0 unknown", m->term) \
+    X("quorate_mongodb_config_version", "counter", "of its configuration, 0 unknown", \
+      m->config.version) \
+    X("quorate_mongodb_live_voters", "gauge", "healthy and heard by this member, itself included", \
+      m->live_voters) \
+    X("quorate_mongodb_majority", "gauge", "voters that an election needs, 0 unknown", \
+      m->majority) \
+    X("quorate_mongodb_lag_ms", "gauge", "behind the primary, 0 if none or unknown", \
+      known_ms(m->lag_ms)) \
+    X("quorate_mongodb_commit_age_ms", "gauge", \
+      "primary: how far the majority point is behind its last write", m->commit_age_ms) \
+    X("quorate_mongodb_canary_late_ms", "gauge", \
+      "primary: for how long no canary write has come through, 0 if they do", m->canary_ms) \
+    X("quorate_mongodb_oplog_seconds", "gauge", "window of the oplog, 0 unknown", m->oplog_s) \
+    X("quorate_mongodb_cache_dirty_ratio_permille", "gauge", "of the cache, 0 unknown", \
+      m->cache_dirty_permille) \
+    X("quorate_mongodb_sync_permille", "gauge", "of an initial sync under way", \
+      m->sync_permille) \
+    X("quorate_mongodb_rollbacks", "counter", "rollbacks seen by this agent", m->rollbacks) \
+    X("quorate_mongodb_evidence_age_ms", "gauge", "age of the last hello, 0 none", \
+      not_below_zero(s->mongodb.evidence_age_us) / 1000) \
+    X("quorate_mongodb_login_refused", "gauge", "1 if only hello is known", m->is_login_refused) \
+    X("quorate_mongodb_frozen", "gauge", "1 while it may not stand, by an order", m->is_frozen) \
+    X("quorate_mongodb_held", "gauge", "1 if killed and kept down", s->mongodb.is_held) \
+    X("quorate_mongodb_barred", "gauge", "1 if left out by force and not wiped yet", \
+      m->barred_epoch != 0) \
+    X("quorate_mongodb_control_lost", "gauge", "1 without a word of the arbiter for 5 s", \
+      s->mongodb.is_control_lost) \
+    X("quorate_mongodb_commands_failed", "counter", "commands of this agent that failed", \
+      s->mongodb.commands_failed) \
+    X("quorate_mongodb_certificate_not_after_seconds", "gauge", \
+      "when the member's own certificate ends, in seconds since 1970; 0 unknown", \
+      not_below_zero(s->mongodb.certificate_end_us) / BASE_US_PER_S)
 /* clang-format on */
 
 /* Those that are written in another way, in the order of http_metrics.c: type, name, labels,

@@ -1,4 +1,4 @@
-LIB_glue += agents/driver.c agents/http.c agents/http_body.c agents/http_check.c agents/http_galera.c agents/http_json.c agents/http_metrics.c agents/http_seen.c
+LIB_glue += agents/driver.c agents/http.c agents/http_body.c agents/http_check.c agents/http_galera.c agents/http_json.c agents/http_metrics.c agents/http_mongodb.c agents/http_seen.c
 TESTS += agt_core_test
 TEST_agt_core_test := tests/unit/agt_core_test.c tests/unit/agt_world.c tests/support/panic.c
 TLIBS_agt_core_test := glue wire cores base

@@ -239,11 +239,11 @@ static void inhibit_take(struct agt *a)
 /* Cut off with its host: others may go on without it in a new generation, and a server that merges
  * into that by itself has a history nobody has looked at: only a transfer of everything would do.
  * Down, with a proven position, it comes back by what it lacks. */
-static bool is_alone(struct agt_run *run, enum agt_galera_state state)
+static bool is_alone(struct agt_run *run, enum agt_galera_state state, enum agt_galera_goal goal)
 {
     struct agt *a = run->a;
     struct base_mono at = base_mono_add_us(a->order_at, AGT_GALERA_ALONE_US);
-    if (state != AGT_GALERA_NONPRIM || !a->has_order || agt_is_paused(a)) {
+    if (state != AGT_GALERA_NONPRIM || !a->has_order || goal == AGT_GALERA_GOAL_PAUSED) {
         return false;
     }
     agt_wake_at(run, base_mono_max(at, base_mono_add_us(run->now, AGT_REPEAT_US)));
@@ -271,7 +271,7 @@ void agt_galera_step(struct agt_run *run)
     }
     bool is_stopping =
         a->stop.is_asked && !a->stop.is_killed && a->guard.tree == GUARD_TREE_RUNNING;
-    if (is_stopping || is_alone(run, state)) {
+    if (is_stopping || is_alone(run, state, goal)) {
         agt_galera_stop(run); /* a stop once asked takes its course */
         return;
     }

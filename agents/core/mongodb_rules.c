@@ -253,13 +253,12 @@ static const struct msg_mongodb_host *place_of(const struct agt *a, const struct
     return NULL;
 }
 
-/* The token of the record stands behind it, for exactly this configuration, these survivors, and
- * this member to do it. */
+/* A token was spent for it, for exactly this configuration, these survivors, and this member to do
+ * it. */
 static bool fill_force(const struct agt *a, const order_of *o, words_of *ret)
 {
     const struct msg_mongodb_force *f = &a->order.record.mongodb.force;
-    bool is_out = f->token != 0 && f->given_epoch < o->epoch;
-    bool is_meant = (is_out || f->done_epoch == o->epoch) &&
+    bool is_meant = f->done_epoch == o->epoch && f->given_epoch < o->epoch &&
                     base_name_equal(&f->freshest, &a->config.member) &&
                     agt_names_has(&f->survivors, &a->config.member) &&
                     memcmp(&f->config, &o->expected_config, sizeof(f->config)) == 0;

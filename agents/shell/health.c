@@ -123,6 +123,9 @@ static void answer_state(const struct agent_health *health, struct io_http_excha
     if (made.allow != NULL) {
         io_http_add_header(exchange, "allow", made.allow);
     }
+    if (made.control != NULL) {
+        io_http_add_header(exchange, "x-quorate-control", made.control);
+    }
     if (made.location[0] != '\0') {
         io_http_add_header(exchange, "location", made.location);
     }

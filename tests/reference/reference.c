@@ -28,8 +28,8 @@ static const struct base_metric_row member_rows[] = {QUORATED_MEMBER_FIGURES(ROW
 #undef ROW
 #define ROW(name, type, help, value) {type, name, "", help},
 #define OTHER(type, name, labels, help) {type, name, labels, help},
-static const struct base_metric_row agent_rows[] = {
-    AGT_HTTP_METRICS(ROW) AGT_HTTP_GALERA_METRICS(ROW) AGT_HTTP_OTHER_METRICS(OTHER)};
+static const struct base_metric_row agent_rows[] = {AGT_HTTP_METRICS(ROW) AGT_HTTP_GALERA_METRICS(
+    ROW) AGT_HTTP_MONGODB_METRICS(ROW) AGT_HTTP_OTHER_METRICS(OTHER)};
 #undef OTHER
 #undef ROW
 #define COUNTER(field, name, help) {"counter", "quorate_proxy_" name, "cluster, port", help},

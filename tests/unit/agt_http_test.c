@@ -648,6 +648,12 @@ static void test_the_page_has_the_table(void **state)
     if (strstr(page, (const char *)memory) == NULL) {
         fail_msg("agents/http.md lacks this:\n%s", (const char *)memory);
     }
+    body = buf_over(memory, sizeof(memory));
+    agt_http_put_mongodb_table(&body);
+    assert_true(buf_terminate(&body));
+    if (strstr(page, (const char *)memory) == NULL) {
+        fail_msg("agents/http.md lacks this:\n%s", (const char *)memory);
+    }
 }
 
 static int galera(const char *path, const char *query)
@@ -656,6 +662,48 @@ static int galera(const char *path, const char *query)
         .method = SLICE_LIT("GET"), .path = slice_from_text(path), .query = slice_from_text(query)};
     body = buf_over(memory, sizeof(memory));
     return agt_http_answer(&snap, &request, &body).status;
+}
+
+static struct agt_http_answer mongodb(const char *path, const char *query)
+{
+    struct agt_http_request request = {
+        .method = SLICE_LIT("GET"), .path = slice_from_text(path), .query = slice_from_text(query)};
+    body = buf_over(memory, sizeof(memory));
+    return agt_http_answer(&snap, &request, &body);
+}
+
+static void test_paths_of_a_mongodb_member(void **state)
+{
+    (void)state;
+    node_primary();
+    report.mongodb.lag_ms = UINT32_MAX;
+    snap.mongodb =
+        (struct agt_http_mongodb){.is_mongodb = true, .state = "secondary", .evidence_age_us = -1};
+    assert_int_equal(mongodb("/primary", "").status, 503); /* whatever the lease says */
+    assert_int_equal(mongodb("/sync", "").status, 404);
+    assert_int_equal(mongodb("/status", "").status, 200);
+    assert_null(mongodb("/status", "").control);
+    assert_int_equal(mongodb("/health", "").status, 503);
+    snap.mongodb.is_fresh = snap.mongodb.is_secondary = true;
+    assert_int_equal(mongodb("/health", "").status, 200);
+    assert_int_equal(mongodb("/secondary", "").status, 200);
+    assert_int_equal(mongodb("/replica", "lag=10s").status, 503); /* not known */
+    report.mongodb.lag_ms = 9000;
+    assert_int_equal(mongodb("/replica", "lag=10s").status, 200);
+    assert_int_equal(mongodb("/replica", "lag=9").status, 200);
+    assert_int_equal(mongodb("/replica", "lag=8999ms").status, 503);
+    assert_int_equal(mongodb("/replica", "maxlag=8").status, 503);
+    assert_int_equal(mongodb("/replica", "lag=ten").status, 200);
+    assert_int_equal(mongodb("/any", "").status, 200);
+    assert_int_equal(mongodb("/arbiter", "").status, 503);
+    snap.mongodb.is_secondary = false;
+    snap.mongodb.is_primary = snap.mongodb.is_control_lost = true;
+    assert_int_equal(mongodb("/writable", "").status, 200);
+    assert_string_equal(mongodb("/primary", "").control, "lost");
+    assert_string_equal(mongodb("/secondary", "").control, "lost"); /* also with a no */
+    assert_int_equal(mongodb("/metrics", "").status, 200);
+    assert_non_null(strstr((const char *)memory, "quorate_mongodb_control_lost{"));
+    assert_null(strstr((const char *)memory, "quorate_galera_"));
 }
 
 static void test_paths_of_a_galera_member(void **state)
@@ -711,6 +759,7 @@ int main(void)
         cmocka_unit_test(test_body_that_does_not_fit_is_an_error),
         cmocka_unit_test(test_the_page_has_the_table),
         cmocka_unit_test(test_paths_of_a_galera_member),
+        cmocka_unit_test(test_paths_of_a_mongodb_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
