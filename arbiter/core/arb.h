@@ -37,6 +37,9 @@
 #define ARB_GALERA_TTL_MIN_MS 5000
 #define ARB_GALERA_TTL_DEFAULT_MS 6000
 #define ARB_GALERA_HEARTBEAT_DEFAULT_MS 500
+/* MongoDB: nothing runs out, so that the ttl only says when an agent counts as silent. */
+#define ARB_MONGODB_TTL_DEFAULT_MS 5000
+#define ARB_MONGODB_HEARTBEAT_DEFAULT_MS 1000
 #define ARB_FENCE_RETRY_US (10 * BASE_US_PER_S)
 #define ARB_NOBODY UINT8_MAX
 
@@ -62,6 +65,11 @@ struct arb_view {
     uint64_t outside_of;
     struct base_mono waiting_since;   /* Galera: down, and to get into the component */
     struct base_mono join_not_before; /* ... another one goes first, a transfer failed */
+    /* MongoDB: by its own agent's word */
+    bool is_well, is_down; /* SECONDARY with a small lag; no process */
+    struct base_mono well_since, down_since;
+    bool has_rollbacks;
+    uint32_t rollbacks; /* said so far */
 };
 
 /* How the right of a holder ended. EXPIRED: also by a fence where that is trusted. */
@@ -101,7 +109,13 @@ enum arb_over { ARB_OVER_NO, ARB_OVER_CLEAN, ARB_OVER_HANDBACK, ARB_OVER_EXPIRED
     X(GALERA_GRANT, "bootstrap-grant") /* the one bootstrap of a generation */ \
     X(GALERA_FORMED, "bootstrap-done") \
     X(GALERA_FAILED, "bootstrap-failed") \
-    X(GALERA_JOINER, "joiner") /* who may take a transfer, or nobody any more */
+    X(GALERA_JOINER, "joiner") /* who may take a transfer, or nobody any more */ \
+    /* of MongoDB replica sets */ \
+    X(MONGODB_SEEN, "seen")           /* primary, configuration, members as observed */ \
+    X(MONGODB_ORDER, "order")         /* an order to the replica set: the epoch rises with it */ \
+    X(MONGODB_PHASE, "order-phase")   /* of a switchover */ \
+    X(MONGODB_ENDED, "order-ended")   /* as read, refused, or out of time */ \
+    X(MONGODB_TOKEN, "force-planned") /* a token was given */
 
 enum arb_decision_kind {
 #define ARB_DECISION_ENUM(id, name) ARB_DECIDE_##id,
@@ -132,7 +146,8 @@ struct arb_decision {
     struct msg_attempt attempt;
     struct msg_position floor;
     uint8_t votes_needed, votes_counted;
-    enum msg_engine engine; /* GALERA: positions are {generation, 0, seqno} */
+    enum msg_engine
+        engine; /* GALERA: positions are {generation, 0, seqno}; MONGODB: {term, 0, ts} */
     bool is_loss_possible;
     uint64_t loss_bound_bytes;
     /* Where the time went; -1: not known (yet). */
@@ -159,6 +174,27 @@ struct arb_galera {
     struct base_mono joining_since;
     bool is_settled; /* record.restarting is Synced since */
     struct base_mono settled_since;
+};
+
+/* What a leadership knows of a replica set beside record and views. `moved` is kept on every node.
+ */
+struct arb_mongodb {
+    bool has_order; /* the record's open order, in its phase, is waited for since */
+    uint64_t order_epoch;
+    uint8_t order_phase;
+    struct base_mono order_since;
+    uint8_t failures; /* orders in a row; the next one waits */
+    struct base_mono not_before;
+    bool has_no_primary;
+    struct base_mono no_primary_since;
+    uint8_t corrections; /* of priorities, in a row */
+    struct base_mono corrected;
+    struct base_name corrected_member;
+    bool is_weak_said;
+    bool is_thin_allowed; /* an operator accepts fewer than three voters for who is leaving */
+    bool has_moved;       /* last steering move as applied here */
+    struct base_mono moved;
+    enum msg_mongodb_set_state state; /* as last derived */
 };
 
 struct arb_cluster {
@@ -239,6 +275,7 @@ struct arb_cluster {
         wish_number; /* report of the holder answered by the first order with it */
 
     struct arb_galera galera;
+    struct arb_mongodb mongodb;
     struct arb_decision decision;
     struct msg_names leaving; /* of this step: their copies are to be thrown away by order */
 
@@ -279,6 +316,7 @@ enum arb_request_kind {
                            drain of the holder that led to it; is_planned: a planned switchover and
                            nothing else */
     ARB_REQUEST_REMOVE, /* candidate: a member that is gone for good; empty: the whole cluster */
+    ARB_REQUEST_FORCE_RECONFIGURE, /* token 0: what it would be, and a token; else: do it */
 };
 
 struct arb_request {
@@ -290,6 +328,8 @@ struct arb_request {
     struct msg_names overridden; /* CONFIRM of a Galera recovery: go on without what these have */
     int64_t at_wall_us;
     struct msg_task task;
+    uint64_t token;             /* FORCE_RECONFIGURE */
+    struct msg_names destroyed; /* ... members that a person says are destroyed */
 };
 
 struct arb_event {
@@ -361,6 +401,13 @@ bool arb_is_unknown(const struct arb_cluster *cluster);
 
 /* Of the record, or of the first member that was heard. */
 enum msg_engine arb_engine_id(const struct arb_cluster *cluster);
+
+/* What a replica set of MongoDB is now, by all that is heard, and a member of it; for people, on
+ * any node. */
+enum msg_mongodb_set_state arb_mongodb_state(const struct arb_cluster *cluster,
+                                             struct base_mono now);
+enum msg_mongodb_state arb_mongodb_member_state(const struct arb_cluster *cluster, uint8_t index,
+                                                struct base_mono now);
 
 /* Whether views[index] could follow in a switchover asked for now; NONE or why not. For people. */
 enum arb_refusal arb_target_refusal(const struct arb_cluster *cluster, uint8_t index,

@@ -62,8 +62,11 @@ bool arb_record_confirms(const struct msg_record *old, const struct msg_record *
     return arb_record_check(next) && next->revision == old->revision + 1 &&
            base_name_equal(&old->cluster, &next->cluster) && next->epoch > old->epoch &&
            next->state == MSG_RECORD_RUNNING && !next->is_opened && next->voters.count == 0 &&
-           next->votes_needed_r == 0 && next->timeline > old->timeline_highest &&
-           next->timeline_highest == next->timeline && next->floor_epoch == next->epoch &&
+           next->votes_needed_r == 0 &&
+           BASE_IMPLIES(next->engine != MSG_ENGINE_MONGODB,
+                        next->timeline > old->timeline_highest &&
+                            next->timeline_highest == next->timeline &&
+                            next->floor_epoch == next->epoch) &&
            BASE_IMPLIES(old->system_id != 0, next->system_id == old->system_id);
 }
 
@@ -101,7 +104,8 @@ static bool is_live(const struct arb_turn *t, const struct base_name *member)
 static const struct base_name *silent_member(const struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
-    if (c->record.epoch != 0 && !is_live(t, &c->record.holder)) {
+    if (c->record.epoch != 0 && !base_name_is_empty(&c->record.holder) &&
+        !is_live(t, &c->record.holder)) {
         return &c->record.holder;
     }
     for (uint8_t i = 0; i < c->record.voters.count; i++) {
@@ -137,7 +141,7 @@ static const struct arb_view *serving_member(const struct arb_turn *t)
 static bool is_waited(const struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
-    if (c->restore_id == 0 && arb_epoch_highest(c) == 0) {
+    if ((c->restore_id == 0 && arb_epoch_highest(c) == 0) || arb_engine_of(c)->is_leaseless) {
         return true; /* nothing was ever granted */
     }
     bool is_last = c->record.epoch != 0 && arb_epoch_highest(c) == c->record.epoch &&

@@ -30,8 +30,30 @@ static void take_galera_seed(const struct msg_report *seed, struct msg_record *r
     record->galera.recovery_wait_us = -1;
 }
 
+static void take_mongodb_seed(const struct msg_report *seed, struct msg_record *record)
+{
+    uint32_t ttl_ms = seed->seed_ttl_ms;
+    bool is_ttl_good = ttl_ms >= LEASE_TTL_MIN_MS && ttl_ms <= LEASE_TTL_MAX_MS;
+    record->ttl_ms = is_ttl_good ? ttl_ms : ARB_MONGODB_TTL_DEFAULT_MS;
+    bool is_beat_good = seed->seed_heartbeat_ms > 0 &&
+                        seed->seed_heartbeat_ms <= record->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN;
+    uint32_t most = record->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN;
+    uint32_t usual =
+        most < ARB_MONGODB_HEARTBEAT_DEFAULT_MS ? most : ARB_MONGODB_HEARTBEAT_DEFAULT_MS;
+    record->heartbeat_ms = is_beat_good ? seed->seed_heartbeat_ms : usual;
+    record->freeze_max_ms = LEASE_FREEZE_MAX_DEFAULT_MS;
+    record->sync_mode = MSG_SYNC_ASYNC; /* MongoDB's own replication is the only one */
+    record->sync_count = 1;
+    record->engine = MSG_ENGINE_MONGODB;
+    record->mongodb.set_name = seed->mongodb.set_name;
+}
+
 void arb_take_seed(const struct msg_report *seed, struct msg_record *record)
 {
+    if (seed->engine == MSG_ENGINE_MONGODB) {
+        take_mongodb_seed(seed, record);
+        return;
+    }
     if (seed->engine == MSG_ENGINE_GALERA) {
         take_galera_seed(seed, record);
         return;

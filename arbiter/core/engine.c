@@ -7,6 +7,7 @@
  */
 #include "arbiter/core/galera_internal.h"
 #include "arbiter/core/internal.h"
+#include "arbiter/core/mongodb_internal.h"
 
 static bool postgresql_has_data(const struct msg_report *report)
 {
@@ -69,6 +70,26 @@ const struct arb_engine arb_engine_galera = {
     .refuses = arb_galera_refuses,
 };
 
+const struct arb_engine arb_engine_mongodb = {
+    .id = MSG_ENGINE_MONGODB,
+    .is_leaseless = true,
+    .says_first = true,
+    .has_data = arb_mongodb_has_data,
+    .is_other = arb_mongodb_is_other,
+    .is_same_host = arb_mongodb_is_same_host,
+    .is_old_gone = arb_mongodb_is_old_gone,
+    .is_serving = arb_mongodb_is_serving,
+    .taken_in = arb_mongodb_taken_in,
+    .found = arb_mongodb_found,
+    .decide = arb_mongodb_decide,
+    .confirm = arb_mongodb_confirm,
+    .target_check = arb_mongodb_target_check,
+    .target_choose = arb_mongodb_target_choose,
+    .order = arb_mongodb_order,
+    .request = arb_mongodb_request,
+    .refuses = arb_mongodb_refuses,
+};
+
 const struct arb_engine *arb_engine_of(const struct arb_cluster *c)
 {
     enum msg_engine id = c->record.engine;
@@ -78,7 +99,12 @@ const struct arb_engine *arb_engine_of(const struct arb_cluster *c)
             break;
         }
     }
-    return id == MSG_ENGINE_GALERA ? &arb_engine_galera : &arb_engine_postgresql;
+    static const struct arb_engine *const engines[] = {
+        [MSG_ENGINE_POSTGRESQL] = &arb_engine_postgresql,
+        [MSG_ENGINE_GALERA] = &arb_engine_galera,
+        [MSG_ENGINE_MONGODB] = &arb_engine_mongodb,
+    };
+    return engines[id];
 }
 
 enum msg_engine arb_engine_id(const struct arb_cluster *cluster)

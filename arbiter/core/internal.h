@@ -20,8 +20,9 @@ void arb_say_waiting(struct arb_turn *t, const struct arb_note *note);
 /* --- engine.c: where the engines differ; NULL: nothing, or as PostgreSQL's --- */
 struct arb_engine {
     enum msg_engine id;
-    int64_t kill_us; /* what the end of a right takes beyond the ttl */
-    bool says_first; /* of several reasons for a wait the first one is said, not the last */
+    int64_t kill_us;   /* what the end of a right takes beyond the ttl */
+    bool is_leaseless; /* no holder, no lease, no right to be primary: epochs are those of orders */
+    bool says_first;   /* of several reasons for a wait the first one is said, not the last */
     /* The member has a database, for a cluster without a record. */
     bool (*has_data)(const struct msg_report *report);
     /* ... and it is another cluster's. */
@@ -50,10 +51,12 @@ struct arb_engine {
     /* The engine's part of an order that is made otherwise. */
     void (*order)(const struct arb_cluster *c, const struct arb_view *view, struct base_mono now,
                   struct msg_order *order);
+    /* Answers a request in its own way: true; else it is carried out as every engine's. */
+    bool (*request)(struct arb_turn *t);
     /* Why such a request makes no sense here; NULL: it does. */
     const char *(*refuses)(const struct arb_request *request);
 };
-extern const struct arb_engine arb_engine_postgresql, arb_engine_galera;
+extern const struct arb_engine arb_engine_postgresql, arb_engine_galera, arb_engine_mongodb;
 /* Of the record, or of the first member that is heard. */
 const struct arb_engine *arb_engine_of(const struct arb_cluster *c);
 

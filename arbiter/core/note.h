@@ -336,11 +336,12 @@ enum arb_refusal {
     X(MONGODB_ORDER_WAITS, "mongodb-order-waits", \
       "{o} at {m} is ordered (order {a}); its end is waited for") \
     X(MONGODB_BACK_OFF, "mongodb-back-off", \
-      "the last orders failed: the next one waits {a} s (order {b})") \
+      "the last order failed ({b}): the next one waits, {a} s at most") \
     X(MONGODB_WAITS, "mongodb-waits", "nothing is ordered: {m} {w}") \
     X(MONGODB_STEERED, "mongodb-steered", \
       "{n} is to be primary instead of {m}: zone and priority") \
-    X(MONGODB_STEER_WAITS, "mongodb-steer-waits", "{n} would be the better primary, but {m} {w}") \
+    X(MONGODB_STEER_WAITS, "mongodb-steer-waits", \
+      "the primary stays where it is for now: {m} {w}") \
     X(MONGODB_DRIFT, "mongodb-drift", \
       "the configuration of {m} is not what its file says: priority or votes differ") \
     X(MONGODB_DRIFT_HELD, "mongodb-drift-held", \

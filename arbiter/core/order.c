@@ -34,7 +34,7 @@ static enum msg_goal goal_of(const struct arb_cluster *c, const struct arb_view 
     if (view->refused != ARB_REFUSE_NONE) {
         return MSG_GOAL_REFUSED;
     }
-    if (c->record.epoch == 0 || arb_is_unconfirmed(c)) {
+    if (arb_engine_of(c)->is_leaseless || c->record.epoch == 0 || arb_is_unconfirmed(c)) {
         return MSG_GOAL_NONE;
     }
     if (base_name_equal(&view->member, &c->record.holder)) {
@@ -92,6 +92,7 @@ static void add_members(const struct arb_cluster *c, struct base_mono now, struc
             .is_restart_pending = view->report.is_restart_pending,
             .config_revision = view->report.config_revision,
             .galera_state = view->report.galera.state,
+            .mongodb_state = view->report.mongodb.state,
         };
     }
 }

@@ -59,10 +59,14 @@ void arb_request_resume(struct arb_turn *t)
         arb_answer(t, BASE_E_STATE, "the cluster is not paused");
         return;
     }
+    bool is_leaseless = arb_engine_of(c)->is_leaseless;
     next.is_paused = false;
+    next.is_unarmed = next.is_unarmed && !is_leaseless; /* no guard has a deadline */
     arb_say(t, ARB_NOTE_RESUMED);
     arb_propose(t, ARB_DECIDE_RESUME, &next);
-    arb_answer(t, 0, "resumed: the primary arms its guard again");
+    arb_answer(t, 0,
+               is_leaseless ? "resumed: orders are given again"
+                            : "resumed: the primary arms its guard again");
 }
 
 /* An operator's word about a host that nobody hears; its lease runs out like any other then, and a

@@ -7,6 +7,7 @@
  */
 #include "arbiter/core/galera_internal.h"
 #include "arbiter/core/internal.h"
+#include "arbiter/core/mongodb_internal.h"
 #include "base/assert.h"
 #include "base/canary.h"
 #include "base/name.h"
@@ -24,13 +25,24 @@ bool arb_settings_are_lawful(const struct msg_record *r)
            r->heartbeat_ms <= r->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN;
 }
 
+/* Who has the role, and where its history goes on; with MongoDB nobody has one by us. */
+static bool is_holder_good(const struct msg_record *r)
+{
+    if (r->engine == MSG_ENGINE_MONGODB) {
+        return base_name_is_empty(&r->holder) && r->holder_instance == 0 && r->timeline == 0 &&
+               r->timeline_highest == 0 && r->state == MSG_RECORD_RUNNING && r->voters.count == 0 &&
+               r->fencing_epoch == 0 && !r->is_standby_cluster &&
+               mdb_record_check(&r->mongodb, r->epoch);
+    }
+    return !base_name_is_empty(&r->holder) && r->holder_instance != 0 && r->timeline > 0;
+}
+
 bool arb_record_check(const struct msg_record *r)
 {
     return r->epoch > 0 && r->revision > 0 && r->state != MSG_RECORD_NONE &&
-           !base_name_is_empty(&r->cluster) && !base_name_is_empty(&r->holder) &&
-           r->holder_instance != 0 && arb_names_check(&r->voters) &&
+           !base_name_is_empty(&r->cluster) && is_holder_good(r) && arb_names_check(&r->voters) &&
            !arb_names_has(&r->voters, &r->holder) && r->floor_epoch <= r->epoch &&
-           r->floor.lineage < r->epoch && r->timeline <= r->timeline_highest && r->timeline > 0 &&
+           r->floor.lineage < r->epoch && r->timeline <= r->timeline_highest &&
            r->timeline_highest <= TIMELINE_MAX && arb_settings_are_lawful(r) &&
            BASE_IMPLIES(r->state == MSG_RECORD_BOOTSTRAP,
                         !r->is_opened && r->votes_needed_r == 0) &&
@@ -63,7 +75,7 @@ bool arb_record_follows(const struct msg_record *old, const struct msg_record *n
     return next->epoch == old->epoch + 1 && !next->is_opened &&
            BASE_IMPLIES(old->is_paused, CANARY(PAUSE_IGNORED)) && !next->is_unarmed &&
            next->timeline_highest >= old->timeline_highest &&
-           BASE_IMPLIES(next->state != MSG_RECORD_BOOTSTRAP,
+           BASE_IMPLIES(next->state != MSG_RECORD_BOOTSTRAP && next->engine != MSG_ENGINE_MONGODB,
                         next->timeline > old->timeline_highest);
 }
 
@@ -80,6 +92,9 @@ void arb_propose(struct arb_turn *t, enum arb_decision_kind kind, struct msg_rec
     bool may_grant_again = kind == ARB_DECIDE_GALERA_GRANT || kind == ARB_DECIDE_BOOTSTRAP;
     BASE_ASSERT(next->engine != MSG_ENGINE_GALERA || kind == ARB_DECIDE_CONFIRMED ||
                 gal_record_follows(&c->record.galera, &next->galera, may_grant_again));
+    BASE_ASSERT(
+        next->engine != MSG_ENGINE_MONGODB || kind == ARB_DECIDE_CONFIRMED ||
+        mdb_record_follows(&c->record.mongodb, c->record.epoch, &next->mongodb, next->epoch));
     c->is_swapping = true;
     c->is_swap_epoch = next->epoch != c->record.epoch || kind == ARB_DECIDE_FENCE;
     c->swap_record = *next;
@@ -163,8 +178,10 @@ static void add_input(struct arb_turn *t, struct arb_decision *d, const struct a
     const struct arb_cluster *c = t->c;
     struct arb_input *input = &d->inputs[d->inputs_count++];
     bool is_galera = d->engine == MSG_ENGINE_GALERA;
-    enum arb_refusal vote =
-        is_galera ? arb_galera_fitness(c, view, t->event->now) : arb_vote_check(c, view);
+    bool is_mongodb = d->engine == MSG_ENGINE_MONGODB;
+    enum arb_refusal vote = is_galera    ? arb_galera_fitness(c, view, t->event->now)
+                            : is_mongodb ? arb_mongodb_fitness(c, view, t->event->now)
+                                         : arb_vote_check(c, view);
     *input = (struct arb_input){.member = view->member,
                                 .position = view->report.position,
                                 .heard_ago_us = -1,
@@ -174,6 +191,10 @@ static void add_input(struct arb_turn *t, struct arb_decision *d, const struct a
         const struct msg_galera_report *r = &view->report.galera;
         uint64_t seqno = r->position.seqno > 0 ? (uint64_t)r->position.seqno : 0;
         input->position = (struct msg_position){r->generation, 0, seqno};
+    } else if (is_mongodb) {
+        const struct msg_mongodb_optime *applied = &view->report.mongodb.applied;
+        input->position = (struct msg_position){applied->term, 0, applied->ts};
+        input->why = vote; /* nobody is chosen: how each was found */
     }
     if (view->has_report) {
         input->heard_ago_us = base_mono_diff_us(t->event->now, view->heard);

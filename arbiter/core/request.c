@@ -100,6 +100,10 @@ static void request_failover(struct arb_turn *t)
 
 static void carry_out(struct arb_turn *t)
 {
+    const struct arb_engine *engine = arb_engine_of(t->c);
+    if (engine->request != NULL && engine->request(t)) {
+        return;
+    }
     switch (t->event->request->kind) {
     case ARB_REQUEST_SWITCHOVER:
         arb_request_switchover(t);
@@ -131,6 +135,9 @@ static void carry_out(struct arb_turn *t)
         return;
     case ARB_REQUEST_REMOVE:
         arb_request_remove(t);
+        return;
+    case ARB_REQUEST_FORCE_RECONFIGURE:
+        arb_answer(t, BASE_E_INVALID, "only a MongoDB replica set has a forced reconfiguration");
         return;
     }
     BASE_UNREACHABLE();

@@ -69,6 +69,7 @@ static void leadership_reset(struct arb_cluster *c)
     c->refused_revision = 0;
     c->galera = (struct arb_galera){.high_water = c->galera.high_water,
                                     .high_water_of = c->galera.high_water_of};
+    c->mongodb = (struct arb_mongodb){.has_moved = c->mongodb.has_moved, .moved = c->mongodb.moved};
     c->decision = (struct arb_decision){.kind = ARB_DECIDE_NONE};
 }
 
@@ -147,7 +148,8 @@ static void on_report(struct arb_turn *t)
 
 static void add_recorded_view(struct arb_cluster *c, const struct base_name *name)
 {
-    if (arb_view_find(c, name) == ARB_NOBODY && c->views_count < MSG_MEMBERS_MAX) {
+    if (!base_name_is_empty(name) && arb_view_find(c, name) == ARB_NOBODY &&
+        c->views_count < MSG_MEMBERS_MAX) {
         c->views[c->views_count++] = (struct arb_view){.member = *name};
     }
 }
@@ -212,6 +214,10 @@ static void on_record(struct arb_turn *t)
                        c->record.state == MSG_RECORD_RUNNING &&
                        !base_name_equal(&c->record.holder, &record->holder);
     c->has_ttl_lowered = c->has_ttl_lowered && !is_new_epoch && record->ttl_ms == c->record.ttl_ms;
+    if (record->mongodb.moved_wall_us != c->record.mongodb.moved_wall_us) {
+        c->mongodb.has_moved = true;
+        c->mongodb.moved = t->event->now;
+    }
     c->record = *record;
     if (is_own) {
         c->is_swapping = false;
@@ -239,6 +245,9 @@ static void on_record(struct arb_turn *t)
         if (!base_name_equal(&record->galera.view.nodes[i].node, &record->galera.arbitrator)) {
             add_recorded_view(c, &record->galera.view.nodes[i].node);
         }
+    }
+    for (uint8_t i = 0; i < record->mongodb.places_count; i++) {
+        add_recorded_view(c, &record->mongodb.places[i].member);
     }
     check_identities(c);
     arb_decide(t);
@@ -331,7 +340,7 @@ static struct base_mono next_wake(const struct arb_cluster *c, struct base_mono 
         return BASE_MONO_NEVER;
     }
     struct base_mono beat = base_mono_add_us(now, arb_heartbeat_us(c));
-    if (c->record.epoch == 0 || c->handed != ARB_OVER_NO) {
+    if (c->record.epoch == 0 || c->handed != ARB_OVER_NO || arb_engine_of(c)->is_leaseless) {
         return beat;
     }
     struct base_mono end = arb_lease_end(c);

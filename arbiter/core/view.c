@@ -166,7 +166,7 @@ static bool is_seen_change(const struct msg_report *a, const struct msg_report *
            a->is_receiving != b->is_receiving || a->is_rejoin_needed != b->is_rejoin_needed ||
            a->position.timeline != b->position.timeline || a->db_port != b->db_port ||
            a->http_port != b->http_port || a->galera.state != b->galera.state ||
-           a->epoch_held != b->epoch_held ||
+           a->mongodb.state != b->mongodb.state || a->epoch_held != b->epoch_held ||
            !slice_equal(base_text_slice(&a->host), base_text_slice(&b->host)) ||
            !slice_equal(base_text_slice(&a->note), base_text_slice(&b->note));
 }
