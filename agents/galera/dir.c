@@ -16,7 +16,7 @@
 
 #include "agents/galera/conf.h"
 #include "agents/galera/grastate.h"
-#include "agents/postgresql/child.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 
 #define CONF_MAX 65536

@@ -5,7 +5,7 @@
 #ifndef QUORATE_AGENTS_GALERA_SETTINGS_H
 #define QUORATE_AGENTS_GALERA_SETTINGS_H
 
-#include "agents/postgresql/files.h"
+#include "agents/shell/files.h"
 #include "base/types.h"
 
 #define GAL_MEMBERS_MAX 16

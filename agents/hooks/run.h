@@ -7,7 +7,7 @@
 #define QUORATE_AGENTS_HOOKS_RUN_H
 
 #include "agents/hooks/hooks.h"
-#include "agents/postgresql/child.h"
+#include "agents/shell/child.h"
 #include "proto/io/loop.h"
 
 #define HOOK_ENVIRONMENT_MAX 12

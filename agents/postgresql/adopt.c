@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/conf.h"
 #include "agents/postgresql/layout.h"
 #include "agents/postgresql/process.h"
 #include "agents/postgresql/roles.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 
 #define RECOVERY_US (3600 * BASE_US_PER_S) /* the server's own crash recovery */

@@ -17,11 +17,11 @@
 #include <unistd.h>
 
 #include "agents/postgresql/adopt.h"
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/conf.h"
 #include "agents/postgresql/process.h"
 #include "agents/postgresql/roles.h"
 #include "agents/postgresql/sql.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 
 #define READ_LIMIT_US (15 * BASE_US_PER_S) /* until it has read its files */

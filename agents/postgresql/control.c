@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agents/postgresql/child.h"
+#include "agents/shell/child.h"
 
 #define PAGE_BYTES 8192u
 #define SHORT_PAGE_HEADER 24u /* XLogPageHeaderData, and the long one at the start of a segment */

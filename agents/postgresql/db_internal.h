@@ -10,12 +10,12 @@
 
 #include <pthread.h>
 
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/conf.h"
 #include "agents/postgresql/control.h"
 #include "agents/postgresql/db.h"
 #include "agents/postgresql/sql.h"
 #include "agents/postgresql/watch.h"
+#include "agents/shell/child.h"
 
 #define PG_DB_DONE_MAX 4
 #define PG_DB_SIGNALS_MAX 8

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/config.h"
 #include "agents/postgresql/layout.h"
+#include "agents/shell/child.h"
 #include "agents/shell/start.h"
 #include "base/name.h"
 

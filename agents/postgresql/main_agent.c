@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "agents/postgresql/adopt.h"
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/config.h"
 #include "agents/postgresql/control.h"
 #include "agents/postgresql/engine.h"
 #include "agents/postgresql/process.h"
+#include "agents/shell/child.h"
 #include "agents/shell/start.h"
 #include "base/canary.h"
 #include "proto/io/daemon.h"

@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agents/postgresql/child.h"
-#include "agents/postgresql/files.h"
+#include "agents/shell/child.h"
+#include "agents/shell/files.h"
 #include "base/name.h"
 
 static int pid_of(const char *name)

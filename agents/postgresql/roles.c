@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/layout.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 
 static void put_quoted(struct buf *b, const char *text, size_t len)

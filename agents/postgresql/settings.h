@@ -8,7 +8,7 @@
 #ifndef QUORATE_AGENTS_POSTGRESQL_SETTINGS_H
 #define QUORATE_AGENTS_POSTGRESQL_SETTINGS_H
 
-#include "agents/postgresql/files.h"
+#include "agents/shell/files.h"
 #include "base/types.h"
 
 #define PG_PARAMETERS_MAX 64

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/control.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 
 static void why_text(struct base_text *ret, const char *text)

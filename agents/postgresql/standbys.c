@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "agents/postgresql/child.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 
 #define STATUS_S_MAX 2147483

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/conf.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 #include "tests/support/cm.h"
 

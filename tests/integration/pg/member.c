@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/config.h"
 #include "agents/postgresql/process.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 #include "tests/support/cm.h"
 

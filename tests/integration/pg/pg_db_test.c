@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/conf.h"
 #include "agents/postgresql/control.h"
 #include "agents/postgresql/process.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 #include "tests/integration/pg/steps.h"
 #include "tests/support/cm.h"

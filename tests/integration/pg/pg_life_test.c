@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "agents/postgresql/adopt.h"
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/conf.h"
 #include "agents/postgresql/control.h"
 #include "agents/postgresql/layout.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 #include "tests/integration/pg/steps.h"
 #include "tests/support/cm.h"

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agents/postgresql/child.h"
 #include "agents/postgresql/conf.h"
+#include "agents/shell/child.h"
 #include "base/name.h"
 #include "tests/integration/pg/steps.h"
 #include "tests/support/cm.h"

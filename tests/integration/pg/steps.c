@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "agents/postgresql/child.h"
+#include "agents/shell/child.h"
 #include "tests/support/cm.h"
 
 static const char *wanted_upstream;

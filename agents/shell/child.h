@@ -8,8 +8,8 @@
  * inherit tells the next agent that a helper of a dead one is still at work. Worker threads only:
  * everything here blocks.
  */
-#ifndef QUORATE_AGENTS_POSTGRESQL_CHILD_H
-#define QUORATE_AGENTS_POSTGRESQL_CHILD_H
+#ifndef QUORATE_AGENTS_SHELL_CHILD_H
+#define QUORATE_AGENTS_SHELL_CHILD_H
 
 #include "base/error.h"
 #include "base/slice.h"

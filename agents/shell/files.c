@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Durable file work for the PostgreSQL shell: see files.h for the promise. Blocking; worker threads
  * and start only. Never follows a symbolic link while it deletes. */
-#include "agents/postgresql/files.h"
+#include "agents/shell/files.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -5,8 +5,8 @@
  * power loss, so every write is: temporary file, fsync, rename, fsync of the directory. Any thread;
  * all calls may block on the disk and so never belong in the loop thread.
  */
-#ifndef QUORATE_AGENTS_POSTGRESQL_FILES_H
-#define QUORATE_AGENTS_POSTGRESQL_FILES_H
+#ifndef QUORATE_AGENTS_SHELL_FILES_H
+#define QUORATE_AGENTS_SHELL_FILES_H
 
 #include "base/error.h"
 #include "base/slice.h"

@@ -2,7 +2,7 @@
 /* Running helper programs: see child.h. Between fork and exec only async-signal-safe calls, since
  * the agent has threads. The parent polls the output pipe, the child's pidfd and the cancel
  * descriptor. */
-#include "agents/postgresql/child.h"
+#include "agents/shell/child.h"
 
 #include "base/name.h"
 
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agents/postgresql/files.h"
+#include "agents/shell/files.h"
 
 struct run {
     const struct pg_child *child;
