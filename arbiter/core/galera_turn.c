@@ -109,14 +109,14 @@ static bool has_stranger(const struct arb_turn *t)
 
 /* --- room for a transfer of everything --- */
 
-/* What those have who could give it; 0: nobody has told. */
-static uint64_t bytes_given(const struct arb_turn *t)
+/* What those have who could give it to `joiner`; 0: nobody has told. */
+static uint64_t bytes_given(const struct arb_turn *t, const struct arb_view *joiner)
 {
     uint64_t least = 0;
     for (uint8_t i = 0; i < t->c->views_count; i++) {
         const struct arb_view *view = &t->c->views[i];
         uint64_t bytes = view->report.galera.data_bytes;
-        if (bytes != 0 && (least == 0 || bytes < least) &&
+        if (view != joiner && bytes != 0 && (least == 0 || bytes < least) &&
             arb_galera_is_in(t->c, view, t->event->now)) {
             least = bytes;
         }
@@ -129,7 +129,7 @@ static uint64_t bytes_given(const struct arb_turn *t)
 static bool has_space(const struct arb_turn *t, const struct arb_view *view, uint64_t *ret_needed,
                       uint64_t *ret_there)
 {
-    uint64_t given = bytes_given(t);
+    uint64_t given = bytes_given(t, view);
     *ret_needed = given + given / 10;
     *ret_there = view->report.disk_free_bytes + view->report.galera.data_bytes;
     return given == 0 || view->report.disk_free_bytes == 0 || *ret_there >= *ret_needed;

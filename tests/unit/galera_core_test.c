@@ -551,11 +551,14 @@ static void test_nobody_joins_without_the_space_for_it(void **state)
     (void)state;
     gal_is_synced(1, 8, 6u);
     gal_is_synced(2, 8, 6u);
-    gal_is_down(3, -1); /* only everything would do */
     gal_nodes[1].report.galera.data_bytes = 10 * GB;
     gal_nodes[2].report.galera.data_bytes = 11 * GB;
     gal_nodes[3].report.galera.data_bytes = GB;
     gal_nodes[3].report.disk_free_bytes = 9 * GB;
+    memset(gal_nodes[3].report.galera.position.uuid, 0, 16); /* only everything would do */
+    gal_all();
+    gal_is_down(3, -1);
+    gal_nodes[3].report.galera.state = MSG_GALERA_NEEDS_SST;
     gal_pass(2 * S);
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_WAIT);
     assert_true(is_waiting_for(ARB_NOTE_GALERA_NO_SPACE));
@@ -569,9 +572,10 @@ static void test_what_is_lacking_needs_no_space(void **state)
     (void)state;
     gal_is_synced(1, 8, 6u);
     gal_is_synced(2, 8, 6u);
-    gal_is_down(3, 100);
     gal_nodes[1].report.galera.data_bytes = 10 * GB;
     gal_nodes[3].report.disk_free_bytes = GB;
+    gal_all();
+    gal_is_down(3, 100);
     gal_pass(2 * S);
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
 }

@@ -130,7 +130,8 @@ old_grant() {
     wait_until 10 someone_writes # nothing may happen in that time
     check "$NAME: nobody writes" eval '! someone_writes'
     check "$NAME: $to does not begin it again ($begun before)" test "$(begun_at "$to")" = "$begun"
-    check "$NAME: an operator's word lets it go on" "${KV[@]}" db confirm "$SQL_CLUSTER" --force --timeout 10s
+    # Refused for a minute: whatever leases the quorum of before had given are over then.
+    check "$NAME: an operator's word lets it go on" wait_until 90 "${KV[@]}" db confirm "$SQL_CLUSTER" --force --timeout 10s
     check "$NAME: writable again" writes_go_on 120
     settled_again
     check "$NAME: the generation is above all that were ($(generation))" test "$(generation)" -gt $((GENERATION + 1))
