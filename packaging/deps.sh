@@ -12,8 +12,9 @@ tests="libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev afl++ valg
 nghttp2-client patroni haproxy pgbouncer pgpool2 python3-idna iputils-ping nftables xfsprogs e2fsprogs"
 galera="mariadb-server mariadb-client mariadb-backup galera-4 galera-arbitrator-4 rsync socat stunnel4 haproxy nftables iproute2 procps
 curl jq openssl util-linux e2fsprogs"
+mongodb="python3-pymongo nodejs node-mongodb prometheus-mongodb-exporter"
 debian="debhelper dpkg-dev"
-tests="$tests $galera $debian prometheus lintian debootstrap man-db systemd zsh fish yamllint ansible-core ansible-lint"
+tests="$tests $galera $mongodb $debian prometheus lintian debootstrap man-db systemd zsh fish yamllint ansible-core ansible-lint"
 packages="$build $demo" is_print=""
 for option; do
     case $option in
@@ -73,7 +74,7 @@ $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $missing >/dev/null
 
 # Units that the packages just installed have enabled; one that was there before keeps its state.
-for unit in mariadb-server:mariadb galera-arbitrator-4:garb stunnel4:stunnel4 etcd-server:etcd patroni:patroni postgresql-15:postgresql haproxy:haproxy prometheus:prometheus pgbouncer:pgbouncer pgpool2:pgpool2; do
+for unit in mariadb-server:mariadb galera-arbitrator-4:garb stunnel4:stunnel4 etcd-server:etcd patroni:patroni postgresql-15:postgresql haproxy:haproxy prometheus:prometheus prometheus-mongodb-exporter:prometheus-mongodb-exporter pgbouncer:pgbouncer pgpool2:pgpool2; do
     case " $missing " in *" ${unit%%:*} "*) ;; *) continue ;; esac
     $as_root deb-systemd-helper disable "${unit#*:}.service" >/dev/null 2>&1 || true
     $as_root deb-systemd-helper update-state "${unit#*:}.service" >/dev/null 2>&1 || true
