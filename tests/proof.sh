@@ -62,15 +62,23 @@ step() { # NAME SECONDS_MAX COMMAND...
     tail -n 1 "$state/$name.log" | cut -c1-200
 }
 
+# Every third chunk with administrators in all seeds that can have some (settings, pauses, orders, fences, failsafe), every sixth
+# with MariaDB Galera, every sixth with watchdogs and databases that are taken over.
+chunk_kind() { # NUMBER
+    case $(($1 % 6)) in
+        0 | 3) echo --admins ;;
+        2) echo --galera ;;
+        5) echo --hosts ;;
+    esac
+}
 # Seeds until the time is over; a chunk that was interrupted is done again.
 simulate() {
     local number=1 file kind
     while [ "$number" -eq 1 ] || [ "$(elapsed)" -lt "$budget" ]; do
         file=$(printf '%s/sim-%06d.json' "$state" "$number")
         if [ ! -s "$file" ]; then
-            # Every third chunk with administrators in all seeds that can have some: settings, pauses, orders, fences, failsafe.
             kind=()
-            [ $((number % 3)) -eq 0 ] && kind=(--admins)
+            read -r -a kind <<<"$(chunk_kind "$number")"
             limited 3600 "$state/sim.log" "$sim" --seed $((first_seed + (number - 1) * chunk)) --count "$chunk" --jobs 2 \
                 "${kind[@]}" --quiet --go-on --json "$file.part"
             [ -s "$file.part" ] || { echo "the simulator did not run: $state/sim.log" && return 1; }

@@ -9,6 +9,7 @@
 #include "base/canary.h"
 #include "base/name.h"
 #include "tests/sim/admins.h"
+#include "tests/sim/adopted.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
@@ -289,6 +290,7 @@ static void config_of(struct member *m, struct agt_config *config)
     config->seed_sync_count = (uint8_t)s->sync_count;
     /* One cluster fails over as often as it can be made to, the other by the default. */
     admins_tag(m->world, m->index, config);
+    adopted_config(m, config);
     config->seed_failover_interval_ms = cluster_of(m->world, m->index) == 0 ? UINT32_MAX : 0;
     if (m->is_galera) {
         config->engine = MSG_ENGINE_GALERA;

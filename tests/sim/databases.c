@@ -3,6 +3,7 @@
 #include "tests/sim/databases.h"
 
 #include "base/assert.h"
+#include "tests/sim/adopted.h"
 #include "tests/sim/world.h"
 
 static void draw_members(struct base_rand *r, struct setup *s)
@@ -56,6 +57,25 @@ static void draw_galera(uint64_t seed, struct setup *s)
                                                   .heartbeat_ms = 500};
 }
 
+/* Half of the ttl is the most that a watchdog may count. */
+static void draw_hosts(uint64_t seed, struct setup *s)
+{
+    struct base_rand r = seed_stream(seed, STREAM_SETUP, 40);
+    bool is_plain = s->is_standstill || s->is_restoring;
+    s->watchdog_ms = !s->is_standstill && chance(&r, 600000) ? 1000 : 0;
+    for (unsigned i = 0; i < s->clusters; i++) {
+        struct db_setup *d = &s->databases[i];
+        if (s->watchdog_ms > 0 && d->ttl_ms < 2 * s->watchdog_ms) {
+            d->ttl_ms = 2 * s->watchdog_ms;
+            d->heartbeat_ms = d->ttl_ms / 8;
+        }
+        d->adopting = is_plain || !chance(&r, 600000) ? ADOPTING_NOT
+                      : chance(&r, 300000)            ? ADOPTING_STOPPED
+                                                      : ADOPTING_RUNNING;
+        s->has_admins = s->has_admins && d->adopting == ADOPTING_NOT;
+    }
+}
+
 void databases_draw(uint64_t seed, const struct setup_wish *wish, struct setup *s)
 {
     struct base_rand members = seed_stream(seed, STREAM_SETUP, 10);
@@ -66,6 +86,8 @@ void databases_draw(uint64_t seed, const struct setup_wish *wish, struct setup *
     }
     if (wish->is_galera) {
         draw_galera(seed, s);
+    } else if (wish->has_hosts && s->has_databases && !s->is_calm) {
+        draw_hosts(seed, s);
     }
 }
 

@@ -117,6 +117,10 @@
     X(GALERA_LEFT_BEHIND, "galera-left-behind", 20, strike_galera_left_behind) \
     X(GALERA_BY_HAND, "galera-bootstrap-by-hand", 0, strike_galera_by_hand)
 
+/* With `--hosts`, where hosts have watchdogs; the rest of it is no schedule's. */
+/*   id, name, floor in 1000 seeds, function */
+#define FAULT_KINDS_HOSTS(X) X(GUARD_HANG, "guard-hang", 0, strike_guard_hang)
+
 enum fault_kind {
 #define FAULT_ENUM(id, name, group, floor, fn) FAULT_##id,
     FAULT_KINDS_DRAWN(FAULT_ENUM)
@@ -132,6 +136,12 @@ enum fault_kind {
     FAULT_KINDS_GALERA(FAULT_ENUM)
 #undef FAULT_ENUM
         FAULT_GALERA_TAIL_LOST, /* rows that a crash took back; no schedule has it */
+    FAULT_HOSTS_FIRST,
+    FAULT_BEFORE_HOSTS = FAULT_HOSTS_FIRST - 1,
+#define FAULT_ENUM(id, name, floor, fn) FAULT_##id,
+    FAULT_KINDS_HOSTS(FAULT_ENUM)
+#undef FAULT_ENUM
+        FAULT_WATCHDOG_RESET, /* it was not fed, and has reset its host; no schedule has it */
     FAULT_KIND_COUNT
 };
 

@@ -22,6 +22,10 @@ static const char *const names[FAULT_KIND_COUNT] = {
             FAULT_KINDS_GALERA(FAULT_NAME)
 #undef FAULT_NAME
                 [FAULT_GALERA_TAIL_LOST] = "galera-tail-lost",
+#define FAULT_NAME(id, name, floor, fn) [FAULT_##id] = name,
+    FAULT_KINDS_HOSTS(FAULT_NAME)
+#undef FAULT_NAME
+        [FAULT_WATCHDOG_RESET] = "watchdog-reset",
 };
 
 typedef void strike_fn(struct world *w, struct strike *s);
@@ -30,7 +34,7 @@ static strike_fn *const strikes[FAULT_KIND_COUNT] = {
     FAULT_KINDS_DRAWN(FAULT_STRIKE)
 #undef FAULT_STRIKE
 #define FAULT_STRIKE(id, name, floor, fn) [FAULT_##id] = fn,
-        FAULT_KINDS_GALERA(FAULT_STRIKE)
+        FAULT_KINDS_GALERA(FAULT_STRIKE) FAULT_KINDS_HOSTS(FAULT_STRIKE)
 #undef FAULT_STRIKE
 };
 

@@ -137,6 +137,34 @@ void strike_guard_crash(struct world *w, struct strike *s)
     }
 }
 
+static void guard_hangs(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct member *m = member_of(w, (unsigned)number);
+    struct base_rand r = world_stream(w, STREAM_STRIKE, 500000 + w->event_number % 400000);
+    (void)bytes;
+    if (m->guard_process.is_up && m->guard_process.stopped == 0 && m->has_power) {
+        int64_t for_us = draw(&r, 100 * MS, 4 * SECOND);
+        fault_bit(w, FAULT_GUARD_HANG, m->index, 0, for_us);
+        process_pause(w, &m->guard_process, for_us);
+    }
+}
+
+/* The guard alone stands still, now and then when no grant comes any more and its time is short:
+ * the watchdog ends what it cannot. */
+void strike_guard_hang(struct world *w, struct strike *s)
+{
+    unsigned member = strike_member(w, s);
+    int64_t ttl_us = database_of(w, member)->ttl_ms * MS, after_us = 0;
+    if (chance(&s->rand, 600000)) {
+        after_us = draw(&s->rand, ttl_us / 4, ttl_us);
+        for (unsigned i = 0; i < w->setup.slots; i++) {
+            fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, 2 * ttl_us, false);
+        }
+    }
+    world_at_with(w, w->now_us + after_us, NULL, guard_hangs, w, member, SLICE_EMPTY);
+}
+
 void strike_switchover(struct world *w, struct strike *s)
 {
     if (nodes_switchover(w, (unsigned)draw(&s->rand, 0, w->setup.clusters - 1)) == 0) {

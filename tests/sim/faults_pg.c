@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What PostgreSQL itself, its disk and its operators do wrong. Some of these wait for their moment
  * and count when it has come. */
+#include "tests/sim/adopted.h"
 #include "tests/sim/faults_db.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
@@ -61,7 +62,9 @@ void strike_promoted_by_hand(struct world *w, struct strike *s)
     unsigned first = any_member(w, s);
     for (unsigned i = 0; i < w->setup.members; i++) {
         struct pg *pg = pg_of(w, (first + i) % w->setup.members);
-        bool is_standby = pg->phase == PG_STANDBY && pg->is_root_alive && pg->process->stopped == 0;
+        bool is_standby = pg->phase == PG_STANDBY && pg->is_root_alive &&
+                          pg->process->stopped == 0 &&
+                          !adopted_is_unfounded(w, cluster_of(w, pg->member));
         if (is_standby) {
             fault_bit(w, s->kind, pg->member, 0, 0);
             pg_promote_by_hand(pg);
@@ -87,7 +90,8 @@ static void start_by_hand(void *ctx, uint64_t number, struct slice bytes)
     struct pg_directory *d = &m->pg.dir;
     (void)bytes;
     bool is_usable = d->exists && !d->is_bad && d->history_count > 0;
-    if (!m->has_power || m->tree.is_up || !is_usable || m->clock.standing_since != 0) {
+    if (!m->has_power || m->tree.is_up || !is_usable || adopted_is_waiting(m) ||
+        m->clock.standing_since != 0) {
         return;
     }
     fault_bit(w, FAULT_STARTED_BY_HAND, m->index, 0, 0);

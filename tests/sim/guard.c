@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/lease_math.h"
+#include "tests/sim/adopted.h"
 #include "tests/sim/members.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_lease.h"
@@ -116,10 +117,15 @@ static void step(struct member *m, struct guard_event event)
 {
     struct guard_effects effects;
     event.now = clock_now(&m->clock);
+    if (event.kind == GUARD_EV_ARM && !watchdog_prepare(m, event.deadline)) {
+        event = (struct guard_event){.kind = GUARD_EV_TIME, .now = event.now};
+    }
     (void)guard_core_step(&m->guard, &event, &effects);
+    adopted_armed(m);
     for (unsigned i = 0; i < effects.count; i++) {
         carry_out(m, &effects.list[i]);
     }
+    watchdog_work(m);
     truth_guard(m->world, m);
     rearm(m);
 }
@@ -141,7 +147,8 @@ static void wake(void *ctx, uint64_t number, struct slice bytes)
 
 static void rearm(struct member *m)
 {
-    int64_t at_us = clock_true_us(&m->clock, guard_core_wake(&m->guard));
+    struct base_mono at = base_mono_min(guard_core_wake(&m->guard), watchdog_wake(m));
+    int64_t at_us = clock_true_us(&m->clock, at);
     if (at_us >= m->guard_wake_us || at_us >= INT64_MAX / 8) {
         return;
     }
@@ -180,12 +187,18 @@ void guard_root_exited(struct member *m, int status)
     later(m, draw(&m->rand, 50, MS), exit_seen, (uint64_t)status);
 }
 
+void guard_adopts(struct member *m)
+{
+    simple(m, GUARD_EV_ADOPTED, (int32_t)(1000 + m->tree.life));
+}
+
 void guard_boot(struct member *m)
 {
     process_start(&m->guard_process);
     m->guard_wake_us = INT64_MAX;
     m->twin_exit = 0;
     m->is_start_under_way = false;
+    watchdog_off(m);
     guard_core_init(&m->guard, base_rand_next(&m->rand) | 1,
                     lease_margin_us(database_of(m->world, m->index)->ttl_ms * MS),
                     clock_now(&m->clock));

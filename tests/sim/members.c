@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/name.h"
+#include "tests/sim/adopted.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_gal.h"
@@ -100,8 +101,13 @@ void members_open(struct world *w)
         m->has_power = true;
         net_listen(w, ADDRESS_AGENT + i, &m->agent_process, net_to_agent, m);
         database_open(w, m);
-        guard_boot(m);
-        agent_start(m);
+    }
+    adopted_open(w);
+    for (unsigned i = 0; i < members_count(w); i++) {
+        if (!adopted_is_waiting(member_of(w, i))) {
+            guard_boot(member_of(w, i));
+            agent_start(member_of(w, i));
+        }
     }
 }
 
@@ -124,6 +130,8 @@ static void agent_again(void *ctx, uint64_t number, struct slice bytes)
     (void)bytes;
     if (m->clock.standing_since != 0) {
         world_at(m->world, m->world->now_us + 50 * MS, NULL, agent_again, m);
+    } else if (adopted_comes(m)) {
+        return;
     } else if (m->has_power && !m->agent_process.is_up) {
         agent_start(m);
     }
@@ -143,6 +151,9 @@ static void power_on(void *ctx, uint64_t number, struct slice bytes)
     (void)bytes;
     if (!m->has_power) {
         m->has_power = true;
+        if (adopted_is_waiting(m)) {
+            return; /* its service manager starts the server */
+        }
         if (!m->guard_process.is_up) {
             guard_boot(m);
         }
@@ -160,6 +171,9 @@ static void twin_kills(void *ctx, uint64_t number, struct slice bytes)
     } else if (m->tree.is_up && !m->guard_process.is_up) {
         tree_gone(m, false);
     }
+    if (!m->guard_process.is_up) {
+        watchdog_off(m); /* the twin has opened it anew, and closed it in order */
+    }
 }
 
 static void guard_again(void *ctx, uint64_t number, struct slice bytes)
@@ -167,6 +181,9 @@ static void guard_again(void *ctx, uint64_t number, struct slice bytes)
     struct member *m = ctx;
     (void)number;
     (void)bytes;
+    if (adopted_is_waiting(m)) {
+        return;
+    }
     bool is_time = m->agent_process.is_up && m->agent_process.stopped == 0 && !m->tree.is_up;
     if (m->has_power && !m->guard_process.is_up && is_time) {
         guard_boot(m);
@@ -208,6 +225,7 @@ void member_power_off(struct world *w, unsigned member, int64_t for_us)
         tree_gone(m, true);
     }
     process_stop(&m->guard_process);
+    watchdog_off(m);
     world_at(w, w->now_us + for_us, NULL, power_on, m);
 }
 

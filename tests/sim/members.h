@@ -9,6 +9,7 @@
 #include "tests/sim/databases.h"
 #include "tests/sim/gal.h"
 #include "tests/sim/pg.h"
+#include "tests/sim/watchdog.h"
 #include "tests/sim/world.h"
 
 struct member {
@@ -37,7 +38,9 @@ struct member {
     bool is_start_under_way; /* the guard forks in one turn: no kill comes before its child */
     bool is_twin_first; /* its host goes on, and the twin has ended the root: seen before the timer
                          */
-    int32_t twin_exit;  /* ... with that; 0: not so */
+    struct watchdog watchdog;
+    bool is_unadopted; /* a database that runs, and no agent and no guard of ours yet */
+    int32_t twin_exit; /* ... with that; 0: not so */
     /* database: the process tree and what it is, of one engine or the other */
     struct process tree;
     bool is_galera;
@@ -64,6 +67,8 @@ void tree_note(struct member *m);
 
 /* --- guard.c --- */
 void guard_boot(struct member *m);
+/* It takes over the tree that runs. */
+void guard_adopts(struct member *m);
 void guard_command(struct member *m, const struct guard_event *event);
 /* The modelled tree tells its guard. */
 void guard_root_exited(struct member *m, int status);

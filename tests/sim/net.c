@@ -230,6 +230,11 @@ void net_reset(struct world *w, unsigned a, unsigned b)
     w->net->links[a][b].last_arrival_us = w->net->links[b][a].last_arrival_us = 0;
 }
 
+uint64_t net_resets(const struct world *w, unsigned a, unsigned b)
+{
+    return w->net->links[a][b].resets;
+}
+
 void net_slow(struct world *w, unsigned from, unsigned to, int64_t until_us, int64_t extra_us)
 {
     w->net->links[from][to].slow_until_us = until_us;

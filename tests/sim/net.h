@@ -25,6 +25,8 @@ void net_cut(struct world *w, unsigned from, unsigned to, int64_t until_us, bool
 bool net_is_cut(const struct world *w, unsigned from, unsigned to);
 /* Frames on the way are lost, both directions. */
 void net_reset(struct world *w, unsigned a, unsigned b);
+/* How often that has happened between them. */
+uint64_t net_resets(const struct world *w, unsigned a, unsigned b);
 /* Adds this delay to what is sent until then. */
 void net_slow(struct world *w, unsigned from, unsigned to, int64_t until_us, int64_t extra_us);
 /* What is sent until then arrives then, in order. */

@@ -20,7 +20,7 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_lease.h"
 #include "tests/sim/truth_ops.h"
-#include "tests/sim/watchers.h"
+#include "tests/sim/watch_conn.h"
 
 #define CALLS_MAX 128
 #define TICK_US (50 * MS)
@@ -742,7 +742,7 @@ static void drop(struct node *n)
 {
     disk_crash(n->log);
     disk_crash(n->state);
-    watchers_node_down(n->world, n->index);
+    watch_conns_node_down(n->world, n->index);
     kv_watch_close(n->hub);
     n->hub = NULL;
     kv_auth_close(n->auth);

@@ -23,6 +23,7 @@ void options_usage(FILE *out)
         "  --trace --quiet --history     what is printed\n"
         "  --calm --kv-only --restore    what is drawn: no fault; no databases; a lost quorum\n"
         "  --admins                      databases that are administered, wherever they may be\n"
+        "  --hosts                   hosts with watchdogs, databases that were there before\n"
         "  --galera                  with MariaDB Galera, in 3 of 10 seeds beside PostgreSQL\n");
 }
 
@@ -55,6 +56,7 @@ bool options_parse(int argc, char **argv, struct options *ret)
         {"--restore", NULL, NULL, &ret->wish.is_restoring},
         {"--admins", NULL, NULL, &ret->wish.has_admins},
         {"--galera", NULL, NULL, &ret->wish.is_galera},
+        {"--hosts", NULL, NULL, &ret->wish.has_hosts},
     };
     for (int i = 1; i < argc; i++) {
         size_t at = 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "tests/sim/adopted.h"
 #include "tests/sim/elsewhere.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/members.h"
@@ -257,7 +258,8 @@ static void connected(struct pg *pg, unsigned from, const struct stream_frame *f
 {
     struct stream_frame reply = {.type = STREAM_REFUSE, .session = f->session};
     bool is_armed = pg->world->members->list[pg->member].guard.status.is_armed;
-    bool is_by_hand = pg->phase == PG_PRIMARY && pg->epoch == 0 && !is_armed; /* README: left out */
+    bool is_by_hand = pg->phase == PG_PRIMARY && pg->epoch == 0 && !is_armed &&
+                      !adopted_is_unled(pg->world, pg); /* README: left out */
     bool may = (pg->phase == PG_PRIMARY || pg->phase == PG_STANDBY) && !is_by_hand;
     if (!may || !pg->is_root_alive || f->system_id != pg->dir.system_id) {
         send_frame(pg, from, &reply);

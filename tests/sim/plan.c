@@ -23,6 +23,9 @@ static unsigned draw_weight(const struct plan *p, enum fault_kind kind)
     if (kind == FAULT_GALERA_BY_HAND) { /* few seeds allow it */
         return p->setup.has_hands ? weight + 1 : 0;
     }
+    if (kind >= FAULT_HOSTS_FIRST) {
+        return p->setup.watchdog_ms > 0 ? weight + 2 : 0;
+    }
     if (kind >= FAULT_GALERA_FIRST) {
         return p->setup.galera_members > 0 ? weight : 0;
     }
@@ -43,7 +46,8 @@ static unsigned draw_weights(const struct plan *p, unsigned *ret_weights)
     unsigned sum = 0;
     for (unsigned kind = 0; kind < FAULT_KIND_COUNT; kind++) {
         bool is_drawn = kind < FAULT_DRAWN_COUNT ||
-                        (kind >= FAULT_GALERA_FIRST && kind < FAULT_GALERA_TAIL_LOST);
+                        (kind >= FAULT_GALERA_FIRST && kind < FAULT_GALERA_TAIL_LOST) ||
+                        (kind >= FAULT_HOSTS_FIRST && kind < FAULT_WATCHDOG_RESET);
         ret_weights[kind] = is_drawn ? draw_weight(p, (enum fault_kind)kind) : 0;
         sum += ret_weights[kind];
     }

@@ -55,7 +55,8 @@
     X(bool, has_arbitrator, "a garbd runs beside the first quorum node") \
     X(bool, has_hands, "operators bootstrap by hand, and accept losses") \
     X(bool, has_galera_admins, "pauses, drains, orders to members of the Galera cluster") \
-    X(bool, is_fast_takeover, "a writer that Galera has evicted is not waited for")
+    X(bool, is_fast_takeover, "a writer that Galera has evicted is not waited for") \
+    X(uint32_t, watchdog_ms, "a watchdog of that timeout guards each database host")
 
 /* Of one database cluster; scripts name it `set db1.ttl_ms 2000`. */
 #define DB_SETUP_FIELDS(X) \
@@ -66,7 +67,8 @@
     X(uint32_t, freeze_max_ms, "how long the guard freezes at most") \
     X(uint32_t, sync_count, "how many standbys a commit waits for") \
     X(bool, is_async, "commits wait for no standby") \
-    X(bool, is_strict, "commits never go on without a standby")
+    X(bool, is_strict, "commits never go on without a standby") \
+    X(unsigned, adopting, "its database was there before: 1 stopped, 2 running")
 
 #define DB_CLUSTERS_MAX 3
 
@@ -83,7 +85,7 @@ struct setup {
 
 /* What the command line asks for. */
 struct setup_wish {
-    bool is_calm, is_kv_only, is_restoring, has_admins, is_galera;
+    bool is_calm, is_kv_only, is_restoring, has_admins, is_galera, has_hosts;
 };
 
 void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret);

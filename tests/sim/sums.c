@@ -19,6 +19,10 @@ static const struct floor_row {
             FAULT_KINDS_GALERA(FAULT_ROW)
 #undef FAULT_ROW
                 [FAULT_GALERA_TAIL_LOST] = {"galera-tail-lost", 5},
+#define FAULT_ROW(id, name, floor, fn) [FAULT_##id] = {name, floor},
+    FAULT_KINDS_HOSTS(FAULT_ROW)
+#undef FAULT_ROW
+        [FAULT_WATCHDOG_RESET] = {"watchdog-reset", 0},
 };
 
 static void add_tally(struct tally *into, const struct tally *from)
@@ -126,7 +130,7 @@ static int check_galera(const struct sums *s)
 #define TALLY_CHECK(name, floor, text) missing += too_few(s, text, t->name, floor);
     TALLY_GALERA(TALLY_CHECK)
 #undef TALLY_CHECK
-    for (size_t i = FAULT_GALERA_FIRST; i < FAULT_KIND_COUNT; i++) {
+    for (size_t i = FAULT_GALERA_FIRST; i < FAULT_HOSTS_FIRST; i++) {
         missing += too_few(s, kinds[i].name, t->bit[i], kinds[i].floor);
     }
     return missing;

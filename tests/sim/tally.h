@@ -35,6 +35,7 @@
     X(forced, 0, "failovers that an operator forced") \
     X(hopeless, 0, "clusters in which every directory was spoiled or half made") \
     X(demotions, 5, "services handed over to another site") \
+    X(adopted, 0, "servers taken over while they ran") \
     X(images, 500, "images installed") \
     X(changes, 1000, "changes of the quorum's members") \
     X(transfers, 100, "hand-overs of leadership") \
@@ -55,7 +56,9 @@
     X(watches, 0, "watches") \
     X(watch_events, 1000000, "events told to watches") \
     X(watch_resumes, 20000, "watches resumed") \
-    X(watch_compacted, 1000, "watches ended by compaction")
+    X(watch_compacted, 1000, "watches ended by compaction") \
+    X(watch_half_open, 50, \
+      "connections of watches that the client gave up and the node still held")
 
 /* Of Galera clusters; floors count in `sim --galera --check` alone. */
 #define TALLY_GALERA(X) \

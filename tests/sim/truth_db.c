@@ -3,6 +3,7 @@
  * what was acknowledged is there.
  */
 #include "base/lease_math.h"
+#include "tests/sim/adopted.h"
 #include "tests/sim/elsewhere.h"
 #include "tests/sim/members.h"
 #include "tests/sim/rescue.h"
@@ -104,6 +105,9 @@ static void is_fenced_in_time(struct world *w, const struct pg *pg, const char *
     const struct member *m = member_of(w, pg->member);
     int64_t margin_us = lease_margin_us(database_of(w, pg->member)->ttl_ms * MS);
     int64_t late_us = base_mono_diff_us(clock_now(&m->clock), m->guard.status.deadline);
+    if (adopted_is_unled(w, pg)) {
+        return; /* nobody's lease, and nobody's breach */
+    }
     if (m->guard_process.is_up && late_us > margin_us && !truth_ops_is_unarmed(w, m)) {
         world_fail(w, INVARIANT_FENCED, "pg%u %s in epoch %lu, %ld ms after its lease has run out",
                    pg->member + 1, does, (unsigned long)pg->epoch, (long)(late_us / MS));
@@ -143,7 +147,8 @@ void truth_open_writes(struct world *w, struct pg *pg)
 {
     const struct member *m = member_of(w, pg->member);
     const struct guard_status *s = &m->guard.status;
-    bool may_write = s->is_armed || truth_ops_is_unarmed(w, m);
+    bool is_unled = adopted_is_unled(w, pg);
+    bool may_write = s->is_armed || truth_ops_is_unarmed(w, m) || is_unled;
     if (pg->epoch == 0 && s->is_armed && pg->dir.is_by_hand) {
         pg->epoch = s->epoch; /* promoted by hand before its guard was armed: the winner itself */
     }
@@ -160,7 +165,7 @@ void truth_open_writes(struct world *w, struct pg *pg)
                        (unsigned long)other->epoch);
         }
     }
-    if (!may_write || s->epoch != pg->epoch || s->epoch_handed_back >= pg->epoch) {
+    if (!may_write || s->epoch != pg->epoch || (s->epoch_handed_back >= pg->epoch && !is_unled)) {
         world_fail(w, INVARIANT_ONE_WRITER,
                    "pg%u can acknowledge in epoch %lu without a lease for it", pg->member + 1,
                    (unsigned long)pg->epoch);

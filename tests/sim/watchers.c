@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients that watch; see watchers.h. A stream hangs directly on the node's hub: what the network
- * does to it is that it breaks. */
+/* Clients that watch; see watchers.h. Each sits where a client of the store sits, and shares its
+ * link. */
 #include "tests/sim/watchers.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "kv/watch.h"
+#include "proto/msg/kv.h"
 #include "proto/wire/kv_tables.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/watch_conn.h"
 
 #define CLIENTS 4
 #define WATCHES 4
@@ -31,17 +32,14 @@ struct client {
     unsigned index;
     struct base_rand rand;
     unsigned node;
-    struct kv_watch_stream *stream; /* NULL: not connected */
-    uint64_t connection;            /* number of the stream */
-    bool is_busy;                   /* it has taken no message and says when it does */
-    bool is_broken;
+    struct watch_conn *conn; /* NULL: not connected */
+    bool is_leaving;
     uint64_t asked;
     struct watch watches[WATCHES];
 };
 
 struct watchers {
     struct client clients[CLIENTS];
-    uint64_t connections;
     int64_t marks[NODES_MAX]; /* what each node knew some time before the end */
 };
 
@@ -148,54 +146,49 @@ static void heard(struct client *c, const struct kv_watch_response *response)
     }
 }
 
-/* --- the sink --- */
+/* --- what comes --- */
 
-static void writable(void *ctx, uint64_t number, struct slice bytes)
+/* Now and then it leaves for nothing, or reads no more for a while. */
+static void draw_mood(struct client *c)
 {
-    struct client *c = ctx;
-    (void)bytes;
-    if (c->stream != NULL && c->connection == number) {
-        c->is_busy = false;
-        kv_watch_writable(c->stream);
+    struct world *w = c->world;
+    int64_t end_us = w->setup.end_us - ENDING_US;
+    if (is_ending(w)) {
+        return;
+    }
+    c->is_leaving = c->is_leaving || chance(&c->rand, 5000);
+    if (chance(&c->rand, 60000)) {
+        int64_t us = chance(&c->rand, 300000) ? draw(&c->rand, SECOND, 15 * SECOND)
+                                              : draw(&c->rand, MS, 500 * MS);
+        int64_t until_us = w->now_us + us;
+        watch_conn_stall(c->conn, until_us < end_us ? until_us : end_us);
     }
 }
 
-static int sink_send(void *ctx, struct slice message)
+static void message_heard(void *ctx, struct slice message)
 {
     static _Alignas(16) uint8_t memory[8 << 20];
     struct client *c = ctx;
-    struct world *w = c->world;
     struct kv_watch_response response;
     struct base_arena arena = base_arena_over(memory, sizeof(memory));
-    if (!is_ending(w) && chance(&c->rand, 5000)) {
-        c->is_broken = true;
-        return BASE_E_CLOSED;
-    }
-    if (c->is_busy || (!is_ending(w) && chance(&c->rand, 60000))) {
-        int64_t us = chance(&c->rand, 300000) ? draw(&c->rand, SECOND, 15 * SECOND)
-                                              : draw(&c->rand, MS, 500 * MS);
-        int64_t end_us = w->setup.end_us - ENDING_US - w->now_us;
-        us = us > end_us && end_us > 0 ? end_us : us;
-        if (!c->is_busy) {
-            world_at_with(w, w->now_us + us, node_process(w, c->node), writable, c, c->connection,
-                          SLICE_EMPTY);
-        }
-        c->is_busy = true;
-        return BASE_E_BUSY;
-    }
     int rc = wire_pb_decode(&wire_kv_watch_response_table, message, &arena, &response);
     if (rc != 0) {
-        world_fail(w, INVARIANT_WATCH, "a response to client %u is malformed", c->index);
+        world_fail(c->world, INVARIANT_WATCH, "a response to client %u is malformed", c->index);
     }
     heard(c, &response);
-    return 0;
+    draw_mood(c);
 }
 
-static void sink_end(void *ctx, enum kv_error error)
+/* The connection is gone; what it had asked for is asked for anew elsewhere. */
+static void conn_ended(void *ctx)
 {
     struct client *c = ctx;
-    (void)error;
-    c->is_broken = true;
+    c->conn = NULL;
+    c->is_leaving = false;
+    for (size_t i = 0; i < WATCHES; i++) {
+        c->watches[i].is_answered = false;
+        c->watches[i].asked = 0;
+    }
 }
 
 /* --- what is asked for --- */
@@ -214,7 +207,7 @@ static void create(struct client *c, struct watch *watch, const struct kv_watch_
     }
     c->world->tally.watches++;
     trace(c->world, TRACE_WATCH, c->index, 0, c->node, (uint64_t)create->start_revision);
-    kv_watch_stream_request(c->stream, &request, KV_OK);
+    watch_conn_request(c->conn, &request);
 }
 
 static int64_t draw_start(struct client *c)
@@ -277,37 +270,17 @@ static void resume(struct client *c, struct watch *watch)
 
 /* --- connections --- */
 
-static void forget_stream(struct client *c)
-{
-    c->stream = NULL;
-    c->is_busy = c->is_broken = false;
-    for (size_t i = 0; i < WATCHES; i++) {
-        c->watches[i].is_answered = false;
-        c->watches[i].asked = 0;
-    }
-}
-
 static void leave(struct client *c)
 {
-    kv_watch_stream_close(c->stream);
-    forget_stream(c);
-}
-
-void watchers_node_down(struct world *w, unsigned node)
-{
-    for (size_t i = 0; w->watchers != NULL && i < CLIENTS; i++) {
-        struct client *c = &w->watchers->clients[i];
-        if (c->stream != NULL && c->node == node) {
-            forget_stream(c);
-        }
-    }
+    watch_conn_leave(c->conn);
+    conn_ended(c);
 }
 
 void watchers_forget(struct world *w)
 {
     for (size_t i = 0; i < CLIENTS; i++) {
         struct client *c = &w->watchers->clients[i];
-        BASE_ASSERT(c->stream == NULL);
+        BASE_ASSERT(c->conn == NULL);
         for (size_t at = 0; at < WATCHES; at++) {
             c->watches[at].is_used = false;
         }
@@ -317,19 +290,10 @@ void watchers_forget(struct world *w)
 static void connect(struct client *c)
 {
     struct world *w = c->world;
-    const struct kv_watch_sink sink = {.ctx = c, .send = sink_send, .end = sink_end};
-    unsigned node = (unsigned)draw(&c->rand, 0, w->setup.slots - 1);
-    struct kv_watch_hub *hub = node_hub(w, node);
-    if (hub == NULL || node_process(w, node)->stopped != 0) {
-        return;
-    }
-    c->node = node;
-    c->connection = ++w->watchers->connections;
-    if (kv_watch_stream_open(hub, &sink, &c->stream) != 0) {
-        c->stream = NULL; /* the hub does not know its store yet */
-        return;
-    }
-    for (size_t i = 0; i < WATCHES; i++) {
+    const struct watch_client client = {.ctx = c, .heard = message_heard, .ended = conn_ended};
+    c->node = (unsigned)draw(&c->rand, 0, w->setup.slots - 1);
+    c->conn = watch_conn_open(w, ADDRESS_KV_CLIENT + c->index, c->node, &client, &c->rand);
+    for (size_t i = 0; i < WATCHES && c->conn != NULL; i++) {
         if (c->watches[i].is_used) {
             resume(c, &c->watches[i]);
         }
@@ -342,10 +306,10 @@ static void ask(struct client *c)
     int64_t what = draw(&c->rand, 0, 99);
     struct kv_watch_request request = {.which = 3};
     if (what < 10) {
-        kv_watch_stream_request(c->stream, &request, KV_OK);
+        watch_conn_request(c->conn, &request);
     } else if (what < 20 && watch->is_used && watch->is_answered) {
         request = (struct kv_watch_request){.which = 2, .cancel = {.watch_id = watch->id}};
-        kv_watch_stream_request(c->stream, &request, KV_OK);
+        watch_conn_request(c->conn, &request);
     } else if (what < 70 && !watch->is_used) {
         draw_create(c, watch);
     } else if (what < 78 && !is_ending(c->world)) {
@@ -360,11 +324,11 @@ static void client_tick(void *ctx, uint64_t number, struct slice bytes)
     (void)number;
     (void)bytes;
     world_at(w, w->now_us + draw(&c->rand, 100 * MS, 1500 * MS), NULL, client_tick, c);
-    if (c->stream == NULL) {
+    if (c->conn == NULL) {
         connect(c);
-    } else if (c->is_broken) {
+    } else if (c->is_leaving) {
         leave(c);
-    } else if (node_process(w, c->node)->stopped == 0) {
+    } else {
         ask(c);
     }
 }
@@ -384,6 +348,7 @@ static void mark(void *ctx, uint64_t number, struct slice bytes)
 void watchers_open(struct world *w)
 {
     struct watchers *all = w->watchers = must_alloc(1, sizeof(*all));
+    watch_conns_open(w);
     for (unsigned i = 0; i < CLIENTS; i++) {
         struct client *c = &all->clients[i];
         c->world = w;
@@ -396,6 +361,7 @@ void watchers_open(struct world *w)
 
 void watchers_close(struct world *w)
 {
+    watch_conns_close(w);
     free(w->watchers);
     w->watchers = NULL;
 }
@@ -405,8 +371,7 @@ void watchers_check(struct world *w)
     for (size_t i = 0; i < CLIENTS; i++) {
         struct client *c = &w->watchers->clients[i];
         int64_t through = w->watchers->marks[c->node];
-        for (size_t at = 0; c->stream != NULL && !c->is_broken && through > 0 && at < WATCHES;
-             at++) {
+        for (size_t at = 0; c->conn != NULL && through > 0 && at < WATCHES; at++) {
             const struct watch *watch = &c->watches[at];
             if (watch->is_used && watch->judge.is_created) {
                 judge(c, watch, chk_watch_end(&watch->judge, truth_changes(w), through));

@@ -8,8 +8,6 @@
 
 void watchers_open(struct world *w);
 void watchers_close(struct world *w);
-/* The node is gone, with its hub and all streams. */
-void watchers_node_down(struct world *w, unsigned node);
 /* No node is up, and what comes next has another history: nothing is resumed. */
 void watchers_forget(struct world *w);
 /* At the end of a run: everything that a node knew for some seconds was heard. */

@@ -129,6 +129,7 @@ struct world {
     struct oper *oper;
     struct chores *chores;
     struct watchers *watchers;
+    struct watch_conns *watch_conns;
     struct restore *restore;
     struct readers *readers;
     struct people *people;
