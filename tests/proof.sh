@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The long form of the proof: planted bugs, crash images and sweeps, fuzzing, mutations, and simulated systems for all the
 # time that is left. Takes up where it was interrupted, on the same commit.      usage: proof.sh HOURS
-#   FRESH=1   forgets what was done before      CHUNK=n  seeds between two looks at the clock      SEED=n  the first seed
+#   FRESH=1 forgets what was done before   CHUNK=n seeds between two looks at the clock   SEED=n the first seed   SIM_JOBS=n at a time [2]
 # Each step leaves build/results/proof/STEP.json and STEP.log; tests/results.sh makes tests/RESULTS.md of all results.
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -79,7 +79,7 @@ simulate() {
         if [ ! -s "$file" ]; then
             kind=()
             read -r -a kind <<<"$(chunk_kind "$number")"
-            limited 3600 "$state/sim.log" "$sim" --seed $((first_seed + (number - 1) * chunk)) --count "$chunk" --jobs 2 \
+            limited 3600 "$state/sim.log" "$sim" --seed $((first_seed + (number - 1) * chunk)) --count "$chunk" --jobs "${SIM_JOBS:-2}" \
                 "${kind[@]}" --quiet --go-on --json "$file.part"
             [ -s "$file.part" ] || { echo "the simulator did not run: $state/sim.log" && return 1; }
             grep '^FAILED ' "$state/sim.log" >>"$state/failed.txt"
