@@ -8,3 +8,7 @@ LIB_cores += agents/core/act_holder.c agents/core/act_standby.c agents/core/dete
   agents/core/effects.c \
   agents/core/facts.c agents/core/failsafe.c agents/core/lease.c agents/core/orders.c agents/core/pause.c \
   agents/core/report.c agents/core/sight.c agents/core/step.c agents/core/table.c agents/core/tasks.c agents/core/upstream.c
+TESTS += agt_mongodb_test
+TEST_agt_mongodb_test := tests/unit/agt_mongodb_test.c tests/unit/mongodb_member.c tests/support/panic.c
+TLIBS_agt_mongodb_test := glue wire cores base
+TPKG_agt_mongodb_test := libprotobuf-c
