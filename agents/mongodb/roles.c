@@ -12,7 +12,8 @@ static const struct privilege {
     bool is_act; /* of the role that is taken for orders alone */
 } privileges[] = {
     {MDB_RIGHT_STATUS, "{cluster: true}", "\"replSetGetStatus\", \"replSetGetConfig\"", false},
-    {MDB_RIGHT_SERVER, "{cluster: true}", "\"serverStatus\", \"getDefaultRWConcern\"", false},
+    {MDB_RIGHT_SERVER, "{cluster: true}",
+     "\"serverStatus\", \"getDefaultRWConcern\", \"listDatabases\"", false},
     {MDB_RIGHT_OPLOG, "{db: \"local\", collection: \"oplog.rs\"}", "\"find\"", false},
     {MDB_RIGHT_CANARY, "{db: \"" MDB_CANARY_DB "\", collection: \"" MDB_CANARY_COLLECTION "\"}",
      "\"find\", \"insert\", \"update\"", false},
