@@ -14,11 +14,11 @@
 
 /* --- nobody has data --- */
 
-static bool is_blank(const struct arb_cluster *c, const struct arb_view *view, struct base_mono now)
+static bool is_blank(const struct arb_view *view, struct base_mono now)
 {
-    return arb_view_is_live(c, view, now) && view->refused == ARB_REFUSE_NONE &&
-           !arb_mongodb_has_data(&view->report) && !view->report.mongodb.is_adopted &&
-           !view->report.mongodb.is_set_name_wrong;
+    return arb_view_is_fresh(view, now, MDB_EVIDENCE_MS * BASE_US_PER_MS) &&
+           view->refused == ARB_REFUSE_NONE && !arb_mongodb_has_data(&view->report) &&
+           !view->report.mongodb.is_adopted && !view->report.mongodb.is_set_name_wrong;
 }
 
 static bool is_up(const struct arb_view *view)
@@ -43,7 +43,7 @@ static void count(const struct arb_cluster *c, struct base_mono now, uint8_t *re
         const struct arb_view *view = &c->views[i];
         uint8_t said = view->has_report ? view->report.mongodb.seed_members : 0;
         *ret_wanted = said > *ret_wanted ? said : *ret_wanted;
-        *ret_heard = (uint8_t)(*ret_heard + (is_blank(c, view, now) && is_up(view)));
+        *ret_heard = (uint8_t)(*ret_heard + (is_blank(view, now) && is_up(view)));
     }
 }
 
@@ -52,7 +52,7 @@ static uint8_t choose_founder(const struct arb_cluster *c, struct base_mono now)
     uint8_t best = ARB_NOBODY;
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
-        if (is_blank(c, view, now) && is_up(view) && !view->report.mongodb.is_arbiter &&
+        if (is_blank(view, now) && is_up(view) && !view->report.mongodb.is_arbiter &&
             view->report.mongodb.priority > 0 &&
             (best == ARB_NOBODY || founds_before(view, &c->views[best]))) {
             best = i;
@@ -146,7 +146,7 @@ bool arb_mongodb_found_again(struct arb_turn *t, const struct arb_sight *s)
     count(c, t->event->now, &heard, &wanted);
     uint8_t founder = CANARY(MONGODB_INITIATE_AGAIN) ? choose_founder(c, t->event->now)
                                                      : arb_view_find(c, &last->member);
-    bool is_there = founder != ARB_NOBODY && is_blank(c, &c->views[founder], t->event->now) &&
+    bool is_there = founder != ARB_NOBODY && is_blank(&c->views[founder], t->event->now) &&
                     is_up(&c->views[founder]);
     if (s->set.has_config || heard < wanted || !is_there) {
         if (!c->record.mongodb.is_initiated) {

@@ -60,7 +60,7 @@ static uint8_t own_opinion(const struct mdb_opinion *opinions, uint8_t count,
                            const struct msg_mongodb_host *host)
 {
     for (uint8_t i = 0; i < count; i++) {
-        if (opinions[i].report != NULL && mdb_host_equal(&opinions[i].report->self, host)) {
+        if (opinions[i].report != NULL && mdb_host_equal(&opinions[i].host, host)) {
             return i;
         }
     }

@@ -57,7 +57,8 @@ bool mdb_host_equal(const struct msg_mongodb_host *a, const struct msg_mongodb_h
 struct mdb_opinion {
     const struct base_name *member;
     const struct msg_mongodb_report *report; /* NULL: never heard */
-    uint32_t heard_ms;                       /* ago, by the leader's clock */
+    struct msg_mongodb_host host; /* its member's, as it says, or as is known; empty: not known */
+    uint32_t heard_ms;            /* ago, by the leader's clock */
 };
 
 /* A member of the configuration. */

@@ -127,6 +127,7 @@ void arb_mongodb_look(const struct arb_cluster *c, struct base_mono now, struct 
         ret->opinions[i] = (struct mdb_opinion){
             .member = &view->member,
             .report = may_speak ? &view->report.mongodb : NULL,
+            .host = host_of(c, view),
             .heard_ms = view->has_report ? arb_mongodb_since_ms(now, view->heard) : UINT32_MAX};
         ret->is_any_heard =
             ret->is_any_heard || (may_speak && ret->opinions[i].heard_ms <= MDB_EVIDENCE_MS);

@@ -323,9 +323,11 @@ static bool restart(struct arb_turn *t, const struct arb_sight *s, struct msg_re
     return true;
 }
 
-static bool is_due(const struct arb_turn *t, const struct msg_task *task)
+/* What is asked of the primary waits for what is asked of the others in the same breath. */
+static bool is_due(const struct arb_turn *t, const struct msg_task *task, bool is_of_primary)
 {
-    return task->at_wall_us <= t->event->wall.us;
+    int64_t at = task->at_wall_us;
+    return at == 0 || at + (is_of_primary ? MONGODB_TASK_WAIT_US : 0) <= t->event->wall.us;
 }
 
 /* In the order in which they were asked for, a primary after all others. */
@@ -336,7 +338,7 @@ static uint8_t next_task(const struct arb_turn *t, const struct arb_sight *s)
     uint8_t best = ARB_NOBODY;
     for (uint8_t i = 0; i < r->tasks_count; i++) {
         bool is_of_primary = base_name_equal(&r->tasks[i].member, &primary);
-        if (is_due(t, &r->tasks[i]) && (best == ARB_NOBODY || !is_of_primary)) {
+        if (is_due(t, &r->tasks[i], is_of_primary) && (best == ARB_NOBODY || !is_of_primary)) {
             bool is_first = best == ARB_NOBODY || base_name_equal(&r->tasks[best].member, &primary);
             best = is_first ? i : best;
         }

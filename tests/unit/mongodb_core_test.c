@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arbiter's core with a MongoDB replica set: founding, layout, switchover, degrade and restore,
+ * repairs, force, what a leader does without its memory, and all that it must leave alone.
+ */
+#include "tests/unit/mongodb_scene.h"
+
+#include <string.h>
+
+static void request(struct arb_request r)
+{
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+}
+
+static struct arb_request about(enum arb_request_kind kind, const char *member)
+{
+    struct arb_request r = {.kind = kind};
+    if (member != NULL) {
+        r.candidate = name_of(member);
+    }
+    return r;
+}
+
+static bool is_open(enum msg_mongodb_order_kind kind)
+{
+    return mon_order()->state == MSG_MONGODB_ORDER_OPEN && mon_order()->kind == kind;
+}
+
+static bool is_idle(void)
+{
+    return mon_order()->state != MSG_MONGODB_ORDER_OPEN;
+}
+
+/* --- founding --- */
+
+static void test_a_set_of_three_is_founded(void **state)
+{
+    (void)state;
+    mon_blank(3, 0);
+    mon_pass(60);
+    assert_true(w.c.record.mongodb.is_initiated);
+    for (unsigned n = 1; n <= 3; n++) {
+        assert_true(mon.m[n].is_in && mon.m[n].votes == 1 && mon.m[n].priority_x10 == 10);
+    }
+    /* initiate, then for two: add, vote, priority; each an epoch of its own */
+    assert_int_equal(mon.orders, 7);
+    assert_int_equal(w.c.record.epoch, 7);
+    assert_true(base_name_is_empty(&w.c.record.holder));
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_HEALTHY);
+    assert_string_equal(w.c.record.mongodb.primary.text, "mg1");
+}
+
+static void test_two_and_one_is_founded_with_the_arbiter_last(void **state)
+{
+    (void)state;
+    mon_blank(2, 1);
+    mon_pass(60);
+    assert_true(mon.m[3].is_in && mon.m[3].votes == 1 && mon.m[3].is_arbiter);
+    assert_true(mon.m[2].votes == 1 && mon.m[2].priority_x10 == 10);
+    /* with the arbiter the implicit default would have become w:1 */
+    assert_int_equal(mon.concern, MSG_MONGODB_CONCERN_SET_MAJORITY);
+}
+
+static void test_three_and_one_is_refused(void **state)
+{
+    (void)state;
+    mon_blank(3, 1);
+    mon_pass(60);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_LAYOUT);
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_LAYOUT_THREE_ONE);
+}
+
+static void test_founding_waits_for_all(void **state)
+{
+    (void)state;
+    mon_blank(3, 0);
+    mon.m[3].is_silent = true;
+    mon_pass(60);
+    assert_int_equal(w.c.record.epoch, 0);
+    mon.m[3].is_silent = false;
+    mon.m[3].has_data = true;
+    mon_pass(60);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DATA_WAITS);
+}
+
+static void test_only_the_same_member_initiates_again(void **state)
+{
+    (void)state;
+    mon_blank(3, 0);
+    mon.disobeys = true;
+    mon_pass(10);
+    assert_true(is_open(MSG_MONGODB_ORDER_INITIATE));
+    struct base_name first = mon_order()->member;
+    mon.m[1].is_silent = true;
+    mon_pass(300);
+    assert_true(is_idle());
+    mon.m[1].is_silent = false;
+    mon_pass(30);
+    assert_true(is_open(MSG_MONGODB_ORDER_INITIATE));
+    assert_true(base_name_equal(&first, &mon_order()->member));
+}
+
+static void test_emptied_members_are_never_initiated(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 3; n++) {
+        mon.m[n].is_in = mon.m[n].has_data = false;
+    }
+    mon.primary = 0;
+    mon.has_set_id = false;
+    mon_pass(400);
+    assert_int_equal(mon.orders, 0);
+    assert_true(is_idle() && w.c.record.mongodb.is_initiated);
+}
+
+static void test_a_running_set_is_taken_in_as_it_is(void **state)
+{
+    (void)state;
+    assert_int_equal(w.c.record.epoch, 1);
+    mon_pass(60);
+    assert_int_equal(mon.orders, 0);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_true(w.c.record.mongodb.is_initiated && w.c.record.mongodb.set_id[0] == 0xab);
+    assert_int_equal(w.c.record.mongodb.places_count, 3);
+    assert_true(w.order[1].mongodb.goal == MSG_MONGODB_GOAL_RUN && !w.order[1].is_granted);
+}
+
+/* --- switchover --- */
+
+static void test_a_switchover_goes_through_its_phases(void **state)
+{
+    (void)state;
+    request(about(ARB_REQUEST_SWITCHOVER, "mg3"));
+    assert_int_equal(w.answer, 0);
+    assert_true(is_open(MSG_MONGODB_ORDER_SWITCHOVER));
+    assert_int_equal(mon_order()->phase, MSG_MONGODB_PHASE_FREEZE);
+    uint64_t epoch = w.c.record.epoch;
+    assert_int_equal(epoch, 2);
+    mon_pass(10);
+    assert_int_equal(mon.primary, 3);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+    assert_int_equal(w.c.record.epoch, epoch);
+    assert_string_equal(w.c.record.mongodb.primary.text, "mg3");
+}
+
+static void test_a_switchover_that_nobody_carries_out_ends_unfrozen(void **state)
+{
+    (void)state;
+    mon.disobeys = true;
+    request(about(ARB_REQUEST_SWITCHOVER, NULL));
+    mon_pass(40);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    assert_int_equal(mon_order()->phase, MSG_MONGODB_PHASE_UNFREEZE);
+    assert_int_equal(mon_order()->status, BASE_E_TIMEOUT);
+}
+
+static void test_unfit_targets_are_refused(void **state)
+{
+    (void)state;
+    mon.m[2].lag_ms = 5000;
+    mon_round();
+    request(about(ARB_REQUEST_SWITCHOVER, "mg2"));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    mon.m[2].lag_ms = 0;
+    mon.m[3].is_down = true;
+    mon_round();
+    request(about(ARB_REQUEST_SWITCHOVER, "mg2")); /* a voter is missing */
+    assert_int_equal(w.answer, BASE_E_STATE);
+    mon.m[3].is_down = false;
+    mon_round();
+    request(about(ARB_REQUEST_SWITCHOVER, "mg1"));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    request(about(ARB_REQUEST_FAILOVER, "mg2"));
+    assert_int_equal(w.answer, BASE_E_INVALID);
+    assert_int_equal(w.c.record.epoch, 1);
+}
+
+static void test_one_order_at_a_time(void **state)
+{
+    (void)state;
+    mon.disobeys = true;
+    request(about(ARB_REQUEST_SWITCHOVER, "mg3"));
+    request(about(ARB_REQUEST_SWITCHOVER, "mg2"));
+    assert_int_equal(w.answer, BASE_E_BUSY);
+    request(about(ARB_REQUEST_PAUSE, NULL));
+    assert_int_equal(w.answer, BASE_E_BUSY);
+    request(about(ARB_REQUEST_CANCEL, NULL));
+    assert_int_equal(w.answer, 0);
+    mon_pass(12);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    assert_int_equal(mon_order()->status, BASE_E_CANCELED);
+}
+
+static void test_a_drained_primary_hands_over(void **state)
+{
+    (void)state;
+    request(about(ARB_REQUEST_DRAIN, "mg1"));
+    assert_int_equal(w.answer, 0);
+    mon_pass(10);
+    assert_true(mon.primary != 1 && mon.primary != 0);
+}
+
+static void test_steering_waits_for_health_and_ten_minutes(void **state)
+{
+    (void)state;
+    struct msg_record r = w.c.record;
+    r.revision++;
+    r.mongodb.policy.is_steered = true;
+    r.mongodb.policy.zone = name_of("east");
+    mon.m[2].zone = name_of("east");
+    load(r);
+    mon_pass(200);
+    assert_int_equal(mon.primary, 1); /* not yet healthy for five minutes */
+    mon_pass(110);
+    assert_int_equal(mon.primary, 2);
+    mon.primary = 1; /* somebody moves it back */
+    mon.config.term = ++mon.term;
+    mon_pass(400);
+    assert_int_equal(mon.primary, 1);
+    mon_pass(300);
+    assert_int_equal(mon.primary, 2);
+}
+
+/* --- an order's end --- */
+
+static void test_done_is_what_is_read(void **state)
+{
+    (void)state;
+    mon.m[3].priority = 2;
+    mon.disobeys = true;
+    mon_pass(2);
+    assert_true(is_open(MSG_MONGODB_ORDER_PRIORITY));
+    mon.m[1].order_epoch = mon_order()->epoch; /* the agent says that it is done, and it is not */
+    mon.m[1].is_order_done = true;
+    mon_pass(10);
+    assert_true(is_open(MSG_MONGODB_ORDER_PRIORITY));
+    mon.m[3].priority_x10 = 20;
+    mon.config.version++;
+    mon_pass(1);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+}
+
+static void test_failures_wait_longer_each_time(void **state)
+{
+    (void)state;
+    mon.m[3].votes = 0;
+    mon.m[3].priority_x10 = 0;
+    mon.disobeys = true;
+    mon_pass(1000);
+    /* limit 40 s each, then 10, 20, 40 ... 300 s: far fewer than without */
+    assert_in_range(w.c.record.epoch, 4, 9);
+    assert_true(w.c.mongodb.failures >= 3);
+}
+
+static void test_a_new_leader_waits_a_whole_limit_anew(void **state)
+{
+    (void)state;
+    mon.disobeys = true;
+    mon.m[3].votes = 0;
+    mon.m[3].priority_x10 = 0;
+    mon_pass(30);
+    assert_true(is_open(MSG_MONGODB_ORDER_VOTE));
+    run((struct arb_event){.kind = ARB_EVENT_LOST});
+    lead(6);
+    mon_pass(30);
+    assert_true(is_open(MSG_MONGODB_ORDER_VOTE));
+    assert_in_range(w.order[1].mongodb.order_left_ms, 1000, 15000);
+    mon_pass(15);
+    assert_true(is_idle());
+}
+
+/* Somebody changes a priority again and again: three corrections, then it is left. */
+static void test_a_person_wins_the_fight_about_priorities(void **state)
+{
+    (void)state;
+    unsigned corrected = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        unsigned before = mon.orders;
+        mon.m[2].priority_x10 = 50;
+        mon.config.version++;
+        mon_pass(70);
+        corrected += mon.orders - before;
+    }
+    assert_int_equal(corrected, 3);
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_DRIFT);
+}
+
+/* --- nothing in a minority, nothing without the quorum --- */
+
+static void test_nothing_is_ordered_in_a_minority(void **state)
+{
+    (void)state;
+    mon.m[2].is_down = mon.m[3].is_down = true;
+    mon.m[1].priority = 5; /* something to correct */
+    mon_pass(120);         /* mg1 still says that it is primary */
+    assert_int_equal(w.c.record.epoch, 1);
+    mon_elect();
+    mon_pass(30);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_NO_QUORUM);
+}
+
+static void test_one_opinion_is_none(void **state)
+{
+    (void)state;
+    mon.m[2].is_silent = mon.m[3].is_silent = true;
+    mon_pass(10);
+    mon.m[1].priority = 5;
+    mon_pass(60);
+    assert_int_equal(w.c.record.epoch, 1);
+    mon.m[1].is_silent = true;
+    mon_pass(10);
+    tick();
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_UNKNOWN);
+}
+
+static void test_pause_holds_everything(void **state)
+{
+    (void)state;
+    request(about(ARB_REQUEST_PAUSE, NULL));
+    assert_int_equal(w.answer, 0);
+    mon.m[3].votes = 0;
+    mon_pass(60);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_HOLD);
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_HOLD);
+    request(about(ARB_REQUEST_RESUME, NULL));
+    assert_int_equal(w.answer, 0);
+    assert_false(w.c.record.is_unarmed);
+    mon.m[3].priority_x10 = 0;
+    mon_pass(10);
+    assert_int_equal(mon.m[3].votes, 1);
+}
+
+/* --- two and one --- */
+
+static void degrade_auto(void)
+{
+    struct msg_record r = w.c.record;
+    r.revision++;
+    r.mongodb.policy.is_degrade_auto = true;
+    load(r);
+}
+
+static void test_a_dead_member_loses_its_vote_and_gets_it_back(void **state)
+{
+    (void)state;
+    mon_running(2, 1);
+    degrade_auto();
+    mon.m[2].is_down = true;
+    mon.commit_age_ms = 30000;
+    mon_pass(100);
+    assert_int_equal(mon.m[2].votes, 1);
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_COMMIT_STALLED);
+    mon_pass(30);
+    assert_int_equal(mon.m[2].votes, 0);
+    assert_int_equal(w.c.record.mongodb.degraded.count, 1);
+    mon.commit_age_ms = 0;
+    mon_pass(2);
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_PSA_DEGRADED);
+    mon.m[2].is_down = false;
+    mon_pass(50);
+    assert_int_equal(mon.m[2].votes, 0); /* not back for a minute yet */
+    mon_pass(20);
+    assert_int_equal(mon.m[2].votes, 1);
+    mon_pass(5);
+    assert_int_equal(mon.m[2].priority_x10, 10);
+    assert_int_equal(w.c.record.mongodb.degraded.count, 0);
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_HEALTHY);
+}
+
+static void test_the_vote_stays_without_the_word_of_both(void **state)
+{
+    (void)state;
+    mon_running(2, 1);
+    degrade_auto();
+    mon.m[2].is_silent = true; /* its agent alone */
+    mon_pass(300);
+    assert_int_equal(mon.m[2].votes, 1);
+    mon_running(2, 1);
+    mon.m[2].is_down = true; /* both, and nobody has opted in */
+    mon_pass(300);
+    assert_int_equal(mon.m[2].votes, 1);
+}
+
+/* The primary does not hear it, its agent says that it is well. */
+static void test_the_primary_alone_is_not_enough(void **state)
+{
+    (void)state;
+    mon_running(2, 1);
+    degrade_auto();
+    for (unsigned i = 0; i < 300; i++) {
+        wait_us(S);
+        mon.m[2].is_down = true;
+        mon.m[2].dead_ms = 500000;
+        mon_speak(1);
+        mon_speak(3);
+        mon.m[2].is_down = false;
+        mon_speak(2);
+    }
+    assert_int_equal(w.c.record.epoch, 1);
+}
+
+/* --- ladder and repairs --- */
+
+static void gray(enum msg_mongodb_gray policy)
+{
+    struct msg_record r = w.c.record;
+    r.revision++;
+    r.mongodb.policy.gray = policy;
+    load(r);
+    mon.m[1].canary_ms = 20000;
+}
+
+static void test_a_gray_primary_is_only_told_by_default(void **state)
+{
+    (void)state;
+    gray(MSG_MONGODB_GRAY_REPORT);
+    mon_pass(60);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_GRAY);
+}
+
+static void test_a_gray_primary_steps_down_and_is_killed_with_the_opt_in_alone(void **state)
+{
+    (void)state;
+    gray(MSG_MONGODB_GRAY_STEPDOWN);
+    mon.disobeys = true;
+    mon_pass(10);
+    assert_true(is_open(MSG_MONGODB_ORDER_STEP_DOWN));
+    for (unsigned i = 0; i < 400; i++) {
+        mon_pass(1);
+        assert_int_not_equal(mon_order()->kind, MSG_MONGODB_ORDER_KILL);
+    }
+    mon_running(3, 0);
+    gray(MSG_MONGODB_GRAY_KILL);
+    mon.disobeys = true;
+    mon_pass(60);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_KILL);
+}
+
+static void test_stale_members_are_told_or_synced_anew(void **state)
+{
+    (void)state;
+    mon.m[3].state = MSG_MONGODB_STALE;
+    mon_pass(30);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_STALE);
+    struct msg_record r = w.c.record;
+    r.revision++;
+    r.mongodb.policy.is_resync_auto = true;
+    load(r);
+    mon_pass(5);
+    assert_int_equal(mon.m[3].state, MSG_MONGODB_UNKNOWN);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESYNC);
+}
+
+static void ask_task(enum msg_task_kind kind, unsigned n)
+{
+    struct arb_request r = about(ARB_REQUEST_TASK, NULL);
+    r.task = (struct msg_task){.kind = kind, .member = name_of(mon_name(n))};
+    request(r);
+}
+
+static void test_a_rolling_restart_takes_the_primary_last(void **state)
+{
+    (void)state;
+    ask_task(MSG_TASK_RESTART, 1);
+    ask_task(MSG_TASK_RESTART, 2);
+    assert_int_equal(w.answer, 0);
+    mon_pass(1);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
+    assert_string_equal(mon_order()->member.text, "mg2");
+    mon_pass(1);
+    mon.m[3].is_down = true;
+    mon_pass(2);
+    uint64_t epoch = w.c.record.epoch;
+    mon_pass(20); /* nobody is stopped while another is away */
+    assert_int_equal(w.c.record.epoch, epoch);
+    assert_int_equal(mon.primary, 1);
+}
+
+static void test_a_member_that_is_gone_leaves(void **state)
+{
+    (void)state;
+    mon_running(5, 0);
+    request(about(ARB_REQUEST_REMOVE, "mg5"));
+    assert_int_equal(w.answer, BASE_E_STATE); /* heard */
+    mon.m[5].is_silent = mon.m[5].is_down = true;
+    mon_pass(20);
+    request(about(ARB_REQUEST_REMOVE, "mg5"));
+    assert_int_equal(w.answer, 0);
+    mon_pass(5);
+    assert_false(mon.m[5].is_in);
+    assert_int_equal(w.c.record.mongodb.leaving.count, 0);
+    mon_running(3, 0);
+    mon.m[3].is_silent = mon.m[3].is_down = true;
+    mon_pass(20);
+    request(about(ARB_REQUEST_REMOVE, "mg3")); /* two would be left */
+    assert_int_equal(w.answer, BASE_E_STATE);
+}
+
+/* --- force --- */
+
+static struct arb_request force(uint64_t token)
+{
+    return (struct arb_request){.kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = token};
+}
+
+static void lose_majority(void)
+{
+    mon.m[2].is_down = mon.m[3].is_down = true;
+    mon_elect();
+    mon_pass(3);
+}
+
+static void test_force_needs_a_lost_majority_and_fenced_members(void **state)
+{
+    (void)state;
+    request(force(0));
+    assert_int_equal(w.answer, BASE_E_STATE); /* all is well */
+    lose_majority();
+    mon.m[3].is_silent = true;
+    mon_pass(20);
+    request(force(0));
+    assert_int_equal(w.answer, BASE_E_STATE); /* mg3 may run */
+    struct arb_request r = force(0);
+    r.destroyed = names("mg3", NULL);
+    request(r);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_true(w.c.record.mongodb.force.token != 0);
+}
+
+static void test_a_token_is_good_once(void **state)
+{
+    (void)state;
+    lose_majority();
+    request(force(0));
+    uint64_t token = w.c.record.mongodb.force.token;
+    assert_true(token != 0);
+    request(force(token + 1));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    mon.disobeys = true;
+    request(force(token));
+    assert_int_equal(w.answer, 0);
+    assert_true(is_open(MSG_MONGODB_ORDER_FORCE));
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_int_equal(w.c.record.mongodb.barred.count, 2);
+    mon_pass(70);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    request(force(token));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_int_equal(w.c.record.epoch, 2);
+}
+
+static void test_the_lost_are_barred_until_they_are_wiped(void **state)
+{
+    (void)state;
+    lose_majority();
+    request(force(0));
+    request(force(w.c.record.mongodb.force.token));
+    mon_pass(5);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+    assert_int_equal(mon.primary, 1);
+    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_BAR);
+    mon_pass(30);
+    assert_false(mon.m[2].is_in);
+    mon.m[2].has_data = mon.m[3].has_data = false; /* wiped */
+    mon_pass(2);
+    assert_int_equal(w.c.record.mongodb.barred.count, 0);
+    mon.m[2].is_down = mon.m[3].is_down = false;
+    mon_pass(60);
+    assert_true(mon.m[2].is_in && mon.m[3].is_in && mon.m[3].votes == 1);
+}
+
+/* What a plan was made for has changed since. */
+static void test_a_token_is_void_when_the_survivors_change(void **state)
+{
+    (void)state;
+    mon_running(5, 0);
+    mon.m[3].is_down = mon.m[4].is_down = mon.m[5].is_down = true;
+    mon_elect();
+    mon_pass(3);
+    request(force(0));
+    uint64_t token = w.c.record.mongodb.force.token;
+    assert_true(token != 0);
+    mon.m[2].is_down = true;
+    mon_pass(3);
+    request(force(token));
+    assert_int_equal(w.answer, BASE_E_STATE);
+}
+
+static void test_the_freshest_goes_on(void **state)
+{
+    (void)state;
+    mon_running(5, 0);
+    mon.m[3].is_down = mon.m[4].is_down = mon.m[5].is_down = true;
+    mon.m[2].ts = mon.m[1].ts + 5;
+    mon_elect();
+    mon_pass(3);
+    request(force(0));
+    assert_string_equal(w.c.record.mongodb.force.freshest.text, "mg2");
+}
+
+/* --- after a restore of the quorum --- */
+
+static void test_nothing_is_ordered_from_an_image_until_confirmed(void **state)
+{
+    (void)state;
+    run((struct arb_event){.kind = ARB_EVENT_RESTORE, .restore_id = 77});
+    mon.m[3].votes = 0;
+    mon.m[3].priority_x10 = 0;
+    mon_pass(30);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_HOLD);
+    request(about(ARB_REQUEST_CONFIRM, NULL));
+    assert_int_equal(w.answer, 0);
+    assert_true(w.c.record.epoch > 1000);
+    mon_pass(10);
+    assert_int_equal(mon.m[3].votes, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MON_TEST(test_a_set_of_three_is_founded),
+        MON_TEST(test_two_and_one_is_founded_with_the_arbiter_last),
+        MON_TEST(test_three_and_one_is_refused),
+        MON_TEST(test_founding_waits_for_all),
+        MON_TEST(test_only_the_same_member_initiates_again),
+        MON_TEST(test_emptied_members_are_never_initiated),
+        MON_TEST(test_a_running_set_is_taken_in_as_it_is),
+        MON_TEST(test_a_switchover_goes_through_its_phases),
+        MON_TEST(test_a_switchover_that_nobody_carries_out_ends_unfrozen),
+        MON_TEST(test_unfit_targets_are_refused),
+        MON_TEST(test_one_order_at_a_time),
+        MON_TEST(test_a_drained_primary_hands_over),
+        MON_TEST(test_steering_waits_for_health_and_ten_minutes),
+        MON_TEST(test_done_is_what_is_read),
+        MON_TEST(test_failures_wait_longer_each_time),
+        MON_TEST(test_a_new_leader_waits_a_whole_limit_anew),
+        MON_TEST(test_a_person_wins_the_fight_about_priorities),
+        MON_TEST(test_nothing_is_ordered_in_a_minority),
+        MON_TEST(test_one_opinion_is_none),
+        MON_TEST(test_pause_holds_everything),
+        MON_TEST(test_a_dead_member_loses_its_vote_and_gets_it_back),
+        MON_TEST(test_the_vote_stays_without_the_word_of_both),
+        MON_TEST(test_the_primary_alone_is_not_enough),
+        MON_TEST(test_a_gray_primary_is_only_told_by_default),
+        MON_TEST(test_a_gray_primary_steps_down_and_is_killed_with_the_opt_in_alone),
+        MON_TEST(test_stale_members_are_told_or_synced_anew),
+        MON_TEST(test_a_rolling_restart_takes_the_primary_last),
+        MON_TEST(test_a_member_that_is_gone_leaves),
+        MON_TEST(test_force_needs_a_lost_majority_and_fenced_members),
+        MON_TEST(test_a_token_is_good_once),
+        MON_TEST(test_the_lost_are_barred_until_they_are_wiped),
+        MON_TEST(test_a_token_is_void_when_the_survivors_change),
+        MON_TEST(test_the_freshest_goes_on),
+        MON_TEST(test_nothing_is_ordered_from_an_image_until_confirmed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

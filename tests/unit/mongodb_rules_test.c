@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules of MongoDB replica sets, exhaustively where that is small: the formulas of majorities,
+ * layouts, merged opinions, the steps to a layout, forced reconfigurations of every split.
+ */
+#include "tests/support/cm.h"
+
+#include "arbiter/core/mongodb_rules.h"
+#include "arbiter/core/names.h"
+#include "base/canary.h"
+#include "base/name.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMBERS 7
+
+static struct base_name name_of(unsigned n)
+{
+    struct base_name name;
+    char text[8];
+    (void)snprintf(text, sizeof(text), "mg%u", n);
+    assert_int_equal(base_name_from_text(text, &name), 0);
+    return name;
+}
+
+static struct msg_mongodb_host host_of(unsigned n)
+{
+    struct msg_mongodb_host host = {{0}};
+    (void)snprintf(host.text, sizeof(host.text), "10.0.0.%u:27017", n);
+    return host;
+}
+
+/* --- a set, all of whose members agree --- */
+
+static struct base_name members[MEMBERS];
+static struct msg_mongodb_report reports[MEMBERS];
+static struct mdb_opinion opinions[MEMBERS];
+
+/* Member 0 is primary; the last `arbiters` are arbiters. */
+static void make_set(unsigned count, unsigned arbiters)
+{
+    for (unsigned n = 0; n < MEMBERS; n++) {
+        members[n] = name_of(n);
+        reports[n] = (struct msg_mongodb_report){.state = MSG_MONGODB_SECONDARY};
+        opinions[n] =
+            (struct mdb_opinion){&members[n], n < count ? &reports[n] : NULL, host_of(n), 100};
+    }
+    for (unsigned n = 0; n < count; n++) {
+        struct msg_mongodb_report *r = &reports[n];
+        bool is_arbiter = n >= count - arbiters;
+        r->state = n == 0       ? MSG_MONGODB_PRIMARY
+                   : is_arbiter ? MSG_MONGODB_ARBITER
+                                : MSG_MONGODB_SECONDARY;
+        r->is_writable = n == 0;
+        r->self = host_of(n);
+        r->primary = host_of(0);
+        r->term = 4;
+        r->config = (struct msg_mongodb_version){4, 9};
+        r->is_config_known = r->has_data = true;
+        r->majority = (uint8_t)(count / 2 + 1);
+        r->live_voters = (uint8_t)count;
+        r->oplog_s = 86400;
+        r->applied = r->committed = (struct msg_mongodb_optime){4, 1000};
+        for (unsigned k = 0; k < count; k++) {
+            r->peers[r->peers_count++] = (struct msg_mongodb_peer){
+                .id = k,
+                .host = host_of(k),
+                .votes = 1,
+                .priority_x10 = k >= count - arbiters ? 0 : 10,
+                .is_arbiter = k >= count - arbiters,
+                .is_self = k == n,
+                .is_healthy = true,
+                .state = (uint8_t)(k == 0 ? 1 : (k >= count - arbiters ? 7 : 2))};
+        }
+    }
+}
+
+/* Only those of `alive` run and hear each other; the agents of `heard` speak. */
+static void split(unsigned count, unsigned alive, unsigned heard)
+{
+    unsigned up = (unsigned)__builtin_popcount(alive);
+    for (unsigned n = 0; n < count; n++) {
+        reports[n].live_voters = (uint8_t)up;
+        if ((alive >> n & 1) == 0) {
+            reports[n].state = MSG_MONGODB_DOWN;
+            reports[n].is_writable = false;
+            reports[n].hello_age_ms = UINT32_MAX;
+        }
+        if (up < count / 2 + 1) {
+            reports[n].is_writable = false;
+            reports[n].primary = (struct msg_mongodb_host){{0}};
+            if ((alive >> n & 1) != 0 && !reports[n].peers[n].is_arbiter) {
+                reports[n].state = MSG_MONGODB_SECONDARY;
+            }
+        }
+        if ((heard >> n & 1) == 0) {
+            opinions[n].heard_ms = 60000;
+        }
+        for (unsigned k = 0; k < count; k++) {
+            reports[n].peers[k].is_healthy = (alive >> k & 1) != 0;
+        }
+    }
+}
+
+static struct mdb_set merged(unsigned count)
+{
+    struct mdb_set set;
+    mdb_merge(opinions, (uint8_t)count, &set);
+    return set;
+}
+
+/* --- arithmetic --- */
+
+/* Written down from the manual's table, not computed. */
+static void test_formulas_of_the_manual(void **state)
+{
+    static const struct {
+        unsigned data, arbiters;
+        unsigned majority, write_majority;
+        bool is_one;
+    } rows[] = {{3, 0, 2, 2, false}, {2, 1, 2, 2, true},  {3, 1, 3, 3, true},
+                {5, 0, 3, 3, false}, {4, 1, 3, 3, false}, {1, 0, 1, 1, false},
+                {2, 0, 2, 2, false}, {1, 1, 2, 1, true},  {1, 2, 2, 1, true}};
+    (void)state;
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        make_set(rows[i].data + rows[i].arbiters, rows[i].arbiters);
+        struct mdb_layout l = mdb_layout_of(reports[0].peers, reports[0].peers_count);
+        assert_int_equal(l.data, rows[i].data);
+        assert_int_equal(mdb_majority(l.voters), rows[i].majority);
+        assert_int_equal(mdb_write_majority(&l), rows[i].write_majority);
+        assert_int_equal(mdb_is_implicit_one(&l), rows[i].is_one);
+    }
+}
+
+static void test_configurations_in_their_order(void **state)
+{
+    const struct msg_mongodb_version v[] = {{3, 9}, {4, 2}, {0, 20000}};
+    (void)state;
+    assert_true(mdb_version_compare(&v[1], &v[0]) > 0);
+    assert_true(mdb_version_compare(&v[2], &v[1]) > 0); /* forced: its version jumps */
+    assert_true(mdb_version_compare(&v[0], &v[2]) < 0);
+    assert_int_equal(mdb_version_compare(&v[1], &v[1]), 0);
+}
+
+/* --- opinions --- */
+
+/* An order is given only with a majority alive by fresh opinions, a primary among them and a second
+ * opinion: every set of up to five, every subset alive, every subset heard. */
+static void test_orders_need_a_majority_and_two_opinions(void **state)
+{
+    (void)state;
+    for (unsigned count = 1; count <= 5; count++) {
+        for (unsigned alive = 0; alive < 1u << count; alive++) {
+            for (unsigned heard = 0; heard < 1u << count; heard++) {
+                make_set(count, 0);
+                split(count, alive, heard);
+                struct mdb_set set = merged(count);
+                uint8_t at;
+                bool may = mdb_may_order(&set, opinions, &at) == ARB_REFUSE_NONE;
+                unsigned up = (unsigned)__builtin_popcount(alive);
+                unsigned told = (unsigned)__builtin_popcount(alive & heard);
+                bool should =
+                    up >= count / 2 + 1 && (alive & heard & 1) != 0 && (count == 1 || told >= 2);
+                assert_int_equal(may, should);
+            }
+        }
+    }
+}
+
+static void test_no_quorum_is_said_by_agents_alone(void **state)
+{
+    struct mdb_context x = {.is_initiated = true, .is_any_heard = true, .no_primary_ms = 60000};
+    (void)state;
+    make_set(3, 0);
+    split(3, 1, 1); /* one lives, and its agent is heard */
+    struct mdb_set set = merged(3);
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_NO_QUORUM);
+    make_set(3, 0);
+    split(3, 7, 0); /* all live and nobody is heard */
+    set = merged(3);
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_UNKNOWN);
+    make_set(3, 0);
+    split(3, 7, 6); /* the primary's agent is silent: the others see a majority */
+    set = merged(3);
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_NO_PRIMARY);
+    x.no_primary_ms = 5000;
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_DEGRADED);
+    make_set(3, 0);
+    split(3, 3, 7);
+    set = merged(3);
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_THIN);
+}
+
+static void test_of_two_claims_the_higher_term_is_real(void **state)
+{
+    struct mdb_context x = {.is_initiated = true, .is_any_heard = true};
+    uint8_t at;
+    (void)state;
+    for (unsigned other = 1; other < 3; other++) {
+        make_set(3, 0);
+        reports[other].is_writable = true;
+        reports[other].state = MSG_MONGODB_PRIMARY;
+        reports[other].term = 5;
+        struct mdb_set set = merged(3);
+        assert_int_equal(set.primary, other);
+        assert_int_equal(set.rival, 0);
+        assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_DUAL_CLAIM);
+        assert_int_not_equal(mdb_may_order(&set, opinions, &at), ARB_REFUSE_NONE);
+    }
+}
+
+static void test_old_evidence_is_none(void **state)
+{
+    (void)state;
+    make_set(3, 0);
+    reports[0].hello_age_ms = 3000;
+    opinions[0].heard_ms = 3000; /* six seconds in all */
+    struct mdb_set set = merged(3);
+    assert_int_equal(set.primary, MDB_NOBODY);
+}
+
+/* --- layouts --- */
+
+static uint8_t make_wants(unsigned data, unsigned arbiters, struct mdb_want wants[MEMBERS])
+{
+    for (unsigned n = 0; n < data + arbiters; n++) {
+        wants[n] = (struct mdb_want){.member = &members[n],
+                                     .host = host_of(n),
+                                     .is_arbiter = n >= data,
+                                     .is_ready = true,
+                                     .is_ours = true,
+                                     .priority_x10 = n >= data ? 0 : 10};
+    }
+    return (uint8_t)(data + arbiters);
+}
+
+static void test_layouts(void **state)
+{
+    struct mdb_want wants[MEMBERS];
+    uint8_t at;
+    (void)state;
+    for (unsigned data = 1; data <= 5; data++) {
+        for (unsigned arbiters = 0; arbiters <= 2; arbiters++) {
+            uint8_t count = make_wants(data, arbiters, wants);
+            enum arb_refusal why = mdb_layout_check(wants, count, &at);
+            enum arb_refusal expected = arbiters == 2                ? ARB_REFUSE_LAYOUT_ARBITERS
+                                        : data == 3 && arbiters == 1 ? ARB_REFUSE_LAYOUT_THREE_ONE
+                                        : (data + arbiters) % 2 == 0 ? ARB_REFUSE_LAYOUT_EVEN
+                                                                     : ARB_REFUSE_NONE;
+            assert_int_equal(why, expected);
+        }
+    }
+    uint8_t count = make_wants(2, 1, wants);
+    wants[2].host = host_of(1);
+    wants[2].host.text[9] = '1'; /* another port of that host */
+    assert_int_equal(mdb_layout_check(wants, count, &at), ARB_REFUSE_LAYOUT_SAME_HOST);
+    count = make_wants(3, 0, wants);
+    wants[0].priority_x10 = wants[1].priority_x10 = wants[2].priority_x10 = 0;
+    assert_int_equal(mdb_layout_check(wants, count, &at), ARB_REFUSE_LAYOUT_NO_PRIMARY);
+}
+
+/* The set does what it is told. */
+static void apply(const struct mdb_step *step, const struct mdb_want *wants, unsigned count)
+{
+    static struct msg_mongodb_peer peers[MEMBERS];
+    uint8_t peers_count = reports[0].peers_count;
+    memcpy(peers, reports[0].peers, sizeof(peers));
+    unsigned at = 0;
+    while (step->want != MDB_NOBODY && at < peers_count &&
+           !mdb_host_equal(&peers[at].host, &wants[step->want].host)) {
+        at++;
+    }
+    const bool is_arbiter = step->want != MDB_NOBODY && wants[step->want].is_arbiter;
+    switch ((int)step->kind) {
+    case MSG_MONGODB_ORDER_ADD:
+        peers[peers_count++] = (struct msg_mongodb_peer){.id = step->want,
+                                                         .host = wants[step->want].host,
+                                                         .votes = is_arbiter,
+                                                         .is_arbiter = is_arbiter,
+                                                         .is_healthy = true};
+        break;
+    case MSG_MONGODB_ORDER_VOTE:
+        peers[at].votes = 1;
+        assert_int_equal(step->priority_x10, 0); /* never both at once */
+        peers[at].priority_x10 = step->priority_x10;
+        break;
+    case MSG_MONGODB_ORDER_PRIORITY:
+        peers[at].priority_x10 = step->priority_x10;
+        break;
+    case MSG_MONGODB_ORDER_UNVOTE:
+        peers[at].votes = 0;
+        peers[at].priority_x10 = 0;
+        break;
+    case MSG_MONGODB_ORDER_REMOVE:
+        memmove(&peers[at], &peers[at + 1], (size_t)(peers_count - at - 1) * sizeof(peers[0]));
+        peers_count--;
+        break;
+    default:
+        return;
+    }
+    for (unsigned n = 0; n < count; n++) {
+        memcpy(reports[n].peers, peers, sizeof(peers));
+        reports[n].peers_count = peers_count;
+        reports[n].config.version++;
+    }
+}
+
+static unsigned voters(void)
+{
+    return mdb_layout_of(reports[0].peers, reports[0].peers_count).voters;
+}
+
+/* From one member to every lawful layout and down again: one vote at a time, the implicit default
+ * never changed without an explicit one. */
+static void walk(unsigned from, unsigned data, unsigned arbiters)
+{
+    struct mdb_want wants[MEMBERS];
+    enum msg_mongodb_default_concern concern = MSG_MONGODB_CONCERN_IMPLICIT_MAJORITY;
+    uint8_t count = make_wants(data, arbiters, wants);
+    make_set(data + arbiters, arbiters);
+    for (unsigned n = 0; n < count; n++) {
+        reports[n].peers_count = (uint8_t)from;
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        struct mdb_set set = merged(count);
+        struct mdb_layout before = set.layout;
+        struct mdb_step step;
+        mdb_next_step(&set, concern, 17, wants, count, false, &step);
+        if (step.kind == MSG_MONGODB_ORDER_NONE) {
+            assert_int_equal(voters(), data + arbiters);
+            assert_int_equal(step.why, ARB_REFUSE_NONE);
+            return;
+        }
+        concern =
+            step.kind == MSG_MONGODB_ORDER_CONCERN ? MSG_MONGODB_CONCERN_SET_MAJORITY : concern;
+        apply(&step, wants, count);
+        struct mdb_layout after = mdb_layout_of(reports[0].peers, reports[0].peers_count);
+        assert_in_range(abs((int)after.voters - (int)before.voters), 0, 1);
+        assert_true(concern == MSG_MONGODB_CONCERN_SET_MAJORITY ||
+                    mdb_is_implicit_one(&before) == mdb_is_implicit_one(&after));
+    }
+    fail_msg("no end");
+}
+
+static void test_every_lawful_layout_is_reached(void **state)
+{
+    (void)state;
+    walk(1, 3, 0);
+    walk(1, 2, 1);
+    walk(1, 5, 0);
+    walk(1, 4, 1);
+    walk(3, 5, 0);
+    walk(2, 2, 1);
+    walk(1, 7, 0);
+}
+
+static void test_a_fourth_has_no_vote(void **state)
+{
+    struct mdb_want wants[MEMBERS];
+    struct mdb_step step;
+    (void)state;
+    uint8_t count = make_wants(4, 0, wants);
+    make_set(4, 0);
+    for (unsigned n = 0; n < 4; n++) {
+        reports[n].peers[3].votes = 0;
+        reports[n].peers[3].priority_x10 = 0;
+    }
+    struct mdb_set set = merged(4);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, false, &step);
+    assert_int_equal(step.kind, MSG_MONGODB_ORDER_NONE);
+    assert_int_equal(step.why, ARB_REFUSE_LAYOUT_EVEN);
+}
+
+static void test_who_leaves_loses_the_vote_first(void **state)
+{
+    struct mdb_want wants[MEMBERS];
+    struct mdb_step step;
+    (void)state;
+    uint8_t count = make_wants(5, 0, wants);
+    make_set(5, 0);
+    wants[4].is_leaving = true;
+    struct mdb_set set = merged(5);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, false, &step);
+    assert_int_equal(step.kind, MSG_MONGODB_ORDER_UNVOTE);
+    apply(&step, wants, 5);
+    set = merged(5);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, false, &step);
+    assert_int_equal(step.kind, MSG_MONGODB_ORDER_REMOVE);
+    count = make_wants(3, 0, wants);
+    make_set(3, 0);
+    wants[2].is_leaving = true;
+    set = merged(3);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, false, &step);
+    assert_int_equal(step.why, ARB_REFUSE_LAYOUT_TOO_FEW);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, true, &step);
+    assert_int_equal(step.kind, MSG_MONGODB_ORDER_UNVOTE);
+}
+
+/* --- kill, resync --- */
+
+static void test_no_kill_without_the_opt_in_and_the_others(void **state)
+{
+    (void)state;
+    for (unsigned alive = 0; alive < 8; alive++) {
+        for (unsigned heard = 0; heard < 8; heard++) {
+            for (int gray = 0; gray < 3; gray++) {
+                make_set(3, 0);
+                split(3, alive | 1, heard | 1);
+                struct mdb_set set = merged(3);
+                struct msg_mongodb_policy policy = {.gray = (enum msg_mongodb_gray)gray};
+                bool may = mdb_kill_check(&set, opinions, 0, &policy) == ARB_REFUSE_NONE;
+                bool should = gray == MSG_MONGODB_GRAY_KILL && (alive & heard & 6) == 6;
+                assert_int_equal(may, should);
+            }
+        }
+    }
+    make_set(3, 0);
+    reports[0].is_adopted = true;
+    struct mdb_set set = merged(3);
+    struct msg_mongodb_policy policy = {.gray = MSG_MONGODB_GRAY_KILL};
+    assert_int_equal(mdb_kill_check(&set, opinions, 0, &policy), ARB_REFUSE_WATCHED);
+}
+
+static void test_the_last_good_copy_is_not_emptied(void **state)
+{
+    (void)state;
+    make_set(3, 0);
+    reports[1].state = reports[2].state = MSG_MONGODB_STALE;
+    struct mdb_set set = merged(3);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_NONE);
+    reports[0].oplog_s = 600; /* too short for a new sync */
+    set = merged(3);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_NO_OTHER_COPY);
+    reports[0].oplog_s = 86400;
+    reports[2].state = MSG_MONGODB_SYNCING; /* one at a time */
+    set = merged(3);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, true), ARB_REFUSE_JOINING);
+    make_set(3, 0);
+    set = merged(3);
+    assert_int_equal(mdb_resync_check(&set, opinions, 0, true), ARB_REFUSE_IS_HOLDER);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_NOTHING_PENDING);
+}
+
+/* --- force --- */
+
+/* Every set of up to five, every split of it in two: of its sides at most one is ever given, and
+ * none while a majority lives. The agents of one side are heard, those of the other are not; a
+ * person may say anything about who is destroyed but never of somebody who is heard alive. */
+static void test_two_sides_of_a_split_are_never_both_forced(void **state)
+{
+    (void)state;
+    for (unsigned count = 2; count <= 5; count++) {
+        unsigned all = (1u << count) - 1;
+        for (unsigned side = 1; side < all; side++) {
+            struct msg_mongodb_record record = {.order = {.kind = MSG_MONGODB_ORDER_NONE}};
+            struct msg_names given[2] = {{0}, {0}};
+            for (unsigned turn = 0; turn < 2; turn++) {
+                unsigned here = turn == 0 ? side : all & ~side;
+                struct msg_names destroyed = {0};
+                struct mdb_force_plan plan;
+                make_set(count, 0);
+                split(count, here, here);
+                for (unsigned n = 0; n < count; n++) {
+                    record.places[n] = (struct msg_mongodb_place){members[n], host_of(n)};
+                    if ((here >> n & 1) == 0) {
+                        assert_int_equal(arb_names_add(&destroyed, &members[n]), 0);
+                    }
+                }
+                record.places_count = (uint8_t)count;
+                struct mdb_set set = merged(count);
+                enum arb_refusal why =
+                    mdb_force_plan(&set, opinions, (uint8_t)count, &record, &destroyed, &plan);
+                bool has_majority = (unsigned)__builtin_popcount(here) >= count / 2 + 1;
+                assert_true(!has_majority || why != ARB_REFUSE_NONE);
+                if (why == ARB_REFUSE_NONE) {
+                    given[turn] = plan.force.survivors;
+                    assert_int_equal(arb_names_unite(&record.barred, &plan.force.lost), 0);
+                }
+                destroyed = (struct msg_names){0}; /* without a word nobody is fenced */
+                assert_int_not_equal(
+                    mdb_force_plan(&set, opinions, (uint8_t)count, &record, &destroyed, &plan),
+                    ARB_REFUSE_NONE);
+            }
+            assert_true(given[0].count == 0 || given[1].count == 0);
+        }
+    }
+}
+
+static void test_a_token_is_bound_to_everything(void **state)
+{
+    (void)state;
+    struct base_name a = name_of(1);
+    struct base_name b = name_of(2);
+    struct msg_mongodb_force given = {
+        .token = 77, .given_epoch = 5, .config = {4, 9}, .freshest = a};
+    assert_int_equal(arb_names_add(&given.survivors, &a), 0);
+    struct msg_mongodb_force now = given;
+    assert_int_equal(mdb_token_check(&given, 77, 5, &now), ARB_REFUSE_NONE);
+    assert_int_equal(mdb_token_check(&given, 78, 5, &now), ARB_REFUSE_TOKEN_VOID);
+    assert_int_equal(mdb_token_check(&given, 0, 5, &now), ARB_REFUSE_TOKEN_VOID);
+    assert_int_equal(mdb_token_check(&given, 77, 6, &now), ARB_REFUSE_TOKEN_VOID);
+    now.config.version++;
+    assert_int_equal(mdb_token_check(&given, 77, 5, &now), ARB_REFUSE_TOKEN_VOID);
+    now = given;
+    assert_int_equal(arb_names_add(&now.survivors, &b), 0);
+    assert_int_equal(mdb_token_check(&given, 77, 5, &now), ARB_REFUSE_TOKEN_VOID);
+    now = given;
+    now.freshest = b;
+    assert_int_equal(mdb_token_check(&given, 77, 5, &now), ARB_REFUSE_TOKEN_VOID);
+    given.token = 0; /* spent */
+    now = given;
+    assert_int_equal(mdb_token_check(&given, 0, 5, &now), ARB_REFUSE_TOKEN_VOID);
+}
+
+/* --- records --- */
+
+static struct msg_mongodb_record record_with(enum msg_mongodb_order_kind kind, uint64_t epoch)
+{
+    struct msg_mongodb_record r = {.is_initiated = true};
+    r.order = (struct msg_mongodb_order){
+        .epoch = epoch, .kind = kind, .state = MSG_MONGODB_ORDER_OPEN, .member = name_of(1)};
+    return r;
+}
+
+static void test_records_follow_each_other(void **state)
+{
+    (void)state;
+    struct msg_mongodb_record old = record_with(MSG_MONGODB_ORDER_VOTE, 3);
+    struct msg_mongodb_record next = record_with(MSG_MONGODB_ORDER_ADD, 4);
+    assert_false(mdb_record_follows(&old, 3, &next, 4)); /* one is open */
+    old.order.state = MSG_MONGODB_ORDER_DONE;
+    assert_true(mdb_record_follows(&old, 3, &next, 4));
+    next.order.epoch = 3;
+    assert_false(mdb_record_follows(&old, 3, &next, 3)); /* each in an epoch of its own */
+    next = record_with(MSG_MONGODB_ORDER_INITIATE, 4);
+    assert_false(mdb_record_follows(&old, 3, &next, 4)); /* never again */
+    next = record_with(MSG_MONGODB_ORDER_FORCE, 4);
+    next.force.done_epoch = 4;
+    assert_false(mdb_record_follows(&old, 3, &next, 4)); /* without a token */
+    old.force = (struct msg_mongodb_force){.token = 9, .given_epoch = 3};
+    assert_true(mdb_record_follows(&old, 3, &next, 4));
+    next.force.token = 9; /* not spent */
+    assert_false(mdb_record_follows(&old, 3, &next, 4));
+    old.force.given_epoch = 2;
+    next.force.token = 0;
+    assert_false(mdb_record_follows(&old, 3, &next, 4));
+    next = old;
+    assert_false(mdb_record_follows(&old, 3, &next, 4)); /* an epoch is an order's */
+    assert_true(mdb_record_follows(&old, 3, &next, 3));
+}
+
+static int choose_bug(void **state)
+{
+    (void)state;
+    (void)base_canary_select(getenv("QUORATE_CANARY"));
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_formulas_of_the_manual),
+        cmocka_unit_test(test_configurations_in_their_order),
+        cmocka_unit_test(test_orders_need_a_majority_and_two_opinions),
+        cmocka_unit_test(test_no_quorum_is_said_by_agents_alone),
+        cmocka_unit_test(test_of_two_claims_the_higher_term_is_real),
+        cmocka_unit_test(test_old_evidence_is_none),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_every_lawful_layout_is_reached),
+        cmocka_unit_test(test_a_fourth_has_no_vote),
+        cmocka_unit_test(test_who_leaves_loses_the_vote_first),
+        cmocka_unit_test(test_no_kill_without_the_opt_in_and_the_others),
+        cmocka_unit_test(test_the_last_good_copy_is_not_emptied),
+        cmocka_unit_test(test_two_sides_of_a_split_are_never_both_forced),
+        cmocka_unit_test(test_a_token_is_bound_to_everything),
+        cmocka_unit_test(test_records_follow_each_other),
+    };
+    return cmocka_run_group_tests(tests, choose_bug, NULL);
+}
