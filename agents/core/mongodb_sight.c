@@ -69,12 +69,13 @@ void agt_mongodb_root_gone(struct agt_run *run)
     struct agt *a = run->a;
     struct agt_mongodb *m = &a->mongodb;
     int64_t ran_us = base_mono_diff_us(run->now, m->root_seen_at);
-    bool is_short = !a->stop.is_asked && (!a->has_answered || ran_us < START_SHORT_US);
+    bool is_asked = a->stop.is_asked || m->shutdown_at.us != BASE_MONO_LONG_AGO.us;
+    bool is_short = !is_asked && (!a->has_answered || ran_us < START_SHORT_US);
     m->failed_starts = is_short ? m->failed_starts + 1 : 0;
     int64_t wait_us = BASE_US_PER_S << (m->failed_starts < 6 ? m->failed_starts : 6);
     wait_us = wait_us < START_WAIT_MAX_US ? wait_us : START_WAIT_MAX_US;
     m->start_at = is_short ? base_mono_add_us(run->now, wait_us) : run->now;
-    if (!a->stop.is_asked) {
+    if (!is_asked) {
         agt_fx_log(run, "mongod has ended by itself", is_short ? "starts it later" : NULL);
     }
     root_forget(a, run->now);
