@@ -694,7 +694,8 @@ static void put_order(const struct msg_order *in, struct order_parts *parts)
     out->catch_up_from = wire_put_text(in->catch_up_from.text);
     out->galera_goal = in->galera_goal;
     out->galera_weight = in->galera_weight;
-    if (in->record.engine == MSG_ENGINE_MONGODB) {
+    /* Also without a record: an empty member is told to run before its set is initiated. */
+    if (in->record.engine == MSG_ENGINE_MONGODB || in->mongodb.goal != MSG_MONGODB_GOAL_KEEP) {
         wire_mongodb_put_wish(&in->mongodb, &parts->mongodb);
         out->mongodb = &parts->mongodb;
     }
