@@ -120,6 +120,15 @@ static void put_topology(bson_t *to, const struct mset_hello *h)
     bson_append_document_end(to, &doc);
 }
 
+void cmd_topology(struct cmd *c, bson_t *to)
+{
+    struct mset_hello h;
+    if (c->hub->profile->has_topology_version) {
+        told(c, &h);
+        put_topology(to, &h);
+    }
+}
+
 static void put_limits(const struct cmd *c, bson_t *to)
 {
     const struct hub_faults *faults = &c->node->faults;

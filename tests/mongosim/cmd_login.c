@@ -154,6 +154,12 @@ void cmd_mechanisms(struct cmd *c, bson_t *to)
     bson_append_array_end(to, &list);
 }
 
+enum cmd_outcome cmd_nonce(struct cmd *c)
+{
+    BSON_APPEND_UTF8(&c->reply, "nonce", "2375531c32080ae8");
+    return cmd_ok(c);
+}
+
 enum cmd_outcome cmd_logout(struct cmd *c)
 {
     struct session *session = conn_session(c->conn);

@@ -20,6 +20,7 @@ static const struct cmd_spec specs[] = {
     {"saslContinue", RIGHT_NONE, cmd_sasl_continue, NULL},
     {"authenticate", RIGHT_NONE, cmd_authenticate, NULL},
     {"logout", RIGHT_NONE, cmd_logout, NULL},
+    {"getnonce", RIGHT_NONE, cmd_nonce, NULL},
     {"connectionStatus", RIGHT_NONE, cmd_connection_status, NULL},
     {"endSessions", RIGHT_NONE, nothing, NULL},
     {"killCursors", RIGHT_LOGIN, nothing, NULL},
@@ -113,6 +114,14 @@ const char *cmd_code_name(int code)
 
 /* --- answers --- */
 
+/* Errors that tell a client that the node's role is another one: it compares the version that comes
+ * with them with what it knows. */
+static bool is_of_state(int code)
+{
+    return code == 10107 || code == 13435 || code == 13436 || code == 189 || code == 11602 ||
+           code == 11600 || code == 91;
+}
+
 enum cmd_outcome cmd_fail(struct cmd *c, int code, const char *format, ...)
 {
     char text[512];
@@ -125,6 +134,9 @@ enum cmd_outcome cmd_fail(struct cmd *c, int code, const char *format, ...)
     BSON_APPEND_UTF8(&c->reply, "errmsg", text);
     BSON_APPEND_INT32(&c->reply, "code", code);
     BSON_APPEND_UTF8(&c->reply, "codeName", cmd_code_name(code));
+    if (is_of_state(code)) {
+        cmd_topology(c, &c->reply);
+    }
     return CMD_REPLY;
 }
 

@@ -81,10 +81,13 @@ void put_date(bson_t *to, const char *key, int64_t wall_us);
 void put_oid(bson_t *to, const char *key, const uint8_t id[12]);
 
 enum cmd_outcome cmd_hello(struct cmd *c);
+/* topologyVersion, where the release has it. */
+void cmd_topology(struct cmd *c, bson_t *to);
 void cmd_hello_fill(struct cmd *c, bson_t *to, bool is_embedded);
 enum cmd_outcome cmd_sasl_start(struct cmd *c);
 enum cmd_outcome cmd_sasl_continue(struct cmd *c);
 enum cmd_outcome cmd_authenticate(struct cmd *c);
+enum cmd_outcome cmd_nonce(struct cmd *c); /* of clients older than SCRAM; leads to no login */
 enum cmd_outcome cmd_logout(struct cmd *c);
 enum cmd_outcome cmd_connection_status(struct cmd *c);
 void cmd_speculative(struct cmd *c, bson_t *to);

@@ -240,7 +240,7 @@ static void connected(uv_stream_t *server, int status)
 bool link_listen(struct hub *hub, const char *path)
 {
     (void)remove(path);
-    uv_pipe_init(hub->loop, &hub->nodes, 1);
+    uv_pipe_init(hub->loop, &hub->nodes, 0); /* those that it accepts carry sockets */
     hub->nodes.data = hub;
     return uv_pipe_bind(&hub->nodes, path) == 0 &&
            uv_listen((uv_stream_t *)&hub->nodes, 16, connected) == 0;

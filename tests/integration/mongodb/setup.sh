@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+# A replica set with agents, guards and a quorum on loopback, mongosim in the place of mongod: sourced by the demo and the scenarios,
+# after tests/support/{cluster,report}.sh.
+#
+#   set_setup CLUSTER N [ARBITERS]     configuration of N data members m1 ... mN, and ARBITERS more (a1); MONGO_LINES: further lines of
+#                                      their mongodb: section; LOGIN=none|scram
+#   agent_start NAME, agent_stop NAME, agent_kill NAME, set_start
+#   mongod_pid NAME                    its process      port_of NAME, name_at PORT
+#   db WORD...                         kv db             set_json, set_is STATE
+#   writable                           name of the member whose /primary says 200
+#   load_on [w], load_off              a libmongoc client that writes; audit prints "acknowledged N missing M"; gap_ms
+
+set -a
+MONGO_SPEED=${MONGO_SPEED:-5}
+set +a
+declare -gA MONGO_PORT=()
+DATA=() LOADER=0
+
+. tests/integration/mongodb/hub.sh
+
+member_file() { # NAME CLUSTER NODES MEMBERS ROLE
+    cat <<YML
+cluster: {name: $2}
+member: $1
+advertise: 127.0.0.1
+quorum:
+  token: $(basename "$DIR")
+  nodes:
+${3%$'\n'}
+tls:
+  ca: $DIR/tls/ca.crt
+  cert: $DIR/tls/agent-$2-$1.crt
+  key: $DIR/tls/agent-$2-$1.key
+http:
+  listen: 127.0.0.1:${HTTP_PORT[$1]}
+state_dir: $DIR/$1/state
+run_dir: $DIR/$1/run
+mongodb:
+  mongod: $DIR/bin/mongod
+  data_dir: $DIR/$1/data
+  listen: 127.0.0.1
+  replica_set: rs0
+  role: $5
+  members: {${4%, }}
+$(mongo_login)
+${MONGO_LINES:-}
+YML
+}
+mongo_login() {
+    if [ "${LOGIN:-none}" = scram ]; then
+        printf '  login: scram\n  password_file: %s\n  cluster_auth: keyfile\n  key_file: %s\n' "$DIR/passwords" "$DIR/keyfile"
+    else
+        printf '  login: none\n  cluster_auth: none\n'
+    fi
+}
+
+set_setup() { # CLUSTER N [ARBITERS]
+    local cluster=$1 i name nodes="" list="" node role
+    MEMBERS_CLUSTER=$cluster MEMBERS=() DATA=()
+    for i in $(seq "$2"); do MEMBERS+=("m$i") && DATA+=("m$i"); done
+    for i in $(seq "${3:-0}"); do MEMBERS+=("a$i"); done
+    for node in "${QUORUM[@]}"; do nodes+="    $node: 127.0.0.1:${PEER_PORT[$node]}"$'\n'; done
+    i=0
+    for name in "${MEMBERS[@]}"; do
+        free_port "MONGO_PORT[$name]" $((27017 + i))
+        free_port "HTTP_PORT[$name]" $((8008 + i))
+        list+="$name: \"127.0.0.1:${MONGO_PORT[$name]}\", "
+        i=$((i + 1))
+    done
+    (umask 077 && printf 'ha_read:r3ad\nha_act:act:2\n' >"$DIR/passwords" && echo bW9uZ29zaW0= >"$DIR/keyfile")
+    for name in "${MEMBERS[@]}"; do
+        "$DIR/bin/kv" cert issue --role agent --cluster "$cluster" --name "$name" --dir "$DIR/tls" >/dev/null || die "no certificate for $name"
+        role=data
+        [[ $name == m* ]] || role=arbiter
+        mkdir -p "$DIR/$name"
+        member_file "$name" "$cluster" "$nodes" "$list" $role >"$DIR/$name.yml"
+    done
+    own
+}
+# A stand-in for mongod: a node of the hub.
+mongod_stands_in() {
+    printf '#!/bin/sh\nexec "%s" node "%s" "$@"\n' "$DIR/bin/mongosim" "$SIM_DIR" >"$DIR/bin/mongod"
+    chmod 755 "$DIR/bin/mongod"
+}
+set_begin() { # [HUB OPTION...]: quorum, hub and programs
+    for program in quorate-agent-mongodb mongosim mongoload; do
+        cp -f "$BIN/$program" "$DIR/bin/" || die "$BIN/$program is not built"
+    done
+    quorum_setup 3
+    for node in "${QUORUM[@]}"; do quorum_start "$node"; done
+    hub_start --speed "$MONGO_SPEED" --set rs0 --log "$DIR/log/commands" "$@"
+    mongod_stands_in
+    wait_until 15 quorum_has_leader || die "the quorum has no leader; see $DIR/log"
+}
+
+agent_start() { spawn "$1" "$DIR/bin/quorate-agent-mongodb" --config "$DIR/$1.yml"; }
+agent_stop() { # it stops its mongod with it when MongoDB allows
+    kill -TERM "$(pid_of "$1")" 2>/dev/null
+    wait_until 20 eval "! is_running $1"
+}
+agent_kill() { kill -KILL "$(pid_of "$1")" 2>/dev/null; }
+set_start() { local name; for name in "${MEMBERS[@]}"; do agent_start "$name"; done; }
+port_of() { echo "${MONGO_PORT[$1]}"; }
+name_at() { local name; for name in "${MEMBERS[@]}"; do [ "${MONGO_PORT[$name]}" = "$1" ] && echo "$name"; done; }
+mongod_pid() { cat "$DIR/$1/data/mongod.lock" 2>/dev/null; }
+mongod_runs() { [ -n "$(mongod_pid "$1")" ] && kill -0 "$(mongod_pid "$1")" 2>/dev/null; }
+
+db() { "${KV[@]}" db "$@"; }
+set_json() { cluster_json; }
+set_is() { [ "$(set_json | jq -r '.mongodb.set_state // .state')" = "$1" ]; }
+writable() { primary; }
+is_writable_other() { local now; now=$(writable) && [ -n "$now" ] && [ "$now" != "$1" ]; }
+state_of() { set_json | jq -r --arg n "$1" '.members[] | select(.name == $n) | .mongodb.state // .state'; }
+record() { "${KV[@]}" get "/quorate/v1/clusters/$MEMBERS_CLUSTER/record" --timeout 2s 2>/dev/null | tail -n 1; }
+why() { db why "$MEMBERS_CLUSTER" --timeout 2s 2>&1; }
+
+uri() {
+    local name list=""
+    for name in "${DATA[@]}"; do list+=${list:+,}127.0.0.1:${MONGO_PORT[$name]}; done
+    echo "mongodb://$list/?replicaSet=rs0"
+}
+load_on() { # [w]
+    ACKED=$DIR/acked.$((LOADS = ${LOADS:-0} + 1))
+    : >"$ACKED"
+    "$DIR/bin/mongoload" --uri "$(uri)" --out "$ACKED" --w "${1:-majority}" --pause-us 5000 2>"$DIR/log/load" &
+    LOADER=$!
+    wait_until 15 eval '[ "$(wc -l <"$ACKED")" -gt 20 ]'
+}
+load_goes_on() { local lines; lines=$(wc -l <"$ACKED"); wait_until "${1:-30}" eval '[ "$(wc -l <"$ACKED")" -gt '$((lines + 20))' ]'; }
+load_off() {
+    [ "$LOADER" -gt 0 ] || return 0
+    kill -TERM "$LOADER" 2>/dev/null
+    wait "$LOADER" 2>/dev/null
+    LOADER=0
+}
+audit() { "$DIR/bin/mongoload" --uri "$(uri)" --audit "$ACKED"; }
+gap_ms() { gap_after "$ACKED" "$1" 60000000; }
