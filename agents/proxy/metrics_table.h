@@ -21,7 +21,7 @@
       "A connection that came now would be sent on") \
     X("epoch", c->core.record.epoch, "Epoch of the record that routing follows")
 
-/* name, type, value over `stats` (struct conns_stats), help; no labels */
+/* name, type, value over `stats` (struct conns_stats) and `p` (struct proxy), help; no labels */
 #define PROXY_FIGURES(X) \
     X("client_connections", "gauge", stats.count, "Client connections, waiting ones included") \
     X("copied_bytes_total", "counter", stats.copied_bytes, \
@@ -29,6 +29,8 @@
     X("spliced_bytes_total", "counter", stats.spliced_bytes, \
       "Bytes that the kernel moved by splice") \
     X("pipes", "gauge", stats.pipes, "Pipes that exist for splice") \
-    X("kept_bytes", "gauge", stats.kept_bytes, "Buffers of receivers that are slow")
+    X("kept_bytes", "gauge", stats.kept_bytes, "Buffers of receivers that are slow") \
+    X("certificate_not_after_seconds", "gauge", certificate_end(p), \
+      "When the proxy's certificate ends, in seconds since 1970; 0 without TLS")
 
 #endif

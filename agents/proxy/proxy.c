@@ -281,6 +281,7 @@ static int open_tls(struct proxy *p, struct io_why *why)
     const struct io_tls_options options = {.cert_file = p->settings.cert_file,
                                            .key_file = p->settings.key_file,
                                            .ca_file = p->settings.ca_file,
+                                           .revoked_file = p->settings.revoked_file,
                                            .verify = IO_TLS_VERIFY_REQUIRED};
     if (p->settings.ca_file[0] == '\0') {
         return 0;

@@ -159,6 +159,7 @@ static int read_quorum(const struct io_config *config, struct proxy_settings *s,
     s->ca_file = has_tls ? io_config_text(config, PROXY_KEY_TLS_CA) : "";
     s->cert_file = io_config_text(config, PROXY_KEY_TLS_CERT);
     s->key_file = io_config_text(config, PROXY_KEY_TLS_KEY);
+    s->revoked_file = io_config_text(config, PROXY_KEY_TLS_REVOKED);
     return rc;
 }
 

@@ -35,6 +35,8 @@
     X(TLS_CERT, "tls.cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "This proxy's certificate (PEM), role viewer") \
     X(TLS_KEY, "tls.key", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, "Its key (PEM)") \
+    X(TLS_REVOKED, "tls.revoked", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "List of revoked certificates, as 'kv cert revoke' writes it; read again when it changes") \
     X(INSECURE, "insecure", BOOL, "no", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Talk to the quorum without TLS; on loopback addresses only") \
     X(AGENTS_ASK, "agents.ask", BOOL, "on", 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -89,6 +91,7 @@ struct proxy_settings {
     size_t endpoints_count;
     struct io_address endpoints[PROXY_ENDPOINTS_MAX]; /* scheme HTTPS or HTTP */
     const char *ca_file, *cert_file, *key_file;       /* "" when not used */
+    const char *revoked_file;                         /* "": none */
     struct proxy_options core;
     int64_t lag_bytes;
     int64_t agents_interval_us;

@@ -272,6 +272,12 @@ static void put_gauges(struct io_bytes *out, const struct proxy *p)
     }
 }
 
+static uint64_t certificate_end(const struct proxy *p)
+{
+    int64_t end_us = p->tls == NULL ? 0 : io_tls_own_end_us(p->tls);
+    return end_us <= 0 ? 0 : (uint64_t)(end_us / BASE_US_PER_S);
+}
+
 static void put_process(struct io_bytes *out, const struct proxy *p)
 {
     struct conns_stats stats;

@@ -142,6 +142,14 @@ static void posted(void *ctx, bool is_good, const char *why)
 
 static void post_event(struct deliver *d)
 {
+    struct io_why why = {""};
+    const char *token_file = d->options.settings.token_file;
+    /* The secret may have been replaced since; one that cannot be read is told of, and tried again
+     * with the event. */
+    if (token_file[0] != '\0' && read_token(token_file, d->target.token, &why) != 0) {
+        fail_soon(d, why.text);
+        return;
+    }
     const struct post_options options = {.loop = d->options.loop,
                                          .target = &d->target,
                                          .id = d->id,

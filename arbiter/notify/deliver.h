@@ -20,7 +20,7 @@
 struct deliver_settings {
     const char *dir, *command;
     const char *url;        /* https://HOST[:PORT]/PATH; http on loopback only */
-    const char *token_file; /* one line, mode 0600 */
+    const char *token_file; /* one line, mode 0600; read again for each event */
     const char *ca_file;    /* authorities of the webhook; "": Debian's */
 };
 

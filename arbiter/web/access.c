@@ -10,6 +10,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "proto/io/log.h"
+
 #define LINE_MAX_BYTES 512
 
 static bool digest_of(struct slice text, uint8_t ret[WEB_DIGEST_BYTES])
@@ -54,6 +56,7 @@ static int read_lines(struct web_access *access, FILE *in, const char *file, str
 int web_access_read(struct web_access *access, const char *file, struct io_why *why)
 {
     struct stat info;
+    struct web_access next = {.count = 0};
     FILE *in = fopen(file, "re");
     if (in == NULL || fstat(fileno(in), &info) != 0) {
         io_why_set(why, "cannot read %s: %s", file, strerror(errno));
@@ -67,9 +70,43 @@ int web_access_read(struct web_access *access, const char *file, struct io_why *
         io_why_set(why, "%s may be read by others; chmod 600 %s", file, file);
         rc = BASE_E_DENIED;
     }
-    rc = rc != 0 ? rc : read_lines(access, in, file, why);
+    rc = rc != 0 ? rc : read_lines(&next, in, file, why);
     (void)fclose(in);
+    access->seen = info;
+    if (rc == 0) {
+        access->count = next.count;
+        memcpy(access->digests, next.digests, sizeof(access->digests));
+    }
     return rc;
+}
+
+static bool is_as_seen(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+           a->st_mode == b->st_mode && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+bool web_access_refresh(struct web_access *access, const char *file, struct base_mono now)
+{
+    struct io_why why = {""};
+    struct stat info;
+    if (file[0] == '\0' || base_mono_diff_us(now, access->looked_at) < WEB_LOOK_US) {
+        return false;
+    }
+    access->looked_at = now;
+    if (stat(file, &info) != 0 || is_as_seen(&info, &access->seen)) {
+        return false; /* gone for a moment: the passwords that were read stay */
+    }
+    int rc = web_access_read(access, file, &why);
+    if (rc != 0) {
+        access->seen = info; /* told once */
+        IO_LOG_WARN("web", "reload_failed", io_err(rc), io_text("why", why.text),
+                    io_text("next", "the passwords that were read before stay in force"));
+        return false;
+    }
+    IO_LOG_NOTICE("web", "reloaded", io_text("file", file), io_u64("passwords", access->count));
+    return true;
 }
 
 /* --- looking --- */

@@ -9,6 +9,8 @@
 #ifndef QUORATE_ARBITER_WEB_ACCESS_H
 #define QUORATE_ARBITER_WEB_ACCESS_H
 
+#include <sys/stat.h>
+
 #include "base/error.h"
 #include "base/types.h"
 #include "proto/io/http1.h"
@@ -17,6 +19,7 @@
 #define WEB_WRONG_MAX 10 /* wrong passwords in WEB_WRONG_US */
 #define WEB_WRONG_US (10 * BASE_US_PER_S)
 #define WEB_DIGEST_BYTES 32
+#define WEB_LOOK_US (5 * BASE_US_PER_S) /* between two looks whether the file has changed */
 
 struct web_access {
     bool is_public;
@@ -24,13 +27,18 @@ struct web_access {
     uint8_t digests[WEB_PASSWORDS_MAX][WEB_DIGEST_BYTES]; /* SHA-256 of "name:password" */
     struct base_mono wrong_since;
     unsigned wrong;
+    struct stat seen; /* of the file, as it was read last, or refused */
+    struct base_mono looked_at;
 };
 
 enum web_verdict { WEB_MAY, WEB_MAY_NOT, WEB_ASK, WEB_SLOW_DOWN, WEB_WRONG_HOST };
 
 /* Lines name:password; empty ones and those that begin with # are passed over. INVALID, IO,
- * DENIED (others may read the file) with why. */
+ * DENIED (others may read the file) with why; then the passwords stay as they were. */
 MUST_CHECK int web_access_read(struct web_access *access, const char *file, struct io_why *why);
+/* Reads the file again when it has changed since and WEB_LOOK_US have passed; logs (mod=web). True:
+ * other passwords are in force now. */
+bool web_access_refresh(struct web_access *access, const char *file, struct base_mono now);
 enum web_verdict web_access_look(struct web_access *access, const struct io_http_exchange *exchange,
                                  const struct io_http_request *request, struct base_mono now);
 /* Answers a verdict that is not WEB_MAY. */

@@ -244,9 +244,30 @@ static void send_moment(struct web *web, const struct web_render *render)
     web_out_free(&changed);
 }
 
+/* Whose password is gone must not go on looking: everybody asks anew. */
+static void end_all(struct web *web)
+{
+    for (size_t i = 0; i < WEB_VIEWERS_MAX; i++) {
+        struct io_http_exchange *exchange = web->viewers[i].exchange;
+        if (exchange != NULL) {
+            web->viewers[i].exchange = NULL;
+            web->viewers_count--;
+            io_http_reply_end(exchange);
+        }
+    }
+}
+
+static void refresh_access(struct web *web)
+{
+    if (web_access_refresh(&web->access, web->options.password_file, io_now())) {
+        end_all(web);
+    }
+}
+
 static void tick(void *ctx)
 {
     struct web *web = ctx;
+    refresh_access(web);
     struct web_render *render = web->viewers_count > 0 ? render_new(web) : NULL;
     if (render != NULL) {
         send_moment(web, render);
@@ -300,6 +321,7 @@ static const struct {
 bool web_admits(struct web *web, struct io_http_exchange *exchange,
                 const struct io_http_request *request)
 {
+    refresh_access(web);
     enum web_verdict verdict = web_access_look(&web->access, exchange, request, io_now());
     if (verdict != WEB_MAY) {
         web_access_refuse(exchange, verdict);

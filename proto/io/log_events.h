@@ -79,6 +79,9 @@
     X("store", "store_failed", "The disk has failed or is full; the node stops") \
     X("tls", "reload_failed", "New certificates were refused; the old ones stay") \
     X("tls", "reloaded", "New certificates are in force") \
+    X("web", "reload_failed", \
+      "A new status_password_file was refused; what was read before stays in force") \
+    X("web", "reloaded", "New passwords of the status page are in force") \
     X("vip", "added", "The virtual address is here") \
     X("vip", "failed", "The virtual address could not be changed") \
     X("vip", "left_behind", "The virtual address stays until its lifetime is over") \

@@ -430,6 +430,38 @@ static void test_passwords(void **state)
     assert_int_equal(web_access_read(&access, "/nonexistent/file", &why), BASE_E_IO);
 }
 
+/* A file that has changed is read again, not at once, and not when it is bad. */
+static void test_other_passwords(void **state)
+{
+    char path[] = "/tmp/quorate-web-test-XXXXXX";
+    struct web_access access = {.count = 0};
+    struct io_why why = {""};
+    struct base_mono now = {WEB_LOOK_US};
+    int file = mkstemp(path);
+    (void)state;
+    assert_true(file >= 0);
+    assert_int_equal(write(file, "me:old\n", 7), 7);
+    assert_int_equal(web_access_read(&access, path, &why), 0);
+    assert_false(web_access_refresh(&access, path, now));
+    assert_int_equal(write(file, "me:new\n", 7), 7);
+    now.us += WEB_LOOK_US - 1;
+    assert_false(web_access_refresh(&access, path, now));
+    assert_false(web_access_is_known(&access, SLICE_LIT("me:new")));
+    now.us += 1;
+    assert_true(web_access_refresh(&access, path, now));
+    assert_true(web_access_is_known(&access, SLICE_LIT("me:new")));
+    assert_int_equal(ftruncate(file, 0), 0);
+    assert_int_equal(pwrite(file, "rubbish\n", 8, 0), 8);
+    now.us += WEB_LOOK_US;
+    assert_false(web_access_refresh(&access, path, now));
+    assert_true(web_access_is_known(&access, SLICE_LIT("me:old")));
+    (void)unlink(path);
+    now.us += WEB_LOOK_US;
+    assert_false(web_access_refresh(&access, path, now));
+    assert_true(web_access_is_known(&access, SLICE_LIT("me:new")));
+    (void)close(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_quorum),
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_passwords),
+        cmocka_unit_test(test_other_passwords),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
