@@ -69,8 +69,11 @@ const char *doctor_text(const struct doctor_config *c, const char *key, const ch
 const char *doctor_engine_text(const struct doctor_config *c, const char *key,
                                const char *otherwise)
 {
-    char path[128];
-    (void)snprintf(path, sizeof(path), "%s.%s", c->engine, key);
+    char path[192];
+    if (c->engine == NULL) {
+        return otherwise;
+    }
+    (void)snprintf(path, sizeof(path), "%s.%s", c->engine->section, key);
     return doctor_text(c, path, otherwise);
 }
 
@@ -86,8 +89,7 @@ int64_t doctor_us(const struct doctor_config *c, const char *key, const char *ot
 bool doctor_user(const struct doctor_config *c, uid_t *ret_uid, const char **ret_name)
 {
     struct stat st;
-    const char *own = strcmp(c->engine, "galera") == 0 ? "mysql" : "postgres";
-    const char *name = c->is_node ? "quorate" : doctor_text(c, "user", own);
+    const char *name = c->is_node ? "quorate" : doctor_text(c, "user", c->engine->user);
     const struct passwd *user = getpwnam(name);
     if (c->is_node && stat(doctor_text(c, "data_dir", ""), &st) == 0) {
         user = getpwuid(st.st_uid); /* whoever it was started as */
@@ -157,36 +159,23 @@ int doctor_run(char *const *argv, char *ret, size_t cap)
 
 /* --- configurations --- */
 
-static void add_config(struct doctor *d, const char *name, const char *program)
+/* Which engine an agent's file is for shows by its section. */
+static void add_config(struct doctor *d, const char *name, bool is_node)
 {
     struct io_why why = {""};
     if (d->configs_count == BASE_COUNT_OF(d->configs)) {
         return;
     }
     struct doctor_config *c = &d->configs[d->configs_count];
-    *c =
-        (struct doctor_config){.is_node = strcmp(program, "quorated") == 0, .engine = "postgresql"};
+    *c = (struct doctor_config){.is_node = is_node};
     (void)snprintf(c->path, sizeof(c->path), "%s/%s", d->etc, name);
-    (void)snprintf(c->program, sizeof(c->program), "%s", program);
     d->configs_count++;
     if (flat_read(c->path, "", &c->file, &why) != 0) {
         doctor_say(d, DOCTOR_FAIL, "mend the file; the daemon does not start with it", "%s",
                    why.text);
     }
-}
-
-/* Which engine an agent's file is for shows by its section. */
-static void add_agent(struct doctor *d, const char *name)
-{
-    add_config(d, name, "quorate-agent-postgresql");
-    struct doctor_config *c = &d->configs[d->configs_count - 1];
-    for (size_t i = 0; i < c->file.count; i++) {
-        if (strncmp(c->file.leaves[i].path, "galera.", 7) == 0) {
-            (void)snprintf(c->program, sizeof(c->program), "quorate-agent-galera");
-            c->engine = "galera";
-            return;
-        }
-    }
+    c->engine = is_node ? NULL : doctor_engine_of(&c->file);
+    c->program = is_node ? "quorated" : c->engine->program;
 }
 
 static void find_configs(struct doctor *d)
@@ -202,10 +191,10 @@ static void find_configs(struct doctor *d)
         size_t len = strlen(e->d_name);
         bool is_yaml = len > 4 && strcmp(e->d_name + len - 4, ".yml") == 0;
         if (strcmp(e->d_name, "quorated.yml") == 0) {
-            add_config(d, e->d_name, "quorated");
+            add_config(d, e->d_name, true);
         } else if (is_yaml && strncmp(e->d_name, "agent-", 6) == 0 &&
                    d->configs_count < DOCTOR_AGENTS_MAX) {
-            add_agent(d, e->d_name);
+            add_config(d, e->d_name, false);
         }
     }
     (void)closedir(dir);

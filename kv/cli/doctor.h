@@ -20,11 +20,24 @@ enum doctor_verdict { DOCTOR_OK, DOCTOR_SKIP, DOCTOR_WARN, DOCTOR_FAIL };
 /* One daemon's configuration. */
 struct doctor_config {
     char path[DOCTOR_PATH_MAX];
-    char program[64];   /* "quorated", "quorate-agent-postgresql" */
-    const char *engine; /* section of an agent's file: "postgresql", "galera" */
+    const char *program;                /* "quorated", "quorate-agent-postgresql" */
+    const struct doctor_engine *engine; /* NULL: a quorum node */
     bool is_node;
     struct flat_file file;
 };
+
+struct doctor;
+/* What differs from engine to engine; one table, in doctor_engines.c. */
+struct doctor_engine {
+    const char *section; /* of an agent's file */
+    const char *program;
+    const char *user;      /* of the server, unless the file says otherwise */
+    const char *others[2]; /* units that would start the server beside the guard */
+    void (*versions)(struct doctor *d, const struct doctor_config *c);
+    void (*ports)(struct doctor *d, const struct doctor_config *c);
+};
+/* By the section that the file has; PostgreSQL's when it has none. */
+const struct doctor_engine *doctor_engine_of(const struct flat_file *file);
 
 struct doctor {
     struct cli *cli;
@@ -56,6 +69,12 @@ bool doctor_has_agent(const struct doctor *d);
 int doctor_run(char *const *argv, char *ret, size_t cap);
 /* Beside this program, else by PATH. */
 void doctor_program(const char *name, char *ret, size_t cap);
+
+/* Says whether a port of this host is free, or held by a program that has one of the words (lines
+ * of `ours`) on its command line. `what` it is for. */
+void doctor_port(struct doctor *d, unsigned port, const char *what, const char *ours);
+/* Of "host:port". */
+unsigned doctor_port_of(const char *address, unsigned otherwise);
 
 /* Checks that take a configuration are run for each. */
 typedef void doctor_check_fn(struct doctor *d);

@@ -14,8 +14,6 @@
 
 #define OUTPUT_BYTES 4096
 #define DAYS_SOON 30
-#define PG_MIN 13
-#define PG_MAX 16
 
 /* --- configuration --- */
 
@@ -247,54 +245,13 @@ static void check_program(struct doctor *d, const char *name)
     }
 }
 
-/* Major version of a directory; 0: there is no database. */
-static int directory_version(const struct doctor_config *c)
-{
-    char path[DOCTOR_PATH_MAX];
-    char text[16] = "";
-    (void)snprintf(path, sizeof(path), "%s/PG_VERSION", doctor_text(c, "postgresql.data_dir", ""));
-    FILE *in = fopen(path, "re");
-    if (in != NULL) {
-        text[fread(text, 1, sizeof(text) - 1, in)] = '\0';
-        (void)fclose(in);
-    }
-    return (int)strtol(text, NULL, 10);
-}
-
-static void check_postgresql(struct doctor *d, const struct doctor_config *c)
-{
-    char program[DOCTOR_PATH_MAX];
-    char output[OUTPUT_BYTES];
-    char version[] = "--version";
-    char *argv[] = {program, version, NULL};
-    (void)snprintf(program, sizeof(program), "%s/postgres",
-                   doctor_text(c, "postgresql.bin_dir", "/usr/lib/postgresql/15/bin"));
-    bool is_there = doctor_run(argv, output, sizeof(output)) == 0;
-    const char *number = is_there ? strstr(output, "(PostgreSQL) ") : NULL;
-    int major = number == NULL ? 0 : (int)strtol(number + 13, NULL, 10);
-    int have = directory_version(c);
-    if (major == 0) {
-        doctor_say(d, DOCTOR_FAIL, "install postgresql-15, or set postgresql.bin_dir",
-                   "no program %s", program);
-    } else if (major < PG_MIN || major > PG_MAX) {
-        doctor_say(d, DOCTOR_FAIL, "set postgresql.bin_dir to one of these",
-                   "%s is version %d; known are %d to %d", program, major, PG_MIN, PG_MAX);
-    } else if (have != 0 && have != major) {
-        doctor_say(d, DOCTOR_FAIL, "set postgresql.bin_dir to the programs of that version",
-                   "the database in %s is of version %d, and %s of %d",
-                   doctor_text(c, "postgresql.data_dir", ""), have, program, major);
-    } else {
-        doctor_say(d, DOCTOR_OK, NULL, "PostgreSQL %d", major);
-    }
-}
-
 void doctor_check_versions(struct doctor *d)
 {
     for (size_t i = 0; i < d->configs_count; i++) {
         const struct doctor_config *c = &d->configs[i];
         check_program(d, c->program);
-        if (strcmp(c->program, "quorate-agent-postgresql") == 0) {
-            check_postgresql(d, c);
+        if (c->engine != NULL) {
+            c->engine->versions(d, c);
         }
     }
     if (doctor_has_agent(d)) {

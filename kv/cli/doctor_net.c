@@ -106,15 +106,29 @@ static bool owner_of(unsigned long inode, char pid[static 24], char *command, si
     return is_found;
 }
 
-static unsigned port_of(const char *address, unsigned otherwise)
+unsigned doctor_port_of(const char *address, unsigned otherwise)
 {
     const char *colon = strrchr(address, ':');
     unsigned long port = colon == NULL ? 0 : strtoul(colon + 1, NULL, 10);
     return port == 0 || port > 65535 ? otherwise : (unsigned)port;
 }
 
-/* `ours`: a word on the command line of the program that may listen there. */
-static void check_port(struct doctor *d, unsigned port, const char *what, const char *ours)
+/* Does the command line have one of the lines of `ours` in it? */
+static bool is_ours(const char *command, const char *ours)
+{
+    char word[64];
+    for (const char *at = ours; *at != '\0';) {
+        size_t len = strcspn(at, "\n");
+        (void)snprintf(word, sizeof(word), "%.*s", (int)len, at);
+        if (strstr(command, word) != NULL) {
+            return true;
+        }
+        at += len + (at[len] == '\n' ? 1 : 0);
+    }
+    return false;
+}
+
+void doctor_port(struct doctor *d, unsigned port, const char *what, const char *ours)
 {
     unsigned long inode = listener_inode("/proc/net/tcp", port);
     char pid[24] = "?";
@@ -125,8 +139,11 @@ static void check_port(struct doctor *d, unsigned port, const char *what, const 
         return;
     }
     bool is_seen = owner_of(inode, pid, command, sizeof(command));
-    command[strcspn(command, " ")] = is_seen && strstr(command, ours) == NULL ? '\0' : ' ';
-    if (is_seen && strstr(command, ours) != NULL) {
+    bool is_good = is_seen && is_ours(command, ours);
+    if (is_seen && !is_good) {
+        command[strcspn(command, " ")] = '\0'; /* the program alone is named */
+    }
+    if (is_good) {
         doctor_say(d, DOCTOR_OK, NULL, "port %u (%s): pid %s", port, what, pid);
     } else if (!is_seen) {
         doctor_say(d, DOCTOR_WARN, "run kv doctor as root to see whose it is",
@@ -137,33 +154,21 @@ static void check_port(struct doctor *d, unsigned port, const char *what, const 
     }
 }
 
-static void check_agent_ports(struct doctor *d, const struct doctor_config *c)
-{
-    bool is_adopted = strcmp(doctor_text(c, "cluster.adopt", "no"), "running") == 0;
-    bool is_postgresql = strcmp(c->engine, "postgresql") == 0;
-    const char *text = doctor_engine_text(c, "port", is_postgresql ? "5432" : "3306");
-    unsigned port = (unsigned)strtoul(text, NULL, 10);
-    check_port(d, port_of(doctor_text(c, "http.listen", ""), 8008), "health checks", c->program);
-    /* One that the guard has started says so on its command line. */
-    check_port(d, port, "database",
-               !is_postgresql ? "mariadbd"
-               : is_adopted   ? "postgres"
-                              : "quorate.member=");
-}
-
 void doctor_check_ports(struct doctor *d)
 {
     for (size_t i = 0; i < d->configs_count; i++) {
         const struct doctor_config *c = &d->configs[i];
         char key[128];
         if (!c->is_node) {
-            check_agent_ports(d, c);
+            doctor_port(d, doctor_port_of(doctor_text(c, "http.listen", ""), 8008), "health checks",
+                        c->program);
+            c->engine->ports(d, c);
             continue;
         }
         (void)snprintf(key, sizeof(key), "quorum.nodes.%.63s", doctor_text(c, "name", ""));
-        check_port(d, port_of(doctor_text(c, "client.listen", ""), 2379), "quorum, public",
-                   "quorated");
-        check_port(d, port_of(doctor_text(c, key, ""), 2380), "quorum, peers", "quorated");
+        doctor_port(d, doctor_port_of(doctor_text(c, "client.listen", ""), 2379), "quorum, public",
+                    "quorated");
+        doctor_port(d, doctor_port_of(doctor_text(c, key, ""), 2380), "quorum, peers", "quorated");
     }
 }
 

@@ -191,29 +191,32 @@ static bool is_enabled(const struct doctor *d, const char *unit)
     return lstat(path, &st) == 0 && !is_masked(d, unit);
 }
 
-void doctor_check_managers(struct doctor *d)
+/* Units of the engine's own package and of other managers; false: one of them is enabled. */
+static bool check_others(struct doctor *d, const struct doctor_engine *engine)
 {
-    static const struct {
-        const char *unit, *program;
-    } others[] = {
-        {"postgresql.service", "quorate-agent-postgresql"},
-        {"patroni.service", "quorate-agent-postgresql"},
-        {"mariadb.service", "quorate-agent-galera"},
-    };
     bool is_good = true;
-    for (size_t i = 0; i < BASE_COUNT_OF(others); i++) {
+    for (size_t i = 0; i < BASE_COUNT_OF(engine->others) && engine->others[i] != NULL; i++) {
         char mend[128];
-        bool is_needed = false;
-        for (size_t k = 0; k < d->configs_count; k++) {
-            is_needed = is_needed || strcmp(d->configs[k].program, others[i].program) == 0;
-        }
-        (void)snprintf(mend, sizeof(mend), "systemctl disable --now %s", others[i].unit);
-        if (is_needed && is_enabled(d, others[i].unit)) {
+        (void)snprintf(mend, sizeof(mend), "systemctl disable --now %s", engine->others[i]);
+        if (is_enabled(d, engine->others[i])) {
             doctor_say(d, DOCTOR_FAIL, mend,
                        "%s is enabled: it would start a database that only the guard may start",
-                       others[i].unit);
+                       engine->others[i]);
             is_good = false;
         }
+    }
+    return is_good;
+}
+
+void doctor_check_managers(struct doctor *d)
+{
+    bool is_good = true;
+    for (size_t i = 0; i < d->configs_count; i++) {
+        bool is_told = d->configs[i].engine == NULL;
+        for (size_t k = 0; k < i; k++) {
+            is_told = is_told || d->configs[k].engine == d->configs[i].engine;
+        }
+        is_good = (is_told || check_others(d, d->configs[i].engine)) && is_good;
     }
     if (is_good) {
         doctor_say(d, DOCTOR_OK, NULL, "nobody else starts a database here");

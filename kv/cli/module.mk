@@ -6,7 +6,7 @@ BIN_kv := kv/cli/main_kv.c kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c kv/c
   kv/cli/cmd_lease.c kv/cli/cmd_lock.c kv/cli/cmd_maintain.c kv/cli/cmd_member.c kv/cli/cmd_perf.c kv/cli/cmd_save.c \
   kv/cli/cmd_watch.c kv/cli/completion.c kv/cli/keeper.c \
   kv/cli/cmd_setup.c kv/cli/setup.c kv/cli/setup_files.c kv/cli/tar.c \
-  kv/cli/cmd_doctor.c kv/cli/doctor_files.c kv/cli/doctor_units.c kv/cli/doctor_host.c kv/cli/doctor_net.c \
+  kv/cli/cmd_doctor.c kv/cli/doctor_engines.c kv/cli/doctor_files.c kv/cli/doctor_units.c kv/cli/doctor_host.c kv/cli/doctor_net.c \
   kv/cli/cmd_import.c kv/cli/patroni_keys.c kv/cli/patroni_take.c kv/cli/flat.c
 LDL_kv := -lpthread
 LIBS_kv := store io wire cores base

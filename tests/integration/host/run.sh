@@ -143,7 +143,16 @@ planted() {
     LISTENER=$!
     wait_until 5 eval '[ -s "$DIR/taken" ]'
     plant ports "is in use by .*python" eval 'sed -i "s/^  listen: 0.0.0.0:.*/  listen: 0.0.0.0:$(cat "$DIR/taken")/" "$E/agent-one.yml"'
+    plant ports "state transfers. is in use by .*python" other_agent galera 'sst_port: '"$(cat "$DIR/taken")"
+    plant ports "database. is in use by .*python" other_agent mongodb 'port: '"$(cat "$DIR/taken")"
     kill "$LISTENER" 2>/dev/null
+    plant versions "no program /nowhere/mariadbd" other_agent galera 'server: /nowhere/mariadbd'
+    plant versions "no program /nowhere/mariabackup" other_agent galera 'tools_dir: /nowhere'
+    plant versions "no Galera library" other_agent galera 'provider: /nowhere/libgalera_smm.so'
+    plant versions "is version 3.6; known are" eval 'printf "#!/bin/sh\necho db version v3.6.8\n" >"$E/mongod" && chmod 755 "$E/mongod" &&
+        other_agent mongodb "mongod: $E/mongod"'
+    plant managers "mongod.service is enabled" eval 'other_agent mongodb "port: 1" && ln -s /usr/lib/systemd/system/mongod.service \
+        "$R/etc/systemd/system/multi-user.target.wants/mongod.service"'
     plant quorum "0 of 1 quorum nodes" sed -i 's/^  nodes: .*/  nodes: {a: "127.0.0.1:9"}/' E/agent-one.yml
     plant cgroup "has no cgroup.freeze" eval 'echo "guard: {cgroup: $E}" >>"$E/agent-one.yml"'
     plant watchdog "No such file" eval 'echo "watchdog: {mode: require, device: $E/none}" >>"$E/agent-one.yml"'
@@ -155,6 +164,9 @@ planted() {
     slow_disk
     long_pause
     note "$NUMBER planted"
+}
+other_agent() { # ENGINE LINE: beside the one that is there
+    printf 'cluster: {name: other}\nmember: m1\nuser: %s\n%s:\n  %s\n' "$RUN_AS" "$1" "$2" >"$E/agent-other.yml"
 }
 # plant CHECK WORDS CMD...: E/ and R/ in its arguments are copies of the configuration and of systemd's directories
 plant() {
