@@ -14,6 +14,7 @@
 
 #include "agents/core/disk.h"
 
+#define GROUPS_MAX 64
 #define SOCKET_BYTES 104 /* a Unix socket's address has 108 at most, unix(7) */
 
 /* While we may: a directory below /run or /var/lib for the user who is to use it. */
@@ -29,11 +30,27 @@ static int make_directory(const char *path, const struct passwd *user, struct io
     return 0;
 }
 
-static int become(const struct passwd *user, struct io_why *why)
+/* The directory of sockets that systemd's unit uses belongs to root and a group of its own, which
+ * the unit adds (SupplementaryGroups); who is started by hand gets it here. */
+static int join_group_of(const char *run_dir)
 {
-    if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
-        setuid(user->pw_uid) != 0 || setenv("HOME", user->pw_dir, 1) != 0 ||
-        setenv("USER", user->pw_name, 1) != 0) {
+    struct stat st;
+    gid_t groups[GROUPS_MAX];
+    int count = getgroups(GROUPS_MAX - 1, groups);
+    bool is_shared_dir = stat(run_dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == 0 &&
+                         (st.st_mode & (S_ISVTX | S_IWGRP)) == (S_ISVTX | S_IWGRP);
+    if (count < 0 || !is_shared_dir) {
+        return 0;
+    }
+    groups[count] = st.st_gid;
+    return setgroups((size_t)count + 1, groups);
+}
+
+static int become(const struct passwd *user, const char *run_dir, struct io_why *why)
+{
+    if (initgroups(user->pw_name, user->pw_gid) != 0 || join_group_of(run_dir) != 0 ||
+        setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0 ||
+        setenv("HOME", user->pw_dir, 1) != 0 || setenv("USER", user->pw_name, 1) != 0) {
         io_why_set(why, "cannot become user %s: %s", user->pw_name, strerror(errno));
         return BASE_E_DENIED;
     }
@@ -59,7 +76,7 @@ int agent_become_user(const struct io_config *config, size_t user_key,
     if (rc == 0 && common->vip.count > 0) {
         vip_capabilities_keep();
     }
-    return rc != 0 ? rc : become(user, why);
+    return rc != 0 ? rc : become(user, common->run_dir, why);
 }
 
 int agent_find_guard(const struct io_config *config, size_t guard_key,
