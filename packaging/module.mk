@@ -28,6 +28,7 @@ install: ## Install everything that runs [PREFIX=/usr/local DESTDIR=]; PREFIX=/u
 	@install -m 644 packaging/systemd/quorate.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/quorate.conf
 	@cp -r --no-preserve=ownership packaging/samples packaging/ansible packaging/compose $(SHARE)/quorate/
 	@for d in grafana prometheus; do [ ! -d packaging/$$d ] || cp -r --no-preserve=ownership packaging/$$d $(SHARE)/quorate/; done
+	@cp -r --no-preserve=ownership,mode docs/pictures $(SHARE)/doc/quorate/
 	@install -m 644 docs/*.md $(SHARE)/doc/quorate/ && install -m 644 README.md $(SHARE)/doc/quorate/quorate.md
 	@echo "installed $(INSTALLED) into $(DESTDIR)$(PREFIX)"
 deb: ## Debian packages of the release programs into build/deb [DEB_OUT=DIR DEB_VERSION=V]

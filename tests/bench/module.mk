@@ -42,3 +42,7 @@ bench-dcs: all ## etcd-server and quorated side by side [QUICK=1] [ROUNDS=3] [TR
 .PHONY: bench-galera
 bench-galera: galera-programs ## Write gaps of a Galera cluster behind haproxy [TRIALS=5] [CLASSES="switch kill cut outage"] [PEER=plain] [FAST=1]
 	@BIN=build/release/bin PEER='$(PEER)' FAST='$(FAST)' $(if $(TRIALS),TRIALS='$(TRIALS)') $(if $(CLASSES),CLASSES='$(CLASSES)') bash tests/bench/galera.sh
+.PHONY: bench-sizing
+bench-sizing: scenario-programs ## What Quorate itself costs on a server: memory, processor, disk, network [SECONDS_EACH=20]
+	@$(MAKE) --no-print-directory VARIANT=release build/release/bin/quorate-proxy
+	@BIN=build/release/bin bash tests/bench/sizing.sh $(or $(SECONDS_EACH),20)

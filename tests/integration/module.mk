@@ -123,3 +123,10 @@ CHECK_STEPS += access-check
 .PHONY: access-check
 access-check: scenario-programs ## Every call, port and page with no, wrong, foreign, expired, revoked and too weak a certificate
 	@BIN=build/release/bin bash tests/integration/access/run.sh
+CHECK_STEPS += pages-check
+VERIFY_STEPS += major-verify
+.PHONY: pages-check major-verify
+pages-check: scenario-programs ## Commands of README and docs that no other test follows, as they stand
+	@BIN=build/release/bin bash tests/integration/docs/run.sh
+major-verify: scenario-programs ## docs/postgresql-major-upgrade.md: pg_upgrade there and back, a second cluster by logical replication
+	@BIN=build/release/bin bash tests/integration/major/run.sh
