@@ -181,11 +181,16 @@ int arb_driver_configure(struct arb_driver *driver, const struct base_name *clus
     enum msg_engine engine = arb_engine_id(&s->cluster);
     bool is_known = s->cluster.record.epoch != 0 || s->cluster.views_count > 0;
     if (is_known && engine != settings.record.engine) {
-        return say(why, BASE_E_INVALID,
-                   engine == MSG_ENGINE_GALERA
-                       ? "galera: missing; the document of a Galera cluster has that section, {} "
-                         "at least"
-                       : "galera: this cluster runs PostgreSQL; allowed: no such section");
+        static const char *const wanted[] = {
+            [MSG_ENGINE_POSTGRESQL] =
+                "galera, mongodb: this cluster runs PostgreSQL; allowed: no such section",
+            [MSG_ENGINE_GALERA] =
+                "galera: missing; the document of a Galera cluster has that section, {} at least",
+            [MSG_ENGINE_MONGODB] =
+                "mongodb: missing; the document of a MongoDB replica set has that section, {} at "
+                "least",
+        };
+        return say(why, BASE_E_INVALID, wanted[engine]);
     }
     if (s->config_swap.is_busy) {
         return say(why, BASE_E_BUSY, "another change of the document is on its way, try again");

@@ -3,6 +3,7 @@
 #include "arbiter/record_json.h"
 
 #include "arbiter/record_galera.h"
+#include "arbiter/record_mongodb.h"
 #include "base/assert.h"
 #include "base/name.h"
 
@@ -221,6 +222,9 @@ void arb_json_record(struct buf *out, const struct msg_record *r)
     if (r->engine == MSG_ENGINE_GALERA) {
         put_word(out, "engine", "galera");
         arb_json_galera_record(out, &r->galera);
+    } else if (r->engine == MSG_ENGINE_MONGODB) {
+        put_word(out, "engine", "mongodb");
+        arb_json_mongodb_record(out, &r->mongodb);
     }
     buf_put_u8(out, '}');
 }
@@ -278,6 +282,8 @@ void arb_json_member(struct buf *out, const struct arb_view *view, const struct 
     put_text(out, "note", base_text_slice(&r->note));
     if (r->engine == MSG_ENGINE_GALERA) {
         arb_json_galera_member(out, &r->galera);
+    } else if (r->engine == MSG_ENGINE_MONGODB) {
+        arb_json_mongodb_member(out, &r->mongodb);
     }
     buf_put_u8(out, '}');
 }
@@ -290,6 +296,9 @@ static void put_input(struct buf *out, const struct arb_decision *decision,
     if (decision->engine == MSG_ENGINE_GALERA) {
         put_number(out, "generation", input->position.lineage);
         put_number(out, "seqno", input->position.lsn);
+    } else if (decision->engine == MSG_ENGINE_MONGODB) {
+        put_number(out, "term", input->position.lineage);
+        put_number(out, "ts", input->position.lsn);
     } else {
         put_position(out, "position", &input->position);
     }

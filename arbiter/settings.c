@@ -3,6 +3,7 @@
 #include "arbiter/settings.h"
 
 #include "arbiter/settings_galera.h"
+#include "arbiter/settings_mongodb.h"
 #include "arbiter/settings_pg.h"
 #include "base/lease_math.h"
 
@@ -205,12 +206,99 @@ static const struct field fields[] = {
      0,
      0,
      {0}},
+    {{"mongodb.cut_off", "report stepdown kill", "\"report\"",
+      "what becomes of a primary that its own status shows cut off from the majority"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
+    {{"mongodb.gray", "report stepdown kill", "\"report\"",
+      "what becomes of a primary whose canary writes do not come through"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
+    {{"mongodb.degrade", "alarm auto", "\"alarm\"",
+      "two data members and an arbiter: auto takes the vote of one that is dead for two minutes"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
+    {{"mongodb.resync", "off auto", "\"off\"",
+      "auto empties members that are too stale to catch up, one at a time"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
+    {{"mongodb.steering", "off on", "\"off\"",
+      "on moves the primary into mongodb.zone, once in ten minutes at most"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
+    {{"mongodb.zone", "a zone's name", "", "where the primary shall be"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
+    {{"mongodb.election_timeout", "1s to 5m", "", "electionTimeoutMillis of the replica set"},
+     KIND_OWN,
+     NOWHERE,
+     0,
+     0,
+     0,
+     {0}},
 };
 
 /* Sections besides; objects with keys of the table, but for the last. */
 static const char *const sections[] = {"fence", "standby_cluster", ARB_GALERA_SECTION,
-                                       "postgresql"};
+                                       ARB_MONGODB_SECTION, "postgresql"};
 #define PG_SECTION "postgresql"
+
+/* Engines whose document has a section of its own, which says the engine; without one it is
+ * PostgreSQL's. */
+static const struct engine_section {
+    enum msg_engine engine;
+    const char *section;
+    const char *(*standard)(const char *path);
+    json_t *(*of)(const struct msg_record *record);
+} engine_sections[] = {
+    {MSG_ENGINE_GALERA, ARB_GALERA_SECTION, arb_settings_galera_standard, arb_settings_galera_of},
+    {MSG_ENGINE_MONGODB, ARB_MONGODB_SECTION, arb_settings_mongodb_standard,
+     arb_settings_mongodb_of},
+};
+
+static const struct engine_section *section_of(const json_t *document)
+{
+    for (size_t i = 0; i < BASE_COUNT_OF(engine_sections); i++) {
+        if (json_object_get(document, engine_sections[i].section) != NULL) {
+            return &engine_sections[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct engine_section *section_for(enum msg_engine engine)
+{
+    for (size_t i = 0; i < BASE_COUNT_OF(engine_sections); i++) {
+        if (engine_sections[i].engine == engine) {
+            return &engine_sections[i];
+        }
+    }
+    return NULL;
+}
 
 const struct arb_setting *arb_setting_at(size_t index)
 {
@@ -446,7 +534,8 @@ static int read_fields(json_t *document, struct arb_settings *s, struct arb_sett
         keep(f, number, value, s);
     }
     s->record.is_standby_cluster = json_object_get(document, "standby_cluster") != NULL;
-    return arb_settings_galera(document, s, why);
+    int rc = arb_settings_galera(document, s, why);
+    return rc != 0 ? rc : arb_settings_mongodb(document, s, why);
 }
 
 /* Parsed and checked; NULL and *ret_error else. */
@@ -501,12 +590,14 @@ static void put_field(json_t *to, const struct field *f, json_t *document, bool 
     json_t *value = find(document, f->shown.path);
     const char *dot = strchr(f->shown.path, '.');
     char section[32] = "";
-    bool is_galera = json_object_get(document, ARB_GALERA_SECTION) != NULL;
+    const struct engine_section *own = section_of(document);
     const char *standard = f->shown.standard;
-    if (is_galera && arb_settings_galera_standard(f->shown.path) != NULL) {
-        standard = arb_settings_galera_standard(f->shown.path);
+    if (own != NULL && own->standard(f->shown.path) != NULL) {
+        standard = own->standard(f->shown.path);
     }
-    if (is_galera && arb_settings_is_postgresql(f->shown.path)) {
+    if (own != NULL && (arb_settings_is_postgresql(f->shown.path) ||
+                        (own->engine == MSG_ENGINE_MONGODB &&
+                         strncmp(f->shown.path, "fence.", strlen("fence.")) == 0))) {
         return;
     }
     if (value == NULL && has_defaults && standard[0] != '\0') {
@@ -522,8 +613,9 @@ static void put_field(json_t *to, const struct field *f, json_t *document, bool 
         return;
     }
     (void)snprintf(section, sizeof(section), "%.*s", (int)(dot - f->shown.path), f->shown.path);
-    bool is_optional =
-        strcmp(section, "standby_cluster") == 0 || strcmp(section, ARB_GALERA_SECTION) == 0;
+    bool is_optional = strcmp(section, "standby_cluster") == 0 ||
+                       strcmp(section, ARB_GALERA_SECTION) == 0 ||
+                       strcmp(section, ARB_MONGODB_SECTION) == 0;
     if (json_object_get(to, section) == NULL &&
         (!is_optional || json_object_get(document, section) != NULL)) {
         (void)json_object_set_new(to, section, json_object());
@@ -541,8 +633,8 @@ int arb_settings_write(struct slice text, bool has_defaults, struct buf *out,
     int rc = 0;
     json_t *document = load(text, NULL, why, &rc);
     json_t *to = document == NULL ? NULL : json_object();
-    if (to != NULL && json_object_get(document, ARB_GALERA_SECTION) != NULL) {
-        (void)json_object_set_new(to, ARB_GALERA_SECTION, json_object()); /* it says the engine */
+    if (to != NULL && section_of(document) != NULL) { /* it says the engine */
+        (void)json_object_set_new(to, section_of(document)->section, json_object());
     }
     for (size_t i = 0; i < BASE_COUNT_OF(fields) && to != NULL; i++) {
         put_field(to, &fields[i], document, has_defaults);
@@ -609,15 +701,15 @@ static json_t *value_of(const struct field *f, int64_t number)
 int arb_settings_of(const struct msg_record *record, struct buf *out)
 {
     json_t *document = json_object();
-    bool is_galera = record->engine == MSG_ENGINE_GALERA;
-    if (document != NULL && is_galera) {
-        (void)json_object_set_new(document, ARB_GALERA_SECTION, arb_settings_galera_of(record));
+    const struct engine_section *own = section_for(record->engine);
+    if (document != NULL && own != NULL) {
+        (void)json_object_set_new(document, own->section, own->of(record));
     }
     for (size_t i = 0; i < BASE_COUNT_OF(fields) && document != NULL; i++) {
         const struct field *f = &fields[i];
         bool is_kept = f->size != 0 && f->offset < sizeof(*record) && f->kind != KIND_TEXT;
         bool is_flat = strchr(f->shown.path, '.') == NULL; /* no seed has a fence */
-        bool is_theirs = !is_galera || !arb_settings_is_postgresql(f->shown.path);
+        bool is_theirs = own == NULL || !arb_settings_is_postgresql(f->shown.path);
         if (is_kept && is_flat && is_theirs && number_of(f, record) != f->standard) {
             (void)json_object_set_new(document, f->shown.path, value_of(f, number_of(f, record)));
         }
