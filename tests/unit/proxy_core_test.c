@@ -471,6 +471,23 @@ static void test_the_primary_when_no_replica_is_fit(void **state)
     goes_to(PROXY_REPLICAS, "pg2");
 }
 
+static void test_a_writer_that_may_be_read_is_left_alone(void **state)
+{
+    (void)state;
+    struct proxy_options options = core.options;
+    options.is_primary_for_reads = true;
+    proxy_core_set(&core, &options);
+    all_fit();
+    word("pg1", PROXY_ASKS_PRIMARY, PROXY_ANSWER_YES);
+    word("pg1", PROXY_ASKS_REPLICA, PROXY_ANSWER_YES);
+    for (int i = 0; i < 6; i++) {
+        assert_int_not_equal(choose(PROXY_REPLICAS, 0).member, number("pg1"));
+    }
+    word("pg2", PROXY_ASKS_REPLICA, PROXY_ANSWER_NO);
+    word("pg3", PROXY_ASKS_REPLICA, PROXY_ANSWER_NO);
+    goes_to(PROXY_REPLICAS, "pg1");
+}
+
 static void test_a_silent_host_is_cut_off(void **state)
 {
     (void)state;
@@ -624,6 +641,7 @@ int main(void)
         TEST(test_own_zone_first),
         TEST(test_who_is_not_fit),
         TEST(test_the_primary_when_no_replica_is_fit),
+        TEST(test_a_writer_that_may_be_read_is_left_alone),
         TEST(test_a_silent_host_is_cut_off),
         TEST(test_a_silent_primary_is_not_cut_off),
         TEST(test_never_heard_is_not_dead),

@@ -111,12 +111,19 @@ static bool choose_primary(const struct proxy_core *core, int64_t waited_us, str
     return may_connect(core, i, now, ret);
 }
 
+/* A Galera writer may be read from as well; it is left to those who write while others are fit. */
+static bool is_writer(const struct proxy_core *core, uint8_t i, struct base_mono now)
+{
+    return i == proxy_holder(core) &&
+           word_of(core, &core->members[i], PROXY_ASKS_PRIMARY, now) == PROXY_ANSWER_YES;
+}
+
 static bool is_fit(const struct proxy_core *core, uint8_t i, struct base_mono now)
 {
     const struct proxy_member *m = &core->members[i];
     struct proxy_choice unused;
-    return m->is_listed && !m->is_dead && !m->seen.is_noloadbalance && m->seen.db_port != 0 &&
-           !proxy_is_drained(core, i) &&
+    return m->is_listed && !is_writer(core, i, now) && !m->is_dead && !m->seen.is_noloadbalance &&
+           m->seen.db_port != 0 && !proxy_is_drained(core, i) &&
            word_of(core, m, PROXY_ASKS_REPLICA, now) == PROXY_ANSWER_YES &&
            may_connect(core, i, now, &unused);
 }
