@@ -36,6 +36,12 @@ bool mset_is_writable(const struct mset *s, unsigned node)
     return s->nodes[node].is_up && s->nodes[node].is_writable;
 }
 
+bool mset_is_sick(const struct mset *s, unsigned node)
+{
+    const struct mset_node *n = &s->nodes[node];
+    return n->is_stuck || n->is_full || n->is_hello_hung;
+}
+
 int64_t mset_frozen_until(const struct mset *s, unsigned node)
 {
     return s->nodes[node].not_before_us;

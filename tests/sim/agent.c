@@ -13,6 +13,7 @@
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_mongo.h"
 #include "tests/sim/truth_ops.h"
 
 static void rearm(struct member *m, int64_t at_us);
@@ -70,11 +71,15 @@ static void guard_port_disarm(void *ctx)
 
 static void guard_port_signal(void *ctx, int signal_number)
 {
+    const struct member *m = ctx;
+    truth_mongo_ends(m->world, m);
     command(ctx, (struct guard_event){.kind = GUARD_EV_SIGNAL, .number = signal_number});
 }
 
 static void guard_port_kill(void *ctx)
 {
+    const struct member *m = ctx;
+    truth_mongo_ends(m->world, m);
     command(ctx, (struct guard_event){.kind = GUARD_EV_KILL});
 }
 
@@ -88,6 +93,8 @@ static void db_port_order(void *ctx, const struct db_order *order)
     struct member *m = ctx;
     if (m->is_galera) {
         wsrep_order(&m->gal, order);
+    } else if (m->is_mongodb) {
+        mongo_order(&m->mongo, order);
     } else {
         pg_order(&m->pg, order);
     }
@@ -245,6 +252,8 @@ void agent_view(struct member *m)
     m->is_probing = true;
     if (m->is_galera) {
         wsrep_look_at(&m->gal, &view);
+    } else if (m->is_mongodb) {
+        mongo_look_at(&m->mongo, &view);
     } else {
         pg_view(&m->pg, &view);
     }
@@ -297,12 +306,21 @@ static void config_of(struct member *m, struct agt_config *config)
         config->seed_members = (uint8_t)m->world->setup.galera_members;
         config->priority = (uint8_t)(100 + m->index % 2);
     }
+    if (m->is_mongodb) {
+        config->engine = MSG_ENGINE_MONGODB;
+        config->seed_members = (uint8_t)m->world->setup.mongodb_members;
+        config->mongodb.is_arbiter = mongo_is_arbiter(m->world, m->index);
+        config->mongodb.priority = config->mongodb.is_arbiter ? 0 : 1;
+        config->mongodb.set_name = (struct base_name){"rs"};
+    }
 }
 
 static void orders_forget(struct member *m)
 {
     if (m->is_galera) {
         wsrep_order_forget(&m->gal);
+    } else if (m->is_mongodb) {
+        mongo_order_forget(&m->mongo);
     } else {
         pg_order_forget(&m->pg);
     }
@@ -343,12 +361,13 @@ void agent_start(struct member *m)
     m->is_probing = m->is_probe_wanted = false;
     m->agent = must_alloc(1, sizeof(*m->agent));
     BASE_ASSERT(agt_driver_init(m->agent, &options) == 0);
-    m->pg.agent = m->gal.agent = m;
-    m->pg.done = m->gal.done = order_done;
-    m->pg.orders_done = m->gal.orders_done = 0;
+    m->pg.agent = m->gal.agent = m->mongo.agent = m;
+    m->pg.done = m->gal.done = m->mongo.done = order_done;
+    m->pg.orders_done = m->gal.orders_done = m->mongo.orders_done = 0;
     orders_forget(m);
     memset(&m->pg.order, 0, sizeof(m->pg.order));
     memset(&m->gal.order, 0, sizeof(m->gal.order));
+    memset(&m->mongo.order, 0, sizeof(m->mongo.order));
     trace(w, TRACE_AGENT_UP, m->index, m->agent_process.life, 0, 0);
     agt_driver_start(m->agent);
     agent_guard_status(m);

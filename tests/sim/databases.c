@@ -57,6 +57,27 @@ static void draw_galera(uint64_t seed, struct setup *s)
                                                   .heartbeat_ms = 500};
 }
 
+/* It is the only one. A set of four is three members with data and one that comes later. */
+static void draw_mongodb(uint64_t seed, struct setup *s)
+{
+    static const unsigned members[] = {3, 3, 3, 3, 5}, releases[] = {42, 44, 50, 60, 70, 80, 70};
+    struct base_rand r = seed_stream(seed, STREAM_SETUP, 50);
+    *s->databases = (struct db_setup){0};
+    s->clusters = s->members = 0;
+    s->has_databases = false;
+    s->sql_clients = 1;
+    s->mongodb_members = members[draw(&r, 0, 4)];
+    s->has_mongodb_arbiter = chance(&r, 400000);
+    s->mongodb_release = releases[draw(&r, 0, 6)];
+    s->mongodb_window = chance(&r, 300000) ? (uint32_t)draw(&r, 60, 300) : 0;
+    s->mongodb_policy = (unsigned)draw(&r, 0, 255);
+    s->has_mongodb_admins = !s->is_calm && chance(&r, 400000);
+    s->has_mongodb_force = !s->is_calm && chance(&r, 150000);
+    s->is_mongodb_restored = !s->is_calm && chance(&r, 60000);
+    s->databases[0] =
+        (struct db_setup){.members = s->mongodb_members, .ttl_ms = 2000, .heartbeat_ms = 500};
+}
+
 /* Half of the ttl is the most that a watchdog may count. */
 static void draw_hosts(uint64_t seed, struct setup *s)
 {
@@ -86,6 +107,8 @@ void databases_draw(uint64_t seed, const struct setup_wish *wish, struct setup *
     }
     if (wish->is_galera) {
         draw_galera(seed, s);
+    } else if (wish->is_mongodb) {
+        draw_mongodb(seed, s);
     } else if (wish->has_hosts && s->has_databases && !s->is_calm) {
         draw_hosts(seed, s);
     }
@@ -93,12 +116,18 @@ void databases_draw(uint64_t seed, const struct setup_wish *wish, struct setup *
 
 unsigned databases_count(const struct world *w)
 {
-    return w->setup.clusters + (w->setup.galera_members > 0 ? 1 : 0);
+    return w->setup.clusters + (w->setup.galera_members > 0 ? 1 : 0) +
+           (w->setup.mongodb_members > 0 ? 1 : 0);
 }
 
 bool is_galera(const struct world *w, unsigned cluster)
 {
     return cluster == w->setup.clusters && w->setup.galera_members > 0;
+}
+
+bool is_mongodb(const struct world *w, unsigned cluster)
+{
+    return cluster == w->setup.clusters && w->setup.mongodb_members > 0;
 }
 
 unsigned cluster_of(const struct world *w, unsigned member)

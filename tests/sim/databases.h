@@ -18,8 +18,9 @@ void databases_draw(uint64_t seed, const struct setup_wish *wish, struct setup *
 unsigned cluster_of(const struct world *w, unsigned member);
 const struct db_setup *database_of(const struct world *w, unsigned member);
 const struct base_name *cluster_name(unsigned cluster); /* static */
-/* Of both engines: a Galera cluster, where there is one, is the last. */
+/* Of all engines: a Galera cluster or a MongoDB set, where there is one, is the last. */
 unsigned databases_count(const struct world *w);
 bool is_galera(const struct world *w, unsigned cluster);
+bool is_mongodb(const struct world *w, unsigned cluster);
 
 #endif

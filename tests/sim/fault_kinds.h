@@ -121,6 +121,32 @@
 /*   id, name, floor in 1000 seeds, function */
 #define FAULT_KINDS_HOSTS(X) X(GUARD_HANG, "guard-hang", 0, strike_guard_hang)
 
+/* Drawn where there is a MongoDB set; floors count in `sim --mongodb --check` alone. */
+/*   id, name, floor in 1000 seeds, function */
+#define FAULT_KINDS_MONGODB(X) \
+    X(MONGODB_CRASH, "mongodb-crash", 50, strike_mongodb_crash) \
+    X(MONGODB_PAUSE, "mongodb-pause", 50, strike_mongodb_pause) \
+    X(MONGODB_HOST_PAUSE, "mongodb-host-pause", 50, strike_mongodb_host_pause) \
+    X(MONGODB_HOST_POWER, "mongodb-host-power", 50, strike_mongodb_host_power) \
+    X(MONGODB_AGENT_CRASH, "mongodb-agent-crash", 50, strike_mongodb_agent_crash) \
+    X(MONGODB_AGENT_PAUSE, "mongodb-agent-pause", 50, strike_mongodb_agent_pause) \
+    X(MONGODB_AGENT_CUT, "mongodb-agent-cut", 50, strike_mongodb_agent_cut) \
+    X(MONGODB_GUARD_CRASH, "mongodb-guard-crash", 50, strike_mongodb_guard_crash) \
+    X(MONGODB_LINK, "mongodb-link-cut", 50, strike_mongodb_link) \
+    X(MONGODB_LINK_ONE_WAY, "mongodb-link-one-way", 50, strike_mongodb_link_one_way) \
+    X(MONGODB_ISOLATE, "mongodb-isolate", 50, strike_mongodb_isolate) \
+    X(MONGODB_HOST_ISOLATE, "mongodb-host-isolate", 50, strike_mongodb_host_isolate) \
+    X(MONGODB_DISK_STUCK, "mongodb-disk-stuck", 50, strike_mongodb_disk_stuck) \
+    X(MONGODB_DISK_FULL, "mongodb-disk-full", 50, strike_mongodb_disk_full) \
+    X(MONGODB_HELLO_HUNG, "mongodb-hello-hung", 50, strike_mongodb_hello_hung) \
+    X(MONGODB_LOGIN, "mongodb-login-refused", 50, strike_mongodb_login) \
+    X(MONGODB_APPLIER, "mongodb-applier-blocked", 50, strike_mongodb_applier) \
+    X(MONGODB_OUTAGE, "mongodb-outage", 50, strike_mongodb_outage) \
+    X(MONGODB_LONG_OFF, "mongodb-long-off", 20, strike_mongodb_long_off) \
+    X(MONGODB_BY_HAND, "mongodb-by-hand", 50, strike_mongodb_by_hand) \
+    X(MONGODB_SWITCHOVER, "mongodb-switchover", 0, strike_mongodb_switchover) \
+    X(MONGODB_RESTORED, "mongodb-restored", 0, strike_mongodb_restored)
+
 enum fault_kind {
 #define FAULT_ENUM(id, name, group, floor, fn) FAULT_##id,
     FAULT_KINDS_DRAWN(FAULT_ENUM)
@@ -142,7 +168,12 @@ enum fault_kind {
     FAULT_KINDS_HOSTS(FAULT_ENUM)
 #undef FAULT_ENUM
         FAULT_WATCHDOG_RESET, /* it was not fed, and has reset its host; no schedule has it */
-    FAULT_KIND_COUNT
+    FAULT_MONGODB_FIRST,
+    FAULT_BEFORE_MONGODB = FAULT_MONGODB_FIRST - 1,
+#define FAULT_ENUM(id, name, floor, fn) FAULT_##id,
+    FAULT_KINDS_MONGODB(FAULT_ENUM)
+#undef FAULT_ENUM
+        FAULT_KIND_COUNT
 };
 
 #endif

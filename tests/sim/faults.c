@@ -7,6 +7,7 @@
 #include "base/canary.h"
 #include "tests/sim/faults_db.h"
 #include "tests/sim/faults_gal.h"
+#include "tests/sim/faults_mongo.h"
 #include "tests/sim/luck.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
@@ -26,6 +27,9 @@ static const char *const names[FAULT_KIND_COUNT] = {
     FAULT_KINDS_HOSTS(FAULT_NAME)
 #undef FAULT_NAME
         [FAULT_WATCHDOG_RESET] = "watchdog-reset",
+#define FAULT_NAME(id, name, floor, fn) [FAULT_##id] = name,
+    FAULT_KINDS_MONGODB(FAULT_NAME)
+#undef FAULT_NAME
 };
 
 typedef void strike_fn(struct world *w, struct strike *s);
@@ -34,7 +38,7 @@ static strike_fn *const strikes[FAULT_KIND_COUNT] = {
     FAULT_KINDS_DRAWN(FAULT_STRIKE)
 #undef FAULT_STRIKE
 #define FAULT_STRIKE(id, name, floor, fn) [FAULT_##id] = fn,
-        FAULT_KINDS_GALERA(FAULT_STRIKE) FAULT_KINDS_HOSTS(FAULT_STRIKE)
+        FAULT_KINDS_GALERA(FAULT_STRIKE) FAULT_KINDS_HOSTS(FAULT_STRIKE) FAULT_KINDS_MONGODB(FAULT_STRIKE)
 #undef FAULT_STRIKE
 };
 
@@ -103,6 +107,7 @@ static void heal(void *ctx, uint64_t number, struct slice bytes)
     }
     faults_db_heal(w);
     faults_gal_heal(w);
+    faults_mongo_heal(w);
     luck_heal(w);
 }
 

@@ -28,6 +28,7 @@ FAULT_KINDS_DRAWN(FAULT_DECLARE)
 #define FAULT_DECLARE(id, name, floor, fn) void fn(struct world *w, struct strike *s);
 FAULT_KINDS_GALERA(FAULT_DECLARE)
 FAULT_KINDS_HOSTS(FAULT_DECLARE)
+FAULT_KINDS_MONGODB(FAULT_DECLARE)
 #undef FAULT_DECLARE
 
 /* It had an effect: counts and tells; counts only. */

@@ -97,6 +97,8 @@ static void carry_out(struct member *m, const struct guard_effect *fx)
     case GUARD_FX_SIGNAL:
         if (m->is_galera) {
             wsrep_signal(&m->gal, fx->number);
+        } else if (m->is_mongodb) {
+            mongo_signal(&m->mongo, fx->number);
         } else {
             pg_signal(&m->pg, fx->number);
         }

@@ -197,7 +197,9 @@ static int run_all(const struct options *o)
 #else
     bool with_marks = false;
 #endif
-    return rc == 0 && o->is_check ? sums_check(&s, with_marks, o->wish.is_galera) : rc;
+    return rc == 0 && o->is_check
+               ? sums_check(&s, with_marks, o->wish.is_galera, o->wish.is_mongodb)
+               : rc;
 }
 
 /* --- scripts --- */

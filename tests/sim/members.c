@@ -33,7 +33,8 @@ static void net_to_agent(void *ctx, unsigned from, struct slice payload)
 
 unsigned members_count(const struct world *w)
 {
-    return (w->setup.has_databases ? w->setup.members : 0) + w->setup.galera_members;
+    return (w->setup.has_databases ? w->setup.members : 0) + w->setup.galera_members +
+           w->setup.mongodb_members;
 }
 
 /* --- of either engine --- */
@@ -43,6 +44,8 @@ void tree_start(struct member *m)
     process_start(&m->tree);
     if (m->is_galera) {
         wsrep_start(&m->gal);
+    } else if (m->is_mongodb) {
+        mongo_start(&m->mongo);
     } else {
         pg_start(&m->pg);
     }
@@ -52,6 +55,8 @@ void tree_gone(struct member *m, bool is_power_loss)
 {
     if (m->is_galera) {
         wsrep_gone(&m->gal, is_power_loss);
+    } else if (m->is_mongodb) {
+        mongo_gone(&m->mongo);
     } else {
         pg_gone(&m->pg, is_power_loss);
     }
@@ -61,6 +66,8 @@ void tree_note(struct member *m)
 {
     if (m->is_galera) {
         truth_gal_note(m->world, &m->gal);
+    } else if (m->is_mongodb) {
+        mongo_turn(m->world);
     } else {
         pg_note(&m->pg);
     }
@@ -69,9 +76,12 @@ void tree_note(struct member *m)
 static void database_open(struct world *w, struct member *m)
 {
     m->is_galera = is_galera(w, cluster_of(w, m->index));
+    m->is_mongodb = is_mongodb(w, cluster_of(w, m->index));
     if (m->is_galera) {
         wsrep_init(w, &m->gal, m->index, &m->tree);
         net_listen(w, ADDRESS_DB + m->index, &m->tree, wsrep_arrive, &m->gal);
+    } else if (m->is_mongodb) {
+        mongo_init(w, &m->mongo, m->index, &m->tree);
     } else {
         pg_init(w, &m->pg, m->index, &m->tree);
         net_listen(w, ADDRESS_DB + m->index, &m->tree, pg_arrive, &m->pg);
@@ -84,8 +94,8 @@ void members_open(struct world *w)
     w->members->next_value = 1;
     for (unsigned i = 0; i < members_count(w); i++) {
         struct member *m = member_of(w, i);
-        bool is_pg = i < w->setup.members;
-        char name[4] = {is_pg ? 'p' : 'm', is_pg ? 'g' : 'd', (char)('1' + i), 0};
+        bool is_pg = i < w->setup.members, is_mg = w->setup.mongodb_members > 0;
+        char name[4] = {is_pg ? 'p' : 'm', is_pg || is_mg ? 'g' : 'd', (char)('1' + i), 0};
         m->world = w;
         m->index = i;
         BASE_ASSERT(base_name_from_text(name, &m->name) == 0);

@@ -8,6 +8,7 @@
 #include "agents/guard/core.h"
 #include "tests/sim/databases.h"
 #include "tests/sim/gal.h"
+#include "tests/sim/mongo.h"
 #include "tests/sim/pg.h"
 #include "tests/sim/watchdog.h"
 #include "tests/sim/world.h"
@@ -43,9 +44,10 @@ struct member {
     int32_t twin_exit; /* ... with that; 0: not so */
     /* database: the process tree and what it is, of one engine or the other */
     struct process tree;
-    bool is_galera;
+    bool is_galera, is_mongodb;
     struct pg pg;
     struct wsrep gal;
+    struct mongo mongo;
 };
 
 struct members {

@@ -19,6 +19,7 @@
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_lease.h"
+#include "tests/sim/truth_mongo.h"
 #include "tests/sim/truth_ops.h"
 #include "tests/sim/watch_conn.h"
 
@@ -464,6 +465,7 @@ static void arrive(void *ctx, unsigned from, struct slice payload)
         kv_service_receive(n->service, node_id(n->world, from - ADDRESS_NODE), payload);
     } else if (type == NET_FRAME_REPORT) {
         truth_lease_heard(n->world, n->index, from - ADDRESS_AGENT, payload);
+        truth_mongo_heard(n->world, from - ADDRESS_AGENT);
         report(n, from, payload);
     } else if (type == FRAME_REQUEST) {
         request(n, from, slice_skip(payload, 1));

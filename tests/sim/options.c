@@ -24,7 +24,8 @@ void options_usage(FILE *out)
         "  --calm --kv-only --restore    what is drawn: no fault; no databases; a lost quorum\n"
         "  --admins                      databases that are administered, wherever they may be\n"
         "  --hosts                   hosts with watchdogs, databases that were there before\n"
-        "  --galera                  with MariaDB Galera, in 3 of 10 seeds beside PostgreSQL\n");
+        "  --galera                  with MariaDB Galera, in 3 of 10 seeds beside PostgreSQL\n"
+        "  --mongodb                 with a MongoDB replica set\n");
 }
 
 bool options_parse(int argc, char **argv, struct options *ret)
@@ -56,6 +57,7 @@ bool options_parse(int argc, char **argv, struct options *ret)
         {"--restore", NULL, NULL, &ret->wish.is_restoring},
         {"--admins", NULL, NULL, &ret->wish.has_admins},
         {"--galera", NULL, NULL, &ret->wish.is_galera},
+        {"--mongodb", NULL, NULL, &ret->wish.is_mongodb},
         {"--hosts", NULL, NULL, &ret->wish.has_hosts},
     };
     for (int i = 1; i < argc; i++) {

@@ -23,6 +23,12 @@ static unsigned draw_weight(const struct plan *p, enum fault_kind kind)
     if (kind == FAULT_GALERA_BY_HAND) { /* few seeds allow it */
         return p->setup.has_hands ? weight + 1 : 0;
     }
+    if (kind == FAULT_MONGODB_RESTORED) { /* few seeds allow it */
+        return p->setup.is_mongodb_restored ? weight + 1 : 0;
+    }
+    if (kind >= FAULT_MONGODB_FIRST) {
+        return p->setup.mongodb_members > 0 ? weight : 0;
+    }
     if (kind >= FAULT_HOSTS_FIRST) {
         return p->setup.watchdog_ms > 0 ? weight + 2 : 0;
     }
@@ -47,7 +53,8 @@ static unsigned draw_weights(const struct plan *p, unsigned *ret_weights)
     for (unsigned kind = 0; kind < FAULT_KIND_COUNT; kind++) {
         bool is_drawn = kind < FAULT_DRAWN_COUNT ||
                         (kind >= FAULT_GALERA_FIRST && kind < FAULT_GALERA_TAIL_LOST) ||
-                        (kind >= FAULT_HOSTS_FIRST && kind < FAULT_WATCHDOG_RESET);
+                        (kind >= FAULT_HOSTS_FIRST && kind < FAULT_WATCHDOG_RESET) ||
+                        kind >= FAULT_MONGODB_FIRST;
         ret_weights[kind] = is_drawn ? draw_weight(p, (enum fault_kind)kind) : 0;
         sum += ret_weights[kind];
     }

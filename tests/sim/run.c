@@ -17,6 +17,8 @@
 #include "tests/sim/kv_load.h"
 #include "tests/sim/luck.h"
 #include "tests/sim/members.h"
+#include "tests/sim/mongo_load.h"
+#include "tests/sim/mongo_operator.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/operator.h"
@@ -28,6 +30,7 @@
 #include "tests/sim/story.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_gal.h"
+#include "tests/sim/truth_mongo.h"
 #include "tests/sim/watchers.h"
 
 #define CHECK_EVERY_US (500 * MS)
@@ -49,7 +52,8 @@ static uint64_t doings(const struct world *w)
 {
     const struct tally *t = &w->tally;
     uint64_t sum = t->kv_ok + t->kv_fail + t->kv_unknown + t->sql_acked + t->sql_fail +
-                   t->sql_unknown + t->elections + t->galera_acked + t->galera_refused;
+                   t->sql_unknown + t->elections + t->galera_acked + t->galera_refused +
+                   t->mongodb_acked + t->mongodb_one + t->mongodb_refused;
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
         sum += t->bit[i];
     }
@@ -85,6 +89,9 @@ static void check_end(struct world *w)
     if (wsrep_exists(w)) {
         truth_gal_end(w);
     }
+    if (mongo_exists(w)) {
+        truth_mongo_end(w);
+    }
     if (w->tally.kv_ok < KV_OK_MIN) {
         world_fail(w, INVARIANT_ENOUGH, "only %" PRIu64 " operations succeeded", w->tally.kv_ok);
     }
@@ -96,17 +103,22 @@ static void run_open(struct world *w, const struct plan *plan)
     trace(w, TRACE_START, w->setup.nodes, w->setup.members, w->setup.clusters,
           (uint64_t)(w->setup.end_us / SECOND));
     trace_galera_from(wsrep_exists(w) ? wsrep_first(w) : MEMBERS_MAX);
+    trace_mongodb_from(mongo_exists(w) ? mongo_first(w) : MEMBERS_MAX);
     luck_open(w);
     net_open(w);
     truth_open(w);
     truth_gal_open(w);
+    truth_mongo_open(w);
     nodes_open(w);
     wsrep_open(w);
+    mongo_open(w);
     members_open(w);
     kv_load_open(w);
     sql_load_open(w);
     wsrep_load_open(w);
     gal_operator_open(w);
+    mongo_load_open(w);
+    mongo_operator_open(w);
     faults_open(w, plan);
     operator_open(w);
     chores_open(w);
@@ -124,10 +136,12 @@ void run_close(struct world *w)
 {
     sql_load_close(w);
     wsrep_load_close(w);
+    mongo_load_close(w);
     kv_load_close(w);
     nodes_close(w);
     members_close(w);
     wsrep_close(w);
+    mongo_close(w);
     operator_close(w);
     chores_close(w);
     watchers_close(w);
@@ -138,6 +152,7 @@ void run_close(struct world *w)
     rescue_close(w);
     elsewhere_close(w);
     truth_gal_close(w);
+    truth_mongo_close(w);
     truth_close(w);
     net_close(w);
     luck_close(w);

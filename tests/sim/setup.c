@@ -13,6 +13,8 @@
 #define PEACE_US (25 * SECOND)   /* after the faults: everything has to work again */
 /* Transfers one after the other, each with its stall; a recovery waits 15 s for a component. */
 #define GALERA_PEACE_US (90 * SECOND)
+/* Elections of 10 s, votes given back in two steps, one order after the other. */
+#define MONGODB_PEACE_US (240 * SECOND)
 
 static void draw_sizes(struct base_rand *r, struct setup *s)
 {
@@ -71,10 +73,12 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
         part[i] = seed_stream(seed, STREAM_SETUP, i);
     }
     *ret = (struct setup){.has_databases = !wish->is_kv_only};
-    bool is_plain = wish->is_galera; /* beside Galera: no lost quorum, no clock that stands still */
+    bool is_plain = wish->is_galera || wish->is_mongodb; /* beside Galera: no lost quorum, no clock that stands still */
     ret->is_calm = wish->is_calm || chance(&part[0], 60000);
     ret->faults_end_us = draw(&part[0], 40 * SECOND, 160 * SECOND);
-    ret->end_us = ret->faults_end_us + (wish->is_galera ? GALERA_PEACE_US : PEACE_US);
+    ret->end_us = ret->faults_end_us + (wish->is_galera    ? GALERA_PEACE_US
+                                      : wish->is_mongodb ? MONGODB_PEACE_US
+                                                         : PEACE_US);
     draw_sizes(&part[1], ret);
     draw_links_and_disks(&part[2], ret);
     ret->is_standstill = chance(&part[3], 130000) && !is_plain;

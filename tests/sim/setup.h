@@ -56,6 +56,14 @@
     X(bool, has_hands, "operators bootstrap by hand, and accept losses") \
     X(bool, has_galera_admins, "pauses, drains, orders to members of the Galera cluster") \
     X(bool, is_fast_takeover, "a writer that Galera has evicted is not waited for") \
+    X(unsigned, mongodb_members, "hosts of a MongoDB set, and no other database") \
+    X(bool, has_mongodb_arbiter, "the last of them has no data") \
+    X(unsigned, mongodb_release, "42 .. 80") \
+    X(uint32_t, mongodb_window, "entries that an oplog keeps") \
+    X(unsigned, mongodb_policy, "its document of settings, as bits: mongo_operator.c") \
+    X(bool, has_mongodb_admins, "pauses, drains, orders to members of the MongoDB set") \
+    X(bool, has_mongodb_force, "a majority is lost for good, and somebody says so") \
+    X(bool, is_mongodb_restored, "directories go back to older images: votes are forgotten") \
     X(uint32_t, watchdog_ms, "a watchdog of that timeout guards each database host")
 
 /* Of one database cluster; scripts name it `set db1.ttl_ms 2000`. */
@@ -85,7 +93,7 @@ struct setup {
 
 /* What the command line asks for. */
 struct setup_wish {
-    bool is_calm, is_kv_only, is_restoring, has_admins, is_galera, has_hosts;
+    bool is_calm, is_kv_only, is_restoring, has_admins, is_galera, is_mongodb, has_hosts;
 };
 
 void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret);

@@ -23,6 +23,9 @@ static const struct floor_row {
     FAULT_KINDS_HOSTS(FAULT_ROW)
 #undef FAULT_ROW
         [FAULT_WATCHDOG_RESET] = {"watchdog-reset", 0},
+#define FAULT_ROW(id, name, floor, fn) [FAULT_##id] = {name, floor},
+    FAULT_KINDS_MONGODB(FAULT_ROW)
+#undef FAULT_ROW
 };
 
 static void add_tally(struct tally *into, const struct tally *from)
@@ -67,6 +70,9 @@ void sums_print(const struct sums *s)
     if (t->galera_acked > 0) {
         TALLY_GALERA(TALLY_PRINT)
     }
+    if (t->mongodb_acked > 0) {
+        TALLY_MONGODB(TALLY_PRINT)
+    }
 #undef TALLY_PRINT
     printf("faults that bit:");
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
@@ -85,6 +91,7 @@ void sums_json(const struct sums *s, FILE *out)
 #define TALLY_JSON(name, floor, text) (void)fprintf(out, ", \"" #name "\": %" PRIu64, t->name);
     TALLY_COUNTS(TALLY_JSON)
     TALLY_GALERA(TALLY_JSON)
+    TALLY_MONGODB(TALLY_JSON)
 #undef TALLY_JSON
     (void)fprintf(out, ", \"faults\": {");
     for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
@@ -136,6 +143,20 @@ static int check_galera(const struct sums *s)
     return missing;
 }
 
+/* Likewise with a MongoDB set. */
+static int check_mongodb(const struct sums *s)
+{
+    const struct tally *t = &s->tally;
+    int missing = 0;
+#define TALLY_CHECK(name, floor, text) missing += too_few(s, text, t->name, floor);
+    TALLY_MONGODB(TALLY_CHECK)
+#undef TALLY_CHECK
+    for (size_t i = FAULT_MONGODB_FIRST; i < FAULT_KIND_COUNT; i++) {
+        missing += too_few(s, kinds[i].name, t->bit[i], kinds[i].floor);
+    }
+    return missing;
+}
+
 static int check_others(const struct sums *s, bool with_marks)
 {
     const struct tally *t = &s->tally;
@@ -149,10 +170,12 @@ static int check_others(const struct sums *s, bool with_marks)
     return missing;
 }
 
-int sums_check(const struct sums *s, bool with_marks, bool is_galera)
+int sums_check(const struct sums *s, bool with_marks, bool is_galera, bool is_mongodb)
 {
     const struct tally *t = &s->tally;
-    int missing = is_galera ? check_galera(s) : check_others(s, with_marks);
+    int missing = is_galera    ? check_galera(s)
+                  : is_mongodb ? check_mongodb(s)
+                               : check_others(s, with_marks);
     if (t->kv_unknown * 50 > t->kv_ok + t->kv_fail) {
         printf("  more than 2%% of the key-value operations have an unknown outcome\n");
         missing++;

@@ -76,10 +76,30 @@
     X(galera_confirmed, 5, "losses that an operator has accepted") \
     X(galera_rows_lost, 0, "acknowledged rows that Galera had lost, or an operator gave up")
 
+/* Of MongoDB sets; floors count in `sim --mongodb --check` alone. */
+#define TALLY_MONGODB(X) \
+    X(mongodb_acked, 100000, "writes acknowledged with MongoDB's majority") \
+    X(mongodb_one, 30000, "writes acknowledged by its primary alone") \
+    X(mongodb_refused, 0, "writes refused") \
+    X(mongodb_unknown, 0, "writes of unknown outcome") \
+    X(mongodb_elections, 2000, "elections won in MongoDB sets") \
+    X(mongodb_rollbacks, 100, "rollbacks") \
+    X(mongodb_syncs, 1000, "initial syncs") \
+    X(mongodb_orders, 5000, "orders to MongoDB sets in the log") \
+    X(mongodb_done, 3000, "of those, done") \
+    X(mongodb_failed, 0, "of those, failed") \
+    X(mongodb_sent, 5000, "commands of agents to their mongods") \
+    X(mongodb_alone, 20, "of those, without an order: by opt-in") \
+    X(mongodb_kills, 5, "mongods killed by opt-in") \
+    X(mongodb_forced, 20, "forced reconfigurations") \
+    X(mongodb_asked, 300, "orders of administrators of MongoDB taken") \
+    X(mongodb_primary_checks, 50000, "times that /primary said 200")
+
 struct tally {
 #define TALLY_FIELD(name, floor, text) uint64_t name;
     TALLY_COUNTS(TALLY_FIELD)
     TALLY_GALERA(TALLY_FIELD)
+    TALLY_MONGODB(TALLY_FIELD)
 #undef TALLY_FIELD
     uint64_t bit[FAULT_KIND_COUNT]; /* how often each fault had an effect */
 };

@@ -36,6 +36,10 @@ static const struct fault_row {
             FAULT_KINDS_GALERA(FAULT_ROW)
 #undef FAULT_ROW
                 [FAULT_GALERA_TAIL_LOST] = {"galera-tail-lost", true},
+#define FAULT_ROW(id, name, floor, fn) [FAULT_##id] = {name, true},
+    FAULT_KINDS_HOSTS(FAULT_ROW) FAULT_KINDS_MONGODB(FAULT_ROW)
+#undef FAULT_ROW
+        [FAULT_WATCHDOG_RESET] = {"watchdog-reset", true},
 };
 
 /* --- recording --- */
@@ -69,6 +73,13 @@ void trace(struct world *w, enum trace_kind kind, uint64_t a, uint64_t b, uint64
 /* The first host of the Galera cluster: from there on they are called otherwise. */
 static unsigned galera_first = MEMBERS_MAX;
 
+static unsigned mongodb_first = MEMBERS_MAX;
+
+void trace_mongodb_from(unsigned member)
+{
+    mongodb_first = member;
+}
+
 void trace_galera_from(unsigned member)
 {
     galera_first = member;
@@ -76,7 +87,7 @@ void trace_galera_from(unsigned member)
 
 static const char *engine_of(unsigned member)
 {
-    return member < galera_first ? "pg" : "md";
+    return member >= mongodb_first ? "mg" : member < galera_first ? "pg" : "md";
 }
 
 void trace_address(unsigned address, char *ret, size_t size)

@@ -93,7 +93,18 @@ enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRA
     X(GALERA_RECORD, DATABASES, \
       "the record of the Galera cluster: generation {n0}, grant of {n1} is " \
       "{2?none|given|done|failed}, high water {i3}") \
-    X(GALERA_ORDER, QUIET, "{m0} is given order {n1}, number {n2}, position {i3}")
+    X(GALERA_ORDER, QUIET, "{m0} is given order {n1}, number {n2}, position {i3}") \
+    X(MONGODB, DATABASES, \
+      "{m0} {1?|is ELECTED, term|takes writes, term|steps down, term|has configuration of " \
+      "term|rolls back|begins its initial sync|has its initial sync|is stale|ends|is in state} " \
+      "{n2} {n3}") \
+    X(MONGODB_RECORD, DATABASES, \
+      "epoch {n0} of the MongoDB set: order {n1} (phase {n2}) is " \
+      "{3?idle|open|done|failed}") \
+    X(MONGODB_ORDER, QUIET, "{m0} is given order {n1}, number {n2}, change {n3}") \
+    X(MONGODB_SENT, DATABASES, "{m0}: its agent sends command {n1} for epoch {n2}, change {n3}") \
+    X(MONGODB_END, DATABASES, "{m0} has ended order {n1}: {e2}, code {n3}") \
+    X(MONGODB_KILL, DATABASES, "{m0}: its agent ends mongod")
 /* clang-format on */
 
 enum trace_kind {

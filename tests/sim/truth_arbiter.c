@@ -13,6 +13,7 @@
 #include "tests/sim/members.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_gal.h"
+#include "tests/sim/truth_mongo.h"
 #include "tests/sim/truth_inner.h"
 #include "tests/sim/truth_lease.h"
 #include "tests/sim/truth_ops.h"
@@ -212,7 +213,7 @@ static void epoch_is_lawful(struct world *w, struct truth_db *t, const struct ms
         old_holder_is_over(w, &t->record, new->epoch);
     }
     bool is_other = !base_name_equal(&t->record.holder, &new->holder);
-    if (new->engine == MSG_ENGINE_GALERA) {
+    if (new->engine != MSG_ENGINE_POSTGRESQL) {
         return; /* no votes, no floor; a calm world founds and elects, too */
     }
     if (t->is_forced && is_other && !is_confirmed) {
@@ -245,7 +246,7 @@ static void epoch_begins(struct world *w, struct truth_db *t, const struct msg_r
         w->tally.handovers += !is_same && t->is_handback_clean;
         w->tally.reopened += is_same;
     }
-    is_chosen = is_chosen && new->engine != MSG_ENGINE_GALERA; /* it has no floor */
+    is_chosen = is_chosen && new->engine == MSG_ENGINE_POSTGRESQL; /* the others have no floor */
     is_chosen = is_chosen && !truth_is_change_of_role(&t->record, new);
     truth_lease_epoch(w, is_chosen ? &t->record : NULL, new);
     for (unsigned i = d->first; i < d->first + d->members; i++) {
@@ -293,6 +294,10 @@ static void record_changes(struct world *w, struct truth_db *t, const struct msg
     t->record = *new;
     if (is_galera(w, t->cluster)) {
         truth_gal_record(w, &old, new);
+        return;
+    }
+    if (is_mongodb(w, t->cluster)) {
+        truth_mongo_record(w, &old, new);
         return;
     }
     truth_voters_have_it(w, t, is_begun ? NULL : &old);
@@ -499,6 +504,9 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
     truth_ops_report(w, m, report);
     if (m->is_galera) {
         truth_gal_report(w, m, report);
+    }
+    if (m->is_mongodb) {
+        truth_mongo_report(w, m, report);
     }
     t->epoch_reported =
         report->epoch_seen > t->epoch_reported ? report->epoch_seen : t->epoch_reported;

@@ -60,6 +60,7 @@ enum stream {
     STREAM_LUCK,   /* by node: bad luck at named points */
     STREAM_ADMIN,  /* by cluster; of its switch from 50, of members' tags from 100 on */
     STREAM_GALERA, /* by member of a Galera cluster; of its clients from MEMBERS_MAX on */
+    STREAM_MONGODB, /* likewise of a MongoDB set; of its operators from 100 on */
 };
 
 struct trace_record {
@@ -137,6 +138,9 @@ struct world {
     struct galera *galera;
     struct wsrep_load *wsrep_load;
     struct truth_gal *truth_gal;
+    struct mongo_world *mongo;
+    struct mongo_load *mongo_load;
+    struct truth_mongo *truth_mongo;
     struct rescue *rescue;
     struct elsewhere *elsewhere;
     jmp_buf failed;
@@ -185,8 +189,9 @@ void trace_print_last(const struct world *w, size_t count, unsigned about);
 void trace_text(const struct world *w, unsigned address, const char *text);
 /* How a place on the network is called: q1, pg2's agent, client 3. */
 void trace_address(unsigned address, char *ret, size_t size);
-/* From this member on hosts are those of a Galera cluster. */
+/* From this member on hosts are those of a Galera cluster; of a MongoDB set. */
 void trace_galera_from(unsigned member);
+void trace_mongodb_from(unsigned member);
 /* What a fault did, in words. */
 void trace_fault_text(const struct trace_record *r, char *ret, size_t size);
 /* Ends the run: the invariant `name` does not hold. printf format. */

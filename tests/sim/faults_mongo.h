@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Faults of MongoDB sets. */
+#ifndef QUORATE_TESTS_SIM_FAULTS_MONGO_H
+#define QUORATE_TESTS_SIM_FAULTS_MONGO_H
+
+#include "tests/sim/world.h"
+
+/* All of them are over. */
+void faults_mongo_heal(struct world *w);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See mongo_operator.h. */
+#include "tests/sim/mongo_operator.h"
+
+#include <stdio.h>
+
+#include "base/name.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/members.h"
+#include "tests/sim/mongo.h"
+#include "tests/sim/nodes.h"
+#include "tests/sim/truth_mongo.h"
+#include "tests/sim/truth_ops.h"
+
+static int ask(struct world *w, const struct arb_request *request)
+{
+    int rc = nodes_request(w, w->setup.clusters, request);
+    w->tally.mongodb_asked += rc == 0;
+    return rc;
+}
+
+static struct base_name name_of(struct world *w, unsigned member)
+{
+    return w->members->list[member].name;
+}
+
+static struct base_name draw_name(struct world *w, struct base_rand *r)
+{
+    return name_of(w, (unsigned)draw(r, mongo_first(w), (int64_t)mongo_end(w) - 1));
+}
+
+/* --- administrators --- */
+
+static void drain_or_not(struct world *w, struct base_rand *r, const struct msg_record *record)
+{
+    struct arb_request request = {.kind = ARB_REQUEST_DRAIN, .candidate = draw_name(w, r)};
+    if (record->drained.count > 0) {
+        request.kind = ARB_REQUEST_UNDRAIN;
+        request.candidate = record->drained.names[0];
+    }
+    (void)ask(w, &request);
+}
+
+static void order_a_task(struct world *w, struct base_rand *r)
+{
+    struct arb_request request = {.kind = ARB_REQUEST_TASK};
+    request.task.kind = chance(r, 700000) ? MSG_TASK_RESTART : MSG_TASK_REINIT;
+    request.task.member = draw_name(w, r);
+    (void)ask(w, &request);
+}
+
+static void act(struct world *w, struct base_rand *r, const struct msg_record *record)
+{
+    int64_t what = draw(r, 0, 99);
+    struct arb_request request = {.kind = ARB_REQUEST_SWITCHOVER};
+    if (record->is_paused || what < 15) {
+        request.kind = record->is_paused ? ARB_REQUEST_RESUME : ARB_REQUEST_PAUSE;
+        (void)ask(w, &request);
+    } else if (what < 30) {
+        drain_or_not(w, r, record);
+    } else if (what < 55) {
+        order_a_task(w, r);
+    } else if (what < 60) {
+        request.kind = ARB_REQUEST_CANCEL;
+        (void)ask(w, &request);
+    } else {
+        if (chance(r, 500000)) {
+            request.candidate = draw_name(w, r);
+        }
+        (void)ask(w, &request);
+    }
+}
+
+static void tidy(struct world *w, const struct msg_record *record)
+{
+    if (record->is_paused) {
+        (void)ask(w, &(struct arb_request){.kind = ARB_REQUEST_RESUME});
+    } else if (record->drained.count > 0) {
+        (void)ask(w, &(struct arb_request){.kind = ARB_REQUEST_UNDRAIN,
+                                           .candidate = record->drained.names[0]});
+    }
+}
+
+static void admin(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct base_rand r = world_stream(w, STREAM_MONGODB, 200 + number);
+    struct msg_record record;
+    (void)bytes;
+    bool is_over = w->now_us >= w->setup.faults_end_us;
+    int64_t next_us = is_over ? 2 * SECOND : draw(&r, SECOND, 15 * SECOND);
+    world_at_with(w, w->now_us + next_us, NULL, admin, w, number + 1, SLICE_EMPTY);
+    if (!truth_ops_record(w, w->setup.clusters, &record)) {
+        return;
+    }
+    if (is_over) {
+        tidy(w, &record);
+    } else {
+        act(w, &r, &record);
+    }
+}
+
+/* --- settings --- */
+
+static void configure(void *ctx, uint64_t number, struct slice bytes)
+{
+    static const char *const cut_off[] = {"report", "report", "stepdown", "kill"};
+    static const char *const gray[] = {"report", "report", "stepdown", "kill"};
+    struct world *w = ctx;
+    unsigned p = w->setup.mongodb_policy;
+    char text[256];
+    (void)number;
+    (void)bytes;
+    (void)snprintf(text, sizeof(text),
+                   "{\"mongodb\":{\"cut_off\":\"%s\",\"gray\":\"%s\",\"degrade\":\"%s\","
+                   "\"resync\":\"%s\",\"steering\":\"%s\"}}",
+                   cut_off[p & 3], gray[p >> 2 & 3], (p >> 4 & 1) != 0 ? "auto" : "alarm",
+                   (p >> 5 & 1) != 0 ? "auto" : "off", (p >> 6 & 1) != 0 ? "on" : "off");
+    if (nodes_configure(w, w->setup.clusters, slice_from_text(text)) != 0) {
+        world_at(w, w->now_us + SECOND, NULL, configure, w);
+    }
+}
+
+/* --- the majority is lost --- */
+
+static struct msg_names lost_names(struct world *w)
+{
+    struct msg_names names = {0};
+    for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
+        if (!member_of(w, i)->has_power) {
+            names.names[names.count++] = name_of(w, i);
+        }
+    }
+    return names;
+}
+
+/* number: how often it was tried. */
+static void say_force(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct msg_record record;
+    struct arb_request request = {.kind = ARB_REQUEST_FORCE_RECONFIGURE};
+    (void)bytes;
+    request.destroyed = lost_names(w);
+    if (number >= 30 || request.destroyed.count * 2u <= w->setup.mongodb_members) {
+        return;
+    }
+    if (truth_ops_record(w, w->setup.clusters, &record) && record.mongodb.force.token != 0) {
+        request.token = record.mongodb.force.token;
+    }
+    if (ask(w, &request) == 0 && request.token != 0) {
+        /* Impatient ones say it again. */
+        (void)ask(w, &request);
+        return;
+    }
+    world_at_with(w, w->now_us + SECOND, NULL, say_force, w, number + 1, SLICE_EMPTY);
+}
+
+static void lose_majority(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct base_rand r = world_stream(w, STREAM_MONGODB, 100);
+    unsigned count = w->setup.mongodb_members / 2 + 1, at = (unsigned)draw(&r, 0, 8);
+    (void)number;
+    (void)bytes;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned member = mongo_first(w) + (at + i) % w->setup.mongodb_members;
+        fault_bit(w, FAULT_MONGODB_LONG_OFF, member, 0, 0);
+        member_power_off(w, member, w->setup.faults_end_us - w->now_us);
+    }
+    world_at_with(w, w->now_us + draw(&r, 3 * SECOND, 15 * SECOND), NULL, say_force, w, 0,
+                  SLICE_EMPTY);
+}
+
+/* Who was left out is made anew when everything has calmed down. */
+static void make_anew(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct msg_record record;
+    (void)number;
+    (void)bytes;
+    if (truth_ops_record(w, w->setup.clusters, &record) && record.mongodb.barred.count > 0 &&
+        record.tasks_count == 0) {
+        struct arb_request request = {.kind = ARB_REQUEST_TASK};
+        request.task.kind = MSG_TASK_REINIT;
+        request.task.member = record.mongodb.barred.names[0];
+        (void)ask(w, &request);
+    }
+    world_at(w, w->now_us + 5 * SECOND, NULL, make_anew, w);
+}
+
+void mongo_operator_open(struct world *w)
+{
+    if (!mongo_exists(w)) {
+        return;
+    }
+    struct base_rand r = world_stream(w, STREAM_MONGODB, 101);
+    if (w->setup.mongodb_policy != 0) {
+        world_at(w, w->now_us + 6 * SECOND, NULL, configure, w);
+    }
+    if (w->setup.has_mongodb_admins) {
+        world_at_with(w, w->now_us + 20 * SECOND, NULL, admin, w, 0, SLICE_EMPTY);
+    }
+    if (w->setup.has_mongodb_force) {
+        int64_t from = w->setup.faults_end_us / 2, to = w->setup.faults_end_us - 5 * SECOND;
+        world_at(w, draw(&r, from, to), NULL, lose_majority, w);
+        world_at(w, w->setup.faults_end_us + 10 * SECOND, NULL, make_anew, w);
+    }
+}
