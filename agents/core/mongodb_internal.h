@@ -94,6 +94,8 @@ struct agt_mongodb_rule {
     bool is_reply_enough;   /* nothing to be read afterwards */
     bool is_failure_final;  /* also one that another try might mend */
     bool is_once;           /* never sent again by a process that has not sent it */
+    bool is_any_term;       /* whatever the term is: it undoes something */
+    bool is_term_own;       /* it makes a term of its own: only another's is one that has moved */
     /* It is as the order wants it, by what was seen. */
     bool (*is_there)(const struct agt *a, const struct msg_mongodb_order *o, struct base_mono now);
     /* Its particulars; false: it cannot be put into words here. */

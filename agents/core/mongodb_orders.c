@@ -135,6 +135,13 @@ static int check_need(const struct agt *a, enum agt_mongodb_need need)
     return is_met ? 0 : BASE_E_STATE;
 }
 
+static bool is_another_elected(const struct agt *a)
+{
+    const struct db_mongodb_hello *h = &a->view.mongodb.hello;
+    return is_since(a, h->at) && h->primary.text[0] != '\0' &&
+           !agt_mongodb_host_equal(&h->primary, &h->self);
+}
+
 /* It was given for a state of the set that is no more. What was asked for before it was given may
  * be older than that state. */
 static int check_expected(const struct agt *a, const struct agt_mongodb_rule *rule,
@@ -142,9 +149,13 @@ static int check_expected(const struct agt *a, const struct agt_mongodb_rule *ru
 {
     const struct db_mongodb_view *v = &a->view.mongodb;
     uint64_t term = agt_mongodb_term(a);
+    bool is_moved = o->expected_term != 0 && term != 0 && term != o->expected_term;
     bool is_term_new =
         is_since(a, v->status.at) || (v->hello.term != 0 && is_since(a, v->hello.at));
-    if (o->expected_term != 0 && term != 0 && term != o->expected_term) {
+    if (is_moved && rule->is_term_own && term > o->expected_term) {
+        return is_another_elected(a) ? BASE_E_CONFLICT : WAITS;
+    }
+    if (is_moved && !rule->is_any_term) {
         return is_term_new || term > o->expected_term ? BASE_E_CONFLICT : WAITS;
     }
     if (!rule->is_config || !agt_mongodb_is_set_config(&o->expected_config)) {
@@ -231,7 +242,7 @@ static void issue(struct agt_run *run, const struct agt_mongodb_rule *rule,
     order.epoch = o->epoch;
     order.timeout_us = left_us < rule->limit_us ? left_us : rule->limit_us;
     order.mongodb.host = o->subject_host;
-    order.mongodb.expected_term = o->expected_term;
+    order.mongodb.expected_term = rule->is_any_term ? 0 : o->expected_term;
     if (rule->is_config) {
         order.mongodb.expected_config = o->expected_config;
     }
@@ -250,8 +261,9 @@ static void issue(struct agt_run *run, const struct agt_mongodb_rule *rule,
 static bool is_over(struct agt_run *run, const struct agt_mongodb_rule *rule)
 {
     struct agt_mongodb_work *w = &run->a->mongodb.work;
-    bool may_retry =
-        base_error_class_of(w->reply_status) == BASE_CLASS_retry && !rule->is_failure_final;
+    bool is_own = rule->is_term_own && w->reply_status == BASE_E_CONFLICT; /* looks itself */
+    bool may_retry = is_own || (base_error_class_of(w->reply_status) == BASE_CLASS_retry &&
+                                !rule->is_failure_final);
     bool is_read = !agt_mongodb_is_running(run->a) || run->a->view.orders_done >= w->issued_id;
     if (rule->need == AGT_MONGODB_NEED_ANSWER && rule->is_reply_enough &&
         w->reply_status == BASE_E_STATE) {

@@ -106,7 +106,7 @@ static bool has_concern(const struct agt *a, const order_of *o, struct base_mono
 {
     (void)o;
     (void)now;
-    return a->view.mongodb.concern == MSG_MONGODB_CONCERN_SET_MAJORITY &&
+    return a->view.mongodb.concern >= MSG_MONGODB_CONCERN_SET_ONE &&
            !base_mono_before(a->view.mongodb.concern_at, a->mongodb.work.seen_at);
 }
 
@@ -218,11 +218,11 @@ static bool fill_timeouts(const struct agt *a, const order_of *o, words_of *ret)
     return o->election_timeout_ms != 0;
 }
 
+/* What is in force implicitly is said aloud; where that is not known, the stronger one. */
 static bool fill_concern(const struct agt *a, const order_of *o, words_of *ret)
 {
-    (void)a;
     (void)o;
-    ret->is_majority = true;
+    ret->is_majority = a->view.mongodb.concern != MSG_MONGODB_CONCERN_IMPLICIT_ONE;
     return true;
 }
 
@@ -303,8 +303,9 @@ static const struct agt_mongodb_rule rules[] = {
     {PHASE(FREEZE), WHO(OTHERS), NEED(SECONDARY), ASK(FREEZE), FREEZING},
     {PHASE(STEP_DOWN), STEPPING_DOWN},
     {PHASE(STEP_UP), WHO(SUBJECT), NEED(SECONDARY), ASK(STEP_UP), .limit_us = SECONDS(5),
+     .is_term_own = true,
      .is_there = is_writable_later, .fill = fill_nothing},
-    {PHASE(UNFREEZE), WHO(OTHERS), NEED(ANSWER), ASK(FREEZE), FREEZING},
+    {PHASE(UNFREEZE), WHO(OTHERS), NEED(ANSWER), ASK(FREEZE), .is_any_term = true, FREEZING},
     {.kind = MSG_MONGODB_ORDER_STEP_DOWN, STEPPING_DOWN},
     {.kind = MSG_MONGODB_ORDER_KILL, NEED(OURS), .is_there = is_killed, .fill = fill_nothing},
     {.kind = MSG_MONGODB_ORDER_RESYNC, NEED(OURS), .is_there = is_syncing, .fill = fill_nothing},

@@ -193,7 +193,7 @@ static const struct row {
     {"freeze", K(SWITCHOVER), 1, false, given_others, there_nothing, A(FREEZE), 0, false, true, true, false},
     {"switchover: step down", K(SWITCHOVER), 2, true, given_none, there_stepped_down, A(STEP_DOWN), 0, false, true, false, false},
     {"step up", K(SWITCHOVER), 3, false, given_step_up, there_writable, A(STEP_UP), 0, false, true, false, false},
-    {"unfreeze", K(SWITCHOVER), 4, false, given_others, there_nothing, A(FREEZE), 0, false, true, true, false},
+    {"unfreeze", K(SWITCHOVER), 4, false, given_others, there_nothing, A(FREEZE), 0, false, false, true, false},
     {"step down", K(STEP_DOWN), 0, true, given_none, there_stepped_down, A(STEP_DOWN), 0, false, true, false, false},
     {"concern", K(CONCERN), 0, true, given_none, there_concern, A(CONCERN), 0, false, true, false, false},
     {"abort catch-up", K(ABORT_CATCHUP), 0, false, given_draining, there_writable, A(ABORT_CATCHUP), 0, false, true, false, false},
@@ -549,6 +549,46 @@ static void test_a_forced_one_needs_all_that_stands_behind_it(void **state)
     }
 }
 
+/* The polite step-down has handed over: the target is on its way in a term of its own. */
+static void test_a_target_that_is_elected_by_hand_over_is_waited_for(void **state)
+{
+    (void)state;
+    const struct row *r = &rows[9];
+    begin(r);
+    v->status.term = 8;
+    v->hello.primary = m_host("");
+    m_order_send();
+    m_live(2 * SECOND);
+    open_still(r);
+    assert_int_equal(w.asks, 0);
+    there_writable();
+    m_look();
+    ended(r, 0);
+    begin(r); /* it was asked, and the server was ahead of what was seen here */
+    m_order_send();
+    m_look();
+    m_done(BASE_E_CONFLICT, 0);
+    v->status.term = 8;
+    v->hello.primary = m_host("");
+    m_look();
+    open_still(r);
+    there_writable();
+    m_live(SECOND);
+    ended(r, 0);
+}
+
+static void test_what_is_frozen_thaws_in_any_term(void **state)
+{
+    (void)state;
+    const struct row *r = &rows[10];
+    begin(r);
+    v->status.term = 8;
+    m_order_send();
+    m_look();
+    asked(r);
+    assert_int_equal(w.ask.mongodb.expected_term, 0);
+}
+
 static void test_frozen_is_told_and_bounded(void **state)
 {
     (void)state;
@@ -736,6 +776,8 @@ int main(void)
         cmocka_unit_test(test_busy_is_tried_again),
         cmocka_unit_test(test_a_forced_one_that_timed_out_is_waited_for),
         cmocka_unit_test(test_a_forced_one_needs_all_that_stands_behind_it),
+        cmocka_unit_test(test_a_target_that_is_elected_by_hand_over_is_waited_for),
+        cmocka_unit_test(test_what_is_frozen_thaws_in_any_term),
         cmocka_unit_test(test_frozen_is_told_and_bounded),
         cmocka_unit_test(test_a_restart_ends_with_the_new_process),
         cmocka_unit_test(test_a_primary_that_nobody_takes_over_from_is_not_restarted),
