@@ -19,6 +19,12 @@ enum turn {
     TURN_DONE, /* the loop's: the answer is there */
 };
 
+/* Outlives the lanes, since a thread that was given up comes back to it, whenever. Atomic. */
+struct counts {
+    unsigned users; /* the sessions, and each thread that was given up */
+    unsigned given_up[MDB_SESSION_COUNT];
+};
+
 struct worker {
     struct mdb_conn_port conns;
     enum mdb_session session;
@@ -29,7 +35,7 @@ struct worker {
     bool is_given_up; /* the thread frees the worker */
     bool is_reset;    /* the connection is closed before the command */
     struct io_wake *wake;
-    unsigned *given_up; /* counts those that hang, of the lane; atomic; NULL: of nobody any more */
+    struct counts *counts; /* of those that hang; this one, too, when it is given up */
     pthread_t thread;
     char db[DB_NAME_MAX + 1];
     size_t len;
@@ -53,11 +59,6 @@ struct lane {
     struct io_timer hung;
 };
 
-/* Outlives the lanes: a thread that was given up may come back to it. */
-struct counts {
-    unsigned given_up[MDB_SESSION_COUNT];
-};
-
 struct mdb_threads {
     struct mdb_threads_options options;
     struct io_wake *wake;
@@ -66,6 +67,18 @@ struct mdb_threads {
 };
 
 /* --- the thread --- */
+
+static void counts_drop(struct counts *counts)
+{
+    if (__atomic_sub_fetch(&counts->users, 1, __ATOMIC_SEQ_CST) == 0) {
+        free(counts);
+    }
+}
+
+static unsigned counts_hung(const struct counts *counts, enum mdb_session session)
+{
+    return __atomic_load_n(&counts->given_up[session], __ATOMIC_SEQ_CST);
+}
 
 static void worker_free(struct worker *w)
 {
@@ -129,9 +142,8 @@ static void *worker_main(void *arg)
         w->conns.close(w->conns.ctx, conn);
     }
     if (is_given_up) {
-        if (w->given_up != NULL) {
-            (void)__atomic_sub_fetch(w->given_up, 1, __ATOMIC_SEQ_CST);
-        }
+        (void)__atomic_sub_fetch(&w->counts->given_up[w->session], 1, __ATOMIC_SEQ_CST);
+        counts_drop(w->counts);
         worker_free(w);
     }
     return NULL;
@@ -151,6 +163,7 @@ static int worker_new(struct lane *lane, struct worker **ret)
     w->conns = lane->owner->options.conns;
     w->session = lane->session;
     w->wake = lane->owner->wake;
+    w->counts = lane->owner->counts;
     (void)pthread_mutex_init(&w->mutex, NULL);
     (void)pthread_cond_init(&w->cond, NULL);
     (void)pthread_attr_init(&attr);
@@ -169,14 +182,14 @@ static int worker_new(struct lane *lane, struct worker **ret)
 }
 
 /* It is in a command that does not come back: it ends when that comes, whenever. */
-static void worker_give_up(struct worker *w, unsigned *given_up)
+static void worker_give_up(struct worker *w)
 {
-    (void)__atomic_add_fetch(given_up, 1, __ATOMIC_SEQ_CST);
+    (void)__atomic_add_fetch(&w->counts->given_up[w->session], 1, __ATOMIC_SEQ_CST);
+    (void)__atomic_add_fetch(&w->counts->users, 1, __ATOMIC_SEQ_CST);
     (void)pthread_mutex_lock(&w->mutex);
     pthread_t thread = w->thread;
     w->is_given_up = true;
     w->is_ending = true;
-    w->given_up = given_up;
     (void)pthread_cond_signal(&w->cond);
     (void)pthread_mutex_unlock(&w->mutex);
     (void)pthread_detach(thread);
@@ -241,12 +254,11 @@ static void lane_late(void *ctx)
 static void lane_hung(void *ctx)
 {
     struct lane *lane = ctx;
-    unsigned *given_up = &lane->owner->counts->given_up[lane->session];
     if (lane->worker != NULL && lane->is_running && worker_is_in_command(lane->worker)) {
-        if (__atomic_load_n(given_up, __ATOMIC_SEQ_CST) == 0) {
+        if (counts_hung(lane->owner->counts, lane->session) == 0) {
             lane->hung_since = lane->since;
         }
-        worker_give_up(lane->worker, given_up);
+        worker_give_up(lane->worker);
         lane->worker = NULL;
         lane->is_running = false;
         if (lane->done != NULL) {
@@ -325,8 +337,7 @@ static void port_run(void *ctx, enum mdb_session session, const struct mdb_comma
 
 static bool is_full(const struct lane *lane)
 {
-    return __atomic_load_n(&lane->owner->counts->given_up[lane->session], __ATOMIC_SEQ_CST) >=
-           MDB_GIVEN_UP_MAX;
+    return counts_hung(lane->owner->counts, lane->session) >= MDB_GIVEN_UP_MAX;
 }
 
 static bool port_is_busy(void *ctx, enum mdb_session session)
@@ -354,7 +365,7 @@ static struct base_mono port_hung_since(void *ctx, enum mdb_session session)
     const struct lane *lane = &t->lanes[session];
     bool is_over =
         lane->is_running && base_mono_diff_us(io_now(), lane->since) >= t->options.hung_us;
-    if (__atomic_load_n(&t->counts->given_up[session], __ATOMIC_SEQ_CST) > 0) {
+    if (counts_hung(t->counts, session) > 0) {
         return lane->hung_since;
     }
     return is_over ? lane->since : BASE_MONO_NEVER;
@@ -379,6 +390,7 @@ int mdb_threads_new(const struct mdb_threads_options *options, struct mdb_thread
         free(t);
         return rc;
     }
+    t->counts->users = 1;
     for (size_t i = 0; i < MDB_SESSION_COUNT; i++) {
         struct lane *lane = &t->lanes[i];
         lane->owner = t;
@@ -411,7 +423,7 @@ struct mdb_threads *mdb_threads_free(struct mdb_threads *threads, bool *ret_all_
         io_timer_stop(&lane->deadline);
         io_timer_stop(&lane->hung);
         if (lane->worker != NULL && worker_is_in_command(lane->worker)) {
-            worker_give_up(lane->worker, &threads->counts->given_up[i]);
+            worker_give_up(lane->worker);
         } else if (lane->worker != NULL) {
             worker_end(lane->worker);
         }
@@ -419,9 +431,7 @@ struct mdb_threads *mdb_threads_free(struct mdb_threads *threads, bool *ret_all_
             all_ended && __atomic_load_n(&threads->counts->given_up[i], __ATOMIC_SEQ_CST) == 0;
     }
     threads->wake = io_wake_free(threads->wake);
-    if (all_ended) {
-        free(threads->counts); /* else a thread may still come back to it */
-    }
+    counts_drop(threads->counts);
     free(threads);
     *ret_all_ended = all_ended;
     return NULL;
