@@ -67,6 +67,9 @@ void agt_mongodb_order_end(struct agt_run *run, int status, int32_t code)
     d->done_phase = a->mongodb.work.phase;
     d->done_status = status;
     d->done_code = status == 0 ? 0 : code;
+    if (status == 0) {
+        a->failure.kind = DB_ORDER_NONE; /* of a try before it */
+    }
     agt_fx_log(run,
                status == 0 ? "an order of the arbiter is done" : "an order of the arbiter failed",
                status == 0 ? NULL : base_error_text(status));

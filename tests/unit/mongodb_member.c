@@ -38,6 +38,9 @@ void m_saved(void)
 
 static void effect(const struct agt_effects *fx, const struct agt_effect *one)
 {
+    if (w.tell != NULL) {
+        w.tell(fx, one);
+    }
     switch (one->kind) {
     case AGT_FX_GUARD_START:
         w.starts++;

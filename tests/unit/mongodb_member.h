@@ -22,6 +22,7 @@ struct mongodb_member {
     bool is_arbiter_silent; /* of the control plane: no orders come */
     struct db_order ask;    /* the last one; kind NONE: it has ended, or there was none */
     char log[4096];         /* all lines since m_begin */
+    void (*tell)(const struct agt_effects *fx, const struct agt_effect *one); /* may be NULL */
     unsigned starts, kills, terms, saves, asks, cancels;
 };
 extern struct mongodb_member w;
