@@ -41,7 +41,8 @@ enum io_grpc_status arb_api_status(int rc);
     X(Cancel, cancel, false, true, arb_api_cancel) \
     X(Pause, pause, false, true, arb_api_pause) \
     X(Drain, drain, false, true, arb_api_drain) \
-    X(Remove, remove, false, true, arb_api_remove)
+    X(Remove, remove, false, true, arb_api_remove) \
+    X(ForceReconfigure, forcereconfigure, false, true, arb_api_force_reconfigure)
 
 #define ARB_METHOD_DECLARE(name, path, is_read, needs_leader, run) arb_method_fn run;
 ARB_METHODS(ARB_METHOD_DECLARE)

@@ -120,7 +120,8 @@ void arb_api_switchover(struct arb_api *api, struct rpc_call *call, const Protob
         return;
     }
     if (request->to[0] != '\0' && request->at_wall_us == 0 &&
-        strcmp(cluster->record.holder.text, request->to) == 0) {
+        (strcmp(cluster->record.holder.text, request->to) == 0 ||
+         strcmp(cluster->record.mongodb.primary.text, request->to) == 0)) {
         char text[ARB_ANSWER_MAX];
         (void)snprintf(text, sizeof(text), "%.63s is the primary of %s already", request->to,
                        cluster->name.text);
@@ -188,6 +189,25 @@ void arb_api_remove(struct arb_api *api, struct rpc_call *call, const ProtobufCM
     const Quorate__V1__DatabaseRemoveRequest *request = (const void *)message;
     struct arb_request wanted = {.kind = ARB_REQUEST_REMOVE, .is_forced = request->force != 0};
     order_about(api, call, request->cluster, request->member, &wanted);
+}
+
+void arb_api_force_reconfigure(struct arb_api *api, struct rpc_call *call,
+                               const ProtobufCMessage *message)
+{
+    const Quorate__V1__DatabaseForceReconfigureRequest *request = (const void *)message;
+    struct arb_request wanted = {.kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = request->token};
+    for (size_t i = 0; i < request->n_destroyed; i++) {
+        struct base_name name = {{0}};
+        if (!name_of(call, request->destroyed[i], &name)) {
+            return;
+        }
+        if (base_name_is_empty(&name) || arb_names_add(&wanted.destroyed, &name) != 0) {
+            arb_api_refuse(call, IO_GRPC_INVALID_ARGUMENT,
+                           "destroyed: names of members, as many as a cluster can have");
+            return;
+        }
+    }
+    order_about(api, call, request->cluster, "", &wanted);
 }
 
 /* --- tasks --- */

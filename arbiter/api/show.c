@@ -53,6 +53,11 @@ static bool is_galera(const struct arb_cluster *c)
     return arb_engine_id(c) == MSG_ENGINE_GALERA;
 }
 
+static bool is_mongodb(const struct arb_cluster *c)
+{
+    return arb_engine_id(c) == MSG_ENGINE_MONGODB;
+}
+
 static const char *role_of(const struct arb_cluster *c, const struct arb_view *view)
 {
     const struct msg_record *r = &c->record;
@@ -211,6 +216,11 @@ static void fill_member(struct arb_show_member *shown, const struct arb_show_fro
     if (is_galera(c) && view->has_report) {
         arb_show_galera_member(&shown->galera, &shown->report, m);
         m->state = is_up && view->refused == ARB_REFUSE_NONE ? m->galera->state : m->state;
+    } else if (is_mongodb(c)) {
+        enum msg_mongodb_state state = arb_mongodb_member_state(c, index, from->now);
+        arb_show_mongodb_member(&shown->mongodb, &shown->report, state, m);
+        m->role = text_of(arb_show_mongodb_role(state));
+        m->state = view->refused == ARB_REFUSE_NONE ? m->mongodb->state : m->state;
     }
     m->lag_bytes = lag_of(c, view, is_up);
     m->note = shown->note;
@@ -317,6 +327,9 @@ static const char *cluster_state(const struct arb_show_from *from)
     if (c->record.epoch == 0 && c->views_count == 0) {
         return "planned";
     }
+    if (c->record.epoch != 0 && is_mongodb(c)) {
+        return arb_show_mongodb_state(c, from->now);
+    }
     if (c->record.epoch == 0 || c->record.state == MSG_RECORD_BOOTSTRAP) {
         return "bootstrapping";
     }
@@ -333,8 +346,8 @@ static void fill_sync(struct arb_show *show, const struct arb_cluster *c)
 {
     const struct msg_record *r = &c->record;
     const struct arb_view *holder = holder_of(c);
-    if (is_galera(c)) {
-        (void)snprintf(show->sync, sizeof(show->sync), "galera");
+    if (is_galera(c) || is_mongodb(c)) {
+        (void)snprintf(show->sync, sizeof(show->sync), is_galera(c) ? "galera" : "mongodb");
     } else if (r->sync_mode == MSG_SYNC_ASYNC) {
         (void)snprintf(show->sync, sizeof(show->sync), "off");
     } else if (r->votes_needed_r == 0 && r->epoch != 0) {
@@ -365,6 +378,9 @@ static void fill_loss(struct arb_show *show, const struct msg_record *r)
         (void)snprintf(
             show->loss, sizeof(show->loss),
             "what a lost writer was committing is in doubt; the rest is on every member");
+    } else if (r->engine == MSG_ENGINE_MONGODB) {
+        (void)snprintf(show->loss, sizeof(show->loss),
+                       "an election loses nothing that was acknowledged by majority");
     } else if (r->sync_mode == MSG_SYNC_ASYNC) {
         (void)snprintf(show->loss, sizeof(show->loss),
                        "a failover may lose up to %llu bytes, and what is written within %u ms",
@@ -513,12 +529,14 @@ void arb_show_fill(struct arb_show *show, const struct arb_show_from *from)
         arb_note_put(&c->waiting, &b);
     }
     m->name = show->record.cluster.text;
-    m->engine = text_of(is_galera(c) ? "galera" : "postgresql");
+    m->engine = text_of(is_galera(c) ? "galera" : is_mongodb(c) ? "mongodb" : "postgresql");
     if (is_galera(c)) {
         arb_show_galera(&show->galera, &show->record.galera, m);
+    } else if (is_mongodb(c)) {
+        arb_show_mongodb(&show->mongodb, &show->record.mongodb, arb_mongodb_state(c, from->now), m);
     }
     m->state = text_of(cluster_state(from));
-    m->primary = show->record.holder.text;
+    m->primary = is_mongodb(c) ? show->record.mongodb.primary.text : show->record.holder.text;
     m->epoch = c->record.epoch;
     m->revision = c->record.revision;
     m->system_id = c->record.system_id;

@@ -4,6 +4,7 @@
 #define QUORATE_ARBITER_API_SHOW_H
 
 #include "arbiter/api/show_galera.h"
+#include "arbiter/api/show_mongodb.h"
 #include "arbiter/core/arb.h"
 #include "arbiter/record_json.h"
 #include "databases.pb-c.h"
@@ -30,6 +31,7 @@ struct arb_show_member {
     struct msg_report report; /* a copy, for its texts; zero without one */
     char note[ARB_SHOW_TEXT_MAX];
     struct arb_show_galera_member galera;
+    struct arb_show_mongodb_member mongodb;
 };
 
 /* One message with all that it points to; reuse by filling again. */
@@ -52,6 +54,7 @@ struct arb_show {
     char sync[ARB_SHOW_TEXT_MAX];
     char waiting[ARB_SHOW_TEXT_MAX];
     struct arb_show_galera galera;
+    struct arb_show_mongodb mongodb;
 };
 
 void arb_show_fill(struct arb_show *show, const struct arb_show_from *from);

@@ -8,8 +8,8 @@ BIN_quorated := arbiter/main_quorated.c arbiter/quorated/audit.c arbiter/quorate
   arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/metrics_databases.c arbiter/quorated/node.c \
   arbiter/quorated/node_events.c arbiter/quorated/node_open.c arbiter/quorated/pages.c arbiter/quorated/program.c arbiter/quorated/quorum_view.c \
   arbiter/quorated/settings.c arbiter/quorated/stores.c \
-  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/patroni_config.c arbiter/api/present.c arbiter/api/show.c arbiter/api/show_galera.c arbiter/api/story.c \
-  $(WEB_SRC) $(NOTIFY_SRC) kv/cli/db_json.c
+  arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/patroni_config.c arbiter/api/present.c arbiter/api/show.c arbiter/api/show_galera.c arbiter/api/show_mongodb.c arbiter/api/story.c \
+  $(WEB_SRC) $(NOTIFY_SRC) kv/cli/db_json.c kv/cli/db_json_mongodb.c
 LIBS_quorated := store glue io wire cores base
 PKG_quorated := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
 LDL_quorated := -lpthread

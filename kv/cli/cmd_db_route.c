@@ -6,6 +6,7 @@
 
 #include "kv/cli/commands.h"
 #include "kv/cli/db.h"
+#include "kv/cli/db_mongodb.h"
 
 #define PRIMARY_PORT 5000
 #define REPLICAS_PORT 5001
@@ -74,6 +75,10 @@ int cmd_db_dsn(void *ctx, int argc, char **argv)
                       argv[1]);
     } else if (answer->cluster->n_members == 0) {
         rc = cli_fail(IO_EXIT_FALSE, "%s has no member yet", argv[1]);
+    } else if (answer->cluster->mongodb != NULL) {
+        rc = db_mongodb_dsn(answer->cluster,
+                            &(struct db_mongodb_dsn){member, options[2].value, options[3].value,
+                                                     options[0].value != NULL});
     } else {
         print_dsn(answer->cluster, member, attrs, options[2].value, options[3].value);
     }
@@ -161,6 +166,13 @@ int cmd_db_haproxy(void *ctx, int argc, char **argv)
     rc = rc != 0 ? rc : db_fetch(ctx, argv[1], &answer);
     if (rc != 0) {
         return rc;
+    }
+    if (answer->cluster->mongodb != NULL) {
+        protobuf_c_message_free_unpacked(&answer->base, NULL);
+        return cli_fail(IO_EXIT_FALSE,
+                        "%s is a MongoDB replica set: its drivers find the primary by themselves "
+                        "and need no balancer; kv db dsn %s prints what they connect to",
+                        argv[1], argv[1]);
     }
     if (options[0].value != NULL) {
         primary.bind = replicas.bind = options[0].value;

@@ -36,6 +36,7 @@ int cmd_db_haproxy(void *ctx, int argc, char **argv);
 int cmd_db_drill(void *ctx, int argc, char **argv);
 int cmd_db_promote_cluster(void *ctx, int argc, char **argv);
 int cmd_db_demote_cluster(void *ctx, int argc, char **argv);
+int cmd_db_force_reconfigure(void *ctx, int argc, char **argv);
 int cmd_db_remove(void *ctx, int argc, char **argv);
 int cmd_cert_ca(void *ctx, int argc, char **argv);
 int cmd_cert_issue(void *ctx, int argc, char **argv);

@@ -101,6 +101,9 @@ static json_t *json_of_member(const Quorate__V1__DatabaseMember *m)
     if (m->galera != NULL) {
         add_json(j, "galera", json_of_galera_member(m->galera));
     }
+    if (m->mongodb != NULL) {
+        add_json(j, "mongodb", db_json_of_mongodb_member(m->mongodb));
+    }
     return j;
 }
 
@@ -166,6 +169,9 @@ json_t *db_json_cluster(const Quorate__V1__DatabaseCluster *c)
     }
     if (c->galera != NULL) {
         add_json(j, "galera", json_of_galera(c->galera));
+    }
+    if (c->mongodb != NULL) {
+        add_json(j, "mongodb", db_json_of_mongodb(c->mongodb));
     }
     return j;
 }

@@ -11,6 +11,8 @@
 
 /* Release with json_decref. NULL without memory. */
 json_t *db_json_cluster(const Quorate__V1__DatabaseCluster *cluster);
+json_t *db_json_of_mongodb_member(const Quorate__V1__DatabaseMongodbMember *member);
+json_t *db_json_of_mongodb(const Quorate__V1__DatabaseMongodb *set);
 json_t *db_json_texts(size_t count, char *const *texts);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kv/cli/db.h"
+#include "kv/cli/db_mongodb.h"
 
 /* --- show --- */
 
@@ -206,7 +207,7 @@ static void print_wishes(const Quorate__V1__DatabaseCluster *c)
     if (c->is_paused) {
         (void)puts("paused: nothing is done by itself until kv db resume");
     }
-    if (c->is_unarmed) {
+    if (c->is_unarmed && c->mongodb == NULL) {
         (void)printf("the right of %s has no end since the pause; if its host is dead: kv db "
                      "confirm %s --dead %s\n",
                      c->primary, c->name, c->primary);
@@ -252,6 +253,10 @@ static void print_settings(const Quorate__V1__DatabaseCluster *c)
     if (s == NULL || c->epoch == 0) {
         return;
     }
+    if (c->mongodb != NULL) {
+        db_mongodb_print_settings(c);
+        return;
+    }
     if (c->galera != NULL) {
         (void)printf("ttl %u ms, heartbeat %u ms%s, a recovery waits %s\n", s->ttl_ms,
                      s->heartbeat_ms, c->galera->is_fast_takeover ? ", fast_takeover" : "",
@@ -267,6 +272,21 @@ static void print_settings(const Quorate__V1__DatabaseCluster *c)
                  strcmp(s->fence, "off") == 0 ? "" : s->fence);
 }
 
+static const char *columns_of(const Quorate__V1__DatabaseCluster *c, bool is_wide)
+{
+    if (c->mongodb != NULL) {
+        return db_mongodb_columns(is_wide);
+    }
+    if (c->galera != NULL) {
+        return is_wide ? "MEMBER|HOST|ROLE|STATE|>SEQNO|>GENERATION|>QUEUE|>SINCE|>WEIGHT|>PAUSE|"
+                         ">CONNECTIONS|TAGS|CANDIDATE|NOTE"
+                       : "MEMBER|HOST|ROLE|STATE|>SEQNO|>GENERATION|>QUEUE|>SINCE|NOTE";
+    }
+    return is_wide ? "MEMBER|HOST|ROLE|STATE|>TL|>LAG|>SINCE|LSN|>PAUSE|>CONNECTIONS|TAGS|"
+                     "CANDIDATE|NOTE"
+                   : "MEMBER|HOST|ROLE|STATE|>TL|>LAG|>SINCE|NOTE";
+}
+
 int db_print_cluster(const struct cli *cli, const Quorate__V1__DatabaseCluster *cluster)
 {
     if (cli->output == CLI_JSON) {
@@ -274,20 +294,13 @@ int db_print_cluster(const struct cli *cli, const Quorate__V1__DatabaseCluster *
     }
     bool is_wide = cli->output == CLI_WIDE;
     bool is_galera = cluster->galera != NULL;
-    struct io_table *table =
-        is_galera
-            ? io_table_new(is_wide ? "MEMBER|HOST|ROLE|STATE|>SEQNO|>GENERATION|>QUEUE|>SINCE|"
-                                     ">WEIGHT|>PAUSE|>CONNECTIONS|TAGS|CANDIDATE|NOTE"
-                                   : "MEMBER|HOST|ROLE|STATE|>SEQNO|>GENERATION|>QUEUE|>SINCE|"
-                                     "NOTE")
-            : io_table_new(is_wide
-                               ? "MEMBER|HOST|ROLE|STATE|>TL|>LAG|>SINCE|LSN|>PAUSE|>CONNECTIONS|"
-                                 "TAGS|CANDIDATE|NOTE"
-                               : "MEMBER|HOST|ROLE|STATE|>TL|>LAG|>SINCE|NOTE");
+    struct io_table *table = io_table_new(columns_of(cluster, is_wide));
     int rc = table == NULL ? BASE_E_NOMEM : 0;
     for (size_t i = 0; i < cluster->n_members && rc == 0; i++) {
-        rc = is_galera ? add_galera_row(table, cluster->members[i], is_wide)
-                       : add_member_row(table, cluster->members[i], cluster->primary, is_wide);
+        const Quorate__V1__DatabaseMember *m = cluster->members[i];
+        rc = is_galera                  ? add_galera_row(table, m, is_wide)
+             : cluster->mongodb != NULL ? db_mongodb_row(table, m, is_wide)
+                                        : add_member_row(table, m, cluster->primary, is_wide);
     }
     if (rc == 0) {
         (void)printf("%s  %s, epoch %" PRIu64 ", sync %s%s%s\n", cluster->name, cluster->state,
@@ -296,6 +309,8 @@ int db_print_cluster(const struct cli *cli, const Quorate__V1__DatabaseCluster *
         io_table_print(table, stdout, true);
         if (is_galera) {
             print_galera(cluster->galera);
+        } else if (cluster->mongodb != NULL) {
+            db_mongodb_print(cluster->mongodb);
         }
         if (cluster->waiting_for[0] != '\0') {
             (void)printf("%s\n", cluster->waiting_for);

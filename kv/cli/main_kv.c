@@ -168,6 +168,13 @@ static const struct io_command commands[] = {
      "  --override Galera: a recovery goes on without what these members, who are not heard, may\n"
      "             have; --force also accepts a loss of what is known committed",
      cmd_db_confirm},
+    {"db force-reconfigure", "CLUSTER [--destroyed MEMBER,...] [--token T [--force]]", "databases",
+     "MongoDB: go on without a majority that is lost for good",
+     "  Without --token: what is known, who would go on, what is lost at most, and a token.\n"
+     "  --destroyed  members that nobody hears: a promise that their mongod never runs again\n"
+     "  --token      does it, once, while nothing has changed since\n"
+     "  --force      does not ask again",
+     cmd_db_force_reconfigure},
     {"db history", "CLUSTER [--limit N | --events]", "databases",
      "Who was primary, since when and why",
      "  --events  what the quorum's leader has said about the cluster since it was started",

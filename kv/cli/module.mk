@@ -1,7 +1,7 @@
 BINARIES += kv
 BIN_kv := kv/cli/main_kv.c kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c kv/cli/cmd_keys.c kv/cli/cmd_txn.c kv/cli/cmd_quorum.c kv/cli/cmd_db_config.c \
-  kv/cli/cmd_db_drill.c kv/cli/cmd_db_order.c kv/cli/cmd_db_route.c kv/cli/cmd_db_show.c kv/cli/cmd_db_story.c kv/cli/cmd_db_task.c \
-  kv/cli/db.c kv/cli/db_config.c kv/cli/db_json.c kv/cli/db_print.c \
+  kv/cli/cmd_db_drill.c kv/cli/cmd_db_order.c kv/cli/cmd_db_force.c kv/cli/cmd_db_route.c kv/cli/cmd_db_show.c kv/cli/cmd_db_story.c kv/cli/cmd_db_task.c \
+  kv/cli/db.c kv/cli/db_config.c kv/cli/db_json.c kv/cli/db_mongodb.c kv/cli/db_json_mongodb.c kv/cli/db_print.c \
   kv/cli/cmd_auth.c kv/cli/cmd_cert.c kv/cli/cmd_debug.c kv/cli/cmd_snapshot.c kv/cli/cert_make.c kv/cli/cert_revoke.c \
   kv/cli/cmd_lease.c kv/cli/cmd_lock.c kv/cli/cmd_maintain.c kv/cli/cmd_member.c kv/cli/cmd_perf.c kv/cli/cmd_save.c \
   kv/cli/cmd_watch.c kv/cli/completion.c kv/cli/keeper.c \
