@@ -633,8 +633,9 @@ int arb_settings_write(struct slice text, bool has_defaults, struct buf *out,
     int rc = 0;
     json_t *document = load(text, NULL, why, &rc);
     json_t *to = document == NULL ? NULL : json_object();
-    if (to != NULL && section_of(document) != NULL) { /* it says the engine */
-        (void)json_object_set_new(to, section_of(document)->section, json_object());
+    const struct engine_section *own = document == NULL ? NULL : section_of(document);
+    if (to != NULL && own != NULL) { /* it says the engine */
+        (void)json_object_set_new(to, own->section, json_object());
     }
     for (size_t i = 0; i < BASE_COUNT_OF(fields) && to != NULL; i++) {
         put_field(to, &fields[i], document, has_defaults);
