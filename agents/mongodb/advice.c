@@ -64,10 +64,33 @@ static void add_server(const struct mdb_db *db, struct line *l)
     }
 }
 
+static const char *hung_session(const struct mdb_db *db)
+{
+    static const char *const names[MDB_SESSION_COUNT] = {"hello", "status", "a canary write",
+                                                         "an order", "an order"};
+    for (size_t i = 0; i < MDB_SESSION_COUNT; i++) {
+        if (db->sql.hung_since(db->sql.ctx, (enum mdb_session)i).us != BASE_MONO_NEVER.us) {
+            return names[i];
+        }
+    }
+    return NULL;
+}
+
+static void note_hung(struct mdb_db *db, const char *what)
+{
+    char text[BASE_TEXT_MAX + 1];
+    (void)snprintf(text, sizeof(text),
+                   "mongod has not answered %s for over 10 s: look at its disk and its log", what);
+    db->note = base_text_from(slice_from_text(text));
+}
+
 /* The server's own word for it is in the log; this says what to do. */
 static void make_note(struct mdb_db *db)
 {
-    if (db->advice.is_tls_refused) {
+    const char *hung = hung_session(db);
+    if (hung != NULL) {
+        note_hung(db, hung);
+    } else if (db->advice.is_tls_refused) {
         db->note =
             base_text_from(SLICE_LIT("TLS with mongod fails: is its certificate of tls.ca, and "
                                      "for the name that the agent connects to?"));

@@ -50,7 +50,7 @@ static bool is_process(const struct mdb_db *db)
 static void fill_canary(const struct mdb_db *db, struct db_mongodb_view *m)
 {
     bool is_late = db->canary.is_out && db->canary.root == db->root &&
-                   base_mono_diff_us(io_now(), db->canary.sent_at) > MDB_CANARY_LATE_US;
+                   base_mono_diff_us(io_now(), db->canary.sent_at) > db->options.canary_us;
     if (is_late && m->hello.is_writable) {
         m->canary_since = base_mono_min(m->canary_since, db->canary.sent_at);
         m->canary_misses++;
@@ -267,6 +267,9 @@ int mdb_db_open(const struct mdb_db_options *options, struct mdb_db **ret)
     db->magic = DB_MAGIC;
     db->options = *options;
     db->settings = options->settings;
+    if (db->options.canary_us == 0) {
+        db->options.canary_us = MDB_CANARY_US;
+    }
     db->sql = options->sessions;
     db->command = buf_over(db->memory, sizeof(db->memory));
     db->look_at = BASE_MONO_LONG_AGO;

@@ -23,6 +23,7 @@ struct mdb_db_options {
     struct io_loop *loop;
     struct mdb_session_port sessions;
     int64_t interval_us; /* of views */
+    int64_t canary_us;   /* between two, and when one is late; 0: 2 s; tests are less patient */
     void *ctx;
     void (*done)(void *ctx, const struct db_done *done);
     void (*view)(void *ctx, const struct db_view *view);

@@ -16,7 +16,6 @@
 #define MDB_HELLO_AGAIN_US (200 * BASE_US_PER_MS) /* after a failure */
 #define MDB_HELLO_PAUSE_US (20 * BASE_US_PER_MS)  /* at least, between two */
 #define MDB_CANARY_US (2 * BASE_US_PER_S)
-#define MDB_CANARY_LATE_US (2 * BASE_US_PER_S)
 
 /* What is asked over the session WATCH, one after the other; in order of importance. */
 enum mdb_item {

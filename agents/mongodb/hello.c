@@ -189,6 +189,6 @@ void mdb_canary_start(struct mdb_db *db)
     const struct mdb_ask_args args = {.number = ++db->canary.number};
     db->canary.root = db->root;
     db->canary.sent_at = now;
-    db->canary.next_at = base_mono_add_us(now, MDB_CANARY_US);
+    db->canary.next_at = base_mono_add_us(now, db->options.canary_us);
     db->canary.is_out = mdb_send(db, MDB_SESSION_CANARY, MDB_ASK_CANARY, &args, canary_came) == 0;
 }

@@ -36,7 +36,8 @@ static const struct deed {
     {DB_ORDER_MONGODB_SHUTDOWN, MDB_ASK_SHUTDOWN, true, false},
 };
 
-static const struct deed *deed_of(enum db_order_kind kind)
+/* NULL: no order of ours. */
+static const struct deed *deed_find(enum db_order_kind kind)
 {
     for (size_t i = 0; i < BASE_COUNT_OF(deeds); i++) {
         if (deeds[i].kind == kind) {
@@ -44,6 +45,13 @@ static const struct deed *deed_of(enum db_order_kind kind)
         }
     }
     return NULL;
+}
+
+static const struct deed *deed_of(const struct mdb_db *db)
+{
+    const struct deed *deed = deed_find(db->order.order.kind);
+    BASE_ASSERT(deed != NULL);
+    return deed;
 }
 
 static void step_run(struct mdb_db *db);
@@ -156,14 +164,14 @@ static bool is_needed(const struct mdb_db *db, enum mdb_step step)
         return true;
     case MDB_STEP_READ:
     default:
-        return deed_of(kind)->is_read_back && !db->order.is_local;
+        return deed_of(db)->is_read_back && !db->order.is_local;
     }
 }
 
 static void act(struct mdb_db *db, struct slice config)
 {
     struct mdb_order_state *o = &db->order;
-    const struct deed *deed = deed_of(o->order.kind);
+    const struct deed *deed = deed_of(db);
     const struct mdb_ask_args args = {
         .order = &o->order.mongodb, .set_name = &db->settings->set_name, .config = config};
     o->step = MDB_STEP_ACT;
@@ -303,7 +311,7 @@ static bool is_lost_race(struct mdb_order_state *o, const struct mdb_reply *repl
 static void act_came(struct mdb_db *db, const struct mdb_reply *reply)
 {
     struct mdb_order_state *o = &db->order;
-    const struct deed *deed = deed_of(o->order.kind);
+    const struct deed *deed = deed_of(db);
     const char *name = mdb_ask_row(deed->ask)->name;
     int status = mdb_status_of(reply);
     bool is_cut = deed->may_cut && status == BASE_E_CLOSED;
@@ -434,7 +442,7 @@ void mdb_order_take(struct mdb_db *db, const struct db_order *order)
     } else if (order->kind == DB_ORDER_CHECKPOINT || order->kind == DB_ORDER_CONFIGURE ||
                order->kind == DB_ORDER_CLIENTS_OUT) {
         finish(db, 0, 0, "");
-    } else if (deed_of(order->kind) == NULL) {
+    } else if (deed_find(order->kind) == NULL) {
         finish(db, BASE_E_UNSUPPORTED, 0, "no such order for MongoDB");
     } else if (!mdb_is_running(db)) {
         finish(db, BASE_E_STATE, 0, "mongod does not run");

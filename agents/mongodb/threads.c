@@ -427,8 +427,7 @@ struct mdb_threads *mdb_threads_free(struct mdb_threads *threads, bool *ret_all_
         } else if (lane->worker != NULL) {
             worker_end(lane->worker);
         }
-        all_ended =
-            all_ended && __atomic_load_n(&threads->counts->given_up[i], __ATOMIC_SEQ_CST) == 0;
+        all_ended = all_ended && counts_hung(threads->counts, lane->session) == 0;
     }
     threads->wake = io_wake_free(threads->wake);
     counts_drop(threads->counts);
