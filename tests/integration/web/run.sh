@@ -82,9 +82,9 @@ scrape() {
     curl -sf "http://127.0.0.1:$PROXY_STATUS/metrics"
 }
 scrape >"$work/scrape"
-# Those of Galera's agent are in the scrapes of members that run it (tests/integration/galera).
+# Those of other engines' agents are in the scrapes of members that run them (tests/integration/galera, tests/integration/mongodb).
 check_output "every metric of the tables is in a scrape" "" eval \
-    '"$BIN/reference" names | grep -v "^quorate_galera_" | sort -u | comm -23 - <(sed -n "s/^\([a-z_0-9]*\)[ {].*/\1/p" "$work/scrape" | sort -u)'
+    '"$BIN/reference" names | grep -vE "^quorate_(galera|mongodb)_" | sort -u | comm -23 - <(sed -n "s/^\([a-z_0-9]*\)[ {].*/\1/p" "$work/scrape" | sort -u)'
 check_output "and every metric of a scrape is in a table" "" eval \
     '"$BIN/reference" names | sort -u | comm -13 - <(sed -n "s/^\([a-z_0-9]*\)[ {].*/\1/p" "$work/scrape" | sort -u)'
 metric() { page "$1" /metrics | awk -v name="$2" 'index($0, name) == 1 { print $NF }' | head -n 1; }
@@ -121,6 +121,11 @@ check "the webhook has the same ids, with the secret" wait_until 5 eval \
     '[ "$(cut -d" " -f1 "$DIR/hook" | sort -u)" = "$(told | sort -u)" ] && ! grep -v " Bearer hook-secret {" "$DIR/hook" | grep -q .'
 check "what it gets is JSON" eval 'tail -n 1 "$DIR/hook" | cut -d" " -f4- | jq -e ".id and .event and .text" >/dev/null'
 
+echo "other-secret" >"$DIR/token"
+"${KV[@]}" db resume pg-main >/dev/null
+"${KV[@]}" db pause pg-main >/dev/null
+check "a secret that was replaced goes with the next event" wait_until 15 eval 'tail -n 1 "$DIR/hook" | grep -q " Bearer other-secret {"'
+
 # --- the audit
 second=$(quorum_leader)
 "${KV[@]:0:3}" --cacert "$DIR/tls/ca.crt" --cert "$DIR/tls/viewer-eve.crt" --key "$DIR/tls/viewer-eve.key" db resume pg-main >/dev/null 2>&1
@@ -145,4 +150,12 @@ own
 check "a certificate that ends is told, by its node" wait_until 15 eval 'told | grep -q "^$last/[0-9]*/certificate-ends"'
 check "the page says what to do" eval 'page "$last" | grep -q "This node.s certificate ends"'
 check "the metric knows the day" eval '[ "$(metric "$last" quorate_certificate_not_after_seconds)" -lt $(($(date +%s) + 6 * 86400)) ]'
+
+# --- other passwords
+echo "ops:another one" >"$DIR/people"
+url="https://127.0.0.1:${CLIENT_PORT[$last]}"
+eve() { code --cert "$DIR/tls/viewer-eve.crt" --key "$DIR/tls/viewer-eve.key" "$url/"; }
+check "a file of passwords that has changed is read again" wait_until 15 eval 'eve >/dev/null; grep -q "mod=web ev=reloaded" "$DIR/log/$last"'
+check_output "the new one" 200 code -u "ops:another one" "$url/"
+check_output "the former one" 401 code -u "ops:open sesame" "$url/"
 report_end web
