@@ -498,8 +498,12 @@ void node_snapshot_discard(struct raft_node *node)
 static void import_ended(struct snapshot_job *job, int status)
 {
     struct raft_node *node = job->user;
-    status = status != 0 ? status : FAILPOINT(SNAPSHOT_INSTALLED);
-    if (node_is_running(node)) {
+    /* The image is the state: nothing of the log in memory fits it until the log has begun anew. */
+    int broken = status == 0 ? FAILPOINT(SNAPSHOT_INSTALLED) : 0;
+    if (broken != 0 && node_is_running(node)) {
+        node_fail(node, broken);
+        node_drain(node);
+    } else if (node_is_running(node)) {
         node_installed(node, &job->info, status);
     }
 }

@@ -54,7 +54,7 @@ struct snapshot_port {
     int (*import_write)(void *ctx, struct snapshot_job *job, struct slice data);
     /* Checks the whole image (BASE_E_CORRUPT, BASE_E_CONFLICT: another cluster's), then makes it
      * the state store, durably; jobs of the store submitted later see the new state. info tells
-     * what it holds. */
+     * what it holds. After an error the state is what it was, or every later job fails. */
     int (*import_install)(void *ctx, struct snapshot_job *job);
     void (*import_discard)(void *ctx);
 };
