@@ -261,6 +261,21 @@ void agt_do_stay(struct agt_run *run)
     }
 }
 
+/* Demoted: what follows is a rewind from the primary elsewhere. One that had been rewound in this
+ * epoch already was promoted by hand: its line may have the number that the primary elsewhere takes
+ * next, and a rewind sees no difference then. */
+static void closes_for_elsewhere(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (a->rewound_epoch != 0 && a->rewound_epoch == a->order.record.epoch &&
+        !a->want.is_clone_needed) {
+        agt_fx_log(run, "a standby cluster's database runs read-write by hand: needs a clone",
+                   NULL);
+        a->want.is_clone_needed = true;
+    }
+    agt_do_stop(run);
+}
+
 void agt_do_open(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -268,7 +283,7 @@ void agt_do_open(struct agt_run *run)
         return;
     }
     if (a->order.record.is_standby_cluster) {
-        agt_do_stop(run); /* what follows is a rewind from the primary elsewhere */
+        closes_for_elsewhere(run);
         return;
     }
     if (agt_gives_up_writing(run)) {

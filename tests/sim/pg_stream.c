@@ -258,8 +258,11 @@ static void connected(struct pg *pg, unsigned from, const struct stream_frame *f
 {
     struct stream_frame reply = {.type = STREAM_REFUSE, .session = f->session};
     bool is_armed = pg->world->members->list[pg->member].guard.status.is_armed;
-    bool is_by_hand = pg->phase == PG_PRIMARY && pg->epoch == 0 && !is_armed &&
-                      !adopted_is_unled(pg->world, pg); /* README: left out */
+    bool is_by_hand =
+        pg->phase == PG_PRIMARY && pg->epoch == 0 && !is_armed && !adopted_is_unled(pg->world, pg);
+    is_by_hand = is_by_hand || (pg->phase == PG_PRIMARY && pg->dir.is_by_hand &&
+                                truth_is_standby_cluster(pg->world, pg->member));
+    /* README: left out */
     bool may = (pg->phase == PG_PRIMARY || pg->phase == PG_STANDBY) && !is_by_hand;
     if (!may || !pg->is_root_alive || f->system_id != pg->dir.system_id) {
         send_frame(pg, from, &reply);

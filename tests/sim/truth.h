@@ -138,6 +138,8 @@ void truth_ends(struct world *w, const struct pg *pg);
 void truth_fails(struct world *w, const struct pg *pg);
 void truth_open_writes(struct world *w, struct pg *pg);
 void truth_settings(struct world *w, const struct pg *pg);
+/* The cluster of that member follows the primary of another site. */
+bool truth_is_standby_cluster(struct world *w, unsigned member);
 void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t position);
 void truth_promoted(struct world *w, const struct pg *pg);
 /* The agent gives its database an order. */

@@ -128,6 +128,11 @@ static void cluster_may_open(struct world *w, const struct pg *pg)
     }
 }
 
+bool truth_is_standby_cluster(struct world *w, unsigned member)
+{
+    return truth_db_of(w, member)->record.is_standby_cluster;
+}
+
 static void timeline_is_the_reserved_one(struct world *w, const struct pg *pg)
 {
     const struct truth_db *t = truth_db_of(w, pg->member);

@@ -30,6 +30,7 @@ struct truth_gal {
     uint32_t lineage;                /* ... as this one */
     uint32_t committed_lineage;      /* the newest one without an operator's hand that took a row */
     bool is_confirmed;               /* an operator has confirmed what the next grant loses */
+    int64_t tasks_moved_us;          /* when the orders to members in the record last changed */
     bool is_by_hand;                 /* an operator has meddled: what he did is his */
     bool was_writable[MEMBERS_MAX];
     uint64_t inhibited[MEMBERS_MAX]; /* starts and bootstraps below are refused there, as it said */
@@ -450,6 +451,10 @@ void truth_gal_record(struct world *w, const struct msg_record *old, const struc
 {
     const struct msg_galera_grant *a = &old->galera.grant, *b = &new->galera.grant;
     w->truth_gal->record = new->galera;
+    if (old->tasks_count != new->tasks_count ||
+        memcmp(old->tasks, new->tasks, sizeof(old->tasks)) != 0) {
+        w->truth_gal->tasks_moved_us = w->now_us;
+    }
     bool is_other = a->generation != b->generation || !base_name_equal(&a->node, &b->node) ||
                     (a->state != MSG_GALERA_GRANT_GIVEN && b->state == MSG_GALERA_GRANT_GIVEN);
     trace(w, TRACE_GALERA_RECORD, new->galera.generation, b->generation, (uint64_t)b->state,
@@ -466,11 +471,28 @@ void truth_gal_confirmed(struct world *w)
 
 /* --- the end --- */
 
+/* An operator's order has taken it out, and is being carried out: one of them moves within a
+ * minute, the pause between two included. */
+static bool is_at_work(struct world *w, unsigned member)
+{
+    const struct msg_record *r = &w->truth->db[w->setup.clusters].record;
+    bool is_moving = w->now_us - w->truth_gal->tasks_moved_us < 60 * SECOND;
+    for (uint8_t i = 0; i < r->tasks_count && is_moving; i++) {
+        if (base_name_equal(&r->tasks[i].member, &member_of(w, member)->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void one_component(struct world *w, unsigned first)
 {
     const struct wsrep *g = wsrep_of(w, first);
     long healed_s = (long)((w->setup.end_us - w->setup.faults_end_us) / SECOND);
     for (unsigned i = first; i < wsrep_end(w); i++) {
+        if (is_at_work(w, i)) {
+            continue;
+        }
         const struct wsrep *other = wsrep_of(w, i);
         bool is_in = wsrep_is_primary(other) && other->peer.view.id == g->peer.view.id;
         if (!is_in || (other->state != WSREP_SYNCED && other->state != WSREP_DONOR)) {
@@ -491,10 +513,16 @@ void truth_gal_end(struct world *w)
     if (w->truth_gal->is_by_hand) {
         return; /* two components with one history wait for an operator's choice */
     }
-    one_component(w, wsrep_first(w));
+    unsigned first = wsrep_first(w);
+    while (first + 1 < wsrep_end(w) && is_at_work(w, first)) {
+        first++;
+    }
+    one_component(w, first);
     for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
         writer = wsrep_is_writable(wsrep_of(w, i)) ? (int)i : writer;
-        has_all_rows(w, wsrep_of(w, i), "is left");
+        if (!is_at_work(w, i)) {
+            has_all_rows(w, wsrep_of(w, i), "is left");
+        }
     }
     if (writer < 0 || w->truth_gal->last_ack_us < w->setup.end_us - 8 * SECOND) {
         world_fail(w, INVARIANT_LIVENESS, "no writer acknowledges %ld s after the last fault",
