@@ -209,21 +209,28 @@ static void put_status(struct hub *hub, struct answer *a)
         struct mset_config config = {0};
         struct mset_oplog oplog = {0};
         bool is_up = mset_is_up(set, i);
+        unsigned votes = 0, electable = 0;
         if (is_up) {
             mset_server_status(hub->set, i, &s);
             (void)mset_config_get(hub->set, i, &config, NULL);
             mset_oplog(hub->set, i, &oplog);
+            for (unsigned n = 0; n < config.count; n++) {
+                votes += config.members[n].votes && !config.members[n].is_newly_added;
+                electable += config.members[n].priority_x10 > 0;
+            }
         }
         put(a,
             "{\"node\":%u,\"host\":\"%s\",\"up\":%s,\"paused\":%s,\"state\":%d,\"writable\":%s,"
-            "\"term\":%llu,\"frozen\":%s,\"config\":[%llu,%llu],\"members\":%u,\"oplog\":%u,"
+            "\"term\":%llu,\"frozen\":%s,\"config\":[%llu,%llu],\"members\":%u,\"votes\":%u,"
+            "\"electable\":%u,\"oplog\":%u,"
             "\"rollbacks\":%llu,\"process\":%s}\n",
             i, hub->node[i].host, is_up ? "true" : "false",
             mset_is_paused(set, i) ? "true" : "false", (int)mset_state_of(set, i),
             mset_is_writable(set, i) ? "true" : "false", (unsigned long long)mset_term_of(set, i),
             mset_frozen_until(set, i) > mset_now(set) ? "true" : "false",
             (unsigned long long)config.version.term, (unsigned long long)config.version.version,
-            config.count, oplog.count, (unsigned long long)(is_up ? s.rollbacks : 0),
+            config.count, votes, electable, oplog.count,
+            (unsigned long long)(is_up ? s.rollbacks : 0),
             hub->node[i].link != NULL ? "true" : "false");
     }
 }

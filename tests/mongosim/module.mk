@@ -27,3 +27,20 @@ TPKG_mongosim_wire_test := openssl yaml-0.1 libbson-1.0
 TESTS += mongosim_chaos_test
 TEST_mongosim_chaos_test := tests/unit/mongosim_chaos_test.c $(MONGOSIM_SET_SRC) tests/support/panic.c
 TLIBS_mongosim_chaos_test := base
+
+MONGO_PROGRAMS := quorated quorate-agent-mongodb quorate-guard kv mongosim mongoload
+CHECK_STEPS += mongodb-check
+VERIFY_STEPS += mongodb-verify
+.PHONY: mongodb-programs mongodb-check mongodb-verify mongodb-clients demo-mongodb
+mongodb-programs:
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(MONGO_PROGRAMS),build/release/bin/$(p))
+mongodb-check: mongodb-programs ## A MongoDB replica set (mongosim) with agents and a quorum: found, switched, killed, control plane lost; clients of one release
+	@BIN=build/release/bin bash tests/integration/mongodb/run.sh check
+	@BIN=build/release/bin bash tests/integration/mongodb/clients.sh 70
+mongodb-verify: mongodb-programs ## All scenarios of a MongoDB replica set, and independent clients against each release's profile [SCENARIOS="name ..."]
+	@BIN=build/release/bin LONG=1 bash tests/integration/mongodb/run.sh $(SCENARIOS)
+	@[ -n "$(SCENARIOS)" ] || BIN=build/release/bin bash tests/integration/mongodb/clients.sh
+mongodb-clients: mongodb-programs ## Independent clients of Debian against mongosim, each release's profile
+	@BIN=build/release/bin bash tests/integration/mongodb/clients.sh
+demo-mongodb: mongodb-programs ## Three agents around a MongoDB replica set (mongosim): switched, killed, refused, degraded, forced [DEMO_STEPS="status ..."]
+	@BIN=build/release/bin bash packaging/demo-mongodb.sh

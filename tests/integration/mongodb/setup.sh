@@ -6,7 +6,7 @@
 #                                      their mongodb: section; LOGIN=none|scram
 #   agent_start NAME, agent_stop NAME, agent_kill NAME, set_start
 #   mongod_pid NAME                    its process      port_of NAME, name_at PORT
-#   db WORD...                         kv db             set_json, set_is STATE
+#   db WORD...                         kv db             order_is STATE, mongo_record FIELD, state_of NAME (its agent's word)
 #   writable                           name of the member whose /primary says 200
 #   load_on [w], load_off              a libmongoc client that writes; audit prints "acknowledged N missing M"; gap_ms
 
@@ -106,13 +106,28 @@ mongod_pid() { cat "$DIR/$1/data/mongod.lock" 2>/dev/null; }
 mongod_runs() { [ -n "$(mongod_pid "$1")" ] && kill -0 "$(mongod_pid "$1")" 2>/dev/null; }
 
 db() { "${KV[@]}" db "$@"; }
-set_json() { cluster_json; }
-set_is() { [ "$(set_json | jq -r '.mongodb.set_state // .state')" = "$1" ]; }
+token_in() { grep -oiE 'token[: ]+[0-9a-f]{8,}' <<<"$1" | grep -oE '[0-9a-f]{8,}$' | head -n 1; } # what force-reconfigure has printed
+record() { "${KV[@]}" get "/quorate/v1/clusters/$MEMBERS_CLUSTER/record" --timeout 2s 2>/dev/null | tail -n 1; }
+mongo_record() { record | jq -r ".mongodb.$1"; }
+order_is() { [ "$(mongo_record order.state)" = "$1" ]; }
+order_kind() { mongo_record order.kind; }
+no_order() { [ "$(mongo_record order.state)" != open ]; }
+why() { db why "$MEMBERS_CLUSTER" --timeout 2s 2>&1; }
+says() { why | grep -q -- "$1" || db show "$MEMBERS_CLUSTER" --timeout 2s 2>&1 | grep -q -- "$1"; }
+status_of() { curl -s -m 2 "http://127.0.0.1:${HTTP_PORT[$1]}/status"; }
+state_of() { status_of "$1" | jq -r .state; }
+state_is() { [ "$(state_of "$1")" = "$2" ]; }
 writable() { primary; }
 is_writable_other() { local now; now=$(writable) && [ -n "$now" ] && [ "$now" != "$1" ]; }
-state_of() { set_json | jq -r --arg n "$1" '.members[] | select(.name == $n) | .mongodb.state // .state'; }
-record() { "${KV[@]}" get "/quorate/v1/clusters/$MEMBERS_CLUSTER/record" --timeout 2s 2>/dev/null | tail -n 1; }
-why() { db why "$MEMBERS_CLUSTER" --timeout 2s 2>&1; }
+first_secondary() { local name; for name in "${DATA[@]}"; do [ "$name" != "$(writable)" ] && echo "$name" && return; done; }
+# All are in the configuration with their votes, one takes writes, no order is open.
+set_is_full() {
+    local shape
+    shape=$(sim status | jq -r 'select(.up and .writable) | [.term, .members, .votes, .electable] | join(" ")' | sort -n | tail -n 1)
+    [ "${shape#* }" = "${#MEMBERS[@]} ${#MEMBERS[@]} ${#DATA[@]}" ] && no_order && [ -n "$(writable)" ] &&
+        [ "$(sim status | jq -r 'select(.up and (.state == 1 or .state == 2 or .state == 7)) | .node' | wc -l)" = "${#MEMBERS[@]}" ]
+}
+settled() { wait_until "${1:-40}" set_is_full; }
 
 uri() {
     local name list=""

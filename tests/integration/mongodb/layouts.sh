@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sets of other shapes, each from its beginning: sourced by run.sh.
+
+another_set() { # N ARBITERS: everything before is ended
+    load_off
+    cluster_stop
+    rm -rf "${DIR:?}"
+    cluster_init "$DIR"
+    set_begin --window 400 --sync-ms 1000
+    set_setup mg "$1" "$2"
+    set_start
+}
+
+three_and_one() { # refused: four voters survive one failure like three, and the majority then needs all three
+    NAME="3+1 refused"
+    another_set 3 1
+    check "$NAME: it says why" wait_until 30 says arbiter
+    note "$(why | grep -i arbiter | head -n 1)"
+    check "$NAME: nothing was initiated" eval '[ "$(truth initiations)" = 0 ]'
+}
+
+two_and_one() { # a data node dies: w:majority stands still until its vote is taken; it comes back in two steps
+    local name=m2
+    NAME="2+1"
+    another_set 2 1
+    check "$NAME: found, with a real arbiter" settled 60
+    check "$NAME: the arbiter votes" eval '[ "$(sim status | jq -r "select(.state == 7) | .node" | wc -l)" = 1 ]'
+    check "$NAME: degrade is switched on" db config set mg mongodb.degrade=auto
+    load_on 1
+    P=$(writable)
+    name=$(first_secondary)
+    MARK=$(wc -l <"$DIR/log/commands")
+    agent_kill "$name"
+    pkill -KILL -f -- "quorate-guard .*--socket $DIR/$name/run/"
+    kill -KILL "$(mongod_pid "$name")" 2>/dev/null
+    check "$NAME: the primary goes on by the arbiter's vote" load_goes_on 20
+    if [ -n "${LONG:-}" ]; then # 120 s of being dead
+        check "$NAME: its vote is taken away" wait_until 200 eval '[ "$(order_kind)" = unvote ] && no_order'
+        load_off && load_on majority
+        check "$NAME: w:majority goes on" load_goes_on 20
+        agent_start "$name"
+        check "$NAME: it gets vote and priority back" wait_until 200 eval '[ "$(mongo_record "degraded | length")" = 0 ] && set_is_full'
+        check "$NAME: the vote alone first" eval '[ "$(tail -n +$((MARK + 1)) "$DIR/log/commands" | grep -c " replSetReconfig ")" -ge 3 ]'
+    else
+        agent_start "$name"
+        check "$NAME: it comes back" settled 60
+    fi
+    load_off
+}
+
+with_logins() { # access control, SCRAM; a wrong password
+    NAME="logins"
+    export LOGIN=scram
+    cluster_stop
+    rm -rf "${DIR:?}"
+    cluster_init "$DIR"
+    set_begin
+    sim user ha_read r3ad monitor,oplog,canary
+    sim user ha_act act:2 monitor,configure,state,shutdown,concern
+    set_setup mg 3
+    set_start
+    check "$NAME: found with least privileges" settled 60
+    check "$NAME: switchover" db switchover mg --wait --timeout 40s
+    check "$NAME: no password in logs or process lists" eval '! grep -rqE "r3ad|act:2" "$DIR/log" && ! pgrep -f -- "r3ad"'
+    MARK=$(wc -l <"$DIR/log/commands")
+    (umask 077 && printf 'ha_read:wrong\nha_act:wrong\n' >"$DIR/passwords") && own
+    P=$(writable)
+    agent_kill "$P"
+    wait_until 5 eval '! is_running "$P"'
+    agent_start "$P"
+    check "$NAME: a wrong password is said" wait_until 30 eval 'status_of "$P" | grep -qi login || says login || grep -qi "login\|Authentication" "$DIR/log/$P"'
+    check "$NAME: and is no reason to do anything" eval '! tail -n +$((MARK + 1)) "$DIR/log/commands" | grep -E "replSet(StepDown|Reconfig|Initiate)"'
+    unset LOGIN
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Agents, guards and a quorum around a replica set of mongosim: everything that an operator or a failure does to it.
+# usage: run.sh [SCENARIO...]     names of scenarios.sh and layouts.sh; `check`: those of make check; without any: all [LONG=1]
+set -u
+cd "$(dirname "$0")/../../.." || exit 2
+. tests/support/cluster.sh
+. tests/support/report.sh
+. tests/integration/mongodb/setup.sh
+. tests/integration/mongodb/scenarios.sh
+. tests/integration/mongodb/layouts.sh
+
+short="founded switched primary_killed control_lost spoilt_answers"
+long="founded switched primary_killed hung_hello control_lost cut_off_report cut_off_stepdown cut_off_kill gray_report gray_kill spoilt_answers
+liar back_in_time login_refused agent_restarted drained restarted stale force three_and_one two_and_one with_logins"
+[ "${1:-}" != check ] || set -- $short
+# shellcheck disable=SC2086
+[ $# -gt 0 ] || set -- $long
+
+leave() {
+    load_off
+    [ -z "${DIR:-}" ] || cluster_stop
+    keep_logs mongodb
+    rm -rf "${DIR:?}"
+}
+trap leave EXIT
+cluster_init "$(mktemp -d)"
+set_begin --window 400 --sync-ms 1000
+set_setup mg 3
+set_start
+[ "$1" = founded ] || settled 60 || bad "the set was not found" "$(shown)"
+for scenario; do
+    start=$SECONDS
+    "$scenario"
+    note "$scenario took $((SECONDS - start)) s"
+done
+check_output "never two winners of one term, nothing committed was rolled back" "0 0" eval 'echo "$(truth twice_won) $(truth committed_rolled_back)"'
+report_end mongodb
