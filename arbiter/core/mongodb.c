@@ -208,16 +208,25 @@ static void take_config(struct arb_turn *t, const struct arb_sight *s, struct ms
     take_places(t->c, s, r);
 }
 
+/* It knows of the bar, has looked at its directory since, and that is empty. */
+static bool is_wiped(const struct arb_turn *t, const struct mdb_opinion *o,
+                     const struct msg_report *report)
+{
+    const struct msg_mongodb_report *m = &report->mongodb;
+    bool has_looked = m->state == MSG_MONGODB_DOWN || m->state == MSG_MONGODB_HELD ||
+                      m->state == MSG_MONGODB_ABSENT;
+    return o->report != NULL && o->heard_ms <= MDB_EVIDENCE_MS && has_looked && !m->has_data &&
+           m->barred_epoch == 0 && is_no_id(m->set_id) && report->order_term == t->c->term &&
+           report->epoch_seen >= t->c->record.mongodb.barred_epoch;
+}
+
 /* Emptied members are barred no more: their agents have forgotten it, too. */
 static void take_wiped(struct arb_turn *t, const struct arb_sight *s, struct msg_mongodb_record *r)
 {
     struct msg_names barred = r->barred;
     for (uint8_t i = 0; i < barred.count; i++) {
         uint8_t at = arb_view_find(t->c, &barred.names[i]);
-        const struct mdb_opinion *o = at == ARB_NOBODY ? NULL : &s->opinions[at];
-        if (o != NULL && o->report != NULL && o->heard_ms <= MDB_EVIDENCE_MS &&
-            !o->report->has_data && o->report->barred_epoch == 0 && is_no_id(o->report->set_id) &&
-            t->c->views[at].report.epoch_seen >= r->barred_epoch) {
+        if (at != ARB_NOBODY && is_wiped(t, &s->opinions[at], &t->c->views[at].report)) {
             arb_names_remove(&r->barred, &barred.names[i]);
             arb_say(t, ARB_NOTE_MONGODB_UNBARRED)->member = barred.names[i];
         }

@@ -98,6 +98,7 @@ struct planner {
     uint16_t wire_version;
     const struct mdb_want *wants;
     uint8_t count;
+    uint8_t intended;
     struct mdb_step *step;
 };
 
@@ -156,7 +157,8 @@ static void plan_leaving(struct planner *p, bool is_thin_allowed)
     }
 }
 
-/* How many voters there may be: an even number of wanted ones leaves one out. */
+/* How many voters there may be: an even number of wanted ones leaves one out; those who are still
+ * to come count as wanted. */
 static uint8_t voters_allowed(const struct planner *p)
 {
     uint8_t wanted = 0;
@@ -164,6 +166,7 @@ static uint8_t voters_allowed(const struct planner *p)
         bool is_in = p->wants[i].is_ready || mdb_find(p->set, &p->wants[i].host) != MDB_NOBODY;
         wanted = (uint8_t)(wanted + (is_in && !p->wants[i].is_leaving));
     }
+    wanted = p->intended > wanted ? p->intended : wanted;
     wanted = wanted > MDB_VOTERS_MAX ? MDB_VOTERS_MAX : wanted;
     return wanted % 2 == 0 && wanted > 0 ? (uint8_t)(wanted - 1) : wanted;
 }
@@ -276,13 +279,14 @@ static void plan_newcomers(struct planner *p)
 
 void mdb_next_step(const struct mdb_set *set, enum msg_mongodb_default_concern concern,
                    uint16_t wire_version, const struct mdb_want *wants, uint8_t count,
-                   bool is_thin_allowed, struct mdb_step *ret)
+                   uint8_t intended, bool is_thin_allowed, struct mdb_step *ret)
 {
     struct planner p = {.set = set,
                         .concern = concern,
                         .wire_version = wire_version,
                         .wants = wants,
                         .count = count,
+                        .intended = intended,
                         .step = ret};
     *ret = (struct mdb_step){.want = MDB_NOBODY};
     plan_leaving(&p, is_thin_allowed);

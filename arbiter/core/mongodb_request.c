@@ -229,6 +229,21 @@ static void give_token(struct arb_turn *t, const struct mdb_force_plan *plan)
     arb_propose(t, ARB_DECIDE_MONGODB_TOKEN, &next);
 }
 
+/* What was asked of those who are barred from now on. */
+static void drop_tasks(struct msg_record *next)
+{
+    uint8_t left = 0;
+    for (uint8_t i = 0; i < next->tasks_count; i++) {
+        if (!arb_names_has(&next->mongodb.barred, &next->tasks[i].member)) {
+            next->tasks[left++] = next->tasks[i];
+        }
+    }
+    for (uint8_t i = left; i < next->tasks_count; i++) {
+        next->tasks[i] = (struct msg_task){.id = 0};
+    }
+    next->tasks_count = left;
+}
+
 /* The token is spent with the entry that gives the order; the lost are barred from it on. */
 static void use_token(struct arb_turn *t, const struct arb_sight *s,
                       const struct mdb_force_plan *plan)
@@ -242,6 +257,7 @@ static void use_token(struct arb_turn *t, const struct arb_sight *s,
         arb_answer(t, BASE_E_TOOBIG, "too many members are barred: wipe some of them first");
         return;
     }
+    drop_tasks(&next);
     next.mongodb.barred_epoch = next.epoch + 1;
     next.mongodb.force.done_epoch = next.epoch + 1;
     if (!CANARY(MONGODB_FORCED_TWICE)) {
@@ -307,6 +323,17 @@ static bool request_cancel(struct arb_turn *t)
     return true;
 }
 
+/* An order to a barred member would wait for ever: its mongod stays down. */
+static bool request_task(struct arb_turn *t)
+{
+    const struct base_name *member = &t->event->request->task.member;
+    if (!arb_names_has(&t->c->record.mongodb.barred, member)) {
+        return false;
+    }
+    arb_answer_member(t, BASE_E_STATE, member, arb_refusal_text(ARB_REFUSE_BARRED));
+    return true;
+}
+
 bool arb_mongodb_request(struct arb_turn *t)
 {
     switch (t->event->request->kind) {
@@ -328,8 +355,9 @@ bool arb_mongodb_request(struct arb_turn *t)
     case ARB_REQUEST_RESUME:
     case ARB_REQUEST_DRAIN:
     case ARB_REQUEST_UNDRAIN:
-    case ARB_REQUEST_TASK:
         return false;
+    case ARB_REQUEST_TASK:
+        return request_task(t);
     }
     BASE_UNREACHABLE();
 }

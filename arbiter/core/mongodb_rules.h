@@ -155,10 +155,10 @@ struct mdb_step {
 bool mdb_needs_concern(enum msg_mongodb_default_concern concern, uint16_t wire_version,
                        const struct mdb_layout *before, const struct mdb_layout *after);
 /* `is_thin_allowed`: an operator accepts fewer than three voters. The wants' peers are found by
- * host. */
+ * host. `intended`: how many members the files name: on the way to them there may be two voters. */
 void mdb_next_step(const struct mdb_set *set, enum msg_mongodb_default_concern concern,
                    uint16_t wire_version, const struct mdb_want *wants, uint8_t count,
-                   bool is_thin_allowed, struct mdb_step *ret);
+                   uint8_t intended, bool is_thin_allowed, struct mdb_step *ret);
 
 /* --- moving the primary (section 5.2) --- */
 

@@ -405,12 +405,25 @@ static bool may_correct(struct arb_turn *t, const struct base_name *member)
     return true;
 }
 
+/* Members that the files of those who are in the set name; who leaves does not count. */
+static uint8_t intended(const struct arb_turn *t)
+{
+    uint8_t most = 0;
+    for (uint8_t i = 0; i < t->c->views_count; i++) {
+        const struct arb_view *view = &t->c->views[i];
+        uint8_t said = view->has_report ? view->report.mongodb.seed_members : 0;
+        bool is_in = view->report.mongodb.self.text[0] != '\0';
+        most = is_in && said > most ? said : most;
+    }
+    return most;
+}
+
 static bool follow_plan(struct arb_turn *t, const struct arb_sight *s)
 {
     const struct msg_mongodb_report *primary = arb_mongodb_primary(s);
     struct mdb_step step;
     mdb_next_step(&s->set, primary->concern, primary->wire_version, s->wants, s->wants_count,
-                  t->c->mongodb.is_thin_allowed, &step);
+                  intended(t), t->c->mongodb.is_thin_allowed, &step);
     const struct mdb_want *w = step.want == MDB_NOBODY ? NULL : &s->wants[step.want];
     struct msg_mongodb_order o = at_primary(t, s, step.kind);
     if (w != NULL) {

@@ -294,6 +294,7 @@ static void test_each_is_refused_when_the_term_has_moved(void **state)
         begin(r);
         v->status.term++;
         v->hello.term += v->hello.term > 0;
+        m_look();
         m_order_send();
         m_live(3 * SECOND);
         ended(r, BASE_E_CONFLICT);
@@ -311,10 +312,31 @@ static void test_each_is_refused_when_the_configuration_has_moved(void **state)
         }
         begin(r);
         config_changes();
+        m_look();
         m_order_send();
         m_live(3 * SECOND);
         ended(r, BASE_E_CONFLICT);
         assert_int_equal(w.asks, 0);
+    }
+}
+
+/* It has moved since it was looked at: the port sees it right before. */
+static void test_each_ends_with_the_refusal_of_the_port(void **state)
+{
+    (void)state;
+    EACH(r)
+    {
+        begin(r);
+        m_order_send();
+        m_look();
+        asked(r);
+        m_done(BASE_E_CONFLICT, 0);
+        open_still(r); /* what it did all the same would be seen first */
+        v->status.term += r->kind == MSG_MONGODB_ORDER_SWITCHOVER && r->phase == 3;
+        m_live(SECOND);
+        ended(r, BASE_E_CONFLICT);
+        m_live(3 * SECOND);
+        assert_int_equal(w.asks, 1);
     }
 }
 
@@ -362,6 +384,7 @@ static void test_each_done_already_asks_for_nothing(void **state)
         }
         begin(r);
         r->there();
+        m_look();
         m_order_send();
         m_live(SECOND);
         ended(r, 0);
@@ -557,6 +580,7 @@ static void test_a_target_that_is_elected_by_hand_over_is_waited_for(void **stat
     begin(r);
     v->status.term = 8;
     v->hello.primary = m_host("");
+    m_look();
     m_order_send();
     m_live(2 * SECOND);
     open_still(r);
@@ -764,6 +788,7 @@ int main(void)
         cmocka_unit_test(test_each_waits_for_its_epoch_and_for_its_begin_to_be_saved),
         cmocka_unit_test(test_each_is_refused_when_the_term_has_moved),
         cmocka_unit_test(test_each_is_refused_when_the_configuration_has_moved),
+        cmocka_unit_test(test_each_ends_with_the_refusal_of_the_port),
         cmocka_unit_test(test_each_is_let_be_when_its_time_is_out),
         cmocka_unit_test(test_each_that_runs_out_of_time_says_so),
         cmocka_unit_test(test_each_done_already_asks_for_nothing),

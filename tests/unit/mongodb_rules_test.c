@@ -326,7 +326,7 @@ static void walk(unsigned from, unsigned data, unsigned arbiters)
         struct mdb_set set = merged(count);
         struct mdb_layout before = set.layout;
         struct mdb_step step;
-        mdb_next_step(&set, concern, 17, wants, count, false, &step);
+        mdb_next_step(&set, concern, 17, wants, count, 0, false, &step);
         if (step.kind == MSG_MONGODB_ORDER_NONE) {
             assert_int_equal(voters(), data + arbiters);
             assert_int_equal(step.why, ARB_REFUSE_NONE);
@@ -367,9 +367,28 @@ static void test_a_fourth_has_no_vote(void **state)
         reports[n].peers[3].priority_x10 = 0;
     }
     struct mdb_set set = merged(4);
-    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, false, &step);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 0, false, &step);
     assert_int_equal(step.kind, MSG_MONGODB_ORDER_NONE);
     assert_int_equal(step.why, ARB_REFUSE_LAYOUT_EVEN);
+}
+
+/* One is left of three, one of the two comes back, the other may: over two voters to three. */
+static void test_the_way_back_to_three_leads_over_two(void **state)
+{
+    struct mdb_want wants[MEMBERS];
+    struct mdb_step step;
+    (void)state;
+    uint8_t count = make_wants(2, 0, wants);
+    make_set(2, 0);
+    for (unsigned n = 0; n < 2; n++) {
+        reports[n].peers[1].votes = 0;
+        reports[n].peers[1].priority_x10 = 0;
+    }
+    struct mdb_set set = merged(2);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 0, false, &step);
+    assert_int_equal(step.why, ARB_REFUSE_LAYOUT_EVEN);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 3, false, &step);
+    assert_int_equal(step.kind, MSG_MONGODB_ORDER_VOTE);
 }
 
 static void test_who_leaves_loses_the_vote_first(void **state)
@@ -381,19 +400,19 @@ static void test_who_leaves_loses_the_vote_first(void **state)
     make_set(5, 0);
     wants[4].is_leaving = true;
     struct mdb_set set = merged(5);
-    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, false, &step);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 0, false, &step);
     assert_int_equal(step.kind, MSG_MONGODB_ORDER_UNVOTE);
     apply(&step, wants, 5);
     set = merged(5);
-    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, false, &step);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 0, false, &step);
     assert_int_equal(step.kind, MSG_MONGODB_ORDER_REMOVE);
     count = make_wants(3, 0, wants);
     make_set(3, 0);
     wants[2].is_leaving = true;
     set = merged(3);
-    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, false, &step);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 0, false, &step);
     assert_int_equal(step.why, ARB_REFUSE_LAYOUT_TOO_FEW);
-    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, true, &step);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 0, true, &step);
     assert_int_equal(step.kind, MSG_MONGODB_ORDER_UNVOTE);
 }
 
@@ -569,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_layouts),
         cmocka_unit_test(test_every_lawful_layout_is_reached),
         cmocka_unit_test(test_a_fourth_has_no_vote),
+        cmocka_unit_test(test_the_way_back_to_three_leads_over_two),
         cmocka_unit_test(test_who_leaves_loses_the_vote_first),
         cmocka_unit_test(test_no_kill_without_the_opt_in_and_the_others),
         cmocka_unit_test(test_the_last_good_copy_is_not_emptied),
