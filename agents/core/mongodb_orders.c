@@ -110,7 +110,9 @@ static bool is_there(const struct agt *a, const struct agt_mongodb_rule *rule,
     return is_behind && is_read && rule->is_there(a, o, now);
 }
 
-static int check_need(const struct agt *a, enum agt_mongodb_need need)
+/* What was seen a moment ago is enough to go on, since the port looks again; not to refuse, and not
+ * for a restarted agent, which looks first. */
+static int check_need(const struct agt *a, enum agt_mongodb_need need, struct base_mono now)
 {
     const struct db_mongodb_hello *h = &a->view.mongodb.hello;
     bool is_met = false;
@@ -132,10 +134,12 @@ static int check_need(const struct agt *a, enum agt_mongodb_need need)
         is_met = true;
         break;
     }
-    if (!is_since(a, h->at)) {
-        return WAITS;
+    if (is_met && !a->mongodb.work.is_taken_over &&
+        agt_mongodb_has_hello(a, now, AGT_MONGODB_EVIDENCE_US)) {
+        return 0;
     }
-    return is_met ? 0 : BASE_E_STATE;
+    int seen = is_met ? 0 : BASE_E_STATE;
+    return is_since(a, h->at) ? seen : WAITS;
 }
 
 static bool is_another_elected(const struct agt *a)
@@ -201,7 +205,7 @@ static int check(const struct agt *a, const struct agt_mongodb_rule *rule,
 {
     struct db_mongodb_order words = {.host = o->subject_host};
     int rc = check_kind(a, o, now);
-    rc = rc == 0 ? check_need(a, rule->need) : rc;
+    rc = rc == 0 ? check_need(a, rule->need, now) : rc;
     rc = rc == 0 ? check_expected(a, rule, o) : rc;
     if (rc == 0 && !rule->fill(a, o, &words)) {
         rc = BASE_E_NOTFOUND;
@@ -267,7 +271,9 @@ static bool is_over(struct agt_run *run, const struct agt_mongodb_rule *rule)
     bool is_own = rule->is_term_own && w->reply_status == BASE_E_CONFLICT; /* looks itself */
     bool may_retry = is_own || (base_error_class_of(w->reply_status) == BASE_CLASS_retry &&
                                 !rule->is_failure_final);
-    bool is_read = !agt_mongodb_is_running(run->a) || run->a->view.orders_done >= w->issued_id;
+    bool is_read = !agt_mongodb_is_running(run->a) ||
+                   (run->a->view.orders_done >= w->issued_id &&
+                    !base_mono_before(run->a->view.mongodb.hello.at, w->replied_at));
     if (rule->need == AGT_MONGODB_NEED_ANSWER && rule->is_reply_enough &&
         w->reply_status == BASE_E_STATE) {
         agt_mongodb_order_end(run, 0, 0); /* nothing to be undone */

@@ -123,7 +123,7 @@ static void fill_hello(const struct agt *a, struct base_mono now, struct msg_mon
     r->is_secondary = v->hello.is_secondary && is_new;
     r->is_set_name_wrong = v->hello.is_set_name_wrong;
     r->is_arbiter = r->is_arbiter || v->hello.is_arbiter;
-    r->term = agt_mongodb_term(a);
+    r->term = r->is_writable && v->hello.term != 0 ? v->hello.term : agt_mongodb_term(a);
     r->self = v->hello.self;
     r->primary = v->hello.primary;
     memcpy(r->process_id, v->hello.process_id, sizeof(r->process_id));

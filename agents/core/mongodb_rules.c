@@ -92,7 +92,8 @@ static bool is_not_writable(const struct agt *a, const order_of *o, struct base_
 static bool is_writable_later(const struct agt *a, const order_of *o, struct base_mono now)
 {
     (void)now;
-    return hello_of(a)->is_writable && agt_mongodb_term(a) > o->expected_term;
+    uint64_t term = hello_of(a)->term; /* a claim and its term come from one answer */
+    return hello_of(a)->is_writable && (term != 0 ? term : agt_mongodb_term(a)) > o->expected_term;
 }
 
 static bool is_writable(const struct agt *a, const order_of *o, struct base_mono now)
