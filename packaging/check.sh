@@ -25,7 +25,7 @@ root=$work/root
 depends() { dpkg-deb -f "$work/debs/$1_"*.deb Depends; }
 has_only() { # PACKAGE LIBRARY...: of the databases' client libraries
     local lib
-    for lib in libpq5 libmariadb3; do
+    for lib in libpq5 libmariadb3 libmongoc-1.0-0; do
         if [[ " ${*:2} " == *" $lib "* ]]; then grep -q "$lib" <<<"$(depends "$1")" || return 1
         elif grep -q "$lib" <<<"$(depends "$1")"; then return 1; fi
     done
@@ -34,6 +34,7 @@ for name in $names; do
     case $name in
     quorate-agent-postgresql) check "$name pulls libpq in and no other client library" has_only "$name" libpq5 ;;
     quorate-agent-galera) check "$name pulls libmariadb in and no other client library" has_only "$name" libmariadb3 ;;
+    quorate-agent-mongodb) check "$name pulls libmongoc in and no other client library" has_only "$name" libmongoc-1.0-0 ;;
     *) check "$name pulls no client library in" has_only "$name" ;;
     esac
 done
@@ -89,7 +90,7 @@ mkdir "$work/samples" && "$BIN/kv" cert ca --dir "$work/tls" >/dev/null
 "$BIN/kv" cert issue --dir "$work/tls" --role node --name a --host 192.0.2.1 >/dev/null
 "$BIN/kv" cert issue --dir "$work/tls" --role viewer --name proxy1 >/dev/null
 (umask 077 && printf 'replication:a\nrewind:b\nagent:a\ncheck:b\nsst:c\n' >"$work/passwords")
-for pair in quorated:quorated proxy:quorate-proxy agent-postgresql:quorate-agent-postgresql agent-galera:quorate-agent-galera; do
+for pair in quorated:quorated proxy:quorate-proxy agent-postgresql:quorate-agent-postgresql agent-galera:quorate-agent-galera agent-mongodb:quorate-agent-mongodb; do
     sample=$root/usr/share/quorate/samples/${pair%:*}.yml program=${pair#*:}
     [ -e "$sample" ] || continue
     if [ "${pair%-*}" = agent ]; then

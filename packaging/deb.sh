@@ -15,12 +15,14 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-deb.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/quorate"
 cp -r packaging/debian "$work/quorate/debian"
-rm "$work/quorate/debian/control.galera"
-if [ -x "$build/bin/quorate-agent-galera" ]; then
-    cat packaging/debian/control.galera >>"$work/quorate/debian/control"
-else
-    rm "$work"/quorate/debian/quorate-agent-galera.*
-fi
+for engine in galera mongodb; do # a build without that engine has no package of it
+    rm "$work/quorate/debian/control.$engine"
+    if [ -x "$build/bin/quorate-agent-$engine" ]; then
+        cat "packaging/debian/control.$engine" >>"$work/quorate/debian/control"
+    else
+        rm "$work"/quorate/debian/quorate-agent-"$engine".*
+    fi
+done
 printf 'quorate (%s) bookworm; urgency=medium\n\n  * Version %s.\n\n -- Quorate developers <maintainers@quorate.example>  %s\n' \
     "$version" "$version" "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")" >"$work/quorate/debian/changelog"
 case $build in /*) ;; *) build=$PWD/$build ;; esac

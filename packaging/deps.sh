@@ -6,7 +6,7 @@
 # what `make deb` needs; --galera: what the Galera demo needs, and nothing of PostgreSQL; --browser: what web-verify needs
 set -eu
 build="gcc libc6-dev make pkg-config libuv1-dev liblmdb-dev libssl-dev libcrypt-dev libprotobuf-c-dev protobuf-c-compiler
-libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libmariadb-dev"
+libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libmariadb-dev libmongoc-dev"
 demo="postgresql-15 postgresql-client-15 openssl iproute2 procps psmisc curl jq util-linux"
 tests="libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev afl++ valgrind gcovr strace etcd-client etcd-server
 nghttp2-client patroni haproxy pgbouncer pgpool2 python3-idna iputils-ping nftables xfsprogs e2fsprogs"

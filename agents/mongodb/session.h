@@ -35,9 +35,9 @@ struct mdb_command {
 
 /* Lives during the callback, as long as no further command is run in that session. */
 struct mdb_reply {
-    int status;        /* 0: `bson` is the answer. TIMEOUT, CLOSED, UNREACHABLE, TLS; DENIED: login
-                          refused; PROTO: no answer that could be read; CANCELED: by reset; STATE: the
-                          server's error `code` */
+    /* 0: `bson` is the answer. TIMEOUT, CLOSED, UNREACHABLE, TLS; DENIED: login refused; PROTO: no
+     * answer that could be read; CANCELED: by reset; STATE: the server's error `code`. */
+    int status;
     int32_t code;      /* MongoDB's; 0: none */
     const char *text;  /* what went wrong, one line; "" */
     struct slice bson; /* also of some errors */
