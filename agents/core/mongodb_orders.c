@@ -163,7 +163,7 @@ static int check_expected(const struct agt *a, const struct agt_mongodb_rule *ru
         return is_another_elected(a) ? BASE_E_CONFLICT : WAITS;
     }
     if (is_moved && !rule->is_any_term) {
-        return is_term_new || term > o->expected_term ? BASE_E_CONFLICT : WAITS;
+        return is_term_new ? BASE_E_CONFLICT : WAITS;
     }
     if (!rule->is_config || !agt_mongodb_is_set_config(&o->expected_config)) {
         return 0;
