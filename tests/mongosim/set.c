@@ -34,6 +34,7 @@ struct mset *mset_init(void *memory, void *entries, size_t entries_max,
     for (unsigned i = 0; i < MSET_NODES_MAX; i++) {
         s->nodes[i].me = s->nodes[i].primary = s->nodes[i].source = -1;
         s->nodes[i].disk.vote_for = s->nodes[i].image.vote_for = -1;
+        memset(s->nodes[i].places, -1, sizeof(s->nodes[i].places));
     }
     return s;
 }
@@ -279,6 +280,7 @@ void mset_wipe(struct mset *s, unsigned node)
     memset(&n->disk, 0, sizeof(n->disk));
     n->disk.vote_for = -1;
     n->head = MSET_NONE;
+    mset_places_find(s, n);
 }
 
 void mset_image(struct mset *s, unsigned node)
@@ -293,6 +295,7 @@ void mset_restore(struct mset *s, unsigned node)
         s->truth.is_vote_forgotten = true;
         n->disk = n->image;
         n->head = n->disk.head;
+        mset_places_find(s, n);
     }
 }
 

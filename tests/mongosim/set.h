@@ -368,6 +368,8 @@ int mset_primary(const struct mset *s, uint64_t *ret_term);
 enum mset_state mset_state_of(const struct mset *s, unsigned node);
 uint64_t mset_term_of(const struct mset *s, unsigned node);
 bool mset_is_writable(const struct mset *s, unsigned node);
+/* Its newest entry is older than the oldest that anybody else keeps. */
+bool mset_is_stale(const struct mset *s, unsigned node);
 /* Its disk does nothing, or is full, or its clients hear nothing. */
 bool mset_is_sick(const struct mset *s, unsigned node);
 int64_t mset_frozen_until(const struct mset *s, unsigned node);

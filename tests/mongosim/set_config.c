@@ -56,13 +56,20 @@ bool mset_is_configured(const struct mset_node *n)
 const struct mset_member *mset_member_of(const struct mset *s, const struct mset_node *n,
                                          unsigned node)
 {
+    (void)s;
+    return n->places[node] < 0 ? NULL : &n->disk.config.members[n->places[node]];
+}
+
+void mset_places_find(const struct mset *s, struct mset_node *n)
+{
     const struct mset_config *c = &n->disk.config;
+    memset(n->places, -1, sizeof(n->places));
     for (unsigned i = 0; i < c->count; i++) {
-        if (strcmp(c->members[i].host.text, s->nodes[node].host.text) == 0) {
-            return &c->members[i];
+        int node = mset_by_host(s, c->members[i].host.text);
+        if (node >= 0) {
+            n->places[node] = (int8_t)i;
         }
     }
-    return NULL;
 }
 
 int mset_node_by_member(const struct mset *s, const struct mset_member *m)
@@ -72,11 +79,10 @@ int mset_node_by_member(const struct mset *s, const struct mset_member *m)
 
 /* --- installing --- */
 
-static void peers_renew(struct mset *s, struct mset_node *n, const struct mset_config *before)
+static void peers_renew(struct mset *s, struct mset_node *n, const int8_t *before)
 {
     for (unsigned i = 0; i < s->options.nodes; i++) {
-        struct mset_node was = {.disk.config = *before};
-        bool is_new = mset_member_of(s, n, i) != NULL && mset_member_of(s, &was, i) == NULL;
+        bool is_new = n->places[i] >= 0 && before[i] < 0;
         if (is_new) {
             n->peers[i].alive_us = n->peers[i].due_us = s->now_us;
         }
@@ -99,12 +105,14 @@ static void take_place(struct mset *s, struct mset_node *n, const struct mset_me
 
 void mset_config_install(struct mset *s, struct mset_node *n, const struct mset_config *config)
 {
-    struct mset_config before = n->disk.config;
+    int8_t before[MSET_NODES_MAX];
+    memcpy(before, n->places, sizeof(before));
     n->disk.config = *config;
+    mset_places_find(s, n);
     n->takeover_us = MSET_NEVER;
     n->counter++;
     mset_tell(s, n, MSET_EV_CONFIG, config->version.term, config->version.version);
-    peers_renew(s, n, &before);
+    peers_renew(s, n, before);
     const struct mset_member *me = mset_member_of(s, n, mset_number(s, n));
     n->me = me == NULL ? -1 : (int)(me - n->disk.config.members);
     if (me != NULL) {

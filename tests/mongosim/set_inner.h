@@ -82,6 +82,7 @@ struct mset_node {
     /* the member */
     enum mset_state state;
     int me; /* its place in the configuration; -1 */
+    int8_t places[MSET_NODES_MAX]; /* of each node in it; -1: follows from disk.config */
     uint64_t term;
     int primary; /* node that it takes for it; -1 */
     uint32_t head, committed;
@@ -229,6 +230,7 @@ unsigned mset_votes(const struct mset_member *m);
 unsigned mset_priority_x10(const struct mset_member *m);
 bool mset_is_data(const struct mset_member *m);
 bool mset_is_configured(const struct mset_node *n);
+void mset_places_find(const struct mset *s, struct mset_node *n); /* disk.config is another one */
 void mset_config_install(struct mset *s, struct mset_node *n, const struct mset_config *config);
 bool mset_is_config_committed(const struct mset *s, const struct mset_node *n);
 void mset_newly_added_look(struct mset *s, struct mset_node *n);

@@ -36,6 +36,11 @@ bool mset_is_writable(const struct mset *s, unsigned node)
     return s->nodes[node].is_up && s->nodes[node].is_writable;
 }
 
+bool mset_is_stale(const struct mset *s, unsigned node)
+{
+    return s->nodes[node].is_up && s->nodes[node].is_stale;
+}
+
 bool mset_is_sick(const struct mset *s, unsigned node)
 {
     const struct mset_node *n = &s->nodes[node];

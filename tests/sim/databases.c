@@ -75,7 +75,7 @@ static void draw_mongodb(uint64_t seed, struct setup *s)
     s->has_mongodb_force = !s->is_calm && chance(&r, 150000);
     s->is_mongodb_restored = !s->is_calm && chance(&r, 60000);
     s->databases[0] =
-        (struct db_setup){.members = s->mongodb_members, .ttl_ms = 2000, .heartbeat_ms = 500};
+        (struct db_setup){.members = s->mongodb_members, .ttl_ms = 5000, .heartbeat_ms = 1000};
 }
 
 /* Half of the ttl is the most that a watchdog may count. */

@@ -62,7 +62,9 @@ static void act(struct world *w, struct base_rand *r, const struct msg_record *r
         order_a_task(w, r);
     } else if (what < 60) {
         request.kind = ARB_REQUEST_CANCEL;
-        (void)ask(w, &request);
+        if (ask(w, &request) == 0) {
+            truth_ops_cancelled(w, w->setup.clusters);
+        }
     } else {
         if (chance(r, 500000)) {
             request.candidate = draw_name(w, r);
@@ -172,18 +174,33 @@ static void lose_majority(void *ctx, uint64_t number, struct slice bytes)
                   SLICE_EMPTY);
 }
 
-/* Who was left out is made anew when everything has calmed down. */
+/* Whom nothing but a copy helps: left out by force, or too far behind. */
+static bool is_for_copy(struct world *w, const struct msg_record *record, struct base_name *ret)
+{
+    if (record->mongodb.barred.count > 0) {
+        *ret = record->mongodb.barred.names[0];
+        return true;
+    }
+    for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
+        if (mset_is_stale(w->mongo->set, mongo_node(w, i))) {
+            *ret = name_of(w, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* They are made anew when everything has calmed down. */
 static void make_anew(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
     struct msg_record record;
+    struct arb_request request = {.kind = ARB_REQUEST_TASK};
     (void)number;
     (void)bytes;
-    if (truth_ops_record(w, w->setup.clusters, &record) && record.mongodb.barred.count > 0 &&
-        record.tasks_count == 0) {
-        struct arb_request request = {.kind = ARB_REQUEST_TASK};
-        request.task.kind = MSG_TASK_REINIT;
-        request.task.member = record.mongodb.barred.names[0];
+    request.task.kind = MSG_TASK_REINIT;
+    if (truth_ops_record(w, w->setup.clusters, &record) && record.tasks_count == 0 &&
+        is_for_copy(w, &record, &request.task.member)) {
         (void)ask(w, &request);
     }
     world_at(w, w->now_us + 5 * SECOND, NULL, make_anew, w);
@@ -201,9 +218,9 @@ void mongo_operator_open(struct world *w)
     if (w->setup.has_mongodb_admins) {
         world_at_with(w, w->now_us + 20 * SECOND, NULL, admin, w, 0, SLICE_EMPTY);
     }
+    world_at(w, w->setup.faults_end_us + 10 * SECOND, NULL, make_anew, w);
     if (w->setup.has_mongodb_force) {
         int64_t from = w->setup.faults_end_us / 2, to = w->setup.faults_end_us - 5 * SECOND;
         world_at(w, draw(&r, from, to), NULL, lose_majority, w);
-        world_at(w, w->setup.faults_end_us + 10 * SECOND, NULL, make_anew, w);
     }
 }

@@ -2,6 +2,7 @@
 /* See the header. */
 #include "tests/sim/truth_mongo.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +44,7 @@ struct truth_mongo {
     int64_t linked_us[MEMBERS_MAX]; /* it ran, and the primary and it heard each other */
     int64_t majority_us;            /* then a majority of voters could hear each other */
     int64_t acked_us;
-    bool is_barred[MEMBERS_MAX]; /* its agent knows, on disk */
+    bool is_held[MEMBERS_MAX]; /* left out by force, and not wiped since */
     bool is_spoiled;             /* a directory forgot its vote */
     uint64_t lost;
 };
@@ -376,7 +377,7 @@ void truth_mongo_wiped(struct world *w, unsigned member)
     uint64_t term;
     int primary = mset_primary(set_of(w), &term);
     uint64_t lost = primary >= 0 ? mset_judge(set_of(w), (unsigned)primary) : 1;
-    (void)member;
+    t->is_held[member] = false;
     if (lost > t->lost) {
         t->is_spoiled = true; /* it was the only one that had it: known, and judged by others */
     }
@@ -394,9 +395,19 @@ void truth_mongo_heard(struct world *w, unsigned member)
 
 void truth_mongo_report(struct world *w, const struct member *m, const struct msg_report *report)
 {
-    (void)w;
-    (void)m;
-    (void)report;
+    const struct msg_mongodb_report *r = &report->mongodb;
+    char text[200];
+    if (w->is_tracing) {
+        (void)snprintf(text, sizeof(text),
+                       "reports state %d data %d writable %d term %lu config %lu/%lu known %d "
+                       "committed %d order %lu/%u done %d status %d barred %lu",
+                       (int)r->state, r->has_data, r->is_writable, (unsigned long)r->term,
+                       (unsigned long)r->config.term, (unsigned long)r->config.version,
+                       r->is_config_known, r->is_config_committed, (unsigned long)r->order_epoch,
+                       r->order_phase, r->is_order_done, r->order_status,
+                       (unsigned long)r->barred_epoch);
+        trace_text(w, ADDRESS_AGENT + m->index, text);
+    }
 }
 
 /* --- the log --- */
@@ -521,6 +532,24 @@ static void note_policy(struct world *w, const struct msg_record *new)
     }
 }
 
+/* Who was left out by force comes back with empty hands alone. */
+static void is_wiped_first(struct world *w, const struct msg_record *new)
+{
+    struct truth_mongo *t = truth_of(w);
+    for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
+        bool is_listed = false;
+        for (unsigned k = 0; k < new->mongodb.barred.count; k++) {
+            is_listed |= base_name_equal(&new->mongodb.barred.names[k], &w->members->list[i].name);
+        }
+        if (t->is_held[i] && !is_listed && mset_has_directory(set_of(w), mongo_node(w, i))) {
+            world_fail(w, INVARIANT_MONGODB_BARRED,
+                       "%s was left out by force and is let in again, and nobody has wiped it",
+                       name_of(w, i));
+        }
+        t->is_held[i] = is_listed;
+    }
+}
+
 void truth_mongo_record(struct world *w, const struct msg_record *old, const struct msg_record *new)
 {
     struct truth_mongo *t = truth_of(w);
@@ -528,6 +557,7 @@ void truth_mongo_record(struct world *w, const struct msg_record *old, const str
     bool is_new = o->epoch != old->mongodb.order.epoch;
     bool is_ended = o->state != old->mongodb.order.state || is_new;
     note_policy(w, new);
+    is_wiped_first(w, new);
     if (is_new && o->epoch != 0) {
         may_be_given(w, old, new);
         is_dead(w, new);
@@ -583,7 +613,6 @@ void truth_mongo_acked(struct world *w, unsigned member)
 
 static void all_are_in(struct world *w)
 {
-    const struct truth_mongo *t = truth_of(w);
     struct mset_config c;
     bool has = newest_config(w, &c);
     for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
@@ -591,8 +620,7 @@ static void all_are_in(struct world *w)
         const struct mset_member *m = has ? in_config(w, &c, name) : NULL;
         enum mset_state state = mset_state_of(set_of(w), mongo_node(w, i));
         bool is_well = state == MSET_PRIMARY || state == MSET_SECONDARY || state == MSET_ARBITER;
-        bool is_stale = state == MSET_RECOVERING && !t->record.policy.is_resync_auto;
-        if (m == NULL || m->votes == 0 || (!is_well && !is_stale)) {
+        if (m == NULL || m->votes == 0 || !is_well) {
             world_fail(w, INVARIANT_LIVENESS, "%s is %s the set at the end, %s, in state %d",
                        name->text, m == NULL ? "not in" : "in",
                        m != NULL && m->votes > 0 ? "votes" : "does not vote", (int)state);
