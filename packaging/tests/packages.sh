@@ -52,6 +52,64 @@ check "the watchdog replaces one that hangs" wait_for 30 eval '[ "$(property quo
 check "which has kept what it had" wait_for 10 eval '[ "$(machine m1 kv get a --print-value-only)" = 1 ]'
 machine m1 kill -KILL "$(property quorated MainPID)"
 check "so is one that is killed" wait_for 30 eval '[ "$(property quorated NRestarts)" = 2 ] && active quorated'
+
+# --- agents: of Galera by its unit, of PostgreSQL by hand as root, beside the directory of sockets that the units share
+http_is() { [ "$(machine m1 curl -s -o /dev/null -m 2 -w '%{http_code}' "http://127.0.0.1:$1$2")" = 200 ]; }
+agent_file() { # CLUSTER HTTP-PORT ENGINE LINES
+    machine m1 bash -c 'umask 022 && cat >"/etc/quorate/agent-$1.yml"' - "$1" <<YML
+cluster: {name: $1}
+member: m1
+advertise: 127.0.0.1
+insecure: yes
+quorum:
+  nodes: {a: "127.0.0.1:2380"}
+http: {listen: "127.0.0.1:$2"}
+state_dir: /var/lib/quorate/$1
+run_dir: /run/quorate
+$3:
+$4
+YML
+}
+secrets() { # CLUSTER USER LINE...
+    machine m1 bash -c 'umask 077 && printf "%s\n" "${@:3}" >"/etc/quorate/passwords-$1" && chown "$2:" "/etc/quorate/passwords-$1"' - "$@"
+}
+if machine m1 test -e /lib/systemd/system/quorate-agent-galera@.service; then
+    unit=quorate-agent-galera@shop
+    mariadbd() { machine m1 pgrep -x mariadbd; }
+    secrets shop mysql check:a agent:b sst:c
+    machine m1 install -d -o mysql -g mysql /var/lib/mysql-shop
+    agent_file shop 8018 galera '  data_dir: /var/lib/mysql-shop
+  listen: 127.0.0.1
+  members: {m1: "127.0.0.1:4567"}
+  password_file: /etc/quorate/passwords-shop'
+    check "kv doctor finds what that agent needs" machine m1 kv doctor --only configuration,permissions,versions,ports,managers
+    check "the agent for Galera is started by its unit" machine m1 systemctl start "$unit"
+    check "its server becomes the writer" wait_for 90 http_is 8018 /writer
+    check "in a cgroup of its own below the unit" eval 'machine m1 cat "/proc/$(mariadbd)/cgroup" | grep -q "quorate-agent-galera@shop.service/quorate-shop.m1.guard"'
+    server=$(mariadbd)
+    machine m1 kill -KILL "$(property "$unit" MainPID)"
+    check "an agent that is killed comes back" wait_for 30 eval '[ "$(property "$unit" NRestarts)" = 1 ] && active "$unit" && http_is 8018 /writer'
+    check_output "under the same server" "$server" mariadbd
+    check "reload replaces the agent alone" machine m1 systemctl reload "$unit"
+    check "which serves" wait_for 30 http_is 8018 /writer
+    check_output "under the same server" "$server" mariadbd
+    check "stopped" machine m1 systemctl stop "$unit"
+    check_output "the server with it" "" mariadbd
+else
+    skip "the agent for Galera under its unit" "it is not among the packages"
+fi
+secrets hand postgres replication:a rewind:b
+machine m1 systemctl stop postgresql
+agent_file hand 8028 postgresql '  data_dir: /var/lib/postgresql/15/hand
+  listen: 127.0.0.1
+  port: 5442
+  password_file: /etc/quorate/passwords-hand'
+machine_sh m1 'setsid quorate-agent-postgresql --config /etc/quorate/agent-hand.yml >/var/log/hand.log 2>&1 </dev/null &'
+check "an agent that root starts by hand becomes postgres and serves" wait_for 60 http_is 8028 /primary
+check "its guard's socket lies in the directory of the units" machine m1 test -S /run/quorate/hand.m1.guard
+machine m1 pkill -TERM -f '^quorate-agent-postgresql --config /etc/quorate/agent-hand.yml'
+check "it ends, its database with it" wait_for 60 eval '[ -z "$(machine m1 pgrep -f -- "-D /var/lib/postgresql/15/hand")" ]'
+[ "$FAILED" -eq 0 ] || machine m1 tail -n 5 /var/log/hand.log
 pid=$(property quorated MainPID)
 check "an upgrade is installed" machine_sh m1 'dpkg -i /srv/newer/*.deb'
 check "and has replaced the program" eval '[ "$(property quorated MainPID)" != "$pid" ] && active quorated'
@@ -64,7 +122,7 @@ check "the packages are removed" machine_sh m1 'dpkg -r $(dpkg-query -f "\${Pack
 check "and purged" machine_sh m1 'dpkg -P $(dpkg-query -f "\${Package} " -W "quorate-*")'
 check_output "nothing of them runs" "" machine m1 pgrep -l quorate
 check "the operator's configuration and the node's promises stay" machine_sh m1 '[ -e /etc/quorate/quorated.yml ] && [ -d /var/lib/quorate/quorum/wal ]'
-machine_sh m1 'rm -rf /etc/quorate /var/lib/quorate'
+machine_sh m1 'rm -rf /etc/quorate /var/lib/quorate /var/lib/mysql-shop /var/lib/postgresql/15/hand'
 check_output "no file is left" "" machine_sh m1 'find /etc /usr /lib /var/lib -xdev \( -name "*quorate*" -o -name quorated* \) ! -path "*/deb-systemd*" ! -path "/var/lib/systemd/*" | head'
 machine_off m1
 report_end packages
