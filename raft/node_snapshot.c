@@ -499,7 +499,10 @@ static void import_ended(struct snapshot_job *job, int status)
 {
     struct raft_node *node = job->user;
     /* The image is the state: nothing of the log in memory fits it until the log has begun anew. */
-    int broken = status == 0 ? FAILPOINT(SNAPSHOT_INSTALLED) : 0;
+    int broken = 0;
+    if (status == 0) {
+        broken = FAILPOINT(SNAPSHOT_INSTALLED);
+    }
     if (broken != 0 && node_is_running(node)) {
         node_fail(node, broken);
         node_drain(node);
