@@ -37,15 +37,15 @@ members_stalled() { cluster_json | jq -r '.members[] | select(.galera.stalled_ms
 
 # [8] One member comes back without TLS where the others have it: it stays outside, which is said, and nothing else happens.
 tls_on_some() {
-    local out
+    local outside # `out` is check's own
     begin "TLS on some nodes only"
-    out=$(readers | tail -n 1)
-    agent_changed "$out" 's|^galera:|&\n  tls: off|'
-    check "$NAME: it does not get in, which is said" wait_until 150 eval '"${KV[@]}" db history "$SQL_CLUSTER" --events --timeout 3s | grep -q "$out did not get into"'
-    note "$out: $(member_says "$out")"
+    outside=$(readers | tail -n 1)
+    agent_changed "$outside" 's|^galera:|&\n  tls: off|'
+    check "$NAME: it does not get in, which is said" wait_until 150 eval '"${KV[@]}" db history "$SQL_CLUSTER" --events --timeout 3s | grep -q "$outside did not get into"'
+    note "$outside: $(member_says "$outside")"
     check "$NAME: the others are as they were" test "$(size_of "$P")" = 2
     check "$NAME: the writer is the same" test "$(epoch)" = "$EPOCH"
-    agent_changed "$out" '/^  tls: off$/d'
+    agent_changed "$outside" '/^  tls: off$/d'
     settled_again 180
     finish
 }
