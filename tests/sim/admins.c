@@ -196,6 +196,7 @@ static void hang_disk(struct admin *a)
         return;
     }
     fault_bit(a->world, FAULT_DATABASE_DISK_HANG, (unsigned)holder, 0, for_us);
+    truth_fails(a->world, pg_of(a->world, (unsigned)holder));
     pg_of(a->world, (unsigned)holder)->is_write_stuck = true;
     world_at(a->world, a->world->now_us + for_us, NULL, hang_ends,
              pg_of(a->world, (unsigned)holder));

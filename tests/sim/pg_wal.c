@@ -52,7 +52,9 @@ uint32_t pg_common(const struct pg_directory *a, const struct pg_directory *b)
 {
     unsigned i = 0;
     uint32_t until = a->count < b->count ? a->count : b->count;
-    while (i < pg_forks(a) && i < pg_forks(b) && a->history[i].timeline == b->history[i].timeline) {
+    /* pg_rewind looks at where a timeline begins, too; a stream does not. */
+    while (i < pg_forks(a) && i < pg_forks(b) && a->history[i].timeline == b->history[i].timeline &&
+           a->history[i].position == b->history[i].position) {
         i++;
     }
     if (i < pg_forks(a) && a->history[i].position < until) {
