@@ -1,6 +1,6 @@
 # libFuzzer targets: NAME is tests/fuzz/fuzz_NAME.c; FUZZ_MORE_NAME further sources, FUZZ_LD_NAME for the linker.
 FUZZERS := agent agent_http arbiter arbiter_galera arguments auth_rows config galera guard history http json kv_apply kv_wire link patroni postgresql raft_core \
-  raft_members raft_message restore snapshot txn wal
+  raft_members raft_message restore snapshot txn wal web
 FUZZ_MORE_galera := agents/galera/grastate.c agents/galera/status.c
 FUZZ_MORE_arguments := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c agents/guard/options.c
 FUZZ_MORE_patroni := kv/cli/flat.c kv/cli/patroni_keys.c kv/cli/patroni_take.c
@@ -12,6 +12,9 @@ FUZZ_LD_http := -Wl,-z,muldefs
 FUZZ_MORE_json := kv/api/json_read.c kv/api/json_scan.c kv/api/json_write.c
 FUZZ_MORE_txn := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c kv/cli/cmd_keys.c
 FUZZ_MORE_wal := tests/unit/wal_disk.c
+FUZZ_MORE_web := tests/fuzz/fake_stream.c arbiter/web/access.c arbiter/web/assets.c arbiter/web/html.c arbiter/web/page.c arbiter/web/page_cluster.c \
+  arbiter/web/page_members.c arbiter/web/page_story.c arbiter/web/web.c arbiter/api/entry.c
+FUZZ_LD_web := -Wl,-z,muldefs
 FUZZ_PKGS := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c lmdb
 FUZZ_B := build/fuzz-clang
 FUZZ_SECONDS ?= 6

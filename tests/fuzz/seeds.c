@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/name.h"
+#include "databases.pb-c.h"
 #include "proto/io/link_frame.h"
 #include "proto/wire/agent.h"
 #include "proto/wire/kv.h"
@@ -131,6 +132,69 @@ static void commands(void)
     }
 }
 
+/* A literal, as generated structures want it. */
+static char *text_of(const char *literal)
+{
+    union {
+        const char *in;
+        char *out;
+    } u = {.in = literal};
+    return u.out;
+}
+
+static void put_counted(struct buf *out, struct slice bytes)
+{
+    buf_put_u8(out, (uint8_t)(bytes.len >> 8));
+    buf_put_u8(out, (uint8_t)bytes.len);
+    buf_put(out, bytes);
+}
+
+/* A cluster with hostile names, a history, and requests. */
+static void page(const char *name, int how, const char *requests)
+{
+    static const char history[] =
+        "[{\"kind\":\"failover\",\"from\":\"<b>\",\"to\":\"pg2\",\"reason\":\"\\\"'&\",\"epoch\":3,"
+        "\"since_wall_us\":1799999999000000,\"times_us\":{\"detected\":1,\"lease\":2,\"elected\":3,"
+        "\"committed\":4,\"opened\":5}}]";
+    uint8_t bytes[4096];
+    uint8_t message[2048];
+    struct buf out = buf_over(bytes, sizeof(bytes));
+    Quorate__V1__DatabaseCluster c;
+    Quorate__V1__DatabaseMember m[2];
+    Quorate__V1__DatabaseMember *list[2] = {&m[0], &m[1]};
+    quorate__v1__database_cluster__init(&c);
+    for (size_t i = 0; i < 2; i++) {
+        quorate__v1__database_member__init(&m[i]);
+        m[i].name = text_of(i == 0 ? "pg1" : "<script>");
+        m[i].role = text_of(i == 0 ? "primary" : "quorum");
+        m[i].state = text_of(i == 0 ? "running" : "streaming");
+        m[i].upstream = text_of(i == 0 ? "<script>" : "pg1"); /* a ring */
+        m[i].is_up = true;
+    }
+    c.name = text_of("\"&'");
+    c.state = text_of("no primary");
+    c.waiting_for = text_of("pg2 has not been heard of");
+    c.n_members = 2;
+    c.members = list;
+    size_t len = quorate__v1__database_cluster__pack(&c, message);
+    put_counted(&out, slice_from(message, len));
+    put_counted(&out, slice_from_text(history));
+    buf_put(&out, slice_from_text(requests));
+    save("web", name, how, buf_slice(&out));
+}
+
+static void pages(void)
+{
+    page("page", 0, "GET / HTTP/1.1\r\nHost: 127.0.0.1:2381\r\n\r\n");
+    page("other-site", 0, "GET /status.json HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    page("password", 1,
+         "GET /status.json HTTP/1.1\r\nHost: a\r\nAuthorization: Basic bWU6c2VjcmV0\r\n\r\n");
+    page("live", 4, "GET /status/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    page("style", 2,
+         "GET /status.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
+         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -143,5 +207,6 @@ int main(int argc, char **argv)
     agents();
     hello();
     commands();
+    pages();
     return 0;
 }
