@@ -120,15 +120,16 @@ static bool is_restarted(const struct agt *a, const order_of *o, struct base_mon
            state != AGT_MONGODB_HUNG;
 }
 
-/* Its data are gone, and what runs fills the directory again: the end of that is watched by its
- * state, not by the order. */
+/* Its data are gone, and what runs fills the directory again, or waits to be taken in again (who
+ * was left out by force): the end of that is watched by its state, not by the order. */
 static bool is_syncing(const struct agt *a, const order_of *o, struct base_mono now)
 {
     (void)o;
     enum agt_mongodb_state state = agt_mongodb_state_of(a, now);
-    return a->disk.mongodb.is_wiped &&
-           (state == AGT_MONGODB_SYNCING || state == AGT_MONGODB_SECONDARY ||
-            state == AGT_MONGODB_LAGGING || state == AGT_MONGODB_ARBITER);
+    bool is_there = state == AGT_MONGODB_ABSENT || state == AGT_MONGODB_SYNCING ||
+                    state == AGT_MONGODB_SECONDARY || state == AGT_MONGODB_LAGGING ||
+                    state == AGT_MONGODB_ARBITER;
+    return a->disk.mongodb.is_wiped && is_there;
 }
 
 static bool is_killed(const struct agt *a, const order_of *o, struct base_mono now)
