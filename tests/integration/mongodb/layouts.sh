@@ -6,9 +6,22 @@ another_set() { # N ARBITERS: everything before is ended
     cluster_stop
     rm -rf "${DIR:?}"
     cluster_init "$DIR"
-    set_begin --window 400 --sync-ms 1000
+    set_begin --window "${WINDOW:-20000}" --sync-ms 1000
     set_setup mg "$1" "$2"
     set_start
+}
+
+stale() { # a member that its sources have left behind: never heals by itself
+    WINDOW=300 another_set 3 0
+    begin "stale"
+    sim lag "$(port_of "$S")" on
+    wait_until 60 eval '[ "$(wc -l <"$ACKED")" -gt 1500 ]'
+    sim lag "$(port_of "$S")" off
+    check "$NAME: its agent says so" wait_until 40 state_is "$S" "too stale to catch up"
+    check "$NAME: kv db reinit" db reinit "$MEMBERS_CLUSTER" "$S" --yes
+    check "$NAME: it is a secondary again" wait_until 60 state_is "$S" secondary
+    check "$NAME: what it had lies aside" eval 'ls -d "$DIR/$S"/data.quorate-old* >/dev/null'
+    finish
 }
 
 three_and_one() { # refused: four voters survive one failure like three, and the majority then needs all three

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 
 short="founded switched primary_killed control_lost spoilt_answers"
 long="founded switched primary_killed hung_hello control_lost cut_off_report cut_off_stepdown cut_off_kill gray_report gray_kill spoilt_answers
-liar back_in_time login_refused agent_restarted drained restarted stale force three_and_one two_and_one with_logins"
+liar back_in_time login_refused agent_restarted drained restarted force stale three_and_one two_and_one with_logins"
 [ "${1:-}" != check ] || set -- $short
 # shellcheck disable=SC2086
 [ $# -gt 0 ] || set -- $long
@@ -25,7 +25,7 @@ leave() {
 }
 trap leave EXIT
 cluster_init "$(mktemp -d)"
-set_begin --window 400 --sync-ms 1000
+set_begin --window 20000 --sync-ms 1000
 set_setup mg 3
 set_start
 [ "$1" = founded ] || settled 60 || bad "the set was not found" "$(shown)"
