@@ -19,6 +19,7 @@
 
 /* What is asked over the session WATCH, one after the other; in order of importance. */
 enum mdb_item {
+    MDB_ITEM_HELLO, /* right behind an order: the long poll was asked before it */
     MDB_ITEM_STATUS,
     MDB_ITEM_CONFIG,
     MDB_ITEM_CONCERN,
@@ -37,6 +38,7 @@ struct mdb_hello_state {
     uint64_t root;   /* that the one under way was sent to */
     struct base_mono asked_at;
     struct mdb_topology topology;
+    struct mdb_topology seen; /* of the view's hello */
     struct io_timer timer;
 };
 
@@ -150,6 +152,9 @@ void mdb_failed(struct mdb_db *db, const struct mdb_reply *reply);
 void mdb_hello_init(struct mdb_db *db);
 void mdb_hello_start(struct mdb_db *db);
 void mdb_hello_forget(struct mdb_db *db);
+/* An answer to a hello that was asked at `asked_at`, over whichever session. PROTO: it is none. */
+MUST_CHECK int mdb_hello_take(struct mdb_db *db, struct slice bson, struct base_mono asked_at,
+                              struct mdb_topology *ret_topology);
 void mdb_canary_start(struct mdb_db *db);
 
 /* watch.c */

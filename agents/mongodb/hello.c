@@ -20,6 +20,7 @@ void mdb_hello_init(struct mdb_db *db)
 void mdb_hello_forget(struct mdb_db *db)
 {
     memset(&db->hello.topology, 0, sizeof(db->hello.topology));
+    memset(&db->hello.seen, 0, sizeof(db->hello.seen));
     db->hello.is_legacy = false;
     io_timer_start_in_us(&db->hello.timer, 0);
 }
@@ -59,6 +60,32 @@ static void take_hello(struct mdb_db *db, const struct db_mongodb_hello *hello)
     mdb_view_soon(db);
 }
 
+/* Two sessions may ask: what was asked later counts, and so does what the server itself counts as
+ * later. */
+static bool is_news(const struct mdb_db *db, const struct db_mongodb_hello *hello,
+                    const struct mdb_topology *topology)
+{
+    const struct mdb_topology *seen = &db->hello.seen;
+    bool is_same = topology->is_known && seen->is_known &&
+                   memcmp(topology->process_id, seen->process_id, sizeof(seen->process_id)) == 0;
+    if (is_same && topology->counter != seen->counter) {
+        return topology->counter > seen->counter;
+    }
+    return !base_mono_before(hello->at, db->seen.hello.at);
+}
+
+int mdb_hello_take(struct mdb_db *db, struct slice bson, struct base_mono asked_at,
+                   struct mdb_topology *ret_topology)
+{
+    struct db_mongodb_hello hello = {.at = asked_at};
+    int rc = mdb_read_hello(bson, &db->settings->set_name, &hello, ret_topology);
+    if (rc == 0 && is_news(db, &hello, ret_topology)) {
+        db->hello.seen = *ret_topology;
+        take_hello(db, &hello);
+    }
+    return rc;
+}
+
 /* Nobody listens: no process, or not yet. Anything else is a server that owes an answer. */
 static void missed(struct mdb_db *db, const struct mdb_reply *reply)
 {
@@ -96,7 +123,6 @@ static void next_in(struct mdb_db *db, const struct mdb_topology *topology)
 static void hello_came(void *ctx, const struct mdb_reply *reply)
 {
     struct mdb_db *db = ctx;
-    struct db_mongodb_hello hello = {.at = db->hello.asked_at};
     struct mdb_topology topology = {0};
     db->hello.is_running = false;
     if (db->hello.root != db->root || !mdb_is_running(db)) {
@@ -108,9 +134,8 @@ static void hello_came(void *ctx, const struct mdb_reply *reply)
         io_timer_start_in_us(&db->hello.timer, 0);
         return;
     }
-    int rc = reply->status != 0
-                 ? reply->status
-                 : mdb_read_hello(reply->bson, &db->settings->set_name, &hello, &topology);
+    int rc = reply->status != 0 ? reply->status
+                                : mdb_hello_take(db, reply->bson, db->hello.asked_at, &topology);
     if (rc != 0) {
         struct mdb_reply why = *reply;
         why.status = rc;
@@ -119,7 +144,6 @@ static void hello_came(void *ctx, const struct mdb_reply *reply)
         io_timer_start_in_us(&db->hello.timer, MDB_HELLO_AGAIN_US);
         return;
     }
-    take_hello(db, &hello);
     next_in(db, &topology);
 }
 

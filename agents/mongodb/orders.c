@@ -82,11 +82,12 @@ static void finish(struct mdb_db *db, int status, int32_t code, const char *text
     }
     o->is_job = false;
     /* What a probe under way has seen may be older than this: another one follows. */
+    mdb_watch_due(db, MDB_ITEM_HELLO);
+    mdb_watch_due(db, MDB_ITEM_STATUS);
+    mdb_watch_due(db, MDB_ITEM_CONFIG);
     if (done.kind == DB_ORDER_MONGODB_CONCERN) {
         mdb_watch_due(db, MDB_ITEM_CONCERN);
     }
-    mdb_watch_due(db, MDB_ITEM_CONFIG);
-    mdb_watch_due(db, MDB_ITEM_STATUS);
     if (!mdb_is_running(db)) {
         mdb_look_start(db);
     }

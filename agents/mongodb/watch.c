@@ -27,7 +27,7 @@ void mdb_watch_due(struct mdb_db *db, enum mdb_item item)
 void mdb_watch_forget(struct mdb_db *db)
 {
     for (size_t i = 0; i < MDB_ITEM_COUNT; i++) {
-        db->watch.due[i] = BASE_MONO_LONG_AGO;
+        db->watch.due[i] = i == MDB_ITEM_HELLO ? BASE_MONO_NEVER : BASE_MONO_LONG_AGO;
     }
     db->watch.oplog_first = 0;
     memset(&db->advice.rights, 0, sizeof(db->advice.rights));
@@ -105,7 +105,10 @@ static int take_rights(struct mdb_db *db, struct slice bson)
 /* 0, or PROTO: an answer that cannot be read, of which nothing is taken. */
 static int take(struct mdb_db *db, const struct mdb_reply *reply)
 {
+    struct mdb_topology ignored;
     switch (db->watch.item) {
+    case MDB_ITEM_HELLO:
+        return mdb_hello_take(db, reply->bson, db->watch.asked_at, &ignored);
     case MDB_ITEM_STATUS:
         return take_status(db, reply->bson, reply->code);
     case MDB_ITEM_CONFIG:
@@ -172,10 +175,11 @@ static bool is_due(const struct mdb_db *db, enum mdb_item item)
 }
 
 static const enum mdb_ask asks[MDB_ITEM_COUNT] = {
-    [MDB_ITEM_STATUS] = MDB_ASK_STATUS,           [MDB_ITEM_CONFIG] = MDB_ASK_CONFIG,
-    [MDB_ITEM_CONCERN] = MDB_ASK_CONCERN,         [MDB_ITEM_RIGHTS] = MDB_ASK_RIGHTS,
-    [MDB_ITEM_DATABASES] = MDB_ASK_DATABASES,     [MDB_ITEM_SERVER] = MDB_ASK_SERVER,
-    [MDB_ITEM_OPLOG_FIRST] = MDB_ASK_OPLOG_FIRST, [MDB_ITEM_OPLOG_LAST] = MDB_ASK_OPLOG_LAST,
+    [MDB_ITEM_HELLO] = MDB_ASK_HELLO,           [MDB_ITEM_STATUS] = MDB_ASK_STATUS,
+    [MDB_ITEM_CONFIG] = MDB_ASK_CONFIG,         [MDB_ITEM_CONCERN] = MDB_ASK_CONCERN,
+    [MDB_ITEM_RIGHTS] = MDB_ASK_RIGHTS,         [MDB_ITEM_DATABASES] = MDB_ASK_DATABASES,
+    [MDB_ITEM_SERVER] = MDB_ASK_SERVER,         [MDB_ITEM_OPLOG_FIRST] = MDB_ASK_OPLOG_FIRST,
+    [MDB_ITEM_OPLOG_LAST] = MDB_ASK_OPLOG_LAST,
 };
 
 static void ask(struct mdb_db *db, enum mdb_item item)
@@ -185,7 +189,9 @@ static void ask(struct mdb_db *db, enum mdb_item item)
     db->watch.is_local = false;
     db->watch.root = db->root;
     db->watch.asked_at = io_now();
-    db->watch.due[item] = base_mono_add_us(db->watch.asked_at, period_us(db, item));
+    db->watch.due[item] = item == MDB_ITEM_HELLO
+                              ? BASE_MONO_NEVER
+                              : base_mono_add_us(db->watch.asked_at, period_us(db, item));
     db->watch.is_running = mdb_send(db, MDB_SESSION_WATCH, asks[item], &args, reply_came) == 0;
 }
 

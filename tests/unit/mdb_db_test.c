@@ -269,7 +269,6 @@ static void test_hello_becomes_a_view(void **state)
     assert_false(w.view.is_answering);
     assert_true(w.view.mongodb.hello.at.us == BASE_MONO_LONG_AGO.us);
     assert_true(w.view.mongodb.canary_since.us == BASE_MONO_NEVER.us);
-    struct base_mono before = io_now();
     UNTIL(is_asked(MDB_SESSION_HELLO, "hello"));
     assert_false(is_asked(MDB_SESSION_HELLO, "maxAwaitTimeMS"));
     struct base_mono after = io_now();
@@ -277,7 +276,6 @@ static void test_hello_becomes_a_view(void **state)
     UNTIL(w.view.is_answering);
     assert_true(w.view.mongodb.hello.is_writable && w.view.is_process);
     assert_int_equal(w.view.mongodb.hello.term, 9);
-    (void)before;
     assert_false(base_mono_before(after, w.view.mongodb.hello.at)); /* counts from its sending */
     UNTIL(is_asked(MDB_SESSION_HELLO, "maxAwaitTimeMS")); /* the next one waits for a change */
     assert_true(is_asked(MDB_SESSION_HELLO, "\"counter\" : 6"));
@@ -516,6 +514,7 @@ static void test_a_change_step_by_step(void **state)
     (void)state;
     struct db_order o = add_order();
     begin_primary();
+    UNTIL(is_asked(MDB_SESSION_HELLO, "maxAwaitTimeMS"));
     order(&o);
     to_the_deed();
     answer(MDB_SESSION_ACT, "{\"ok\": 1}");
@@ -523,6 +522,22 @@ static void test_a_change_step_by_step(void **state)
     assert_int_equal(w.dones, 0); /* the reply alone is nothing */
     answer(MDB_SESSION_ACT, CONFIG(5, SECOND_MEMBER));
     expect_done(0, 0);
+    while (!is_asked(MDB_SESSION_WATCH, "hello")) { /* the long poll is from before */
+        if (sessions[MDB_SESSION_WATCH].done != NULL) {
+            refuse(MDB_SESSION_WATCH, BASE_E_TIMEOUT, 0);
+        }
+        io_loop_run_once(w.loop, base_mono_add_us(io_now(), 5000));
+    }
+    assert_false(is_asked(MDB_SESSION_WATCH, "maxAwaitTimeMS"));
+    struct base_mono asked = w.view.mongodb.hello.at;
+    answer(MDB_SESSION_WATCH, HELLO_PRIMARY);
+    UNTIL(base_mono_before(asked, w.view.mongodb.hello.at));
+    asked = w.view.mongodb.hello.at;
+    UNTIL(is_asked(MDB_SESSION_HELLO, "hello"));
+    answer(MDB_SESSION_HELLO, HELLO_PRIMARY); /* asked before: nothing new */
+    unsigned views = w.views;
+    UNTIL(w.views > views);
+    assert_true(w.view.mongodb.hello.at.us == asked.us);
     assert_true(sessions[MDB_SESSION_ACT].is_reset); /* the login is open for orders alone */
 }
 
