@@ -297,7 +297,7 @@ static struct arb_note trouble_of(const struct arb_turn *t, const struct arb_sig
     case MSG_MONGODB_SET_COMMIT_STALLED:
         note.kind = ARB_NOTE_MONGODB_STALLED;
         note.member = arb_mongodb_name(t->c, s, s->set.primary);
-        note.a = primary->commit_age_ms / 60000 * 60; /* said once a minute at most */
+        note.a = primary->commit_age_ms / 15000 * 15; /* said anew now and then */
         break;
     case MSG_MONGODB_SET_PSA_DEGRADED:
         note.kind = ARB_NOTE_MONGODB_DEGRADED;

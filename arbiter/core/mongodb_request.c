@@ -229,21 +229,6 @@ static void give_token(struct arb_turn *t, const struct mdb_force_plan *plan)
     arb_propose(t, ARB_DECIDE_MONGODB_TOKEN, &next);
 }
 
-/* What was asked of those who are barred from now on. */
-static void drop_tasks(struct msg_record *next)
-{
-    uint8_t left = 0;
-    for (uint8_t i = 0; i < next->tasks_count; i++) {
-        if (!arb_names_has(&next->mongodb.barred, &next->tasks[i].member)) {
-            next->tasks[left++] = next->tasks[i];
-        }
-    }
-    for (uint8_t i = left; i < next->tasks_count; i++) {
-        next->tasks[i] = (struct msg_task){.id = 0};
-    }
-    next->tasks_count = left;
-}
-
 /* The token is spent with the entry that gives the order; the lost are barred from it on. */
 static void use_token(struct arb_turn *t, const struct arb_sight *s,
                       const struct mdb_force_plan *plan)
@@ -257,7 +242,6 @@ static void use_token(struct arb_turn *t, const struct arb_sight *s,
         arb_answer(t, BASE_E_TOOBIG, "too many members are barred: wipe some of them first");
         return;
     }
-    drop_tasks(&next);
     next.mongodb.barred_epoch = next.epoch + 1;
     next.mongodb.force.done_epoch = next.epoch + 1;
     if (!CANARY(MONGODB_FORCED_TWICE)) {
@@ -323,7 +307,9 @@ static bool request_cancel(struct arb_turn *t)
     return true;
 }
 
-/* An order to a barred member would wait for ever: its mongod stays down. */
+/* An order to a barred member would wait for ever: its mongod stays down until a person has wiped
+ * it.
+ */
 static bool request_task(struct arb_turn *t)
 {
     const struct base_name *member = &t->event->request->task.member;

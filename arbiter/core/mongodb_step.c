@@ -330,7 +330,8 @@ static bool is_due(const struct arb_turn *t, const struct msg_task *task, bool i
     return at == 0 || at + (is_of_primary ? MONGODB_TASK_WAIT_US : 0) <= t->event->wall.us;
 }
 
-/* In the order in which they were asked for, a primary after all others. */
+/* In the order in which they were asked for, a primary after all others; what was asked of one that
+ * is barred waits until it is wiped. */
 static uint8_t next_task(const struct arb_turn *t, const struct arb_sight *s)
 {
     const struct msg_record *r = &t->c->record;
@@ -338,7 +339,9 @@ static uint8_t next_task(const struct arb_turn *t, const struct arb_sight *s)
     uint8_t best = ARB_NOBODY;
     for (uint8_t i = 0; i < r->tasks_count; i++) {
         bool is_of_primary = base_name_equal(&r->tasks[i].member, &primary);
-        if (is_due(t, &r->tasks[i], is_of_primary) && (best == ARB_NOBODY || !is_of_primary)) {
+        bool is_kept_down = arb_names_has(&r->mongodb.barred, &r->tasks[i].member);
+        if (!is_kept_down && is_due(t, &r->tasks[i], is_of_primary) &&
+            (best == ARB_NOBODY || !is_of_primary)) {
             bool is_first = best == ARB_NOBODY || base_name_equal(&r->tasks[best].member, &primary);
             best = is_first ? i : best;
         }

@@ -472,9 +472,8 @@ static void test_a_rolling_restart_takes_the_primary_last(void **state)
     mon_pass(1);
     assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
     assert_string_equal(mon_order()->member.text, "mg2");
-    mon_pass(1);
     mon.m[3].is_down = true;
-    mon_pass(2);
+    mon_pass(3);
     uint64_t epoch = w.c.record.epoch;
     mon_pass(20); /* nobody is stopped while another is away */
     assert_int_equal(w.c.record.epoch, epoch);
