@@ -64,6 +64,20 @@ enum db_order_kind {
     DB_ORDER_MONGODB_SHUTDOWN, /* the command; the guard tells when the process has ended */
 };
 
+/* clang-format off */
+/* All of MongoDB's, for a switch of another engine. */
+#define DB_CASES_OF_MONGODB \
+    case DB_ORDER_MONGODB_WIPE: \
+    case DB_ORDER_MONGODB_INITIATE: \
+    case DB_ORDER_MONGODB_RECONFIG: \
+    case DB_ORDER_MONGODB_CONCERN: \
+    case DB_ORDER_MONGODB_STEP_DOWN: \
+    case DB_ORDER_MONGODB_STEP_UP: \
+    case DB_ORDER_MONGODB_FREEZE: \
+    case DB_ORDER_MONGODB_ABORT_CATCHUP: \
+    case DB_ORDER_MONGODB_SHUTDOWN
+/* clang-format on */
+
 struct db_order {
     uint64_t id; /* the caller's, unique within the process */
     enum db_order_kind kind;

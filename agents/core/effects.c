@@ -328,15 +328,7 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
     case DB_ORDER_GALERA_DEMOTE:
     case DB_ORDER_GALERA_BOOTSTRAP:
     case DB_ORDER_GALERA_WEIGHT:
-    case DB_ORDER_MONGODB_WIPE:
-    case DB_ORDER_MONGODB_INITIATE:
-    case DB_ORDER_MONGODB_RECONFIG:
-    case DB_ORDER_MONGODB_CONCERN:
-    case DB_ORDER_MONGODB_STEP_DOWN:
-    case DB_ORDER_MONGODB_STEP_UP:
-    case DB_ORDER_MONGODB_FREEZE:
-    case DB_ORDER_MONGODB_ABORT_CATCHUP:
-    case DB_ORDER_MONGODB_SHUTDOWN:
+    DB_CASES_OF_MONGODB:
         break;
     }
 }

@@ -221,15 +221,7 @@ static int dispatch(struct pg_run *run)
     case DB_ORDER_GALERA_DEMOTE:
     case DB_ORDER_GALERA_BOOTSTRAP:
     case DB_ORDER_GALERA_WEIGHT:
-    case DB_ORDER_MONGODB_WIPE:
-    case DB_ORDER_MONGODB_INITIATE:
-    case DB_ORDER_MONGODB_RECONFIG:
-    case DB_ORDER_MONGODB_CONCERN:
-    case DB_ORDER_MONGODB_STEP_DOWN:
-    case DB_ORDER_MONGODB_STEP_UP:
-    case DB_ORDER_MONGODB_FREEZE:
-    case DB_ORDER_MONGODB_ABORT_CATCHUP:
-    case DB_ORDER_MONGODB_SHUTDOWN:
+    DB_CASES_OF_MONGODB:
         break;
     }
     return pg_run_fail(run, BASE_E_UNSUPPORTED, "unknown order %d", (int)run->order.kind);

@@ -365,15 +365,7 @@ static int db_do(struct world *w, const struct db_order *o)
     case DB_ORDER_GALERA_DEMOTE:
     case DB_ORDER_GALERA_BOOTSTRAP:
     case DB_ORDER_GALERA_WEIGHT:
-    case DB_ORDER_MONGODB_WIPE:
-    case DB_ORDER_MONGODB_INITIATE:
-    case DB_ORDER_MONGODB_RECONFIG:
-    case DB_ORDER_MONGODB_CONCERN:
-    case DB_ORDER_MONGODB_STEP_DOWN:
-    case DB_ORDER_MONGODB_STEP_UP:
-    case DB_ORDER_MONGODB_FREEZE:
-    case DB_ORDER_MONGODB_ABORT_CATCHUP:
-    case DB_ORDER_MONGODB_SHUTDOWN:
+    DB_CASES_OF_MONGODB:
         break;
     }
     return BASE_E_INVALID;
