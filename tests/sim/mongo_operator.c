@@ -190,6 +190,16 @@ static bool is_for_copy(struct world *w, const struct msg_record *record, struct
     return false;
 }
 
+/* Where an order is refused: of a member that is kept down. */
+static void wipe_by_hand(struct world *w, const struct base_name *name)
+{
+    int member = member_by_name(w, name);
+    if (member >= 0 && !member_of(w, (unsigned)member)->tree.is_up) {
+        truth_mongo_wiped(w, (unsigned)member);
+        mset_wipe(w->mongo->set, mongo_node(w, (unsigned)member));
+    }
+}
+
 /* They are made anew when everything has calmed down. */
 static void make_anew(void *ctx, uint64_t number, struct slice bytes)
 {
@@ -200,8 +210,8 @@ static void make_anew(void *ctx, uint64_t number, struct slice bytes)
     (void)bytes;
     request.task.kind = MSG_TASK_REINIT;
     if (truth_ops_record(w, w->setup.clusters, &record) && record.tasks_count == 0 &&
-        is_for_copy(w, &record, &request.task.member)) {
-        (void)ask(w, &request);
+        is_for_copy(w, &record, &request.task.member) && ask(w, &request) != 0) {
+        wipe_by_hand(w, &request.task.member);
     }
     world_at(w, w->now_us + 5 * SECOND, NULL, make_anew, w);
 }

@@ -180,6 +180,15 @@ static bool has_task(const struct msg_record *r, uint64_t id)
     return false;
 }
 
+/* Of a MongoDB member it is an order of the log, which ends when its end was read. */
+static bool has_order_ended(const struct msg_record *new, const struct msg_task *task)
+{
+    const struct msg_mongodb_order *o = &new->mongodb.order;
+    bool is_ended = o->state == MSG_MONGODB_ORDER_DONE || o->state == MSG_MONGODB_ORDER_FAILED;
+    return new->engine == MSG_ENGINE_MONGODB && is_ended &&
+           base_name_equal(&o->member, &task->member);
+}
+
 static void task_has_ended(struct world *w, const struct truth_db *t, const struct msg_task *task)
 {
     int member = member_by_name(w, &task->member);
@@ -265,7 +274,7 @@ void truth_ops_changes(struct world *w, struct truth_db *t, const struct msg_rec
 {
     const struct msg_record *old = &t->record;
     for (unsigned i = 0; i < old->tasks_count; i++) {
-        if (!has_task(new, old->tasks[i].id)) {
+        if (!has_task(new, old->tasks[i].id) && !has_order_ended(new, &old->tasks[i])) {
             task_has_ended(w, t, &old->tasks[i]);
         }
     }
