@@ -130,3 +130,11 @@ pages-check: scenario-programs ## Commands of README and docs that no other test
 	@BIN=build/release/bin bash tests/integration/docs/run.sh
 major-verify: scenario-programs ## docs/postgresql-major-upgrade.md: pg_upgrade there and back, a second cluster by logical replication
 	@BIN=build/release/bin bash tests/integration/major/run.sh
+# Both stand-ins are this tree with another range of protocol versions (proto/io/link_frame.h).
+VERIFY_STEPS += versions-verify
+.PHONY: versions-verify
+VERSION_PROGRAMS := quorated quorate-agent-postgresql quorate-guard
+versions-verify: scenario-programs ## Protocol versions that have one in common work together; others keep apart, and both say why
+	@$(MAKE) --no-print-directory $(JOBS) B=build/later EXTRA_CPPFLAGS="-DQUORATE_PROTOCOL=4 -DQUORATE_PROTOCOL_OLDEST=3" $(VERSION_PROGRAMS:%=build/later/bin/%) | grep -v '^  cc' || true
+	@$(MAKE) --no-print-directory $(JOBS) B=build/older EXTRA_CPPFLAGS=-DQUORATE_PROTOCOL=1 $(VERSION_PROGRAMS:%=build/older/bin/%) | grep -v '^  cc' || true
+	@BIN=build/release/bin LATER=build/later/bin OLDER=build/older/bin bash tests/integration/versions/run.sh
