@@ -168,7 +168,8 @@ static const struct msg_mongodb_peer *primary_of(const struct agt *a)
     return best;
 }
 
-/* By the seconds in both positions: MongoDB's own, of one clock at a time. */
+/* By the seconds in both positions: MongoDB's own, of one clock at a time. What differs by N whole
+ * seconds is behind by more than N - 1. */
 uint32_t agt_mongodb_lag_ms(const struct agt *a, struct base_mono now)
 {
     const struct msg_mongodb_peer *primary = agt_mongodb_has_status(a, now) ? primary_of(a) : NULL;
@@ -181,7 +182,7 @@ uint32_t agt_mongodb_lag_ms(const struct agt *a, struct base_mono now)
     if (primary->is_self || theirs_s <= own_s) {
         return 0;
     }
-    uint64_t ms = (theirs_s - own_s) * 1000;
+    uint64_t ms = (theirs_s - own_s - 1) * 1000;
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX - 1;
 }
 

@@ -438,7 +438,7 @@ static void test_states_by_hello_first(void **state)
     struct db_mongodb_view *v = &w.view.mongodb;
     m_begin_secondary();
     assert_true(agt_mongodb_is_secondary(&w.a, w.now, 0));
-    v->status.peers[1].optime.ts = UINT64_C(511) << 32;
+    v->status.peers[1].optime.ts = UINT64_C(512) << 32;
     m_look();
     assert_int_equal(m_report()->state, MSG_MONGODB_LAGGING);
     assert_int_equal(m_report()->lag_ms, 11000);
