@@ -219,7 +219,7 @@ bool cmd_document(const bson_t *doc, const char *key, bson_t *ret)
 /* --- rights --- */
 
 /* Nobody can log in at a node that has no users: then whoever comes from the host itself may
- * initiate the set. */
+ * initiate the set, and ask for its status. */
 static bool has_users(const struct cmd *c)
 {
     switch (mset_state_of(c->hub->set, c->node->index)) {
@@ -252,7 +252,8 @@ bool cmd_is_allowed(const struct cmd *c, unsigned right)
     if ((right == RIGHT_READ || right == RIGHT_WRITE) && (mine & RIGHT_CANARY) != 0) {
         return strcmp(c->request->db, "quorate") == 0;
     }
-    return right == RIGHT_CONFIGURE && !has_users(c) &&
+    bool is_status = strcmp(c->name, "replSetGetStatus") == 0;
+    return (right == RIGHT_CONFIGURE || is_status) && !has_users(c) &&
            mset_state_of(c->hub->set, c->node->index) == MSET_STARTUP;
 }
 
