@@ -184,9 +184,10 @@ static void failed(struct conn *c, const bson_error_t *error, int64_t took_us,
     (void)snprintf(c->text, sizeof(c->text), "%.240s", error->message);
     ret->status = status_of(c, error, took_us);
     ret->text = c->text;
-    if (error->domain == MONGOC_ERROR_SERVER || error->domain == MONGOC_ERROR_WRITE_CONCERN ||
-        ret->status == BASE_E_DENIED) {
+    if (error->domain == MONGOC_ERROR_SERVER || error->domain == MONGOC_ERROR_WRITE_CONCERN) {
         ret->code = (int32_t)error->code;
+    } else if (ret->status == BASE_E_DENIED) {
+        ret->code = AUTH_FAILED; /* the library has a number of its own for it */
     }
     if (ret->status != BASE_E_STATE || is_state_change(ret->code)) {
         drop_client(c);
