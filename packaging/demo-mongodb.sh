@@ -104,7 +104,7 @@ do_degrade() {
 }
 
 do_force() {
-    local keep name out token gone=""
+    local keep name gone=""
     title "Two of three are lost for good: a person forces, once"
     settled 60
     P=$(writable) keep=$(first_secondary)
@@ -113,16 +113,15 @@ do_force() {
     say "$gone are killed; nobody can be elected, and nothing is done by itself:"
     explained 3
     say "kv db force-reconfigure mg --destroyed $gone"
-    out=$(db force-reconfigure mg --destroyed "$gone" 2>&1)
-    sed 's/^/      /' <<<"$out"
-    token=$(token_in "$out")
-    say "kv db force-reconfigure mg --destroyed $gone --token $token"
-    db force-reconfigure mg --destroyed "$gone" --token "$token" || bad "the token was not taken"
+    wait_until 40 plan_force "$gone" || bad "no token is given" "$PLAN"
+    sed 's/^/      /' <<<"$PLAN"
+    say "kv db force-reconfigure mg --token $TOKEN"
+    db force-reconfigure mg --token "$TOKEN" --force || bad "the token was not taken"
     wait_until 40 eval '[ "$(writable)" = '"$keep"' ]' || bad "$keep is not writable" "$(shown)"
     load_on majority || bad "no writes get through" "$(shown)"
     load_off
     say "the same token again:"
-    ! db force-reconfigure mg --destroyed "$gone" --token "$token" || bad "it was taken twice"
+    ! db force-reconfigure mg --token "$TOKEN" --force || bad "it was taken twice"
     [ "$(truth forced)" = 1 ] || bad "forced configurations: $(truth forced)"
     shown
     explained

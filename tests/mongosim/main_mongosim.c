@@ -19,7 +19,7 @@
 #include "tests/mongosim/hub.h"
 #include "tests/mongosim/link.h"
 
-#define ENTRIES_MAX 65536
+#define ENTRIES_MAX 262144
 
 static void die(const char *what, const char *detail)
 {

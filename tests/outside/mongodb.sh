@@ -190,18 +190,16 @@ logins() { # roles as printed, SCRAM, keyfile
     fresh 3
 }
 force() {
-    local name gone="" out token
+    local name gone=""
     NAME="forced reconfiguration"
     full || true
     P=$(writable) S=$(first_secondary)
     for name in "${DATA[@]}"; do [ "$name" = "$S" ] || { gone+=${gone:+,}$name && kill_host "$name"; }; done
     check "$NAME: nobody is writable" wait_until 60 eval '[ -z "$(writable)" ]'
-    out=$(db force-reconfigure mg --destroyed "$gone" 2>&1)
-    token=$(token_in "$out")
-    check "$NAME: a token is given with the evidence" test -n "$token"
-    check "$NAME: it is carried out" db force-reconfigure mg --destroyed "$gone" --token "$token"
+    check "$NAME: a token is given with the evidence" wait_until 60 plan_force "$gone"
+    check "$NAME: it is carried out" db force-reconfigure mg --token "$TOKEN" --force
     check "$NAME: the survivor takes writes" wait_until 60 eval '[ "$(writable)" = "$S" ]'
-    check "$NAME: the token is not taken twice" eval '! db force-reconfigure mg --destroyed "$gone" --token "$token"'
+    check "$NAME: the token is not taken twice" eval '! db force-reconfigure mg --token "$TOKEN" --force'
     agent_start "$P"
     wait_until 10 mongod_runs "$P"
     check "$NAME: who was left out stays down" eval '! mongod_runs "$P"'

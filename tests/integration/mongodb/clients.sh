@@ -20,6 +20,8 @@ leave() {
     rm -rf "$DIR"
 }
 trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 py() { (cd "$DIR" && timeout 60 /usr/bin/python3 -W error::DeprecationWarning:__main__ clients.py "$@"); }
 js() { (cd "$DIR" && NODE_PATH=/usr/share/nodejs timeout 60 node clients.js "$@"); }

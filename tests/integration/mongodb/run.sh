@@ -24,6 +24,8 @@ leave() {
     rm -rf "${DIR:?}"
 }
 trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 cluster_init "$(mktemp -d)"
 set_begin --window 20000 --sync-ms 1000
 set_setup mg 3

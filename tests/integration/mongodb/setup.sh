@@ -107,6 +107,12 @@ mongod_runs() { [ -n "$(mongod_pid "$1")" ] && kill -0 "$(mongod_pid "$1")" 2>/d
 
 db() { "${KV[@]}" db "$@"; }
 token_in() { grep -oiE 'token[: ]+[0-9a-f]{8,}' <<<"$1" | grep -oE '[0-9a-f]{8,}$' | head -n 1; } # what force-reconfigure has printed
+# The plan of a forced reconfiguration: PLAN, TOKEN. Refused until the majority is known to be gone.
+plan_force() { # NAME,...
+    PLAN=$(db force-reconfigure "$MEMBERS_CLUSTER" --destroyed "$1" 2>&1)
+    TOKEN=$(token_in "$PLAN")
+    [ -n "$TOKEN" ]
+}
 record() { "${KV[@]}" get "/quorate/v1/clusters/$MEMBERS_CLUSTER/record" --timeout 2s 2>/dev/null | tail -n 1; }
 mongo_record() { record | jq -r ".mongodb.$1"; }
 order_is() { [ "$(mongo_record order.state)" = "$1" ]; }
@@ -137,7 +143,7 @@ uri() {
 load_on() { # [w]
     ACKED=$DIR/acked.$((LOADS = ${LOADS:-0} + 1))
     : >"$ACKED"
-    "$DIR/bin/mongoload" --uri "$(uri)" --out "$ACKED" --w "${1:-majority}" --pause-us 5000 2>"$DIR/log/load" &
+    "$DIR/bin/mongoload" --uri "$(uri)" --out "$ACKED" --w "${1:-majority}" --pause-us 10000 2>"$DIR/log/load" &
     LOADER=$!
     wait_until 15 eval '[ "$(wc -l <"$ACKED")" -gt 20 ]'
 }
