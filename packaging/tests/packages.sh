@@ -76,7 +76,7 @@ secrets() { # CLUSTER USER LINE...
 if machine m1 test -e /lib/systemd/system/quorate-agent-galera@.service; then
     unit=quorate-agent-galera@shop
     mariadbd() { machine m1 pgrep -x mariadbd; }
-    secrets shop mysql check:a agent:b sst:c
+    secrets shop mysql check:check-secret agent:agent-secret sst:transfer-secret
     machine m1 install -d -o mysql -g mysql /var/lib/mysql-shop
     agent_file shop 8018 galera '  data_dir: /var/lib/mysql-shop
   listen: 127.0.0.1
@@ -85,6 +85,7 @@ if machine m1 test -e /lib/systemd/system/quorate-agent-galera@.service; then
     check "kv doctor finds what that agent needs" machine m1 kv doctor --only configuration,permissions,versions,ports,managers
     check "the agent for Galera is started by its unit" machine m1 systemctl start "$unit"
     check "its server becomes the writer" wait_for 90 http_is 8018 /writer
+    [ "$FAILED" -eq 0 ] || { machine m1 journalctl --no-pager -n 15 -u "$unit"; report_end packages; }
     check "in a cgroup of its own below the unit" eval 'machine m1 cat "/proc/$(mariadbd)/cgroup" | grep -q "quorate-agent-galera@shop.service/quorate-shop.m1.guard"'
     server=$(mariadbd)
     machine m1 kill -KILL "$(property "$unit" MainPID)"
@@ -98,7 +99,7 @@ if machine m1 test -e /lib/systemd/system/quorate-agent-galera@.service; then
 else
     skip "the agent for Galera under its unit" "it is not among the packages"
 fi
-secrets hand postgres replication:a rewind:b
+secrets hand postgres replication:replication-secret rewind:rewind-secret
 machine m1 systemctl stop postgresql
 agent_file hand 8028 postgresql '  data_dir: /var/lib/postgresql/15/hand
   listen: 127.0.0.1
