@@ -218,17 +218,27 @@ static bool gray(struct agt_run *run)
     return true;
 }
 
+/* The arbiter sees to it by an order of its own, or it is to end anyway. */
+static bool is_idle(const struct agt *a)
+{
+    enum agt_mongodb_goal goal = agt_mongodb_goal_of(a);
+    const struct msg_mongodb_order *o = agt_mongodb_order(a);
+    bool is_ordered =
+        o != NULL && (o->kind == MSG_MONGODB_ORDER_STEP_DOWN ||
+                      o->kind == MSG_MONGODB_ORDER_SWITCHOVER || o->kind == MSG_MONGODB_ORDER_KILL);
+    bool is_run = goal == AGT_MONGODB_GOAL_RUN || goal == AGT_MONGODB_GOAL_NONE ||
+                  goal == AGT_MONGODB_GOAL_HELD; /* on disk, of a kill that is under way */
+    return !is_run || is_ordered;
+}
+
 bool agt_mongodb_ladder(struct agt_run *run)
 {
     struct agt *a = run->a;
-    bool is_idle = agt_mongodb_goal_of(a) == AGT_MONGODB_GOAL_REFUSED ||
-                   agt_mongodb_goal_of(a) == AGT_MONGODB_GOAL_SHUTDOWN ||
-                   agt_mongodb_goal_of(a) == AGT_MONGODB_GOAL_PAUSED ||
-                   (agt_order_is_in_force(a) && a->order.mongodb.goal == MSG_MONGODB_GOAL_HOLD);
-    if (!is_idle && is_cut_off(a, run->now)) {
+    bool is_left = is_idle(a);
+    if (!is_left && is_cut_off(a, run->now)) {
         return cut_off(run);
     }
-    if (!is_idle && agt_mongodb_is_gray(a, run->now)) {
+    if (!is_left && agt_mongodb_is_gray(a, run->now)) {
         return gray(run);
     }
     ladder_leave(run);

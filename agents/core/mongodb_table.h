@@ -69,7 +69,7 @@ enum agt_mongodb_goal {
     X(REST_HELD, "stays down after a kill: look at its disk, then 'kv db restart' or 'kv db " \
                  "reinit' this member") \
     X(REST_BARRED, "was left out of the set by force: stays down until its data directory is " \
-                   "emptied by hand") \
+                   "emptied, by hand or by 'kv db reinit' of this member") \
     X(START, "starts mongod") \
     X(SERVE, "runs") \
     X(STOP, "stops mongod in order") \

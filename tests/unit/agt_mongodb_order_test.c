@@ -713,6 +713,45 @@ static void test_a_resync_wipes_once(void **state)
     assert_int_equal(w.asks, 2);
 }
 
+/* Left out by force, and an operator wants it back: wiped, no longer barred, and started when the
+ * arbiter takes it from its list. */
+static void test_a_resync_lifts_a_bar(void **state)
+{
+    (void)state;
+    m_begin_secondary();
+    w.order.mongodb.goal = MSG_MONGODB_GOAL_BAR;
+    w.order.record.epoch++;
+    w.order.record.mongodb.barred_epoch = w.order.record.epoch;
+    m_order_comes();
+    m_look();
+    m_done(0, 0);
+    m_root_ends();
+    m_live(SECOND);
+    assert_int_equal(m_report()->barred_epoch, w.order.record.epoch);
+    struct msg_mongodb_order *o = m_order(MSG_MONGODB_ORDER_RESYNC);
+    o->expected_term = 0;
+    o->expected_config = (struct msg_mongodb_version){0, 0};
+    m_order_send();
+    m_live(SECOND);
+    assert_int_equal(w.ask.kind, DB_ORDER_MONGODB_WIPE);
+    w.view.has_directory = false;
+    m_done(0, 0);
+    m_live(2 * SECOND);
+    assert_int_equal(m_report()->barred_epoch, 0);
+    assert_false(m_report()->has_data);
+    assert_int_equal(w.starts, 0); /* not while it is on the list */
+    w.order.mongodb.goal = MSG_MONGODB_GOAL_RUN;
+    m_live(SECOND);
+    assert_true(w.starts > 0);
+    m_root_runs();
+    w.view.is_answering = true;
+    w.view.has_directory = true;
+    m_live(SECOND);
+    assert_int_equal(m_report()->state, MSG_MONGODB_ABSENT);
+    assert_true(m_report()->is_order_done);
+    assert_int_equal(m_report()->order_status, 0);
+}
+
 static void test_a_primarys_data_are_not_wiped(void **state)
 {
     (void)state;
@@ -808,6 +847,7 @@ int main(void)
         cmocka_unit_test(test_a_restart_ends_with_the_new_process),
         cmocka_unit_test(test_a_primary_that_nobody_takes_over_from_is_not_restarted),
         cmocka_unit_test(test_a_resync_wipes_once),
+        cmocka_unit_test(test_a_resync_lifts_a_bar),
         cmocka_unit_test(test_a_primarys_data_are_not_wiped),
         cmocka_unit_test(test_a_kill_needs_the_opt_in_and_the_others),
         cmocka_unit_test(test_watched_ones_are_not_restarted),

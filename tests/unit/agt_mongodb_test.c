@@ -128,19 +128,18 @@ static void test_watched_is_nobodys_to_start_or_end(void **state)
     m_live(2 * SECOND);
     assert_true(agt_mongodb_is_primary(&w.a, w.now));
     assert_true(m_report()->is_adopted);
-    w.order.mongodb.goal = MSG_MONGODB_GOAL_BAR;
-    w.order.record.mongodb.barred_epoch = 1;
-    m_order_comes();
-    m_live(5 * SECOND);
-    assert_int_equal(m_report()->barred_epoch, 1);
-    assert_non_null(strstr(w.report.note.text, "run by somebody else"));
-    w.order.mongodb.goal = MSG_MONGODB_GOAL_RUN;
     w.order.record.mongodb.policy.gray = MSG_MONGODB_GRAY_KILL;
     w.order.mongodb.is_majority_elsewhere = true;
     w.view.mongodb.canary_since = w.now;
     m_live(90 * SECOND);
     assert_int_equal(w.ask.kind, DB_ORDER_MONGODB_STEP_DOWN); /* that is said to any */
     assert_int_equal(w.kills + w.terms + w.starts, 0);
+    w.order.mongodb.goal = MSG_MONGODB_GOAL_BAR;
+    w.order.record.mongodb.barred_epoch = 1;
+    m_order_comes();
+    m_live(5 * SECOND);
+    assert_int_equal(m_report()->barred_epoch, 1);
+    assert_non_null(strstr(w.report.note.text, "run by somebody else"));
     m_feed((struct agt_event){.kind = AGT_EVENT_SHUTDOWN});
     assert_true(agt_is_finished(&w.a, w.now));
     assert_int_equal(w.kills + w.terms, 0);
@@ -298,6 +297,38 @@ static void test_a_canary_that_comes_through_ends_the_ladder(void **state)
     assert_int_equal(w.kills, 0);
     assert_int_equal(w.asks, 1);
     assert_int_equal(m_report()->state, MSG_MONGODB_PRIMARY);
+}
+
+static void test_the_arbiters_order_goes_before_the_ladder(void **state)
+{
+    (void)state;
+    gray_with_opt_in(MSG_MONGODB_GRAY_KILL, true);
+    m_live(6 * SECOND + 500 * MS);
+    assert_int_equal(w.ask.epoch, 0);
+    m_done(BASE_E_TIMEOUT, 262);
+    m_order(MSG_MONGODB_ORDER_STEP_DOWN);
+    m_order_send();
+    assert_int_equal(w.ask.kind, DB_ORDER_MONGODB_STEP_DOWN);
+    assert_int_equal(w.ask.epoch, w.order.record.epoch);
+    m_live(10 * SECOND);
+    assert_int_equal(w.kills, 0);
+    m_done(BASE_E_TIMEOUT, 0);
+    m_live(SECOND);
+    assert_int_equal(m_report()->order_status, BASE_E_TIMEOUT);
+    m_live(2 * SECOND);
+    assert_int_equal(w.ask.epoch, 0); /* from the beginning */
+    assert_false(w.ask.mongodb.is_forced);
+}
+
+static void test_a_gray_one_that_is_barred_is_stopped(void **state)
+{
+    (void)state;
+    gray_with_opt_in(MSG_MONGODB_GRAY_STEPDOWN, true);
+    m_live(7 * SECOND);
+    m_done(BASE_E_TIMEOUT, 262);
+    bar();
+    m_live(SECOND);
+    assert_int_equal(w.ask.kind, DB_ORDER_MONGODB_SHUTDOWN);
 }
 
 /* --- cut off --- */
@@ -554,6 +585,8 @@ int main(void)
         cmocka_unit_test(test_gray_with_the_lesser_opt_in_is_not_killed),
         cmocka_unit_test(test_gray_is_not_killed_without_the_others),
         cmocka_unit_test(test_a_canary_that_comes_through_ends_the_ladder),
+        cmocka_unit_test(test_the_arbiters_order_goes_before_the_ladder),
+        cmocka_unit_test(test_a_gray_one_that_is_barred_is_stopped),
         cmocka_unit_test(test_cut_off_is_reported),
         cmocka_unit_test(test_cut_off_steps_down_with_the_opt_in),
         cmocka_unit_test(test_cut_off_from_the_set_alone_is_mongodbs),
