@@ -8,6 +8,8 @@
 #   --mongod PATH     the server's program; else mongod of PATH. `mongosim`: the test server stands in (checks this script, not MongoDB)
 #   --points          some of: found memory switchover killed hung stopped_agent restart control_lost frozen logins force two_and_one three_and_one
 #   --keep            leave directory and logs where they are
+#
+# shellcheck disable=SC2317,SC2120,SC2034 # points are called by their names, and variables read by what is sourced
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 export BIN=${BIN:-build/release/bin}
@@ -21,7 +23,7 @@ while [ $# -gt 0 ]; do
     --mongod) MONGOD=${2:-} && shift ;;
     --points) POINTS=${2:-} && shift ;;
     --keep) KEEP=1 ;;
-    *) sed -n '3,11s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '3,10s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
     shift
 done

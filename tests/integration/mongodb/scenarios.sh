@@ -6,7 +6,7 @@ begin() { # NAME [w]
     NAME=$1
     settled || bad "$NAME: the set is not full before" "$(shown)"
     load_on "${2:-majority}" || bad "$NAME: no writes get through" "$(shown)"
-    P=$(writable) S=$(first_secondary) EPOCH=$(record | jq -r .epoch) AT=$(now_us)
+    P=$(writable) S=$(first_secondary) AT=$(now_us)
     MARK=$(commands_count)
 }
 finish() { # [lossy]: w:1 may lose
