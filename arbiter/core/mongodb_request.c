@@ -180,6 +180,16 @@ static void put_loss(struct buf *out, const struct mdb_force_plan *plan)
     }
 }
 
+static void put_survivors(struct buf *out, const struct msg_mongodb_force *force)
+{
+    struct msg_names others = force->survivors;
+    arb_names_remove(&others, &force->freshest);
+    buf_put_text(out, others.count == 0 ? " goes on alone" : " goes on with");
+    if (others.count > 0) {
+        put_names(out, &others);
+    }
+}
+
 static void answer_plan(struct arb_turn *t, const struct mdb_force_plan *plan, uint64_t token)
 {
     uint8_t memory[2 * BASE_TEXT_MAX];
@@ -188,8 +198,7 @@ static void answer_plan(struct arb_turn *t, const struct mdb_force_plan *plan, u
     buf_put_dec(&text, token);
     buf_put_text(&text, ": ");
     buf_put(&text, base_name_slice(&plan->force.freshest));
-    buf_put_text(&text, " goes on with");
-    put_names(&text, &plan->force.survivors);
+    put_survivors(&text, &plan->force);
     buf_put_text(&text, "; barred until wiped:");
     put_names(&text, &plan->force.lost);
     put_loss(&text, plan);
@@ -237,7 +246,14 @@ static void use_token(struct arb_turn *t, const struct arb_sight *s,
     struct msg_mongodb_order o = {.kind = MSG_MONGODB_ORDER_FORCE,
                                   .member = plan->force.freshest,
                                   .subject = plan->force.freshest,
-                                  .expected_config = plan->force.config};
+                                  .expected_config = plan->force.config,
+                                  .votes = 1};
+    uint8_t at = arb_view_find(t->c, &plan->force.freshest);
+    uint32_t priority =
+        at == ARB_NOBODY ? 0 : t->c->views[at].report.mongodb.priority * MDB_PRIORITY_UNIT;
+    o.priority_x10 = priority == 0           ? MDB_PRIORITY_UNIT /* it must be able to lead */
+                     : priority > UINT16_MAX ? UINT16_MAX
+                                             : (uint16_t)priority;
     if (arb_names_unite(&next.mongodb.barred, &plan->force.lost) != 0) {
         arb_answer(t, BASE_E_TOOBIG, "too many members are barred: wipe some of them first");
         return;
@@ -307,13 +323,12 @@ static bool request_cancel(struct arb_turn *t)
     return true;
 }
 
-/* An order to a barred member would wait for ever: its mongod stays down until a person has wiped
- * it.
- */
+/* A barred member may be emptied; anything else waits until it is. */
 static bool request_task(struct arb_turn *t)
 {
     const struct base_name *member = &t->event->request->task.member;
-    if (!arb_names_has(&t->c->record.mongodb.barred, member)) {
+    if (t->event->request->task.kind == MSG_TASK_REINIT ||
+        !arb_names_has(&t->c->record.mongodb.barred, member)) {
         return false;
     }
     arb_answer_member(t, BASE_E_STATE, member, arb_refusal_text(ARB_REFUSE_BARRED));

@@ -110,7 +110,7 @@ enum arb_refusal mdb_target_check(const struct mdb_set *set, uint8_t at, uint32_
     if (!p->is_own || p->state != MSG_MONGODB_SECONDARY) {
         return ARB_REFUSE_NOT_SECONDARY;
     }
-    if (p->lag_ms >= MDB_SWITCHOVER_LAG_MS) {
+    if (p->lag_ms > MDB_SWITCHOVER_LAG_MS) {
         return ARB_REFUSE_LAGGING;
     }
     if (set->alive < set->layout.voters && set->alive <= set->majority) {

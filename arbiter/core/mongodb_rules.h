@@ -17,11 +17,11 @@
 #include "proto/msg/agent.h"
 
 #define MDB_NOBODY UINT8_MAX
-#define MDB_EVIDENCE_MS 5000u /* older than that proves nothing */
-#define MDB_DEAD_MS 120000u   /* a member's vote is taken away not before that */
-#define MDB_BACK_MS 60000u    /* it gets it back after that long as SECONDARY */
-#define MDB_STALL_MS 15000u   /* age of the majority point */
-#define MDB_SWITCHOVER_LAG_MS 1000u
+#define MDB_EVIDENCE_MS 5000u       /* older than that proves nothing */
+#define MDB_DEAD_MS 120000u         /* a member's vote is taken away not before that */
+#define MDB_BACK_MS 60000u          /* it gets it back after that long as SECONDARY */
+#define MDB_STALL_MS 15000u         /* age of the majority point */
+#define MDB_SWITCHOVER_LAG_MS 1000u /* op times have whole seconds: one behind is none */
 #define MDB_CAUGHT_UP_LAG_MS 10000u
 #define MDB_SYNC_EXPECTED_S 3600u /* a new sync; the source's oplog must hold three of them */
 #define MDB_VOTERS_MAX 7
@@ -85,6 +85,7 @@ struct mdb_set {
     struct mdb_layout layout;
     uint8_t majority;
     uint8_t alive;     /* voters */
+    uint8_t unwell;    /* ... that are no good copies now: stale, lagging, gray ... */
     uint8_t seconded;  /* fresh opinions beside the primary's own that take it for primary */
     uint8_t reporters; /* fresh members that know how many voters live */
     uint8_t reporters_in_doubt; /* ... and see less than a majority */

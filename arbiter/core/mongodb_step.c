@@ -288,13 +288,20 @@ static bool resync(struct arb_turn *t, const struct arb_sight *s, struct msg_rec
                    const struct base_name *name, bool is_asked)
 {
     uint8_t at = arb_mongodb_peer(t->c, s, name);
-    enum arb_refusal why = at == MDB_NOBODY ? ARB_REFUSE_NO_CONFIG
-                                            : mdb_resync_check(&s->set, s->opinions, at, is_asked);
+    bool is_left_out = at == MDB_NOBODY && arb_names_has(&t->c->record.mongodb.barred, name);
+    enum arb_refusal why = ARB_REFUSE_NONE;
+    if (!is_left_out) {
+        why = at == MDB_NOBODY ? ARB_REFUSE_NO_CONFIG
+                               : mdb_resync_check(&s->set, s->opinions, at, is_asked);
+    }
     if (why != ARB_REFUSE_NONE) {
         say(t, ARB_NOTE_MONGODB_WAITS, name, why);
         return false;
     }
-    struct msg_mongodb_order o = about(t, s, MSG_MONGODB_ORDER_RESYNC, at);
+    struct msg_mongodb_order o = {.kind = MSG_MONGODB_ORDER_RESYNC, .subject = *name};
+    if (!is_left_out) {
+        o = about(t, s, MSG_MONGODB_ORDER_RESYNC, at);
+    }
     o.member = *name;
     arb_say(t, ARB_NOTE_MONGODB_RESYNC)->member = *name;
     arb_mongodb_begin(t, s, next, &o);
@@ -339,7 +346,8 @@ static uint8_t next_task(const struct arb_turn *t, const struct arb_sight *s)
     uint8_t best = ARB_NOBODY;
     for (uint8_t i = 0; i < r->tasks_count; i++) {
         bool is_of_primary = base_name_equal(&r->tasks[i].member, &primary);
-        bool is_kept_down = arb_names_has(&r->mongodb.barred, &r->tasks[i].member);
+        bool is_kept_down = r->tasks[i].kind != MSG_TASK_REINIT &&
+                            arb_names_has(&r->mongodb.barred, &r->tasks[i].member);
         if (!is_kept_down && is_due(t, &r->tasks[i], is_of_primary) &&
             (best == ARB_NOBODY || !is_of_primary)) {
             bool is_first = best == ARB_NOBODY || base_name_equal(&r->tasks[best].member, &primary);

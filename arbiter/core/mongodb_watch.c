@@ -70,7 +70,9 @@ void arb_mongodb_begin(struct arb_turn *t, const struct arb_sight *s, struct msg
     if (base_name_is_empty(&order->subject) && order->subject_host.text[0] == '\0') {
         order->subject = order->member;
     }
-    if (o->kind != MSG_MONGODB_ORDER_INITIATE && o->kind != MSG_MONGODB_ORDER_FORCE) {
+    bool is_outside = o->kind == MSG_MONGODB_ORDER_RESYNC && o->subject_host.text[0] == '\0';
+    if (o->kind != MSG_MONGODB_ORDER_INITIATE && o->kind != MSG_MONGODB_ORDER_FORCE &&
+        !is_outside) {
         order->expected_term = s->set.term;
         order->expected_config = s->set.config;
     }
@@ -156,11 +158,14 @@ static bool is_force_seen(const struct arb_turn *t, const struct arb_sight *s,
            s->set.peers_count == f->survivors.count;
 }
 
+/* It answers, whatever it has to catch up; one that was barred is in no configuration yet. */
 static bool is_running_again(const struct mdb_opinion *member)
 {
     enum msg_mongodb_state s = member->report->state;
-    return s == MSG_MONGODB_SECONDARY || s == MSG_MONGODB_ARBITER || s == MSG_MONGODB_PRIMARY ||
-           s == MSG_MONGODB_SYNCING || s == MSG_MONGODB_LAGGING || s == MSG_MONGODB_DRAINING;
+    bool is_emptied = s == MSG_MONGODB_ABSENT && !member->report->has_data;
+    return is_emptied || (mdb_is_fresh(member) && s != MSG_MONGODB_DOWN && s != MSG_MONGODB_HELD &&
+                          s != MSG_MONGODB_STARTING && s != MSG_MONGODB_UNKNOWN &&
+                          s != MSG_MONGODB_ABSENT && s != MSG_MONGODB_HUNG);
 }
 
 /* What was ordered is read. */

@@ -94,7 +94,7 @@
     X(NO_SET_PRIMARY, "no-set-primary", "is not seen as the one writable primary by a majority") \
     X(OLD_EVIDENCE, "old-evidence", "was last looked at too long ago") \
     X(ONE_OPINION, "one-opinion", "is alone with that: no second member says so") \
-    X(BARRED, "barred", "was left out by a forced reconfiguration: wipe its data directory first") \
+    X(BARRED, "barred", "was left out by a forced reconfiguration: kv db reinit empties it") \
     X(NO_OTHER_COPY, "no-other-copy", \
       "has the only good copy, or none with an oplog long enough for a new sync is left") \
     X(STILL_NEEDED, "still-needed", "is needed for the majority") \
