@@ -2,7 +2,7 @@
 /* Every command that we send to a mongod, one table: its name, the right that it needs, the limit
  * that goes with it to the server (maxTimeMS) and the one after which we no longer wait.
  *
- * The table makes the commands, the roles that --print-roles prints, and the list in README.md.
+ * The table makes the commands; roles.c has what stands behind each right.
  * Manual: https://www.mongodb.com/docs/manual/reference/command/
  */
 #ifndef QUORATE_AGENTS_MONGODB_COMMANDS_H

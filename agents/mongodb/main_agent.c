@@ -3,6 +3,8 @@
  * prints the roles and users that it needs, ready to paste; --print-conf what mongod is started
  * with;
  * --dry-run what would be started. */
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +187,25 @@ static int start(const struct io_config *config, bool is_dry_run, struct agent_s
     return run(config, common, settings, is_dry_run);
 }
 
+/* As MongoDB writes it: the last part first (RFC 2253). "": there is no certificate to look at. */
+static void read_subject(const char *path, char *ret, size_t cap)
+{
+    FILE *file = path[0] == '\0' ? NULL : fopen(path, "re");
+    X509 *cert = file == NULL ? NULL : PEM_read_X509(file, NULL, NULL, NULL);
+    BIO *out = cert == NULL ? NULL : BIO_new(BIO_s_mem());
+    int len = 0;
+    if (out != NULL &&
+        X509_NAME_print_ex(out, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0) {
+        len = BIO_read(out, ret, (int)cap - 1);
+    }
+    ret[len > 0 ? len : 0] = '\0';
+    (void)BIO_free(out);
+    X509_free(cert);
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+}
+
 static int print_only(const struct io_config *config, struct agent_settings *common,
                       struct mdb_settings *settings, bool is_roles)
 {
@@ -196,7 +217,9 @@ static int print_only(const struct io_config *config, struct agent_settings *com
     }
     struct buf b = buf_over(text, sizeof(text) - 1);
     if (is_roles) {
-        mdb_roles_put(settings, "", &b);
+        char subject[256];
+        read_subject(common->cert_file, subject, sizeof(subject));
+        mdb_roles_put(settings, subject, &b);
     } else {
         mdb_conf_put(settings, &b);
     }
