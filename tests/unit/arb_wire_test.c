@@ -154,6 +154,131 @@ static struct msg_galera_report full_galera_report(void)
                                       .seed_members = UINT8_MAX};
 }
 
+static struct msg_mongodb_host long_host(void)
+{
+    struct msg_mongodb_host host;
+    memset(host.text, 'h', MSG_MONGODB_HOST_MAX);
+    host.text[MSG_MONGODB_HOST_MAX] = '\0';
+    return host;
+}
+
+static struct msg_record full_mongodb_record(void)
+{
+    struct msg_record r = full_record();
+    struct msg_mongodb_record *m = &r.mongodb;
+    r.engine = MSG_ENGINE_MONGODB;
+    *m = (struct msg_mongodb_record){.set_name = long_name(0),
+                                     .set_id = {1, [11] = 255},
+                                     .is_initiated = true,
+                                     .primary = long_name(1),
+                                     .primary_term = UINT64_MAX,
+                                     .config = {5, UINT64_MAX},
+                                     .barred_epoch = 7,
+                                     .moved_wall_us = INT64_MIN,
+                                     .places_count = MSG_MEMBERS_MAX};
+    m->order = (struct msg_mongodb_order){.epoch = 9,
+                                          .kind = MSG_MONGODB_ORDER_TIMEOUTS,
+                                          .state = MSG_MONGODB_ORDER_FAILED,
+                                          .phase = MSG_MONGODB_PHASE_UNFREEZE,
+                                          .member = long_name(2),
+                                          .subject = long_name(3),
+                                          .subject_host = long_host(),
+                                          .priority_x10 = UINT16_MAX,
+                                          .votes = 1,
+                                          .is_arbiter = true,
+                                          .expected_term = 3,
+                                          .expected_config = {4, 5},
+                                          .limit_ms = UINT32_MAX,
+                                          .election_timeout_ms = 6,
+                                          .status = INT32_MIN,
+                                          .code = -7};
+    m->force = (struct msg_mongodb_force){.token = UINT64_MAX,
+                                          .given_epoch = 1,
+                                          .config = {2, 3},
+                                          .freshest = long_name(4),
+                                          .done_epoch = 5};
+    m->policy = (struct msg_mongodb_policy){.cut_off = MSG_MONGODB_CUT_OFF_KILL,
+                                            .gray = MSG_MONGODB_GRAY_KILL,
+                                            .is_degrade_auto = true,
+                                            .is_resync_auto = true,
+                                            .is_steered = true,
+                                            .zone = long_name(5),
+                                            .election_timeout_ms = UINT32_MAX};
+    fill_names(&m->force.survivors);
+    fill_names(&m->force.lost);
+    fill_names(&m->degraded);
+    fill_names(&m->barred);
+    fill_names(&m->leaving);
+    for (size_t i = 0; i < MSG_MEMBERS_MAX; i++) {
+        m->places[i] = (struct msg_mongodb_place){long_name(i), long_host()};
+    }
+    return r;
+}
+
+static struct msg_mongodb_report full_mongodb_report(void)
+{
+    struct msg_mongodb_report r = {.state = MSG_MONGODB_HELD,
+                                   .is_arbiter = true,
+                                   .is_adopted = true,
+                                   .has_data = true,
+                                   .is_login_refused = true,
+                                   .is_set_name_wrong = true,
+                                   .hello_age_ms = UINT32_MAX,
+                                   .is_writable = true,
+                                   .is_secondary = true,
+                                   .term = 3,
+                                   .self = long_host(),
+                                   .primary = long_host(),
+                                   .process_id = {7, [11] = 9},
+                                   .wire_version = UINT16_MAX,
+                                   .set_id = {1, 2},
+                                   .config = {1, 2},
+                                   .is_config_known = true,
+                                   .is_config_committed = true,
+                                   .status_age_ms = 4,
+                                   .majority = UINT8_MAX,
+                                   .live_voters = 7,
+                                   .election_timeout_ms = 10000,
+                                   .heartbeat_ms = 2000,
+                                   .applied = {3, UINT64_MAX},
+                                   .committed = {3, 4},
+                                   .lag_ms = UINT32_MAX,
+                                   .commit_age_ms = 5,
+                                   .canary_ms = 6,
+                                   .oplog_s = 7,
+                                   .sync_permille = 1000,
+                                   .cache_dirty_permille = 999,
+                                   .rollbacks = 8,
+                                   .concern = MSG_MONGODB_CONCERN_SET_OTHER,
+                                   .peers_count = MSG_MONGODB_PEERS_MAX,
+                                   .order_epoch = 9,
+                                   .order_phase = MSG_MONGODB_PHASE_UNFREEZE,
+                                   .is_order_done = true,
+                                   .order_status = INT32_MIN,
+                                   .order_code = 10107,
+                                   .is_frozen = true,
+                                   .barred_epoch = 11,
+                                   .set_name = long_name(6),
+                                   .seed_members = UINT8_MAX,
+                                   .priority = 1000};
+    for (size_t i = 0; i < MSG_MONGODB_PEERS_MAX; i++) {
+        r.peers[i] = (struct msg_mongodb_peer){.id = (uint32_t)i,
+                                               .host = long_host(),
+                                               .votes = 1,
+                                               .priority_x10 = 10000,
+                                               .is_arbiter = true,
+                                               .is_hidden = true,
+                                               .is_newly_added = true,
+                                               .is_self = true,
+                                               .is_healthy = true,
+                                               .state = 10,
+                                               .heard_ms = UINT32_MAX,
+                                               .ping_ms = 3,
+                                               .optime = {3, UINT64_MAX}};
+    }
+    return r;
+}
+
 static struct msg_report full_report(void)
 {
     struct msg_report r = {0};
@@ -374,6 +499,89 @@ static void test_galera_report_round_trip(void **state)
     assert_int_equal(wire_report_decode(buf_slice(&b), &out), BASE_E_PROTO);
 }
 
+static void test_mongodb_record_round_trip(void **state)
+{
+    (void)state;
+    struct msg_order in = full_order();
+    struct msg_order out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct buf again = buf_over(memory_again, sizeof(memory_again));
+    in.record = full_mongodb_record();
+    in.mongodb = (struct msg_mongodb_wish){MSG_MONGODB_GOAL_HOLD, UINT32_MAX, true};
+    in.members[15].mongodb_state = MSG_MONGODB_HELD;
+    assert_int_equal(wire_order_encode(&in, &b), 0);
+    assert_int_equal(wire_order_decode(buf_slice(&b), &out), 0);
+    assert_int_equal(wire_order_encode(&out, &again), 0);
+    assert_true(slice_equal(buf_slice(&b), buf_slice(&again)));
+    assert_memory_equal(&in.record.mongodb, &out.record.mongodb, sizeof(in.record.mongodb));
+    assert_memory_equal(&in.mongodb, &out.mongodb, sizeof(in.mongodb));
+    assert_int_equal(out.members[15].mongodb_state, MSG_MONGODB_HELD);
+    in.record.mongodb.places[4] = in.record.mongodb.places[3]; /* none twice */
+    buf_reset(&b);
+    assert_int_equal(wire_order_encode(&in, &b), 0);
+    assert_int_equal(wire_order_decode(buf_slice(&b), &out), BASE_E_PROTO);
+    in.record = full_mongodb_record();
+    in.record.mongodb.order.kind = MSG_MONGODB_ORDER_COUNT;
+    buf_reset(&b);
+    assert_int_equal(wire_order_encode(&in, &b), 0);
+    assert_int_equal(wire_order_decode(buf_slice(&b), &out), BASE_E_PROTO);
+    in.record = full_mongodb_record();
+    in.record.mongodb.places_count = MSG_MEMBERS_MAX + 1;
+    buf_reset(&b);
+    assert_int_equal(wire_order_encode(&in, &b), BASE_E_INVALID);
+}
+
+/* Before there is a record a member is told to run all the same. */
+static void test_a_wish_needs_no_record(void **state)
+{
+    (void)state;
+    struct msg_order in = {.session = 1, .number = 2, .term = 3};
+    struct msg_order out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    in.mongodb.goal = MSG_MONGODB_GOAL_RUN;
+    assert_int_equal(wire_order_encode(&in, &b), 0);
+    assert_int_equal(wire_order_decode(buf_slice(&b), &out), 0);
+    assert_int_equal(out.mongodb.goal, MSG_MONGODB_GOAL_RUN);
+}
+
+static void refuse_mongodb_report(const struct msg_report *in)
+{
+    struct msg_report out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    assert_int_equal(wire_report_encode(in, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &out), BASE_E_PROTO);
+}
+
+static void test_mongodb_report_round_trip(void **state)
+{
+    (void)state;
+    struct msg_report in = full_report();
+    struct msg_report out;
+    struct buf b = buf_over(memory, sizeof(memory));
+    in.engine = MSG_ENGINE_MONGODB;
+    in.mongodb = full_mongodb_report();
+    assert_int_equal(wire_report_encode(&in, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &out), 0);
+    assert_memory_equal(&in.mongodb, &out.mongodb, sizeof(in.mongodb));
+    in.mongodb.peers[4].id = in.mongodb.peers[3].id; /* by id, none twice */
+    refuse_mongodb_report(&in);
+    in.mongodb = full_mongodb_report();
+    in.mongodb.peers[4].state = 11;
+    refuse_mongodb_report(&in);
+    in.mongodb = full_mongodb_report();
+    in.mongodb.self.text[3] = ' '; /* it goes into commands and pages */
+    refuse_mongodb_report(&in);
+    in.mongodb = full_mongodb_report();
+    in.mongodb.state = MSG_MONGODB_STATE_COUNT;
+    refuse_mongodb_report(&in);
+    in.mongodb = full_mongodb_report();
+    in.engine = MSG_ENGINE_GALERA; /* what another engine says of it is not written */
+    buf_reset(&b);
+    assert_int_equal(wire_report_encode(&in, &b), 0);
+    assert_int_equal(wire_report_decode(buf_slice(&b), &out), 0);
+    assert_int_equal(out.mongodb.peers_count, 0);
+}
+
 /* What another engine says of Galera is not written, and not read. */
 static void test_an_engine_says_its_own_alone(void **state)
 {
@@ -522,6 +730,9 @@ int main(void)
         cmocka_unit_test(test_config_round_trip),
         cmocka_unit_test(test_galera_record_round_trip),
         cmocka_unit_test(test_galera_report_round_trip),
+        cmocka_unit_test(test_mongodb_record_round_trip),
+        cmocka_unit_test(test_mongodb_report_round_trip),
+        cmocka_unit_test(test_a_wish_needs_no_record),
         cmocka_unit_test(test_an_engine_says_its_own_alone),
         cmocka_unit_test(test_empty_record_and_report),
         cmocka_unit_test(test_no_room_leaves_the_buffer),
