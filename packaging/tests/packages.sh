@@ -99,6 +99,35 @@ if machine m1 test -e /lib/systemd/system/quorate-agent-galera@.service; then
 else
     skip "the agent for Galera under its unit" "it is not among the packages"
 fi
+if machine m1 test -e /lib/systemd/system/quorate-agent-mongodb@.service && [ -x "$BIN/mongosim" ]; then
+    # Debian has no mongod: tests/mongosim stands in.
+    unit=quorate-agent-mongodb@docs
+    mongod() { machine m1 pgrep -f 'mongosim node'; }
+    machine_put m1 "$BIN/mongosim" /usr/local/bin
+    machine m1 useradd --system --home-dir /nonexistent mongodb
+    machine m1 install -d -o mongodb -g mongodb /var/lib/mongodb-docs /var/lib/mongodb-hub
+    machine_sh m1 'printf "#!/bin/sh\nexec /usr/local/bin/mongosim node /var/lib/mongodb-hub \"\$@\"\n" >/usr/local/bin/mongod && chmod 755 /usr/local/bin/mongod'
+    machine m1 systemd-run --quiet --unit=mongosim --uid=mongodb /usr/local/bin/mongosim hub /var/lib/mongodb-hub --speed 5 --set rs0
+    agent_file docs 8038 mongodb '  mongod: /usr/local/bin/mongod
+  data_dir: /var/lib/mongodb-docs
+  listen: 127.0.0.1
+  replica_set: rs0
+  login: none
+  cluster_auth: none
+  members: {m1: "127.0.0.1:27017"}'
+    check "the agent for MongoDB is started by its unit" machine m1 systemctl start "$unit"
+    check "its set has a primary (mongosim in the place of mongod)" wait_for 60 http_is 8038 /primary
+    [ "$FAILED" -eq 0 ] || { machine m1 journalctl --no-pager -n 15 -u "$unit" -u mongosim; report_end packages; }
+    server=$(mongod)
+    machine m1 kill -KILL "$(property "$unit" MainPID)"
+    check "an agent that is killed comes back" wait_for 30 eval '[ "$(property "$unit" NRestarts)" = 1 ] && active "$unit" && http_is 8038 /primary'
+    check_output "under the same server" "$server" mongod
+    check "stopped" machine m1 systemctl stop "$unit"
+    check_output "the server with it" "" mongod
+    machine m1 systemctl stop mongosim
+else
+    skip "the agent for MongoDB under its unit" "it is not among the packages, or mongosim is not built"
+fi
 secrets hand postgres replication:replication-secret rewind:rewind-secret
 machine m1 systemctl stop postgresql
 agent_file hand 8028 postgresql '  data_dir: /var/lib/postgresql/15/hand
@@ -123,7 +152,7 @@ check "the packages are removed" machine_sh m1 'dpkg -r $(dpkg-query -f "\${Pack
 check "and purged" machine_sh m1 'dpkg -P $(dpkg-query -f "\${Package} " -W "quorate-*")'
 check_output "nothing of them runs" "" machine m1 pgrep -l quorate
 check "the operator's configuration and the node's promises stay" machine_sh m1 '[ -e /etc/quorate/quorated.yml ] && [ -d /var/lib/quorate/quorum/wal ]'
-machine_sh m1 'rm -rf /etc/quorate /var/lib/quorate /var/lib/mysql-shop /var/lib/postgresql/15/hand'
+machine_sh m1 'rm -rf /etc/quorate /var/lib/quorate /var/lib/mysql-shop /var/lib/mongodb-docs /var/lib/postgresql/15/hand'
 check_output "no file is left" "" machine_sh m1 'find /etc /usr /lib /var/lib -xdev \( -name "*quorate*" -o -name quorated* \) ! -path "*/deb-systemd*" ! -path "/var/lib/systemd/*" | head'
 machine_off m1
 report_end packages

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 root=$(realpath -m "${1:-build/roots/server}")
 base=systemd,systemd-sysv,libpam-systemd,dbus,adduser,iproute2,procps,openssl,ca-certificates,curl,jq,man-db,bash-completion
-further="postgresql-15 mariadb-server galera-4 mariadb-backup socat rsync stunnel4 libuv1 liblmdb0 libnghttp2-14 libyaml-0-2 libjansson4 libprotobuf-c1 libpq5 libmariadb3 libmongoc-1.0-0"
+further="postgresql-15 mariadb-server galera-4 mariadb-backup socat rsync stunnel4 libuv1 liblmdb0 libnghttp2-14 libyaml-0-2 libjansson4 libprotobuf-c1 libpq5 libmariadb3 libmongoc-1.0-0 python3 python3-apt"
 stamp=$(sha256sum "packaging/tests/root.sh" | cut -c1-16)
 [ "$(id -u)" -eq 0 ] || { echo "root.sh: needs root" >&2; exit 77; }
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }

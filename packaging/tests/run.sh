@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs packages.sh or servers.sh of this folder in a sandbox, with packages of an older version and of the present one: the older
-# is the newest release (tag v*) of the clone, or this one built as if its protocol were one lower. usage: run.sh packages|servers
+# Runs packages.sh, servers.sh or ansible.sh of this folder in a sandbox, with packages of an older version and of the present one: the older
+# is the newest release (tag v*) of the clone, or this one built as if its protocol were one lower. usage: run.sh packages|servers|ansible
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/support/report.sh
@@ -27,6 +27,6 @@ mkdir -p build
 check "packages of the older version: ${tag:-this one with its protocol one lower}" older
 check "packages of the present version" make --no-print-directory -j2 deb DEB_OUT="$DEBS_NEWER"
 check "a Debian root" bash packaging/tests/root.sh
-make --no-print-directory VARIANT=release build/release/bin/pgload build/release/bin/jepsen-wire >/dev/null
+make --no-print-directory VARIANT=release build/release/bin/pgload build/release/bin/jepsen-wire build/release/bin/mongosim >/dev/null
 [ "$FAILED" -eq 0 ] || report_end "$script"
 ROOT=$(bash packaging/tests/root.sh) exec bash jepsen/hosts/sandbox.sh -t 900 "packaging/tests/$script.sh"
