@@ -18,6 +18,7 @@ TLIBS_galera_oracle_test := cores base
 CHECK_STEPS += sim-check sim-determinism canaries-check
 CHECK_SEEDS ?= 200
 GALERA_SEEDS ?= 40
+MONGODB_SEEDS ?= 20
 # A program that does not build any more must not be taken from before.
 SIM_CANARY = mkdir -p build && { $(MAKE) --no-print-directory -j2 VARIANT=canary build/canary/bin/sim >build/sim-canary.log 2>&1 || \
   { cat build/sim-canary.log; exit 1; }; }
@@ -28,6 +29,7 @@ sim-check: ## Simulated systems, 200 seeds, no planted bug on, with a floor of w
 	@bash tests/sim/past.sh build/canary/bin/sim
 	@build/canary/bin/sim --seed 1 --count $(CHECK_SEEDS) --jobs 2 --quiet --check --json build/results/sim.json
 	@build/canary/bin/sim --galera --seed 1 --count $(GALERA_SEEDS) --jobs 2 --quiet --check --json build/results/sim-galera.json
+	@build/canary/bin/sim --mongodb --seed 1 --count $(MONGODB_SEEDS) --jobs 2 --quiet --check --json build/results/sim-mongodb.json
 
 SHRUNK ?= tests/sim/scripts/$(if $(CANARY),$(CANARY),seed-$(SEED)).sim
 sim-shrink: ## make sim-shrink SEED=n [CANARY=id]: makes a failing seed smaller, into tests/sim/scripts
@@ -38,6 +40,7 @@ sim-shrink: ## make sim-shrink SEED=n [CANARY=id]: makes a failing seed smaller,
 sim-determinism: $(B)/bin/sim ## The same seed gives the same trace
 	@$(B)/bin/sim --seed 1 --count 10 --quiet --twice
 	@$(B)/bin/sim --galera --seed 1 --count 3 --quiet --twice
+	@$(B)/bin/sim --mongodb --seed 1 --count 2 --quiet --twice
 
 # Those that switch bugs on themselves, and those that the table names.
 CANARY_TESTS := $(sort arb_confirm_test kv_watch_random_test raft_cluster_test $(shell awk '$$1 != "#" && $$2 == "unit" { print $$4 }' tests/canaries.txt))

@@ -106,8 +106,8 @@ static void admin(void *ctx, uint64_t number, struct slice bytes)
 
 static void configure(void *ctx, uint64_t number, struct slice bytes)
 {
-    static const char *const cut_off[] = {"report", "report", "stepdown", "kill"};
-    static const char *const gray[] = {"report", "report", "stepdown", "kill"};
+    static const char *const cut_off[] = {"report", "stepdown", "kill", "kill"};
+    static const char *const gray[] = {"report", "stepdown", "kill", "kill"};
     struct world *w = ctx;
     unsigned p = w->setup.mongodb_policy;
     char text[256];
@@ -136,6 +136,19 @@ static struct msg_names lost_names(struct world *w)
     return names;
 }
 
+/* Somebody is impatient, or mad, and says it over and over. */
+static void say_again(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct arb_request request = {.kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = number};
+    (void)bytes;
+    request.destroyed = lost_names(w);
+    (void)nodes_request(w, w->setup.clusters, &request);
+    if (w->now_us < w->setup.faults_end_us) {
+        world_at_with(w, w->now_us + SECOND, NULL, say_again, w, number, SLICE_EMPTY);
+    }
+}
+
 /* number: how often it was tried. */
 static void say_force(void *ctx, uint64_t number, struct slice bytes)
 {
@@ -151,8 +164,7 @@ static void say_force(void *ctx, uint64_t number, struct slice bytes)
         request.token = record.mongodb.force.token;
     }
     if (ask(w, &request) == 0 && request.token != 0) {
-        /* Impatient ones say it again. */
-        (void)ask(w, &request);
+        world_at_with(w, w->now_us + SECOND, NULL, say_again, w, request.token, SLICE_EMPTY);
         return;
     }
     world_at_with(w, w->now_us + SECOND, NULL, say_force, w, number + 1, SLICE_EMPTY);

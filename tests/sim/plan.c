@@ -27,7 +27,7 @@ static unsigned draw_weight(const struct plan *p, enum fault_kind kind)
         return p->setup.is_mongodb_restored ? weight + 1 : 0;
     }
     if (kind >= FAULT_MONGODB_FIRST) {
-        return p->setup.mongodb_members > 0 ? weight : 0;
+        return p->setup.mongodb_members > 0 ? 2 * weight : 0;
     }
     if (kind >= FAULT_HOSTS_FIRST) {
         return p->setup.watchdog_ms > 0 ? weight + 2 : 0;

@@ -57,8 +57,7 @@
     X(watch_events, 1000000, "events told to watches") \
     X(watch_resumes, 20000, "watches resumed") \
     X(watch_compacted, 1000, "watches ended by compaction") \
-    X(watch_half_open, 50, \
-      "connections of watches that the client gave up and the node still held")
+    X(watch_half_open, 50, "connections of watches that the client gave up and the node still held")
 
 /* Of Galera clusters; floors count in `sim --galera --check` alone. */
 #define TALLY_GALERA(X) \

@@ -45,7 +45,7 @@ struct truth_mongo {
     int64_t majority_us;            /* then a majority of voters could hear each other */
     int64_t acked_us;
     bool is_held[MEMBERS_MAX]; /* left out by force, and not wiped since */
-    bool is_spoiled;             /* a directory forgot its vote */
+    bool is_spoiled;           /* a directory forgot its vote */
     uint64_t lost;
 };
 
@@ -443,6 +443,30 @@ static void may_be_given(struct world *w, const struct msg_record *old,
     }
 }
 
+/* Its token is out, was given before, and is spent with it. */
+static void is_by_token(struct world *w, const struct msg_record *old, const struct msg_record *new)
+{
+    const struct truth_mongo *t = truth_of(w);
+    const struct msg_mongodb_force *f = &old->mongodb.force;
+    if (new->mongodb.order.kind != MSG_MONGODB_ORDER_FORCE) {
+        return;
+    }
+    for (unsigned i = 0; i < ORDERS_MAX; i++) {
+        const struct ordered *other = &t->orders[i];
+        if (other->order.kind == MSG_MONGODB_ORDER_FORCE && other->token == f->token) {
+            world_fail(w, INVARIANT_MONGODB_FORCED,
+                       "epoch %lu forces a configuration by the token that epoch %lu has used",
+                       (unsigned long)new->epoch, (unsigned long)other->order.epoch);
+        }
+    }
+    if (f->token == 0 || f->given_epoch >= new->epoch ||
+        new->mongodb.force.done_epoch != new->epoch) {
+        world_fail(w, INVARIANT_MONGODB_FORCED,
+                   "epoch %lu forces a configuration, and no token of a person allows it",
+                   (unsigned long)new->epoch);
+    }
+}
+
 /* Votes are taken of who is dead by the primary's word and by its agent's silence. */
 static void is_dead(struct world *w, const struct msg_record *new)
 {
@@ -554,13 +578,16 @@ void truth_mongo_record(struct world *w, const struct msg_record *old, const str
 {
     struct truth_mongo *t = truth_of(w);
     const struct msg_mongodb_order *o = &new->mongodb.order;
-    bool is_new = o->epoch != old->mongodb.order.epoch;
+    bool is_new =
+        o->epoch != old->mongodb.order.epoch ||
+        (o->state == MSG_MONGODB_ORDER_OPEN && old->mongodb.order.state != MSG_MONGODB_ORDER_OPEN);
     bool is_ended = o->state != old->mongodb.order.state || is_new;
     note_policy(w, new);
     is_wiped_first(w, new);
     if (is_new && o->epoch != 0) {
         may_be_given(w, old, new);
         is_dead(w, new);
+        is_by_token(w, old, new);
         t->orders[o->epoch % ORDERS_MAX] =
             (struct ordered){*o, old->mongodb.force.token, w->now_us, w->now_us, false};
         w->tally.mongodb_orders++;
