@@ -22,6 +22,7 @@
 struct watch {
     bool is_used;
     bool is_answered;
+    int64_t answered_us;
     uint64_t asked; /* creates are answered in this order; 0: not yet on this stream */
     int64_t id;
     struct chk_watch judge;
@@ -122,6 +123,7 @@ static struct watch *watch_of(struct client *c, const struct kv_watch_response *
     }
     if (watch != NULL) {
         watch->is_answered = true;
+        watch->answered_us = c->world->now_us;
         watch->id = response->watch_id;
     }
     return watch;
@@ -373,7 +375,8 @@ void watchers_check(struct world *w)
         int64_t through = w->watchers->marks[c->node];
         for (size_t at = 0; c->conn != NULL && through > 0 && at < WATCHES; at++) {
             const struct watch *watch = &c->watches[at];
-            if (watch->is_used && watch->judge.is_created) {
+            bool had_time = watch->answered_us <= w->now_us - MARK_US;
+            if (watch->is_used && watch->judge.is_created && had_time) {
                 judge(c, watch, chk_watch_end(&watch->judge, truth_changes(w), through));
             }
         }
