@@ -248,10 +248,13 @@ void arb_mongodb_confirm(struct arb_turn *t)
     arb_mongodb_look(c, t->event->now, &s);
     if (!is_anew) {
         arb_answer(t, BASE_E_STATE, "nothing is to be confirmed: the record is in force");
+    } else if (!s.set.has_config && c->record.epoch == 0 && t->event->request->is_forced) {
+        c->may_found = true;
+        arb_answer(t, 0, "members that have data are started; confirm again when one is primary");
     } else if (!s.set.has_config && c->record.epoch == 0) {
         arb_answer(t, BASE_E_STATE,
-                   "no member that is heard runs and knows the configuration: start one, or wait "
-                   "until its agent can log in");
+                   "no member that is heard runs and knows the configuration: --force starts those "
+                   "that are down");
     } else if (!s.set.has_config) {
         /* The record is kept as it is, above all epochs that were ever given. */
         struct msg_record next = c->record;

@@ -15,7 +15,8 @@ static enum msg_mongodb_goal goal_of(const struct arb_cluster *c, const struct a
         return MSG_MONGODB_GOAL_HOLD;
     }
     if (c->record.epoch == 0) { /* an empty one is started, so that it can be initiated */
-        return arb_mongodb_has_data(&view->report) ? MSG_MONGODB_GOAL_KEEP : MSG_MONGODB_GOAL_RUN;
+        bool may_run = !arb_mongodb_has_data(&view->report) || c->may_found;
+        return may_run ? MSG_MONGODB_GOAL_RUN : MSG_MONGODB_GOAL_KEEP;
     }
     if (arb_names_has(&r->barred, &view->member)) {
         return MSG_MONGODB_GOAL_BAR;

@@ -16,8 +16,13 @@
 
 static size_t machine_length(const struct msg_mongodb_host *host)
 {
-    const char *colon = strrchr(host->text, ':');
-    return colon == NULL ? strlen(host->text) : (size_t)(colon - host->text);
+    size_t len = strlen(host->text);
+    for (size_t i = len; i > 0; i--) {
+        if (host->text[i - 1] == ':') {
+            return i - 1;
+        }
+    }
+    return len;
 }
 
 static bool is_loopback(const struct msg_mongodb_host *host)

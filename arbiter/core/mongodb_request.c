@@ -149,7 +149,7 @@ static uint64_t make_token(const struct arb_turn *t, const struct msg_mongodb_fo
             x = (x ^ (uint8_t)*at) * UINT64_C(0x100000001B3);
         }
     }
-    x ^= x >> 32;
+    x = (x ^ x >> 32) & INT64_MAX;
     return x == 0 ? 1 : x;
 }
 

@@ -299,8 +299,8 @@ enum arb_refusal {
     X(MONGODB_FOUND_WAITS, "mongodb-found-waits", \
       "the replica set is initiated when {a} members are heard and have no data; {b} are") \
     X(MONGODB_DATA_WAITS, "mongodb-data-waits", \
-      "{m} has data of a replica set without a primary or a record; kv db confirm {n} lets it go " \
-      "on") \
+      "{m} has data of a replica set of which there is no record, and no primary is seen; kv db " \
+      "confirm {n} lets it go on, --force starts members that are down") \
     X(MONGODB_LAYOUT, "mongodb-layout", "the layout is refused: {m} {w}") \
     X(MONGODB_FOUNDS, "mongodb-founds", "{m} initiates the replica set (epoch {a})") \
     X(MONGODB_TAKEN_IN, "mongodb-taken-in", \
@@ -315,8 +315,8 @@ enum arb_refusal {
     X(MONGODB_UNKNOWN, "mongodb-unknown", \
       "too little is heard of the replica set to say anything: {m} {w}") \
     X(MONGODB_DUAL_CLAIM, "mongodb-dual-claim", \
-      "{m} and {n} both claim to take writes: term {a} is the real one, the other is about to step " \
-      "down") \
+      "{m} and {n} both claim to take writes: term {a} is the real one, the other is about to " \
+      "step down") \
     X(MONGODB_STALLED, "mongodb-stalled", \
       "{m} commits nothing by majority since {a} s: majority writes hang; bring the missing data " \
       "member back, or mongodb.degrade auto takes its vote away") \
@@ -352,8 +352,8 @@ enum arb_refusal {
     X(MONGODB_STALE, "mongodb-stale", \
       "{m} is too stale to catch up: it must sync anew; kv db reinit {n} {m}") \
     X(MONGODB_DEGRADES, "mongodb-degrades", \
-      "{m} is dead for {a} s by the primary and by its agent: its vote is taken away, majority is " \
-      "one copy from now on") \
+      "{m} is dead for {a} s by the primary and by its agent: its vote is taken away, majority " \
+      "is one copy from now on") \
     X(MONGODB_RESTORES, "mongodb-restores", \
       "{m} is back and has caught up: it gets its vote again") \
     X(MONGODB_RESTORED, "mongodb-restored", "{m} has its vote and its priority again") \

@@ -19,15 +19,13 @@ static int read_token(const char *text, uint64_t *ret)
     }
     for (const char *at = text; *at != '\0'; at++) {
         if (*at < '0' || *at > '9' || token > (UINT64_MAX - 9) / 10) {
-            return cli_fail(IO_EXIT_USAGE,
-                            "--token: '%s' is not a token; a call without it gives "
-                            "one",
+            return cli_fail(IO_EXIT_USAGE, "'%s' is not a token; a call without one gives one",
                             text);
         }
         token = token * 10 + (uint64_t)(*at - '0');
     }
     *ret = token;
-    return token == 0 ? cli_fail(IO_EXIT_USAGE, "--token: 0 is not a token") : 0;
+    return token == 0 ? cli_fail(IO_EXIT_USAGE, "0 is not a token") : 0;
 }
 
 static size_t split(char *text, char *ret_names[NAMES_MAX])
@@ -59,18 +57,18 @@ static int show_evidence(struct cli *cli, char *name)
 
 int cmd_db_force_reconfigure(void *ctx, int argc, char **argv)
 {
-    struct cli_option options[] = {
-        {"destroyed", true, NULL}, {"token", true, NULL}, {"force", false, NULL}};
+    struct cli_option options[] = {{"destroyed", true, NULL}, {"force", false, NULL}};
     char *names[NAMES_MAX];
     char destroyed[CELL_MAX] = "";
     Quorate__V1__DatabaseForceReconfigureRequest request;
     struct cli *cli = ctx;
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     quorate__v1__database_force_reconfigure_request__init(&request);
-    rc = rc != 0 ? rc
-                 : db_one_cluster(argc, "db force-reconfigure [--destroyed MEMBER,...] "
-                                        "[--token T [--force]]");
-    rc = rc != 0 ? rc : read_token(options[1].value, &request.token);
+    if (rc == 0 && argc != 2 && argc != 3) {
+        rc = cli_fail(IO_EXIT_USAGE, "usage: kv db force-reconfigure CLUSTER [TOKEN [--force]] "
+                                     "[--destroyed MEMBER,...]");
+    }
+    rc = rc != 0 ? rc : read_token(argv[2], &request.token); /* argv ends with NULL */
     if (rc != 0) {
         return rc;
     }
@@ -82,13 +80,13 @@ int cmd_db_force_reconfigure(void *ctx, int argc, char **argv)
     request.n_destroyed = split(options[0].value == NULL ? NULL : destroyed, names);
     rc = show_evidence(cli, argv[1]);
     if (rc == 0 && request.token != 0) {
-        rc = db_confirm(options[2].value != NULL, argv[1],
+        rc = db_confirm(options[1].value != NULL, argv[1],
                         "The replica set goes on without the members that are left out; what only "
                         "they had is lost, and they must be wiped before they come back");
     }
     rc = rc != 0 ? rc : db_order(cli, "ForceReconfigure", &request.base, false, NULL);
     if (rc == 0 && request.token == 0 && cli->output != CLI_JSON) {
-        (void)printf("do it with: kv db force-reconfigure %s --token THAT_NUMBER\n", argv[1]);
+        (void)printf("do it with: kv db force-reconfigure %s THAT_NUMBER\n", argv[1]);
     }
     return rc;
 }

@@ -168,11 +168,11 @@ static const struct io_command commands[] = {
      "  --override Galera: a recovery goes on without what these members, who are not heard, may\n"
      "             have; --force also accepts a loss of what is known committed",
      cmd_db_confirm},
-    {"db force-reconfigure", "CLUSTER [--destroyed MEMBER,...] [--token T [--force]]", "databases",
+    {"db force-reconfigure", "CLUSTER [TOKEN [--force]] [--destroyed MEMBER,...]", "databases",
      "MongoDB: go on without a majority that is lost for good",
-     "  Without --token: what is known, who would go on, what is lost at most, and a token.\n"
+     "  Without a token: what is known, who would go on, what is lost at most, and a token.\n"
+     "  With it: it is done, once, while nothing has changed since.\n"
      "  --destroyed  members that nobody hears: a promise that their mongod never runs again\n"
-     "  --token      does it, once, while nothing has changed since\n"
      "  --force      does not ask again",
      cmd_db_force_reconfigure},
     {"db history", "CLUSTER [--limit N | --events]", "databases",
