@@ -92,7 +92,9 @@ const struct arb_engine arb_engine_mongodb = {
 
 const struct arb_engine *arb_engine_of(const struct arb_cluster *c)
 {
-    enum msg_engine id = c->record.engine;
+    /* Planned: what its document says, until a member speaks. */
+    bool is_planned = c->record.epoch == 0 && c->has_settings;
+    enum msg_engine id = is_planned ? c->settings.engine : c->record.engine;
     for (uint8_t i = 0; c->record.epoch == 0 && i < c->views_count; i++) {
         if (c->views[i].has_report) {
             id = c->views[i].report.engine;
