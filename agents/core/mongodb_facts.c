@@ -61,6 +61,12 @@ bool agt_mongodb_is_set_id_known(const uint8_t *id)
     return memcmp(id, no_id, sizeof(no_id)) != 0;
 }
 
+bool agt_mongodb_version_equal(const struct msg_mongodb_version *a,
+                               const struct msg_mongodb_version *b)
+{
+    return a->version == b->version && (a->term == b->term || a->term == 0 || b->term == 0);
+}
+
 bool agt_mongodb_is_set_config(const struct msg_mongodb_version *version)
 {
     return version->term != 0 || version->version != 0;

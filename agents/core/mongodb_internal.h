@@ -26,6 +26,9 @@ bool agt_mongodb_has_status(const struct agt *a, struct base_mono now);
 bool agt_mongodb_has_config(const struct agt *a); /* the one that hello tells of */
 uint64_t agt_mongodb_term(const struct agt *a);   /* the server's own word; 0: none */
 bool agt_mongodb_is_set_id_known(const uint8_t *id);
+/* As MongoDB orders them: one without a term (forced) is known by its version alone. */
+bool agt_mongodb_version_equal(const struct msg_mongodb_version *a,
+                               const struct msg_mongodb_version *b);
 bool agt_mongodb_is_set_config(const struct msg_mongodb_version *version); /* not {0, 0} */
 /* A member of the configuration; NULL: none of that name. */
 const struct msg_mongodb_peer *agt_mongodb_peer(const struct agt *a,

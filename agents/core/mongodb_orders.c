@@ -171,8 +171,7 @@ static int check_expected(const struct agt *a, const struct agt_mongodb_rule *ru
     if (!agt_mongodb_has_config(a)) {
         return WAITS;
     }
-    const struct msg_mongodb_version *c = &v->config.version;
-    if (c->version == o->expected_config.version && c->term == o->expected_config.term) {
+    if (agt_mongodb_version_equal(&v->config.version, &o->expected_config)) {
         return 0;
     }
     return is_config_since(a) ? BASE_E_CONFLICT : WAITS;
@@ -251,7 +250,7 @@ static void issue(struct agt_run *run, const struct agt_mongodb_rule *rule,
     order.mongodb.host = o->subject_host;
     order.mongodb.expected_term = rule->is_any_term ? 0 : o->expected_term;
     if (rule->is_config) {
-        order.mongodb.expected_config = o->expected_config;
+        order.mongodb.expected_config = a->view.mongodb.config.version; /* equal: checked */
     }
     if (left_us < ISSUE_LEAST_US || !rule->fill(a, o, &order.mongodb)) {
         return;

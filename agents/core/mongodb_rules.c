@@ -25,8 +25,7 @@ static const struct db_mongodb_hello *hello_of(const struct agt *a)
 static bool is_settled(const struct agt *a, const order_of *o)
 {
     const struct db_mongodb_config *c = &a->view.mongodb.config;
-    bool is_as_it_was = c->version.version == o->expected_config.version &&
-                        c->version.term == o->expected_config.term;
+    bool is_as_it_was = agt_mongodb_version_equal(&c->version, &o->expected_config);
     return agt_mongodb_has_config(a) && (c->is_committed || is_as_it_was);
 }
 
@@ -264,8 +263,12 @@ static bool fill_force(const struct agt *a, const order_of *o, words_of *ret)
                     base_name_equal(&f->freshest, &a->config.member) &&
                     agt_names_has(&f->survivors, &a->config.member) &&
                     memcmp(&f->config, &o->expected_config, sizeof(f->config)) == 0;
+    const struct msg_mongodb_host *own = place_of(a, &a->config.member);
     ret->change = DB_MONGODB_SURVIVORS;
     ret->is_forced = true;
+    ret->host = own != NULL ? *own : ret->host;
+    ret->votes = o->votes;
+    ret->priority_x10 = o->priority_x10;
     for (uint8_t i = 0; is_meant && i < f->survivors.count; i++) {
         const struct msg_mongodb_host *host = place_of(a, &f->survivors.names[i]);
         if (host == NULL || ret->hosts_count == MSG_MONGODB_PEERS_MAX) {

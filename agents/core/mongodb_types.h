@@ -21,7 +21,9 @@ enum db_mongodb_change {
     DB_MONGODB_MEMBER,   /* `host` gets votes and priority; nothing else of it changes */
     DB_MONGODB_REMOVE,   /* `host` leaves */
     DB_MONGODB_TIMEOUTS, /* settings.electionTimeoutMillis */
-    DB_MONGODB_SURVIVORS, /* forced: `hosts` stay as they are, everybody else leaves */
+    DB_MONGODB_SURVIVORS, /* forced: `hosts` stay as they are, everybody else leaves; `host`, one of
+                             them, gets `votes` and `priority_x10` where it has less, so that it can
+                             lead */
 };
 
 /* The server is asked once more right before: BASE_E_CONFLICT, and nothing is done, where its term

@@ -535,16 +535,37 @@ static void test_busy_is_tried_again(void **state)
     assert_int_equal(w.asks, 2);
 }
 
+/* A forced configuration has no term until the next primary gives it one. */
+static void test_a_forced_version_is_known_without_its_term(void **state)
+{
+    (void)state;
+    EACH(r)
+    {
+        if (!r->is_config || r->kind == MSG_MONGODB_ORDER_FORCE) {
+            continue;
+        }
+        begin(r);
+        w.order.record.mongodb.order.expected_config.term = 0;
+        m_order_send();
+        m_look();
+        asked(r);
+        assert_int_equal(w.ask.mongodb.expected_config.term, 1);
+    }
+}
+
 static void test_a_forced_one_that_timed_out_is_waited_for(void **state)
 {
     (void)state;
     const struct row *r = &rows[BASE_COUNT_OF(rows) - 1];
     begin(r);
+    w.order.record.mongodb.order.priority_x10 = 10;
     m_order_send();
     m_look();
     asked(r);
     assert_true(w.ask.mongodb.is_forced);
     assert_int_equal(w.ask.mongodb.hosts_count, 2);
+    assert_string_equal(w.ask.mongodb.host.text, "a:1"); /* must be able to lead */
+    assert_int_equal(w.ask.mongodb.priority_x10, 10);
     m_done(BASE_E_TIMEOUT, 0);
     m_live(5 * SECOND);
     open_still(r);
@@ -839,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_each_for_somebody_else_is_theirs),
         cmocka_unit_test(test_none_is_carried_out_on_hold),
         cmocka_unit_test(test_busy_is_tried_again),
+        cmocka_unit_test(test_a_forced_version_is_known_without_its_term),
         cmocka_unit_test(test_a_forced_one_that_timed_out_is_waited_for),
         cmocka_unit_test(test_a_forced_one_needs_all_that_stands_behind_it),
         cmocka_unit_test(test_a_target_that_is_elected_by_hand_over_is_waited_for),
