@@ -1,6 +1,8 @@
 # libFuzzer targets: NAME is tests/fuzz/fuzz_NAME.c; FUZZ_MORE_NAME further sources, FUZZ_LD_NAME for the linker.
 FUZZERS := agent agent_http arbiter arbiter_galera arguments auth_rows config galera guard history http json kv_apply kv_wire link patroni postgresql raft_core \
   raft_members raft_message restore snapshot txn wal web
+FUZZ_MORE_arbiter := tests/fuzz/arbiter_drive.c
+FUZZ_MORE_arbiter_galera := tests/fuzz/arbiter_drive.c
 FUZZ_MORE_galera := agents/galera/grastate.c agents/galera/status.c
 FUZZ_MORE_arguments := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c agents/guard/options.c
 FUZZ_MORE_patroni := kv/cli/flat.c kv/cli/patroni_keys.c kv/cli/patroni_take.c
@@ -26,7 +28,7 @@ PKG_fuzz-seeds := libuv openssl libprotobuf-c
 REPLAYS := arbiter guard kv_wire
 define replay
 BINARIES += replay-$(1)
-BIN_replay-$(1) := tests/fuzz/replay.c tests/fuzz/fuzz_$(1).c tests/support/panic.c
+BIN_replay-$(1) := tests/fuzz/replay.c tests/fuzz/fuzz_$(1).c $(FUZZ_MORE_$(1)) tests/support/panic.c
 LIBS_replay-$(1) := wire cores base
 PKG_replay-$(1) := libprotobuf-c
 endef
