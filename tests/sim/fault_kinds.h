@@ -119,7 +119,7 @@
 
 /* With `--hosts`, where hosts have watchdogs; the rest of it is no schedule's. */
 /*   id, name, floor in 1000 seeds, function */
-#define FAULT_KINDS_HOSTS(X) X(GUARD_HANG, "guard-hang", 0, strike_guard_hang)
+#define FAULT_KINDS_HOSTS(X) X(GUARD_HANG, "guard-hang", 300, strike_guard_hang)
 
 /* Drawn where there is a MongoDB set; floors count in `sim --mongodb --check` alone. */
 /*   id, name, floor in 1000 seeds, function */

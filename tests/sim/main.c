@@ -197,9 +197,7 @@ static int run_all(const struct options *o)
 #else
     bool with_marks = false;
 #endif
-    return rc == 0 && o->is_check
-               ? sums_check(&s, with_marks, o->wish.is_galera, o->wish.is_mongodb)
-               : rc;
+    return rc == 0 && o->is_check ? sums_check(&s, with_marks, &o->wish) : rc;
 }
 
 /* --- scripts --- */

@@ -18,6 +18,7 @@ TLIBS_galera_oracle_test := cores base
 CHECK_STEPS += sim-check sim-determinism canaries-check
 CHECK_SEEDS ?= 200
 GALERA_SEEDS ?= 40
+HOSTS_SEEDS ?= 30
 MONGODB_SEEDS ?= 20
 # A program that does not build any more must not be taken from before.
 SIM_CANARY = mkdir -p build && { $(MAKE) --no-print-directory -j2 VARIANT=canary build/canary/bin/sim >build/sim-canary.log 2>&1 || \
@@ -29,6 +30,7 @@ sim-check: ## Simulated systems, 200 seeds, no planted bug on, with a floor of w
 	@bash tests/sim/past.sh build/canary/bin/sim
 	@build/canary/bin/sim --seed 1 --count $(CHECK_SEEDS) --jobs 2 --quiet --check --json build/results/sim.json
 	@build/canary/bin/sim --galera --seed 1 --count $(GALERA_SEEDS) --jobs 2 --quiet --check --json build/results/sim-galera.json
+	@build/canary/bin/sim --hosts --seed 1 --count $(HOSTS_SEEDS) --jobs 2 --quiet --check --json build/results/sim-hosts.json
 	@build/canary/bin/sim --mongodb --seed 1 --count $(MONGODB_SEEDS) --jobs 2 --quiet --check --json build/results/sim-mongodb.json
 
 SHRUNK ?= tests/sim/scripts/$(if $(CANARY),$(CANARY),seed-$(SEED)).sim

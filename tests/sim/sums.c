@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define ADOPTED_FLOOR 400 /* in 1000 seeds */
+
 static const struct floor_row {
     const char *name;
     uint64_t floor;
@@ -22,7 +24,7 @@ static const struct floor_row {
 #define FAULT_ROW(id, name, floor, fn) [FAULT_##id] = {name, floor},
     FAULT_KINDS_HOSTS(FAULT_ROW)
 #undef FAULT_ROW
-        [FAULT_WATCHDOG_RESET] = {"watchdog-reset", 0},
+        [FAULT_WATCHDOG_RESET] = {"watchdog-reset", 200},
 #define FAULT_ROW(id, name, floor, fn) [FAULT_##id] = {name, floor},
     FAULT_KINDS_MONGODB(FAULT_ROW)
 #undef FAULT_ROW
@@ -170,12 +172,24 @@ static int check_others(const struct sums *s, bool with_marks)
     return missing;
 }
 
-int sums_check(const struct sums *s, bool with_marks, bool is_galera, bool is_mongodb)
+/* Of hosts with watchdogs and databases that were there before. */
+static int check_hosts(const struct sums *s)
 {
     const struct tally *t = &s->tally;
-    int missing = is_galera    ? check_galera(s)
-                  : is_mongodb ? check_mongodb(s)
-                               : check_others(s, with_marks);
+    int missing = too_few(s, "servers taken over while they ran", t->adopted, ADOPTED_FLOOR);
+    for (size_t i = FAULT_HOSTS_FIRST; i <= FAULT_WATCHDOG_RESET; i++) {
+        missing += too_few(s, kinds[i].name, t->bit[i], kinds[i].floor);
+    }
+    return missing;
+}
+
+int sums_check(const struct sums *s, bool with_marks, const struct setup_wish *wish)
+{
+    const struct tally *t = &s->tally;
+    int missing = wish->is_galera    ? check_galera(s)
+                  : wish->is_mongodb ? check_mongodb(s)
+                  : wish->has_hosts  ? check_hosts(s)
+                                     : check_others(s, with_marks);
     if (t->kv_unknown * 50 > t->kv_ok + t->kv_fail) {
         printf("  more than 2%% of the key-value operations have an unknown outcome\n");
         missing++;

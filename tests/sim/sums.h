@@ -22,6 +22,6 @@ void sums_print(const struct sums *s);
 void sums_json(const struct sums *s, FILE *out);
 /* 0, or 1 and says what there was too little of: a run in which too little happened proves nothing.
  * with_marks: every coverage mark, too. */
-int sums_check(const struct sums *s, bool with_marks, bool is_galera, bool is_mongodb);
+int sums_check(const struct sums *s, bool with_marks, const struct setup_wish *wish);
 
 #endif
