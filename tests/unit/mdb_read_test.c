@@ -161,10 +161,12 @@ static void test_status(void **state)
             bson_of(
                 "{\"set\": \"rs0\", \"date\": {\"$date\": {\"$numberLong\": \"100000\"}}, "
                 "\"myState\": 3, \"term\": 7, \"majorityVoteCount\": 2, \"optimes\": {"
-                "\"lastCommittedOpTime\": {\"ts\": {\"$timestamp\": {\"t\": 4, \"i\": 1}}, \"t\": 7}, "
+                "\"lastCommittedOpTime\": {\"ts\": {\"$timestamp\": {\"t\": "
+                "4, \"i\": 1}}, \"t\": 7}, "
                 "\"appliedOpTime\": {\"ts\": {\"$timestamp\": {\"t\": 5, \"i\": 1}}, \"t\": 7}}, "
                 "\"members\": [{\"_id\": 0, \"name\": \"a:1\", \"health\": 1.0, \"state\": 3, "
-                "\"self\": true, \"infoMessage\": \"too stale to catch up\"}, {\"_id\": 1, \"name\": "
+                "\"self\": true, \"infoMessage\": \"too stale to catch "
+                "up\"}, {\"_id\": 1, \"name\": "
                 "\"b:1\", \"health\": 0, \"state\": 8, \"lastHeartbeatRecv\": {\"$date\": "
                 "{\"$numberLong\": \"96500\"}}, \"pingMs\": 12}, {\"_id\": 2, \"name\": \"c:1\", "
                 "\"health\": 1, \"lastHeartbeatRecv\": {\"$date\": {\"$numberLong\": \"0\"}}}]}"),
