@@ -115,13 +115,13 @@ do_force() {
     say "kv db force-reconfigure mg --destroyed $gone"
     wait_until 40 plan_force "$gone" || bad "no token is given" "$PLAN"
     sed 's/^/      /' <<<"$PLAN"
-    say "kv db force-reconfigure mg --token $TOKEN"
-    db force-reconfigure mg --token "$TOKEN" --force || bad "the token was not taken"
+    say "kv db force-reconfigure mg $TOKEN"
+    db force-reconfigure mg "$TOKEN" --force || bad "the token was not taken"
     wait_until 40 eval '[ "$(writable)" = '"$keep"' ]' || bad "$keep is not writable" "$(shown)"
     load_on majority || bad "no writes get through" "$(shown)"
     load_off
     say "the same token again:"
-    ! db force-reconfigure mg --token "$TOKEN" --force || bad "it was taken twice"
+    ! db force-reconfigure mg "$TOKEN" --force || bad "it was taken twice"
     [ "$(truth forced)" = 1 ] || bad "forced configurations: $(truth forced)"
     shown
     explained

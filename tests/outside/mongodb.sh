@@ -199,9 +199,9 @@ force() {
     for name in "${DATA[@]}"; do [ "$name" = "$S" ] || { gone+=${gone:+,}$name && kill_host "$name"; }; done
     check "$NAME: nobody is writable" wait_until 60 eval '[ -z "$(writable)" ]'
     check "$NAME: a token is given with the evidence" wait_until 60 plan_force "$gone"
-    check "$NAME: it is carried out" db force-reconfigure mg --token "$TOKEN" --force
+    check "$NAME: it is carried out" db force-reconfigure mg "$TOKEN" --force
     check "$NAME: the survivor takes writes" wait_until 60 eval '[ "$(writable)" = "$S" ]'
-    check "$NAME: the token is not taken twice" eval '! db force-reconfigure mg --token "$TOKEN" --force'
+    check "$NAME: the token is not taken twice" eval '! db force-reconfigure mg "$TOKEN" --force'
     agent_start "$P"
     wait_until 10 mongod_runs "$P"
     check "$NAME: who was left out stays down" eval '! mongod_runs "$P"'

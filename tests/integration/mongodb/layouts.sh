@@ -18,7 +18,7 @@ stale() { # a member that its sources have left behind: never heals by itself
     wait_until 60 eval '[ "$(wc -l <"$ACKED")" -gt 1500 ]'
     sim lag "$(port_of "$S")" off
     check "$NAME: its agent says so" wait_until 40 state_is "$S" "too stale to catch up"
-    check "$NAME: kv db reinit" db reinit "$MEMBERS_CLUSTER" "$S" --yes
+    check "$NAME: kv db reinit" db reinit "$MEMBERS_CLUSTER" "$S" --force
     check "$NAME: it is a secondary again" wait_until 60 state_is "$S" secondary
     check "$NAME: what it had lies aside" eval 'ls -d "$DIR/$S"/data.quorate-old* >/dev/null'
     finish

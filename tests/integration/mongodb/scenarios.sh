@@ -227,12 +227,12 @@ force() { # two of three are gone for good: a person forces, once
     check "$NAME: nobody is writable" wait_until 30 eval '[ -z "$(writable)" ]'
     wait_until 40 plan_force "$P,$b" || bad "$NAME: no token is given" "$PLAN"
     sed 's/^/      /' <<<"$PLAN"
-    check "$NAME: a wrong token is refused" eval '! db force-reconfigure "$MEMBERS_CLUSTER" --token 123456789 --force'
+    check "$NAME: a wrong token is refused" eval '! db force-reconfigure "$MEMBERS_CLUSTER" 123456789 --force'
     check_output "$NAME: nothing was forced yet" "$forced" truth forced
-    check "$NAME: the token is taken" db force-reconfigure "$MEMBERS_CLUSTER" --token "$TOKEN" --force
+    check "$NAME: the token is taken" db force-reconfigure "$MEMBERS_CLUSTER" "$TOKEN" --force
     check "$NAME: the survivor is writable" wait_until 40 eval '[ "$(writable)" = '"$a"' ]'
     check_output "$NAME: one forced configuration" $((forced + 1)) truth forced
-    check "$NAME: the token is not taken twice" eval '! db force-reconfigure "$MEMBERS_CLUSTER" --token "$TOKEN" --force'
+    check "$NAME: the token is not taken twice" eval '! db force-reconfigure "$MEMBERS_CLUSTER" "$TOKEN" --force'
     agent_start "$P" && agent_start "$b"
     wait_until 8 eval 'mongod_runs "$P" || mongod_runs "$b"'
     check "$NAME: those that were left out stay down" eval '! mongod_runs "$P" && ! mongod_runs "$b"'
