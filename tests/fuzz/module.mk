@@ -1,10 +1,12 @@
 # libFuzzer targets: NAME is tests/fuzz/fuzz_NAME.c; FUZZ_MORE_NAME further sources, FUZZ_LD_NAME for the linker.
-FUZZERS := agent agent_http arbiter arbiter_galera arguments auth_rows config galera guard history http json kv_apply kv_wire link patroni postgresql raft_core \
+FUZZERS := agent agent_http arbiter arbiter_galera arguments auth_rows config galera guard history http json kv_apply kv_wire link mongodb patroni postgresql raft_core \
   raft_members raft_message restore snapshot txn wal web
 FUZZ_MORE_arbiter := tests/fuzz/arbiter_drive.c
 FUZZ_MORE_arbiter_galera := tests/fuzz/arbiter_drive.c
 FUZZ_MORE_galera := agents/galera/grastate.c agents/galera/status.c
 FUZZ_MORE_arguments := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c agents/guard/options.c
+FUZZ_MORE_mongodb := agents/mongodb/change.c agents/mongodb/read.c agents/mongodb/read_rights.c
+FUZZ_LD_mongodb := -lbson-1.0
 FUZZ_MORE_patroni := kv/cli/flat.c kv/cli/patroni_keys.c kv/cli/patroni_take.c
 FUZZ_MORE_postgresql = $(filter-out agents/postgresql/probe.c,$(PG_DB_SRC))
 FUZZ_LD_postgresql := -lpq
