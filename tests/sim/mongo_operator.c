@@ -202,6 +202,31 @@ static bool is_for_copy(struct world *w, const struct msg_record *record, struct
     return false;
 }
 
+/* The forced order was lost with who had to carry it out: what was left out still counts, and a new
+ * plan is asked for. number: since when there is no primary; 0: there is one. */
+static void plan_anew(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct msg_record record;
+    uint64_t term;
+    struct arb_request request = {.kind = ARB_REQUEST_FORCE_RECONFIGURE};
+    (void)bytes;
+    uint64_t since = mset_primary(w->mongo->set, &term) >= 0 ? 0
+                     : number != 0                           ? number
+                                                             : (uint64_t)w->now_us;
+    bool is_time = since != 0 && w->now_us - (int64_t)since > 30 * SECOND;
+    if (is_time && truth_ops_record(w, w->setup.clusters, &record) &&
+        record.mongodb.barred.count > 0) {
+        request.destroyed = record.mongodb.barred;
+        request.token = record.mongodb.force.token;
+        if (ask(w, &request) != 0 && request.token != 0) { /* void by now */
+            request.token = 0;
+            (void)ask(w, &request);
+        }
+    }
+    world_at_with(w, w->now_us + 2 * SECOND, NULL, plan_anew, w, since, SLICE_EMPTY);
+}
+
 /* Where an order is refused: of a member that is kept down. */
 static void wipe_by_hand(struct world *w, const struct base_name *name)
 {
@@ -244,5 +269,6 @@ void mongo_operator_open(struct world *w)
     if (w->setup.has_mongodb_force) {
         int64_t from = w->setup.faults_end_us / 2, to = w->setup.faults_end_us - 5 * SECOND;
         world_at(w, draw(&r, from, to), NULL, lose_majority, w);
+        world_at(w, w->setup.faults_end_us, NULL, plan_anew, w);
     }
 }

@@ -139,6 +139,16 @@ static void keep_only(struct mset_config *c, const struct db_mongodb_order *o)
     c->count = kept;
 }
 
+/* The one that forces it is electable in it. */
+static void raise_host(struct mset_config *c, const struct db_mongodb_order *o)
+{
+    struct mset_member *m = find(c, &o->host);
+    if (m != NULL) {
+        m->votes = o->votes > m->votes ? o->votes : m->votes;
+        m->priority_x10 = o->priority_x10 > m->priority_x10 ? o->priority_x10 : m->priority_x10;
+    }
+}
+
 static int change(struct mset_config *c, const struct db_mongodb_order *o)
 {
     struct mset_member *m = find(c, &o->host);
@@ -164,6 +174,7 @@ static int change(struct mset_config *c, const struct db_mongodb_order *o)
         return 0;
     case DB_MONGODB_SURVIVORS:
         keep_only(c, o);
+        raise_host(c, o);
         return c->count == o->hosts_count ? 0 : BASE_E_NOTFOUND;
     case DB_MONGODB_CHANGE_NONE:
         break;
