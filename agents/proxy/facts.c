@@ -60,6 +60,9 @@ static int read_record(const json_t *object, struct proxy_record *ret)
                              .is_paused = flag_of(object, "is_paused"),
                              .is_standby_cluster = flag_of(object, "is_standby_cluster")};
     uint64_t ttl_ms = number_of(object, "ttl_ms", LEASE_TTL_DEFAULT_MS);
+    if (slice_equal(text_of(object, "engine"), SLICE_LIT("mongodb"))) {
+        return BASE_E_UNSUPPORTED;
+    }
     if (r.epoch == 0 || r.revision == 0 || ttl_ms == 0 || ttl_ms > LEASE_TTL_MAX_MS ||
         base_name_from(text_of(object, "holder"), &r.holder) != 0) {
         return BASE_E_PROTO;

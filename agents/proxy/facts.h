@@ -6,7 +6,8 @@
 
 #include "agents/proxy/core/core.h"
 
-/* BASE_E_PROTO: not what the arbiter writes. Fields that are missing have their defaults, but for
+/* BASE_E_UNSUPPORTED: of an engine whose clients find the primary by themselves (MongoDB).
+ * BASE_E_PROTO: not what the arbiter writes. Fields that are missing have their defaults, but for
  * epoch, revision and holder. *ret untouched on failure. */
 MUST_CHECK int proxy_record_parse(struct slice json, struct proxy_record *ret);
 /* `name` is the last part of the key. */

@@ -52,7 +52,16 @@ static void record_came(void *ctx, size_t cluster, struct slice json, bool is_pr
     struct proxy *p = ctx;
     struct proxy_cluster *c = p->clusters[cluster];
     struct proxy_record record;
-    if (proxy_record_parse(json, &record) != 0) {
+    int rc = proxy_record_parse(json, &record);
+    if (rc == BASE_E_UNSUPPORTED) {
+        IO_LOG_ERROR("proxy", "record_of_mongodb", io_name("cluster", &c->name),
+                     io_text("next",
+                             "its drivers find the primary by themselves and need no proxy: "
+                             "take the cluster out of this proxy's file; kv db dsn prints "
+                             "what clients connect to"));
+        return;
+    }
+    if (rc != 0) {
         IO_LOG_ERROR("proxy", "record_unreadable", io_name("cluster", &c->name),
                      io_text("next", "it is left out; is this proxy older than the quorum?"));
         return;

@@ -199,7 +199,8 @@ bool notify_swapped(struct notify *n, const struct kv_swapped *swapped)
     if (cluster != NULL && cluster->record.epoch == swapped->epoch && swapped->epoch != 0) {
         const struct msg_record *r = &cluster->record;
         facts.revision = r->revision;
-        facts.holder = r->holder;
+        facts.is_elected_elsewhere = r->engine == MSG_ENGINE_MONGODB;
+        facts.holder = facts.is_elected_elsewhere ? r->mongodb.primary : r->holder;
         facts.is_sync_lost = arb_engine_id(cluster) != MSG_ENGINE_GALERA &&
                              r->sync_mode != MSG_SYNC_ASYNC && r->votes_needed_r == 0 &&
                              !r->is_standby_cluster && r->is_opened;

@@ -107,7 +107,9 @@ __attribute__((format(printf, 4, 5))) static void add_change(struct told *told,
     (void)vsnprintf(event.text, sizeof(event.text), format, arguments);
     va_end(arguments);
     (void)snprintf(event.id, sizeof(event.id), "%s/%" PRIu64 ".%" PRIu64 "/%s", c->to->cluster.text,
-                   c->to->epoch, kind == TOLD_FAILOVER ? UINT64_C(0) : c->to->revision,
+                   c->to->epoch,
+                   kind == TOLD_FAILOVER && !c->to->is_elected_elsewhere ? UINT64_C(0)
+                                                                         : c->to->revision,
                    told_kind_name(kind));
     told_add(told, &event);
 }
@@ -135,7 +137,9 @@ static void add_changes(struct told *told, const struct told_facts *from,
     const struct change c = {from, to, wall_us};
     const char *name = to->cluster.text;
     uint64_t before = told->added;
-    if (to->epoch > from->epoch) {
+    bool is_elected = to->is_elected_elsewhere && !base_name_is_empty(&to->holder) &&
+                      !base_name_equal(&from->holder, &to->holder);
+    if (is_elected || (!to->is_elected_elsewhere && to->epoch > from->epoch)) {
         add_failover(told, &c);
     }
     if (to->is_sync_lost && !from->is_sync_lost) {

@@ -26,6 +26,7 @@ struct told_facts {
     uint64_t epoch, revision;
     struct base_name holder;
     bool is_sync_lost, is_paused, is_unconfirmed;
+    bool is_elected_elsewhere; /* MongoDB: epochs are those of orders, not of primaries */
 };
 
 /*   id, stable name, the sentence's beginning */

@@ -76,6 +76,24 @@ static void put_component(struct web_out *out, const Quorate__V1__DatabaseGalera
     }
 }
 
+/* What the replica set is, and what it was ordered to do. */
+static void put_set(struct web_out *out, const Quorate__V1__DatabaseMongodb *m)
+{
+    fact(out, "Replica set", m->set_name);
+    fact(out, "Set state", m->set_state);
+    fact_begin(out, "Term");
+    web_textf(out, "%" PRIu64 ", configuration %" PRIu64 ".%" PRIu64, m->term, m->config_term,
+              m->config_version);
+    fact_end(out);
+    if (m->order_epoch != 0) {
+        fact_begin(out, "Order");
+        web_textf(out, "%" PRIu64 ": %s%s%s at %s, %s", m->order_epoch, m->order_kind,
+                  m->order_phase[0] == '\0' ? "" : ", ", m->order_phase, m->order_member,
+                  m->order_state);
+        fact_end(out);
+    }
+}
+
 static void put_facts(struct web_out *out, const struct web_cluster *cluster)
 {
     const Quorate__V1__DatabaseCluster *c = cluster->message;
@@ -88,9 +106,13 @@ static void put_facts(struct web_out *out, const struct web_cluster *cluster)
         web_textf(out, "%s, since %s", c->primary, web_age(c->since_wall_us, cluster->now_us, age));
     }
     fact_end(out);
-    put_lease(out, c);
+    if (c->mongodb == NULL) {
+        put_lease(out, c);
+    }
     if (c->galera != NULL) {
         put_component(out, c->galera);
+    } else if (c->mongodb != NULL) {
+        put_set(out, c->mongodb);
     } else {
         fact(out, "Synchronous", c->sync);
     }
@@ -189,7 +211,8 @@ static const char *parent_of(const Quorate__V1__DatabaseCluster *c,
             return c->members[i]->name;
         }
     }
-    bool is_fed = m->upstream[0] != '\0' || (m->galera != NULL && m->galera->is_primary);
+    bool is_fed = m->upstream[0] != '\0' || (m->galera != NULL && m->galera->is_primary) ||
+                  strcmp(m->role, "secondary") == 0;
     return m->is_up && is_fed && c->primary[0] != '\0' ? c->primary : NULL;
 }
 

@@ -12,10 +12,13 @@ enum web_level web_member_level(const Quorate__V1__DatabaseMember *m)
     static const struct {
         const char *state;
         enum web_level level;
-    } rows[] = {{"running", WEB_GOOD}, {"streaming", WEB_GOOD}, {"synced", WEB_GOOD},
-                {"down", WEB_BAD},     {"failed", WEB_BAD},     {"refused", WEB_BAD},
-                {"frozen", WEB_BAD},   {"nonprim", WEB_BAD},    {"inconsistent", WEB_BAD},
-                {"empty", WEB_IDLE},   {"stopped", WEB_IDLE}};
+    } rows[] = {{"running", WEB_GOOD},   {"streaming", WEB_GOOD}, {"synced", WEB_GOOD},
+                {"down", WEB_BAD},       {"failed", WEB_BAD},     {"refused", WEB_BAD},
+                {"frozen", WEB_BAD},     {"nonprim", WEB_BAD},    {"inconsistent", WEB_BAD},
+                {"empty", WEB_IDLE},     {"stopped", WEB_IDLE},   {"primary", WEB_GOOD},
+                {"secondary", WEB_GOOD}, {"arbiter", WEB_GOOD},   {"stale", WEB_BAD},
+                {"hung", WEB_BAD},       {"gray", WEB_BAD},       {"rolling-back", WEB_BAD},
+                {"absent", WEB_IDLE},    {"held", WEB_IDLE}};
     bool is_flow_paused = m->galera != NULL && m->galera->is_flow_paused;
     for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
         if (strcmp(m->state, rows[i].state) == 0) {
@@ -214,9 +217,64 @@ static const struct column galera_columns[] = {
     {"Role", put_role},   {"State", put_state}, {"Position", put_seqno}, {"Group", put_group},
     {"Queue", put_queue}, {"Since", put_since}, {"Host", put_host},      {"Note", put_note}};
 
+/* MongoDB: votes and priority; the term that it knows; how far it is behind; its oplog's window. */
+static void put_vote(struct web_out *out, const struct web_cluster *cluster,
+                     const Quorate__V1__DatabaseMember *m)
+{
+    (void)cluster;
+    if (m->mongodb == NULL || m->mongodb->host[0] == '\0') {
+        web_raw(out, "-");
+    } else {
+        web_textf(out, "%u, priority %u.%u", m->mongodb->votes, m->mongodb->priority_x10 / 10,
+                  m->mongodb->priority_x10 % 10);
+    }
+}
+
+static void put_term(struct web_out *out, const struct web_cluster *cluster,
+                     const Quorate__V1__DatabaseMember *m)
+{
+    (void)cluster;
+    if (m->mongodb == NULL || m->mongodb->term == 0) {
+        web_raw(out, "-");
+    } else {
+        web_textf(out, "%" PRIu64, m->mongodb->term);
+    }
+}
+
+static void put_behind(struct web_out *out, const struct web_cluster *cluster,
+                       const Quorate__V1__DatabaseMember *m)
+{
+    (void)cluster;
+    if (m->mongodb == NULL || m->mongodb->lag_ms < 0) {
+        web_raw(out, "-");
+    } else {
+        web_textf(out, "%.1f s", (double)m->mongodb->lag_ms / 1e3);
+    }
+}
+
+static void put_window(struct web_out *out, const struct web_cluster *cluster,
+                       const Quorate__V1__DatabaseMember *m)
+{
+    (void)cluster;
+    if (m->mongodb == NULL || m->mongodb->oplog_s == 0) {
+        web_raw(out, "-");
+    } else {
+        web_textf(out, "%u h", m->mongodb->oplog_s / 3600);
+    }
+}
+
+static const struct column mongodb_columns[] = {
+    {"Role", put_role},   {"State", put_state}, {"Term", put_term},
+    {"Lag", put_behind},  {"Vote", put_vote},   {"Oplog", put_window},
+    {"Since", put_since}, {"Host", put_host},   {"Note", put_note}};
+
 static const struct column *columns_of(const Quorate__V1__DatabaseCluster *c, size_t *ret_count)
 {
     bool is_galera = c->galera != NULL;
+    if (c->mongodb != NULL) {
+        *ret_count = BASE_COUNT_OF(mongodb_columns);
+        return mongodb_columns;
+    }
     *ret_count = is_galera ? BASE_COUNT_OF(galera_columns) : BASE_COUNT_OF(postgresql_columns);
     return is_galera ? galera_columns : postgresql_columns;
 }

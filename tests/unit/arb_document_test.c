@@ -190,6 +190,38 @@ static void test_a_record_as_a_document(void **state)
     assert_memory_equal(&own.record, &again.record, sizeof(own.record));
 }
 
+static void test_a_mongodb_section_makes_it_mongodb_s(void **state)
+{
+    (void)state;
+    struct arb_settings s = read_it("{\"mongodb\":{}}");
+    const struct msg_mongodb_policy *p = &s.record.mongodb.policy;
+    assert_int_equal(s.record.engine, MSG_ENGINE_MONGODB);
+    assert_int_equal(s.record.ttl_ms, 5000);
+    assert_int_equal(s.record.heartbeat_ms, 1000);
+    assert_true(!p->is_degrade_auto && !p->is_resync_auto && !p->is_steered); /* all opt-in */
+    assert_true(p->gray == MSG_MONGODB_GRAY_REPORT && p->cut_off == MSG_MONGODB_CUT_OFF_REPORT);
+    s = read_it("{\"mongodb\":{\"cut_off\":\"stepdown\",\"gray\":\"kill\",\"degrade\":\"auto\","
+                "\"resync\":\"auto\",\"steering\":\"on\",\"zone\":\"east\","
+                "\"election_timeout\":\"5s\"}}");
+    assert_true(p->cut_off == MSG_MONGODB_CUT_OFF_STEPDOWN && p->gray == MSG_MONGODB_GRAY_KILL);
+    assert_true(p->is_degrade_auto && p->is_resync_auto && p->is_steered);
+    assert_string_equal(p->zone.text, "east");
+    assert_int_equal(p->election_timeout_ms, 5000);
+    uint8_t bytes[1024];
+    struct buf b = buf_over(bytes, sizeof(bytes));
+    assert_int_equal(arb_settings_of(&s.record, &b), 0); /* and back */
+    struct arb_settings again;
+    struct arb_settings_why why = {""};
+    assert_int_equal(arb_settings_read(buf_slice(&b), &again, &why), 0);
+    assert_memory_equal(&s.record.mongodb, &again.record.mongodb, sizeof(s.record.mongodb));
+    refused("{\"mongodb\":{\"gray\":\"maybe\"}}", "mongodb.gray: \"maybe\"; allowed: report");
+    refused("{\"mongodb\":{\"election_timeout\":\"10ms\"}}", "mongodb.election_timeout");
+    refused("{\"mongodb\":{\"other\":1}}", "mongodb.other");
+    refused("{\"mongodb\":{},\"fence\":{\"mode\":\"try\"}}", "fence: means nothing to a MongoDB");
+    refused("{\"mongodb\":{},\"sync\":\"on\"}", "sync: means nothing to a MongoDB");
+    refused("{\"mongodb\":{},\"galera\":{}}", "mean");
+}
+
 static void test_a_galera_section_makes_it_galera_s(void **state)
 {
     (void)state;
@@ -251,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_canonical_form),
         cmocka_unit_test(test_the_table_s_defaults_are_true),
         cmocka_unit_test(test_a_record_as_a_document),
+        cmocka_unit_test(test_a_mongodb_section_makes_it_mongodb_s),
         cmocka_unit_test(test_a_galera_section_makes_it_galera_s),
         cmocka_unit_test(test_a_galera_document_is_written_as_one),
     };
