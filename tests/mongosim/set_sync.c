@@ -42,6 +42,17 @@ static int choose_source(const struct mset *s, const struct mset_node *n)
     return best;
 }
 
+/* Two that follow each other would hear of nothing new for ever. */
+static bool is_good(const struct mset *s, const struct mset_node *n)
+{
+    if (n->source < 0 || !is_source(s, n, (unsigned)n->source)) {
+        return false;
+    }
+    int best = choose_source(s, n);
+    return best < 0 || n->peers[n->source].state == MSET_PRIMARY ||
+           mset_entry_order(s, n->peers[best].applied, n->peers[n->source].applied) <= 0;
+}
+
 static void ask(struct mset *s, struct mset_node *n)
 {
     struct mset_message m;
@@ -155,7 +166,7 @@ void mset_pull_timer(struct mset *s, struct mset_node *n)
     if (n->pull_us > s->now_us) {
         return;
     }
-    if (n->source < 0 || (n->state != MSET_PRIMARY && !is_source(s, n, (unsigned)n->source))) {
+    if (n->state != MSET_PRIMARY && !is_good(s, n)) {
         n->source = choose_source(s, n);
     }
     if (n->source < 0) {
