@@ -177,17 +177,17 @@ logins() { # roles as printed, SCRAM, keyfile
     export LOGIN=scram
     fresh 3
     if [ "$MONGOD" = mongosim ]; then
-        sim user ha_read r3ad monitor,oplog,canary
-        sim user ha_act act:2 monitor,configure,state,shutdown,concern
+        sim user ha_read r3ad-only monitor,oplog,canary
+        sim user ha_act act:2-more monitor,configure,state,shutdown,concern
     else
         check "$NAME: one member is initiated by the localhost exception" wait_until 120 eval 'curl -s -m 2 "http://127.0.0.1:${HTTP_PORT[m1]}/primary" -o /dev/null -w "%{http_code}" | grep -q 200 || [ -n "$(writable)" ]'
         "$DIR/bin/quorate-agent-mongodb" --config "$DIR/m1.yml" --print-roles >"$DIR/roles.js"
-        (umask 077 && sed -e '/user: *"ha_read"/,/pwd/s/pwd:[^,]*/pwd: "r3ad"/' -e '/user: *"ha_act"/,/pwd/s/pwd:[^,]*/pwd: "act:2"/' "$DIR/roles.js" >"$DIR/roles.in.js")
+        (umask 077 && sed -e '/user: *"ha_read"/,/pwd/s/pwd:[^,]*/pwd: "r3ad-only"/' -e '/user: *"ha_act"/,/pwd/s/pwd:[^,]*/pwd: "act:2-more"/' "$DIR/roles.js" >"$DIR/roles.in.js")
         check "$NAME: the printed roles are accepted by mongosh" mongosh --quiet --port "$(port_of "$(writable)")" admin "$DIR/roles.in.js"
     fi
     check "$NAME: the set is found with least privileges" full 180
     check "$NAME: switchover" db switchover mg --wait --timeout 60s
-    check "$NAME: no password in logs" eval '! grep -rqE "r3ad|act:2" "$DIR/log"'
+    check "$NAME: no password in logs" eval '! grep -rqE "r3ad-only|act:2-more" "$DIR/log"'
     unset LOGIN
     fresh 3
 }

@@ -68,15 +68,15 @@ with_logins() { # access control, SCRAM; a wrong password
     rm -rf "${DIR:?}"
     cluster_init "$DIR"
     set_begin
-    sim user ha_read r3ad monitor,oplog,canary
-    sim user ha_act act:2 monitor,configure,state,shutdown,concern
+    sim user ha_read r3ad-only monitor,oplog,canary
+    sim user ha_act act:2-more monitor,configure,state,shutdown,concern
     set_setup mg 3
     set_start
     check "$NAME: found with least privileges" settled 60
     check "$NAME: switchover" db switchover mg --wait --timeout 40s
-    check "$NAME: no password in logs or process lists" eval '! grep -rqE "r3ad|act:2" "$DIR/log" && ! pgrep -f -- "r3ad"'
+    check "$NAME: no password in logs or process lists" eval '! grep -rqE "r3ad-only|act:2-more" "$DIR/log" && ! pgrep -f -- "r3ad-only"'
     MARK=$(wc -l <"$DIR/log/commands")
-    (umask 077 && printf 'ha_read:wrong\nha_act:wrong\n' >"$DIR/passwords") && own
+    (umask 077 && printf 'ha_read:wrong-one\nha_act:wrong-one\n' >"$DIR/passwords") && own
     P=$(writable)
     agent_kill "$P"
     wait_until 5 eval '! is_running "$P"'

@@ -67,7 +67,7 @@ set_setup() { # CLUSTER N [ARBITERS]
         list+="$name: \"127.0.0.1:${MONGO_PORT[$name]}\", "
         i=$((i + 1))
     done
-    (umask 077 && printf 'ha_read:r3ad\nha_act:act:2\n' >"$DIR/passwords" && echo bW9uZ29zaW0= >"$DIR/keyfile")
+    (umask 077 && printf 'ha_read:r3ad-only\nha_act:act:2-more\n' >"$DIR/passwords" && echo bW9uZ29zaW0= >"$DIR/keyfile")
     for name in "${MEMBERS[@]}"; do
         "$DIR/bin/kv" cert issue --role agent --cluster "$cluster" --name "$name" --dir "$DIR/tls" >/dev/null || die "no certificate for $name"
         role=data
