@@ -40,6 +40,29 @@ lies() { threats | while IFS=$'\t' read -r file name; do grep -qsF -- "$name" "$
 check_output "every test that docs/threats.md names is there" "" lies
 check "every row names one" eval '[ "$(threats | wc -l)" = "$(grep -c "^| " docs/threats.md | awk "{ print \$1 - 1 }")" ] && [ "$(threats | wc -l)" -gt 20 ]'
 
+# Pages and pictures that pages name.
+gone() {
+    local page name
+    for page in docs/*.md; do
+        grep -oE '`[A-Za-z0-9_./-]+\.md`' "$page" | tr -d '`' | sort -u | while read -r name; do
+            [ -e "docs/$name" ] || [ -e "$name" ] || [ "$name" = quorate.md ] || echo "$page: $name"
+        done
+        grep -oE '\]\([^)#:]+\)' "$page" | tr -d '()]' | while read -r name; do [ -e "docs/$name" ] || echo "$page: $name"; done
+    done
+}
+check_output "every page and picture that a page names is there" "" gone
+check_output "every page stands in the index" "" eval 'for page in docs/*.md; do grep -qF "\`${page#docs/}\`" docs/README.md || [ "$page" = docs/README.md ] || echo "$page"; done'
+pictures_are_good() { # XML, with words for who does not see them, in dark and light, nothing from elsewhere
+    local picture
+    for picture in docs/pictures/*.svg; do
+        python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$picture" || return 1
+        for word in '<title id' '<desc id' 'prefers-color-scheme:dark'; do grep -qF "$word" "$picture" || { echo "$picture: no $word"; return 1; }; done
+        grep -oE '(https?:)?//[a-z][^" ]*|<script|<image' "$picture" | grep -v 'www.w3.org/2000/svg' && { echo "$picture: from elsewhere"; return 1; }
+    done
+    return 0
+}
+check "pictures are whole, and need nothing from elsewhere" pictures_are_good
+
 if command -v promtool >/dev/null; then
     check "promtool takes the rules" promtool check rules $rules
     check "each alert fires when it should, none in calm" promtool test rules packaging/prometheus/quorate.rules.test.yml
