@@ -70,7 +70,10 @@ killed() {
     say "kill -9 of mongod at the primary, $P: MongoDB elects by itself, the agent starts it again"
     kill -KILL "$(mongod_pid "$P")"
 }
-do_killed() { step "primary killed" killed; }
+do_killed() {
+    step "primary killed" killed
+    db history mg | tail -n 4 | sed 's/^/      /'
+}
 
 do_refused() {
     title "Three data members and one arbiter are refused"

@@ -9,7 +9,7 @@
 #   --points          some of: found memory switchover killed hung stopped_agent restart control_lost frozen logins force two_and_one three_and_one
 #   --keep            leave directory and logs where they are
 #
-# shellcheck disable=SC2317,SC2120,SC2034 # points are called by their names, and variables read by what is sourced
+# shellcheck disable=SC2317,SC2120,SC2034,SC2016,SC2015 # points are called by their names, variables read by what is sourced, eval is meant
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 export BIN=${BIN:-build/release/bin}
@@ -171,6 +171,13 @@ frozen() { # what real servers do with the file system that our test server only
     kill -CONT "$(mongod_pid "$P")" "$(pid_of "$P")"
     finish
 }
+real_primary() { # port of the member that takes writes, by hello, which needs no login
+    local name
+    for name in "${DATA[@]}"; do
+        [ "$(mongosh --quiet --port "$(port_of "$name")" --eval 'db.hello().isWritablePrimary' 2>/dev/null | tail -n 1)" = true ] && port_of "$name" && return
+    done
+    return 1
+}
 logins() { # roles as printed, SCRAM, keyfile
     NAME="logins"
     if [ "$MONGOD" != mongosim ] && ! command -v mongosh >/dev/null; then skip "$NAME" "mongosh is not installed"; return; fi
@@ -180,10 +187,12 @@ logins() { # roles as printed, SCRAM, keyfile
         sim user ha_read r3ad-only monitor,oplog,canary
         sim user ha_act act:2-more monitor,configure,state,shutdown,concern
     else
-        check "$NAME: one member is initiated by the localhost exception" wait_until 120 eval 'curl -s -m 2 "http://127.0.0.1:${HTTP_PORT[m1]}/primary" -o /dev/null -w "%{http_code}" | grep -q 200 || [ -n "$(writable)" ]'
-        "$DIR/bin/quorate-agent-mongodb" --config "$DIR/m1.yml" --print-roles >"$DIR/roles.js"
-        (umask 077 && sed -e '/user: *"ha_read"/,/pwd/s/pwd:[^,]*/pwd: "r3ad-only"/' -e '/user: *"ha_act"/,/pwd/s/pwd:[^,]*/pwd: "act:2-more"/' "$DIR/roles.js" >"$DIR/roles.in.js")
-        check "$NAME: the printed roles are accepted by mongosh" mongosh --quiet --port "$(port_of "$(writable)")" admin "$DIR/roles.in.js"
+        check "$NAME: one member is initiated by the localhost exception" wait_until 120 real_primary
+        check "$NAME: a first user, by the localhost exception" mongosh --quiet --port "$(real_primary)" admin \
+            --eval 'db.createUser({user: "first", pwd: "first-one", roles: ["root"]})'
+        "$DIR/bin/quorate-agent-mongodb" --config "$DIR/m1.yml" --print-roles |
+            sed -e '/"ha_read"/s/passwordPrompt()/"r3ad-only"/' -e '/"ha_act"/s/passwordPrompt()/"act:2-more"/' >"$DIR/roles.js"
+        check "$NAME: the printed roles are accepted by mongosh" eval 'mongosh --quiet --port "$(real_primary)" -u first -p first-one --authenticationDatabase admin <"$DIR/roles.js"'
     fi
     check "$NAME: the set is found with least privileges" full 180
     check "$NAME: switchover" db switchover mg --wait --timeout 60s
