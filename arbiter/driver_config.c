@@ -183,12 +183,12 @@ int arb_driver_configure(struct arb_driver *driver, const struct base_name *clus
     if (is_known && engine != settings.record.engine) {
         static const char *const wanted[] = {
             [MSG_ENGINE_POSTGRESQL] =
-                "galera, mongodb: this cluster runs PostgreSQL; allowed: no such section",
+                ("galera, mongodb: this cluster runs PostgreSQL; allowed: no such section"),
             [MSG_ENGINE_GALERA] =
                 "galera: missing; the document of a Galera cluster has that section, {} at least",
             [MSG_ENGINE_MONGODB] =
-                "mongodb: missing; the document of a MongoDB replica set has that section, {} at "
-                "least",
+                ("mongodb: missing; the document of a MongoDB replica set has that section, {} at "
+                 "least"),
         };
         return say(why, BASE_E_INVALID, wanted[engine]);
     }

@@ -73,6 +73,11 @@ static void add_times(struct arb_why_lines *lines, json_t *times)
     }
 }
 
+static bool is_of_mongodb(json_t *entry)
+{
+    return json_object_get(json_array_get(json_object_get(entry, "inputs"), 0), "term") != NULL;
+}
+
 /* The decision in one sentence. */
 static void add_headline(struct arb_why_lines *lines, json_t *entry)
 {
@@ -81,7 +86,12 @@ static void add_headline(struct arb_why_lines *lines, json_t *entry)
     const char *from = arb_entry_text(entry, "from");
     const char *reason = arb_entry_text(entry, "reason");
     const char *because = reason[0] == '\0' ? "" : ", because: ";
-    if (strcmp(kind, "bootstrap") == 0) {
+    if (is_of_mongodb(entry) && strcmp(kind, "confirmed") != 0) {
+        bool is_order = strcmp(kind, "order") == 0;
+        add_line(lines,
+                 is_order ? "%s: carried out by %s" : "%s: a running replica set, as %s has it",
+                 is_order ? kind : "taken in", to);
+    } else if (strcmp(kind, "bootstrap") == 0) {
         add_line(lines, "%s: %s makes the database, since none was there", kind, to);
     } else if (strcmp(kind, "confirmed") == 0) {
         add_line(lines, "%s: an operator confirmed %s after a restore of the quorum", kind, to);
@@ -111,6 +121,10 @@ static void add_input(struct arb_why_lines *lines, json_t *entry, json_t *item)
         (void)snprintf(where, sizeof(where), "at seqno %llu of generation %llu",
                        (unsigned long long)arb_entry_number(item, "seqno"),
                        (unsigned long long)arb_entry_number(item, "generation"));
+    } else if (json_object_get(item, "term") != NULL) {
+        (void)snprintf(where, sizeof(where), "at %llu of term %llu",
+                       (unsigned long long)arb_entry_number(item, "ts") >> 32,
+                       (unsigned long long)arb_entry_number(item, "term"));
     } else if (arb_entry_lsn(position, "lsn") != 0) {
         (void)snprintf(where, sizeof(where), "at %s of epoch %llu", arb_entry_text(position, "lsn"),
                        (unsigned long long)arb_entry_number(position, "lineage"));
@@ -118,7 +132,10 @@ static void add_input(struct arb_why_lines *lines, json_t *entry, json_t *item)
     if (heard_us >= 0) {
         (void)snprintf(heard, sizeof(heard), "heard %.0f ms before", (double)heard_us / 1000.0);
     }
-    if (is_chosen) {
+    if (is_of_mongodb(entry)) { /* nobody is chosen: how each was found as a next primary */
+        (void)snprintf(verdict, sizeof(verdict), "; as next primary it %s",
+                       arb_entry_text(item, "why"));
+    } else if (is_chosen) {
         (void)snprintf(verdict, sizeof(verdict), "; it was chosen");
     } else if (!is_silent) {
         (void)snprintf(verdict, sizeof(verdict), "; it %s", arb_entry_text(item, "why"));

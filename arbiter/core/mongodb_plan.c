@@ -282,6 +282,22 @@ static void plan_newcomers(struct planner *p)
     }
 }
 
+/* With an arbiter, what is left after a forced reconfiguration may change the implicit default, and
+ * without a primary nobody could set another one: it is made explicit while there is one. */
+static void plan_concern(struct planner *p)
+{
+    bool is_implicit = p->concern == MSG_MONGODB_CONCERN_IMPLICIT_ONE ||
+                       p->concern == MSG_MONGODB_CONCERN_IMPLICIT_MAJORITY;
+    for (uint8_t i = 0; is_implicit && p->wire_version >= MDB_WIRE_5_0 && i < p->count; i++) {
+        const struct mdb_want *w = &p->wants[i];
+        if (w->is_arbiter && w->is_ours && !w->is_leaving) {
+            p->step->kind = MSG_MONGODB_ORDER_CONCERN;
+            p->step->want = MDB_NOBODY;
+            return;
+        }
+    }
+}
+
 void mdb_next_step(const struct mdb_set *set, enum msg_mongodb_default_concern concern,
                    uint16_t wire_version, const struct mdb_want *wants, uint8_t count,
                    uint8_t intended, bool is_thin_allowed, struct mdb_step *ret)
@@ -294,7 +310,10 @@ void mdb_next_step(const struct mdb_set *set, enum msg_mongodb_default_concern c
                         .intended = intended,
                         .step = ret};
     *ret = (struct mdb_step){.want = MDB_NOBODY};
-    plan_leaving(&p, is_thin_allowed);
+    plan_concern(&p);
+    if (ret->kind == MSG_MONGODB_ORDER_NONE) {
+        plan_leaving(&p, is_thin_allowed);
+    }
     bool is_one_coming = ret->kind == MSG_MONGODB_ORDER_NONE && plan_votes(&p);
     if (ret->kind == MSG_MONGODB_ORDER_NONE) {
         plan_priorities(&p);

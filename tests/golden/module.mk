@@ -23,7 +23,7 @@ golden: ## Interaction scripts of the cores, compared; REWRITE=1 writes them ane
 	@bash tests/golden/golden.sh build/debug $(GOLDEN)
 
 # What reaches the cores directly; the seeds of the simulator reach them through everything else.
-COVER_TESTS = $(filter-out raft_interleave%,$(filter agt_% arb_% exhaust% galera_% guard_core% kv_auth% kv_core% kv_diff% kv_lease% kv_restore% kv_watch% raft_%,$(TESTS)))
+COVER_TESTS = $(filter-out raft_interleave%,$(filter agt_% arb_% exhaust% galera_% mongodb_% guard_core% kv_auth% kv_core% kv_diff% kv_lease% kv_restore% kv_watch% raft_%,$(TESTS)))
 COVER_SEEDS ?= 20
 .PHONY: coverage
 coverage: ## Lines and branches of the cores reached by unit tests, golden scripts and COVER_SEEDS=20 seeds
