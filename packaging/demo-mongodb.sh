@@ -80,7 +80,6 @@ do_refused() {
     fresh 3 1
     wait_until 40 says arbiter || bad "nothing is said about the arbiter" "$(shown)"
     shown
-    explained 3
     [ "$(truth initiations)" = 0 ] || bad "it was initiated all the same"
 }
 
