@@ -81,7 +81,7 @@ struct mset_node {
     bool is_shutting_down;
     /* the member */
     enum mset_state state;
-    int me; /* its place in the configuration; -1 */
+    int me;                        /* its place in the configuration; -1 */
     int8_t places[MSET_NODES_MAX]; /* of each node in it; -1: follows from disk.config */
     uint64_t term;
     int primary; /* node that it takes for it; -1 */

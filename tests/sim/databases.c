@@ -73,7 +73,7 @@ static void draw_mongodb(uint64_t seed, struct setup *s)
     s->mongodb_policy = (unsigned)draw(&r, 0, 255);
     s->has_mongodb_admins = !s->is_calm && chance(&r, 400000);
     s->has_mongodb_force = !s->is_calm && chance(&r, 250000);
-    s->is_mongodb_restored = !s->is_calm && chance(&r, 60000);
+    s->is_mongodb_restored = !s->is_calm && chance(&r, 120000);
     s->databases[0] =
         (struct db_setup){.members = s->mongodb_members, .ttl_ms = 5000, .heartbeat_ms = 1000};
 }

@@ -9,6 +9,8 @@
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth_mongo.h"
 
+#define LADDER_US (80 * SECOND) /* all its steps, and more */
+
 static unsigned any_member(struct world *w, struct strike *s)
 {
     return (unsigned)draw(&s->rand, mongo_first(w), (int64_t)mongo_end(w) - 1);
@@ -251,10 +253,11 @@ static void flag_ends(void *ctx, uint64_t number, struct slice bytes)
     mongo_turn(w);
 }
 
-static void flag_for(struct world *w, struct strike *s, size_t which)
+static void flag_for(struct world *w, struct strike *s, size_t which, int64_t most_us)
 {
     unsigned member = strike_member(w, s);
-    int64_t for_us = strike_for(s);
+    int64_t for_us =
+        chance(&s->rand, 600000) ? draw(&s->rand, most_us / 4, most_us) : strike_for(s);
     if (member_of(w, member)->tree.is_up) {
         fault_bit(w, s->kind, member, 0, for_us);
         mongo_turn(w);
@@ -267,27 +270,27 @@ static void flag_for(struct world *w, struct strike *s, size_t which)
 
 void strike_mongodb_disk_stuck(struct world *w, struct strike *s)
 {
-    flag_for(w, s, 0);
+    flag_for(w, s, 0, LADDER_US);
 }
 
 void strike_mongodb_disk_full(struct world *w, struct strike *s)
 {
-    flag_for(w, s, 1);
+    flag_for(w, s, 1, LADDER_US);
 }
 
 void strike_mongodb_hello_hung(struct world *w, struct strike *s)
 {
-    flag_for(w, s, 2);
+    flag_for(w, s, 2, 20 * SECOND);
 }
 
 void strike_mongodb_login(struct world *w, struct strike *s)
 {
-    flag_for(w, s, 3);
+    flag_for(w, s, 3, 40 * SECOND);
 }
 
 void strike_mongodb_applier(struct world *w, struct strike *s)
 {
-    flag_for(w, s, 4);
+    flag_for(w, s, 4, 40 * SECOND);
 }
 
 /* --- people --- */
@@ -317,16 +320,17 @@ void strike_mongodb_switchover(struct world *w, struct strike *s)
     }
 }
 
-/* A host comes back with an older image of its directory. */
+/* A host comes back with an older image of its directory, or with an empty one. */
 void strike_mongodb_restored(struct world *w, struct strike *s)
 {
     unsigned member = any_member(w, s);
     int64_t for_us = strike_for(s);
     if (member_of(w, member)->has_power) {
         fault_bit(w, s->kind, member, 0, for_us);
+        bool is_emptied = chance(&s->rand, 500000);
         mset_image(w->mongo->set, mongo_node(w, any_member(w, s)));
         member_power_off(w, member, for_us);
-        mset_restore(w->mongo->set, mongo_node(w, member));
+        (is_emptied ? mset_wipe : mset_restore)(w->mongo->set, mongo_node(w, member));
         truth_mongo_spoiled(w);
     }
 }

@@ -73,8 +73,19 @@ static void act(struct world *w, struct base_rand *r, const struct msg_record *r
     }
 }
 
+/* What still waits after a while is taken back. */
+static bool is_time_to_cancel(const struct world *w)
+{
+    int64_t over_us = w->now_us - w->setup.faults_end_us;
+    return over_us >= 60 * SECOND && over_us < 62 * SECOND;
+}
+
 static void tidy(struct world *w, const struct msg_record *record)
 {
+    if (record->tasks_count > 0 && is_time_to_cancel(w) &&
+        ask(w, &(struct arb_request){.kind = ARB_REQUEST_CANCEL}) == 0) {
+        truth_ops_cancelled(w, w->setup.clusters);
+    }
     if (record->is_paused) {
         (void)ask(w, &(struct arb_request){.kind = ARB_REQUEST_RESUME});
     } else if (record->drained.count > 0) {
@@ -175,12 +186,14 @@ static void lose_majority(void *ctx, uint64_t number, struct slice bytes)
     struct world *w = ctx;
     struct base_rand r = world_stream(w, STREAM_MONGODB, 100);
     unsigned count = w->setup.mongodb_members / 2 + 1, at = (unsigned)draw(&r, 0, 8);
+    int64_t for_us = draw(&r, 20 * SECOND, 80 * SECOND);
+    int64_t left_us = w->setup.faults_end_us - w->now_us;
     (void)number;
     (void)bytes;
     for (unsigned i = 0; i < count; i++) {
         unsigned member = mongo_first(w) + (at + i) % w->setup.mongodb_members;
         fault_bit(w, FAULT_MONGODB_LONG_OFF, member, 0, 0);
-        member_power_off(w, member, w->setup.faults_end_us - w->now_us);
+        member_power_off(w, member, for_us < left_us ? for_us : left_us);
     }
     world_at_with(w, w->now_us + draw(&r, 3 * SECOND, 15 * SECOND), NULL, say_force, w, 0,
                   SLICE_EMPTY);
