@@ -148,7 +148,8 @@ static bool is_for_later(const struct arb_turn *t)
 {
     enum arb_request_kind kind = t->event->request->kind;
     bool is_acting = kind == ARB_REQUEST_SWITCHOVER || kind == ARB_REQUEST_FAILOVER ||
-                     kind == ARB_REQUEST_TASK || kind == ARB_REQUEST_CONFIRM_DEAD;
+                     kind == ARB_REQUEST_TASK || kind == ARB_REQUEST_CONFIRM_DEAD ||
+                     kind == ARB_REQUEST_FORCE_RECONFIGURE;
     return t->c->record.is_paused && is_acting;
 }
 

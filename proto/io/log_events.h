@@ -62,6 +62,7 @@
     X("proxy", "no_record", "The quorum has no record of this cluster") \
     X("proxy", "promoted", "A new primary answers: waiting connections are sent on") \
     X("proxy", "record", "Another record: who is primary") \
+    X("proxy", "record_of_mongodb", "A replica set needs no proxy: its record is left out") \
     X("proxy", "record_unreadable", "A record cannot be read and is left out") \
     X("proxy", "refused", "A client was refused, and why") \
     X("proxy", "reload_failed", "New settings were refused; the old ones stay") \

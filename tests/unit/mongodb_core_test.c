@@ -325,6 +325,8 @@ static void test_pause_holds_everything(void **state)
     assert_int_equal(w.c.record.epoch, 1);
     assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_HOLD);
     assert_int_equal(mon_state(), MSG_MONGODB_SET_HOLD);
+    request((struct arb_request){.kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = 1});
+    assert_int_equal(w.answer, BASE_E_STATE);
     request(about(ARB_REQUEST_RESUME, NULL));
     assert_int_equal(w.answer, 0);
     assert_false(w.c.record.is_unarmed);
