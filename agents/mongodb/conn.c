@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/mongodb/stream.h"
 #include "base/assert.h"
 #include "proto/io/loop.h"
 
@@ -24,6 +25,7 @@ struct conn {
     const struct mdb_settings *settings;
     enum mdb_session session;
     mongoc_client_t *client; /* NULL: made by the next run */
+    struct mdb_stream_options stream;
     bson_t reply;
     bool has_reply;
     char text[256];
@@ -130,16 +132,17 @@ static int stream_status(const struct conn *c, int64_t took_us)
 
 /* Connecting and the first hello: one error for all that may go wrong, told apart by its text. A
  * port that takes connections and says nothing must not look like one where nobody listens. */
-static int selection_status(const char *text)
+static int selection_status(const char *text, int64_t took_us)
 {
     if (strstr(text, "TLS") != NULL) {
         return BASE_E_TLS;
     }
-    if (strstr(text, "timeout") != NULL) {
+    if (strstr(text, "timeout") != NULL || took_us >= CONNECT_MS * BASE_US_PER_MS) {
         return BASE_E_TIMEOUT;
     }
-    return strstr(text, "refused") != NULL || strstr(text, "resolve") != NULL ? BASE_E_UNREACHABLE
-                                                                              : BASE_E_CLOSED;
+    bool is_closed = strstr(text, "refused") != NULL || strstr(text, "resolve") != NULL ||
+                     strstr(text, "Failed to connect") != NULL;
+    return is_closed ? BASE_E_UNREACHABLE : BASE_E_CLOSED;
 }
 
 static int status_of(const struct conn *c, const bson_error_t *error, int64_t took_us)
@@ -154,7 +157,7 @@ static int status_of(const struct conn *c, const bson_error_t *error, int64_t to
     case MONGOC_ERROR_SASL:
         return BASE_E_DENIED;
     case MONGOC_ERROR_SERVER_SELECTION:
-        return selection_status(error->message);
+        return selection_status(error->message, took_us);
     case MONGOC_ERROR_STREAM:
         return strstr(error->message, "TLS") != NULL ? BASE_E_TLS : stream_status(c, took_us);
     case MONGOC_ERROR_PROTOCOL:
@@ -182,7 +185,7 @@ static void failed(struct conn *c, const bson_error_t *error, int64_t took_us,
                    struct mdb_reply *ret)
 {
     (void)snprintf(c->text, sizeof(c->text), "%.240s", error->message);
-    ret->status = status_of(c, error, took_us);
+    ret->status = c->stream.is_spoilt ? BASE_E_PROTO : status_of(c, error, took_us);
     ret->text = c->text;
     if (error->domain == MONGOC_ERROR_SERVER || error->domain == MONGOC_ERROR_WRITE_CONCERN) {
         ret->code = (int32_t)error->code;
@@ -224,6 +227,10 @@ static void conn_run(void *ctx, void *conn, const char *db, struct slice command
     }
     if (c->client == NULL) {
         c->client = make_client(c);
+        c->stream = (struct mdb_stream_options){.client = c->client, .timeout_ms = CONNECT_MS};
+        if (c->client != NULL) {
+            mdb_stream_watch(&c->stream);
+        }
     }
     if (c->client == NULL) {
         ret->status = BASE_E_INVALID;

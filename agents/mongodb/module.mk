@@ -1,16 +1,16 @@
 MDB_DB_SRC := agents/mongodb/advice.c agents/mongodb/change.c agents/mongodb/codes.c agents/mongodb/commands.c agents/mongodb/conf.c \
   agents/mongodb/db.c agents/mongodb/dir.c agents/mongodb/hello.c agents/mongodb/orders.c agents/mongodb/read.c agents/mongodb/read_rights.c \
   agents/mongodb/watch.c agents/shell/files.c
-MDB_PURE_SRC := agents/mongodb/change.c agents/mongodb/codes.c agents/mongodb/commands.c agents/mongodb/conf.c agents/mongodb/read.c \
+MDB_PURE_SRC := agents/mongodb/message.c agents/mongodb/change.c agents/mongodb/codes.c agents/mongodb/commands.c agents/mongodb/conf.c agents/mongodb/read.c \
   agents/mongodb/read_rights.c agents/mongodb/roles.c
 BINARIES += quorate-agent-mongodb
 BIN_quorate-agent-mongodb = agents/mongodb/main_agent.c agents/mongodb/conn.c agents/mongodb/engine.c agents/mongodb/host.c agents/mongodb/roles.c \
-  agents/mongodb/threads.c agents/shell/child.c $(MDB_DB_SRC) $(AGENT_SHELL_SRC)
+  agents/mongodb/message.c agents/mongodb/stream.c agents/mongodb/threads.c agents/shell/child.c $(MDB_DB_SRC) $(AGENT_SHELL_SRC)
 LIBS_quorate-agent-mongodb := glue io wire cores base
 PKG_quorate-agent-mongodb := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c libmongoc-1.0
 LDL_quorate-agent-mongodb := -lpthread
 MDB_INCLUDE := $(shell pkg-config --cflags-only-I libmongoc-1.0 2>/dev/null | sed 's/-I/-isystem /g')
-$(patsubst %,$(B)/%.o,$(addprefix agents/mongodb/,change commands conn read read_rights) tests/unit/mdb_read_test tests/unit/mdb_db_test): CPPFLAGS += $(MDB_INCLUDE)
+$(patsubst %,$(B)/%.o,$(addprefix agents/mongodb/,change commands conn read read_rights stream) tests/unit/mdb_read_test tests/unit/mdb_db_test): CPPFLAGS += $(MDB_INCLUDE)
 TESTS += mdb_read_test
 TEST_mdb_read_test := tests/unit/mdb_read_test.c $(MDB_PURE_SRC) tests/support/panic.c
 TLIBS_mdb_read_test := base

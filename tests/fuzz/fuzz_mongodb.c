@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agents/mongodb/change.h"
+#include "agents/mongodb/message.h"
 #include "agents/mongodb/read.h"
 #include "agents/mongodb/session.h"
 #include "tests/fuzz/fuzz.h"
@@ -107,6 +108,7 @@ static void changes(struct slice in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice in = slice_from(data, size);
+    (void)!mdb_message_check(in);
     hello(in);
     status(in);
     changes(in);

@@ -11,6 +11,7 @@
 #include "agents/mongodb/codes.h"
 #include "agents/mongodb/commands.h"
 #include "agents/mongodb/conf.h"
+#include "agents/mongodb/message.h"
 #include "agents/mongodb/roles.h"
 #include "agents/mongodb/session.h"
 #include "base/name.h"
@@ -537,6 +538,57 @@ static void test_codes(void **state)
     assert_string_equal(mdb_code_name(424242), "error");
 }
 
+/* --- messages --- */
+
+/* A message of that operation around `body`; a length other than its own is written with `off`. */
+static struct slice message_of(uint8_t op_low, uint8_t op_high, struct slice body, int off)
+{
+    struct buf b = buf_over(memory, sizeof(memory));
+    buf_put_u32_le(&b, (uint32_t)((int)body.len + MDB_MESSAGE_HEAD + off));
+    buf_put_u32_le(&b, 1);
+    buf_put_u32_le(&b, 1);
+    buf_put_u8(&b, op_low);
+    buf_put_u8(&b, op_high);
+    buf_put_u8(&b, 0);
+    buf_put_u8(&b, 0);
+    buf_put(&b, body);
+    return buf_slice(&b);
+}
+
+static struct slice op_msg(struct slice body, int off)
+{
+    return message_of(2013 & 0xff, 2013 >> 8, body, off);
+}
+
+static void test_messages(void **state)
+{
+    (void)state;
+    static const uint8_t plain[] = {0, 0, 0, 0, 0, 5, 0, 0, 0, 0};
+    static const uint8_t summed[] = {1, 0, 0, 0, 0, 5, 0, 0, 0, 0, 9, 9, 9, 9};
+    static const uint8_t with_rows[] = {0,  0, 0, 0, 0,   5, 0, 0, 0, 0, 1,
+                                        11, 0, 0, 0, 'a', 0, 5, 0, 0, 0, 0};
+    static const uint8_t reply[25] = {[16] = 1, [20] = 5};
+    assert_int_equal(mdb_message_check(op_msg(slice_from(plain, sizeof(plain)), 0)), 0);
+    assert_int_equal(mdb_message_check(op_msg(slice_from(summed, sizeof(summed)), 0)), 0);
+    assert_int_equal(mdb_message_check(op_msg(slice_from(with_rows, sizeof(with_rows)), 0)), 0);
+    assert_int_equal(mdb_message_check(message_of(1, 0, slice_from(reply, sizeof(reply)), 0)), 0);
+    assert_int_equal(mdb_message_check(message_of(4, 0, slice_from(reply, sizeof(reply)), 0)),
+                     BASE_E_PROTO);
+    assert_int_equal(mdb_message_check(op_msg(slice_from(plain, sizeof(plain)), 1)), BASE_E_PROTO);
+    for (size_t len = 0; len < sizeof(with_rows); len++) { /* cut short: sound at no other place */
+        bool is_whole = len == sizeof(plain);
+        assert_int_equal(mdb_message_check(op_msg(slice_from(with_rows, len), 0)),
+                         is_whole ? 0 : BASE_E_PROTO);
+    }
+    for (size_t at = 4; at < sizeof(plain); at++) { /* each byte that says how long something is */
+        uint8_t spoilt[sizeof(plain)];
+        memcpy(spoilt, plain, sizeof(plain));
+        spoilt[at] = 0x7f;
+        assert_int_equal(mdb_message_check(op_msg(slice_from(spoilt, sizeof(spoilt)), 0)),
+                         BASE_E_PROTO);
+    }
+}
+
 /* --- mongod.conf --- */
 
 static void test_conf(void **state)
@@ -626,6 +678,7 @@ int main(void)
         cmocka_unit_test(test_databases),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_messages),
         cmocka_unit_test(test_conf),
         cmocka_unit_test(test_roles),
     };
