@@ -327,6 +327,12 @@ static bool request_cancel(struct arb_turn *t)
 static bool request_task(struct arb_turn *t)
 {
     const struct base_name *member = &t->event->request->task.member;
+    if (t->event->request->task.kind == MSG_TASK_REINIT &&
+        base_name_equal(member, &t->c->record.mongodb.primary)) {
+        arb_answer_member(t, BASE_E_STATE, member,
+                          "is the primary: its data are the set's; kv db switchover comes first");
+        return true;
+    }
     if (t->event->request->task.kind == MSG_TASK_REINIT ||
         !arb_names_has(&t->c->record.mongodb.barred, member)) {
         return false;

@@ -337,32 +337,18 @@ static bool is_due(const struct arb_turn *t, const struct msg_task *task, bool i
     return at == 0 || at + (is_of_primary ? MONGODB_TASK_WAIT_US : 0) <= t->event->wall.us;
 }
 
-/* In the order in which they were asked for, a primary after all others; what was asked of one that
- * is barred waits until it is wiped. */
-static uint8_t next_task(const struct arb_turn *t, const struct arb_sight *s)
+/* Whether it may be tried now, in the round of the others or of the primary. */
+static bool is_its_turn(const struct arb_turn *t, const struct msg_task *task,
+                        const struct base_name *primary, bool is_of_primary)
 {
-    const struct msg_record *r = &t->c->record;
-    struct base_name primary = arb_mongodb_name(t->c, s, s->set.primary);
-    uint8_t best = ARB_NOBODY;
-    for (uint8_t i = 0; i < r->tasks_count; i++) {
-        bool is_of_primary = base_name_equal(&r->tasks[i].member, &primary);
-        bool is_kept_down = r->tasks[i].kind != MSG_TASK_REINIT &&
-                            arb_names_has(&r->mongodb.barred, &r->tasks[i].member);
-        if (!is_kept_down && is_due(t, &r->tasks[i], is_of_primary) &&
-            (best == ARB_NOBODY || !is_of_primary)) {
-            bool is_first = best == ARB_NOBODY || base_name_equal(&r->tasks[best].member, &primary);
-            best = is_first ? i : best;
-        }
-    }
-    return best;
+    bool is_kept_down =
+        task->kind != MSG_TASK_REINIT && arb_names_has(&t->c->record.mongodb.barred, &task->member);
+    return base_name_equal(&task->member, primary) == is_of_primary && !is_kept_down &&
+           is_due(t, task, is_of_primary);
 }
 
-static bool do_tasks(struct arb_turn *t, const struct arb_sight *s)
+static bool do_task(struct arb_turn *t, const struct arb_sight *s, uint8_t i)
 {
-    uint8_t i = next_task(t, s);
-    if (i == ARB_NOBODY) {
-        return false;
-    }
     struct msg_record next = t->c->record;
     const struct msg_task task = next.tasks[i];
     next.tasks[i].at_wall_us = 0;
@@ -377,6 +363,22 @@ static bool do_tasks(struct arb_turn *t, const struct arb_sight *s)
     }
     arb_propose(t, ARB_DECIDE_TASK, &next);
     return true;
+}
+
+/* In the order in which they were asked for, a primary after all others. What has to wait keeps no
+ * other one waiting; what was asked of one that is barred waits until it is emptied. */
+static bool do_tasks(struct arb_turn *t, const struct arb_sight *s)
+{
+    const struct msg_record *r = &t->c->record;
+    struct base_name primary = arb_mongodb_name(t->c, s, s->set.primary);
+    for (unsigned round = 0; round < 2; round++) {
+        for (uint8_t i = 0; i < r->tasks_count; i++) {
+            if (is_its_turn(t, &r->tasks[i], &primary, round == 1) && do_task(t, s, i)) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 static bool mend_stale(struct arb_turn *t, const struct arb_sight *s)
