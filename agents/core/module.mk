@@ -16,3 +16,7 @@ TESTS += agt_mongodb_order_test
 TEST_agt_mongodb_order_test := tests/unit/agt_mongodb_order_test.c tests/unit/mongodb_member.c tests/support/panic.c
 TLIBS_agt_mongodb_order_test := glue wire cores base
 TPKG_agt_mongodb_order_test := libprotobuf-c
+TESTS += agt_mongodb_random_test
+TEST_agt_mongodb_random_test := tests/unit/agt_mongodb_random_test.c tests/unit/mongodb_member.c tests/support/panic.c
+TLIBS_agt_mongodb_random_test := glue wire cores base
+TPKG_agt_mongodb_random_test := libprotobuf-c

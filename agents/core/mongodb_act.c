@@ -2,6 +2,7 @@
 /* A MongoDB member: the table's actions, as small steps that are repeated until the facts say that
  * they are done; and one step of all. A watched server is nobody's to start, stop or end here. */
 #include "agents/core/mongodb_internal.h"
+#include "base/canary.h"
 
 #define SHUTDOWN_US (INT64_C(15) * BASE_US_PER_S) /* of the command, a hand-over included */
 #define EXIT_US (INT64_C(60) * BASE_US_PER_S)     /* from its reply to the process's end */
@@ -101,6 +102,10 @@ static void start(struct agt_run *run)
     if (agt_mongodb_is_watched(a)) {
         return;
     }
+    const struct agt_mongodb_disk *d = &a->disk.mongodb;
+    if ((d->barred_epoch != 0 && !CANARY(MONGODB_BARRED_STARTED)) || d->is_held) {
+        return; /* that it may run again is on disk first */
+    }
     if (base_mono_before(run->now, a->mongodb.start_at)) {
         agt_wake_at(run, a->mongodb.start_at);
         return;
@@ -115,16 +120,6 @@ static void wipe(struct agt_run *run)
     order.epoch = a->disk.mongodb.order_epoch;
     if (!a->want.mongodb.is_wiped) {
         agt_want_order(run, &order);
-    }
-}
-
-/* Nothing was there, or it was moved aside by a process before this one. */
-static void start_resync(struct agt_run *run)
-{
-    struct agt *a = run->a;
-    a->want.mongodb.is_wiped = true;
-    if (a->disk.mongodb.is_wiped) {
-        start(run);
     }
 }
 
@@ -162,7 +157,7 @@ static void act(struct agt_run *run, enum agt_mongodb_action action, enum agt_mo
         return;
     case AGT_MONGODB_DO_START:
         if (goal == AGT_MONGODB_GOAL_RESYNC) {
-            start_resync(run);
+            run->a->want.mongodb.is_wiped = true; /* on disk, it is started by another goal */
         } else {
             start(run);
         }

@@ -359,11 +359,11 @@ enum agt_mongodb_goal agt_mongodb_goal_of(const struct agt *a)
         return AGT_MONGODB_GOAL_REFUSED;
     }
     enum agt_mongodb_goal work = goal_of_work(a);
+    if (is_barred(a) && work != AGT_MONGODB_GOAL_RESYNC) {
+        return AGT_MONGODB_GOAL_BAR; /* also where it was barred in the middle of a restart */
+    }
     if (work != AGT_MONGODB_GOAL_NONE) {
         return work;
-    }
-    if (is_barred(a)) {
-        return AGT_MONGODB_GOAL_BAR;
     }
     if (is_held(a)) {
         return AGT_MONGODB_GOAL_HELD;
