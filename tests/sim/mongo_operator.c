@@ -168,15 +168,22 @@ static void say_force(void *ctx, uint64_t number, struct slice bytes)
     struct arb_request request = {.kind = ARB_REQUEST_FORCE_RECONFIGURE};
     (void)bytes;
     request.destroyed = lost_names(w);
-    if (number >= 30 || request.destroyed.count * 2u <= w->setup.mongodb_members) {
+    bool is_planned =
+        truth_ops_record(w, w->setup.clusters, &record) && record.mongodb.force.token != 0;
+    if (is_planned) { /* who has begun goes on, also when the hosts come back */
+        request.token = record.mongodb.force.token;
+        request.destroyed = record.mongodb.force.lost;
+    } else if (number >= 30 || request.destroyed.count * 2u <= w->setup.mongodb_members) {
         return;
     }
-    if (truth_ops_record(w, w->setup.clusters, &record) && record.mongodb.force.token != 0) {
-        request.token = record.mongodb.force.token;
-    }
-    if (ask(w, &request) == 0 && request.token != 0) {
+    int rc = ask(w, &request);
+    if (rc == 0 && request.token != 0) {
         world_at_with(w, w->now_us + SECOND, NULL, say_again, w, request.token, SLICE_EMPTY);
         return;
+    }
+    if (rc != 0 && request.token != 0) { /* void by now: planned anew, and again */
+        request.token = 0;
+        (void)ask(w, &request);
     }
     world_at_with(w, w->now_us + SECOND, NULL, say_force, w, number + 1, SLICE_EMPTY);
 }
