@@ -361,8 +361,10 @@ static void before_sleep(uv_prepare_t *handle)
     outward_look(&r->outward);
     if (r->is_stopping && !r->is_ended && agt_driver_is_finished(&r->driver)) {
         const struct agt *agent = agt_driver_agent(&r->driver);
-        /* In a pause the database goes on, and so does one that was never ours. */
-        if (!agt_is_paused(agent) && !agt_is_left_running(agent)) {
+        /* In a pause the database goes on, and so does one that was never ours; one that is only
+         * watched never had anything to do with the guard. */
+        bool is_kept = agt_is_paused(agent) || agt_is_left_running(agent);
+        if (!is_kept || agent->config.mongodb.is_watched) {
             guard_link_end_guard(r->guard);
         }
         end(r, 0);
