@@ -16,7 +16,7 @@ CANARIES=(
     'read-without-confirmation|canary-leader|QUORATE_CANARY=read-without-confirmation|.checks.register == "violated"'
     'nemesis-does-nothing|canary-nothing||.verdict == "invalid" and (.why | any(test("did not bite: nothing")))'
     'client-with-wrong-times|canary-leader|LOAD_MORE=--wrong-times|.checks.register == "violated"'
-    'locks-without-tokens|canary-locks|LOAD_MORE=--no-tokens|.checks.lock == "violated"'
+    'locks-without-tokens|canary-locks|LOAD_MORE=--no-tokens ELECTION=250|.checks.lock == "violated"'
     'etcd-reads-serializable|canary-leader|PEERS=1 LOAD_MORE=--stale|.checks.register == "violated"'
 )
 CONTROLS=(canary-power canary-leader canary-locks)
