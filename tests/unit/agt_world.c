@@ -296,6 +296,18 @@ static int configure(struct world *w, const struct db_order *o)
     return w->configure_status;
 }
 
+static int follow(struct world *w, const struct db_order *o)
+{
+    struct world_db *db = &w->db;
+    if (w->follow_status != 0) {
+        return w->follow_status;
+    }
+    db->upstream = o->upstream_member;
+    db->is_remote = o->is_remote;
+    db->is_receiving = db->is_running;
+    return db->is_running ? 0 : BASE_E_STATE;
+}
+
 static int db_do(struct world *w, const struct db_order *o)
 {
     struct world_db *db = &w->db;
@@ -330,13 +342,7 @@ static int db_do(struct world *w, const struct db_order *o)
         db->is_raise_held = o->is_raise_held;
         return 0;
     case DB_ORDER_FOLLOW:
-        if (w->follow_status != 0) {
-            return w->follow_status;
-        }
-        db->upstream = o->upstream_member;
-        db->is_remote = o->is_remote;
-        db->is_receiving = db->is_running;
-        return db->is_running ? 0 : BASE_E_STATE;
+        return follow(w, o);
     case DB_ORDER_DETACH:
         memset(&db->upstream, 0, sizeof(db->upstream));
         db->is_receiving = false;
