@@ -30,7 +30,7 @@ canaries() {
     local file
     for file in build/results/jepsen-canaries/*.json build/results/jepsen-canaries/*/result.json; do
         jq --arg name "$(basename "$(dirname "$file")")" '{name: (.name // $name), verdict, why}' "$file"
-    done | jq -rs 'sort_by(.name)[] | "| \(.name) | \(.verdict) | \(.why | join("; ") | .[0:400]) |"' 2>/dev/null
+    done | jq -rs 'sort_by(.name)[] | "| \(.name) | \(.verdict) | \(.why | join("; ") | .[0:240]) |"' 2>/dev/null
 }
 bugs() { # found by these runs: lines of tests/bugs.txt
     grep -hE '^jepsen,' tests/bugs.txt 2>/dev/null | grep -v '^#' | sed 's/^/- /'
