@@ -172,6 +172,10 @@ void mset_newly_added_look(struct mset *s, struct mset_node *n)
 void mset_config_bump_term(struct mset *s, struct mset_node *n)
 {
     if (s->profile->has_config_term && n->disk.config.version.term != n->term) {
+        if (n->disk.config.version.term == 0) {
+            n->disk.config.version
+                .version++; /* else those who have it would not see that it moved */
+        }
         n->disk.config.version.term = n->term;
         n->counter++;
         mset_tell(s, n, MSET_EV_CONFIG, n->term, n->disk.config.version.version);
