@@ -160,6 +160,13 @@ static bool spends(unsigned *count)
     return true;
 }
 
+static void scramble(struct bytes *out, size_t from)
+{
+    for (size_t i = from; i < out->len; i++) {
+        out->data[i] = (uint8_t)(i * 37 + 11);
+    }
+}
+
 /* Faults of the node at one whole answer. */
 static void spoil(struct conn *conn, struct bytes *out)
 {
@@ -168,9 +175,9 @@ static void spoil(struct conn *conn, struct bytes *out)
         out->len -= (out->len - WIRE_HEADER) / 2;
         conn->ends_after = true;
     } else if (spends(&faults->garbage)) {
-        for (size_t i = WIRE_HEADER + 5; i < out->len; i++) {
-            out->data[i] = (uint8_t)(i * 37 + 11);
-        }
+        scramble(out, WIRE_HEADER + 9); /* behind the length of the document */
+    } else if (spends(&faults->wild)) {
+        scramble(out, WIRE_HEADER + 5);
     } else if (spends(&faults->huge)) {
         memcpy(out->data, "\xff\xff\xff\x7f", 4);
     }

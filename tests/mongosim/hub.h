@@ -48,6 +48,7 @@ struct hub_faults {
     unsigned slow_ms; /* each answer is that late */
     unsigned half;    /* so many answers end in the middle, and the connection with them */
     unsigned garbage; /* so many answers are not BSON */
+    unsigned wild;    /* ... nor is the length that says where it ends */
     unsigned huge;    /* so many answers announce a length beyond all limits */
     unsigned wrong;   /* so many answers have fields of wrong types */
     unsigned mute;    /* so many commands get no answer for ever (hello is answered) */
