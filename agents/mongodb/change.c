@@ -36,6 +36,12 @@ static bool is_survivor(const struct db_mongodb_order *order, const struct msg_m
     return false;
 }
 
+/* Raised, never lowered: a set of survivors without priority would have nobody to be primary. */
+static bool is_raised(const struct msg_mongodb_peer *peer, const struct db_mongodb_order *order)
+{
+    return peer->votes >= order->votes && peer->priority_x10 >= order->priority_x10;
+}
+
 static bool are_survivors(const struct db_mongodb_config *config,
                           const struct db_mongodb_order *order)
 {
@@ -44,7 +50,8 @@ static bool are_survivors(const struct db_mongodb_config *config,
             return false;
         }
     }
-    return config->peers_count == order->hosts_count;
+    const struct msg_mongodb_peer *peer = find(config, &order->host);
+    return config->peers_count == order->hosts_count && (peer == NULL || is_raised(peer, order));
 }
 
 bool mdb_change_is_done(const struct db_mongodb_config *config,
@@ -112,27 +119,50 @@ static int put_priority(bson_t *doc, uint16_t priority_x10)
                : APPEND(0, bson_append_double(doc, "priority", -1, priority_x10 / 10.0));
 }
 
-static int put_rights(bson_t *doc, const struct db_mongodb_order *order)
+struct rights {
+    uint8_t votes;
+    uint16_t priority_x10;
+};
+
+static int put_rights(bson_t *doc, struct rights rights)
 {
-    int status = put_priority(doc, order->priority_x10);
-    return APPEND(status, bson_append_int32(doc, "votes", -1, order->votes));
+    int status = put_priority(doc, rights.priority_x10);
+    return APPEND(status, bson_append_int32(doc, "votes", -1, rights.votes));
 }
 
-/* A member as it stands; with the order's votes and priority when it is the one. newlyAdded is the
- * server's own: it refuses it from others. */
-static int put_member(const bson_t *member, bool is_changed, const struct db_mongodb_order *order,
-                      bson_t *ret)
+/* False: this member stays as it is. */
+static bool changes_rights(const struct db_mongodb_config *config,
+                           const struct db_mongodb_order *order,
+                           const struct msg_mongodb_host *host, struct rights *ret)
+{
+    const struct msg_mongodb_peer *peer = find(config, host);
+    if (peer == NULL || memcmp(host, &order->host, sizeof(*host)) != 0) {
+        return false;
+    }
+    *ret = (struct rights){order->votes, order->priority_x10};
+    if (order->change == DB_MONGODB_SURVIVORS) {
+        ret->votes = peer->votes > ret->votes ? peer->votes : ret->votes;
+        ret->priority_x10 =
+            peer->priority_x10 > ret->priority_x10 ? peer->priority_x10 : ret->priority_x10;
+        return !is_raised(peer, order);
+    }
+    return order->change == DB_MONGODB_MEMBER;
+}
+
+/* A member as it stands, with other rights where `rights` says so. newlyAdded is the server's own:
+ * it refuses it from others. */
+static int put_member(const bson_t *member, const struct rights *rights, bson_t *ret)
 {
     bson_iter_t it;
     int status = bson_iter_init(&it, member) ? 0 : BASE_E_PROTO;
     while (status == 0 && bson_iter_next(&it)) {
         const char *key = bson_iter_key(&it);
-        bool is_rights = strcmp(key, "votes") == 0 || strcmp(key, "priority") == 0;
-        if (strcmp(key, "newlyAdded") != 0 && !(is_changed && is_rights)) {
+        bool is_right = strcmp(key, "votes") == 0 || strcmp(key, "priority") == 0;
+        if (strcmp(key, "newlyAdded") != 0 && !(rights != NULL && is_right)) {
             status = APPEND(status, bson_append_iter(ret, key, -1, &it));
         }
     }
-    return status != 0 || !is_changed ? status : put_rights(ret, order);
+    return status != 0 || rights == NULL ? status : put_rights(ret, *rights);
 }
 
 static int put_new_member(const struct db_mongodb_config *config,
@@ -144,7 +174,8 @@ static int put_new_member(const struct db_mongodb_config *config,
     if (order->is_arbiter) {
         status = APPEND(status, bson_append_bool(ret, "arbiterOnly", -1, true));
     }
-    return status != 0 ? status : put_rights(ret, order);
+    return status != 0 ? status
+                       : put_rights(ret, (struct rights){order->votes, order->priority_x10});
 }
 
 static bool stays(const struct db_mongodb_order *order, const struct msg_mongodb_host *host)
@@ -176,10 +207,10 @@ static int put_one(struct members *m, const bson_t *member)
     if (!bson_append_document_begin(m->array, key, -1, &doc)) {
         return BASE_E_TOOBIG;
     }
-    bool is_changed =
-        m->order->change == DB_MONGODB_MEMBER && memcmp(&host, &m->order->host, sizeof(host)) == 0;
+    struct rights rights;
+    bool is_changed = !is_new && changes_rights(m->config, m->order, &host, &rights);
     int status = is_new ? put_new_member(m->config, m->order, &doc)
-                        : put_member(member, is_changed, m->order, &doc);
+                        : put_member(member, is_changed ? &rights : NULL, &doc);
     return APPEND(status, bson_append_document_end(m->array, &doc));
 }
 

@@ -357,6 +357,16 @@ static void test_survivors(void **state)
     assert_int_equal(put(&order, &after), 0);
     assert_int_equal(after.peers_count, 1);
     assert_non_null(strstr(json, "\"force\" : true"));
+    assert_true(after.peers[0].votes == 0 && after.peers[0].priority_x10 == 1); /* as it was */
+    order.host = host_of("c:1"); /* the one that carries it out: somebody must be electable */
+    order.votes = 1;
+    order.priority_x10 = 10;
+    assert_int_equal(put(&order, &after), 0);
+    assert_true(after.peers[0].votes == 1 && after.peers[0].priority_x10 == 10);
+    order.hosts[order.hosts_count++] = host_of("b:1");
+    order.host = host_of("b:1");
+    assert_int_equal(put(&order, &after), 0);
+    assert_int_equal(after.peers[0].priority_x10, 20); /* never lowered */
     order.hosts[order.hosts_count++] = host_of("nobody:1");
     assert_int_equal(put(&order, &after), BASE_E_NOTFOUND);
 }
