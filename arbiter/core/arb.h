@@ -191,6 +191,8 @@ struct arb_mongodb {
     struct base_mono corrected;
     struct base_name corrected_member;
     bool is_weak_said;
+    bool has_token; /* a plan of force is out since */
+    struct base_mono token_since;
     bool is_thin_allowed; /* an operator accepts fewer than three voters for who is leaving */
     bool has_moved;       /* last steering move as applied here */
     struct base_mono moved;

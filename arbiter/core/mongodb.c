@@ -233,12 +233,27 @@ static void take_wiped(struct arb_turn *t, const struct arb_sight *s, struct msg
     }
 }
 
+/* Who would be left out is kept as it is while a plan is out: not for ever. */
+static void take_token(struct arb_turn *t, struct msg_mongodb_record *r)
+{
+    struct arb_mongodb *m = &t->c->mongodb;
+    if (r->force.token != 0 && !m->has_token) {
+        m->token_since = t->event->now;
+    }
+    m->has_token = r->force.token != 0;
+    if (m->has_token && base_mono_diff_us(t->event->now, m->token_since) > MONGODB_TOKEN_US) {
+        r->force.token = 0;
+        arb_say(t, ARB_NOTE_MONGODB_TOKEN_OVER);
+    }
+}
+
 static bool observe(struct arb_turn *t, const struct arb_sight *s)
 {
     struct msg_record next = t->c->record;
     take_config(t, s, &next.mongodb);
     take_primary(t, s, &next.mongodb);
     take_wiped(t, s, &next.mongodb);
+    take_token(t, &next.mongodb);
     if (memcmp(&next.mongodb, &t->c->record.mongodb, sizeof(next.mongodb)) == 0) {
         return false;
     }

@@ -16,6 +16,7 @@
 #define MONGODB_CORRECT_US (60 * BASE_US_PER_S)  /* one correction of a priority in that */
 #define MONGODB_CORRECTIONS_MAX 3                /* in a row */
 #define MONGODB_CORRECT_FORGET_US (900 * BASE_US_PER_S)
+#define MONGODB_TOKEN_US (600 * BASE_US_PER_S) /* a plan of force that nobody carries out */
 #define MONGODB_TASK_WAIT_US (3 * BASE_US_PER_S)
 #define MONGODB_GRAY_MS 15000u /* the agent's own ladder has had its time */
 

@@ -307,12 +307,27 @@ static void request_force(struct arb_turn *t)
 
 /* --- the rest --- */
 
+static void void_token(struct arb_turn *t)
+{
+    struct msg_record next = t->c->record;
+    next.mongodb.force.token = 0;
+    arb_say(t, ARB_NOTE_MONGODB_TOKEN_OVER);
+    arb_propose(t, ARB_DECIDE_MONGODB_SEEN, &next);
+    arb_answer(t, 0, "the plan of a forced reconfiguration is void");
+}
+
 static bool request_cancel(struct arb_turn *t)
 {
     const struct arb_request *request = t->event->request;
-    if (request->is_planned || !base_name_is_empty(&request->candidate) ||
-        !arb_mongodb_is_open(&t->c->record)) {
+    if (request->is_planned || !base_name_is_empty(&request->candidate)) {
         return false;
+    }
+    if (!arb_mongodb_is_open(&t->c->record)) {
+        bool is_out = t->c->record.mongodb.force.token != 0;
+        if (is_out) {
+            void_token(t);
+        }
+        return is_out;
     }
     if (t->c->record.mongodb.order.kind == MSG_MONGODB_ORDER_FORCE) {
         arb_answer(t, BASE_E_STATE, "a forced reconfiguration is under way: it takes its way");

@@ -359,6 +359,8 @@ enum arb_refusal {
     X(MONGODB_RESTORED, "mongodb-restored", "{m} has its vote and its priority again") \
     X(MONGODB_TOKEN, "mongodb-token", \
       "an operator has asked what forcing costs: {m} would lead {a} survivors, {b} are left out") \
+    X(MONGODB_TOKEN_OVER, "mongodb-token-over", \
+      "the plan of a forced reconfiguration is void: it was not carried out, members start again") \
     X(MONGODB_FORCED, "mongodb-forced", \
       "an operator forces: {m} goes on with {a} survivors, {b} members are barred until they are " \
       "wiped (epoch {c})") \

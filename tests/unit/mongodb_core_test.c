@@ -593,6 +593,27 @@ static void test_a_token_is_void_when_the_survivors_change(void **state)
     assert_int_equal(w.answer, BASE_E_STATE);
 }
 
+/* Who would be left out is held while a plan is out: until it is canceled, or forgotten. */
+static void test_a_plan_that_is_not_carried_out_ends(void **state)
+{
+    (void)state;
+    lose_majority();
+    request(force(0));
+    mon_pass(2);
+    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_HOLD);
+    request(about(ARB_REQUEST_CANCEL, NULL));
+    assert_int_equal(w.answer, 0);
+    mon_pass(2);
+    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    request(force(0));
+    uint64_t token = w.c.record.mongodb.force.token;
+    mon_pass(605);
+    assert_true(token != 0 && w.c.record.mongodb.force.token == 0);
+    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    request(force(token));
+    assert_int_equal(w.answer, BASE_E_STATE);
+}
+
 static void test_the_freshest_goes_on(void **state)
 {
     (void)state;
@@ -658,6 +679,7 @@ int main(void)
         MON_TEST(test_a_token_is_good_once),
         MON_TEST(test_the_lost_are_barred_until_they_are_wiped),
         MON_TEST(test_a_token_is_void_when_the_survivors_change),
+        MON_TEST(test_a_plan_that_is_not_carried_out_ends),
         MON_TEST(test_the_freshest_goes_on),
         MON_TEST(test_nothing_is_ordered_from_an_image_until_confirmed),
     };
