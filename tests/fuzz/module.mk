@@ -1,8 +1,9 @@
 # libFuzzer targets: NAME is tests/fuzz/fuzz_NAME.c; FUZZ_MORE_NAME further sources, FUZZ_LD_NAME for the linker.
-FUZZERS := agent agent_http arbiter arbiter_galera arguments auth_rows config galera guard history http json kv_apply kv_wire link mongodb patroni postgresql raft_core \
+FUZZERS := agent agent_http arbiter arbiter_galera arbiter_mongodb arguments auth_rows config galera guard history http json kv_apply kv_wire link mongodb patroni postgresql raft_core \
   raft_members raft_message restore snapshot txn wal web
 FUZZ_MORE_arbiter := tests/fuzz/arbiter_drive.c
 FUZZ_MORE_arbiter_galera := tests/fuzz/arbiter_drive.c
+FUZZ_MORE_arbiter_mongodb := tests/fuzz/arbiter_drive.c
 FUZZ_MORE_galera := agents/galera/grastate.c agents/galera/status.c
 FUZZ_MORE_arguments := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c agents/guard/options.c
 FUZZ_MORE_mongodb := agents/mongodb/message.c agents/mongodb/change.c agents/mongodb/read.c agents/mongodb/read_rights.c
