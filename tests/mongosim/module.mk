@@ -36,7 +36,7 @@ mongodb-programs:
 	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,$(MONGO_PROGRAMS),build/release/bin/$(p))
 mongodb-check: mongodb-programs ## A MongoDB replica set (mongosim) with agents and a quorum: found, switched, killed, control plane lost; clients of one release
 	@BIN=build/release/bin bash tests/integration/mongodb/run.sh check
-	@BIN=build/release/bin bash tests/integration/mongodb/clients.sh 70
+	@BIN=build/release/bin QUICK=1 bash tests/integration/mongodb/clients.sh 70
 mongodb-verify: mongodb-programs ## All scenarios of a MongoDB replica set, and independent clients against each release's profile [SCENARIOS="name ..."]
 	@BIN=build/release/bin LONG=1 bash tests/integration/mongodb/run.sh $(SCENARIOS)
 	@[ -n "$(SCENARIOS)" ] || BIN=build/release/bin bash tests/integration/mongodb/clients.sh

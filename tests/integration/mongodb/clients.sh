@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Independent clients of Debian against mongosim, each release's profile: python3-pymongo, node-mongodb, prometheus-mongodb-exporter,
 # libmongoc. They find the primary, write, read, log in by SCRAM and by certificate, follow a step-down, and complain about nothing.
-# usage: clients.sh [RELEASE...]     (42 44 50 60 70 80; without any: all of them)
+# usage: clients.sh [RELEASE...]     (42 44 50 60 70 80; without any: all of them) QUICK=1: pymongo and node-mongodb alone, no failures
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
@@ -58,6 +58,7 @@ with_release() {
     check "$release: pymongo writes and reads" py writes "$ports"
     [ "$release" = 42 ] || check "$release: pymongo: error codes" py codes "$ports"
     if has_node; then check "$release: node-mongodb writes and reads" js "$ports"; else skip "$release: node-mongodb" "not installed"; fi
+    if [ -n "${QUICK:-}" ]; then hub_stop; return; fi
     "$DIR/bin/mongoload" --uri "mongodb://$list/?replicaSet=rs0" --out "$DIR/acked" --pause-us 2000 &
     LOADER=$!
     wait_until 10 eval '[ "$(wc -l <"$DIR/acked")" -gt 50 ]'
@@ -113,5 +114,5 @@ if ! has_python; then
     report_end mongodb-clients
 fi
 for release; do with_release "$release"; done
-logins
+[ -n "${QUICK:-}" ] || logins
 report_end mongodb-clients
