@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 2
 [ "$(id -u)" -eq 0 ] || { skip "arm64" "a Debian root is made as root"; report_end arm64; }
 root=$PWD/build/roots/arm64
 host=aarch64-linux-gnu
-dev="libuv1-dev liblmdb-dev libssl-dev libcrypt-dev libprotobuf-c-dev libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libmariadb-dev libcmocka-dev"
+dev="libuv1-dev liblmdb-dev libssl-dev libcrypt-dev libprotobuf-c-dev libnghttp2-dev libjansson-dev libyaml-dev libpq-dev libmariadb-dev libmongoc-dev libcmocka-dev"
 make_root() {
     [ ! -e "$root.made" ] || return 0
     rm -rf "$root"
