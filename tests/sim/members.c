@@ -94,7 +94,7 @@ void members_open(struct world *w)
     w->members->next_value = 1;
     for (unsigned i = 0; i < members_count(w); i++) {
         struct member *m = member_of(w, i);
-        bool is_pg = i < w->setup.members, is_mg = w->setup.mongodb_members > 0;
+        bool is_pg = i<w->setup.members, is_mg = w->setup.mongodb_members> 0;
         char name[4] = {is_pg ? 'p' : 'm', is_pg || is_mg ? 'g' : 'd', (char)('1' + i), 0};
         m->world = w;
         m->index = i;

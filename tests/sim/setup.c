@@ -73,12 +73,14 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
         part[i] = seed_stream(seed, STREAM_SETUP, i);
     }
     *ret = (struct setup){.has_databases = !wish->is_kv_only};
-    bool is_plain = wish->is_galera || wish->is_mongodb; /* beside Galera: no lost quorum, no clock that stands still */
+    bool is_plain =
+        wish->is_galera ||
+        wish->is_mongodb; /* beside Galera: no lost quorum, no clock that stands still */
     ret->is_calm = wish->is_calm || chance(&part[0], 60000);
     ret->faults_end_us = draw(&part[0], 40 * SECOND, 160 * SECOND);
     ret->end_us = ret->faults_end_us + (wish->is_galera    ? GALERA_PEACE_US
-                                      : wish->is_mongodb ? MONGODB_PEACE_US
-                                                         : PEACE_US);
+                                        : wish->is_mongodb ? MONGODB_PEACE_US
+                                                           : PEACE_US);
     draw_sizes(&part[1], ret);
     draw_links_and_disks(&part[2], ret);
     ret->is_standstill = chance(&part[3], 130000) && !is_plain;

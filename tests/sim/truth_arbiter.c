@@ -13,9 +13,9 @@
 #include "tests/sim/members.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_gal.h"
-#include "tests/sim/truth_mongo.h"
 #include "tests/sim/truth_inner.h"
 #include "tests/sim/truth_lease.h"
+#include "tests/sim/truth_mongo.h"
 #include "tests/sim/truth_ops.h"
 
 struct truth_db *truth_db_of(struct world *w, unsigned member)

@@ -185,8 +185,8 @@ static bool has_order_ended(const struct msg_record *new, const struct msg_task 
 {
     const struct msg_mongodb_order *o = &new->mongodb.order;
     bool is_ended = o->state == MSG_MONGODB_ORDER_DONE || o->state == MSG_MONGODB_ORDER_FAILED;
-    return new->engine == MSG_ENGINE_MONGODB && is_ended &&
-           base_name_equal(&o->member, &task->member);
+    bool is_its_own = base_name_equal(&o->member, &task->member);
+    return is_ended && is_its_own && new->engine == MSG_ENGINE_MONGODB;
 }
 
 static void task_has_ended(struct world *w, const struct truth_db *t, const struct msg_task *task)
