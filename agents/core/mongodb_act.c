@@ -196,7 +196,7 @@ static void note_change(struct agt_run *run, enum agt_mongodb_state state,
     m->goal = goal;
     if (is_news) {
         agt_fx_log(run, agt_mongodb_state_text(state),
-                   is_refused ? run->a->order.reason.text : agt_mongodb_action_text(action));
+                   is_refused ? run->a->order.reason.text : agt_mongodb_doing(run->a, state, goal));
     }
 }
 

@@ -375,6 +375,16 @@ enum agt_mongodb_goal agt_mongodb_goal_of(const struct agt *a)
     return is_run ? AGT_MONGODB_GOAL_RUN : AGT_MONGODB_GOAL_NONE;
 }
 
+const char *agt_mongodb_doing(const struct agt *a, enum agt_mongodb_state state,
+                              enum agt_mongodb_goal goal)
+{
+    bool is_stopped = state == AGT_MONGODB_DOWN || state == AGT_MONGODB_EMPTY;
+    if (agt_mongodb_is_watched(a)) {
+        return is_stopped ? "somebody else starts it" : "somebody else runs it";
+    }
+    return agt_mongodb_action_text(agt_mongodb_table_action(state, goal));
+}
+
 /* --- what the arbiter has said --- */
 
 bool agt_mongodb_is_control_lost(const struct agt *a, struct base_mono now)

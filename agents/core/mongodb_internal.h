@@ -46,6 +46,9 @@ int64_t agt_mongodb_canary_us(const struct agt *a, struct base_mono now);
 bool agt_mongodb_is_gray(const struct agt *a, struct base_mono now);
 enum agt_mongodb_state agt_mongodb_state_of(const struct agt *a, struct base_mono now);
 enum agt_mongodb_goal agt_mongodb_goal_of(const struct agt *a);
+/* What the table does there, in words; of a watched one: that it is left alone. */
+const char *agt_mongodb_doing(const struct agt *a, enum agt_mongodb_state state,
+                              enum agt_mongodb_goal goal);
 /* The others are healthy, connected and caught up, as the arbiter said within 5 s. */
 bool agt_mongodb_is_majority_elsewhere(const struct agt *a, struct base_mono now);
 /* What the last record says. */

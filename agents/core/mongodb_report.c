@@ -202,7 +202,7 @@ static void fill_note(const struct agt *a, enum agt_mongodb_state state, struct 
     } else if (a->has_guard && a->has_view) {
         buf_put_text(&b, agt_mongodb_state_text(state));
         buf_put_text(&b, ": ");
-        buf_put_text(&b, agt_mongodb_action_text(agt_mongodb_table_action(state, goal)));
+        buf_put_text(&b, agt_mongodb_doing(a, state, goal));
     } else {
         buf_put_text(&b, "waits for the first word of guard and database");
     }

@@ -140,6 +140,8 @@ static void test_watched_is_nobodys_to_start_or_end(void **state)
     m_live(5 * SECOND);
     assert_int_equal(m_report()->barred_epoch, 1);
     assert_non_null(strstr(w.report.note.text, "run by somebody else"));
+    assert_null(strstr(w.log, "starts mongod"));
+    assert_null(strstr(w.log, "stops mongod"));
     m_feed((struct agt_event){.kind = AGT_EVENT_SHUTDOWN});
     assert_true(agt_is_finished(&w.a, w.now));
     assert_int_equal(w.kills + w.terms, 0);
