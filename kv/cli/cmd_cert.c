@@ -153,8 +153,9 @@ int cmd_cert_revoke(void *ctx, int argc, char **argv)
     const char *directory = options[0].value == NULL ? "." : options[0].value;
     rc = cert_revoke(directory, argv[1], &info, error);
     if (rc == 0 && cli->output != CLI_JSON) {
-        (void)printf("%s/%s names it now; copy it to tls.revoked of every quorum node and agent\n",
-                     directory, CERT_LIST_NAME);
+        (void)printf(
+            "%s/%s names it now; copy it to tls.revoked of every quorum node, agent and proxy\n",
+            directory, CERT_LIST_NAME);
     }
     return rc == 0 ? print_info(ctx, &info) : cli_fail(io_exit_of(rc), "%s", error);
 }
