@@ -181,7 +181,7 @@ static const struct {
     {"slow", "MS", "each answer is so late", do_slow},
     {"half", "N", "N answers end in the middle", do_half},
     {"garbage", "N", "N answers are not BSON", do_garbage},
-    {"wild", "N", "... and their documents' lengths lie (ends libmongoc 1.23)", do_wild},
+    {"wild", "N", "... and their documents' lengths lie (ends a bare libmongoc 1.23)", do_wild},
     {"huge", "N", "N answers claim to be of 2 GB", do_huge},
     {"wrong", "N", "N hellos have fields of wrong types", do_wrong},
     {"mute", "N", "N commands but hello are never answered", do_mute},
