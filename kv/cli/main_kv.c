@@ -213,7 +213,7 @@ static const struct io_command commands[] = {
     {"cert revoke", "[--dir DIR] FILE", "identity",
      "Put a certificate on the list of those that nobody is let in with any more",
      "  --dir     where ca.crt and ca.key are (.); the list is revoked.pem there, for tls.revoked\n"
-     "            of every quorum node and agent",
+     "            of every quorum node, agent and proxy",
      cmd_cert_revoke},
     {"cert show", "FILE", "identity", "Whom a certificate names, and until when it is valid", NULL,
      cmd_cert_show},
