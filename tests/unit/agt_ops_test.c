@@ -909,27 +909,6 @@ static void test_demoted_cluster_is_rewound_to_the_primary_elsewhere(void **stat
     good();
 }
 
-/* Promoted by hand behind that: its line may have the number that the primary elsewhere takes next,
- * where a rewind sees no difference. */
-static void test_holder_of_a_standby_cluster_that_was_promoted_by_hand_is_cloned(void **state)
-{
-    (void)state;
-    primary();
-    world_record(&w, 3, "a");
-    w.record.is_standby_cluster = true;
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
-    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
-    w.db.is_in_recovery = w.db.is_receiving = false;
-    w.db.timeline++;
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 3000);
-    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
-    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
-    assert_true(w.db.is_remote);
-    assert_true(w.db.is_in_recovery);
-    assert_false(w.report.is_open);
-    good();
-}
-
 /* --- the file ----------------------------------------------------------------------------------
  */
 
@@ -1010,7 +989,6 @@ int main(void)
         cmocka_unit_test(test_promotion_of_a_standby_cluster_that_is_cut_short_goes_on),
         cmocka_unit_test(test_member_that_missed_a_change_of_role_is_cloned),
         cmocka_unit_test(test_demoted_cluster_is_rewound_to_the_primary_elsewhere),
-        cmocka_unit_test(test_holder_of_a_standby_cluster_that_was_promoted_by_hand_is_cloned),
         cmocka_unit_test(test_state_file_of_the_program_before_is_read),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */

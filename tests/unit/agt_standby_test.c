@@ -596,9 +596,31 @@ static void test_bad_frames_are_dropped(void **state)
     good();
 }
 
+/* The holder of a standby cluster, rewound, and promoted by hand behind that: its line may have the
+ * number that the primary elsewhere takes next, where a rewind sees no difference. */
+static void test_holder_of_a_standby_cluster_that_was_promoted_by_hand_is_cloned(void **state)
+{
+    (void)state;
+    primary();
+    world_record(&w, 3, "a");
+    w.record.is_standby_cluster = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    w.db.is_in_recovery = w.db.is_receiving = false;
+    w.db.timeline++;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 3000);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    assert_true(w.db.is_remote);
+    assert_true(w.db.is_in_recovery);
+    assert_false(w.report.is_open);
+    good();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_holder_of_a_standby_cluster_that_was_promoted_by_hand_is_cloned),
         cmocka_unit_test(test_empty_directory_is_cloned),
         cmocka_unit_test(test_an_old_look_at_a_new_copy_changes_nothing),
         cmocka_unit_test(test_standby_follows_the_new_holder_without_a_restart),
