@@ -321,6 +321,8 @@
       "the first by name bootstraps, whatever the others have") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
       "data of another generation count by their position") \
+    X(GALERA_LATE_STAMP_TRUSTED, "galera-late-stamp-trusted", \
+      "who was let in while its agent stood still has an older stamp, and its data do not count") \
     X(GALERA_SILENCE_IS_EVIDENCE, "galera-silence-is-evidence", \
       "a node that is silent counts as stopped") \
     X(MONGODB_FORCED_TWICE, "mongodb-forced-twice", \

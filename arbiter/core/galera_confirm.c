@@ -30,7 +30,7 @@ static void answer_cost(struct arb_turn *t)
         buf_put(&b, base_name_slice(&c->views[v->candidate].member));
         put_count(&b, " has most, seqno ", v->base.seqno);
         put_count(&b, ": transactions that are known committed and missing: ", (int64_t)v->lost);
-        if (v->why == GAL_MISSING) {
+        if (v->why == GAL_MISSING || v->why == GAL_OTHER_STAMP) {
             buf_put_text(&b, "; ");
             buf_put(&b, base_name_slice(&v->member));
             buf_put_text(&b, " may have more: --override goes on without it");
@@ -41,6 +41,14 @@ static void answer_cost(struct arb_turn *t)
     }
     arb_answer(t, BASE_E_STATE, "");
     t->fx->answer_text = base_text_from(buf_slice(&b));
+}
+
+/* The recovery waits for it though it is heard. */
+static bool is_waited_for(const struct arb_cluster *c, const struct base_name *member)
+{
+    const struct gal_verdict *v = &c->galera.verdict;
+    return c->galera.has_verdict && v->why == GAL_OTHER_STAMP &&
+           base_name_equal(&v->member, member);
 }
 
 static bool is_named_well(struct arb_turn *t)
@@ -54,7 +62,8 @@ static bool is_named_well(struct arb_turn *t)
                               "is no member of this cluster");
             return false;
         }
-        if (arb_view_is_live(c, &c->views[at], t->event->now)) {
+        if (arb_view_is_live(c, &c->views[at], t->event->now) &&
+            !is_waited_for(c, &request->overridden.names[i])) {
             arb_answer_member(t, BASE_E_STATE, &request->overridden.names[i],
                               "is heard: what it has counts");
             return false;

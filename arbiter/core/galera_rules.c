@@ -513,6 +513,26 @@ static bool has_missing(const struct gal_situation *s, const struct last *last,
     return false;
 }
 
+/* It says that its data are of an older history, and has more than the best source. Its agent may
+ * have stood still when its server was let in: then it has what was committed in this history, and
+ * the stamp on its disk tells of before. Nobody can tell it from a copy that went another way. */
+static bool has_stamped_late(const struct gal_situation *s, const struct last *last, uint8_t best,
+                             struct gal_verdict *v)
+{
+    const struct msg_galera_view view = with_joiners(s, last->view);
+    int64_t has = gal_received(s->members[best].report);
+    for (uint8_t i = 0; i < s->count; i++) {
+        const struct gal_member *m = &s->members[i];
+        bool is_counted = is_heard(m) && !m->is_dead && !m->is_excused;
+        if (is_counted && gal_view_has(&view, &m->name) && is_ours(s, m->report) &&
+            !is_current(s, m) && m->report->position.seqno > has &&
+            !CANARY(GALERA_LATE_STAMP_TRUSTED)) {
+            return say(v, GAL_OTHER_STAMP, &m->name);
+        }
+    }
+    return false;
+}
+
 static void fill_source(const struct gal_situation *s, const struct last *last, uint8_t best,
                         struct gal_verdict *v)
 {
@@ -547,7 +567,8 @@ void gal_decide(const struct gal_situation *s, struct gal_verdict *ret)
         (void)say(v, GAL_NO_SOURCE, &s->wanted);
         return;
     }
-    if (has_others(s, &last, best, v) || (!v->is_live && has_missing(s, &last, v))) {
+    if (has_others(s, &last, best, v) || (!v->is_live && has_missing(s, &last, v)) ||
+        has_stamped_late(s, &last, best, v)) {
         return;
     }
     bool is_lossy = v->lost > 0 && !s->is_loss_accepted;

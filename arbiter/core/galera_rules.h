@@ -89,6 +89,7 @@ enum gal_why {
     GAL_NOT_ALONE,   /* member is silent, and others with it may be Primary */
     GAL_NOT_FENCED,  /* member is heard and must be seen stopped first */
     GAL_MISSING,     /* member is silent and may have more than all who are heard */
+    GAL_OTHER_STAMP, /* member was in the last view, has more, and an older stamp */
     GAL_LOSS,        /* member has most, and `lost` less than what is known committed */
 };
 

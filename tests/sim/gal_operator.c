@@ -19,6 +19,9 @@ static bool is_for_operator(const struct world *w, const struct arb_note *note)
     case ARB_NOTE_GALERA_LOSS:
         return is_healed || w->setup.has_hands || w->galera->is_given_up;
     case ARB_NOTE_GALERA_MISSING:
+        if (note->why == ARB_REFUSE_OTHER_GENERATION) { /* heard: it does not heal */
+            return is_healed || w->setup.has_hands || w->galera->is_given_up;
+        }
         return !is_healed && (w->setup.has_hands || w->galera->is_given_up);
     default:
         return false;

@@ -306,6 +306,25 @@ static void test_a_cold_start_waits_for_all_of_the_last_view(void **state)
     expect(&c, GAL_GRANTABLE, 0);
 }
 
+static void test_an_older_stamp_with_more_data_is_looked_at_by_a_person(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin(&c, 3);
+    c.reports[1].generation = 2;
+    c.reports[1].position.seqno = 101;
+    expect(&c, GAL_OTHER_STAMP, 1);
+    c.s.members[1].is_excused = true;
+    expect(&c, GAL_GRANTABLE, 0);
+    c.s.members[1].is_excused = false;
+    c.reports[1].position.seqno = 100; /* nothing is lost without it */
+    expect(&c, GAL_GRANTABLE, 0);
+    c.reports[1].position.seqno = 101;
+    c.record.view = view_of(9, 1u | 4u); /* it was not in it: another history */
+    c.reports[0].view = c.reports[2].view = c.record.view;
+    expect(&c, GAL_GRANTABLE, 0);
+}
+
 static void test_who_was_not_in_the_last_view_is_not_waited_for(void **state)
 {
     struct scene c;
@@ -377,6 +396,8 @@ static void test_another_generation_is_no_source(void **state)
     c.reports[1].generation = 2;
     c.reports[1].position.seqno = 900;
     c.reports[1].view = view_of(30, 2u); /* of a bootstrap by hand */
+    c.record.view = view_of(9, 1u | 4u);
+    c.reports[0].view = c.reports[2].view = c.record.view;
     expect(&c, GAL_GRANTABLE, 0);
 }
 
@@ -675,6 +696,7 @@ int main(void)
         cmocka_unit_test(test_who_has_most_starts_whatever_its_name_or_flag),
         cmocka_unit_test(test_what_runs_goes_before_a_cold_start),
         cmocka_unit_test(test_a_cold_start_waits_for_all_of_the_last_view),
+        cmocka_unit_test(test_an_older_stamp_with_more_data_is_looked_at_by_a_person),
         cmocka_unit_test(test_who_was_not_in_the_last_view_is_not_waited_for),
         cmocka_unit_test(test_a_newer_view_of_a_stopped_member_counts),
         cmocka_unit_test(test_whoever_runs_must_be_seen_stopped_where_it_matters),
