@@ -337,14 +337,26 @@ static bool is_due(const struct arb_turn *t, const struct msg_task *task, bool i
     return at == 0 || at + (is_of_primary ? MONGODB_TASK_WAIT_US : 0) <= t->event->wall.us;
 }
 
+/* Nobody but its own agent can do it: an order to one that is silent would keep the whole set
+ * waiting until its limit is over. */
+static bool is_heard(struct arb_turn *t, const struct base_name *member)
+{
+    uint8_t at = arb_view_find(t->c, member);
+    if (at != ARB_NOBODY && arb_view_is_live(t->c, &t->c->views[at], t->event->now)) {
+        return true;
+    }
+    say(t, ARB_NOTE_MONGODB_WAITS, member, ARB_REFUSE_SILENT);
+    return false;
+}
+
 /* Whether it may be tried now, in the round of the others or of the primary. */
-static bool is_its_turn(const struct arb_turn *t, const struct msg_task *task,
+static bool is_its_turn(struct arb_turn *t, const struct msg_task *task,
                         const struct base_name *primary, bool is_of_primary)
 {
     bool is_kept_down =
         task->kind != MSG_TASK_REINIT && arb_names_has(&t->c->record.mongodb.barred, &task->member);
     return base_name_equal(&task->member, primary) == is_of_primary && !is_kept_down &&
-           is_due(t, task, is_of_primary);
+           is_due(t, task, is_of_primary) && is_heard(t, &task->member);
 }
 
 static bool do_task(struct arb_turn *t, const struct arb_sight *s, uint8_t i)

@@ -482,6 +482,66 @@ static void test_a_rolling_restart_takes_the_primary_last(void **state)
     assert_int_equal(mon.primary, 1);
 }
 
+/* --- what must wait keeps nobody waiting --- */
+
+/* Something of the layout that is due meanwhile. */
+static void assert_layout_goes_on(void)
+{
+    mon.m[2].priority_x10 = 0;
+    mon_pass(10);
+    assert_int_equal(mon.m[2].priority_x10, 10);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_PRIORITY);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+    assert_int_equal(w.c.record.tasks_count, 1);
+}
+
+static void test_a_primary_is_not_emptied(void **state)
+{
+    (void)state;
+    ask_task(MSG_TASK_REINIT, 1);
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_int_equal(w.c.record.tasks_count, 0);
+}
+
+static void test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    mon.m[2].state = MSG_MONGODB_SYNCING; /* one at a time: it waits */
+    mon_pass(3);
+    ask_task(MSG_TASK_REINIT, 3);
+    assert_int_equal(w.answer, 0);
+    mon_pass(5);
+    assert_true(is_idle());
+    mon.m[2].state = MSG_MONGODB_UNKNOWN;
+    mon.primary = 3;
+    mon.config.term = ++mon.term;
+    mon_pass(5);
+    assert_true(is_idle());
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_IS_HOLDER);
+    assert_layout_goes_on();
+    ask_task(MSG_TASK_RESTART, 2);
+    mon_pass(5);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
+    assert_string_equal(mon_order()->member.text, "mg2");
+}
+
+static void test_a_task_of_a_silent_member_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    mon.m[3].is_silent = true;
+    mon_pass(20);
+    ask_task(MSG_TASK_REINIT, 3);
+    assert_int_equal(w.answer, 0);
+    mon_pass(5);
+    assert_true(is_idle());
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_SILENT);
+    assert_layout_goes_on();
+    mon.m[3].is_silent = false;
+    mon_pass(5);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESYNC);
+    assert_string_equal(mon_order()->member.text, "mg3");
+}
+
 static void test_a_member_that_is_gone_leaves(void **state)
 {
     (void)state;
@@ -674,6 +734,9 @@ int main(void)
         MON_TEST(test_a_gray_primary_steps_down_and_is_killed_with_the_opt_in_alone),
         MON_TEST(test_stale_members_are_told_or_synced_anew),
         MON_TEST(test_a_rolling_restart_takes_the_primary_last),
+        MON_TEST(test_a_primary_is_not_emptied),
+        MON_TEST(test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting),
+        MON_TEST(test_a_task_of_a_silent_member_keeps_nobody_waiting),
         MON_TEST(test_a_member_that_is_gone_leaves),
         MON_TEST(test_force_needs_a_lost_majority_and_fenced_members),
         MON_TEST(test_a_token_is_good_once),
