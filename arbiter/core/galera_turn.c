@@ -151,6 +151,13 @@ static bool may_transfer(struct arb_turn *t, const struct arb_view *view)
     return false;
 }
 
+/* While one is being restarted nobody else comes in, however little that one would need. */
+static bool is_in_turn(const struct arb_cluster *c, const struct arb_view *view)
+{
+    const struct base_name *restarting = &c->record.galera.restarting;
+    return base_name_is_empty(restarting) || base_name_equal(restarting, &view->member);
+}
+
 /* Somebody must have been heard from within the component since a member went down: where all are
  * killed at one time, none is told to join the others. */
 static uint8_t next_joiner(struct arb_turn *t)
@@ -163,7 +170,7 @@ static uint8_t next_joiner(struct arb_turn *t)
         const struct arb_view *view = &c->views[i];
         if (!arb_view_is_live(c, view, t->event->now) || view->refused != ARB_REFUSE_NONE ||
             view->report.instance == 0 || !gal_is_waiting_to_join(&view->report.galera) ||
-            base_mono_before(t->event->now, view->join_not_before) ||
+            !is_in_turn(c, view) || base_mono_before(t->event->now, view->join_not_before) ||
             !base_mono_before(view->waiting_since, c->views[reference].heard) ||
             !may_transfer(t, view)) {
             continue;
@@ -183,9 +190,7 @@ bool arb_galera_joiner(struct arb_turn *t)
     }
     c->galera.is_joining = false;
     uint8_t at = next_joiner(t);
-    bool is_restarting = !base_name_is_empty(&c->record.galera.restarting);
-    if (at == ARB_NOBODY || has_stranger(t) ||
-        (is_restarting && !base_name_equal(&c->record.galera.restarting, &c->views[at].member))) {
+    if (at == ARB_NOBODY || has_stranger(t)) {
         return false;
     }
     if (arb_galera_task(&c->record, MSG_TASK_RESTART, &c->views[at].member) != NULL &&

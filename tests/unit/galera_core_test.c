@@ -641,6 +641,28 @@ static void test_a_rolling_restart_takes_the_writer_last(void **state)
     assert_int_equal(w.c.record.tasks_count, 0);
 }
 
+/* The member being restarted has lost its data meanwhile, and another one that is down needs less.
+ */
+static void test_the_one_being_restarted_comes_in_first(void **state)
+{
+    (void)state;
+    order_task(MSG_TASK_RESTART, "gn3");
+    gal_all();
+    gal_all();
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
+    gal_is_synced(1, 8, 1u);
+    gal_is_down(2, 90);
+    gal_is_down(3, -1);
+    gal_nodes[3].report.galera.state = MSG_GALERA_NEEDS_SST;
+    memset(gal_nodes[3].report.galera.position.uuid, 0, sizeof(record()->uuid));
+    gal_nodes[3].report.galera.generation = 0;
+    gal_pass(2 * S);
+    assert_string_equal(record()->restarting.text, "gn3");
+    assert_string_equal(record()->sst_joiner.text, "gn3");
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_WAIT);
+}
+
 static void test_a_clone_by_order_keeps_its_turn_to_the_end(void **state)
 {
     (void)state;
@@ -726,6 +748,7 @@ int main(void)
         GAL_TEST(test_what_is_lacking_needs_no_space),
         GAL_TEST(test_a_clone_by_order_waits_for_space),
         GAL_TEST(test_a_rolling_restart_takes_the_writer_last),
+        GAL_TEST(test_the_one_being_restarted_comes_in_first),
         GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),
         GAL_TEST(test_a_switchover_that_nobody_can_take_goes_back),
         GAL_TEST(test_of_two_the_one_that_stays_is_given_weight_first),
