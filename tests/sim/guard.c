@@ -119,10 +119,14 @@ static void step(struct member *m, struct guard_event event)
 {
     struct guard_effects effects;
     event.now = clock_now(&m->clock);
-    if (event.kind == GUARD_EV_ARM && !watchdog_prepare(m, event.deadline)) {
+    bool is_refused = event.kind == GUARD_EV_ARM && !watchdog_prepare(m, event.deadline);
+    if (is_refused) {
         event = (struct guard_event){.kind = GUARD_EV_TIME, .now = event.now};
     }
     (void)guard_core_step(&m->guard, &event, &effects);
+    if (is_refused) {
+        agent_guard_status(m); /* every command is answered: who refuses is not deaf */
+    }
     adopted_armed(m);
     for (unsigned i = 0; i < effects.count; i++) {
         carry_out(m, &effects.list[i]);
