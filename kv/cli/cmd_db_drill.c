@@ -182,7 +182,7 @@ static int switch_over(struct cli *cli, char *name, struct step *step)
     request.to = step->to;
     int64_t began = io_now().us;
     int rc = db_order(cli, "Switchover", &request.base, true, &step->epoch);
-    rc = rc != 0 ? rc : db_wait(cli, name, db_is_epoch_over, &step->epoch, true);
+    rc = rc != 0 ? rc : db_wait_epoch(cli, name, &step->epoch, true);
     step->seconds_us = io_now().us - began;
     rc = rc != 0 ? rc : db_wait(cli, name, is_back, step, true);
     if (rc == 0) {

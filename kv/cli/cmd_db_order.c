@@ -42,7 +42,7 @@ int cmd_db_switchover(void *ctx, int argc, char **argv)
     request.to = text_of(options[0].value);
     struct cli *cli = ctx;
     rc = db_order(cli, "Switchover", &request.base, is_waiting && cli->output == CLI_JSON, &epoch);
-    return rc != 0 || !is_waiting ? rc : db_wait(ctx, argv[1], db_is_epoch_over, &epoch, false);
+    return rc != 0 || !is_waiting ? rc : db_wait_epoch(ctx, argv[1], &epoch, false);
 }
 
 int cmd_db_failover(void *ctx, int argc, char **argv)
@@ -63,7 +63,7 @@ int cmd_db_failover(void *ctx, int argc, char **argv)
     request.to = text_of(options[0].value);
     request.force = options[2].value != NULL;
     rc = db_order(cli, "Failover", &request.base, is_waiting && cli->output == CLI_JSON, &epoch);
-    return rc != 0 || !is_waiting ? rc : db_wait(ctx, argv[1], db_is_epoch_over, &epoch, false);
+    return rc != 0 || !is_waiting ? rc : db_wait_epoch(ctx, argv[1], &epoch, false);
 }
 
 static int add_confirm_row(struct io_table *table, const Quorate__V1__DatabaseMember *m)

@@ -267,14 +267,38 @@ bool db_is_configured(const Quorate__V1__DatabaseCluster *cluster, const void *c
     return is_everywhere;
 }
 
-int db_wait(struct cli *cli, char *name, db_is_over_fn *is_over, const void *ctx, bool is_quiet)
+/* The order that replaced `epoch` has failed: no later look tells more. */
+static bool is_order_failed(const Quorate__V1__DatabaseCluster *c, const uint64_t *epoch)
+{
+    return epoch != NULL && c->mongodb != NULL && c->mongodb->order_epoch > *epoch &&
+           strcmp(c->mongodb->order_state, "failed") == 0;
+}
+
+static int fail_order(const char *name, const Quorate__V1__DatabaseMongodb *m)
+{
+    char code[32] = "";
+    if (m->order_code != 0) {
+        (void)snprintf(code, sizeof(code), ", MongoDB's code %" PRId32, m->order_code);
+    }
+    (void)fflush(stdout); /* the cluster first, also in a pipe */
+    return cli_fail(IO_EXIT_FALSE,
+                    "%s: order %" PRIu64 ", %s at %s about %s, has failed: %s%s; kv db why %s "
+                    "tells more",
+                    name, m->order_epoch, m->order_kind, m->order_member, m->order_subject,
+                    m->order_error, code, name);
+}
+
+static int wait_for(struct cli *cli, char *name, db_is_over_fn *is_over, const void *ctx,
+                    const uint64_t *epoch, bool is_quiet)
 {
     int64_t deadline = io_now().us + (int64_t)cli->timeout_ms * BASE_US_PER_MS;
     while (io_now().us < deadline) {
         Quorate__V1__DatabaseShowResponse *answer = NULL;
         if (db_fetch(cli, name, &answer) == 0) {
-            bool is_done = is_over(answer->cluster, ctx);
+            bool is_failed = is_order_failed(answer->cluster, epoch);
+            bool is_done = is_failed || is_over(answer->cluster, ctx);
             int rc = is_done && !is_quiet ? db_print_cluster(cli, answer->cluster) : 0;
+            rc = rc == 0 && is_failed ? fail_order(name, answer->cluster->mongodb) : rc;
             protobuf_c_message_free_unpacked(&answer->base, NULL);
             if (is_done) {
                 return rc;
@@ -285,4 +309,14 @@ int db_wait(struct cli *cli, char *name, db_is_over_fn *is_over, const void *ctx
     return cli_fail(IO_EXIT_UNAVAILABLE,
                     "%s: not over within the timeout; it goes on, kv db why %s tells more", name,
                     name);
+}
+
+int db_wait(struct cli *cli, char *name, db_is_over_fn *is_over, const void *ctx, bool is_quiet)
+{
+    return wait_for(cli, name, is_over, ctx, NULL, is_quiet);
+}
+
+int db_wait_epoch(struct cli *cli, char *name, const uint64_t *epoch, bool is_quiet)
+{
+    return wait_for(cli, name, db_is_epoch_over, epoch, epoch, is_quiet);
 }

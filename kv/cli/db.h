@@ -52,6 +52,9 @@ int db_order(struct cli *cli, const char *method, const ProtobufCMessage *reques
 /* --- waiting, within --timeout; each prints the cluster at the end --- */
 typedef bool db_is_over_fn(const Quorate__V1__DatabaseCluster *cluster, const void *ctx);
 int db_wait(struct cli *cli, char *name, db_is_over_fn *is_over, const void *ctx, bool is_quiet);
+/* Until `epoch` is replaced. Where that was an order to a MongoDB replica set and it has failed:
+ * prints the cluster, says why, IO_EXIT_FALSE. */
+int db_wait_epoch(struct cli *cli, char *name, const uint64_t *epoch, bool is_quiet);
 /* For db_wait; ctx: a uint64_t, the epoch that is to be replaced, or the revision to be in force.
  */
 bool db_is_epoch_over(const Quorate__V1__DatabaseCluster *cluster, const void *ctx);
