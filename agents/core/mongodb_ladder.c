@@ -73,16 +73,15 @@ static void ladder_leave(struct agt_run *run)
     }
     if (!is_kept) {
         step_set(run, AGT_MONGODB_STEP_NONE);
-        l->is_told = false;
+        l->is_told_cut_off = l->is_told_gray = false;
     }
 }
 
-static void tell(struct agt_run *run, const char *what, const char *detail)
+static void tell(struct agt_run *run, bool *is_told, const char *what, const char *detail)
 {
-    struct agt_mongodb_ladder *l = &run->a->mongodb.ladder;
-    if (!l->is_told) {
+    if (!*is_told) {
         agt_fx_log(run, what, detail);
-        l->is_told = true;
+        *is_told = true;
     }
 }
 
@@ -148,13 +147,14 @@ static bool cut_off(struct agt_run *run)
     struct agt_mongodb_ladder *l = &a->mongodb.ladder;
     enum msg_mongodb_cut_off policy = agt_mongodb_cut_off(a);
     if (policy == MSG_MONGODB_CUT_OFF_REPORT) {
-        tell(run, "this primary is cut off from the majority of its set",
+        tell(run, &l->is_told_cut_off, "this primary is cut off from the majority of its set",
              "its writes may be rolled back; nothing is done (cut_off: report)");
         return false;
     }
-    tell(run, "this primary is cut off from the majority of its set", "steps it down");
-    if (l->step == AGT_MONGODB_STEP_NONE) {
-        step_set(run, AGT_MONGODB_STEP_FORCED);
+    tell(run, &l->is_told_cut_off, "this primary is cut off from the majority of its set",
+         "steps it down");
+    if (l->step == AGT_MONGODB_STEP_NONE || l->step == AGT_MONGODB_STEP_POLITE) {
+        step_set(run, AGT_MONGODB_STEP_FORCED); /* nobody is there to be asked politely */
     }
     if (l->step == AGT_MONGODB_STEP_FORCED && !is_step_spent(run)) {
         step_down(run, CUT_STEP_DOWN_S, true);
@@ -196,11 +196,12 @@ static bool gray(struct agt_run *run)
     struct agt *a = run->a;
     struct agt_mongodb_ladder *l = &a->mongodb.ladder;
     if (agt_mongodb_gray(a) == MSG_MONGODB_GRAY_REPORT && !CANARY(MONGODB_KILLS_UNASKED)) {
-        tell(run, "this primary does not write: its canary does not come through",
+        tell(run, &l->is_told_gray, "this primary does not write: its canary does not come through",
              "a disk that hangs or is full? nothing is done (gray: report)");
         return false;
     }
-    tell(run, "this primary does not write: its canary does not come through", "steps it down");
+    tell(run, &l->is_told_gray, "this primary does not write: its canary does not come through",
+         "steps it down");
     if (l->step == AGT_MONGODB_STEP_NONE) {
         step_set(run, AGT_MONGODB_STEP_POLITE);
     }

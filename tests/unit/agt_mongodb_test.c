@@ -396,6 +396,25 @@ static void test_cut_off_is_killed_and_comes_back_with_the_arbiter(void **state)
     assert_true(w.starts > 0);
 }
 
+static void test_a_gray_one_that_is_cut_off_is_not_asked_politely(void **state)
+{
+    (void)state;
+    gray_with_opt_in(MSG_MONGODB_GRAY_STEPDOWN, false);
+    w.order.record.mongodb.policy.cut_off = MSG_MONGODB_CUT_OFF_STEPDOWN;
+    m_order_comes();
+    m_live(6 * SECOND + 500 * MS);
+    m_done(BASE_E_TIMEOUT, 262);
+    m_look();
+    assert_int_equal(w.asks, 1); /* by half a minute's rest */
+    w.view.mongodb.status.peers[1].is_healthy = w.view.mongodb.status.peers[2].is_healthy = false;
+    w.is_arbiter_silent = true;
+    m_live(9 * SECOND);
+    assert_int_equal(w.asks, 2);
+    assert_true(w.ask.mongodb.is_forced);
+    assert_non_null(strstr(w.log, "does not come through"));
+    assert_non_null(strstr(w.log, "cut off from the majority"));
+}
+
 static void test_of_no_record_no_opt_in_counts(void **state)
 {
     (void)state;
@@ -593,6 +612,7 @@ int main(void)
         cmocka_unit_test(test_cut_off_steps_down_with_the_opt_in),
         cmocka_unit_test(test_cut_off_from_the_set_alone_is_mongodbs),
         cmocka_unit_test(test_cut_off_is_killed_and_comes_back_with_the_arbiter),
+        cmocka_unit_test(test_a_gray_one_that_is_cut_off_is_not_asked_politely),
         cmocka_unit_test(test_of_no_record_no_opt_in_counts),
         cmocka_unit_test(test_what_was_seen_before_the_host_stood_still_is_void),
         cmocka_unit_test(test_primary_needs_a_fresh_hello),
