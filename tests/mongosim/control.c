@@ -228,14 +228,14 @@ static void put_status(struct hub *hub, struct answer *a)
             "{\"node\":%u,\"host\":\"%s\",\"up\":%s,\"paused\":%s,\"state\":%d,\"writable\":%s,"
             "\"term\":%llu,\"frozen\":%s,\"config\":[%llu,%llu],\"members\":%u,\"votes\":%u,"
             "\"electable\":%u,\"oplog\":%u,"
-            "\"rollbacks\":%llu,\"process\":%s}\n",
+            "\"rollbacks\":%llu,\"election_timeout_ms\":%lld,\"process\":%s}\n",
             i, hub->node[i].host, is_up ? "true" : "false",
             mset_is_paused(set, i) ? "true" : "false", (int)mset_state_of(set, i),
             mset_is_writable(set, i) ? "true" : "false", (unsigned long long)mset_term_of(set, i),
             mset_frozen_until(set, i) > mset_now(set) ? "true" : "false",
             (unsigned long long)config.version.term, (unsigned long long)config.version.version,
             config.count, votes, electable, oplog.count,
-            (unsigned long long)(is_up ? s.rollbacks : 0),
+            (unsigned long long)(is_up ? s.rollbacks : 0), (long long)config.election_timeout_ms,
             hub->node[i].link != NULL ? "true" : "false");
     }
 }

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/integration/mongodb/layouts.sh
 
 short="founded switched primary_killed control_lost spoilt_answers"
-long="founded switched primary_killed hung_hello control_lost cut_off_report cut_off_stepdown cut_off_kill gray_report gray_kill spoilt_answers
+long="founded switched switch_fails primary_killed hung_hello control_lost cut_off_report cut_off_stepdown cut_off_kill gray_report gray_kill spoilt_answers
 liar back_in_time login_refused agent_restarted drained restarted force stale three_and_one two_and_one with_logins"
 [ "${1:-}" != check ] || set -- $short
 # shellcheck disable=SC2086

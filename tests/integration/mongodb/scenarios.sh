@@ -44,6 +44,20 @@ switched() {
     finish
 }
 
+switch_fails() { # the disk hangs in the middle: who waits for the end is told that it failed, and why
+    local out code
+    begin "switchover that fails"
+    sim stuck "$(port_of "$P")" on
+    out=$(db switchover "$MEMBERS_CLUSTER" --to "$S" --wait --timeout 90s 2>&1)
+    code=$?
+    check_output "$NAME: kv db switchover --wait exits with 1" 1 echo "$code"
+    check "$NAME: and says that the order has failed" grep -q "^kv: $MEMBERS_CLUSTER: order .*switchover at $P about $S, has failed: ." <<<"$out"
+    note "$(tail -n 1 <<<"$out")"
+    check "$NAME: $P is primary still" eval '[ "$(writable)" = "$P" ]'
+    finish
+    check "$NAME: nobody stays frozen" wait_until 20 nobody_frozen
+}
+
 primary_killed() {
     local before
     begin "primary killed"
@@ -82,24 +96,49 @@ control_lost() { # every quorum node is gone: MongoDB's own majority is what cou
     finish
 }
 
-# The primary hears nobody, and neither does its agent hear the quorum.
+# The primary hears nobody, and neither does its agent hear the quorum. MongoDB's own step-down would come before the agent's three
+# samples in time that runs five times as fast: a longer election timeout leaves the agent its turn.
+election_timeout() { # DURATION MS
+    db config set "$MEMBERS_CLUSTER" "mongodb.election_timeout=$1" >/dev/null
+    wait_until 20 eval '[ "$(sim status | jq -r "select(.up) | .election_timeout_ms" | sort -u)" = '"$2"' ] && no_order'
+}
+agent_said() { tail -n +$((SAID + 1)) "$DIR/log/$P" | grep -qF -- "$1"; }
 cut_off() { # MODE
     local node pid
     db config set "$MEMBERS_CLUSTER" "mongodb.cut_off=$1" >/dev/null
+    check "primary cut off, $1: a long election timeout" election_timeout 90s 90000
     begin "primary cut off, $1" 1
-    pid=$(mongod_pid "$P")
+    pid=$(mongod_pid "$P") SAID=$(wc -l <"$DIR/log/$P")
     for node in "${QUORUM[@]}"; do quorum_kill "$node"; done
+    [ "$1" != kill ] || sim stuck "$(port_of "$P")" on # the lock that a step-down needs
     sim isolate "$(port_of "$P")" on
-    check "$NAME: another one is elected" wait_until 30 moved
+    check "$NAME: its agent finds it cut off" wait_until 17 agent_said "cut off from the majority of its set"
     case $1 in
-    report) check "$NAME: nothing was done" no_commands ;;
-    stepdown) note "$(commands replSetStepDown | wc -l) stepDown by the agent (MongoDB's own may be first)" ;;
-    kill) note "its mongod was $([ "$(mongod_pid "$P")" = "$pid" ] && echo 'not killed: MongoDB stepped down first' || echo killed)" ;;
+    report)
+        check "$NAME: it says that it does nothing" agent_said "nothing is done (cut_off: report)"
+        check "$NAME: another one is elected" wait_until 40 moved
+        check "$NAME: nothing was done" no_commands
+        ;;
+    stepdown)
+        check "$NAME: its agent steps it down by force" wait_until 6 eval 'commands replSetStepDown | grep "\"force\" : true"'
+        check "$NAME: it takes no writes any more" wait_until 5 eval '! member_is "$P" /primary'
+        check "$NAME: nobody else leads yet: it was not MongoDB" eval '[ -z "$(writable)" ]'
+        check "$NAME: another one is elected" wait_until 40 moved
+        ;;
+    kill)
+        check "$NAME: a step-down was tried" wait_until 6 eval 'commands replSetStepDown | grep "\"force\" : true"'
+        check "$NAME: it does not step down, its agent ends it" wait_until 15 eval '! kill -0 '"$pid"
+        check "$NAME: and says so" agent_said "does not step down: ends it, as opted in"
+        check "$NAME: another one is elected" wait_until 40 moved
+        ;;
     esac
+    [ "$1" = kill ] || check "$NAME: it is not killed" eval '[ "$(mongod_pid "$P")" = "'"$pid"'" ] && mongod_runs "$P"'
     for node in "${QUORUM[@]}"; do quorum_start "$node"; done
     wait_until 20 quorum_has_leader
     finish lossy
     db config set "$MEMBERS_CLUSTER" mongodb.cut_off=null >/dev/null
+    check "$NAME: the election timeout as it was" election_timeout 10s 10000
+    db config set "$MEMBERS_CLUSTER" mongodb.election_timeout=null >/dev/null
 }
 cut_off_report() { cut_off report; }
 cut_off_stepdown() { cut_off stepdown; }
