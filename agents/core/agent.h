@@ -268,6 +268,8 @@ struct agt {
     struct base_mono handback_asked_at;
     bool is_arm_asked; /* and no word of the guard has come since */
     struct base_mono arm_asked_at;
+    uint64_t arm_epoch; /* asked of the guard since arm_since */
+    struct base_mono arm_since;
     struct base_mono exit_at;
     struct base_mono crashes[3];
     bool is_retired; /* crashed too often: stays down until the agent is restarted, or told to */

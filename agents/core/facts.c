@@ -19,6 +19,12 @@ bool agt_is_guard_deaf(const struct agt *a, struct base_mono now)
            base_mono_diff_us(now, a->arm_asked_at) > agt_ttl_us(a);
 }
 
+bool agt_is_arm_refused(const struct agt *a, struct base_mono now)
+{
+    return a->has_guard && a->arm_epoch > a->guard.epoch && a->arm_epoch == agt_epoch_known(a) &&
+           base_mono_diff_us(now, a->arm_since) > agt_ttl_us(a);
+}
+
 /* Killed, and still there: processes that wait for a disk that hangs end when it goes on. They run
  * no more code of theirs, so nothing is acknowledged. */
 struct base_mono agt_undying_from(const struct agt *a)

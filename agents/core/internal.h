@@ -53,6 +53,8 @@ const struct agt_engine *agt_engine(const struct agt *a); /* NULL: its replicati
 bool agt_holds(const struct agt *a); /* the guard has an epoch that was not handed back */
 /* Asked to arm, and silent for a ttl: stopped, or not there. */
 bool agt_is_guard_deaf(const struct agt *a, struct base_mono now);
+/* It answers, and has not taken the epoch that it was asked to be armed for since a ttl. */
+bool agt_is_arm_refused(const struct agt *a, struct base_mono now);
 /* Killed half a ttl ago and not seen gone: holds nothing that it could serve with. */
 bool agt_is_undying(const struct agt *a, struct base_mono now);
 struct base_mono agt_undying_from(const struct agt *a); /* NEVER: it is not being killed */

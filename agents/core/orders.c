@@ -140,6 +140,19 @@ static bool is_grant_idle(const struct agt *a)
     return agt_is_paused(a) && a->order.record.is_paused && !is_frozen;
 }
 
+/* Each arm is answered; an epoch that is not taken for long is said in the report. */
+static void arm_note(struct agt *a, struct base_mono now)
+{
+    if (!a->is_arm_asked) {
+        a->is_arm_asked = true;
+        a->arm_asked_at = now;
+    }
+    if (a->arm_epoch != a->grant_epoch) {
+        a->arm_epoch = a->grant_epoch;
+        a->arm_since = now;
+    }
+}
+
 void agt_grant_apply(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -176,10 +189,7 @@ void agt_grant_apply(struct agt_run *run)
         a->lease_least_us = left_us < a->lease_least_us ? left_us : a->lease_least_us;
     }
     uint32_t freeze_ms = a->order.record.freeze_max_ms;
-    if (!a->is_arm_asked) {
-        a->is_arm_asked = true;
-        a->arm_asked_at = run->now;
-    }
+    arm_note(a, run->now);
     a->arm_latest = base_mono_max(a->arm_latest, a->grant_deadline);
     struct agt_effect *fx = agt_fx_add(run, AGT_FX_GUARD_ARM);
     fx->epoch = a->grant_epoch;

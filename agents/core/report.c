@@ -280,6 +280,10 @@ void agt_report_peek(const struct agt *a, struct base_mono now, struct msg_repor
     } else if (agt_is_undying(a, now) && !CANARY(UNDYING_KEEPS_ROLE)) {
         MARK(AGENT_UNDYING);
         disown(ret, "processes of the database were killed and do not end: a disk hangs?");
+    } else if (agt_is_arm_refused(a, now)) {
+        ret->note = base_text_from(slice_from_text(
+            "the guard refuses the lease, see its log: with watchdog.mode require it wants the "
+            "device, and a ttl that leaves room for watchdog.timeout"));
     }
 }
 

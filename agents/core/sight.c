@@ -96,6 +96,7 @@ static void guard_is_new(struct agt *a)
     a->ran_epoch = 0;
     a->exit_epoch = 0;
     a->is_start_asked = false;
+    a->arm_epoch = 0;
     root_forget(a);
 }
 

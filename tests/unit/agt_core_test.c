@@ -842,6 +842,26 @@ static void test_guard_that_does_not_answer_is_no_ground_for_a_lease(void **stat
     good();
 }
 
+static void test_guard_that_refuses_is_told_of_and_asked_again(void **state)
+{
+    (void)state;
+    standby();
+    uint64_t instance = w.report.instance;
+    w.is_arm_refused = true;
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1900);
+    assert_null(strstr(w.report.note.text, "refuses"));
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 800);
+    assert_non_null(strstr(w.report.note.text, "refuses the lease"));
+    assert_int_equal(w.report.instance, instance); /* not deaf: it is granted on */
+    assert_int_equal(w.report.epoch_held, 0);
+    w.is_arm_refused = false;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 800);
+    assert_int_equal(w.report.epoch_held, 2);
+    assert_null(strstr(w.report.note.text, "refuses"));
+    good();
+}
+
 static void test_agent_fits_into_its_memory(void **state)
 {
     (void)state;
@@ -892,6 +912,7 @@ int main(void)
         cmocka_unit_test(test_shutdown_hands_over_first),
         cmocka_unit_test(test_shutdown_ends_also_when_nobody_hears_of_it),
         cmocka_unit_test(test_guard_that_does_not_answer_is_no_ground_for_a_lease),
+        cmocka_unit_test(test_guard_that_refuses_is_told_of_and_asked_again),
         cmocka_unit_test(test_agent_fits_into_its_memory),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */

@@ -153,6 +153,10 @@ static void port_arm(void *ctx, uint64_t epoch, struct base_mono deadline, int64
     if (w->is_guard_silent) {
         return;
     }
+    if (w->is_arm_refused) {
+        later(w, WORLD_GUARD_STATUS, 200);
+        return;
+    }
     guard_do(w, &(struct guard_event){.kind = GUARD_EV_ARM,
                                       .now = w->now,
                                       .epoch = epoch,

@@ -123,6 +123,7 @@ struct world {
     bool are_views_silent;
     bool is_pause_lost;   /* of a pause the guard alone knows: the state file went away */
     bool is_guard_silent; /* takes nothing and says nothing */
+    bool is_arm_refused;  /* it answers, and that is all */
     int64_t save_us;
     int64_t kill_us;
 
