@@ -51,10 +51,9 @@ step() {
     settled 60 || bad "$1: the set is not full afterwards" "$(shown)"
     load_off
     lost=$(audit)
-    results+=("$(printf '%-28s longest write gap %6.0f ms   %s' "$1" "$(gap_ms "$at")" "$lost")")
+    results+=("$(printf '%-16s longest write gap %6.0f ms   %s' "$1" "$(gap_ms "$at")" "$lost")")
     say "${results[-1]}"
     [ "${lost##* }" = 0 ] || bad "$1: acknowledged writes are missing"
-    explained
     shown
 }
 
@@ -65,14 +64,18 @@ do_status() {
     explained 24
 }
 planned() { db switchover mg --wait --timeout 40s; }
-do_switchover() { step "switchover" planned; }
+do_switchover() {
+    step "switchover" planned
+    explained
+}
 killed() {
     say "kill -9 of mongod at the primary, $P: MongoDB elects by itself, the agent starts it again"
     kill -KILL "$(mongod_pid "$P")"
 }
 do_killed() {
     step "primary killed" killed
-    db history mg | tail -n 4 | sed 's/^/      /'
+    say "no order of ours was needed for that (kv db history):"
+    db history mg | head -n 4 | sed 's/^/      /'
 }
 
 do_refused() {
@@ -113,7 +116,8 @@ do_force() {
     for name in "${DATA[@]}"; do [ "$name" = "$keep" ] || { gone+=${gone:+,}$name && kill_host "$name"; }; done
     wait_until 40 eval '[ -z "$(writable)" ]'
     say "$gone are killed; nobody can be elected, and nothing is done by itself:"
-    explained 3
+    wait_until 20 says "voters are alive" || bad "nothing is said about the voters"
+    shown
     say "kv db force-reconfigure mg --destroyed $gone"
     wait_until 40 plan_force "$gone" || bad "no token is given" "$PLAN"
     sed 's/^/      /' <<<"$PLAN"
