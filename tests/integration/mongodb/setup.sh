@@ -12,6 +12,7 @@
 
 set -a
 MONGO_SPEED=${MONGO_SPEED:-5}
+MONGOC_DISABLE_SHM=1 # libmongoc leaves 4 MB in /dev/shm behind with each process that is killed
 set +a
 declare -gA MONGO_PORT=()
 DATA=() LOADER=0
@@ -154,5 +155,6 @@ load_off() {
     wait "$LOADER" 2>/dev/null
     LOADER=0
 }
-audit() { "$DIR/bin/mongoload" --uri "$(uri)" --audit "$ACKED"; }
+# What libmongoc says by itself is no part of the answer.
+audit() { "$DIR/bin/mongoload" --uri "$(uri)" --audit "$ACKED" 2>>"$DIR/log/audit"; }
 gap_ms() { gap_after "$ACKED" "$1" 60000000; }
