@@ -325,6 +325,8 @@
       "who was let in while its agent stood still has an older stamp, and its data do not count") \
     X(GALERA_SILENCE_IS_EVIDENCE, "galera-silence-is-evidence", \
       "a node that is silent counts as stopped") \
+    X(FORMER_ROLE_FOLLOWED, "former-role-followed", \
+      "a standby cluster's member follows from a line that its own cluster opened before") \
     X(MONGODB_FORCED_TWICE, "mongodb-forced-twice", \
       "the token of a forced reconfiguration is taken twice") \
     X(MONGODB_ORDER_WITHOUT_EPOCH, "mongodb-order-without-epoch", \

@@ -81,7 +81,7 @@ static bool rewinds_to_remote(struct agt_run *run)
     struct agt *a = run->a;
     bool is_done = a->rewound_epoch != 0 && a->rewound_epoch == a->order.record.epoch;
     if (!a->order.record.is_standby_cluster || is_done ||
-        !(a->view.was_primary || agt_is_own_line(a))) {
+        !(a->view.was_primary || agt_is_own_line(a) || agt_is_of_former_role(a))) {
         return false;
     }
     struct db_order order = agt_order_make(a, DB_ORDER_REWIND);
@@ -154,6 +154,10 @@ static void follow_remote(struct agt_run *run)
     struct agt *a = run->a;
     a->want.role = AGT_ROLE_HOLDER;
     a->exit_epoch = 0;
+    if (agt_is_of_former_role(a)) {
+        agt_do_stop(run); /* then a rewind from there */
+        return;
+    }
     if (!a->is_remote_followed) {
         struct db_order order = agt_order_make(a, DB_ORDER_FOLLOW);
         order.is_remote = true;

@@ -169,8 +169,10 @@ void agt_do_follow(struct agt_run *run)
     watch_unfollowed(run);
     /* By a reinit, also one that was called off since. */
     bool is_condemned = a->want.is_clone_needed && a->disk.is_clone_needed;
-    if (is_condemned || (!agt_is_receiving_from_holder(a) && !agt_may_follow(a))) {
-        if (agt_holder_is_ready(a)) {
+    /* At once: its receiver would come back by itself when the holder has changed its line. */
+    bool is_former = agt_is_of_former_role(a);
+    if (is_condemned || is_former || (!agt_is_receiving_from_holder(a) && !agt_may_follow(a))) {
+        if (agt_holder_is_ready(a) || is_former) {
             /* What is known of a directory at rest (its last checkpoint) can look better than what
              * the server has replayed: the verdict stays, or it would be started as it is again. */
             a->refused_epoch = a->order.record.epoch;

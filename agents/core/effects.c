@@ -277,6 +277,9 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
         break;
     case DB_ORDER_REWIND:
         a->rewound_epoch = o->epoch;
+        if (a->order.record.is_standby_cluster) { /* what was opened here is none of its line */
+            agt_disk_forget(&a->want, a->order.record.role_epoch);
+        }
         break;
     case DB_ORDER_INIT:
         a->is_made = true;

@@ -359,6 +359,18 @@ bool agt_is_own_line(const struct agt *a)
     return opening != NULL && opening->is_own;
 }
 
+/* The cluster became another's standby, and this directory has not been brought onto the other's
+ * line since: a rewind or clone forgets what was opened here before. It may stand on a line by
+ * whose number the primary elsewhere calls one that left our history earlier: a server streams by
+ * number and notices nothing, a rewind looks at where lines begin. */
+bool agt_is_of_former_role(const struct agt *a)
+{
+    const struct msg_record *r = &a->order.record;
+    return a->has_order && r->is_standby_cluster && a->want.openings_count > 0 &&
+           a->want.openings[0].epoch < r->role_epoch && a->view.timeline != 0 &&
+           !CANARY(FORMER_ROLE_FOLLOWED);
+}
+
 /* What only was never seen here may try to follow: the server itself refuses WAL of another line. A
  * directory on a line of which this member was the holder may not. */
 bool agt_may_follow(const struct agt *a)
@@ -367,7 +379,8 @@ bool agt_may_follow(const struct agt *a)
     if (CANARY(REJOIN_WITHOUT_REWIND)) {
         return true;
     }
-    return prefix == AGT_PREFIX_YES || (prefix == AGT_PREFIX_UNKNOWN && !agt_is_own_line(a));
+    return prefix == AGT_PREFIX_YES || (prefix == AGT_PREFIX_UNKNOWN && !agt_is_own_line(a) &&
+                                        !agt_is_of_former_role(a));
 }
 
 /* Also through an upstream that streams from the holder itself: the server refuses another line. */

@@ -221,9 +221,6 @@ static void view_of_running(struct agt_run *run)
     if (v->is_receiving) {
         a->received_at = run->now;
     }
-    if (v->is_receiving && agt_order_is_in_force(a) && a->order.record.is_standby_cluster) {
-        agt_disk_forget(&a->want, UINT64_MAX); /* it is of the primary elsewhere from now on */
-    }
     if (a->is_detached) {
         receiver_watch(a);
     }

@@ -617,10 +617,29 @@ static void test_holder_of_a_standby_cluster_that_was_promoted_by_hand_is_cloned
     good();
 }
 
+/* The cluster became another's standby while this member, which streams from the holder, stood on a
+ * line that was opened here: the other side may use its number for another one. */
+static void test_a_line_of_the_former_role_is_rewound_and_never_followed(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 3, "a");
+    w.record.is_standby_cluster = true;
+    w.record.role_epoch = 3;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 3000);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    assert_true(w.db.is_remote);
+    assert_int_equal(w.driver.agent.disk.openings_count, 0); /* none of what it holds now */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    good();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_holder_of_a_standby_cluster_that_was_promoted_by_hand_is_cloned),
+        cmocka_unit_test(test_a_line_of_the_former_role_is_rewound_and_never_followed),
         cmocka_unit_test(test_empty_directory_is_cloned),
         cmocka_unit_test(test_an_old_look_at_a_new_copy_changes_nothing),
         cmocka_unit_test(test_standby_follows_the_new_holder_without_a_restart),
