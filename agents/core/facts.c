@@ -379,8 +379,8 @@ bool agt_may_follow(const struct agt *a)
     if (CANARY(REJOIN_WITHOUT_REWIND)) {
         return true;
     }
-    return prefix == AGT_PREFIX_YES || (prefix == AGT_PREFIX_UNKNOWN && !agt_is_own_line(a) &&
-                                        !agt_is_of_former_role(a));
+    return prefix == AGT_PREFIX_YES ||
+           (prefix == AGT_PREFIX_UNKNOWN && !agt_is_own_line(a) && !agt_is_of_former_role(a));
 }
 
 /* Also through an upstream that streams from the holder itself: the server refuses another line. */
