@@ -80,7 +80,7 @@ uint64_t agt_lineage(const struct agt *a); /* as it is reported */
 bool agt_is_history_over(const struct agt *a);
 bool agt_is_own_line(const struct agt *a); /* this member was the holder of the directory's line */
 bool agt_is_of_former_role(const struct agt *a);
-bool agt_may_follow(const struct agt *a);  /* a plain start, or pointing at the holder, will do */
+bool agt_may_follow(const struct agt *a); /* a plain start, or pointing at the holder, will do */
 bool agt_is_rejoin_needed(const struct agt *a);
 const struct msg_member *agt_holder_address(const struct agt *a); /* NULL: not known */
 bool agt_holder_is_ready(const struct agt *a); /* has opened: may be cloned or rewound from */
