@@ -248,6 +248,12 @@ void truth_handed_over(struct world *w, uint64_t from, uint64_t to)
     }
     const struct raft_core *core = raft_node_core(node_raft(w, node));
     uint64_t last = core->log.last_index;
+    unsigned other = node_of(w, to);
+    bool is_past = other != NODES_MAX && node_raft(w, other) != NULL &&
+                   raft_node_core(node_raft(w, other))->term > core->term;
+    if (is_past) { /* a leader that does not know yet of the next one, which has cut it off there */
+        return;
+    }
     if (!truth_has_entry(w, to, last, raft_core_log_term(core, last))) {
         world_fail(w, INVARIANT_HANDED_OVER,
                    "node %u hands over to node %lx, which lacks entry %lu, its last", node,
