@@ -19,7 +19,7 @@ simulator() {
       def millions: if . >= 1e6 then "\(. / 1e4 | floor / 100) million" else tostring end;
       "| what | count |", "|---|---|",
       "| seeds | \(.seeds), of which failed: \(.failed) |",
-      "| real time | \(.real_us / 1e6 | floor) s on two cores |",
+      "| real time | \(.real_us / 1e6 | floor) s |",
       "| simulated seconds, idle stretches left out | \(.busy_us / 1e6 | floor) |",
       "| events | \(.events | millions); \(.events * 1e6 / ([.real_us, 1] | max) | floor) each second |",
       "| frames delivered | \(.frames | millions) |",
