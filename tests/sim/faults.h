@@ -39,4 +39,14 @@ unsigned strike_node(struct world *w, struct strike *s);
 unsigned strike_place(struct world *w, struct strike *s);
 void fault_cut_both(struct world *w, unsigned a, unsigned b, int64_t for_us, bool is_held);
 
+/* --- of a database host, whatever runs there (faults_host.c); those with a strike count it where
+ * it had an effect --- */
+void host_power_fails(struct world *w, const struct strike *s, unsigned member, int64_t for_us);
+void host_agent_crashes(struct world *w, const struct strike *s, unsigned member, int64_t for_us);
+void host_agent_pauses(struct world *w, const struct strike *s, unsigned member, int64_t for_us);
+void host_guard_crashes(struct world *w, const struct strike *s, unsigned member);
+/* From every quorum node. */
+void host_agent_is_cut(struct world *w, unsigned member, int64_t for_us);
+void host_servers_are_cut(struct world *w, unsigned a, unsigned b, int64_t for_us, bool is_one_way);
+
 #endif

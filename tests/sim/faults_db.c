@@ -130,11 +130,7 @@ void strike_standstill(struct world *w, struct strike *s)
 void strike_guard_crash(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
-    struct member *m = member_of(w, member);
-    if (m->guard_process.is_up && m->guard_process.stopped == 0) {
-        fault_bit(w, s->kind, member, 0, 0);
-        member_crash_guard(w, member);
-    }
+    host_guard_crashes(w, s, member);
 }
 
 static void guard_hangs(void *ctx, uint64_t number, struct slice bytes)
@@ -239,9 +235,7 @@ void strike_host_isolate(struct world *w, struct strike *s)
     int64_t for_us = strike_for(s);
     fault_bit(w, s->kind, member, 0, for_us);
     cut_replication(w, member, for_us, false);
-    for (unsigned i = 0; i < w->setup.slots; i++) {
-        fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, for_us, false);
-    }
+    host_agent_is_cut(w, member, for_us);
 }
 
 /* One quorum node and one host are together, and away from all others. */
@@ -273,20 +267,15 @@ void strike_host_power(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
     int64_t for_us = strike_for(s);
-    if (member_of(w, member)->has_power) {
-        fault_bit(w, s->kind, member, 0, for_us);
-        member_power_off(w, member, for_us);
-    }
+    host_power_fails(w, s, member, for_us);
 }
 
 void strike_agent_pause(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
     int64_t for_us = strike_for(s);
-    struct member *m = member_of(w, member);
-    if (m->agent_process.is_up && m->clock.standing_since == 0) {
-        fault_bit(w, s->kind, member, 0, for_us);
-        process_pause(w, &m->agent_process, for_us);
+    if (member_of(w, member)->clock.standing_since == 0) {
+        host_agent_pauses(w, s, member, for_us);
     }
 }
 
@@ -294,10 +283,7 @@ void strike_agent_crash(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
     int64_t for_us = strike_for(s);
-    if (member_of(w, member)->agent_process.is_up) {
-        fault_bit(w, s->kind, member, 0, for_us);
-        member_crash_agent(w, member, for_us);
-    }
+    host_agent_crashes(w, s, member, for_us);
 }
 
 void strike_agent_cut(struct world *w, struct strike *s)

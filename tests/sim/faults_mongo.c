@@ -106,10 +106,7 @@ void strike_mongodb_host_power(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
     int64_t for_us = strike_for(s);
-    if (member_of(w, member)->has_power) {
-        fault_bit(w, s->kind, member, 0, for_us);
-        member_power_off(w, member, for_us);
-    }
+    host_power_fails(w, s, member, for_us);
 }
 
 /* Long enough for votes to be taken away. */
@@ -127,41 +124,27 @@ void strike_mongodb_agent_crash(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
     int64_t for_us = strike_for(s);
-    if (member_of(w, member)->agent_process.is_up) {
-        fault_bit(w, s->kind, member, 0, for_us);
-        member_crash_agent(w, member, for_us);
-    }
+    host_agent_crashes(w, s, member, for_us);
 }
 
 void strike_mongodb_agent_pause(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
     int64_t for_us = strike_for(s);
-    struct member *m = member_of(w, member);
-    if (m->agent_process.is_up) {
-        fault_bit(w, s->kind, member, 0, for_us);
-        process_pause(w, &m->agent_process, for_us);
-    }
+    host_agent_pauses(w, s, member, for_us);
 }
 
 void strike_mongodb_guard_crash(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
-    struct member *m = member_of(w, member);
-    if (m->guard_process.is_up && m->guard_process.stopped == 0) {
-        fault_bit(w, s->kind, member, 0, 0);
-        member_crash_guard(w, member);
-    }
+    host_guard_crashes(w, s, member);
 }
 
 /* --- links --- */
 
 static void cut_servers(struct world *w, unsigned a, unsigned b, int64_t for_us, bool is_one_way)
 {
-    net_cut(w, ADDRESS_DB + a, ADDRESS_DB + b, w->now_us + for_us, false);
-    if (!is_one_way) {
-        net_cut(w, ADDRESS_DB + b, ADDRESS_DB + a, w->now_us + for_us, false);
-    }
+    host_servers_are_cut(w, a, b, for_us, is_one_way);
     mongo_turn(w);
 }
 
@@ -194,13 +177,6 @@ static void isolate(struct world *w, unsigned member, int64_t for_us)
     }
 }
 
-static void cut_agent(struct world *w, unsigned member, int64_t for_us)
-{
-    for (unsigned i = 0; i < w->setup.slots; i++) {
-        fault_cut_both(w, ADDRESS_AGENT + member, ADDRESS_NODE + i, for_us, false);
-    }
-}
-
 void strike_mongodb_isolate(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
@@ -218,7 +194,7 @@ void strike_mongodb_agent_cut(struct world *w, struct strike *s)
     for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
         if (is_all || i == member) {
             fault_bit(w, s->kind, i, 0, for_us);
-            cut_agent(w, i, for_us);
+            host_agent_is_cut(w, i, for_us);
         }
     }
 }
@@ -229,7 +205,7 @@ void strike_mongodb_host_isolate(struct world *w, struct strike *s)
     int64_t for_us = strike_for(s);
     fault_bit(w, s->kind, member, 0, for_us);
     isolate(w, member, for_us);
-    cut_agent(w, member, for_us);
+    host_agent_is_cut(w, member, for_us);
 }
 
 /* --- servers --- */
