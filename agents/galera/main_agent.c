@@ -117,18 +117,13 @@ static int check_data(const struct agent_settings *common, const struct gal_sett
                       struct paths *p)
 {
     struct io_why why = {""};
-    struct pg_path state;
     struct gal_look look;
-    struct guard_client client;
-    guard_client_init(&client);
-    bool has_guard = guard_client_connect(&client, p->socket, true) == 0;
-    guard_client_close(&client);
+    bool has_guard = agent_has_guard(p->socket);
     gal_dir_look(s, false, &look);
     if (!has_guard && look.is_locked) {
         return check_foreign(common, s, p);
     }
-    bool is_ours =
-        pg_path_join(common->state_dir, "agent.state", &state) == 0 && pg_file_exists(state.text);
+    bool is_ours = agent_has_state(common->state_dir);
     bool is_running_meant = common->core.is_adopted_running;
     if (!is_ours && !gal_dir_is_empty(s) && (!s->may_adopt || is_running_meant)) {
         io_why_set(&why,

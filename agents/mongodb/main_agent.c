@@ -73,15 +73,11 @@ static int check_data(const struct agent_settings *common, const struct mdb_sett
                       const struct paths *p)
 {
     struct io_why why = {""};
-    struct pg_path state;
     struct mdb_look look;
-    struct guard_client client;
     if (s->is_watched) {
         return 0;
     }
-    guard_client_init(&client);
-    bool has_guard = guard_client_connect(&client, p->socket, true) == 0;
-    guard_client_close(&client);
+    bool has_guard = agent_has_guard(p->socket);
     mdb_dir_look(s, &look);
     if (!has_guard && look.is_held) {
         io_why_set(&why,
@@ -91,8 +87,7 @@ static int check_data(const struct agent_settings *common, const struct mdb_sett
                    s->data_dir.text);
         return fail(&why);
     }
-    bool is_ours =
-        pg_path_join(common->state_dir, "agent.state", &state) == 0 && pg_file_exists(state.text);
+    bool is_ours = agent_has_state(common->state_dir);
     if (!is_ours && !mdb_dir_is_empty(s) && !s->may_adopt) {
         io_why_set(&why,
                    "%s holds data that Quorate did not make; 'cluster.adopt: yes' takes them over, "

@@ -112,12 +112,8 @@ static int check_host(const struct io_config *config, const struct pg_settings *
 {
     struct io_why why = {""};
     struct base_text address;
-    struct guard_client client;
     struct pg_processes found = {0};
-    guard_client_init(&client);
-    bool has_guard = guard_client_connect(&client, p->socket, true) == 0;
-    guard_client_close(&client);
-    if (has_guard) {
+    if (agent_has_guard(p->socket)) {
         return 0; /* the database, if it runs, is that guard's */
     }
     if (pg_processes_find(settings->data_dir.text, &found) == 0 && found.postmaster != 0 &&

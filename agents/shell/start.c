@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "agents/core/disk.h"
+#include "agents/guard/client.h"
+#include "agents/shell/files.h"
 
 #define GROUPS_MAX 64
 #define SOCKET_BYTES 104 /* a Unix socket's address has 108 at most, unix(7) */
@@ -172,6 +174,21 @@ static int read_state(const char *state_dir, const char *name, char *memory, siz
     (void)close(fd);
     *ret_len = got < 0 ? 0 : (size_t)got;
     return got < 0 ? BASE_E_IO : 0;
+}
+
+bool agent_has_guard(const char *socket)
+{
+    struct guard_client client;
+    guard_client_init(&client);
+    bool has_guard = guard_client_connect(&client, socket, true) == 0;
+    guard_client_close(&client);
+    return has_guard;
+}
+
+bool agent_has_state(const char *state_dir)
+{
+    struct pg_path state;
+    return pg_path_join(state_dir, "agent.state", &state) == 0 && pg_file_exists(state.text);
 }
 
 bool agent_was_led(const char *state_dir)

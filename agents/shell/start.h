@@ -28,6 +28,10 @@ MUST_CHECK int agent_guard_socket(const struct agent_settings *common,
  * for a group, where nobody takes away what is another one's, is fine. */
 MUST_CHECK int agent_check_directory(const char *path, struct io_why *why);
 
+/* A guard answers at that socket: whatever runs is its own. */
+bool agent_has_guard(const char *socket);
+/* An agent of ours has written its state there. */
+bool agent_has_state(const char *state_dir);
 /* An arbiter has led the member of this state directory before: a server that was there before us
  * is taken over no more. A state that cannot be read counts as one. */
 bool agent_was_led(const char *state_dir);
