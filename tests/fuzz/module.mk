@@ -13,7 +13,7 @@ FUZZ_MORE_postgresql = $(filter-out agents/postgresql/probe.c,$(PG_DB_SRC))
 FUZZ_LD_postgresql := -lpq
 FUZZ_MORE_history := $(LIB_check)
 FUZZ_MORE_http := tests/fuzz/fake_stream.c
-FUZZ_LD_http := -Wl,-z,muldefs
+FUZZ_LD_http := -Wl,-z,muldefs -Wl,--wrap=time
 FUZZ_MORE_json := kv/api/json_read.c kv/api/json_scan.c kv/api/json_write.c
 FUZZ_MORE_txn := kv/cli/cli.c kv/cli/cli_args.c kv/cli/cli_call.c kv/cli/cmd_keys.c
 FUZZ_MORE_wal := tests/unit/wal_disk.c
