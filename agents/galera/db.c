@@ -99,13 +99,13 @@ static void notify(void *ctx)
     memcpy(done, db->done, sizeof(done));
     db->done_count = 0;
     for (unsigned i = 0; i < count; i++) {
-        db->options.done(db->options.ctx, &done[i]);
+        db->options.events.done(db->options.events.ctx, &done[i]);
     }
     if (db->is_view_due && (db->has_look || gal_is_running(db))) {
         struct db_view view;
         db->is_view_due = false;
         view_make(db, &view);
-        db->options.view(db->options.ctx, &view);
+        db->options.events.view(db->options.events.ctx, &view);
     }
 }
 
@@ -204,8 +204,9 @@ static void root_forget(struct gal_db *db)
     }
 }
 
-void gal_db_guard_changed(struct gal_db *db, const struct guard_status *status)
+static void port_guard_changed(void *ctx, const struct guard_status *status)
 {
+    struct gal_db *db = ctx;
     bool was_running = gal_is_running(db);
     bool is_other = db->has_guard &&
                     (db->guard.starts != status->starts || db->guard.instance != status->instance);
@@ -227,8 +228,9 @@ void gal_db_guard_changed(struct gal_db *db, const struct guard_status *status)
     }
 }
 
-void gal_db_set_interval(struct gal_db *db, int64_t interval_us)
+static void port_set_interval(void *ctx, int64_t interval_us)
 {
+    struct gal_db *db = ctx;
     db->interval_us = interval_us;
 }
 
@@ -250,7 +252,11 @@ static void port_configure(void *ctx, uint64_t revision, struct slice text)
 
 struct db_port gal_db_port(struct gal_db *db)
 {
-    return (struct db_port){.ctx = db, .order = port_order, .configure = port_configure};
+    return (struct db_port){.ctx = db,
+                            .order = port_order,
+                            .configure = port_configure,
+                            .guard_changed = port_guard_changed,
+                            .set_interval = port_set_interval};
 }
 
 static void work_init(struct gal_work *work, struct gal_db *db, bool is_look)

@@ -12,7 +12,6 @@
 #include "agents/galera/session.h"
 #include "agents/galera/settings.h"
 #include "agents/port_db.h"
-#include "agents/port_guard.h"
 #include "proto/io/loop.h"
 
 struct gal_db;
@@ -22,10 +21,7 @@ struct gal_db_options {
     struct io_loop *loop;
     struct gal_session_port sessions;
     int64_t interval_us; /* of probes */
-    void *ctx;
-    void (*done)(void *ctx, const struct db_done *done);
-    void (*view)(void *ctx, const struct db_view *view);
-    void (*log)(void *ctx, const char *text); /* for people */
+    struct db_events events;
 };
 
 /* NOMEM, IO. */
@@ -33,8 +29,5 @@ MUST_CHECK int gal_db_open(const struct gal_db_options *options, struct gal_db *
 /* Cancels what runs, waits for the worker. NULL is fine. Returns NULL. */
 struct gal_db *gal_db_close(struct gal_db *db);
 struct db_port gal_db_port(struct gal_db *db);
-/* What the guard says, at each change. */
-void gal_db_guard_changed(struct gal_db *db, const struct guard_status *status);
-void gal_db_set_interval(struct gal_db *db, int64_t interval_us);
 
 #endif

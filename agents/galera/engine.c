@@ -223,21 +223,19 @@ int gal_engine_settings(const struct io_config *config, struct agent_settings *c
 
 /* --- the engine --- */
 
-static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard, void *runtime,
-                       struct db_port *ret, struct io_why *why)
+static int engine_open(void *ctx, const struct agent_site *site, struct db_port *ret,
+                       struct io_why *why)
 {
     struct gal_engine *engine = ctx;
-    (void)guard;
-    int rc = gal_mysql_new(loop, engine->settings, &engine->mysql);
+    int rc = gal_mysql_new(site->loop, engine->settings, &engine->mysql);
     if (rc == 0) {
-        const struct gal_db_options options = {.settings = engine->settings,
-                                               .loop = loop,
-                                               .sessions = gal_mysql_port(engine->mysql),
-                                               .interval_us = engine->interval_us,
-                                               .ctx = runtime,
-                                               .done = agent_runtime_done,
-                                               .view = agent_runtime_view,
-                                               .log = agent_runtime_log};
+        const struct gal_db_options options = {
+            .settings = engine->settings,
+            .loop = site->loop,
+            .sessions = gal_mysql_port(engine->mysql),
+            .interval_us = site->interval_us,
+            .events = site->events,
+        };
         rc = gal_db_open(&options, &engine->db);
     }
     if (rc != 0) {
@@ -249,18 +247,6 @@ static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard,
     return 0;
 }
 
-static void engine_guard_changed(void *ctx, const struct guard_status *status)
-{
-    const struct gal_engine *engine = ctx;
-    gal_db_guard_changed(engine->db, status);
-}
-
-static void engine_set_interval(void *ctx, int64_t interval_us)
-{
-    const struct gal_engine *engine = ctx;
-    gal_db_set_interval(engine->db, interval_us);
-}
-
 static void engine_close(void *ctx)
 {
     struct gal_engine *engine = ctx;
@@ -270,9 +256,5 @@ static void engine_close(void *ctx)
 
 struct agent_engine gal_engine_port(struct gal_engine *engine)
 {
-    return (struct agent_engine){.ctx = engine,
-                                 .open = engine_open,
-                                 .guard_changed = engine_guard_changed,
-                                 .set_interval = engine_set_interval,
-                                 .close = engine_close};
+    return (struct agent_engine){.ctx = engine, .open = engine_open, .close = engine_close};
 }

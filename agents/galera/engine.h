@@ -83,7 +83,6 @@ MUST_CHECK int gal_engine_passwords(const struct io_config *config, struct gal_s
 
 struct gal_engine {
     const struct gal_settings *settings;
-    int64_t interval_us;
     struct gal_mysql *mysql;
     struct gal_db *db;
 };

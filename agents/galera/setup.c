@@ -22,7 +22,7 @@ static void setup_end(struct gal_db *db, const char *text)
     explicit_bzero(db->setup, SETUP_BYTES);
     free(db->setup);
     db->setup = NULL;
-    db->options.log(db->options.ctx, text);
+    db->options.events.log(db->options.events.ctx, text);
     gal_probe_start(db);
 }
 

@@ -86,13 +86,13 @@ static void notify(void *ctx)
     memcpy(done, db->done, sizeof(done));
     db->done_count = 0;
     for (unsigned i = 0; i < count; i++) {
-        db->options.done(db->options.ctx, &done[i]);
+        db->options.events.done(db->options.events.ctx, &done[i]);
     }
     if (db->is_view_due && db->has_look) {
         struct db_view view;
         db->is_view_due = false;
         view_make(db, &view);
-        db->options.view(db->options.ctx, &view);
+        db->options.events.view(db->options.events.ctx, &view);
     }
 }
 
@@ -204,8 +204,9 @@ static void root_forget(struct mdb_db *db)
     }
 }
 
-void mdb_db_guard_changed(struct mdb_db *db, const struct guard_status *status)
+static void port_guard_changed(void *ctx, const struct guard_status *status)
 {
+    struct mdb_db *db = ctx;
     bool was_running = mdb_is_running(db);
     bool is_other = db->has_guard &&
                     (db->guard.starts != status->starts || db->guard.instance != status->instance);
@@ -225,8 +226,9 @@ void mdb_db_guard_changed(struct mdb_db *db, const struct guard_status *status)
     }
 }
 
-void mdb_db_set_interval(struct mdb_db *db, int64_t interval_us)
+static void port_set_interval(void *ctx, int64_t interval_us)
 {
+    struct mdb_db *db = ctx;
     db->interval_us = interval_us < BASE_US_PER_S ? interval_us : BASE_US_PER_S;
 }
 
@@ -248,7 +250,11 @@ static void port_configure(void *ctx, uint64_t revision, struct slice text)
 
 struct db_port mdb_db_port(struct mdb_db *db)
 {
-    return (struct db_port){.ctx = db, .order = port_order, .configure = port_configure};
+    return (struct db_port){.ctx = db,
+                            .order = port_order,
+                            .configure = port_configure,
+                            .guard_changed = port_guard_changed,
+                            .set_interval = port_set_interval};
 }
 
 static void work_init(struct mdb_work *work, struct mdb_db *db, bool is_look)
@@ -273,7 +279,7 @@ int mdb_db_open(const struct mdb_db_options *options, struct mdb_db **ret)
     db->sql = options->sessions;
     db->command = buf_over(db->memory, sizeof(db->memory));
     db->look_at = BASE_MONO_LONG_AGO;
-    mdb_db_set_interval(db, options->interval_us);
+    port_set_interval(db, options->interval_us);
     io_timer_init(&db->tick, options->loop, tick, db);
     io_timer_init(&db->notify, options->loop, notify, db);
     mdb_hello_init(db);

@@ -13,7 +13,6 @@
 #include "agents/mongodb/session.h"
 #include "agents/mongodb/settings.h"
 #include "agents/port_db.h"
-#include "agents/port_guard.h"
 #include "proto/io/loop.h"
 
 struct mdb_db;
@@ -24,10 +23,7 @@ struct mdb_db_options {
     struct mdb_session_port sessions;
     int64_t interval_us; /* of views */
     int64_t canary_us;   /* between two, and when one is late; 0: 2 s; tests are less patient */
-    void *ctx;
-    void (*done)(void *ctx, const struct db_done *done);
-    void (*view)(void *ctx, const struct db_view *view);
-    void (*log)(void *ctx, const char *text); /* for people */
+    struct db_events events;
 };
 
 /* NOMEM, IO. */
@@ -35,8 +31,5 @@ MUST_CHECK int mdb_db_open(const struct mdb_db_options *options, struct mdb_db *
 /* Waits for the worker. NULL is fine. Returns NULL. */
 struct mdb_db *mdb_db_close(struct mdb_db *db);
 struct db_port mdb_db_port(struct mdb_db *db);
-/* What the guard says, at each change. */
-void mdb_db_guard_changed(struct mdb_db *db, const struct guard_status *status);
-void mdb_db_set_interval(struct mdb_db *db, int64_t interval_us);
 
 #endif

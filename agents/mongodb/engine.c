@@ -267,23 +267,21 @@ int mdb_engine_settings(const struct io_config *config, struct agent_settings *c
 
 /* --- the engine --- */
 
-static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard, void *runtime,
-                       struct db_port *ret, struct io_why *why)
+static int engine_open(void *ctx, const struct agent_site *site, struct db_port *ret,
+                       struct io_why *why)
 {
     struct mdb_engine *engine = ctx;
-    (void)guard;
-    const struct mdb_threads_options threads = {.loop = loop,
+    const struct mdb_threads_options threads = {.loop = site->loop,
                                                 .conns = mdb_mongoc_port(engine->settings)};
     int rc = mdb_threads_new(&threads, &engine->threads);
     if (rc == 0) {
-        const struct mdb_db_options options = {.settings = engine->settings,
-                                               .loop = loop,
-                                               .sessions = mdb_threads_port(engine->threads),
-                                               .interval_us = engine->interval_us,
-                                               .ctx = runtime,
-                                               .done = agent_runtime_done,
-                                               .view = agent_runtime_view,
-                                               .log = agent_runtime_log};
+        const struct mdb_db_options options = {
+            .settings = engine->settings,
+            .loop = site->loop,
+            .sessions = mdb_threads_port(engine->threads),
+            .interval_us = site->interval_us,
+            .events = site->events,
+        };
         rc = mdb_db_open(&options, &engine->db);
     }
     if (rc != 0) {
@@ -294,18 +292,6 @@ static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard,
     }
     *ret = mdb_db_port(engine->db);
     return 0;
-}
-
-static void engine_guard_changed(void *ctx, const struct guard_status *status)
-{
-    const struct mdb_engine *engine = ctx;
-    mdb_db_guard_changed(engine->db, status);
-}
-
-static void engine_set_interval(void *ctx, int64_t interval_us)
-{
-    const struct mdb_engine *engine = ctx;
-    mdb_db_set_interval(engine->db, interval_us);
 }
 
 static void engine_close(void *ctx)
@@ -321,9 +307,5 @@ static void engine_close(void *ctx)
 
 struct agent_engine mdb_engine_port(struct mdb_engine *engine)
 {
-    return (struct agent_engine){.ctx = engine,
-                                 .open = engine_open,
-                                 .guard_changed = engine_guard_changed,
-                                 .set_interval = engine_set_interval,
-                                 .close = engine_close};
+    return (struct agent_engine){.ctx = engine, .open = engine_open, .close = engine_close};
 }

@@ -80,7 +80,6 @@ MUST_CHECK int mdb_engine_check_host(const struct io_config *config,
 
 struct mdb_engine {
     const struct mdb_settings *settings;
-    int64_t interval_us;
     struct mdb_threads *threads;
     struct mdb_db *db;
 };

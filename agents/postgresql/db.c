@@ -63,8 +63,9 @@ void pg_run_log(struct pg_run *run, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    if (run->db->options.log != NULL) {
-        run->db->options.log(run->db->options.ctx, text);
+    const struct db_events *events = &run->db->options.events;
+    if (events->log != NULL) {
+        events->log(events->ctx, text);
     }
 }
 
@@ -368,9 +369,39 @@ static void port_configure(void *ctx, uint64_t revision, struct slice text)
     pg_config_offer(ctx, revision, text);
 }
 
+static void port_guard_changed(void *ctx, const struct guard_status *status)
+{
+    struct pg_db *db = ctx;
+    BASE_ASSERT(db->magic == DB_MAGIC);
+    pthread_mutex_lock(&db->lock);
+    bool is_news = status->tree != db->guard.tree || status->root_pid != db->guard.root_pid;
+    db->guard = *status;
+    if (is_news) {
+        db->has_view = false; /* of before: it must not pass for a look at what is now */
+        db->is_answering = false;
+        db->wants_probe = true;
+        pthread_cond_signal(&db->probe_changed);
+    }
+    pthread_mutex_unlock(&db->lock);
+}
+
+static void port_set_interval(void *ctx, int64_t interval_us)
+{
+    struct pg_db *db = ctx;
+    pthread_mutex_lock(&db->lock);
+    db->wants_probe = db->wants_probe || interval_us < db->interval_us;
+    db->interval_us = interval_us;
+    pthread_cond_signal(&db->probe_changed);
+    pthread_mutex_unlock(&db->lock);
+}
+
 struct db_port pg_db_port(struct pg_db *db)
 {
-    return (struct db_port){.ctx = db, .order = port_order, .configure = port_configure};
+    return (struct db_port){.ctx = db,
+                            .order = port_order,
+                            .configure = port_configure,
+                            .guard_changed = port_guard_changed,
+                            .set_interval = port_set_interval};
 }
 
 void pg_db_poll(struct pg_db *db)
@@ -394,35 +425,11 @@ void pg_db_poll(struct pg_db *db)
         db->options.guard.signal(db->options.guard.ctx, signals[i]);
     }
     for (unsigned i = 0; i < done_count; i++) {
-        db->options.done(db->options.ctx, &done[i]);
+        db->options.events.done(db->options.events.ctx, &done[i]);
     }
     if (has_view) {
-        db->options.view(db->options.ctx, &view);
+        db->options.events.view(db->options.events.ctx, &view);
     }
-}
-
-void pg_db_guard_changed(struct pg_db *db, const struct guard_status *status)
-{
-    BASE_ASSERT(db->magic == DB_MAGIC);
-    pthread_mutex_lock(&db->lock);
-    bool is_news = status->tree != db->guard.tree || status->root_pid != db->guard.root_pid;
-    db->guard = *status;
-    if (is_news) {
-        db->has_view = false; /* of before: it must not pass for a look at what is now */
-        db->is_answering = false;
-        db->wants_probe = true;
-        pthread_cond_signal(&db->probe_changed);
-    }
-    pthread_mutex_unlock(&db->lock);
-}
-
-void pg_db_set_interval(struct pg_db *db, int64_t interval_us)
-{
-    pthread_mutex_lock(&db->lock);
-    db->wants_probe = db->wants_probe || interval_us < db->interval_us;
-    db->interval_us = interval_us;
-    pthread_cond_signal(&db->probe_changed);
-    pthread_mutex_unlock(&db->lock);
 }
 
 /* --- life --- */

@@ -10,7 +10,6 @@
 #define QUORATE_AGENTS_POSTGRESQL_DB_H
 
 #include "agents/port_db.h"
-#include "agents/port_guard.h"
 #include "agents/postgresql/settings.h"
 
 struct pg_db;
@@ -21,10 +20,7 @@ struct pg_db_options {
     int64_t interval_us;                /* of probes: the heartbeat */
     void (*wake)(void *ctx);            /* any thread: call pg_db_poll soon in the loop thread */
     void *wake_ctx;
-    void *ctx;                                           /* of the others */
-    void (*done)(void *ctx, const struct db_done *done); /* loop thread, inside pg_db_poll */
-    void (*view)(void *ctx, const struct db_view *view); /* loop thread, inside pg_db_poll */
-    void (*log)(void *ctx, const char *text);            /* any thread; for people; may be NULL */
+    struct db_events events; /* inside pg_db_poll; log may be NULL */
 };
 
 /* Starts the threads. NOMEM, IO. */
@@ -34,8 +30,5 @@ struct pg_db *pg_db_close(struct pg_db *db);
 struct db_port pg_db_port(struct pg_db *db);
 /* Loop thread: hands out completions and the newest view, sends signals through the guard. */
 void pg_db_poll(struct pg_db *db);
-/* Loop thread: what the guard says, at each change. Starts a probe at once. */
-void pg_db_guard_changed(struct pg_db *db, const struct guard_status *status);
-void pg_db_set_interval(struct pg_db *db, int64_t interval_us);
 
 #endif

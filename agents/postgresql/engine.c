@@ -242,22 +242,19 @@ static void engine_woken(void *ctx)
     pg_db_poll(engine->db);
 }
 
-static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard, void *runtime,
-                       struct db_port *ret, struct io_why *why)
+static int engine_open(void *ctx, const struct agent_site *site, struct db_port *ret,
+                       struct io_why *why)
 {
     struct pg_engine *engine = ctx;
     const struct pg_db_options options = {
         .settings = engine->settings,
-        .guard = guard,
-        .interval_us = engine->interval_us,
+        .guard = site->guard,
+        .interval_us = site->interval_us,
         .wake = engine_wake,
         .wake_ctx = engine,
-        .ctx = runtime,
-        .done = agent_runtime_done,
-        .view = agent_runtime_view,
-        .log = agent_runtime_log,
+        .events = site->events,
     };
-    int rc = io_wake_new(loop, engine_woken, engine, &engine->wake);
+    int rc = io_wake_new(site->loop, engine_woken, engine, &engine->wake);
     rc = rc != 0 ? rc : pg_db_open(&options, &engine->db);
     if (rc != 0) {
         io_why_set(why, "not enough memory or threads");
@@ -265,18 +262,6 @@ static int engine_open(void *ctx, struct io_loop *loop, struct guard_port guard,
     }
     *ret = pg_db_port(engine->db);
     return 0;
-}
-
-static void engine_guard_changed(void *ctx, const struct guard_status *status)
-{
-    const struct pg_engine *engine = ctx;
-    pg_db_guard_changed(engine->db, status);
-}
-
-static void engine_set_interval(void *ctx, int64_t interval_us)
-{
-    const struct pg_engine *engine = ctx;
-    pg_db_set_interval(engine->db, interval_us);
 }
 
 static void engine_close(void *ctx)
@@ -288,9 +273,5 @@ static void engine_close(void *ctx)
 
 struct agent_engine pg_engine_port(struct pg_engine *engine)
 {
-    return (struct agent_engine){.ctx = engine,
-                                 .open = engine_open,
-                                 .guard_changed = engine_guard_changed,
-                                 .set_interval = engine_set_interval,
-                                 .close = engine_close};
+    return (struct agent_engine){.ctx = engine, .open = engine_open, .close = engine_close};
 }

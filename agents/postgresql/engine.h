@@ -95,7 +95,6 @@ MUST_CHECK int pg_engine_check_host(const struct io_config *config,
 
 struct pg_engine {
     const struct pg_settings *settings;
-    int64_t interval_us; /* of probes, at first */
     struct pg_db *db;
     struct io_wake *wake;
 };

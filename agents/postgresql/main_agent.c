@@ -222,9 +222,7 @@ static int run(const struct io_config *config, struct agent_settings *common,
                struct pg_settings *settings, bool is_dry_run)
 {
     static struct paths paths;
-    struct pg_engine engine = {.settings = settings,
-                               .interval_us =
-                                   (int64_t)common->core.seed_heartbeat_ms * BASE_US_PER_MS};
+    struct pg_engine engine = {.settings = settings};
     if (fill_paths(&paths, config, common, settings) != 0 ||
         check_host(config, settings, &paths) != 0) {
         return 1;

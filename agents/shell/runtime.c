@@ -31,6 +31,7 @@ struct agent_runtime {
     struct guard_link *guard;
     struct failsafe_client *failsafe;
     bool is_engine_open;
+    struct db_port db; /* the engine's */
     struct io_timer wake;
     struct base_mono wake_at;
     struct agt_driver driver;
@@ -59,9 +60,9 @@ static void end(struct agent_runtime *r, int exit_status)
 
 /* --- events into the driver --- */
 
-void agent_runtime_done(void *runtime, const struct db_done *done)
+static void db_done(void *ctx, const struct db_done *done)
 {
-    struct agent_runtime *r = runtime;
+    struct agent_runtime *r = ctx;
     if (done->status != 0) {
         IO_LOG_WARN("db", "order_failed", io_i64("kind", (int64_t)done->kind), io_err(done->status),
                     io_btext("text", &done->text));
@@ -71,9 +72,10 @@ void agent_runtime_done(void *runtime, const struct db_done *done)
     }
 }
 
-void agent_runtime_view(void *runtime, const struct db_view *view)
+/* A standing warning is logged when it changes. */
+static void db_view(void *ctx, const struct db_view *view)
 {
-    struct agent_runtime *r = runtime;
+    struct agent_runtime *r = ctx;
     if (memcmp(&r->warned, &view->warning, sizeof(r->warned)) != 0) {
         r->warned = view->warning;
         if (view->warning.text[0] != '\0') {
@@ -83,16 +85,16 @@ void agent_runtime_view(void *runtime, const struct db_view *view)
     agt_driver_db_view(&r->driver, view);
 }
 
-void agent_runtime_log(void *runtime, const char *text)
+static void db_log(void *ctx, const char *text)
 {
-    (void)runtime;
+    (void)ctx;
     IO_LOG_NOTICE("database", "note", io_text("text", text));
 }
 
 static void guard_status(void *ctx, const struct guard_status *status)
 {
     struct agent_runtime *r = ctx;
-    r->options->engine.guard_changed(r->options->engine.ctx, status);
+    r->db.guard_changed(r->db.ctx, status);
     agt_driver_guard_status(&r->driver, status);
 }
 
@@ -138,7 +140,7 @@ static void follow_record(struct agent_runtime *r)
     int64_t interval_us = probe_interval_us(record);
     if (interval_us != r->probe_interval_us) {
         r->probe_interval_us = interval_us;
-        r->options->engine.set_interval(r->options->engine.ctx, interval_us);
+        r->db.set_interval(r->db.ctx, interval_us);
     }
 }
 
@@ -293,7 +295,24 @@ static int open_failsafe(struct agent_runtime *r)
     return 0;
 }
 
-static int open_driver(struct agent_runtime *r, struct db_port db)
+static int open_engine(struct agent_runtime *r)
+{
+    struct io_why why = {""};
+    const struct agent_engine *engine = &r->options->engine;
+    const struct agent_site site = {
+        .loop = r->loop,
+        .guard = guard_link_port(r->guard),
+        .interval_us = (int64_t)r->settings->core.seed_heartbeat_ms * BASE_US_PER_MS,
+        .events = {.ctx = r, .done = db_done, .view = db_view, .log = db_log},
+    };
+    if (engine->open(engine->ctx, &site, &r->db, &why) != 0) {
+        return fail(r, "cannot start", &why);
+    }
+    r->is_engine_open = true;
+    return 0;
+}
+
+static int open_driver(struct agent_runtime *r)
 {
     struct io_why why = {""};
     struct agt_driver_options options = {
@@ -301,7 +320,7 @@ static int open_driver(struct agent_runtime *r, struct db_port db)
         .ports = {.net = io_links_port_of(r->links),
                   .clock = io_clock_port(),
                   .guard = guard_link_port(r->guard),
-                  .db = db,
+                  .db = outward_port(&r->outward, r->db),
                   .state = state_file_port(r->state),
                   .failsafe = failsafe_client_port(r->failsafe),
                   .ctx = r,
@@ -390,8 +409,6 @@ static int open_loop(struct agent_runtime *r)
 static int open_all(struct agent_runtime *r)
 {
     struct io_why why = {""};
-    struct db_port db;
-    const struct agent_engine *engine = &r->options->engine;
     if (open_loop(r) != 0 || open_tls(r) != 0 || open_links(r) != 0) {
         return -1;
     }
@@ -399,16 +416,8 @@ static int open_all(struct agent_runtime *r)
                         &why) != 0) {
         return fail(r, "durable state", &why);
     }
-    if (open_guard(r) != 0) {
-        return -1;
-    }
-    if (engine->open(engine->ctx, r->loop, guard_link_port(r->guard), r, &db, &why) != 0) {
-        return fail(r, "cannot start", &why);
-    }
-    r->is_engine_open = true;
-    if (open_failsafe(r) != 0 || open_outward(r) != 0 ||
-        open_driver(r, outward_port(&r->outward, db)) != 0 || open_http(r) != 0 ||
-        start_links(r) != 0) {
+    if (open_guard(r) != 0 || open_engine(r) != 0 || open_failsafe(r) != 0 ||
+        open_outward(r) != 0 || open_driver(r) != 0 || open_http(r) != 0 || start_links(r) != 0) {
         return -1;
     }
     (void)uv_prepare_init(io_loop_uv(r->loop), &r->before_sleep);

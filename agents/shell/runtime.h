@@ -12,21 +12,20 @@
 #include "agents/shell/agent_config.h"
 #include "agents/shell/guard_link.h"
 
-/* What an engine brings. */
+/* What the port of an engine is opened with. */
+struct agent_site {
+    struct io_loop *loop;
+    struct guard_port guard;
+    int64_t interval_us; /* of views, until the record says another */
+    struct db_events events;
+};
+
+/* What an engine brings: its database port. */
 struct agent_engine {
     void *ctx;
-    /* Starts the port; `runtime` is the context of the three callbacks below. */
-    int (*open)(void *ctx, struct io_loop *loop, struct guard_port guard, void *runtime,
-                struct db_port *ret, struct io_why *why);
-    void (*guard_changed)(void *ctx, const struct guard_status *status);
-    void (*set_interval)(void *ctx, int64_t interval_us);
+    int (*open)(void *ctx, const struct agent_site *site, struct db_port *ret, struct io_why *why);
     void (*close)(void *ctx);
 };
-/* What a database port calls. done, view: loop thread; a standing warning of a view is logged when
- * it changes. log: any thread, a line for people. */
-void agent_runtime_done(void *runtime, const struct db_done *done);
-void agent_runtime_view(void *runtime, const struct db_view *view);
-void agent_runtime_log(void *runtime, const char *text);
 
 struct agent_options {
     const char *program; /* for error lines */

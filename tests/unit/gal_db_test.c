@@ -184,9 +184,7 @@ static int begin(void **state)
         .loop = w.loop,
         .sessions = {.run = server_run, .is_busy = server_is_busy, .cut = server_cut},
         .interval_us = SECOND / 100,
-        .done = took_done,
-        .view = took_view,
-        .log = took_log};
+        .events = {.done = took_done, .view = took_view, .log = took_log}};
     assert_int_equal(gal_db_open(&options, &w.db), 0);
     w.port = gal_db_port(w.db);
     return 0;
@@ -209,7 +207,7 @@ static void guard_says(enum guard_tree tree)
     w.guard.tree = tree;
     w.guard.root_pid = tree == GUARD_TREE_RUNNING ? 4242 : 0;
     w.guard.starts += tree == GUARD_TREE_RUNNING;
-    gal_db_guard_changed(w.db, &w.guard);
+    w.port.guard_changed(w.port.ctx, &w.guard);
 }
 
 static void order(enum db_order_kind kind)

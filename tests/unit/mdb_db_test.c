@@ -185,17 +185,16 @@ static int begin(void **state)
     assert_non_null(mkdtemp(w.dir));
     settings_make();
     assert_int_equal(io_loop_new(&w.loop), 0);
-    const struct mdb_db_options options = {.settings = &w.settings,
-                                           .loop = w.loop,
-                                           .sessions = {.run = server_run,
-                                                        .is_busy = server_is_busy,
-                                                        .reset = server_reset,
-                                                        .hung_since = server_hung_since},
-                                           .interval_us = SECOND / 100,
-                                           .canary_us = SECOND / 20,
-                                           .done = took_done,
-                                           .view = took_view,
-                                           .log = took_log};
+    const struct mdb_db_options options = {
+        .settings = &w.settings,
+        .loop = w.loop,
+        .sessions = {.run = server_run,
+                     .is_busy = server_is_busy,
+                     .reset = server_reset,
+                     .hung_since = server_hung_since},
+        .interval_us = SECOND / 100,
+        .canary_us = SECOND / 20,
+        .events = {.done = took_done, .view = took_view, .log = took_log}};
     assert_int_equal(mdb_db_open(&options, &w.db), 0);
     w.port = mdb_db_port(w.db);
     return 0;
@@ -218,7 +217,7 @@ static void guard_says(enum guard_tree tree)
     w.guard.tree = tree;
     w.guard.root_pid = tree == GUARD_TREE_RUNNING ? 4242 : 0;
     w.guard.starts += tree == GUARD_TREE_RUNNING;
-    mdb_db_guard_changed(w.db, &w.guard);
+    w.port.guard_changed(w.port.ctx, &w.guard);
 }
 
 static void order(const struct db_order *wanted)

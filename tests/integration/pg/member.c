@@ -45,7 +45,7 @@ static void reap(struct member *m)
     m->guard.tree = GUARD_TREE_GONE;
     m->guard.root_pid = 0;
     m->guard.exit_status = status;
-    pg_db_guard_changed(m->db, &m->guard);
+    pg_db_port(m->db).guard_changed(m->db, &m->guard);
 }
 
 void member_start(struct member *m)
@@ -70,7 +70,7 @@ void member_start(struct member *m)
     m->guard.tree = GUARD_TREE_RUNNING;
     m->guard.root_pid = m->pid;
     m->guard.starts++;
-    pg_db_guard_changed(m->db, &m->guard);
+    pg_db_port(m->db).guard_changed(m->db, &m->guard);
 }
 
 static bool is_gone(const struct member *m)
@@ -162,13 +162,11 @@ static void open_port(struct member *m)
     struct pg_db_options options = {.settings = &m->settings,
                                     .guard = {.ctx = m, .signal = guard_signal},
                                     .interval_us = 50 * BASE_US_PER_MS,
-                                    .ctx = m,
                                     .wake = wake,
                                     .wake_ctx = m,
-                                    .done = on_done,
-                                    .view = on_view};
+                                    .events = {.ctx = m, .done = on_done, .view = on_view}};
     assert_int_equal(pg_db_open(&options, &m->db), 0);
-    pg_db_guard_changed(m->db, &m->guard);
+    pg_db_port(m->db).guard_changed(m->db, &m->guard);
 }
 
 void member_open(struct member *m, const char *base, const char *name)

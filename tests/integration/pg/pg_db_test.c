@@ -340,11 +340,11 @@ static void test_view_of_before_is_dropped(void **state)
     member_stop(&pg1, SIGINT);
     assert_true(members_run(is_stopped_seen, &pg1, 5 * BASE_US_PER_S));
     pg1.guard.tree = GUARD_TREE_ROOT_EXITED;
-    pg_db_guard_changed(pg1.db, &pg1.guard);
+    pg_db_port(pg1.db).guard_changed(pg1.db, &pg1.guard);
     usleep(300000); /* a view of it is ready and not handed out yet */
     uint64_t views = pg1.views;
     pg1.guard.tree = GUARD_TREE_GONE;
-    pg_db_guard_changed(pg1.db, &pg1.guard);
+    pg_db_port(pg1.db).guard_changed(pg1.db, &pg1.guard);
     pg_db_poll(pg1.db);
     assert_true(pg1.views == views || pg1.view.timeline != 0);
     assert_true(members_run(is_stopped_seen, &pg1, 5 * BASE_US_PER_S));
@@ -393,13 +393,13 @@ static void test_started_by_hand(void **state)
     order_ok(&other, DB_ORDER_PREPARE_PRIMARY, &none);
     start_primary(&other);
     struct guard_status running = other.guard;
-    pg_db_guard_changed(other.db, &gone); /* as if our guard had none */
+    pg_db_port(other.db).guard_changed(other.db, &gone); /* as if our guard had none */
     assert_true(members_run(is_foreign_seen, &other, 5 * BASE_US_PER_S));
     assert_true(other.view.is_process);
     struct db_done done = member_order(&other, DB_ORDER_PREPARE_STANDBY, NULL);
     assert_int_equal(done.status, BASE_E_STATE);
     assert_non_null(strstr(done.text.text, "stop it first"));
-    pg_db_guard_changed(other.db, &running);
+    pg_db_port(other.db).guard_changed(other.db, &running);
 }
 
 static void test_no_upstream(void **state)
@@ -419,10 +419,10 @@ static void test_frozen_server_is_not_asked(void **state)
     struct guard_status frozen = pg2.guard;
     frozen.tree = GUARD_TREE_FROZEN;
     uint64_t views = pg2.views;
-    pg_db_guard_changed(pg2.db, &frozen);
+    pg_db_port(pg2.db).guard_changed(pg2.db, &frozen);
     wait_views(&pg2, views + 4);
     assert_true(pg2.view.is_process && !pg2.view.is_answering);
-    pg_db_guard_changed(pg2.db, &pg2.guard);
+    pg_db_port(pg2.db).guard_changed(pg2.db, &pg2.guard);
     assert_true(members_run(is_primary, &pg2, 5 * BASE_US_PER_S));
 }
 
