@@ -62,13 +62,14 @@ step() { # NAME SECONDS_MAX COMMAND...
     tail -n 1 "$state/$name.log" | cut -c1-200
 }
 
-# Every third chunk with administrators in all seeds that can have some (settings, pauses, orders, fences, failsafe), every sixth
-# with MariaDB Galera, every sixth with watchdogs and databases that are taken over.
+# Of eight chunks two with administrators in all seeds that can have some (settings, pauses, orders, fences, failsafe), one with
+# MariaDB Galera, one with MongoDB, one with watchdogs and databases that are taken over; three are as the seeds draw them.
 chunk_kind() { # NUMBER
-    case $(($1 % 6)) in
+    case $(($1 % 8)) in
         0 | 3) echo --admins ;;
         2) echo --galera ;;
         5) echo --hosts ;;
+        6) echo --mongodb ;;
     esac
 }
 # Seeds until the time is over; a chunk that was interrupted is done again.
@@ -104,7 +105,8 @@ if ! make --no-print-directory -j2 VARIANT=canary "$sim" >"$state/build.log" 2>&
 fi
 targets=(tests/fuzz/fuzz_*.c)
 fuzz_seconds=$(($(share 0.08) * 2 / ${#targets[@]})) # two at a time; the rest of its share is for building
-steps=(past canaries crash fuzz mutation limits tsan valgrind)
+steps=(profile past canaries crash fuzz mutation limits tsan valgrind)
+step profile 120 bash tests/sim/profile.sh "$sim" "$results/profile.json"
 step past "$(share 0.05)" bash tests/sim/past.sh "$sim"
 step canaries "$(share 0.20)" make --no-print-directory canaries LONG="$(awk -v h="$hours" 'BEGIN { print (h >= 3) }')"
 step crash "$(share 0.12)" make --no-print-directory crash-images

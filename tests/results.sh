@@ -36,6 +36,11 @@ simulator() {
       "Rare branches (coverage marks): \(.marks | to_entries | map("\(.key) \(.value)") | join(", ")).\n"' "$long"
 }
 
+profile() {
+    [ -s $results/profile.json ] || return
+    jq -r '"What bounds the rate, in percent of the processor'"'"'s time over \(.seeds) seeds (`perf`): \(.functions | map("\(.what) \(.percent)") | join(", ")).\n"' $results/profile.json
+}
+
 canaries() {
     have canaries.json || return
     jq -r '
@@ -85,6 +90,7 @@ Runs with real processes and databases: \`jepsen/RESULTS.md\`.
 
 END
 simulator
+profile
 printf '## Planted bugs\n\n'
 canaries
 printf '## Tier 2: fuzzing\n\n'

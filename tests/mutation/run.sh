@@ -12,56 +12,81 @@ out=$PWD/build/mutation results=$PWD/build/results
 modules="raft/core/*.c arbiter/core/*.c agents/core/*.c agents/guard/core.c"
 mkdir -p "$out" "$results"
 
-named() { # PREFIX: tests of that name, those of another engine for instance
-    find tests/unit -name "$1*_test.c" -printf '%f\n' | sed 's/\.c$//' | sort | tr '\n' ' '
+named() { # PATTERN: the tests of that name
+    find tests/unit -name "$1_test.c" -printf '%f\n' | sed 's/\.c$//' | sort | tr '\n' ' '
 }
-kinds=(raft/x arbiter/x agents/core/x agents/guard/x) # a file of each module
-tests_of() { # FILE: the unit tests that look at its module, quickest first
+# A file of each kind: they have tests and simulated systems of their own.
+kinds=(raft/x arbiter/core/x arbiter/core/galera_x arbiter/core/mongodb_x agents/core/x agents/core/galera_x agents/core/mongodb_x agents/guard/x)
+tests_of() { # FILE: the unit tests and golden scripts that look at it, quickest first
     case $1 in
-    raft/*) echo raft_change_test raft_core_test raft_image_test raft_replication_test raft_node_test raft_cluster_test ;;
+    raft/*) echo golden-raft raft_change_test raft_core_test raft_image_test raft_replication_test exhaust_test raft_node_test raft_cluster_test ;;
+    arbiter/core/galera*) echo golden-galera "$(named 'galera_[cr]*')" galera_oracle_test ;;
+    arbiter/core/mongodb*) echo golden-mongodb "$(named 'mongodb_*')" ;;
     arbiter/*)
-        echo arb_entry_test arb_sets_test arb_sync_test arb_lease_test arb_confirm_test arb_pause_test arb_task_test arb_policy_test \
-            arb_settings_test arb_adopt_test "$(named arb_gal)" arb_driver_test arb_minisim_test
+        echo golden-arbiter "$(named 'arb_[a-ce-ln-z]*')" goals_test exhaust_test "$(named 'arb_d*')" golden-galera golden-mongodb \
+            galera_core_test mongodb_core_test arb_minisim_test
         ;;
-    agents/core/*)
-        echo agt_core_test agt_standby_test agt_ops_test agt_failsafe_test agt_founding_test "$(named agt_gal)" agt_random_test arb_minisim_test
-        ;;
+    agents/core/galera*) named 'agt_galera*' ;;
+    agents/core/mongodb*) echo golden-mongodb_member "$(named 'agt_mongodb*')" ;;
+    agents/core/*) echo golden-agents "$(named 'agt_[cfso]*')" agt_adopt_test goals_test "$(named 'agt_galera*')" agt_random_test arb_minisim_test ;;
     agents/guard/*) echo guard_core_test ;;
     *) exit 2 ;;
     esac
 }
-flags_of() { case $1 in raft/*) echo --kv-only ;; esac; }
+flags_of() { # FILE: the simulated systems that it is part of
+    case $1 in
+    raft/*) echo --kv-only ;;
+    */galera*) echo --galera ;;
+    */mongodb*) echo --mongodb ;;
+    esac
+}
 
 # A worker has a tree of its own, so that nobody sees a changed file.
 tree_make() { # WORKER
     local tree=$out/tree$1
     mkdir -p "$tree"
     git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$tree" --keep-newer-files 2>/dev/null
-    build "$1" $(for file in "${kinds[@]}"; do tests_of "$file"; done | tr ' ' '\n' | sort -u) >"$out/build$1.log" 2>&1
+    # shellcheck disable=SC2046
+    build "$1" sim $(for file in "${kinds[@]}"; do tests_of "$file"; done | tr ' ' '\n' | sort -u) >"$out/build$1.log" 2>&1
+}
+program() { # TEST: where it is built
+    case $1 in
+    sim | golden-*) echo "out/bin/$1" ;;
+    *) echo "out/test/$1" ;;
+    esac
 }
 build() { # WORKER TEST...
-    local tree=$out/tree$1
+    local tree=$out/tree$1 targets=() test
     shift
-    make -C "$tree" --no-print-directory B=out VARIANT=debug "${@/#/out/test/}" out/bin/sim
+    for test; do targets+=("$(program "$test")"); done
+    make -C "$tree" --no-print-directory B=out VARIANT=debug "${targets[@]}"
+}
+# A test is linked when those before it have noticed nothing, and is killed when it takes ten times what is usual.
+passes() { # WORKER TEST FILE
+    local tree=$out/tree$1
+    build "$1" "$2" >"$out/build$1.log" 2>&1 || return 0 # only the first can fail to build, see `try`
+    # shellcheck disable=SC2046
+    case $2 in
+    sim) (cd "$tree" && timeout 300 out/bin/sim --seed 1 --count "${SIM_SEEDS:-25}" --quiet $(flags_of "$3")) ;;
+    golden-*) (cd "$tree" && timeout 60 bash tests/golden/golden.sh out "${2#golden-}") ;;
+    *) (cd "$tree" && timeout 60 "out/test/$2") ;;
+    esac >/dev/null 2>&1
 }
 killer() { # WORKER FILE: who notices; empty: nobody
-    local tree=$out/tree$1 test
-    for test in $(tests_of "$2"); do
-        (cd "$tree" && timeout 60 "out/test/$test" >/dev/null 2>&1) || { echo "$test" && return; }
+    local test
+    for test in $(tests_of "$2") sim; do
+        passes "$1" "$test" "$2" || { echo "$test" && return; }
     done
-    # shellcheck disable=SC2046
-    (cd "$tree" && timeout 300 out/bin/sim --seed 1 --count "${SIM_SEEDS:-25}" --quiet $(flags_of "$2") >/dev/null 2>&1) || echo sim
 }
 # The place of a mutation that outlives changes elsewhere in the file: file, text of the line, what became what.
 key_of() { # FILE LINE OLD NEW
     printf '%s | %s | %s -> %s' "$1" "$(sed -n "$2s/^ *//p" "$1")" "$(xargs <<<"$3")" "$(xargs <<<"$4")"
 }
 try() { # WORKER FILE LINE COLUMN OLD NEW: one line of JSON
-    local tree=$out/tree$1 by verdict=killed
+    local tree=$out/tree$1 by="" verdict=killed
     "$mutate" apply "$2" "$3" "$4" "$5" "$6" >"$tree/$2" || exit 2
-    # shellcheck disable=SC2046
-    if ! build "$1" $(tests_of "$2") >"$out/build$1.log" 2>&1; then
-        verdict=stillborn by=""
+    if ! make -C "$tree" --no-print-directory B=out VARIANT=debug "out/${2%.c}.o" >"$out/build$1.log" 2>&1; then
+        verdict=stillborn
     else
         by=$(killer "$1" "$2")
         [ -n "$by" ] || verdict=survived
@@ -96,7 +121,7 @@ worker() { # WORKER OF: each takes its share of the sample
 state="$(cat $modules | sha256sum | cut -c1-16) $seed"
 [ "$(cat "$out/state" 2>/dev/null)" = "$state" ] || rm -f "$out"/done.*
 echo "$state" >"$out/state"
-touch "$out/done.0" "$out/done.1"
+for ((number = 0; number < workers; number++)); do touch "$out/done.$number"; done
 # shellcheck disable=SC2086
 "$mutate" list $modules | while IFS= read -r line; do
     printf '%s\t%s\n' "$(printf '%s %s' "$seed" "$line" | cksum | cut -d' ' -f1)" "$line"

@@ -39,6 +39,12 @@ sim-shrink: ## make sim-shrink SEED=n [CANARY=id]: makes a failing seed smaller,
 	@mkdir -p tests/sim/scripts
 	@QUORATE_CANARY=$(CANARY) build/canary/bin/sim --seed $(SEED) $(SIM_FLAGS) --shrink $(SHRUNK)
 
+.PHONY: sim-profile
+sim-profile: ## What bounds the speed of the simulator, by perf; writes build/results/profile.json
+	@$(SIM_CANARY)
+	@mkdir -p build/results
+	@bash tests/sim/profile.sh build/canary/bin/sim build/results/profile.json
+
 sim-determinism: $(B)/bin/sim ## The same seed gives the same trace
 	@$(B)/bin/sim --seed 1 --count 10 --quiet --twice
 	@$(B)/bin/sim --galera --seed 1 --count 3 --quiet --twice
