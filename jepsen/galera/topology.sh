@@ -66,7 +66,9 @@ galera_primary() {
     name=$(cluster_json | jq -r '.primary // empty')
     [ -n "$name" ] && member_is "$name" /writer && echo "$name"
 }
-galera_settled() { cluster_is healthy && all_synced && [ -n "$(primary)" ]; }
+# One that was cut off is Synced before it lets anybody in again: /reader says when it does.
+all_readable() { local name; for name in "${DATABASES[@]}"; do member_is "$name" /reader || return 1; done; }
+galera_settled() { cluster_is healthy && all_synced && [ -n "$(primary)" ] && all_readable; }
 
 # --- what the faults and questions of PostgreSQL ask for
 postmaster_of() { host_pids "$1" mariadbd | head -n 1; }

@@ -47,9 +47,10 @@ begin() { # NAME
     wait_until 20 eval '[ "$(acks | wc -l)" -gt 50 ]' || bad "$NAME: no writes get through"
     P=$(primary) EPOCH=$(epoch) GENERATION=$(generation) AT=$(now_us)
 }
+# What was under way, and what the clock's hundredths hide, does not count.
 writes_go_on() { # SECONDS
     local since
-    since=$(now_us)
+    since=$(($(now_us) + 50000))
     wait_until "$1" acks_after "$since"
 }
 raise() { # KIND TARGET [ARGS]: skips where this kind is not offered
@@ -72,10 +73,13 @@ lost_values() {
     for name; do sum=$((sum + $(missing_at "$ACKED" "$name"))); done
     echo $sum
 }
+answers() { maria "$1" "SELECT 1 FROM jepsen.jepsen_set LIMIT 1" >/dev/null; }
 finish() { # [NAME...]
+    local name
     [ $# -gt 0 ] || set -- "${DATABASES[@]}"
     writes_go_on 60 || bad "$NAME: no writes get through afterwards" "$(shown)"
     sql_clients_stop
+    for name; do wait_until 30 answers "$name" || bad "$NAME: $name does not answer: what it has is not known" "$(shown)"; done
     # The audit spoilt (../canaries.sh): one node loses one acknowledged row, and nobody is told.
     [ "${SABOTAGE:-}" != one-row-gone ] || maria "${*: -1}" "SET SESSION wsrep_on=0; DELETE FROM jepsen.jepsen_set WHERE v = $(acks | tail -n 1 | cut -d' ' -f2)"
     LOST=$(lost_values "$@") GAP=$(gap_ms)
