@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,9 @@ static int issue(const struct job *job, enum cert_role role, const char *role_na
         spec.hosts[spec.hosts_count++] = host->address;
         if (strcmp(host->address, name) != 0) {
             spec.hosts[spec.hosts_count++] = name;
+        }
+        if (role == CERT_ROLE_MEMBER && job->plan.engine->has_key) {
+            spec.hosts[spec.hosts_count++] = "127.0.0.1"; /* a set is founded from its own host */
         }
     }
     int rc = cert_issue(&spec, &info, error);
@@ -132,12 +136,37 @@ static void print_password(const char *role, FILE *out)
     explicit_bzero(text, sizeof(text));
 }
 
-/* Kept over runs: members that are there already know them. */
-static int write_passwords(const struct job *job)
+static void print_passwords(const struct job *job, FILE *out)
+{
+    for (size_t i = 0; job->plan.engine->roles[i] != NULL; i++) {
+        print_password(job->plan.engine->roles[i], out);
+    }
+}
+
+/* The members' shared key, as 'openssl rand -base64 756' makes one. */
+static void print_key(const struct job *job, FILE *out)
+{
+    unsigned char bytes[756];
+    unsigned char text[1024];
+    (void)job;
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
+        abort(); /* only a signal handler could cut it short, and there is none */
+    }
+    int len = EVP_EncodeBlock(text, bytes, sizeof(bytes));
+    for (int i = 0; i < len; i += 64) {
+        (void)fprintf(out, "%.*s\n", len - i < 64 ? len - i : 64, (const char *)text + i);
+    }
+    explicit_bzero(bytes, sizeof(bytes));
+    explicit_bzero(text, sizeof(text));
+}
+
+/* Kept over runs: members that are there already know it. */
+static int write_secret(const struct job *job, const char *on_hosts,
+                        void (*print)(const struct job *job, FILE *out))
 {
     char path[PATH_BYTES];
     FILE *out = NULL;
-    (void)snprintf(path, sizeof(path), "%s/passwords", job->out);
+    (void)snprintf(path, sizeof(path), "%s/%s", job->out, setup_file_name(on_hosts));
     if (access(path, F_OK) == 0) {
         return 0;
     }
@@ -145,9 +174,7 @@ static int write_passwords(const struct job *job)
     if (rc != 0) {
         return rc;
     }
-    for (size_t i = 0; job->plan.engine->roles[i] != NULL; i++) {
-        print_password(job->plan.engine->roles[i], out);
-    }
+    print(job, out);
     return close_new(path, out, 0);
 }
 
@@ -225,7 +252,9 @@ static int make(struct job *job)
     }
     (void)snprintf(job->tls, sizeof(job->tls), "%s/tls", job->out);
     int rc = issue_all(job);
-    rc = rc != 0 ? rc : write_passwords(job);
+    rc = rc != 0 ? rc : write_secret(job, job->plan.passwords, print_passwords);
+    rc = rc != 0 || !job->plan.engine->has_key ? rc
+                                               : write_secret(job, job->plan.key_file, print_key);
     rc = rc != 0 ? rc : write_kv(job);
     rc = rc != 0 ? rc : write_archives(job);
     return rc != 0 ? rc : answer(job);

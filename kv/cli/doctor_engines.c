@@ -171,7 +171,10 @@ static void ports_galera(struct doctor *d, const struct doctor_config *c)
 
 static void ports_mongodb(struct doctor *d, const struct doctor_config *c)
 {
-    doctor_port(d, number_of(c, "port", 27017), "database", "mongod");
+    char key[128];
+    (void)snprintf(key, sizeof(key), "members.%.63s", doctor_text(c, "member", ""));
+    unsigned port = doctor_port_of(doctor_engine_text(c, key, ""), 27017);
+    doctor_port(d, number_of(c, "port", port), "database", "mongod");
 }
 
 /* --- the table --- */

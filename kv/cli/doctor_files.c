@@ -174,6 +174,30 @@ static void check_secret(struct doctor *d, const struct doctor_config *c, const 
     }
 }
 
+/* A unit runs its agent as the database's user from the beginning: may that one make it? */
+static void check_parent(struct doctor *d, const struct doctor_config *c, const char *path)
+{
+    struct stat st = {0};
+    uid_t uid = 0;
+    const char *user = NULL;
+    char parent[DOCTOR_PATH_MAX];
+    char mend[DOCTOR_PATH_MAX + 128];
+    (void)snprintf(parent, sizeof(parent), "%s", path == NULL ? "" : path);
+    for (char *slash = strrchr(parent, '/'); slash != NULL; slash = strrchr(parent, '/')) {
+        slash[slash == parent ? 1 : 0] = '\0';
+        if (stat(parent, &st) == 0 || slash == parent) {
+            break;
+        }
+    }
+    if (parent[0] != '/' || access(path, F_OK) == 0 || !doctor_user(c, &uid, &user) ||
+        st.st_uid == uid || (st.st_mode & 002) != 0) {
+        return;
+    }
+    (void)snprintf(mend, sizeof(mend), "install -d -o %s -m 700 %s", user, path);
+    doctor_say(d, DOCTOR_FAIL, mend, "%s is not there, and user %s may not make it in %s", path,
+               user, parent);
+}
+
 static void check_directory(struct doctor *d, const struct doctor_config *c, const char *path)
 {
     struct stat st;
@@ -217,6 +241,8 @@ void doctor_check_permissions(struct doctor *d)
         check_secret(d, c, doctor_text(c, "tls.key", NULL));
         check_secret(d, c, doctor_engine_text(c, "tls_key", NULL));
         check_secret(d, c, doctor_engine_text(c, "password_file", NULL));
+        check_secret(d, c, doctor_engine_text(c, "key_file", NULL));
+        check_parent(d, c, doctor_engine_text(c, "data_dir", NULL));
         check_directory(d, c, doctor_engine_text(c, "data_dir", NULL));
         check_directory(d, c, doctor_text(c, "data_dir", NULL));
     }

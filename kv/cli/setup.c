@@ -50,16 +50,19 @@ static int add_host(struct setup_plan *plan, size_t key, const char *item, struc
     struct setup_host *host = &plan->hosts[plan->hosts_count++];
     *host = (struct setup_host){.name = name,
                                 .has_node = key != SETUP_KEY_MEMBERS_ONLY,
-                                .has_member = key != SETUP_KEY_QUORUM_ONLY};
+                                .has_member = key != SETUP_KEY_QUORUM_ONLY,
+                                .is_arbiter = key == SETUP_KEY_ARBITERS};
     (void)snprintf(host->address, sizeof(host->address), "%s", equals + 1);
     plan->nodes_count += host->has_node ? 1 : 0;
     plan->members_count += host->has_member ? 1 : 0;
+    plan->arbiters_count += host->is_arbiter ? 1 : 0;
     return 0;
 }
 
 static int read_hosts(struct setup_plan *plan, struct io_why *why)
 {
-    static const size_t maps[] = {SETUP_KEY_HOSTS, SETUP_KEY_QUORUM_ONLY, SETUP_KEY_MEMBERS_ONLY};
+    static const size_t maps[] = {SETUP_KEY_HOSTS, SETUP_KEY_QUORUM_ONLY, SETUP_KEY_MEMBERS_ONLY,
+                                  SETUP_KEY_ARBITERS};
     for (size_t i = 0; i < BASE_COUNT_OF(maps); i++) {
         size_t count = 0;
         const char *const *list = io_config_list(plan->config, maps[i], &count);
@@ -76,6 +79,29 @@ static int read_hosts(struct setup_plan *plan, struct io_why *why)
                    "%zu quorum nodes and %zu databases; allowed: 1 to %d and 1 to 16 (keys hosts, "
                    "quorum_only, members_only)",
                    plan->nodes_count, plan->members_count, SETUP_NODES_MAX);
+        return BASE_E_INVALID;
+    }
+    return 0;
+}
+
+/* The layouts that the quorum's arbiter would refuse later on (docs/mongodb.md). */
+static int check_arbiters(const struct setup_plan *plan, struct io_why *why)
+{
+    size_t data = plan->members_count - plan->arbiters_count;
+    if (plan->arbiters_count == 0) {
+        return 0;
+    }
+    if (!plan->engine->has_key) {
+        io_config_why(plan->config, SETUP_KEY_ARBITERS, why,
+                      "only a MongoDB replica set has one (engine: mongodb); hosts that vote in "
+                      "the quorum alone are quorum_only");
+        return BASE_E_INVALID;
+    }
+    if (plan->arbiters_count > 1 || data % 2 != 0) {
+        io_config_why(plan->config, SETUP_KEY_ARBITERS, why,
+                      "%zu beside %zu members with data; allowed: one, beside 2, 4 or 6 (an odd "
+                      "number of voters)",
+                      plan->arbiters_count, data);
         return BASE_E_INVALID;
     }
     return 0;
@@ -118,6 +144,9 @@ static void find_engine(struct setup_plan *plan)
     plan->user = user[0] == '\0' ? plan->engine->user : user;
     plan->port = port == 0 ? plan->engine->port : port;
     bool is_first = plan->engine == &setup_engines[0];
+    (void)snprintf(plan->key_file, sizeof(plan->key_file), "%.150s/%s-%s.key",
+                   io_config_text(plan->config, SETUP_KEY_ETC), plan->engine->name,
+                   io_config_text(plan->config, SETUP_KEY_CLUSTER));
     (void)snprintf(plan->passwords, sizeof(plan->passwords), "%.150s/passwords%s%s",
                    io_config_text(plan->config, SETUP_KEY_ETC), is_first ? "" : "-",
                    is_first ? "" : io_config_text(plan->config, SETUP_KEY_CLUSTER));
@@ -131,8 +160,8 @@ static void find_data_dir(struct setup_plan *plan)
     size_t digits = version == NULL ? 0 : strspn(version + 12, "0123456789");
     if (set[0] != '\0') {
         (void)snprintf(plan->data_dir, sizeof(plan->data_dir), "%s", set);
-    } else if (plan->engine != &setup_engines[0]) {
-        (void)snprintf(plan->data_dir, sizeof(plan->data_dir), "/var/lib/mysql-%s",
+    } else if (plan->engine->data_root != NULL) {
+        (void)snprintf(plan->data_dir, sizeof(plan->data_dir), "%s%s", plan->engine->data_root,
                        io_config_text(plan->config, SETUP_KEY_CLUSTER));
     } else {
         (void)snprintf(plan->data_dir, sizeof(plan->data_dir), "/var/lib/postgresql/%.*s/%s",
@@ -152,6 +181,7 @@ int setup_plan_read(const struct io_config *config, struct setup_plan *ret, stru
         return BASE_E_INVALID;
     }
     int rc = read_hosts(plan, why);
+    rc = rc != 0 ? rc : check_arbiters(plan, why);
     return rc != 0 ? rc : check_texts(plan, why);
 }
 
@@ -163,6 +193,10 @@ const char *setup_plan_advice(const struct setup_plan *plan)
     if (plan->nodes_count % 2 == 0) {
         return "an even number of quorum nodes stands no more losses than one fewer: add one "
                "(quorum_only), a small host will do";
+    }
+    if (plan->engine->has_key && (plan->members_count & 1) == 0) {
+        return "an even number of members: one of them stays without a vote until there is one "
+               "more";
     }
     if (plan->members_count == 1) {
         return "one database has nobody to fail over to";
@@ -176,23 +210,30 @@ struct question {
     enum setup_key key;
     const char *text;
     const char *otherwise; /* an empty answer */
+    const char *engine;    /* which alone is asked; NULL: all */
 };
 
 int setup_ask(FILE *in, FILE *out, char **ret_flags, size_t cap, size_t *ret_count)
 {
     static const struct question questions[] = {
-        {SETUP_KEY_ENGINE, "Engine, postgresql or galera", "postgresql"},
-        {SETUP_KEY_CLUSTER, "Name of the cluster", "pg-main"},
-        {SETUP_KEY_HOSTS, "Hosts with a quorum node and a database (a=10.0.0.1,b=10.0.0.2,...)",
-         ""},
-        {SETUP_KEY_QUORUM_ONLY, "Hosts that only vote (c=10.0.0.3), none", ""},
-        {SETUP_KEY_CLIENTS, "Networks that applications come from (10.0.0.0/24)", ""},
-        {SETUP_KEY_SYNC, "Synchronous replication, on or off", "on"},
+        {SETUP_KEY_ENGINE, "Engine: postgresql, galera or mongodb", "postgresql", NULL},
+        {SETUP_KEY_CLUSTER, "Name of the cluster", "pg-main", NULL},
+        {SETUP_KEY_HOSTS, "Hosts with a quorum node and a database (a=10.0.0.1,b=10.0.0.2,...)", "",
+         NULL},
+        {SETUP_KEY_QUORUM_ONLY, "Hosts that only vote in the quorum (c=10.0.0.3), none", "", NULL},
+        {SETUP_KEY_ARBITERS, "Host with a quorum node and the set's arbiter (c=10.0.0.3), none", "",
+         "mongodb"},
+        {SETUP_KEY_CLIENTS, "Networks that applications come from (10.0.0.0/24)", "", "postgresql"},
+        {SETUP_KEY_SYNC, "Synchronous replication, on or off", "on", "postgresql"},
     };
     char line[2048];
+    char engine[32] = "";
     size_t count = 0;
     for (size_t i = 0; i < BASE_COUNT_OF(questions) && i < cap; i++) {
         const struct question *q = &questions[i];
+        if (q->engine != NULL && strcmp(q->engine, engine) != 0) {
+            continue;
+        }
         (void)fprintf(out, "%s%s%s%s: ", q->text, q->otherwise[0] == '\0' ? "" : " [", q->otherwise,
                       q->otherwise[0] == '\0' ? "" : "]");
         (void)fflush(out);
@@ -201,6 +242,9 @@ int setup_ask(FILE *in, FILE *out, char **ret_flags, size_t cap, size_t *ret_cou
         }
         line[strcspn(line, "\r\n")] = '\0';
         const char *value = line[0] == '\0' ? q->otherwise : line;
+        if (q->key == SETUP_KEY_ENGINE) {
+            (void)snprintf(engine, sizeof(engine), "%.31s", value);
+        }
         if (value[0] != '\0' &&
             asprintf(&ret_flags[count], "--%s=%s", setup_spec.keys[q->key].name, value) > 0) {
             count++;

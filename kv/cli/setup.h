@@ -17,26 +17,29 @@
 #define SETUP_KEYS(X) \
     X(CLUSTER, "cluster", NAME, "pg-main", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Name of the database cluster") \
-    X(ENGINE, "engine", TEXT, "postgresql", 0, 0, "postgresql|galera", IO_CONFIG_PLAIN, \
-      "What the databases are: PostgreSQL, or MariaDB Galera") \
+    X(ENGINE, "engine", TEXT, "postgresql", 0, 0, "postgresql|galera|mongodb", IO_CONFIG_PLAIN, \
+      "What the databases are: PostgreSQL, MariaDB Galera, or a MongoDB replica set") \
     X(HOSTS, "hosts", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Hosts with a quorum node and a database, name: address") \
     X(QUORUM_ONLY, "quorum_only", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Hosts with a quorum node alone, name: address") \
     X(MEMBERS_ONLY, "members_only", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Hosts with a database alone, name: address") \
+    X(ARBITERS, "arbiters", MAP, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Host with a quorum node and a replica set's arbiter, name: address (MongoDB)") \
     X(CLIENTS, "clients", LIST, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Networks that applications come from, as 10.0.0.0/24") \
+      "Networks that applications come from, as 10.0.0.0/24 (PostgreSQL)") \
     X(SYNC, "sync", TEXT, "on", 0, 0, "on|first|off", IO_CONFIG_PLAIN, \
       "Synchronous replication: a failover loses nothing (PostgreSQL)") \
     X(PROFILE, "profile", TEXT, "default", 0, 0, "default|fast", IO_CONFIG_PLAIN, \
       "fast: a lease of 600ms instead of 2s; needs the cgroup freezer") \
     X(DATA_DIR, "data_dir", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Data directory; default: /var/lib/postgresql/15/CLUSTER, /var/lib/mysql-CLUSTER") \
+      "Data directory; default: /var/lib/postgresql/15/CLUSTER, /var/lib/mysql-CLUSTER, " \
+      "/var/lib/mongodb-CLUSTER") \
     X(BIN_DIR, "bin_dir", TEXT, "/usr/lib/postgresql/15/bin", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Directory of PostgreSQL's programs") \
     X(PORT, "port", INT, "0", 0, 65535, NULL, IO_CONFIG_PLAIN, \
-      "Port of the databases; 0: 5432 or 3306") \
+      "Port of the databases; 0: 5432, 3306 or 27017") \
     X(CLIENT_PORT, "client_port", INT, "2379", 1, 65535, NULL, IO_CONFIG_PLAIN, \
       "Public port of the quorum nodes") \
     X(PEER_PORT, "peer_port", INT, "2380", 1, 65535, NULL, IO_CONFIG_PLAIN, \
@@ -46,7 +49,7 @@
     X(ADMIN, "admin", NAME, "admin", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Whom the administrator's certificate names") \
     X(USER, "user", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "User of the databases on their hosts; default: postgres or mysql") \
+      "User of the databases on their hosts; default: postgres, mysql or mongodb") \
     X(NODE_USER, "node_user", TEXT, "quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "User of the quorum nodes on their hosts") \
     X(ETC, "etc", TEXT, "/etc/quorate", 0, 0, NULL, IO_CONFIG_PLAIN, \
@@ -69,7 +72,9 @@ struct setup_engine {
     const char *service; /* Debian's own, to be switched off */
     const char *user;
     int port;
-    const char *roles[4]; /* lines of the password file; NULL-terminated */
+    const char *data_root; /* its directory but for the cluster's name; NULL: PostgreSQL's layout */
+    bool has_key;          /* members share a key file, and their certificates name 127.0.0.1 */
+    const char *roles[4];  /* lines of the password file; NULL-terminated */
     void (*print)(const struct setup_plan *plan, const struct setup_host *host,
                   FILE *out); /* its section of the agent's file */
 };
@@ -81,6 +86,7 @@ struct setup_host {
     char address[256];
     bool has_node;
     bool has_member;
+    bool is_arbiter; /* a member without data, and without users */
 };
 
 struct setup_plan {
@@ -88,11 +94,13 @@ struct setup_plan {
     const struct setup_engine *engine;
     const char *user;
     int port;
-    char passwords[256]; /* path on the hosts */
+    char passwords[256]; /* paths on the hosts */
+    char key_file[256];
     size_t hosts_count;
     struct setup_host hosts[SETUP_HOSTS_MAX];
     size_t nodes_count;
     size_t members_count;
+    size_t arbiters_count; /* of these */
     char data_dir[512];
 };
 
@@ -115,9 +123,11 @@ void setup_print_node_unit(const struct setup_plan *plan, FILE *out);
 void setup_print_agent_unit(const struct setup_plan *plan, FILE *out);
 /* The administrator's kv.yml, with certificates in `dir`. */
 void setup_print_kv(const struct setup_plan *plan, const char *dir, FILE *out);
+/* Name of a secret's file in the directory of a plan, from its path on the hosts: as there. */
+const char *setup_file_name(const char *path);
 /* What is to be typed, on which host, in order. */
 void setup_print_steps(const struct setup_plan *plan, const char *out_dir, FILE *out);
-/* Puts the archive of one host together; `out_dir` holds tls/ and passwords. IO, NOTFOUND, TOOBIG
+/* Puts the archive of one host together; `out_dir` holds tls/ and the secrets. IO, NOTFOUND, TOOBIG
  * with why. */
 MUST_CHECK int setup_write_archive(const struct setup_plan *plan, const struct setup_host *host,
                                    const char *out_dir, FILE *out, struct io_why *why);

@@ -85,16 +85,32 @@ static void print_hba(const struct setup_plan *plan, FILE *out)
     }
 }
 
-/* What both sections have: where the database lies, and how its members know each other. */
+/* What all sections have: where the database lies, and how its members know each other. */
 static void print_common(const struct setup_plan *plan, const struct setup_host *host, FILE *out)
 {
     const char *cluster = text_of(plan, SETUP_KEY_CLUSTER);
     const char *etc = text_of(plan, SETUP_KEY_ETC);
-    (void)fprintf(out,
-                  "  data_dir: %s\n  port: %d\n  password_file: %s\n"
-                  "  tls_cert: %s/tls/member-%s-%s.crt\n  tls_key: %s/tls/member-%s-%s.key\n",
-                  plan->data_dir, plan->port, plan->passwords, etc, cluster, host->name.text, etc,
-                  cluster, host->name.text);
+    (void)fprintf(out, "  data_dir: %s\n  port: %d\n", plan->data_dir, plan->port);
+    if (!host->is_arbiter) {
+        (void)fprintf(out, "  password_file: %s\n", plan->passwords);
+    }
+    (void)fprintf(out, "  tls_cert: %s/tls/member-%s-%s.crt\n  tls_key: %s/tls/member-%s-%s.key\n",
+                  etc, cluster, host->name.text, etc, cluster, host->name.text);
+}
+
+/* The same list on all members. */
+static void print_members(const struct setup_plan *plan, int port, FILE *out)
+{
+    const char *begin = "  members: {";
+    for (size_t i = 0; i < plan->hosts_count; i++) {
+        if (plan->hosts[i].has_member) {
+            (void)fprintf(out, "%s%s: \"", begin, plan->hosts[i].name.text);
+            print_address(plan->hosts[i].address, port, out);
+            (void)fputc('"', out);
+            begin = ", ";
+        }
+    }
+    (void)fputs("}\n", out);
 }
 
 static void print_postgresql(const struct setup_plan *plan, const struct setup_host *host,
@@ -107,18 +123,17 @@ static void print_postgresql(const struct setup_plan *plan, const struct setup_h
 
 static void print_galera(const struct setup_plan *plan, const struct setup_host *host, FILE *out)
 {
-    const char *begin = "  members: {";
     (void)fputs("galera:\n", out);
     print_common(plan, host, out);
-    for (size_t i = 0; i < plan->hosts_count; i++) {
-        if (plan->hosts[i].has_member) {
-            (void)fprintf(out, "%s%s: \"", begin, plan->hosts[i].name.text);
-            print_address(plan->hosts[i].address, GALERA_GROUP_PORT, out);
-            (void)fputc('"', out);
-            begin = ", ";
-        }
-    }
-    (void)fputs("}\n", out);
+    print_members(plan, GALERA_GROUP_PORT, out);
+}
+
+static void print_mongodb(const struct setup_plan *plan, const struct setup_host *host, FILE *out)
+{
+    (void)fprintf(out, "mongodb:\n%s", host->is_arbiter ? "  role: arbiter\n" : "");
+    print_common(plan, host, out);
+    (void)fprintf(out, "  key_file: %s\n", plan->key_file);
+    print_members(plan, plan->port, out);
 }
 
 const struct setup_engine setup_engines[] = {
@@ -127,6 +142,8 @@ const struct setup_engine setup_engines[] = {
      "postgresql",
      "postgres",
      5432,
+     NULL,
+     false,
      {"replication", "rewind", NULL},
      print_postgresql},
     {"galera",
@@ -134,8 +151,19 @@ const struct setup_engine setup_engines[] = {
      "mariadb",
      "mysql",
      3306,
+     "/var/lib/mysql-",
+     false,
      {"check", "agent", "sst", NULL},
      print_galera},
+    {"mongodb",
+     "quorate-agent-mongodb",
+     "mongod",
+     "mongodb",
+     27017,
+     "/var/lib/mongodb-",
+     true,
+     {"ha_read", "ha_act", NULL},
+     print_mongodb},
 };
 const size_t setup_engines_count = BASE_COUNT_OF(setup_engines);
 
@@ -200,6 +228,12 @@ void setup_print_kv(const struct setup_plan *plan, const char *dir, FILE *out)
                   dir, admin, dir, admin);
 }
 
+const char *setup_file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 /* --- what to do --- */
 
 static void print_steps_of(const struct setup_plan *plan, const struct setup_host *host,
@@ -215,6 +249,10 @@ static void print_steps_of(const struct setup_plan *plan, const struct setup_hos
     if (host->has_member) {
         (void)fprintf(out, "  systemctl disable --now %s\n", plan->engine->service);
     }
+    if (host->has_member && plan->engine->data_root != NULL) {
+        (void)fprintf(out, "  [ -d %s ] || install -d -o %s -m 700 %s\n", plan->data_dir,
+                      plan->user, plan->data_dir);
+    }
     (void)fprintf(out, "  systemctl daemon-reload && kv doctor\n");
     if (host->has_node) {
         (void)fputs("  systemctl enable quorated && systemctl restart quorated\n", out);
@@ -222,6 +260,20 @@ static void print_steps_of(const struct setup_plan *plan, const struct setup_hos
     if (host->has_member) {
         (void)fprintf(out, "  systemctl enable --now %s@%s\n", plan->engine->agent, cluster);
     }
+}
+
+/* MongoDB stores no user before there is a set, and no member is taken in before there are users.
+ */
+static void print_users(const struct setup_plan *plan, const char *out_dir, FILE *out)
+{
+    (void)fprintf(out,
+                  "on the host whose member is primary by then: the users that the agents log in "
+                  "with, after a first one of your own\n"
+                  "  %s --config %s/agent-%s.yml --print-roles\n"
+                  "                                 # into mongosh there; passwords: %s/%s\n"
+                  "here\n",
+                  plan->engine->agent, text_of(plan, SETUP_KEY_ETC),
+                  text_of(plan, SETUP_KEY_CLUSTER), out_dir, setup_file_name(plan->passwords));
 }
 
 void setup_print_steps(const struct setup_plan *plan, const char *out_dir, FILE *out)
@@ -233,14 +285,19 @@ void setup_print_steps(const struct setup_plan *plan, const char *out_dir, FILE 
         print_steps_of(plan, &plan->hosts[i], out_dir, out);
         (void)fputc('\n', out);
     }
+    const char *cluster = text_of(plan, SETUP_KEY_CLUSTER);
     (void)fprintf(out,
                   "here\n"
                   "  mkdir -p ~/.config/quorate && cp %s/kv.yml ~/.config/quorate/\n"
-                  "  kv status && kv db show %s\n"
-                  "  kv db haproxy %s               # how applications get to it\n\n"
+                  "  kv status && kv db show %s\n",
+                  out_dir, cluster);
+    if (plan->engine->has_key) {
+        print_users(plan, out_dir, out);
+    }
+    (void)fprintf(out,
+                  "  kv db %s %s               # how applications get to it\n\n"
                   "%s/tls/ca.key signs every certificate: keep it away from the hosts, and safe.\n",
-                  out_dir, text_of(plan, SETUP_KEY_CLUSTER), text_of(plan, SETUP_KEY_CLUSTER),
-                  out_dir);
+                  plan->engine->has_key ? "dsn" : "haproxy", cluster, out_dir);
 }
 
 /* --- the archive --- */
@@ -354,7 +411,16 @@ static int add_member(const struct archive *a)
     (void)snprintf(path, sizeof(path), "etc/systemd/system/%s@%s.service.d/setup.conf",
                    a->plan->engine->agent, cluster);
     rc = rc != 0 ? rc : add_text(a, path, agent_unit);
-    rc = rc != 0 ? rc : add_file(a, "passwords", a->plan->passwords, 0600, user);
+    if (!a->host->is_arbiter) {
+        rc = rc != 0
+                 ? rc
+                 : add_file(a, setup_file_name(a->plan->passwords), a->plan->passwords, 0600, user);
+    }
+    if (a->plan->engine->has_key) {
+        rc = rc != 0
+                 ? rc
+                 : add_file(a, setup_file_name(a->plan->key_file), a->plan->key_file, 0600, user);
+    }
     (void)snprintf(path, sizeof(path), "agent-%s-%s", cluster, a->host->name.text);
     rc = rc != 0 ? rc : add_pair(a, path, user);
     (void)snprintf(path, sizeof(path), "member-%s-%s", cluster, a->host->name.text);

@@ -104,7 +104,7 @@ databases-check: scenario-programs ## Every kv db command and its refusals again
 CHECK_STEPS += host-check
 .PHONY: host-check takeover-verify
 host-check: scenario-programs ## kv setup, kv doctor and kv import-patroni: what they write serves, what was planted is found
-	@$(MAKE) --no-print-directory VARIANT=release build/release/bin/quorate-agent-galera
+	@$(MAKE) --no-print-directory VARIANT=release build/release/bin/quorate-agent-galera build/release/bin/quorate-agent-mongodb
 	@BIN=build/release/bin bash tests/integration/host/run.sh
 VERIFY_STEPS += takeover-verify
 takeover-verify: scenario-programs ## A running cluster of Debian's Patroni with a writer is taken over, and given back

@@ -76,12 +76,28 @@ plans() {
         sed 's|out/|galera/|' <(declare -f accepted) >"$DIR/accepted" && . "$DIR/accepted"
         check "its agent takes the file" accepted b quorate-agent-galera agent-shop.yml
         check "quorated takes its own" accepted b quorated quorated.yml
-        check "with the roles of that engine" grep -q "^sst:" "$DIR/galera/passwords"
+        check "with the roles of that engine" grep -q "^sst:" "$DIR/galera/passwords-shop"
         check "kv doctor knows that engine" eval 'kv doctor --etc "$DIR/etc" --only certificates,permissions | grep -q "member-shop-b.key"'
+    fi
+    if [ -x "$BIN/quorate-agent-mongodb" ]; then
+        cp "$BIN/quorate-agent-mongodb" "$DIR/bin/"
+        check "a plan of a replica set with an arbiter, beside that cluster" kv setup --engine=mongodb --cluster=docs --hosts=a=10.77.0.1,b=10.77.0.2 \
+            --arbiters=c=10.77.0.3 --http_port=8018 --user="$RUN_AS" --node_user="$RUN_AS" --etc="$DIR/etc" --out "$DIR/galera" --force
+        check "its agents take their files" eval 'accepted a quorate-agent-mongodb agent-docs.yml && accepted c quorate-agent-mongodb agent-docs.yml'
+        check "passwords of its own roles" eval 'cut -d: -f1 "$DIR/galera/passwords-docs" | paste -sd" " | grep -qx "ha_read ha_act"'
+        check "none for the arbiter, which stores no users" eval '! tar -tf "$DIR/galera/c.tar" | grep -q passwords && tar -tf "$DIR/galera/c.tar" | grep -q mongodb-docs.key'
+        check "a key file that a server takes" eval '[ "$(tr -d "\n" <"$DIR/galera/mongodb-docs.key" | wc -c)" = 1008 ]'
+        check "its certificates are good on their own host" eval 'openssl x509 -in "$DIR/galera/tls/member-docs-a.crt" -noout -ext subjectAltName | grep -q 127.0.0.1'
+        check_fails "three with data and an arbiter" "odd number of voters" kv setup --engine=mongodb --hosts=a=10.0.0.1,b=10.0.0.2,c=10.0.0.3 \
+            --arbiters=d=10.0.0.4 --out "$DIR/none"
+        check_fails "an arbiter of another engine" "quorum_only" kv setup --hosts=a=10.0.0.1,b=10.0.0.2 --arbiters=c=10.0.0.3 --out "$DIR/none"
     fi
     # The commands of the page, word by word, in a directory of their own.
     mkdir "$DIR/page"
     check "the page's command" eval 'cd "$DIR/page" && eval "$(page_block)" && [ "$(ls quorate-setup)" = "$(printf "%s\n" a.tar b.tar c.tar kv.yml passwords tls)" ]'
+    mkdir "$DIR/page-mongodb"
+    check "that of docs/mongodb.md" eval 'command=$(grep -m 1 "^kv setup " docs/mongodb.md) && cd "$DIR/page-mongodb" && eval "$command" &&
+        [ "$(ls quorate-setup)" = "$(printf "%s\n" a.tar b.tar c.tar kv.yml mongodb-docs.key passwords-docs tls)" ]'
     check "the sample is a plan's file" eval 'kv setup --sample | grep -q "^#\? *quorum_only"'
 }
 
@@ -131,6 +147,8 @@ planted() {
     plant certificates "is for quorate://node" eval 'cp "$E/tls/node-a.crt" "$E/tls/agent-one-a.crt"; cp "$E/tls/node-a.key" "$E/tls/agent-one-a.key"'
     plant permissions "can be read by others" chmod 644 E/tls/agent-one-a.key
     plant permissions "passwords: No such file" rm E/passwords
+    plant permissions "may not make it in /" eval 'sed -i "s|^  data_dir: .*|  data_dir: /proc/none|" "$E/agent-one.yml"'
+    plant permissions "mongodb.key can be read by others" eval 'touch "$E/mongodb.key" && chmod 644 "$E/mongodb.key" && other_agent mongodb "key_file: $E/mongodb.key"'
     plant versions "is of version 12" eval 'mkdir "$E/data" && echo 12 >"$E/data/PG_VERSION" && sed -i "s|^  data_dir: .*|  data_dir: $E/data|" "$E/agent-one.yml"'
     plant units "is masked" ln -s /dev/null "R/etc/systemd/system/quorate-agent-postgresql@one.service"
     plant units "KillMode=control-group" eval 'mkdir -p "$R/etc/systemd/system/quorate-agent-postgresql@.service.d" &&
@@ -220,7 +238,8 @@ long_pause() {
     NUMBER=$((NUMBER + 1))
     timeout 20 "${KV[@]}" -o json doctor --etc "$DIR/etc" --only pauses --seconds 3 >"$DIR/pauses.json" &
     local watcher=$! pid=""
-    wait_until 5 eval 'pid=$(pgrep -P '"$watcher"')'
+    # Once it sleeps its milliseconds, and not before.
+    wait_until 5 eval 'pid=$(pgrep -P '"$watcher"') && [ "$(sed -n "s/^voluntary_ctxt_switches:\t//p" "/proc/$pid/status")" -gt 50 ]'
     kill -STOP "$pid" 2>/dev/null
     sleep 1.3 # a pause that is longer than half of the lease, and no wait for anything
     kill -CONT "$pid" 2>/dev/null
