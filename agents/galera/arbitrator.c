@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -266,6 +267,8 @@ int gal_arbitrator_main(int argc, char **argv)
     static struct arbitrator a;
     struct io_config *config = NULL;
     struct io_why why = {""};
+    io_daemon_small_memory();
+    (void)umask(0077);
     int rc = io_config_main(&spec, argc, argv, check, &config);
     if (rc >= 0) {
         return rc;

@@ -200,6 +200,8 @@ static int read_seed(const struct io_config *config, struct agent_settings *comm
         return BASE_E_INVALID;
     }
     core->is_donor_read = s->is_donor_read;
+    core->db_port = s->advertise_port;
+    common->data_dir = s->data_dir.text;
     return 0;
 }
 

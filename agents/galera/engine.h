@@ -14,12 +14,6 @@
 
 /* clang-format off */
 #define GAL_KEYS(X) \
-    X(USER, "user", TEXT, "mysql", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "User that agent, guard and server run as when started as root") \
-    X(GUARD, "guard.program", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Path of quorate-guard; default: beside this program") \
-    X(CGROUP, "guard.cgroup", TEXT, "auto", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Delegated cgroup v2 directory; auto looks for one, none uses signals") \
     X(SERVER, "galera.server", TEXT, "/usr/sbin/mariadbd", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "The server's program") \
     X(TOOLS_DIR, "galera.tools_dir", TEXT, "/usr/bin", 0, 0, NULL, IO_CONFIG_PLAIN, \

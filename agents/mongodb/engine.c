@@ -229,6 +229,7 @@ static void set_common(const struct io_config *config, struct agent_settings *co
     core->seed_sync_mode = MSG_SYNC_ASYNC; /* replication is MongoDB's */
     core->seed_members = (uint8_t)s->members_count;
     core->db_port = s->advertise_port;
+    common->data_dir = s->is_watched ? common->state_dir : s->data_dir.text;
     core->mongodb.is_watched = s->is_watched;
     core->mongodb.is_arbiter = s->is_arbiter;
     core->mongodb.priority = s->priority;
@@ -249,7 +250,6 @@ int mdb_engine_settings(const struct io_config *config, struct agent_settings *c
     s->cluster = common->core.cluster;
     s->member = common->core.member;
     s->host = common->core.host;
-    s->may_adopt = common->core.seed_adopt;
     read_plain(config, s);
     int rc = read_paths(config, common, s, why);
     rc = rc != 0 ? rc : read_members(config, s, why);

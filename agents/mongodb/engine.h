@@ -13,12 +13,6 @@
 
 /* clang-format off */
 #define MDB_KEYS(X) \
-    X(USER, "user", TEXT, "mongodb", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "User that agent, guard and server run as when started as root") \
-    X(GUARD, "guard.program", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Path of quorate-guard; default: beside this program") \
-    X(CGROUP, "guard.cgroup", TEXT, "auto", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Delegated cgroup v2 directory; auto looks for one, none uses signals") \
     X(MONGOD, "mongodb.mongod", TEXT, "/usr/bin/mongod", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "The server's program") \
     X(ROLE, "mongodb.role", TEXT, "data", 0, 0, "data|arbiter", IO_CONFIG_PLAIN, \

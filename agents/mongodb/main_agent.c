@@ -1,183 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quorate-agent-mongodb: reads the configuration, drops root, and runs the agent. --print-roles
- * prints the roles and users that it needs, ready to paste; --print-conf what mongod is started
- * with;
- * --dry-run what would be started. */
+/* quorate-agent-mongodb: what its start has of its own (agents/shell/agent_main.h); --print-roles,
+ * the roles and users that it needs, ready to paste; --print-conf, what mongod is started with. */
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "agents/mongodb/conf.h"
 #include "agents/mongodb/dir.h"
 #include "agents/mongodb/engine.h"
 #include "agents/mongodb/roles.h"
-#include "agents/shell/start.h"
-#include "base/canary.h"
-#include "proto/io/daemon.h"
+#include "agents/shell/agent_main.h"
 
-#define PROGRAM "quorate-agent-mongodb"
-#define TEXT_BYTES 16384
-#define ALL_KEYS(X) AGENT_KEYS(X) MDB_KEYS(X)
+static struct mdb_settings settings;
 
-static const struct io_config_key keys[] = {ALL_KEYS(IO_CONFIG_ROW)};
-_Static_assert(BASE_COUNT_OF(keys) == MDB_KEY_COUNT, "numbers and rows of keys must agree");
-
-static const struct io_config_spec spec = {
-    .program = PROGRAM,
-    .summary = "Agent of one MongoDB member: reports health and carries out orders\n"
-               "  --print-roles  print the roles and users that it needs, for mongosh\n"
-               "  --print-conf   print the configuration file that mongod is started with\n"
-               "  --dry-run      print what would be started",
-    .keys = keys,
-    .keys_count = MDB_KEY_COUNT,
-};
-
-static int fail(const struct io_why *why)
+static int read_keys(const struct io_config *config, struct agent_settings *common,
+                     struct io_why *why)
 {
-    (void)fprintf(stderr, "%s: %s\n", PROGRAM, why->text);
-    return -1;
+    return mdb_engine_settings(config, common, &settings, why);
 }
 
-struct paths {
-    char guard[AGENT_PATH_BYTES];
-    char socket[AGENT_PATH_BYTES];
-    char log[AGENT_PATH_BYTES];
-    char guard_log[AGENT_PATH_BYTES];
-    char option[16];
-    char *command[4];
-};
-
-static int fill_paths(struct paths *p, const struct io_config *config,
-                      const struct agent_settings *common, struct mdb_settings *s)
+static int check_host(const struct io_config *config, const struct agent_settings *common,
+                      struct io_why *why)
 {
-    struct io_why why = {""};
-    if (agent_find_guard(config, MDB_KEY_GUARD, p->guard, &why) != 0 ||
-        agent_guard_socket(common, p->socket, &why) != 0) {
-        return fail(&why);
-    }
-    (void)snprintf(p->option, sizeof(p->option), "--config");
-    (void)snprintf(p->log, sizeof(p->log), "%s/mongod.log", common->state_dir);
-    (void)snprintf(p->guard_log, sizeof(p->guard_log), "%s/guard.log", common->state_dir);
-    char *const words[] = {s->mongod.text, p->option, s->conf.text, NULL};
-    memcpy(p->command, words, sizeof(words));
-    return 0;
+    return mdb_engine_check_host(config, common, &settings, why);
 }
 
-/* Everything that is refused before the guard is asked: a mongod that is not ours in the directory,
- * data that nobody has said may be taken over. */
-static int check_data(const struct agent_settings *common, const struct mdb_settings *s,
-                      const struct paths *p)
+static void command(struct agent_start *start)
 {
-    struct io_why why = {""};
+    static char option[] = "--config";
+    start->command[0] = settings.mongod.text;
+    start->command[1] = option;
+    start->command[2] = settings.conf.text;
+}
+
+static int check_data(struct agent_start *start, struct io_why *why)
+{
     struct mdb_look look;
-    if (s->is_watched) {
+    if (settings.is_watched) {
         return 0;
     }
-    bool has_guard = agent_has_guard(p->socket);
-    mdb_dir_look(s, &look);
-    if (!has_guard && look.is_held) {
-        io_why_set(&why,
-                   "a mongod that Quorate did not start runs in %s; stop it first (its service "
-                   "must be disabled, too: systemctl disable --now mongod), or say "
-                   "'mongodb.adopt: watch'",
-                   s->data_dir.text);
-        return fail(&why);
+    mdb_dir_look(&settings, &look);
+    if (!start->has_guard && look.is_held) {
+        return agent_refuse_running(start, why);
     }
-    bool is_ours = agent_has_state(common->state_dir);
-    if (!is_ours && !mdb_dir_is_empty(s) && !s->may_adopt) {
-        io_why_set(&why,
-                   "%s holds data that Quorate did not make; 'cluster.adopt: yes' takes them over, "
-                   "an empty directory is filled by an initial sync",
-                   s->data_dir.text);
-        return fail(&why);
-    }
-    return 0;
+    bool is_ours = agent_has_state(start->common->state_dir) || mdb_dir_is_empty(&settings);
+    return is_ours ? 0 : agent_check_adopts_data(start, why);
 }
 
-static int read_settings(const struct io_config *config, struct agent_settings *common,
-                         struct mdb_settings *settings, struct io_why *why)
-{
-    int rc = agent_settings_read(config, common, why);
-    return rc != 0 ? rc : mdb_engine_settings(config, common, settings, why);
-}
+/* --- what is printed --- */
 
-static int check(const struct io_config *config, struct io_why *why)
-{
-    struct agent_settings common;
-    static struct mdb_settings settings;
-    return read_settings(config, &common, &settings, why);
-}
-
-/* --dry-run: what would be started, and what is there. */
-static int print_plan(const struct paths *p, const struct mdb_settings *s)
+static void plan(const struct agent_start *start)
 {
     struct mdb_look look;
-    mdb_dir_look(s, &look);
-    if (s->is_watched) {
-        (void)printf("mongod: watched at port %u, %s\n", s->port,
+    mdb_dir_look(&settings, &look);
+    if (settings.is_watched) {
+        (void)printf("mongod: watched at port %u, %s\n", settings.port,
                      look.is_held ? "runs" : "not found by its files");
-        return 0;
+        return;
     }
-    (void)printf("guard: %s --socket %s\nserver: %s %s %s\n", p->guard, p->socket, p->command[0],
-                 p->command[1], p->command[2]);
+    agent_print_start(start);
     (void)printf("data directory: %s\n",
                  look.has_data ? "holds data" : "empty: filled by an initial sync");
-    return 0;
-}
-
-static int run(const struct io_config *config, struct agent_settings *common,
-               struct mdb_settings *settings, bool is_dry_run)
-{
-    static struct paths paths;
-    struct mdb_engine engine = {.settings = settings};
-    if (fill_paths(&paths, config, common, settings) != 0 ||
-        check_data(common, settings, &paths) != 0) {
-        return 1;
-    }
-    if (is_dry_run) {
-        return print_plan(&paths, settings);
-    }
-    const struct agent_options options = {
-        .program = PROGRAM,
-        .settings = common,
-        .guard = {.program = paths.guard,
-                  .socket = paths.socket,
-                  .state_dir = common->state_dir,
-                  .data_dir = settings->is_watched ? common->state_dir : settings->data_dir.text,
-                  .cgroup = io_config_text(config, MDB_KEY_CGROUP),
-                  .log = paths.log,
-                  .guard_log = paths.guard_log,
-                  .command = paths.command},
-        .engine = mdb_engine_port(&engine),
-    };
-    return agent_run(&options);
-}
-
-/* Exit status: 2 for what the configuration or this host does not allow. */
-static int start(const struct io_config *config, bool is_dry_run, struct agent_settings *common,
-                 struct mdb_settings *settings)
-{
-    struct io_why why = {""};
-    int rc = read_settings(config, common, settings, &why);
-    const char *data_dir =
-        settings->is_watched || settings->data_dir.text[0] == '\0' ? NULL : settings->data_dir.text;
-    if (rc == 0 && agent_become_user(config, MDB_KEY_USER, common, data_dir, &why) != 0) {
-        (void)fail(&why);
-        return 1;
-    }
-    rc = rc == 0 && common->vip.count > 0 ? vip_capabilities_settle(&why) : rc;
-    rc = rc != 0 ? rc : mdb_engine_check_host(config, common, settings, &why);
-    if (rc != 0) {
-        (void)fail(&why);
-        return 2;
-    }
-    io_log_set_level(common->log_level);
-    io_log_set_node(common->core.member.text);
-    return run(config, common, settings, is_dry_run);
 }
 
 /* As MongoDB writes it: the last part first (RFC 2253). "": there is no certificate to look at. */
@@ -199,46 +83,51 @@ static void read_subject(const char *path, char *ret, size_t cap)
     }
 }
 
-static int print_only(const struct io_config *config, struct agent_settings *common,
-                      struct mdb_settings *settings, bool is_roles)
+static void put_roles(const struct agent_settings *common, struct buf *out)
 {
-    static char text[TEXT_BYTES];
-    struct io_why why = {""};
-    if (read_settings(config, common, settings, &why) != 0) {
-        (void)fail(&why);
-        return 2;
-    }
-    struct buf b = buf_over(text, sizeof(text) - 1);
-    if (is_roles) {
-        char subject[256];
-        read_subject(common->cert_file, subject, sizeof(subject));
-        mdb_roles_put(settings, subject, &b);
-    } else {
-        mdb_conf_put(settings, &b);
-    }
-    (void)buf_terminate(&b);
-    (void)fputs(text, stdout);
-    return 0;
+    char subject[256];
+    read_subject(common->cert_file, subject, sizeof(subject));
+    mdb_roles_put(&settings, subject, out);
 }
+
+static void put_conf(const struct agent_settings *common, struct buf *out)
+{
+    (void)common;
+    mdb_conf_put(&settings, out);
+}
+
+#define ALL_KEYS(X) AGENT_KEYS(X, "mongodb") MDB_KEYS(X)
+static const struct io_config_key keys[] = {ALL_KEYS(IO_CONFIG_ROW)};
+_Static_assert(BASE_COUNT_OF(keys) == MDB_KEY_COUNT, "numbers and rows of keys must agree");
+
+static const struct agent_program program = {
+    .spec = {.program = "quorate-agent-mongodb",
+             .summary = "Agent of one MongoDB member: reports health and carries out orders",
+             .words =
+                 "  --dry-run         print what would be started\n"
+                 "  --print-roles     print the roles and users that it needs, for mongosh\n"
+                 "  --print-conf      print the configuration file that mongod is started with\n",
+             .keys = keys,
+             .keys_count = MDB_KEY_COUNT},
+    .server = "a mongod",
+    .unit = "mongod",
+    .filler = "an initial sync",
+    .yes = "for stopped data",
+    .instead = ", or say 'mongodb.adopt: watch'",
+    .log = "mongod.log",
+    .makes_data_dir = true,
+    .prints = {{"--print-roles", put_roles}, {"--print-conf", put_conf}},
+    .read = read_keys,
+    .check_host = check_host,
+    .command = command,
+    .check_data = check_data,
+    .plan = plan,
+};
 
 int main(int argc, char **argv)
 {
-    static struct mdb_settings settings;
-    struct agent_settings common;
-    struct io_config *config = NULL;
-    io_daemon_small_memory();
-    (void)base_canary_select(getenv("QUORATE_CANARY"));
-    (void)umask(0077);
-    bool is_dry_run = agent_take_word(&argc, argv, "--dry-run");
-    bool is_roles = agent_take_word(&argc, argv, "--print-roles");
-    bool is_conf = agent_take_word(&argc, argv, "--print-conf");
-    int rc = io_config_main(&spec, argc, argv, check, &config);
-    if (rc >= 0) {
-        return rc;
-    }
-    rc = is_roles || is_conf ? print_only(config, &common, &settings, is_roles)
-                             : start(config, is_dry_run, &common, &settings);
+    struct mdb_engine engine = {.settings = &settings};
+    int rc = agent_main(&program, mdb_engine_port(&engine), argc, argv);
     explicit_bzero(&settings, sizeof(settings));
-    config = io_config_free(config);
     return rc;
 }

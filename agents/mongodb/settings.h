@@ -43,7 +43,6 @@ struct mdb_settings {
     bool is_arbiter;
     bool is_watched; /* run by somebody else: never started, stopped, or killed */
     bool has_canary;
-    bool may_adopt;   /* data that were there before */
     bool is_loopback; /* all members: hosts named localhost are no mistake */
     struct pg_path mongod;
     struct pg_path data_dir; /* empty with is_watched: not looked at */

@@ -209,7 +209,7 @@ static int read_segment(const struct io_config *config, struct pg_settings *s, s
     return 0;
 }
 
-int pg_engine_settings(const struct io_config *config, const struct agent_settings *common,
+int pg_engine_settings(const struct io_config *config, struct agent_settings *common,
                        struct pg_settings *ret, struct io_why *why)
 {
     struct pg_settings *s = ret;
@@ -225,6 +225,8 @@ int pg_engine_settings(const struct io_config *config, const struct agent_settin
     rc = rc != 0 ? rc : read_segment(config, s, why);
     rc = rc != 0 ? rc : read_tls(config, common, s, why);
     rc = rc != 0 ? rc : agent_key_parameters(config, PG_KEY_PARAMETERS, add_parameter, s, why);
+    common->core.db_port = s->advertise_port != 0 ? s->advertise_port : s->port;
+    common->data_dir = s->data_dir.text;
     return rc != 0 ? rc : read_hba(config, s, why);
 }
 

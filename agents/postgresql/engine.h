@@ -9,12 +9,6 @@
 
 /* clang-format off */
 #define PG_KEYS(X) \
-    X(USER, "user", TEXT, "postgres", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "User that agent, guard and database run as when started as root") \
-    X(GUARD, "guard.program", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Path of quorate-guard; default: beside this program") \
-    X(CGROUP, "guard.cgroup", TEXT, "auto", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Delegated cgroup v2 directory for the freezer; auto looks for one, none uses signals") \
     X(BIN_DIR, "postgresql.bin_dir", TEXT, "/usr/lib/postgresql/15/bin", 0, 0, NULL, \
       IO_CONFIG_PLAIN, \
       "Directory of postgres, initdb, pg_basebackup, pg_rewind") \
@@ -79,10 +73,10 @@
 #define PG_KEY_ENUM(id, ...) PG_KEY_##id,
 enum pg_key { PG_KEY_FIRST = AGENT_KEY_COUNT - 1, PG_KEYS(PG_KEY_ENUM) PG_KEY_COUNT };
 
-/* Reads the engine's keys; looks at nothing but the configuration. */
-MUST_CHECK int pg_engine_settings(const struct io_config *config,
-                                  const struct agent_settings *common, struct pg_settings *ret,
-                                  struct io_why *why);
+/* Reads the engine's keys; looks at nothing but the configuration. Sets what the common part cannot
+ * know. INVALID with why. */
+MUST_CHECK int pg_engine_settings(const struct io_config *config, struct agent_settings *common,
+                                  struct pg_settings *ret, struct io_why *why);
 /* The part of them that is about the life cycle; data_dir is set. */
 MUST_CHECK int pg_engine_life(const struct io_config *config, struct pg_settings *s,
                               struct io_why *why);

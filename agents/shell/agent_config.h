@@ -15,7 +15,7 @@
 #include "proto/io/log.h"
 
 /* clang-format off */
-#define AGENT_KEYS(X) \
+#define AGENT_KEYS(X, USER_DEFAULT) \
     X(CLUSTER, "cluster.name", NAME, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
       "Name of the database cluster that this member belongs to") \
     X(TTL, "cluster.ttl", DURATION, "2s", 600000, 60000000, NULL, IO_CONFIG_PLAIN, \
@@ -118,16 +118,23 @@
     X(ON_CRASH, "on_crash", TEXT, "auto", 0, 0, "auto|failover|restart", IO_CONFIG_PLAIN, \
       "After a crash of the database: hand over when standbys suffice, always, or never") \
     X(LOG_LEVEL, "log.level", TEXT, "info", 0, 0, "error|warn|notice|info|debug", IO_CONFIG_PLAIN, \
-      "Least important lines that are still written")
+      "Least important lines that are still written") \
+    X(USER, "user", TEXT, USER_DEFAULT, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "User that agent, guard and database run as when started as root") \
+    X(GUARD, "guard.program", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Path of quorate-guard; default: beside this program") \
+    X(CGROUP, "guard.cgroup", TEXT, "auto", 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "Delegated cgroup v2 directory for the freezer; auto looks for one, none uses signals")
 /* clang-format on */
 
 #define AGENT_KEY_ENUM(id, ...) AGENT_KEY_##id,
-enum agent_key { AGENT_KEYS(AGENT_KEY_ENUM) AGENT_KEY_COUNT };
+enum agent_key { AGENT_KEYS(AGENT_KEY_ENUM, NULL) AGENT_KEY_COUNT };
 
 enum agent_http_tls { AGENT_HTTP_AUTO, AGENT_HTTP_TLS, AGENT_HTTP_PLAIN };
 
 struct agent_settings {
-    struct agt_config core; /* session and db_port are the caller's to fill in */
+    struct agt_config core; /* session is the caller's to fill in, db_port the engine's */
+    const char *data_dir;   /* of the database; the engine's to fill in */
     struct base_text token;
     struct io_link_node nodes[IO_LINK_NODES_MAX];
     size_t nodes_count;

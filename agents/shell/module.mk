@@ -1,4 +1,4 @@
-AGENT_SHELL_SRC := agents/shell/agent_config.c agents/shell/failsafe.c agents/shell/guard_link.c agents/shell/health.c agents/shell/runtime.c \
+AGENT_SHELL_SRC := agents/shell/agent_config.c agents/shell/agent_main.c agents/shell/failsafe.c agents/shell/guard_link.c agents/shell/health.c agents/shell/runtime.c \
   agents/shell/start.c agents/shell/state_file.c
 BINARIES += quorate-agent-postgresql
 BIN_quorate-agent-postgresql = agents/postgresql/main_agent.c agents/postgresql/engine.c agents/postgresql/settings_life.c $(PG_DB_SRC) $(AGENT_SHELL_SRC)

@@ -59,16 +59,16 @@ static int become(const struct passwd *user, const char *run_dir, struct io_why 
     return 0;
 }
 
-int agent_become_user(const struct io_config *config, size_t user_key,
-                      const struct agent_settings *common, const char *data_dir, struct io_why *why)
+int agent_become_user(const struct io_config *config, const struct agent_settings *common,
+                      const char *data_dir, struct io_why *why)
 {
     if (geteuid() != 0) {
         return 0;
     }
-    const char *name = io_config_text(config, user_key);
+    const char *name = io_config_text(config, AGENT_KEY_USER);
     const struct passwd *user = getpwnam(name);
     if (user == NULL || user->pw_uid == 0) {
-        io_config_why(config, user_key, why, "'%s' is %s", name,
+        io_config_why(config, AGENT_KEY_USER, why, "'%s' is %s", name,
                       user == NULL ? "not a user of this host" : "root; name another user");
         return BASE_E_NOTFOUND;
     }
@@ -81,10 +81,10 @@ int agent_become_user(const struct io_config *config, size_t user_key,
     return rc != 0 ? rc : become(user, common->run_dir, why);
 }
 
-int agent_find_guard(const struct io_config *config, size_t guard_key,
-                     char ret_path[static AGENT_PATH_BYTES], struct io_why *why)
+int agent_find_guard(const struct io_config *config, char ret_path[static AGENT_PATH_BYTES],
+                     struct io_why *why)
 {
-    const char *set = io_config_text(config, guard_key);
+    const char *set = io_config_text(config, AGENT_KEY_GUARD);
     if (set[0] != '\0') {
         (void)snprintf(ret_path, AGENT_PATH_BYTES, "%s", set);
     } else {
@@ -98,7 +98,7 @@ int agent_find_guard(const struct io_config *config, size_t guard_key,
         (void)snprintf(ret_path, AGENT_PATH_BYTES, "%s/quorate-guard", self);
     }
     if (access(ret_path, X_OK) != 0) {
-        io_config_why(config, guard_key, why, "no program at %s", ret_path);
+        io_config_why(config, AGENT_KEY_GUARD, why, "no program at %s", ret_path);
         return BASE_E_NOTFOUND;
     }
     return 0;

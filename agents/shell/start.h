@@ -9,15 +9,15 @@
 
 #define AGENT_PATH_BYTES 1024
 
-/* Started as root: becomes the user that `user_key` names, with the capabilities that a virtual IP
+/* Started as root: becomes the user of the key 'user', with the capabilities that a virtual IP
  * needs; run_dir, state_dir and `data_dir` (NULL: none) are made for it where they are missing.
  * Else nothing. NOTFOUND, DENIED, IO. setuid(2), initgroups(3). */
-MUST_CHECK int agent_become_user(const struct io_config *config, size_t user_key,
+MUST_CHECK int agent_become_user(const struct io_config *config,
                                  const struct agent_settings *common, const char *data_dir,
                                  struct io_why *why);
 
-/* Path of the guard: what `guard_key` says, else quorate-guard beside this program. NOTFOUND. */
-MUST_CHECK int agent_find_guard(const struct io_config *config, size_t guard_key,
+/* Path of the guard: what guard.program says, else quorate-guard beside this program. NOTFOUND. */
+MUST_CHECK int agent_find_guard(const struct io_config *config,
                                 char ret_path[static AGENT_PATH_BYTES], struct io_why *why);
 
 /* Path of the guard's socket. RANGE: too long, unix(7). */

@@ -66,6 +66,7 @@ struct io_config_absent {
 struct io_config_spec {
     const char *program;      /* "quorated" */
     const char *summary;      /* one line for --help */
+    const char *words;        /* lines for --help on words of the program's own; NULL: none */
     const char *default_file; /* read when it exists and no --config is given; may be NULL */
     const struct io_config_key *keys;
     size_t keys_count;

@@ -152,11 +152,12 @@ static void print_help(const struct io_config_spec *spec)
                  "  --config FILE     read this file%s%s\n"
                  "  --check-config    say whether the configuration is good, and exit\n"
                  "  --print-config    print every key with its value and where it came from\n"
-                 "  --sample-config   print a file with every key and its default\n"
+                 "  --sample-config   print a file with every key and its default\n%s"
                  "  --version  --help\n\n"
                  "Flags win over the environment (QUORATE_SECTION_KEY), that over the file:\n\n",
                  spec->program, spec->summary, spec->default_file == NULL ? "" : "; default ",
-                 spec->default_file == NULL ? "" : spec->default_file);
+                 spec->default_file == NULL ? "" : spec->default_file,
+                 spec->words == NULL ? "" : spec->words);
     io_config_help(spec, stdout);
 }
 
