@@ -62,6 +62,8 @@
       "a lease is renewed while its end is in the log") \
     X(RENEWED_WITHOUT_ROUND, "renewed-without-round", \
       "a leader renews leases without asking whether it still leads") \
+    X(RENEWAL_KEEPS_CHECKPOINT, "renewal-keeps-checkpoint", \
+      "a lease is renewed while the store says that little is left of it") \
     X(LEASE_SHORTENED, "lease-shortened", \
       "a new leader gives leases half of their time") \
     X(VERSION_FORGOTTEN, "version-forgotten", \
@@ -222,6 +224,8 @@
     X(CASCADE_RING, "cascade-ring", "a standby receives from one that receives from it") \
     X(FULL_DISK_HOLDS_ON, "full-disk-holds-on", \
       "a primary that cannot write keeps the role though a standby is fit") \
+    X(REFUSED_ARM_KEEPS_ROLE, "refused-arm-keeps-role", \
+      "a holder whose guard refuses the lease keeps the role though another may have it") \
     X(UNDYING_KEEPS_ROLE, "undying-keeps-role", \
       "a holder whose killed processes do not end keeps the role") \
     X(RESTORED_RECORD_TRUSTED, "restored-record-trusted", \
@@ -319,6 +323,8 @@
       "a bootstrap is granted while another one may still be carried out") \
     X(GALERA_CANDIDATE_BY_NAME, "galera-candidate-by-name", \
       "the first by name bootstraps, whatever the others have") \
+    X(GALERA_WRITER_GIVES, "galera-writer-gives", \
+      "the writer gives a state transfer though another member can") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
       "data of another generation count by their position") \
     X(GALERA_LATE_STAMP_TRUSTED, "galera-late-stamp-trusted", \
@@ -329,6 +335,8 @@
       "a standby cluster's member follows from a line that its own cluster opened before") \
     X(MONGODB_FORCED_TWICE, "mongodb-forced-twice", \
       "the token of a forced reconfiguration is taken twice") \
+    X(MONGODB_TOKEN_DERIVED, "mongodb-token-derived", \
+      "the token of a forced reconfiguration follows from what everybody can know") \
     X(MONGODB_ORDER_WITHOUT_EPOCH, "mongodb-order-without-epoch", \
       "an order to a replica set is given in the epoch of the one before") \
     X(MONGODB_KILL_WITHOUT_OPT_IN, "mongodb-kill-without-opt-in", \

@@ -48,6 +48,8 @@
     X(AGENT_UNDYING, "agent-undying", "killed processes of the holder do not end") \
     X(AGENT_CANNOT_WRITE, "agent-cannot-write", \
       "a primary that cannot write hands the role on") \
+    X(AGENT_ARM_REFUSED, "agent-arm-refused", \
+      "the guard refuses the lease, and the role is given up") \
     X(AGENT_GUARD_DEAF, "agent-guard-deaf", "the guard does not answer for a ttl") \
     X(AGENT_FINDS_RUN_BY_HAND, "agent-finds-run-by-hand", \
       "a directory ran read-write and nobody had a right to it") \
@@ -97,6 +99,10 @@
     X(NODE_IMAGE_GIVEN_UP, "node-image-given-up", "a receiver of an image is silent for too long") \
     X(NODE_IMAGE_FROM_START, "node-image-from-start", "a receiver of an image has begun anew") \
     X(LEASE_STOOD_STILL, "lease-stood-still", "a leader has slept and ends no lease for a while") \
+    X(LEASE_FROM_CHECKPOINT, "lease-from-checkpoint", \
+      "a new leader gives a lease what a checkpoint says is left") \
+    X(LEASE_CHECKPOINT_TAKEN_BACK, "lease-checkpoint-taken-back", \
+      "a renewal waits until the store gives the lease its full time again") \
     X(LEASE_CONFIRM_LOST, "lease-confirm-lost", \
       "leases are due at a node that turns out to lead no more") \
     X(LEASE_REVOKE_UNKNOWN, "lease-revoke-unknown", \

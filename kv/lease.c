@@ -74,7 +74,7 @@ static int load_run(struct store_job *job, struct store_txn *txn)
 static void load_end(struct kv_leases *leases)
 {
     leases->is_ready = true;
-    leases->checkpoint_at = base_mono_add_us(clock_of(leases->service), KV_LEASE_CHECKPOINT_US);
+    leases->checkpoint_at = base_mono_add_us(clock_of(leases->service), leases->checkpoint_us);
     free(leases->load.rows);
     leases->load.rows = NULL;
     renewals_pump(leases);
@@ -93,6 +93,9 @@ static void load_take(struct kv_leases *leases)
                              ? (int64_t)(leases->table.count - SPREAD_ABOVE) * SPREAD_US
                              : 0;
         int64_t left = row->remaining > 0 ? row->remaining : row->ttl;
+        if (row->remaining > 0) {
+            MARK(LEASE_FROM_CHECKPOINT);
+        }
         left = CANARY(LEASE_SHORTENED) ? left / 2 : left;
         struct base_mono deadline =
             base_mono_add_us(now, left * BASE_US_PER_S + election_us(leases) + spread);
@@ -342,17 +345,17 @@ static void checkpoint_tick(struct kv_leases *leases, struct base_mono now)
         struct lease *lease = &table->items[leases->checkpoint_next++];
         int64_t left = base_mono_diff_us(lease->deadline, now);
         int64_t seconds = (left + BASE_US_PER_S - 1) / BASE_US_PER_S;
-        if (!lease->is_ending && left > KV_LEASE_CHECKPOINT_US && seconds < lease->ttl) {
+        if (!lease->is_ending && left > leases->checkpoint_us && seconds < lease->ttl) {
             checkpoint->items[checkpoint->count++] =
                 (struct kv_lease_checkpoint){lease->id, seconds};
             lease->is_checkpointed = true; /* from now on, as it may stand in the log for all that
                                               becomes of this call */
         }
     }
-    (void)checkpoint_send(leases); /* one that cannot be sent is due again in five minutes */
+    (void)checkpoint_send(leases); /* one that cannot be sent is due again next time */
     if (leases->checkpoint_next >= table->count) {
         leases->checkpoint_next = 0;
-        leases->checkpoint_at = base_mono_add_us(now, KV_LEASE_CHECKPOINT_US);
+        leases->checkpoint_at = base_mono_add_us(now, leases->checkpoint_us);
     }
 }
 
@@ -388,7 +391,9 @@ int kv_leases_open(struct kv_service *service, struct kv_leases **ret)
     if (leases == NULL) {
         return BASE_E_NOMEM;
     }
+    int64_t wanted_us = service->options.lease_checkpoint_us;
     leases->service = service;
+    leases->checkpoint_us = wanted_us > 0 ? wanted_us : KV_LEASE_CHECKPOINT_US;
     leases->load.leases = leases;
     leases->load.job = (struct store_job){.run = load_run, .done = load_done, .is_read_only = true};
     leases->confirming.leases = leases;

@@ -93,6 +93,7 @@ struct kv_leases {
     int64_t tokens;
     struct revoke revokes[KV_LEASE_REVOKES_MAX];
 
+    int64_t checkpoint_us;
     struct base_mono checkpoint_at;
     uint32_t checkpoint_next;
     struct checkpoint checkpoint;

@@ -59,7 +59,8 @@ static void confirmed_run(struct kv_leases *leases)
         } else if (lease->is_ending && !CANARY(RENEWED_WHILE_ENDING)) {
             MARK(LEASE_RENEWED_WHILE_ENDING);
             list_push(&leases->ending, call);
-        } else if (lease->is_checkpointed) {
+        } else if (lease->is_checkpointed && !CANARY(RENEWAL_KEEPS_CHECKPOINT)) {
+            MARK(LEASE_CHECKPOINT_TAKEN_BACK);
             list_push(&leases->confirmed, call);
         } else {
             renew(leases, lease, call);

@@ -453,6 +453,7 @@ int kv_service_open(const struct kv_service_options *options, struct kv_service 
     if (service == NULL) {
         return BASE_E_NOMEM;
     }
+    service->options = *options; /* leases look at it */
     service->memory = malloc(MEMORY_BYTES);
     if (service->memory == NULL || kv_leases_open(service, &service->leases) != 0) {
         free(service->memory);
@@ -460,7 +461,6 @@ int kv_service_open(const struct kv_service_options *options, struct kv_service 
         return BASE_E_NOMEM;
     }
     service->magic = SERVICE_MAGIC;
-    service->options = *options;
     service->leaderless_since = BASE_MONO_NEVER;
     service->last_number = KV_CALLS_MAX;
     service->revision = KV_FRESH_REVISION;

@@ -100,6 +100,9 @@ struct kv_service_options {
      * many. 0: not. */
     int64_t compaction_period_us;
     int64_t compaction_revisions;
+    /* Between two checkpoints of leases, and the least time left of one that is written down; 0:
+     * KV_LEASE_CHECKPOINT_US. */
+    int64_t lease_checkpoint_us;
     struct slice version; /* for Maintenance.Status, "3.4.23" */
     void *user;
     /* On every node, in log order, for every swap applied (won or void) and every record loaded.

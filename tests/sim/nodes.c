@@ -662,6 +662,7 @@ static void open_service(struct node *n)
         .member_id = n->id,
         .life = n->process.life + 1,
         .quota_bytes = UINT64_C(1) << 30,
+        .lease_checkpoint_us = n->world->setup.checkpoint_ms * MS,
         .version = SLICE_LIT("3.4.23"),
         .user = n,
         .swapped = swapped,

@@ -31,6 +31,8 @@
     X(uint32_t, election_max_ms, "") \
     X(bool, is_calm, "no fault at all: nothing may fail over") \
     X(bool, has_alarms, "the store is said to be full now and then") \
+    X(uint32_t, checkpoint_ms, \
+      "between two checkpoints of leases; 0: as usual, longer than a run") \
     X(bool, has_people, "users with roles, authentication on and off") \
     X(bool, has_admins, "settings change, pauses, drains, orders to members, fences") \
     X(uint32_t, log_keep, "entries of the log kept behind what is applied durably; 0: many") \
@@ -63,6 +65,7 @@
     X(unsigned, mongodb_policy, "its document of settings, as bits: mongo_operator.c") \
     X(bool, has_mongodb_admins, "pauses, drains, orders to members of the MongoDB set") \
     X(bool, has_mongodb_force, "a majority is lost for good, and somebody says so") \
+    X(bool, has_mongodb_ladder, "kills are allowed, and a primary's disk hangs for long") \
     X(bool, is_mongodb_restored, "directories go back to older images: votes are forgotten") \
     X(uint32_t, watchdog_ms, "a watchdog of that timeout guards each database host")
 
