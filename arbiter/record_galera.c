@@ -129,6 +129,7 @@ void arb_json_galera_record(struct buf *out, const struct msg_galera_record *r)
     put_grant(out, &r->grant);
     put_number(out, "inhibit", r->inhibit);
     put_word(out, "sst_joiner", r->sst_joiner.text);
+    put_word(out, "sst_donor", r->sst_donor.text);
     put_word(out, "restarting", r->restarting.text);
     put_word(out, "arbitrator", r->arbitrator.text);
     put_nodes(out, "weights", r->weights.count, r->weights.nodes);

@@ -33,17 +33,34 @@ static bool is_stamped(struct agt *a, uint64_t generation, const uint8_t *uuid)
            memcmp(a->disk.galera.uuid, uuid, sizeof(a->disk.galera.uuid)) == 0;
 }
 
-/* Who does not write gives transfers first: a donor is slow, and with rsync it stands still. */
+static void donor_add(const struct base_name *name, struct msg_names *ret)
+{
+    if (!base_name_is_empty(name) && ret->count < MSG_MEMBERS_MAX) {
+        ret->names[ret->count++] = *name;
+    }
+}
+
+/* The arbiter's choice first, then whoever else does not write: a donor is slow, and with rsync it
+ * stands still. What the record says is of this start where it is this member's turn. */
 static void donors_fill(const struct agt *a, struct msg_names *ret)
 {
+    const struct msg_galera_record *r = &a->order.record.galera;
+    const struct base_name *self = &a->config.member;
+    bool is_own = base_name_equal(&r->sst_joiner, self) || base_name_equal(&r->restarting, self);
+    const struct base_name nobody = {{0}};
+    const struct base_name *chosen = is_own ? &r->sst_donor : &nobody;
+    bool is_writer = base_name_equal(chosen, &a->order.record.holder);
+    donor_add(is_writer ? &nobody : chosen, ret);
     for (uint8_t i = 0; i < a->order.members_count; i++) {
         const struct msg_member *m = &a->order.members[i];
-        bool is_other = !base_name_equal(&m->member, &a->config.member) &&
+        bool is_other = !base_name_equal(&m->member, self) &&
+                        !base_name_equal(&m->member, chosen) &&
                         !base_name_equal(&m->member, &a->order.record.holder);
         if (is_other && m->is_heard && m->galera_state == MSG_GALERA_SYNCED) {
-            ret->names[ret->count++] = m->member;
+            donor_add(&m->member, ret);
         }
     }
+    donor_add(is_writer ? chosen : &nobody, ret);
 }
 
 static void prepare_and_start(struct agt_run *run, enum db_galera_mode mode)

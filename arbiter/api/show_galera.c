@@ -66,6 +66,7 @@ void arb_show_galera(struct arb_show_galera *shown, struct msg_galera_record *r,
     m->grant_is_live = r->grant.is_live;
     m->grant_seqno = r->grant.base.seqno;
     m->sst_joiner = r->sst_joiner.text;
+    m->sst_donor = r->sst_donor.text;
     m->restarting = r->restarting.text;
     m->arbitrator = r->arbitrator.text;
     m->is_fast_takeover = r->is_fast_takeover;

@@ -204,7 +204,7 @@ static void confirm_anew(struct arb_turn *t)
                                              .base = {.seqno = -1},
                                              .state = MSG_GALERA_GRANT_DONE};
     }
-    g->sst_joiner = g->restarting = (struct base_name){{0}};
+    g->sst_joiner = g->sst_donor = g->restarting = (struct base_name){{0}};
     take_views(c, g);
     arb_decision_begin(t, ARB_DECIDE_CONFIRMED, &view->member);
     c->decision.epoch = next.epoch;

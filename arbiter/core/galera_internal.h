@@ -59,6 +59,11 @@ uint8_t arb_galera_founder(const struct arb_cluster *c, struct base_mono now, ui
                            uint8_t *ret_wanted);
 void arb_galera_found_at(struct arb_turn *t, uint8_t founder, struct msg_record *next);
 
+/* --- galera_donor.c --- */
+/* Who shall give `joiner` what it lacks; empty: nobody is known who can. */
+struct base_name arb_galera_donor(const struct arb_cluster *c, const struct base_name *joiner,
+                                  struct base_mono now);
+
 /* --- galera_turn.c: transfers and restarts, one at a time. True: proposed --- */
 bool arb_galera_joiner(struct arb_turn *t);
 bool arb_galera_tasks(struct arb_turn *t);

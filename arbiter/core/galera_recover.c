@@ -197,7 +197,7 @@ static bool grant(struct arb_turn *t, const struct gal_situation *s, const struc
                                          .state = MSG_GALERA_GRANT_GIVEN};
     g->inhibit = s->next > g->inhibit ? s->next : g->inhibit;
     g->high_water = s->high_water;
-    g->sst_joiner = g->restarting = (struct base_name){{0}};
+    g->sst_joiner = g->sst_donor = g->restarting = (struct base_name){{0}};
     struct arb_note *note =
         arb_say(t, v->is_live ? ARB_NOTE_GALERA_GRANT_LIVE : ARB_NOTE_GALERA_GRANT_COLD);
     note->member = v->member;

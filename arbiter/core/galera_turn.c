@@ -36,6 +36,8 @@ static void propose_joiner(struct arb_turn *t, const struct base_name *name,
 {
     struct msg_record next = t->c->record;
     next.galera.sst_joiner = *name;
+    next.galera.sst_donor =
+        base_name_is_empty(name) ? *name : arb_galera_donor(t->c, name, t->event->now);
     struct arb_note *note = arb_say(t, kind);
     note->member = *said;
     note->a = GALERA_JOIN_AGAIN_US / BASE_US_PER_S;
@@ -295,7 +297,7 @@ static bool end_restart(struct arb_turn *t)
 {
     struct msg_record next = t->c->record;
     t->c->galera.is_settled = false;
-    next.galera.restarting = (struct base_name){{0}};
+    next.galera.restarting = next.galera.sst_donor = (struct base_name){{0}};
     arb_propose(t, ARB_DECIDE_TASK, &next);
     return true;
 }
@@ -382,6 +384,7 @@ static bool begin(struct arb_turn *t, uint8_t at)
     } else {
         next.galera.sst_joiner = task->member;
     }
+    next.galera.sst_donor = arb_galera_donor(t->c, &task->member, t->event->now);
     struct arb_note *note = arb_say(t, ARB_NOTE_TASK_BEGUN);
     note->member = task->member;
     note->a = task->id;

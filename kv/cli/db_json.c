@@ -57,6 +57,7 @@ static json_t *json_of_galera(const Quorate__V1__DatabaseGalera *g)
                        "node", g->grant_node, "state", g->grant_state, "is_live",
                        (int)g->grant_is_live, "seqno", (json_int_t)g->grant_seqno));
     add_json(j, "sst_joiner", json_string(g->sst_joiner));
+    add_json(j, "sst_donor", json_string(g->sst_donor));
     add_json(j, "restarting", json_string(g->restarting));
     add_json(j, "arbitrator", json_string(g->arbitrator));
     add_json(j, "fast_takeover", json_boolean(g->is_fast_takeover));

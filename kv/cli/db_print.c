@@ -194,7 +194,8 @@ static void print_galera(const Quorate__V1__DatabaseGalera *g)
                      g->inhibit);
     }
     if (g->sst_joiner[0] != '\0') {
-        (void)printf("%s may join now\n", g->sst_joiner);
+        (void)printf("%s may join now%s%s\n", g->sst_joiner,
+                     g->sst_donor[0] == '\0' ? "" : ", from ", g->sst_donor);
     }
     if (g->restarting[0] != '\0') {
         (void)printf("%s has its turn in a rolling restart\n", g->restarting);

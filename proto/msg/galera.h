@@ -118,6 +118,7 @@ struct msg_galera_record {
     struct msg_galera_grant grant;
     uint64_t inhibit; /* every member refuses starts and bootstraps below this generation */
     struct base_name sst_joiner; /* who may take a state transfer now; empty: nobody */
+    struct base_name sst_donor;  /* who gives it to that one; empty: whoever can */
     struct base_name restarting; /* rolling restart: whose turn it is */
     struct base_name arbitrator; /* name of the supervised garbd; empty: none */
     struct msg_galera_weights weights;

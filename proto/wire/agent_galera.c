@@ -150,6 +150,7 @@ void wire_galera_put_record(const struct msg_galera_record *in, struct wire_gale
     out->grant = &parts->grant;
     out->inhibit = in->inhibit;
     out->sst_joiner = wire_put_text(in->sst_joiner.text);
+    out->sst_donor = wire_put_text(in->sst_donor.text);
     out->restarting = wire_put_text(in->restarting.text);
     out->arbitrator = wire_put_text(in->arbitrator.text);
     out->n_weights = in->weights.count;
@@ -172,6 +173,7 @@ bool wire_galera_get_record(const Quorate__Agent__GaleraRecord *in, struct msg_g
     return in->high_water >= -1 && get_uuid(&in->uuid, ret->uuid) &&
            get_view(in->view, &ret->view) && get_grant(in->grant, &ret->grant) &&
            wire_get_name(in->sst_joiner, true, &ret->sst_joiner) &&
+           wire_get_name(in->sst_donor, true, &ret->sst_donor) &&
            wire_get_name(in->restarting, true, &ret->restarting) &&
            wire_get_name(in->arbitrator, true, &ret->arbitrator) &&
            get_nodes(in->n_weights, in->weights, ret->weights.nodes, &ret->weights.count);

@@ -52,9 +52,9 @@ static void test_joins_with_its_own_position(void **state)
     assert_int_equal(w.starts, 1);
 }
 
-static void test_the_writer_is_the_last_donor(void **state)
+/* g1 joins, g2 writes; what it is started with as donors. `chosen` by the arbiter; NULL: none. */
+static const struct msg_names *donors_with(const char *chosen, const char *joiner)
 {
-    (void)state;
     static const struct {
         const char *name;
         enum msg_galera_state state;
@@ -72,11 +72,36 @@ static void test_the_writer_is_the_last_donor(void **state)
     }
     w.order.members_count = BASE_COUNT_OF(members);
     w.order.record.holder = name_of("g2");
+    w.order.record.galera.sst_joiner = name_of(joiner);
+    w.order.record.galera.sst_donor = chosen == NULL ? (struct base_name){{0}} : name_of(chosen);
     w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
     order_comes();
     assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
-    assert_int_equal(w.ask.galera.donors.count, 1);
-    assert_string_equal(w.ask.galera.donors.names[0].text, "g3");
+    return &w.ask.galera.donors;
+}
+
+static void test_the_writer_is_the_last_donor(void **state)
+{
+    (void)state;
+    const struct msg_names *donors = donors_with(NULL, "g1");
+    assert_int_equal(donors->count, 1);
+    assert_string_equal(donors->names[0].text, "g3");
+    donors = donors_with("g2", "g1"); /* it writes by now, or nobody else was there */
+    assert_int_equal(donors->count, 2);
+    assert_string_equal(donors->names[0].text, "g3");
+    assert_string_equal(donors->names[1].text, "g2");
+}
+
+static void test_the_donor_of_the_record_is_asked_first(void **state)
+{
+    (void)state;
+    const struct msg_names *donors = donors_with("g4", "g1");
+    assert_int_equal(donors->count, 2);
+    assert_string_equal(donors->names[0].text, "g4");
+    assert_string_equal(donors->names[1].text, "g3");
+    donors = donors_with("g4", "g5"); /* another one's */
+    assert_int_equal(donors->count, 1);
+    assert_string_equal(donors->names[0].text, "g3");
 }
 
 static void test_recovers_before_anything_else(void **state)
@@ -674,6 +699,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_table_is_total),
         cmocka_unit_test(test_joins_with_its_own_position),
         cmocka_unit_test(test_the_writer_is_the_last_donor),
+        cmocka_unit_test(test_the_donor_of_the_record_is_asked_first),
         cmocka_unit_test(test_recovers_before_anything_else),
         cmocka_unit_test(test_a_broken_transfer_is_never_a_source),
         cmocka_unit_test(test_a_grant_is_carried_out_once),

@@ -116,6 +116,7 @@ static struct msg_record full_galera_record(void)
                                                     true, full_place, 7, MSG_GALERA_GRANT_FAILED},
                                           .inhibit = UINT64_MAX,
                                           .sst_joiner = long_name(2),
+                                          .sst_donor = long_name(5),
                                           .restarting = long_name(3),
                                           .arbitrator = long_name(4),
                                           .is_fast_takeover = true,

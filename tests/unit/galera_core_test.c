@@ -605,6 +605,48 @@ static void ends_restart(unsigned n)
     }
 }
 
+/* --- who gives --- */
+
+/* gn1 writes; gn2 and gn3 could both give: who would write next does not. */
+static void test_a_reader_gives_and_the_writer_last(void **state)
+{
+    (void)state;
+    order_task(MSG_TASK_REINIT, "gn2");
+    gal_pass(S);
+    assert_string_equal(record()->sst_joiner.text, "gn2");
+    assert_string_equal(record()->sst_donor.text, "gn3");
+}
+
+static void test_the_writer_gives_where_nobody_else_can(void **state)
+{
+    (void)state;
+    gal_is_synced(1, 8, 2u);
+    gal_is_down(2, 100);
+    gal_is_down(3, 100);
+    gal_pass(2 * S);
+    assert_string_equal(record()->sst_joiner.text, "gn2");
+    assert_string_equal(record()->sst_donor.text, "gn1");
+    gal_is_synced(1, 9, 6u);
+    gal_is_synced(2, 9, 6u);
+    gal_pass(2 * S);
+    assert_string_equal(record()->sst_joiner.text, "gn3");
+    assert_string_equal(record()->sst_donor.text, "gn2");
+}
+
+static void test_a_restart_has_its_donor_until_it_ends(void **state)
+{
+    (void)state;
+    order_task(MSG_TASK_RESTART, "gn3");
+    gal_all();
+    gal_all();
+    assert_string_equal(record()->restarting.text, "gn3");
+    assert_string_equal(record()->sst_donor.text, "gn2");
+    ends_restart(3);
+    gal_pass(20 * S);
+    assert_string_equal(record()->restarting.text, "");
+    assert_string_equal(record()->sst_donor.text, "");
+}
+
 static void test_a_rolling_restart_takes_the_writer_last(void **state)
 {
     (void)state;
@@ -747,6 +789,9 @@ int main(void)
         GAL_TEST(test_nobody_joins_without_the_space_for_it),
         GAL_TEST(test_what_is_lacking_needs_no_space),
         GAL_TEST(test_a_clone_by_order_waits_for_space),
+        GAL_TEST(test_a_reader_gives_and_the_writer_last),
+        GAL_TEST(test_the_writer_gives_where_nobody_else_can),
+        GAL_TEST(test_a_restart_has_its_donor_until_it_ends),
         GAL_TEST(test_a_rolling_restart_takes_the_writer_last),
         GAL_TEST(test_the_one_being_restarted_comes_in_first),
         GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),

@@ -50,6 +50,26 @@ tls_on_some() {
     finish
 }
 
+# A member that lacks everything gets it from the one whom the arbiter names: not from the writer while another one can give.
+donor_chosen() {
+    local joiner giver seen=$work/givers both
+    begin "the donor is chosen"
+    mapfile -t both < <(readers)
+    joiner=${both[0]} giver=${both[1]}
+    fill 20
+    (while [ ! -e "$seen.end" ]; do echo "$(maria_status "$P" wsrep_local_state) $(maria_status "$giver" wsrep_local_state)"; sleep 0.2; done >"$seen") &
+    check "$NAME: kv db reinit" "${KV[@]}" db reinit "$SQL_CLUSTER" "$joiner" --force --timeout 5s
+    check "$NAME: the record names a reader" wait_until 60 eval '[ "$(galera_record sst_joiner) $(galera_record sst_donor)" = "$joiner $giver" ]'
+    settled_again 180
+    touch "$seen.end"
+    wait_until 5 test -s "$seen"
+    check "$NAME: the joiner was started with it" grep -q "^wsrep_sst_donor = \"$giver,\"" "$(host_data "$joiner")/state/mariadb.cnf"
+    check "$NAME: Galera took it" grep -q "($joiner) requested state transfer from '$giver,'. Selected [0-9.]* ($giver)" "$(host_data "$giver")/state/mariadb.log"
+    note "states of the writer and of the reader (2: donor): $(sort "$seen" | uniq -c | tr -s ' \n' ' ;')"
+    check "$NAME: the writer was no donor" eval '! grep -q "^2 " "$seen"'
+    finish
+}
+
 # Writers through quorate-proxy, which follows the record: a planned switch and a dead writer.
 proxied() {
     front_stop

@@ -9,7 +9,7 @@ if [ -z "${GALERA_INSIDE:-}" ]; then
     cd "$(dirname "$0")/../../.." || exit 2
     # shellcheck disable=SC2206 # words are meant
     all=(${*:-switched writer_killed writer_cut paused stuck_commit relayed slow_applier all_killed all_stopped laggard
-        transfer_killed two_of_three old_grant rolling_restart slow_notify tls_on_some proxied shown_truly two_nodes arbitrated
+        transfer_killed two_of_three old_grant rolling_restart donor_chosen slow_notify tls_on_some proxied shown_truly two_nodes arbitrated
         adopted_running})
     run_inside() { # NODES TRANSFERS SCENARIO...: in a sandbox of its own
         local nodes=$1 sst=$2 code
