@@ -193,8 +193,10 @@ static void driver_wake(void *ctx, struct base_mono at)
 
 static void driver_log(void *ctx, const char *text)
 {
+    static struct io_log_site site = {.lines_max = 200}; /* all that the core says */
+    const struct io_field fields[] = {{.key = ""}, io_text("text", text)};
     (void)ctx;
-    IO_LOG_NOTICE("agent", "note", io_text("text", text));
+    io_log_write(&site, IO_LEVEL_NOTICE, "agent", "note", fields, BASE_COUNT_OF(fields));
 }
 
 static void failsafe_answered(void *ctx, const struct base_name *member, struct slice answer)

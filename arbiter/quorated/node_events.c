@@ -173,6 +173,21 @@ static void member_removed(void *ctx, const char *text)
 
 /* --- the arbiter --- */
 
+/* A sentence of each kind has a budget of its own, so that no burst of another kind takes it, wide
+ * enough for a decision about every cluster at once. */
+static void log_note(const struct base_name *cluster, const struct arb_note *note,
+                     struct slice text)
+{
+    static struct io_log_site sites[ARB_NOTE_COUNT];
+    const struct io_field fields[] = {
+        {.key = ""}, io_name("cluster", cluster), io_bytes("text", text)};
+    sites[note->kind].lines_max = 4 * ARB_CLUSTERS_MAX;
+    if (io_log_is_on(IO_LEVEL_NOTICE)) {
+        io_log_write(&sites[note->kind], IO_LEVEL_NOTICE, "arbiter", arb_note_name(note->kind),
+                     fields, BASE_COUNT_OF(fields));
+    }
+}
+
 static void arbiter_noted(void *user, const struct base_name *cluster, const struct arb_note *note)
 {
     struct quorated *q = user;
@@ -180,8 +195,7 @@ static void arbiter_noted(void *user, const struct base_name *cluster, const str
     struct buf text = buf_over(memory, sizeof(memory));
     q->pages.notes[note->kind]++;
     arb_note_put(note, &text);
-    IO_LOG_NOTICE("arbiter", arb_note_name(note->kind), io_name("cluster", cluster),
-                  io_bytes("text", buf_slice(&text)));
+    log_note(cluster, note, buf_slice(&text));
     notify_noted(q->notify, cluster, note);
 }
 

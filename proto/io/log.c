@@ -190,20 +190,22 @@ static void put_pair(struct buf *line, const char *key, const char *value)
 }
 
 /* Counts a line against its site's budget. True when it may be written; *ret_suppressed is what to
- * tell. */
-static bool take_budget(struct io_log_site *site, uint32_t *ret_suppressed)
+ * tell, *ret_is_last that nothing more is written in this window. */
+static bool take_budget(struct io_log_site *site, uint32_t *ret_suppressed, bool *ret_is_last)
 {
     int64_t now_us = io_now().us;
+    uint32_t lines_max = site->lines_max == 0 ? SITE_LINES_MAX : site->lines_max;
     if (site->window_us == 0 || now_us - site->window_us >= SITE_WINDOW_US) {
         site->window_us = now_us;
         site->written = 0;
     }
-    if (site->written >= SITE_LINES_MAX) {
+    if (site->written >= lines_max) {
         site->suppressed++;
         return false;
     }
     site->written++;
     *ret_suppressed = site->suppressed;
+    *ret_is_last = site->written == lines_max;
     site->suppressed = 0;
     return true;
 }
@@ -240,8 +242,9 @@ void io_log_write(struct io_log_site *site, enum io_log_level level, const char 
     uint8_t memory[IO_LOG_LINE_MAX + 1];
     struct buf line = buf_over(memory, IO_LOG_LINE_MAX);
     uint32_t suppressed = 0;
+    bool is_last = false;
     (void)pthread_mutex_lock(&log_state.mutex);
-    if (site == NULL || take_budget(site, &suppressed)) {
+    if (site == NULL || take_budget(site, &suppressed, &is_last)) {
         put_time(&line);
         put_pair(&line, "lvl", level_names[level]);
         put_pair(&line, "mod", mod);
@@ -260,6 +263,9 @@ void io_log_write(struct io_log_site *site, enum io_log_level level, const char 
         if (suppressed > 0) {
             buf_put_text(&line, " suppressed=");
             buf_put_dec(&line, suppressed);
+        }
+        if (is_last) {
+            buf_put_text(&line, " last_for=10s");
         }
         emit(&line);
     }

@@ -6,8 +6,9 @@
  *
  * Any thread. A line is written by one call, cut at IO_LOG_LINE_MAX, and dropped (and counted)
  * rather than waited for when stderr does not take it: logging never blocks the loop. Each call
- * site has a budget of 20 lines in 10 s; what was dropped is told by the site's next line
- * (suppressed=N). Secrets are never handed in.
+ * site has a budget of 20 lines in 10 s, or its own; the line that spends it says so
+ * (last_for=10s), and what was left out after it is told by the site's next line (suppressed=N). A
+ * place that tells of many kinds of events has a site for each. Secrets are never handed in.
  */
 #ifndef QUORATE_PROTO_IO_LOG_H
 #define QUORATE_PROTO_IO_LOG_H
@@ -65,6 +66,7 @@ struct io_field io_err(int code);
 
 /* One per call site; made by the macros. */
 struct io_log_site {
+    uint32_t lines_max; /* in 10 s; 0: 20 */
     int64_t window_us;
     uint32_t written;
     uint32_t suppressed;
