@@ -346,7 +346,11 @@ static void put_decision(struct buf *out, const struct arb_decision *d)
     put_word(out, "kind", arb_decision_name(d->kind));
     put_name(out, "from", &d->from);
     put_name(out, "to", &d->to);
-    put_word(out, "reason", over_name(d->over));
+    if (d->kind == ARB_DECIDE_MONGODB_ORDER) {
+        arb_json_mongodb_decision(out, d);
+    } else {
+        put_word(out, "reason", over_name(d->over));
+    }
     put_number(out, "attempt_term", d->attempt.term);
     put_number(out, "attempt_number", d->attempt.number);
     put_position(out, "floor", &d->floor);

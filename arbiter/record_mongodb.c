@@ -6,6 +6,7 @@
 
 #include "arbiter/core/note.h"
 #include "arbiter/record_json.h"
+#include "base/name.h"
 
 /* --- fields: each puts a comma before itself unless it is the first of its object --- */
 
@@ -155,5 +156,35 @@ void arb_json_mongodb_member(struct buf *out, const struct msg_mongodb_report *r
     put_number(out, "term", r->term);
     put_bool(out, "is_writable", r->is_writable);
     put_version(out, "config", &r->config);
+    buf_put_u8(out, '}');
+}
+
+/* "switchover to mg2, because: an operator asked for it" */
+static void put_reason(struct buf *out, const struct arb_decision *d)
+{
+    uint8_t memory[256];
+    struct buf b = buf_over(memory, sizeof(memory));
+    buf_put_text(&b, arb_mongodb_order_word(d->order));
+    if (!base_name_is_empty(&d->order_subject)) {
+        buf_put_text(&b, d->order == MSG_MONGODB_ORDER_SWITCHOVER ? " to " : " of ");
+        buf_put(&b, base_name_slice(&d->order_subject));
+    }
+    if (d->cause != ARB_CAUSE_NONE) {
+        buf_put_text(&b, ", because: ");
+        buf_put_text(&b, arb_mongodb_cause_text(d->cause));
+    }
+    put_key(out, "reason");
+    arb_json_text(out, buf_slice(&b));
+}
+
+void arb_json_mongodb_decision(struct buf *out, const struct arb_decision *d)
+{
+    put_reason(out, d);
+    put_key(out, "order");
+    buf_put_u8(out, '{');
+    put_word(out, "kind", arb_mongodb_order_word(d->order));
+    put_word(out, "member", d->order_member.text);
+    put_word(out, "subject", d->order_subject.text);
+    put_word(out, "because", arb_mongodb_cause_text(d->cause));
     buf_put_u8(out, '}');
 }

@@ -86,11 +86,12 @@ static void add_headline(struct arb_why_lines *lines, json_t *entry)
     const char *from = arb_entry_text(entry, "from");
     const char *reason = arb_entry_text(entry, "reason");
     const char *because = reason[0] == '\0' ? "" : ", because: ";
-    if (is_of_mongodb(entry) && strcmp(kind, "confirmed") != 0) {
-        bool is_order = strcmp(kind, "order") == 0;
-        add_line(lines,
-                 is_order ? "%s: carried out by %s" : "%s: a running replica set, as %s has it",
-                 is_order ? kind : "taken in", to);
+    if (json_object_get(entry, "order") != NULL) {
+        add_line(lines, "%s: %s; carried out by %s, when %s was primary", kind, reason,
+                 arb_entry_text(json_object_get(entry, "order"), "member"),
+                 from[0] == '\0' ? "nobody" : from);
+    } else if (is_of_mongodb(entry) && strcmp(kind, "confirmed") != 0) {
+        add_line(lines, "taken in: a running replica set, as %s has it", to);
     } else if (strcmp(kind, "bootstrap") == 0) {
         add_line(lines, "%s: %s makes the database, since none was there", kind, to);
     } else if (strcmp(kind, "confirmed") == 0) {

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/name.h"
 
@@ -206,6 +207,10 @@ void arb_api_force_reconfigure(struct arb_api *api, struct rpc_call *call,
                            "destroyed: names of members, as many as a cluster can have");
             return;
         }
+    }
+    if (getrandom(&wanted.random, sizeof(wanted.random), 0) != (ssize_t)sizeof(wanted.random)) {
+        arb_api_refuse(call, IO_GRPC_UNAVAILABLE, "this host has no random numbers yet, try again");
+        return;
     }
     order_about(api, call, request->cluster, "", &wanted);
 }

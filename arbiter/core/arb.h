@@ -140,14 +140,18 @@ struct arb_input {
 /* A decision with everything it was decided from; kept until the next change of epoch. */
 struct arb_decision {
     enum arb_decision_kind kind;
-    uint64_t epoch; /* the new one */
-    struct base_name from, to;
+    uint64_t epoch;            /* the new one */
+    struct base_name from, to; /* MONGODB_ORDER: the primary when it was given; who is to be it */
     enum arb_over over;
     struct msg_attempt attempt;
     struct msg_position floor;
     uint8_t votes_needed, votes_counted;
     enum msg_engine
         engine; /* GALERA: positions are {generation, 0, seqno}; MONGODB: {term, 0, ts} */
+    /* MONGODB_ORDER */
+    enum msg_mongodb_order_kind order;
+    struct base_name order_member, order_subject;
+    enum arb_mongodb_cause cause;
     bool is_loss_possible;
     uint64_t loss_bound_bytes;
     /* Where the time went; -1: not known (yet). */
@@ -178,6 +182,7 @@ struct arb_galera {
 
 /* What a leadership knows of a replica set beside record and views. `moved` is kept on every node.
  */
+#define ARB_MONGODB_OF_DRAIN UINT64_MAX
 struct arb_mongodb {
     bool has_order; /* the record's open order, in its phase, is waited for since */
     uint64_t order_epoch;
@@ -185,6 +190,12 @@ struct arb_mongodb {
     struct base_mono order_since;
     uint8_t failures; /* orders in a row; the next one waits */
     struct base_mono not_before;
+    uint64_t order_of; /* the task, or drain, that the last order given here is of; 0: none */
+    struct arb_mongodb_wait { /* ... that has failed, and is tried again */
+        uint64_t of;          /* 0: free */
+        uint8_t failures;
+        struct base_mono not_before;
+    } waits[MSG_TASKS_MAX + 1];
     bool has_no_primary;
     struct base_mono no_primary_since;
     uint8_t corrections; /* of priorities, in a row */
@@ -331,6 +342,7 @@ struct arb_request {
     int64_t at_wall_us;
     struct msg_task task;
     uint64_t token;             /* FORCE_RECONFIGURE */
+    uint64_t random;            /* ... token 0: secret bits of the node that was asked; never 0 */
     struct msg_names destroyed; /* ... members that a person says are destroyed */
 };
 

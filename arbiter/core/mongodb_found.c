@@ -96,7 +96,7 @@ static void initiate_at(struct arb_turn *t, const struct arb_sight *s, struct ms
     struct arb_note *note = arb_say(t, ARB_NOTE_MONGODB_FOUNDS);
     note->member = view->member;
     note->a = t->c->record.epoch + 1;
-    arb_mongodb_begin(t, s, next, &o);
+    arb_mongodb_begin(t, s, next, &o, ARB_CAUSE_FOUNDED);
 }
 
 static void say_found_waits(struct arb_turn *t, uint8_t heard, uint8_t wanted)

@@ -64,24 +64,47 @@ uint8_t arb_mongodb_target_choose(const struct arb_cluster *c, struct base_mono 
 
 /* --- mongodb_watch.c: the open order --- */
 /* Begins an order: `o` says kind, member, subject and what it changes; `next` is the record with
- * everything else that changes in the same entry. */
+ * everything else that changes in the same entry, `cause` what the history tells. */
 void arb_mongodb_begin(struct arb_turn *t, const struct arb_sight *s, struct msg_record *next,
-                       const struct msg_mongodb_order *o);
+                       const struct msg_mongodb_order *o, enum arb_mongodb_cause cause);
 /* Ends it or brings it into its next phase. True: proposed. */
 bool arb_mongodb_watch(struct arb_turn *t, const struct arb_sight *s);
 bool arb_mongodb_is_open(const struct msg_record *record);
+/* How long the next try waits after so many failures before this one. */
+int64_t arb_mongodb_back_off_us(uint8_t failures);
 /* Ends the open order for an operator. */
 void arb_mongodb_cancel(struct arb_turn *t);
 
 /* --- mongodb_step.c: what to order next. True: proposed --- */
 bool arb_mongodb_next(struct arb_turn *t, const struct arb_sight *s);
+/* An order to the primary about peers[at]. */
+struct msg_mongodb_order arb_mongodb_about(const struct arb_turn *t, const struct arb_sight *s,
+                                           enum msg_mongodb_order_kind kind, uint8_t at);
 /* Whom a switchover goes to: the one wanted, or the best; MDB_NOBODY and why. `is_asked`: by a
  * person. */
 uint8_t arb_mongodb_target(const struct arb_turn *t, const struct arb_sight *s,
                            const struct base_name *wanted, bool is_asked, enum arb_refusal *ret_why,
                            struct base_name *ret_who);
 void arb_mongodb_switch(struct arb_turn *t, const struct arb_sight *s, struct msg_record *next,
-                        uint8_t target);
+                        uint8_t target, enum arb_mongodb_cause cause);
+
+/* To the best one, for whatever makes the primary leave. True: proposed. */
+bool arb_mongodb_move_away(struct arb_turn *t, const struct arb_sight *s, struct msg_record *next,
+                           enum arb_mongodb_cause cause);
+
+/* --- mongodb_task.c: what was asked of single members; members that are stale. True: proposed ---
+ */
+/* In the order in which it was asked for, a primary after all others. What has to wait keeps no
+ * other one waiting; what was asked of one that is barred waits until it is emptied. */
+bool arb_mongodb_tasks(struct arb_turn *t, const struct arb_sight *s);
+bool arb_mongodb_mend_stale(struct arb_turn *t, const struct arb_sight *s);
+/* The order that failed was of a task or of a drain: that one is put off, nothing else. */
+bool arb_mongodb_put_off(struct arb_turn *t);
+/* It was done: what it was of is not put off any more. */
+void arb_mongodb_try_again(struct arb_turn *t);
+/* It is put off still; says so, by `kind`. `of`: id of a task, or ARB_MONGODB_OF_DRAIN. */
+bool arb_mongodb_is_put_off(struct arb_turn *t, uint64_t of, const struct base_name *member,
+                            enum arb_note_kind kind);
 
 /* --- mongodb_request.c, mongodb_found.c, mongodb_order.c --- */
 bool arb_mongodb_request(struct arb_turn *t);

@@ -68,7 +68,7 @@ static void request_switchover(struct arb_turn *t)
         return;
     }
     struct msg_record next = c->record;
-    arb_mongodb_switch(t, &s, &next, target);
+    arb_mongodb_switch(t, &s, &next, target, ARB_CAUSE_ASKED);
     struct base_name to = arb_mongodb_name(c, &s, target);
     arb_answer_member(t, 0, &to, "is to be primary: the others stand back, then it is handed over");
 }
@@ -133,10 +133,11 @@ static bool request_remove(struct arb_turn *t)
 
 /* --- force --- */
 
-/* Bound to all that the plan is about, and different for every plan. */
+/* Different for every plan, and known to nobody who was not told: each step below keeps what is
+ * random in it. What it is bound to is looked up in the record (mdb_token_check). */
 static uint64_t make_token(const struct arb_turn *t, const struct msg_mongodb_force *f)
 {
-    uint64_t x = t->c->restore_id ^ (uint64_t)t->event->now.us;
+    uint64_t x = CANARY(MONGODB_TOKEN_DERIVED) ? t->c->restore_id : t->event->request->random;
     const uint64_t parts[] = {t->c->term,     t->c->record.epoch, t->c->record.revision,
                               f->config.term, f->config.version,  f->survivors.count,
                               f->lost.count};
@@ -268,7 +269,7 @@ static void use_token(struct arb_turn *t, const struct arb_sight *s,
     note->a = plan->force.survivors.count;
     note->b = plan->force.lost.count;
     note->c = next.epoch + 1;
-    arb_mongodb_begin(t, s, &next, &o);
+    arb_mongodb_begin(t, s, &next, &o, ARB_CAUSE_FORCED);
     arb_answer_member(t, 0, &plan->force.freshest,
                       "forces the configuration of the survivors; kv db show tells how it ends");
 }
@@ -298,6 +299,8 @@ static void request_force(struct arb_turn *t)
     }
     if (why != ARB_REFUSE_NONE) {
         answer_refusal(t, &plan, why);
+    } else if (request->token == 0 && request->random == 0) {
+        arb_answer(t, BASE_E_INVALID, "no random number came with the request: ask again");
     } else if (request->token == 0) {
         give_token(t, &plan);
     } else {

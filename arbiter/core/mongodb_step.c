@@ -18,8 +18,8 @@ static struct msg_mongodb_order at_primary(const struct arb_turn *t, const struc
                                       .member = arb_mongodb_name(t->c, s, s->set.primary)};
 }
 
-static struct msg_mongodb_order about(const struct arb_turn *t, const struct arb_sight *s,
-                                      enum msg_mongodb_order_kind kind, uint8_t at)
+struct msg_mongodb_order arb_mongodb_about(const struct arb_turn *t, const struct arb_sight *s,
+                                           enum msg_mongodb_order_kind kind, uint8_t at)
 {
     struct msg_mongodb_order o = at_primary(t, s, kind);
     o.subject = arb_mongodb_name(t->c, s, at);
@@ -58,11 +58,11 @@ static bool give_back(struct arb_turn *t, const struct arb_sight *s, const struc
     if (kind == MSG_MONGODB_ORDER_NONE) {
         return false;
     }
-    struct msg_mongodb_order o = about(t, s, kind, at);
+    struct msg_mongodb_order o = arb_mongodb_about(t, s, kind, at);
     o.votes = 1;
     o.priority_x10 = kind == MSG_MONGODB_ORDER_PRIORITY ? priority : 0;
     arb_say(t, ARB_NOTE_MONGODB_RESTORES)->member = *name;
-    arb_mongodb_begin(t, s, &next, &o);
+    arb_mongodb_begin(t, s, &next, &o, ARB_CAUSE_BACK);
     return true;
 }
 
@@ -75,11 +75,11 @@ static bool take_away(struct arb_turn *t, const struct arb_sight *s, uint8_t at)
         arb_names_add(&next.mongodb.degraded, &name) != 0) {
         return false;
     }
-    struct msg_mongodb_order o = about(t, s, MSG_MONGODB_ORDER_UNVOTE, at);
+    struct msg_mongodb_order o = arb_mongodb_about(t, s, MSG_MONGODB_ORDER_UNVOTE, at);
     struct arb_note *note = arb_say(t, ARB_NOTE_MONGODB_DEGRADES);
     note->member = name;
     note->a = s->set.peers[at].dead_ms / 1000;
-    arb_mongodb_begin(t, s, &next, &o);
+    arb_mongodb_begin(t, s, &next, &o, ARB_CAUSE_DEAD);
     return true;
 }
 
@@ -124,7 +124,7 @@ static bool climb_ladder(struct arb_turn *t, const struct arb_sight *s)
         mdb_kill_check(&s->set, s->opinions, s->set.primary, &r->policy) == ARB_REFUSE_NONE) {
         o.kind = MSG_MONGODB_ORDER_KILL;
     }
-    arb_mongodb_begin(t, s, &next, &o);
+    arb_mongodb_begin(t, s, &next, &o, ARB_CAUSE_GRAY);
     return true;
 }
 
@@ -214,15 +214,15 @@ uint8_t arb_mongodb_target(const struct arb_turn *t, const struct arb_sight *s,
 }
 
 void arb_mongodb_switch(struct arb_turn *t, const struct arb_sight *s, struct msg_record *next,
-                        uint8_t target)
+                        uint8_t target, enum arb_mongodb_cause cause)
 {
-    struct msg_mongodb_order o = about(t, s, MSG_MONGODB_ORDER_SWITCHOVER, target);
+    struct msg_mongodb_order o = arb_mongodb_about(t, s, MSG_MONGODB_ORDER_SWITCHOVER, target);
     o.phase = MSG_MONGODB_PHASE_FREEZE;
-    arb_mongodb_begin(t, s, next, &o);
+    arb_mongodb_begin(t, s, next, &o, cause);
 }
 
-/* The best one for whatever makes the primary leave. True: proposed. */
-static bool move_away(struct arb_turn *t, const struct arb_sight *s, struct msg_record *next)
+bool arb_mongodb_move_away(struct arb_turn *t, const struct arb_sight *s, struct msg_record *next,
+                           enum arb_mongodb_cause cause)
 {
     const struct base_name anybody = {{0}};
     struct base_name who;
@@ -233,7 +233,7 @@ static bool move_away(struct arb_turn *t, const struct arb_sight *s, struct msg_
             t, &(struct arb_note){.kind = ARB_NOTE_DRAIN_WAITS, .member = who, .why = why});
         return false;
     }
-    arb_mongodb_switch(t, s, next, target);
+    arb_mongodb_switch(t, s, next, target, cause);
     return true;
 }
 
@@ -241,7 +241,13 @@ static bool empty_drained(struct arb_turn *t, const struct arb_sight *s)
 {
     struct base_name primary = arb_mongodb_name(t->c, s, s->set.primary);
     struct msg_record next = t->c->record;
-    return arb_names_has(&next.drained, &primary) && move_away(t, s, &next);
+    if (!arb_names_has(&next.drained, &primary) ||
+        arb_mongodb_is_put_off(t, ARB_MONGODB_OF_DRAIN, &primary, ARB_NOTE_MONGODB_DRAIN_OFF) ||
+        !arb_mongodb_move_away(t, s, &next, ARB_CAUSE_DRAINED)) {
+        return false;
+    }
+    t->c->mongodb.order_of = ARB_MONGODB_OF_DRAIN;
+    return true;
 }
 
 static bool steer(struct arb_turn *t, const struct arb_sight *s)
@@ -278,135 +284,8 @@ static bool steer(struct arb_turn *t, const struct arb_sight *s)
     struct arb_note *note = arb_say(t, ARB_NOTE_MONGODB_STEERED);
     note->member = primary;
     note->other = name;
-    arb_mongodb_switch(t, s, &next, target);
+    arb_mongodb_switch(t, s, &next, target, ARB_CAUSE_STEERED);
     return true;
-}
-
-/* --- restart, new sync --- */
-
-static bool resync(struct arb_turn *t, const struct arb_sight *s, struct msg_record *next,
-                   const struct base_name *name, bool is_asked)
-{
-    uint8_t at = arb_mongodb_peer(t->c, s, name);
-    bool is_left_out = at == MDB_NOBODY && arb_names_has(&t->c->record.mongodb.barred, name);
-    enum arb_refusal why = ARB_REFUSE_NONE;
-    if (!is_left_out) {
-        why = at == MDB_NOBODY ? ARB_REFUSE_NO_CONFIG
-                               : mdb_resync_check(&s->set, s->opinions, at, is_asked);
-    }
-    if (why != ARB_REFUSE_NONE) {
-        say(t, ARB_NOTE_MONGODB_WAITS, name, why);
-        return false;
-    }
-    struct msg_mongodb_order o = {.kind = MSG_MONGODB_ORDER_RESYNC, .subject = *name};
-    if (!is_left_out) {
-        o = about(t, s, MSG_MONGODB_ORDER_RESYNC, at);
-    }
-    o.member = *name;
-    arb_say(t, ARB_NOTE_MONGODB_RESYNC)->member = *name;
-    arb_mongodb_begin(t, s, next, &o);
-    return true;
-}
-
-/* The primary comes last, and hands over first. One that is down is started. */
-static bool restart(struct arb_turn *t, const struct arb_sight *s, struct msg_record *next,
-                    const struct base_name *name)
-{
-    uint8_t at = arb_mongodb_peer(t->c, s, name);
-    uint8_t other = MDB_NOBODY;
-    enum arb_refusal why =
-        at == MDB_NOBODY ? ARB_REFUSE_NO_CONFIG : mdb_restart_check(&s->set, at, &other);
-    if (why == ARB_REFUSE_IS_HOLDER && s->set.layout.data > 1) {
-        return move_away(t, s, next);
-    }
-    if (why != ARB_REFUSE_NONE && why != ARB_REFUSE_IS_HOLDER) {
-        struct base_name who = arb_mongodb_name(t->c, s, other);
-        say(t, ARB_NOTE_MONGODB_WAITS, &who, why);
-        return false;
-    }
-    struct msg_mongodb_order o = about(t, s, MSG_MONGODB_ORDER_RESTART, at);
-    o.member = *name;
-    arb_mongodb_begin(t, s, next, &o);
-    return true;
-}
-
-/* What is asked of the primary waits for what is asked of the others in the same breath. */
-static bool is_due(const struct arb_turn *t, const struct msg_task *task, bool is_of_primary)
-{
-    int64_t at = task->at_wall_us;
-    return at == 0 || at + (is_of_primary ? MONGODB_TASK_WAIT_US : 0) <= t->event->wall.us;
-}
-
-/* Nobody but its own agent can do it: an order to one that is silent would keep the whole set
- * waiting until its limit is over. */
-static bool is_heard(struct arb_turn *t, const struct base_name *member)
-{
-    uint8_t at = arb_view_find(t->c, member);
-    if (at != ARB_NOBODY && arb_view_is_live(t->c, &t->c->views[at], t->event->now)) {
-        return true;
-    }
-    say(t, ARB_NOTE_MONGODB_WAITS, member, ARB_REFUSE_SILENT);
-    return false;
-}
-
-/* Whether it may be tried now, in the round of the others or of the primary. */
-static bool is_its_turn(struct arb_turn *t, const struct msg_task *task,
-                        const struct base_name *primary, bool is_of_primary)
-{
-    bool is_kept_down =
-        task->kind != MSG_TASK_REINIT && arb_names_has(&t->c->record.mongodb.barred, &task->member);
-    return base_name_equal(&task->member, primary) == is_of_primary && !is_kept_down &&
-           is_due(t, task, is_of_primary) && is_heard(t, &task->member);
-}
-
-static bool do_task(struct arb_turn *t, const struct arb_sight *s, uint8_t i)
-{
-    struct msg_record next = t->c->record;
-    const struct msg_task task = next.tasks[i];
-    next.tasks[i].at_wall_us = 0;
-    if (task.kind == MSG_TASK_RESTART) {
-        return restart(t, s, &next, &task.member);
-    }
-    if (task.kind == MSG_TASK_REINIT) {
-        return resync(t, s, &next, &task.member, true);
-    }
-    if (task.at_wall_us == 0) {
-        return false; /* its end is waited for */
-    }
-    arb_propose(t, ARB_DECIDE_TASK, &next);
-    return true;
-}
-
-/* In the order in which they were asked for, a primary after all others. What has to wait keeps no
- * other one waiting; what was asked of one that is barred waits until it is emptied. */
-static bool do_tasks(struct arb_turn *t, const struct arb_sight *s)
-{
-    const struct msg_record *r = &t->c->record;
-    struct base_name primary = arb_mongodb_name(t->c, s, s->set.primary);
-    for (unsigned round = 0; round < 2; round++) {
-        for (uint8_t i = 0; i < r->tasks_count; i++) {
-            if (is_its_turn(t, &r->tasks[i], &primary, round == 1) && do_task(t, s, i)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool mend_stale(struct arb_turn *t, const struct arb_sight *s)
-{
-    for (uint8_t i = 0; i < s->set.peers_count; i++) {
-        struct base_name name = arb_mongodb_name(t->c, s, i);
-        struct msg_record next = t->c->record;
-        if (s->set.peers[i].state != MSG_MONGODB_STALE || base_name_is_empty(&name)) {
-            continue;
-        }
-        say(t, ARB_NOTE_MONGODB_STALE, &name, ARB_REFUSE_NONE);
-        if (next.mongodb.policy.is_resync_auto && resync(t, s, &next, &name, false)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* --- the layout --- */
@@ -443,6 +322,17 @@ static uint8_t intended(const struct arb_turn *t)
     return most;
 }
 
+static enum arb_mongodb_cause cause_of(const struct mdb_step *step, const struct mdb_want *want)
+{
+    if (step->kind == MSG_MONGODB_ORDER_CONCERN) {
+        return ARB_CAUSE_CONCERN;
+    }
+    if (step->is_drift) {
+        return ARB_CAUSE_DRIFT;
+    }
+    return want != NULL && want->is_leaving ? ARB_CAUSE_LEAVES : ARB_CAUSE_LAYOUT;
+}
+
 static bool follow_plan(struct arb_turn *t, const struct arb_sight *s)
 {
     const struct msg_mongodb_report *primary = arb_mongodb_primary(s);
@@ -468,7 +358,7 @@ static bool follow_plan(struct arb_turn *t, const struct arb_sight *s)
     o.votes = step.votes;
     o.priority_x10 = step.priority_x10;
     struct msg_record next = t->c->record;
-    arb_mongodb_begin(t, s, &next, &o);
+    arb_mongodb_begin(t, s, &next, &o, cause_of(&step, w));
     return true;
 }
 
@@ -483,7 +373,7 @@ static bool set_timeouts(struct arb_turn *t, const struct arb_sight *s)
     struct msg_mongodb_order o = at_primary(t, s, MSG_MONGODB_ORDER_TIMEOUTS);
     struct msg_record next = t->c->record;
     o.election_timeout_ms = wanted;
-    arb_mongodb_begin(t, s, &next, &o);
+    arb_mongodb_begin(t, s, &next, &o, ARB_CAUSE_SETTINGS);
     return true;
 }
 
@@ -502,7 +392,7 @@ static bool keep_date(struct arb_turn *t, const struct arb_sight *s)
     next.switchover_at_wall_us = 0;
     next.switchover_to = (struct base_name){{0}};
     if (target != MDB_NOBODY && t->event->wall.us - at <= ARB_SCHEDULE_LATE_US) {
-        arb_mongodb_switch(t, s, &next, target);
+        arb_mongodb_switch(t, s, &next, target, ARB_CAUSE_PLANNED);
         return true;
     }
     struct arb_note *note = arb_say(t, ARB_NOTE_SCHEDULE_DROPPED);
@@ -530,6 +420,6 @@ bool arb_mongodb_next(struct arb_turn *t, const struct arb_sight *s)
         return false;
     }
     return climb_ladder(t, s) || mend_votes(t, s) || keep_date(t, s) || empty_drained(t, s) ||
-           do_tasks(t, s) || follow_plan(t, s) || mend_stale(t, s) || set_timeouts(t, s) ||
-           steer(t, s);
+           arb_mongodb_tasks(t, s) || follow_plan(t, s) || arb_mongodb_mend_stale(t, s) ||
+           set_timeouts(t, s) || steer(t, s);
 }

@@ -52,8 +52,36 @@ static struct arb_note *say_order(struct arb_turn *t, enum arb_note_kind kind,
     return note;
 }
 
+/* Who is primary once it is done; empty: nobody that is known. */
+static struct base_name primary_after(const struct arb_cluster *c,
+                                      const struct msg_mongodb_order *o)
+{
+    const struct base_name nobody = {{0}};
+    if (o->kind == MSG_MONGODB_ORDER_SWITCHOVER) {
+        return o->subject;
+    }
+    if (o->kind == MSG_MONGODB_ORDER_INITIATE || o->kind == MSG_MONGODB_ORDER_FORCE) {
+        return o->member;
+    }
+    bool is_given_up = o->kind == MSG_MONGODB_ORDER_STEP_DOWN || o->kind == MSG_MONGODB_ORDER_KILL;
+    return is_given_up ? nobody : c->record.mongodb.primary;
+}
+
+static void tell_history(struct arb_turn *t, const struct msg_mongodb_order *o,
+                         enum arb_mongodb_cause cause)
+{
+    struct base_name to = primary_after(t->c, o);
+    struct arb_decision *d = &t->c->decision;
+    arb_decision_begin(t, ARB_DECIDE_MONGODB_ORDER, &to);
+    d->from = t->c->record.mongodb.primary;
+    d->order = o->kind;
+    d->order_member = o->member;
+    d->order_subject = o->subject;
+    d->cause = cause;
+}
+
 void arb_mongodb_begin(struct arb_turn *t, const struct arb_sight *s, struct msg_record *next,
-                       const struct msg_mongodb_order *o)
+                       const struct msg_mongodb_order *o, enum arb_mongodb_cause cause)
 {
     struct arb_cluster *c = t->c;
     struct msg_mongodb_order *order = &next->mongodb.order;
@@ -77,7 +105,8 @@ void arb_mongodb_begin(struct arb_turn *t, const struct arb_sight *s, struct msg
         order->expected_config = s->set.config;
     }
     (void)say_order(t, ARB_NOTE_MONGODB_ORDER, order);
-    arb_decision_begin(t, ARB_DECIDE_MONGODB_ORDER, &order->member);
+    tell_history(t, order, cause);
+    c->mongodb.order_of = 0;
     arb_propose(t, ARB_DECIDE_MONGODB_ORDER, next);
 }
 
@@ -212,16 +241,24 @@ static bool is_seen(const struct arb_turn *t, const struct arb_sight *s,
 
 /* --- its end --- */
 
+int64_t arb_mongodb_back_off_us(uint8_t failures)
+{
+    int64_t us = MONGODB_BACK_OFF_US;
+    for (uint8_t i = 0; i < failures && us < MONGODB_BACK_OFF_MAX_US; i++) {
+        us *= 2;
+    }
+    return us < MONGODB_BACK_OFF_MAX_US ? us : MONGODB_BACK_OFF_MAX_US;
+}
+
+/* What was asked of one member waits by itself; all else together. */
 static void back_off(struct arb_turn *t)
 {
     struct arb_mongodb *m = &t->c->mongodb;
-    int64_t us = MONGODB_BACK_OFF_US;
-    for (uint8_t i = 0; i < m->failures && us < MONGODB_BACK_OFF_MAX_US; i++) {
-        us *= 2;
+    if (arb_mongodb_put_off(t)) {
+        return;
     }
-    us = us < MONGODB_BACK_OFF_MAX_US ? us : MONGODB_BACK_OFF_MAX_US;
+    m->not_before = base_mono_add_us(t->event->now, arb_mongodb_back_off_us(m->failures));
     m->failures = (uint8_t)(m->failures < 100 ? m->failures + 1 : 100);
-    m->not_before = base_mono_add_us(t->event->now, us);
 }
 
 /* What the set is from now on, with the end of the order that made it so. */
@@ -247,6 +284,7 @@ static void end(struct arb_turn *t, const struct arb_sight *s, int32_t status, i
     say_order(t, kind, o)->b = status < 0 && status > INT32_MIN ? (uint64_t)-status : 0;
     if (status == 0) {
         t->c->mongodb.failures = 0;
+        arb_mongodb_try_again(t);
         take_result(t, s, &next.mongodb);
     } else {
         back_off(t);
@@ -278,7 +316,9 @@ void arb_mongodb_cancel(struct arb_turn *t)
     } else {
         end(t, &s, BASE_E_CANCELED, 0);
     }
-    t->c->mongodb.not_before = base_mono_add_us(t->event->now, MONGODB_CANCELED_US);
+    struct arb_mongodb *m = &t->c->mongodb;
+    m->failures = m->failures > 0 ? m->failures : 1; /* what was canceled holds all else up, too */
+    m->not_before = base_mono_add_us(t->event->now, MONGODB_CANCELED_US);
 }
 
 /* --- phases of a switchover --- */

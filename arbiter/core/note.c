@@ -35,6 +35,7 @@ static const char *const task_names[] = {[MSG_TASK_NONE] = "nothing",
 
 #define WORD(id, text) text,
 static const char *const order_words[] = {ARB_MONGODB_ORDERS(WORD)};
+static const char *const cause_texts[] = {ARB_MONGODB_CAUSES(WORD)};
 static const char *const phase_words[] = {ARB_MONGODB_PHASES(WORD)};
 static const char *const set_words[] = {ARB_MONGODB_SETS(WORD)};
 static const char *const state_words[] = {ARB_MONGODB_STATES(WORD)};
@@ -43,6 +44,11 @@ static const char *const state_words[] = {ARB_MONGODB_STATES(WORD)};
 const char *arb_mongodb_order_word(enum msg_mongodb_order_kind kind)
 {
     return order_words[kind < BASE_COUNT_OF(order_words) ? kind : 0];
+}
+
+const char *arb_mongodb_cause_text(enum arb_mongodb_cause cause)
+{
+    return cause_texts[cause < BASE_COUNT_OF(cause_texts) ? cause : 0];
 }
 
 const char *arb_mongodb_phase_word(uint8_t phase)

@@ -337,6 +337,12 @@ enum arb_refusal {
       "{o} at {m} is ordered (order {a}); its end is waited for") \
     X(MONGODB_BACK_OFF, "mongodb-back-off", \
       "the last order failed ({b}): the next one waits, {a} s at most") \
+    X(MONGODB_TASK_OFF, "mongodb-task-off", \
+      "what was asked of {m} did not end in time ({a} tries): it is tried again within {b} s, all " \
+      "else goes on; kv db cancel takes it back") \
+    X(MONGODB_DRAIN_OFF, "mongodb-drain-off", \
+      "{m} is drained and its hand-over failed ({a} tries): it is tried again within {b} s, all " \
+      "else goes on") \
     X(MONGODB_WAITS, "mongodb-waits", "nothing is ordered: {m} {w}") \
     X(MONGODB_STEERED, "mongodb-steered", \
       "{n} is to be primary instead of {m}: zone and priority") \
@@ -387,6 +393,25 @@ enum arb_refusal {
     X(ABORT_CATCHUP, "abort-catchup") \
     X(FORCE, "force") \
     X(TIMEOUTS, "timeouts")
+/* Why an order was given: id, words that follow "because: ". */
+#define ARB_MONGODB_CAUSES(X) \
+    X(NONE, "") \
+    X(ASKED, "an operator asked for it") \
+    X(PLANNED, "an operator had planned it for this time") \
+    X(DRAINED, "an operator drains the primary") \
+    X(RESTARTED, "an operator asked for a restart of the primary, which hands over first") \
+    X(FORCED, "the majority is lost, and an operator forces it with a token") \
+    X(FOUNDED, "all members are heard and none has data") \
+    X(LAYOUT, "the members' files say so") \
+    X(LEAVES, "an operator removes the member") \
+    X(CONCERN, "the layout would alter the implicit default write concern") \
+    X(DRIFT, "somebody has changed what the member's file says") \
+    X(DEAD, "the member is dead by the primary and by its agent, and mongodb.degrade is auto") \
+    X(BACK, "the member is back and has caught up") \
+    X(GRAY, "the primary's canary writes do not come through, and mongodb.gray allows it") \
+    X(STALE, "the member is too stale to catch up, and mongodb.resync is auto") \
+    X(STEERED, "the primary belongs elsewhere by zone and priority, and mongodb.steering is on") \
+    X(SETTINGS, "the settings say so")
 #define ARB_MONGODB_PHASES(X) \
     X(ONLY, "") \
     X(FREEZE, "freeze") \
@@ -433,6 +458,12 @@ enum arb_note_kind {
         ARB_NOTE_COUNT
 };
 
+enum arb_mongodb_cause {
+#define ARB_CAUSE_ENUM(id, text) ARB_CAUSE_##id,
+    ARB_MONGODB_CAUSES(ARB_CAUSE_ENUM)
+#undef ARB_CAUSE_ENUM
+};
+
 struct arb_note {
     enum arb_note_kind kind;
     struct base_mono at;
@@ -447,6 +478,7 @@ const char *arb_note_name(enum arb_note_kind kind);
 const char *arb_refusal_name(enum arb_refusal why);
 const char *arb_refusal_text(enum arb_refusal why);
 const char *arb_mongodb_order_word(enum msg_mongodb_order_kind kind);
+const char *arb_mongodb_cause_text(enum arb_mongodb_cause cause);
 const char *arb_mongodb_phase_word(uint8_t phase);
 const char *arb_mongodb_set_word(enum msg_mongodb_set_state state);
 const char *arb_mongodb_state_word(enum msg_mongodb_state state);

@@ -212,7 +212,8 @@ struct msg_mongodb_order {
 
 /* Guided forced reconfiguration: one at most for each token. */
 struct msg_mongodb_force {
-    uint64_t token;       /* random; told to the operator; 0: none is out */
+    uint64_t token; /* of random bits of the node that was asked; told to the operator alone; 0:
+                       none is out */
     uint64_t given_epoch; /* in which it was given; void when the epoch is another one */
     struct msg_mongodb_version config; /* of the survivors */
     struct msg_names survivors;        /* who stays */

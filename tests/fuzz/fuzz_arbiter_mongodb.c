@@ -142,7 +142,8 @@ static void request(struct slice *in)
         .kind = (enum arb_request_kind)(what % (ARB_REQUEST_FORCE_RECONFIGURE + 1)),
         .is_forced = (what & 64) != 0,
         .task = {.kind = (enum msg_task_kind)(more % 4), .member = name},
-        .token = (more & 64) != 0 ? d.record.mongodb.force.token : more / 128};
+        .token = (more & 64) != 0 ? d.record.mongodb.force.token : more / 128,
+        .random = what};
     if ((what & 128) == 0) {
         request.candidate = name;
     }

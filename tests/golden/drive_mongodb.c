@@ -210,7 +210,7 @@ static void do_ask(const struct golden_line *line)
  */
 static void do_force(const struct golden_line *line)
 {
-    struct arb_request r = {.kind = ARB_REQUEST_FORCE_RECONFIGURE};
+    struct arb_request r = {.kind = ARB_REQUEST_FORCE_RECONFIGURE, .random = 7};
     r.token = golden_has(line, "token") ? w.c.record.mongodb.force.token
                                         : (uint64_t)golden_option_number(line, "token", 0);
     for (int at = 1; at < line->count; at++) {

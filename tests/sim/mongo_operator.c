@@ -151,7 +151,8 @@ static struct msg_names lost_names(struct world *w)
 static void say_again(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
-    struct arb_request request = {.kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = number};
+    struct arb_request request = {
+        .kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = number, .random = (uint64_t)w->now_us | 1};
     (void)bytes;
     request.destroyed = lost_names(w);
     (void)nodes_request(w, w->setup.clusters, &request);
@@ -165,7 +166,8 @@ static void say_force(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
     struct msg_record record;
-    struct arb_request request = {.kind = ARB_REQUEST_FORCE_RECONFIGURE};
+    struct arb_request request = {.kind = ARB_REQUEST_FORCE_RECONFIGURE,
+                                  .random = (uint64_t)w->now_us | 1};
     (void)bytes;
     request.destroyed = lost_names(w);
     bool is_planned =
@@ -229,7 +231,8 @@ static void plan_anew(void *ctx, uint64_t number, struct slice bytes)
     struct world *w = ctx;
     struct msg_record record;
     uint64_t term;
-    struct arb_request request = {.kind = ARB_REQUEST_FORCE_RECONFIGURE};
+    struct arb_request request = {.kind = ARB_REQUEST_FORCE_RECONFIGURE,
+                                  .random = (uint64_t)w->now_us | 1};
     (void)bytes;
     uint64_t since = mset_primary(w->mongo->set, &term) >= 0 ? 0
                      : number != 0                           ? number

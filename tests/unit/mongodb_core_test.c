@@ -485,14 +485,13 @@ static void test_a_rolling_restart_takes_the_primary_last(void **state)
 /* --- what must wait keeps nobody waiting --- */
 
 /* Something of the layout that is due meanwhile. */
-static void assert_layout_goes_on(void)
+static void assert_layout_goes_on(unsigned seconds)
 {
     mon.m[2].priority_x10 = 0;
-    mon_pass(10);
+    mon_pass(seconds);
     assert_int_equal(mon.m[2].priority_x10, 10);
     assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_PRIORITY);
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
-    assert_int_equal(w.c.record.tasks_count, 1);
 }
 
 static void test_a_primary_is_not_emptied(void **state)
@@ -518,7 +517,8 @@ static void test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting(void *
     mon_pass(5);
     assert_true(is_idle());
     assert_int_equal(w.c.waiting.why, ARB_REFUSE_IS_HOLDER);
-    assert_layout_goes_on();
+    assert_layout_goes_on(10);
+    assert_int_equal(w.c.record.tasks_count, 1);
     ask_task(MSG_TASK_RESTART, 2);
     mon_pass(5);
     assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
@@ -535,11 +535,70 @@ static void test_a_task_of_a_silent_member_keeps_nobody_waiting(void **state)
     mon_pass(5);
     assert_true(is_idle());
     assert_int_equal(w.c.waiting.why, ARB_REFUSE_SILENT);
-    assert_layout_goes_on();
+    assert_layout_goes_on(10);
+    assert_int_equal(w.c.record.tasks_count, 1);
     mon.m[3].is_silent = false;
     mon_pass(5);
     assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESYNC);
     assert_string_equal(mon_order()->member.text, "mg3");
+}
+
+/* Seconds until an order is open, or none is. */
+static unsigned pass_until(bool is_one_open)
+{
+    unsigned seconds = 0;
+    while (is_idle() == is_one_open && seconds < 300) {
+        mon_pass(1);
+        seconds++;
+    }
+    return seconds;
+}
+
+/* Its order times out: it is tried again later, and the layout does not wait for that. */
+static void test_a_task_that_fails_is_put_off_alone(void **state)
+{
+    (void)state;
+    mon_pass(2);
+    mon.disobeys = true;
+    ask_task(MSG_TASK_RESTART, 3);
+    (void)pass_until(true);
+    assert_true(is_open(MSG_MONGODB_ORDER_RESTART));
+    assert_int_equal(w.c.decision.cause, ARB_CAUSE_ASKED);
+    (void)pass_until(false);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    mon_pass(1);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_TASK_OFF);
+    mon.disobeys = false;
+    assert_layout_goes_on(5);
+    assert_int_equal(w.c.record.tasks_count, 1);
+    mon.disobeys = true;
+    assert_in_range(pass_until(true), 1, 10);
+    assert_true(is_open(MSG_MONGODB_ORDER_RESTART));
+    (void)pass_until(false);
+    mon.disobeys = false;
+    mon_pass(14);
+    assert_true(is_idle()); /* longer each time */
+    mon_pass(11);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
+    assert_int_equal(w.c.mongodb.waits[0].of, 0);
+}
+
+/* Likewise a primary that is drained and cannot hand over. */
+static void test_a_drain_that_fails_is_put_off_alone(void **state)
+{
+    (void)state;
+    mon.disobeys = true;
+    request(about(ARB_REQUEST_DRAIN, "mg1"));
+    (void)pass_until(true);
+    assert_true(is_open(MSG_MONGODB_ORDER_SWITCHOVER));
+    assert_int_equal(w.c.decision.cause, ARB_CAUSE_DRAINED);
+    assert_string_equal(w.c.decision.from.text, "mg1");
+    assert_string_equal(w.c.decision.to.text, mon_order()->subject.text);
+    (void)pass_until(false);
+    mon_pass(1);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DRAIN_OFF);
+    mon.disobeys = false;
+    assert_layout_goes_on(5);
 }
 
 static void test_a_member_that_is_gone_leaves(void **state)
@@ -566,7 +625,8 @@ static void test_a_member_that_is_gone_leaves(void **state)
 
 static struct arb_request force(uint64_t token)
 {
-    return (struct arb_request){.kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = token};
+    return (struct arb_request){
+        .kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = token, .random = 0x5eed};
 }
 
 static void lose_majority(void)
@@ -614,6 +674,27 @@ static void test_a_token_is_good_once(void **state)
     request(force(token));
     assert_int_equal(w.answer, BASE_E_STATE);
     assert_int_equal(w.c.record.epoch, 2);
+}
+
+/* The same plan at the same moment: what differs is what the asked node alone knows. */
+static uint64_t token_of_plan(uint64_t random)
+{
+    mon_running(3, 0);
+    lose_majority();
+    struct arb_request r = force(0);
+    r.random = random;
+    request(r);
+    return w.c.record.mongodb.force.token;
+}
+
+static void test_a_token_follows_from_secret_bits(void **state)
+{
+    (void)state;
+    uint64_t first = token_of_plan(1);
+    assert_true(first != 0 && first == token_of_plan(1));
+    assert_true(token_of_plan(2) != first && token_of_plan(UINT64_C(1) << 62) != first);
+    assert_int_equal(token_of_plan(0), 0);
+    assert_int_equal(w.answer, BASE_E_INVALID);
 }
 
 static void test_the_lost_are_barred_until_they_are_wiped(void **state)
@@ -737,9 +818,12 @@ int main(void)
         MON_TEST(test_a_primary_is_not_emptied),
         MON_TEST(test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting),
         MON_TEST(test_a_task_of_a_silent_member_keeps_nobody_waiting),
+        MON_TEST(test_a_task_that_fails_is_put_off_alone),
+        MON_TEST(test_a_drain_that_fails_is_put_off_alone),
         MON_TEST(test_a_member_that_is_gone_leaves),
         MON_TEST(test_force_needs_a_lost_majority_and_fenced_members),
         MON_TEST(test_a_token_is_good_once),
+        MON_TEST(test_a_token_follows_from_secret_bits),
         MON_TEST(test_the_lost_are_barred_until_they_are_wiped),
         MON_TEST(test_a_token_is_void_when_the_survivors_change),
         MON_TEST(test_a_plan_that_is_not_carried_out_ends),
