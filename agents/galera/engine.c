@@ -25,53 +25,22 @@ static int key_path(const struct io_config *config, size_t key, struct pg_path *
 
 /* --- members --- */
 
-static int read_member(const struct io_config *config, struct gal_settings *s, const char *entry,
-                       struct io_why *why)
-{
-    struct gal_peer *peer = &s->peers[s->peers_count];
-    struct io_address address;
-    struct io_why inner = {""};
-    const char *equals = strchr(entry, '=');
-    size_t len = equals == NULL ? 0 : (size_t)(equals - entry);
-    if (equals == NULL || base_name_from(slice_from(entry, len), &peer->member) != 0) {
-        io_config_why(config, GAL_KEY_MEMBERS, why, "'%s' is not member: host:port", entry);
-        return BASE_E_INVALID;
-    }
-    if (io_address_parse(slice_from_text(equals + 1), GROUP_PORT, &address, &inner) != 0) {
-        io_config_why(config, GAL_KEY_MEMBERS, why, "'%s': %s", entry, inner.text);
-        return BASE_E_INVALID;
-    }
-    bool is_v6 = strchr(address.host, ':') != NULL;
-    (void)snprintf(peer->address, sizeof(peer->address), is_v6 ? "[%.200s]:%u" : "%.200s:%u",
-                   address.host, address.port);
-    if (base_name_equal(&peer->member, &s->member)) {
-        (void)snprintf(s->group_host, sizeof(s->group_host), "%.200s", address.host);
-        s->group_port = address.port;
-    }
-    s->peers_count++;
-    return 0;
-}
-
 static int read_members(const struct io_config *config, struct gal_settings *s, struct io_why *why)
 {
-    size_t count = 0;
-    const char *const *list = io_config_list(config, GAL_KEY_MEMBERS, &count);
-    if (count == 0 || count > GAL_MEMBERS_MAX) {
-        io_config_why(config, GAL_KEY_MEMBERS, why, "%zu members; allowed: 1 to %d", count,
-                      GAL_MEMBERS_MAX);
-        return BASE_E_INVALID;
+    struct agent_members members;
+    int rc = agent_key_members(config, GAL_KEY_MEMBERS, GROUP_PORT, &s->member, &members, why);
+    if (rc != 0) {
+        return rc;
     }
-    for (size_t i = 0; i < count; i++) {
-        int rc = read_member(config, s, list[i], why);
-        if (rc != 0) {
-            return rc;
-        }
+    s->peers_count = (uint32_t)members.count;
+    for (size_t i = 0; i < members.count; i++) {
+        struct gal_peer *peer = &s->peers[i];
+        peer->member = members.list[i].name;
+        (void)io_address_text(&members.list[i].address, peer->address, sizeof(peer->address));
     }
-    if (s->group_port == 0) {
-        io_config_why(config, GAL_KEY_MEMBERS, why, "member '%s' (this one) is not among them",
-                      s->member.text);
-        return BASE_E_INVALID;
-    }
+    const struct io_address *own = &members.list[members.self].address;
+    (void)snprintf(s->group_host, sizeof(s->group_host), "%s", own->host);
+    s->group_port = own->port;
     int64_t ist = io_config_int(config, GAL_KEY_IST_PORT);
     s->ist_port = ist > 0 ? (uint16_t)ist : (uint16_t)(s->group_port + 1);
     s->sst_port = (uint16_t)io_config_int(config, GAL_KEY_SST_PORT);
@@ -79,6 +48,8 @@ static int read_members(const struct io_config *config, struct gal_settings *s, 
 }
 
 /* --- the rest --- */
+
+_Static_assert(GAL_MEMBERS_MAX == AGENT_MEMBERS_MAX, "every member has its place");
 
 static int add_parameter(void *settings, const char *name, const char *value)
 {
@@ -185,15 +156,8 @@ static int read_seed(const struct io_config *config, struct agent_settings *comm
                      const struct gal_settings *s, struct io_why *why)
 {
     struct agt_config *core = &common->core;
-    core->engine = MSG_ENGINE_GALERA;
-    core->seed_sync_mode = MSG_SYNC_ASYNC; /* replication is Galera's */
+    agent_seed_engine(config, core, MSG_ENGINE_GALERA, GAL_TTL_MS, GAL_HEARTBEAT_MS);
     core->seed_members = (uint8_t)s->peers_count;
-    if (!io_config_is_set(config, AGENT_KEY_TTL)) {
-        core->seed_ttl_ms = GAL_TTL_MS;
-    }
-    if (!io_config_is_set(config, AGENT_KEY_HEARTBEAT)) {
-        core->seed_heartbeat_ms = GAL_HEARTBEAT_MS;
-    }
     if (core->seed_ttl_ms < GAL_TTL_MIN_MS) {
         io_config_why(config, AGENT_KEY_TTL, why,
                       "for Galera at least 5s: evs.suspect_timeout (2s) and 3s");

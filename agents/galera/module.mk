@@ -1,7 +1,7 @@
 GAL_DB_SRC := agents/galera/conf.c agents/galera/db.c agents/galera/dir.c agents/galera/grastate.c agents/galera/orders.c \
   agents/galera/probe.c agents/galera/setup.c agents/galera/status.c agents/shell/child.c agents/shell/files.c
 BINARIES += quorate-agent-galera
-BIN_quorate-agent-galera = agents/galera/main_agent.c agents/galera/adopt.c agents/galera/arbitrator.c agents/galera/engine.c agents/galera/host.c agents/galera/mysql.c \
+BIN_quorate-agent-galera = agents/galera/main_agent.c agents/galera/adopt.c agents/galera/arbitrator.c agents/galera/engine.c agents/galera/host.c agents/galera/mysql.c agents/shell/passwords.c \
   $(GAL_DB_SRC) $(AGENT_SHELL_SRC)
 LIBS_quorate-agent-galera := glue io wire cores base
 PKG_quorate-agent-galera := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c libmariadb

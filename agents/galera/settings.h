@@ -6,10 +6,10 @@
 #define QUORATE_AGENTS_GALERA_SETTINGS_H
 
 #include "agents/shell/files.h"
+#include "agents/shell/passwords.h"
 #include "base/types.h"
 
 #define GAL_MEMBERS_MAX 16
-#define GAL_PASSWORD_MAX 128
 #define GAL_PARAMETERS_MAX 64
 #define GAL_LINE_MAX 512
 
@@ -61,9 +61,9 @@ struct gal_settings {
     uint32_t parameters_count;
     char parameters[GAL_PARAMETERS_MAX][GAL_LINE_MAX]; /* name = value */
     char os_user[64];
-    char check_password[GAL_PASSWORD_MAX];
-    char agent_password[GAL_PASSWORD_MAX];
-    char sst_password[GAL_PASSWORD_MAX];
+    char check_password[AGENT_PASSWORD_MAX];
+    char agent_password[AGENT_PASSWORD_MAX];
+    char sst_password[AGENT_PASSWORD_MAX];
 };
 
 #endif

@@ -29,19 +29,17 @@ static bool is_empty(const struct io_config *config, size_t key)
 static int read_own(const struct io_config *config, struct mdb_settings *s,
                     const struct io_address *address, struct io_why *why)
 {
-    bool is_v6 = strchr(address->host, ':') != NULL;
+    char text[IO_ADDRESS_TEXT_MAX];
     if (strcmp(address->host, s->host.text) != 0) {
         io_config_why(config, MDB_KEY_MEMBERS, why,
                       "this member stands there as '%s', and is advertised as '%s'", address->host,
                       s->host.text);
         return BASE_E_INVALID;
     }
-    int len = snprintf(s->self.text, sizeof(s->self.text), is_v6 ? "[%s]:%u" : "%s:%u",
-                       address->host, address->port);
-    if (len < 0 || len > MSG_MONGODB_HOST_MAX) {
-        memset(&s->self, 0, sizeof(s->self));
+    if (strlen(io_address_text(address, text, sizeof(text))) > MSG_MONGODB_HOST_MAX) {
         return agent_key_fail(config, MDB_KEY_MEMBERS, why, "the host name is too long");
     }
+    memcpy(s->self.text, text, strlen(text) + 1);
     int64_t port = io_config_int(config, MDB_KEY_PORT);
     s->advertise_port = address->port;
     s->port = port > 0 ? (uint16_t)port : address->port;
@@ -49,50 +47,22 @@ static int read_own(const struct io_config *config, struct mdb_settings *s,
     return 0;
 }
 
-static int read_member(const struct io_config *config, struct mdb_settings *s, const char *entry,
-                       struct io_why *why)
-{
-    struct io_address address;
-    struct io_why inner = {""};
-    struct base_name member;
-    const char *equals = strchr(entry, '=');
-    size_t len = equals == NULL ? 0 : (size_t)(equals - entry);
-    if (equals == NULL || base_name_from(slice_from(entry, len), &member) != 0) {
-        io_config_why(config, MDB_KEY_MEMBERS, why, "'%s' is not member: host:port", entry);
-        return BASE_E_INVALID;
-    }
-    if (io_address_parse(slice_from_text(equals + 1), DEFAULT_PORT, &address, &inner) != 0) {
-        io_config_why(config, MDB_KEY_MEMBERS, why, "'%s': %s", entry, inner.text);
-        return BASE_E_INVALID;
-    }
-    s->is_loopback = s->is_loopback && io_address_is_loopback(&address);
-    s->members_count++;
-    return base_name_equal(&member, &s->member) ? read_own(config, s, &address, why) : 0;
-}
-
 static int read_members(const struct io_config *config, struct mdb_settings *s, struct io_why *why)
 {
-    size_t count = 0;
-    const char *const *list = io_config_list(config, MDB_KEY_MEMBERS, &count);
-    if (count == 0 || count > MSG_MONGODB_PEERS_MAX) {
-        io_config_why(config, MDB_KEY_MEMBERS, why, "%zu members; allowed: 1 to %d", count,
-                      MSG_MONGODB_PEERS_MAX);
-        return BASE_E_INVALID;
+    struct agent_members members;
+    int rc = agent_key_members(config, MDB_KEY_MEMBERS, DEFAULT_PORT, &s->member, &members, why);
+    if (rc != 0) {
+        return rc;
     }
+    s->members_count = (uint16_t)members.count;
     s->is_loopback = true;
-    for (size_t i = 0; i < count; i++) {
-        int rc = read_member(config, s, list[i], why);
-        if (rc != 0) {
-            return rc;
-        }
+    for (size_t i = 0; i < members.count; i++) {
+        s->is_loopback = s->is_loopback && io_address_is_loopback(&members.list[i].address);
     }
-    if (s->self.text[0] == '\0') {
-        io_config_why(config, MDB_KEY_MEMBERS, why, "member '%s' (this one) is not among them",
-                      s->member.text);
-        return BASE_E_INVALID;
-    }
-    return 0;
+    return read_own(config, s, &members.list[members.self].address, why);
 }
+
+_Static_assert(MSG_MONGODB_PEERS_MAX == AGENT_MEMBERS_MAX, "every member has its place");
 
 /* --- trust --- */
 
@@ -225,8 +195,7 @@ static void set_common(const struct io_config *config, struct agent_settings *co
                        const struct mdb_settings *s)
 {
     struct agt_config *core = &common->core;
-    core->engine = MSG_ENGINE_MONGODB;
-    core->seed_sync_mode = MSG_SYNC_ASYNC; /* replication is MongoDB's */
+    agent_seed_engine(config, core, MSG_ENGINE_MONGODB, MDB_TTL_MS, MDB_HEARTBEAT_MS);
     core->seed_members = (uint8_t)s->members_count;
     core->db_port = s->advertise_port;
     common->data_dir = s->is_watched ? common->state_dir : s->data_dir.text;
@@ -234,12 +203,6 @@ static void set_common(const struct io_config *config, struct agent_settings *co
     core->mongodb.is_arbiter = s->is_arbiter;
     core->mongodb.priority = s->priority;
     core->mongodb.set_name = s->set_name;
-    if (!io_config_is_set(config, AGENT_KEY_TTL)) {
-        core->seed_ttl_ms = MDB_TTL_MS;
-    }
-    if (!io_config_is_set(config, AGENT_KEY_HEARTBEAT)) {
-        core->seed_heartbeat_ms = MDB_HEARTBEAT_MS;
-    }
 }
 
 int mdb_engine_settings(const struct io_config *config, struct agent_settings *common,

@@ -5,7 +5,7 @@ MDB_PURE_SRC := agents/mongodb/message.c agents/mongodb/change.c agents/mongodb/
   agents/mongodb/read_rights.c agents/mongodb/roles.c
 BINARIES += quorate-agent-mongodb
 BIN_quorate-agent-mongodb = agents/mongodb/main_agent.c agents/mongodb/conn.c agents/mongodb/engine.c agents/mongodb/host.c agents/mongodb/roles.c \
-  agents/mongodb/message.c agents/mongodb/stream.c agents/mongodb/threads.c agents/shell/child.c $(MDB_DB_SRC) $(AGENT_SHELL_SRC)
+  agents/mongodb/message.c agents/mongodb/stream.c agents/mongodb/threads.c agents/shell/child.c agents/shell/passwords.c $(MDB_DB_SRC) $(AGENT_SHELL_SRC)
 LIBS_quorate-agent-mongodb := glue io wire cores base
 PKG_quorate-agent-mongodb := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c libmongoc-1.0
 LDL_quorate-agent-mongodb := -lpthread

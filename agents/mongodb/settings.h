@@ -7,10 +7,10 @@
 #define QUORATE_AGENTS_MONGODB_SETTINGS_H
 
 #include "agents/shell/files.h"
+#include "agents/shell/passwords.h"
 #include "base/types.h"
 #include "proto/msg/mongodb.h"
 
-#define MDB_PASSWORD_MAX 128
 #define MDB_OPTIONS_MAX 64
 #define MDB_OPTION_MAX 512
 
@@ -62,8 +62,8 @@ struct mdb_settings {
     struct pg_path login_pem; /* x.509: the agent's own certificate and key; ours, mode 0600 */
     struct pg_path login_cert;
     struct pg_path login_key;
-    char read_password[MDB_PASSWORD_MAX];
-    char act_password[MDB_PASSWORD_MAX];
+    char read_password[AGENT_PASSWORD_MAX];
+    char act_password[AGENT_PASSWORD_MAX];
     uint64_t cache_bytes; /* of WiredTiger; 0: mongod's own default */
     uint32_t options_count;
     char options[MDB_OPTIONS_MAX][MDB_OPTION_MAX]; /* the user's own: section.name=value */

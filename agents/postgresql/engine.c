@@ -2,11 +2,8 @@
 /* PostgreSQL engine for agents/shell; see engine.h. */
 #include "agents/postgresql/engine.h"
 
-#include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agents/postgresql/config.h"
@@ -158,41 +155,14 @@ static int read_passwords(const struct io_config *config, struct pg_settings *s,
     return rc;
 }
 
-static int check_tls_files(const struct pg_settings *s, struct io_why *why)
-{
-    const char *const files[] = {s->tls_ca.text, s->tls_cert.text, s->tls_key.text};
-    for (size_t i = 0; i < BASE_COUNT_OF(files) && s->is_tls; i++) {
-        if (access(files[i], R_OK) != 0) {
-            io_why_set(why, "cannot read %s as user %s: %s", files[i], s->os_user, strerror(errno));
-            return BASE_E_NOTFOUND;
-        }
-    }
-    return 0;
-}
-
-static int find_user(struct pg_settings *s, struct io_why *why)
-{
-    const struct passwd *user = getpwuid(geteuid());
-    if (user == NULL || user->pw_uid == 0) {
-        io_why_set(why, "%s",
-                   user == NULL ? "this user has no name"
-                                : "PostgreSQL does not run as root; set 'user'");
-        return BASE_E_DENIED;
-    }
-    (void)snprintf(s->os_user, sizeof(s->os_user), "%s", user->pw_name);
-    return 0;
-}
-
 int pg_engine_check_host(const struct io_config *config, const struct agent_settings *common,
                          struct pg_settings *s, struct io_why *why)
 {
-    int rc = find_user(s, why);
-    rc = rc != 0 ? rc : check_programs(config, s, why);
+    const char *const files[] = {s->tls_ca.text, s->tls_cert.text, s->tls_key.text};
+    (void)snprintf(s->os_user, sizeof(s->os_user), "%s", common->os_user);
+    int rc = check_programs(config, s, why);
     rc = rc != 0 ? rc : check_version(config, s, why);
-    rc = rc != 0 ? rc : agent_check_directory(common->state_dir, why);
-    rc = rc != 0 ? rc : agent_check_directory(common->run_dir, why);
-    rc = rc != 0 ? rc : agent_check_directory(s->data_dir.text, why);
-    rc = rc != 0 ? rc : check_tls_files(s, why);
+    rc = rc != 0 ? rc : agent_check_files(common, files, BASE_COUNT_OF(files), why);
     if (rc == 0 && pg_config_open(s) != 0) {
         io_why_set(why, "out of memory");
         rc = BASE_E_NOMEM;

@@ -2,13 +2,13 @@ PG_DB_SRC := agents/postgresql/adopt.c agents/postgresql/adopt_running.c agents/
   agents/postgresql/conf_hba.c agents/postgresql/config.c \
   agents/postgresql/control.c agents/postgresql/db.c agents/postgresql/order_config.c agents/postgresql/pending.c \
   agents/postgresql/probe_write.c agents/postgresql/slot_logical.c agents/postgresql/slot_mirror.c agents/postgresql/watch.c \
-  agents/shell/files.c agents/postgresql/helper.c agents/postgresql/layout.c agents/postgresql/order_clone.c \
+  agents/shell/files.c agents/shell/passwords.c agents/postgresql/helper.c agents/postgresql/layout.c agents/postgresql/order_clone.c \
   agents/postgresql/order_init.c agents/postgresql/order_make.c agents/postgresql/order_rewind.c agents/postgresql/order_run.c \
   agents/postgresql/order_sync.c \
   agents/postgresql/probe.c agents/postgresql/process.c agents/postgresql/roles.c agents/postgresql/settings.c agents/postgresql/slot_keep.c \
   agents/postgresql/sql.c agents/postgresql/standbys.c agents/postgresql/tablespace.c
 PG_UNIT_SRC := agents/shell/child.c agents/postgresql/conf.c agents/postgresql/conf_hba.c agents/postgresql/config.c \
-  agents/postgresql/control.c agents/shell/files.c \
+  agents/postgresql/control.c agents/shell/files.c agents/shell/passwords.c \
   agents/postgresql/layout.c agents/postgresql/settings.c tests/support/panic.c
 TESTS += pg_control_test pg_conf_test pg_layout_test
 TEST_pg_control_test := tests/unit/pg_control_test.c $(PG_UNIT_SRC)

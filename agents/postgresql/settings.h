@@ -9,12 +9,12 @@
 #define QUORATE_AGENTS_POSTGRESQL_SETTINGS_H
 
 #include "agents/shell/files.h"
+#include "agents/shell/passwords.h"
 #include "base/types.h"
 
 #define PG_PARAMETERS_MAX 64
 #define PG_HBA_MAX 64
 #define PG_LINE_MAX 256
-#define PG_PASSWORD_MAX 128
 #define PG_CLONE_METHODS_MAX 8
 #define PG_TABLESPACES_MAX 16
 #define PG_USERS_MAX 16
@@ -83,9 +83,9 @@ struct pg_settings {
     struct pg_path tls_ca;
     struct pg_path tls_cert;
     struct pg_path tls_key;
-    char password_superuser[PG_PASSWORD_MAX]; /* may be empty: peer only */
-    char password_replication[PG_PASSWORD_MAX];
-    char password_rewind[PG_PASSWORD_MAX];
+    char password_superuser[AGENT_PASSWORD_MAX]; /* may be empty: peer only */
+    char password_replication[AGENT_PASSWORD_MAX];
+    char password_rewind[AGENT_PASSWORD_MAX];
     uint32_t segment_mb; /* --wal-segsize; 0: the default of 16 */
     uint32_t parameters_count;
     struct pg_line
@@ -98,7 +98,7 @@ struct pg_settings {
     struct pg_path config_dir; /* where postgresql.conf lies outside of the directory; "": inside */
     uint16_t advertise_port;   /* at which others reach the server; 0: port */
     char remote_user[64];      /* at the primary of a standby cluster; "": our replication role */
-    char password_remote[PG_PASSWORD_MAX];
+    char password_remote[AGENT_PASSWORD_MAX];
     bool may_adopt;          /* a directory that was not made by us is taken over */
     bool is_adopted_running; /* ... only while its server runs */
     struct pg_bootstrap bootstrap;

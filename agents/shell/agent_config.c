@@ -58,6 +58,60 @@ int agent_key_parameters(const struct io_config *config, size_t key,
     return 0;
 }
 
+static int read_member(const struct io_config *config, size_t key, const char *entry,
+                       uint16_t default_port, struct agent_member *ret, struct io_why *why)
+{
+    struct io_why inner = {""};
+    const char *equals = strchr(entry, '=');
+    size_t len = equals == NULL ? 0 : (size_t)(equals - entry);
+    if (equals == NULL || base_name_from(slice_from(entry, len), &ret->name) != 0) {
+        io_config_why(config, key, why, "'%s' is not member: host:port", entry);
+        return BASE_E_INVALID;
+    }
+    if (io_address_parse(slice_from_text(equals + 1), default_port, &ret->address, &inner) != 0) {
+        io_config_why(config, key, why, "'%s': %s", entry, inner.text);
+        return BASE_E_INVALID;
+    }
+    return 0;
+}
+
+int agent_key_members(const struct io_config *config, size_t key, uint16_t default_port,
+                      const struct base_name *self, struct agent_members *ret, struct io_why *why)
+{
+    const char *const *list = io_config_list(config, key, &ret->count);
+    ret->self = SIZE_MAX;
+    if (ret->count == 0 || ret->count > AGENT_MEMBERS_MAX) {
+        io_config_why(config, key, why, "%zu members; allowed: 1 to %d", ret->count,
+                      AGENT_MEMBERS_MAX);
+        return BASE_E_INVALID;
+    }
+    for (size_t i = 0; i < ret->count; i++) {
+        int rc = read_member(config, key, list[i], default_port, &ret->list[i], why);
+        if (rc != 0) {
+            return rc;
+        }
+        ret->self = base_name_equal(&ret->list[i].name, self) ? i : ret->self;
+    }
+    if (ret->self == SIZE_MAX) {
+        io_config_why(config, key, why, "member '%s' (this one) is not among them", self->text);
+        return BASE_E_INVALID;
+    }
+    return 0;
+}
+
+void agent_seed_engine(const struct io_config *config, struct agt_config *core,
+                       enum msg_engine engine, uint32_t ttl_ms, uint32_t heartbeat_ms)
+{
+    core->engine = engine;
+    core->seed_sync_mode = MSG_SYNC_ASYNC; /* replication is the engine's own */
+    if (!io_config_is_set(config, AGENT_KEY_TTL)) {
+        core->seed_ttl_ms = ttl_ms;
+    }
+    if (!io_config_is_set(config, AGENT_KEY_HEARTBEAT)) {
+        core->seed_heartbeat_ms = heartbeat_ms;
+    }
+}
+
 static int read_nodes(const struct io_config *config, struct agent_settings *s, struct io_why *why)
 {
     size_t count = 0;

@@ -135,6 +135,7 @@ enum agent_http_tls { AGENT_HTTP_AUTO, AGENT_HTTP_TLS, AGENT_HTTP_PLAIN };
 struct agent_settings {
     struct agt_config core; /* session is the caller's to fill in, db_port the engine's */
     const char *data_dir;   /* of the database; the engine's to fill in */
+    char os_user[64];       /* that all run as; known when the host has been looked at */
     struct base_text token;
     struct io_link_node nodes[IO_LINK_NODES_MAX];
     size_t nodes_count;
@@ -169,6 +170,24 @@ MUST_CHECK int agent_key_path(const struct io_config *config, size_t key, const 
 MUST_CHECK int agent_key_parameters(const struct io_config *config, size_t key,
                                     int (*add)(void *settings, const char *name, const char *value),
                                     void *settings, struct io_why *why);
+/* Database members from a MAP, name: host:port; at most `max` (and AGENT_MEMBERS_MAX). INVALID,
+ * also where `self` is not among them. */
+#define AGENT_MEMBERS_MAX 16
+struct agent_member {
+    struct base_name name;
+    struct io_address address;
+};
+struct agent_members {
+    size_t count;
+    size_t self; /* number of our own one */
+    struct agent_member list[AGENT_MEMBERS_MAX];
+};
+MUST_CHECK int agent_key_members(const struct io_config *config, size_t key, uint16_t default_port,
+                                 const struct base_name *self, struct agent_members *ret,
+                                 struct io_why *why);
+/* Seeds of an engine whose replication is its own, where the file says none. */
+void agent_seed_engine(const struct io_config *config, struct agt_config *core,
+                       enum msg_engine engine, uint32_t ttl_ms, uint32_t heartbeat_ms);
 
 /* Reads and checks the common keys. INVALID, DENIED with why. */
 MUST_CHECK int agent_settings_read(const struct io_config *config, struct agent_settings *ret,

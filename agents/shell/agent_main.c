@@ -117,6 +117,10 @@ static int prepare(const struct io_config *config, struct agent_settings *common
         return fail(1, &why);
     }
     rc = rc == 0 && common->vip.count > 0 ? vip_capabilities_settle(&why) : rc;
+    rc = rc != 0 ? rc : agent_find_user(common, &why);
+    rc = rc != 0 ? rc : agent_check_directory(common->state_dir, &why);
+    rc = rc != 0 ? rc : agent_check_directory(common->run_dir, &why);
+    rc = rc != 0 ? rc : agent_check_directory(common->data_dir, &why);
     rc = rc != 0 ? rc : this_program->check_host(config, common, &why);
     if (rc != 0) {
         return fail(2, &why);

@@ -47,7 +47,7 @@ struct agent_program {
     /* Reads the engine's keys, and sets in `common` what it alone knows: data_dir, core.db_port,
      * seeds of its own. Looks at nothing but the configuration; may be called again. */
     int (*read)(const struct io_config *config, struct agent_settings *common, struct io_why *why);
-    /* What must hold on this host; as the database's user. */
+    /* What must hold on this host, beside user and directories; as the database's user. */
     int (*check_host)(const struct io_config *config, const struct agent_settings *common,
                       struct io_why *why);
     /* Fills in the command, whose words outlive the start. */

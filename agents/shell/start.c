@@ -144,6 +144,32 @@ int agent_check_directory(const char *path, struct io_why *why)
     return 0;
 }
 
+int agent_find_user(struct agent_settings *common, struct io_why *why)
+{
+    const struct passwd *user = getpwuid(geteuid());
+    if (user == NULL || user->pw_uid == 0) {
+        io_why_set(why, "%s",
+                   user == NULL ? "this user has no name"
+                                : "the database does not run as root; set 'user'");
+        return BASE_E_DENIED;
+    }
+    (void)snprintf(common->os_user, sizeof(common->os_user), "%s", user->pw_name);
+    return 0;
+}
+
+int agent_check_files(const struct agent_settings *common, const char *const *files, size_t count,
+                      struct io_why *why)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (files[i][0] != '\0' && access(files[i], R_OK) != 0) {
+            io_why_set(why, "cannot read %s as user %s: %s", files[i], common->os_user,
+                       strerror(errno));
+            return BASE_E_NOTFOUND;
+        }
+    }
+    return 0;
+}
+
 bool agent_take_word(int *argc, char **argv, const char *word)
 {
     int kept = 0;

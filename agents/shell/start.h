@@ -24,6 +24,13 @@ MUST_CHECK int agent_find_guard(const struct io_config *config,
 MUST_CHECK int agent_guard_socket(const struct agent_settings *common,
                                   char ret_path[static AGENT_PATH_BYTES], struct io_why *why);
 
+/* Name of the user that we are: not root. DENIED. */
+MUST_CHECK int agent_find_user(struct agent_settings *common, struct io_why *why);
+
+/* Those of `files` that are not "" can be read. NOTFOUND. */
+MUST_CHECK int agent_check_files(const struct agent_settings *common, const char *const *files,
+                                 size_t count, struct io_why *why);
+
 /* Makes it if it is missing. DENIED: it belongs to somebody else; INVALID, IO. A run_dir of root's
  * for a group, where nobody takes away what is another one's, is fine. */
 MUST_CHECK int agent_check_directory(const char *path, struct io_why *why);
