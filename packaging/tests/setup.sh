@@ -4,6 +4,7 @@
 # docs/galera.md, then a MongoDB replica set beside it (mongosim in the place of mongod, which Debian does not have). In a sandbox.
 # environment: ROOT, DEBS_NEWER, BIN
 . tests/support/report.sh
+. tests/support/jq.sh
 . packaging/tests/machine.sh
 declare -A ON=([a]=q1 [b]=q2 [c]=q3) ADDRESS=([a]=192.0.2.1 [b]=192.0.2.2 [c]=192.0.2.3)
 home() { echo "$(machine_dir "${ON[$1]}")/tree/root"; }
@@ -74,7 +75,7 @@ steps "$QUORATE_SANDBOX_DIR/mongodb.steps"
 [ "$FAILED" -eq 0 ] || end
 check "the first member has founded the set from its own host" wait_for 60 eval 'machine_sh q1 "mongosim ctl /var/lib/mongodb-hub status" | jq -e "select(.writable)"'
 check "that its agent cannot log in yet is said" wait_for 30 eval '{ kv db why docs; kv db show docs; } 2>&1 | grep -i "login"'
-password() { machine q1 sed -n "s/^$1://p" /root/quorate-setup/passwords-docs; }
+password() { machine_sh q1 "sed -n 's/^$1://p' quorate-setup/passwords-docs"; }
 machine q1 mongosim ctl /var/lib/mongodb-hub user ha_read "$(password ha_read)" monitor,oplog,canary >/dev/null
 machine q1 mongosim ctl /var/lib/mongodb-hub user ha_act "$(password ha_act)" monitor,configure,state,shutdown,concern >/dev/null
 check "with its users, over TLS, it serves" wait_for 60 eval '[ "$(code 1 8018 /primary)" = 200 ]'

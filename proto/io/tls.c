@@ -477,6 +477,8 @@ static const char *alert_text(int reason)
     switch (reason) {
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         return "the other side refuses our certificate: it has expired";
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+        return "the other side refuses our certificate: it was revoked";
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
         return "the other side refuses our certificate: it is from a foreign authority";
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:

@@ -122,6 +122,7 @@ web-verify: deps-browser scenario-programs ## The status page in Chromium: scree
 CHECK_STEPS += access-check
 .PHONY: access-check
 access-check: scenario-programs ## Every call, port and page with no, wrong, foreign, expired, revoked and too weak a certificate
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,agent-galera agent-mongodb proxy,build/release/bin/quorate-$(p))
 	@BIN=build/release/bin bash tests/integration/access/run.sh
 CHECK_STEPS += pages-check
 VERIFY_STEPS += major-verify

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Every call of the public API, the peer port, the agent's port and the pages, with no, wrong, foreign, expired, revoked
+# Every call of the public API, the peer port, the agents' ports, the proxy and the pages, with no, wrong, foreign, expired, revoked
 # and too weak a certificate: none is let in where it does not belong, and what belongs there is. usage: run.sh
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
@@ -18,6 +18,7 @@ trap 'exit 130' INT TERM
 calls=tests/integration/access/calls.txt
 
 cluster_init "$work"
+. tests/integration/access/ports.sh
 quorum_setup 1
 issue() { "$DIR/bin/kv" cert issue --dir "$DIR/tls" "$@" >/dev/null || die "no certificate"; }
 issue --role viewer --name eye
@@ -54,6 +55,7 @@ sed -i "s|^tls:|tls:\n  revoked: $DIR/revoked.pem|" "$DIR/q1.yml"
 members_setup pg-main 1
 sed -i "s|^tls:|tls:\n  revoked: $DIR/revoked.pem|" "$DIR/pg1.yml"
 issue --role agent --cluster pg-main --name pg2
+access_prepare
 own
 quorum_start q1
 check "a node with a list of revoked certificates starts" wait_until 15 quorum_has_leader
@@ -83,7 +85,6 @@ open_only() { awk '($3 == "open") == ($1 == 403) || $1 == "000"'; }
 reads_only() { awk '($3 == "open" || $3 == "read") == ($1 == 403) || $1 == "000"'; }
 nothing() { awk '$1 != "000" { print } END { if (NR < 60) print NR, "calls" }'; }
 everything() { awk '$1 == 403 || $1 == "000" || $1 == 429'; }
-T=$DIR/tls
 check_output "nobody gets what is open, no more" "" eval 'each | open_only'
 for who in agent-pg-main-pg1 agent-other-pg1 node-q9 member-pg-main-pg1 nameless twofold; do
     check_output "$who: what is open, no more" "" eval 'each $T/$who | open_only'
@@ -106,38 +107,10 @@ for who in "$T/admin-late" "$DIR/foreign/admin-admin" "$T/admin-taken" "$T/short
 done
 check_output "the page is for a viewer" 200 page "$T/viewer-eye"
 
-# --- the peer port: frames of a node or of an agent, each in its own name alone
-peer() { # CURL-LIKE: whether TLS comes about, with a certificate
-    openssl s_client -connect "127.0.0.1:${PEER_PORT[q1]}" -CAfile "$T/ca.crt" ${1:+-cert "$1.crt" -key "$1.key"} \
-        -verify_return_error </dev/null 2>&1
-}
-refused_for() { grep -c "mod=link ev=refused.*$1" "$DIR/log/q1"; }
-before=$(refused_for .)
-for who in "" "$T/admin-late" "$DIR/foreign/admin-admin" "$T/admin-taken" "$T/short" "$T/sha1"; do
-    peer "$who" >/dev/null
-done
-check "who has no good certificate is refused at the peer port" wait_until 5 eval '[ "$(refused_for .)" -gt "$before" ]'
-agent_with() { # FILE-STEM WORD: an agent whose certificate is this one
-    sed "s|$T/agent-pg-main-pg1|$1|" "$DIR/pg1.yml" >"$DIR/wrong.yml"
-    own
-    limited 10 as_user "$DIR/bin/quorate-agent-postgresql" --config "$DIR/wrong.yml"
-}
-for who in "$T/viewer-eye" "$T/node-q9" "$T/agent-other-pg1" "$T/admin-late"; do
-    check_fails "an agent does not start as $(basename "$who")" "" agent_with "$who"
-done
-
-# --- the agent's port: nobody changes anything there without TLS and a good certificate
-agent="127.0.0.1:${HTTP_PORT[pg1]}"
-post() { curl -s -o /dev/null -m 2 --cacert "$T/ca.crt" -k -w '%{http_code}' -X POST -d '{}' "$@"; }
-for path in /switchover /failover /restart /reinitialize /reload; do
-    check "plain: $path changes nothing" eval '[[ "$(post "http://$agent$path")" = 4* ]]'
-done
-for who in "$T/admin-late" "$DIR/foreign/admin-admin" "$T/admin-taken" "$T/short" "$T/sha1"; do
-    check_output "with $(basename "$who"): not let in" 000 post --cert "$who.crt" --key "$who.key" "https://$agent/restart"
-done
-for who in viewer-eye agent-other-pg1 node-q9 member-pg-main-pg1 nameless twofold; do
-    check "with $who: refused" eval '[[ "$(post --cert $T/$who.crt --key $T/$who.key "https://$agent/restart")" = 4* ]]'
-done
+# --- the other ports
+access_peer
+access_agents
+access_proxy
 
 # --- revoked while it is connected
 "${KV[@]:0:3}" --cacert "$T/ca.crt" --cert "$T/viewer-watcher.crt" --key "$T/viewer-watcher.key" watch k >"$work/watch" 2>&1 9>&- &
@@ -153,6 +126,7 @@ check_output "an admin that was good is let in no more" 000 page "$T/admin-secon
 "${KV[@]}" put k secret >/dev/null
 check "what stood is cut, and hears nothing more" eval 'sleep 0.2; ! grep -q secret "$work/watch"'
 kill "$watch" 2>/dev/null
+proxy_drops_a_node
 echo "no list" >"$DIR/revoked.pem"
 check "a list that is none is refused, the old one stays" wait_until 10 grep -q "mod=tls ev=reload_failed" "$DIR/log/q1"
 check_output "who was revoked stays out" 000 page "$T/admin-second"
