@@ -65,7 +65,7 @@ enum agt_mongodb_goal {
 /*   name, what an operator reads: lower case, no full stop */
 #define AGT_MONGODB_ACTIONS(X) \
     X(WAIT, "goes on as it is") \
-    X(REST, "stays down: waits for the arbiter") \
+    X(REST, "stays down: waits for the arbiter, kv db why tells for what") \
     X(REST_HELD, "stays down after a kill: look at its disk, then 'kv db restart' or 'kv db " \
                  "reinit' this member") \
     X(REST_BARRED, "was left out of the set by force: stays down until its data directory is " \

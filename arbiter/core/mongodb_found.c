@@ -6,6 +6,7 @@
  * since it may have done it without a word.
  */
 #include "arbiter/core/mongodb_internal.h"
+#include "arbiter/core/names.h"
 #include "base/assert.h"
 #include "base/canary.h"
 #include "base/name.h"
@@ -174,16 +175,37 @@ static bool is_ever_led(const struct arb_cluster *c)
     return false;
 }
 
+/* Whose word counts: the primary's, of whoever knows the configuration, of whoever has data. */
+static const struct arb_view *teller_of(const struct arb_cluster *c, const struct arb_sight *s)
+{
+    struct base_name name = arb_mongodb_name(c, s, s->set.primary);
+    uint8_t primary = arb_view_find(c, &name);
+    if (primary != ARB_NOBODY) {
+        return &c->views[primary];
+    }
+    return s->set.has_config ? &c->views[s->set.reference] : arb_view_with_data(c);
+}
+
+/* Members keep to a bar of a record that is lost; from now on it stands in this one, too. */
+static void take_bars(const struct arb_cluster *c, uint64_t epoch, struct msg_mongodb_record *r)
+{
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        if (view->has_report && view->report.mongodb.barred_epoch != 0 &&
+            arb_names_add(&r->barred, &view->member) == 0) {
+            r->barred_epoch = epoch;
+        }
+    }
+}
+
 /* The record of what is seen, without an order. */
 static void take_in(struct arb_turn *t, const struct arb_sight *s, uint64_t epoch,
                     enum arb_decision_kind kind)
 {
     struct arb_cluster *c = t->c;
     struct base_name name = arb_mongodb_name(c, s, s->set.primary);
-    uint8_t teller = arb_view_find(c, &name);
     struct msg_record next = c->record;
-    teller = teller == ARB_NOBODY ? s->set.reference : teller;
-    const struct arb_view *view = &c->views[teller];
+    const struct arb_view *view = teller_of(c, s);
     if (c->record.epoch == 0) {
         next = (struct msg_record){.cluster = c->name, .state = MSG_RECORD_RUNNING};
         arb_take_seed(&view->report, &next);
@@ -199,18 +221,48 @@ static void take_in(struct arb_turn *t, const struct arb_sight *s, uint64_t epoc
     next.mongodb.order = (struct msg_mongodb_order){.kind = MSG_MONGODB_ORDER_NONE};
     next.mongodb.force = (struct msg_mongodb_force){.token = 0};
     memcpy(next.mongodb.set_id, view->report.mongodb.set_id, sizeof(next.mongodb.set_id));
+    take_bars(c, epoch, &next.mongodb);
     if (arb_mongodb_primary(s) != NULL) {
         next.mongodb.primary = name;
         next.mongodb.primary_term = arb_mongodb_primary(s)->term;
     }
-    next.mongodb.config = s->set.config;
+    next.mongodb.config = s->set.has_config ? s->set.config : next.mongodb.config;
     arb_decision_begin(t, kind, &view->member);
     c->decision.epoch = epoch;
-    struct arb_note *note = arb_say(t, ARB_NOTE_MONGODB_TAKEN_IN);
+    struct arb_note *note =
+        arb_say(t, s->set.has_config ? ARB_NOTE_MONGODB_TAKEN_IN : ARB_NOTE_MONGODB_STARTED);
     note->member = view->member;
     note->a = epoch;
     note->b = s->set.peers_count;
     arb_propose(t, kind, &next);
+}
+
+/* Down with data, and not started by itself: it was led before, by a record that is lost. */
+static const struct arb_view *kept_down(const struct arb_cluster *c)
+{
+    bool is_kept = c->restore_id != 0 || is_ever_led(c);
+    for (uint8_t i = 0; is_kept && i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        bool is_down = view->has_report && view->report.mongodb.state == MSG_MONGODB_DOWN;
+        if (is_down && arb_mongodb_has_data(&view->report)) {
+            return view;
+        }
+    }
+    return NULL;
+}
+
+/* What to type, as soon as it is known. */
+static void say_data_waits(struct arb_turn *t, const struct arb_sight *s,
+                           const struct arb_view *data)
+{
+    const struct arb_view *down = s->set.has_config ? NULL : kept_down(t->c);
+    struct arb_note note = {
+        .kind = ARB_NOTE_MONGODB_DATA_WAITS, .member = data->member, .other = t->c->name};
+    if (down != NULL) {
+        note.kind = ARB_NOTE_MONGODB_DOWN_WAITS;
+        note.member = down->member;
+    }
+    arb_say_waiting(t, &note);
 }
 
 void arb_mongodb_found(struct arb_turn *t)
@@ -226,9 +278,7 @@ void arb_mongodb_found(struct arb_turn *t)
             take_in(t, &s, 1, ARB_DECIDE_BOOTSTRAP);
         }
     } else if (data != NULL) {
-        arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_MONGODB_DATA_WAITS,
-                                              .member = data->member,
-                                              .other = c->name});
+        say_data_waits(t, &s, data);
     } else if (arb_is_unknown(c)) {
         arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_FOUND_WAITS, .member = c->name});
     } else {
@@ -249,8 +299,10 @@ void arb_mongodb_confirm(struct arb_turn *t)
     if (!is_anew) {
         arb_answer(t, BASE_E_STATE, "nothing is to be confirmed: the record is in force");
     } else if (!s.set.has_config && c->record.epoch == 0 && t->event->request->is_forced) {
-        c->may_found = true;
-        arb_answer(t, 0, "members that have data are started; confirm again when one is primary");
+        take_in(t, &s, arb_epoch_confirmed(c), ARB_DECIDE_CONFIRMED);
+        arb_answer(t, 0,
+                   "confirmed: the set goes on as its members have it, and those that are down are "
+                   "started; who was left out by force stays down");
     } else if (!s.set.has_config && c->record.epoch == 0) {
         arb_answer(t, BASE_E_STATE,
                    "no member that is heard runs and knows the configuration: --force starts those "

@@ -14,8 +14,10 @@ static enum msg_mongodb_goal goal_of(const struct arb_cluster *c, const struct a
     if (view->refused != ARB_REFUSE_NONE || arb_is_unconfirmed(c) || arb_view_ahead(c) != NULL) {
         return MSG_MONGODB_GOAL_HOLD;
     }
-    if (c->record.epoch == 0) { /* an empty one is started, so that it can be initiated */
-        bool may_run = !arb_mongodb_has_data(&view->report) || c->may_found;
+    if (c->record.epoch == 0) {
+        /* Empty: so that it can be initiated. With data, and never led by anybody (else it is ahead
+         * of this record): as its host would start it, nobody can have left it out by force. */
+        bool may_run = !arb_mongodb_has_data(&view->report) || c->restore_id == 0;
         return may_run ? MSG_MONGODB_GOAL_RUN : MSG_MONGODB_GOAL_KEEP;
     }
     if (arb_names_has(&r->barred, &view->member)) {

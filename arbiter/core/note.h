@@ -299,12 +299,18 @@ enum arb_refusal {
     X(MONGODB_FOUND_WAITS, "mongodb-found-waits", \
       "the replica set is initiated when {a} members are heard and have no data; {b} are") \
     X(MONGODB_DATA_WAITS, "mongodb-data-waits", \
-      "{m} has data of a replica set of which there is no record, and no primary is seen; kv db " \
-      "confirm {n} lets it go on, --force starts members that are down") \
+      "{m} has data of a replica set of which there is no record: nothing is ordered; kv db " \
+      "confirm {n} takes the set in as it is") \
+    X(MONGODB_DOWN_WAITS, "mongodb-down-waits", \
+      "there is no record of this set, {m} has data and is down, and nobody who is heard runs in " \
+      "it: kv db confirm {n} --force starts the members that are down") \
     X(MONGODB_LAYOUT, "mongodb-layout", "the layout is refused: {m} {w}") \
     X(MONGODB_FOUNDS, "mongodb-founds", "{m} initiates the replica set (epoch {a})") \
     X(MONGODB_TAKEN_IN, "mongodb-taken-in", \
       "a running replica set is taken in as it is: {b} members, {m} is its primary (epoch {a})") \
+    X(MONGODB_STARTED, "mongodb-started", \
+      "an operator confirmed without a record: {m} and all others that are down are started, but " \
+      "for who was left out by force (epoch {a})") \
     X(MONGODB_PRIMARY, "mongodb-primary", \
       "{m} is primary in term {a}, elected by the replica set") \
     X(MONGODB_NO_PRIMARY, "mongodb-no-primary", \

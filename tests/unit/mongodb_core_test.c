@@ -785,6 +785,54 @@ static void test_nothing_is_ordered_from_an_image_until_confirmed(void **state)
     assert_int_equal(mon.m[3].votes, 1);
 }
 
+/* --- without a record --- */
+
+/* Data everywhere, nobody runs. */
+static void mon_rebooted(uint64_t epoch_seen)
+{
+    mon_blank(3, 0);
+    for (unsigned n = 1; n <= 3; n++) {
+        mon.m[n].has_data = mon.m[n].is_down = true;
+        mon.m[n].epoch_seen = epoch_seen;
+    }
+    mon_pass(10);
+}
+
+static void test_who_was_never_led_is_started_without_a_record(void **state)
+{
+    (void)state;
+    mon_rebooted(0);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    run((struct arb_event){.kind = ARB_EVENT_RESTORE, .restore_id = 77}); /* made anew by force */
+    mon_pass(3);
+    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_KEEP);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DOWN_WAITS);
+}
+
+/* Their record is lost: somebody may have been left out by force. A person's word starts them. */
+static void test_who_was_led_is_started_by_a_persons_word_alone(void **state)
+{
+    (void)state;
+    mon_rebooted(9);
+    mon.m[3].barred_epoch = 8;
+    mon_pass(60);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_not_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DOWN_WAITS);
+    request(about(ARB_REQUEST_CONFIRM, NULL));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    struct arb_request r = about(ARB_REQUEST_CONFIRM, NULL);
+    r.is_forced = true;
+    request(r);
+    assert_int_equal(w.answer, 0);
+    assert_true(w.c.record.epoch > 1000 && w.c.record.mongodb.is_initiated);
+    mon_pass(2);
+    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_BAR);
+    assert_int_equal(mon.orders, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -829,6 +877,8 @@ int main(void)
         MON_TEST(test_a_plan_that_is_not_carried_out_ends),
         MON_TEST(test_the_freshest_goes_on),
         MON_TEST(test_nothing_is_ordered_from_an_image_until_confirmed),
+        MON_TEST(test_who_was_never_led_is_started_without_a_record),
+        MON_TEST(test_who_was_led_is_started_by_a_persons_word_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,6 +153,7 @@ void mon_speak(unsigned n)
     struct msg_report r = report_of(mon_name(n));
     struct msg_mongodb_report *g = &r.mongodb;
     r.engine = MSG_ENGINE_MONGODB;
+    r.epoch_seen = r.epoch_seen > m->epoch_seen ? r.epoch_seen : m->epoch_seen;
     r.system_id = 0;
     r.has_seed = true;
     r.zone = m->zone;

@@ -26,6 +26,7 @@ struct mon_member {
     uint32_t lag_ms, canary_ms;
     uint64_t ts; /* applied */
     uint64_t barred_epoch;
+    uint64_t epoch_seen; /* by its agent, of a record that may be lost */
     /* its part in orders */
     uint64_t order_epoch;
     uint8_t order_phase;
