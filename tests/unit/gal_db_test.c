@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Galera port against a scripted server: what is asked and in which order, what hangs, and what
  * is done with a stopped directory. */
-#include "tests/support/cm.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "agents/galera/db.h"
-#include "base/name.h"
+#include "tests/unit/db_rig.h"
 
-#define SECOND BASE_US_PER_S
 #define UUID "8bcf4a34-aedb-14e5-bcc3-d3e36277729f"
-#define WAIT_US (10 * SECOND) /* for what comes at once */
 
 static struct {
     char statement[1024];
@@ -23,20 +13,8 @@ static struct {
     bool is_cut;
 } sessions[GAL_SESSION_COUNT];
 
-static struct {
-    struct io_loop *loop;
-    struct gal_db *db;
-    struct db_port port;
-    struct gal_settings settings;
-    struct guard_status guard;
-    struct db_view view;
-    unsigned views;
-    struct db_done done;
-    unsigned dones;
-    uint64_t ids;
-    char log[1024];
-    char dir[64];
-} w;
+static struct gal_settings settings;
+static struct gal_db *db;
 
 /* --- the scripted server --- */
 
@@ -91,45 +69,9 @@ static void cuts_come_back(void)
 
 /* --- the world --- */
 
-static void took_done(void *ctx, const struct db_done *done)
-{
-    (void)ctx;
-    w.done = *done;
-    w.dones++;
-}
-
-static void took_view(void *ctx, const struct db_view *view)
-{
-    (void)ctx;
-    w.view = *view;
-    w.views++;
-}
-
-static void took_log(void *ctx, const char *text)
-{
-    (void)ctx;
-    (void)snprintf(w.log, sizeof(w.log), "%s", text);
-}
-
 static bool is_asked(enum gal_session session, const char *text)
 {
     return sessions[session].done != NULL && strstr(sessions[session].statement, text) != NULL;
-}
-
-/* Turns the loop until `condition` holds. */
-#define UNTIL(condition) \
-    do { \
-        struct base_mono until_ = base_mono_add_us(io_now(), WAIT_US); \
-        while (!(condition) && base_mono_before(io_now(), until_)) { \
-            cuts_come_back(); \
-            io_loop_run_once(w.loop, base_mono_add_us(io_now(), 5000)); \
-        } \
-        assert_true(condition); \
-    } while (0)
-
-static void set_path(struct pg_path *path, const char *name)
-{
-    (void)snprintf(path->text, sizeof(path->text), "%s/%s", w.dir, name);
 }
 
 static void put_file(const char *name, const char *text)
@@ -151,7 +93,8 @@ static bool has_file(const char *name)
 
 static void settings_make(void)
 {
-    struct gal_settings *s = &w.settings;
+    struct gal_settings *s = &settings;
+    memset(s, 0, sizeof(*s));
     assert_int_equal(base_name_from_text("shop", &s->cluster), 0);
     assert_int_equal(base_name_from_text("g1", &s->member), 0);
     s->host = base_text_from(SLICE_LIT("127.0.0.1"));
@@ -173,48 +116,31 @@ static void settings_make(void)
 static int begin(void **state)
 {
     (void)state;
-    memset(&w, 0, sizeof(w));
     memset(sessions, 0, sizeof(sessions));
-    (void)snprintf(w.dir, sizeof(w.dir), "/tmp/gal_db_test.XXXXXX");
-    assert_non_null(mkdtemp(w.dir));
+    rig_begin(cuts_come_back);
     settings_make();
-    assert_int_equal(io_loop_new(&w.loop), 0);
     const struct gal_db_options options = {
-        .settings = &w.settings,
+        .settings = &settings,
         .loop = w.loop,
         .sessions = {.run = server_run, .is_busy = server_is_busy, .cut = server_cut},
         .interval_us = SECOND / 100,
-        .events = {.done = took_done, .view = took_view, .log = took_log}};
-    assert_int_equal(gal_db_open(&options, &w.db), 0);
-    w.port = gal_db_port(w.db);
+        .events = rig_events};
+    assert_int_equal(gal_db_open(&options, &db), 0);
+    w.port = gal_db_port(db);
     return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
-    char command[128];
-    w.db = gal_db_close(w.db);
-    w.loop = io_loop_free(w.loop);
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", w.dir);
-    assert_int_equal(system(command), 0);
+    db = gal_db_close(db);
+    rig_end();
     return 0;
-}
-
-static void guard_says(enum guard_tree tree)
-{
-    w.guard.instance = 7;
-    w.guard.tree = tree;
-    w.guard.root_pid = tree == GUARD_TREE_RUNNING ? 4242 : 0;
-    w.guard.starts += tree == GUARD_TREE_RUNNING;
-    w.port.guard_changed(w.port.ctx, &w.guard);
 }
 
 static void order(enum db_order_kind kind)
 {
-    struct db_order o = {.id = ++w.ids, .kind = kind, .timeout_us = 5 * SECOND};
-    o.galera.position.seqno = -1;
-    w.port.order(w.port.ctx, &o);
+    rig_order(&(struct db_order){.kind = kind, .galera.position.seqno = -1});
 }
 
 static void answer_status(const char *reject, const char *read_only)
@@ -461,7 +387,7 @@ static void test_join_needs_a_position(void **state)
     assert_true(has_file("data/gvwstate.dat.quorate"));
     assert_true(has_file("data/grastate.dat"));
     struct stat st;
-    assert_int_equal(stat(w.settings.conf.text, &st), 0);
+    assert_int_equal(stat(settings.conf.text, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
 }
 

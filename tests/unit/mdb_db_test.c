@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The MongoDB port against a scripted server: what is asked and in which order, what is believed,
  * what hangs, and how an order goes step by step. */
-#include "tests/support/cm.h"
-
 #include <bson/bson.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "agents/mongodb/db.h"
-#include "base/name.h"
-
-#define SECOND BASE_US_PER_S
-#define WAIT_US (10 * SECOND) /* for what comes at once */
+#include "tests/unit/db_rig.h"
 
 #define HELLO_PRIMARY \
     "{\"isWritablePrimary\": true, \"setName\": \"rs0\", \"setVersion\": 4, \"me\": " \
@@ -43,19 +33,8 @@ static struct {
     bool is_reset;
 } sessions[MDB_SESSION_COUNT];
 
-static struct {
-    struct io_loop *loop;
-    struct mdb_db *db;
-    struct db_port port;
-    struct mdb_settings settings;
-    struct guard_status guard;
-    struct db_view view;
-    unsigned views;
-    struct db_done done;
-    unsigned dones;
-    uint64_t ids;
-    char dir[64];
-} w;
+static struct mdb_settings settings;
+static struct mdb_db *db;
 
 /* --- the scripted server --- */
 
@@ -121,48 +100,15 @@ static void refuse(enum mdb_session session, int status, int32_t code)
 
 /* --- the world --- */
 
-static void took_done(void *ctx, const struct db_done *done)
-{
-    (void)ctx;
-    w.done = *done;
-    w.dones++;
-}
-
-static void took_view(void *ctx, const struct db_view *view)
-{
-    (void)ctx;
-    w.view = *view;
-    w.views++;
-}
-
-static void took_log(void *ctx, const char *text)
-{
-    (void)ctx;
-    (void)text;
-}
-
 static bool is_asked(enum mdb_session session, const char *text)
 {
     return sessions[session].done != NULL && strstr(sessions[session].command, text) != NULL;
 }
 
-#define UNTIL(condition) \
-    do { \
-        struct base_mono until_ = base_mono_add_us(io_now(), WAIT_US); \
-        while (!(condition) && base_mono_before(io_now(), until_)) { \
-            io_loop_run_once(w.loop, base_mono_add_us(io_now(), 5000)); \
-        } \
-        assert_true(condition); \
-    } while (0)
-
-static void set_path(struct pg_path *path, const char *name)
-{
-    (void)snprintf(path->text, sizeof(path->text), "%s/%s", w.dir, name);
-}
-
 static void settings_make(void)
 {
-    struct mdb_settings *s = &w.settings;
+    struct mdb_settings *s = &settings;
+    memset(s, 0, sizeof(*s));
     assert_int_equal(base_name_from_text("shop", &s->cluster), 0);
     assert_int_equal(base_name_from_text("m1", &s->member), 0);
     assert_int_equal(base_name_from_text("rs0", &s->set_name), 0);
@@ -179,53 +125,29 @@ static void settings_make(void)
 static int begin(void **state)
 {
     (void)state;
-    memset(&w, 0, sizeof(w));
     memset(sessions, 0, sizeof(sessions));
-    (void)snprintf(w.dir, sizeof(w.dir), "/tmp/mdb_db_test.XXXXXX");
-    assert_non_null(mkdtemp(w.dir));
+    rig_begin(NULL);
     settings_make();
-    assert_int_equal(io_loop_new(&w.loop), 0);
-    const struct mdb_db_options options = {
-        .settings = &w.settings,
-        .loop = w.loop,
-        .sessions = {.run = server_run,
-                     .is_busy = server_is_busy,
-                     .reset = server_reset,
-                     .hung_since = server_hung_since},
-        .interval_us = SECOND / 100,
-        .canary_us = SECOND / 20,
-        .events = {.done = took_done, .view = took_view, .log = took_log}};
-    assert_int_equal(mdb_db_open(&options, &w.db), 0);
-    w.port = mdb_db_port(w.db);
+    const struct mdb_db_options options = {.settings = &settings,
+                                           .loop = w.loop,
+                                           .sessions = {.run = server_run,
+                                                        .is_busy = server_is_busy,
+                                                        .reset = server_reset,
+                                                        .hung_since = server_hung_since},
+                                           .interval_us = SECOND / 100,
+                                           .canary_us = SECOND / 20,
+                                           .events = rig_events};
+    assert_int_equal(mdb_db_open(&options, &db), 0);
+    w.port = mdb_db_port(db);
     return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
-    char command[128];
-    w.db = mdb_db_close(w.db);
-    w.loop = io_loop_free(w.loop);
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", w.dir);
-    assert_int_equal(system(command), 0);
+    db = mdb_db_close(db);
+    rig_end();
     return 0;
-}
-
-static void guard_says(enum guard_tree tree)
-{
-    w.guard.instance = 7;
-    w.guard.tree = tree;
-    w.guard.root_pid = tree == GUARD_TREE_RUNNING ? 4242 : 0;
-    w.guard.starts += tree == GUARD_TREE_RUNNING;
-    w.port.guard_changed(w.port.ctx, &w.guard);
-}
-
-static void order(const struct db_order *wanted)
-{
-    struct db_order o = *wanted;
-    o.id = ++w.ids;
-    o.timeout_us = o.timeout_us != 0 ? o.timeout_us : 9 * SECOND;
-    w.port.order(w.port.ctx, &o);
 }
 
 /* A running member that has said hello, and its status and configuration. */
@@ -406,7 +328,7 @@ static void test_nobody_has_made_users_yet(void **state)
     unsigned views = w.views;
     UNTIL(w.views > views);
     assert_false(w.view.mongodb.is_login_refused);
-    order(&(struct db_order){.kind = DB_ORDER_MONGODB_INITIATE});
+    rig_order(&(struct db_order){.kind = DB_ORDER_MONGODB_INITIATE});
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetStatus"));
     refuse(MDB_SESSION_ACT, BASE_E_DENIED, 18);
     UNTIL(is_asked(MDB_SESSION_LOCAL, "replSetInitiate"));
@@ -418,7 +340,7 @@ static void test_nobody_has_made_users_yet(void **state)
 static void test_an_arbiter_says_hello_alone(void **state)
 {
     (void)state;
-    w.settings.login = MDB_LOGIN_NONE;
+    settings.login = MDB_LOGIN_NONE;
     guard_says(GUARD_TREE_RUNNING);
     UNTIL(is_asked(MDB_SESSION_HELLO, "hello"));
     answer(MDB_SESSION_HELLO, "{\"arbiterOnly\": true, \"setName\": \"rs0\", \"me\": "
@@ -514,7 +436,7 @@ static void test_a_change_step_by_step(void **state)
     struct db_order o = add_order();
     begin_primary();
     UNTIL(is_asked(MDB_SESSION_HELLO, "maxAwaitTimeMS"));
-    order(&o);
+    rig_order(&o);
     to_the_deed();
     answer(MDB_SESSION_ACT, "{\"ok\": 1}");
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetConfig"));
@@ -545,7 +467,7 @@ static void test_a_change_whose_connection_is_cut(void **state)
     (void)state;
     struct db_order o = add_order();
     begin_primary();
-    order(&o);
+    rig_order(&o);
     to_the_deed();
     refuse(MDB_SESSION_ACT, BASE_E_CLOSED, 0);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetConfig"));
@@ -560,7 +482,7 @@ static void test_a_change_that_is_in_force_is_not_sent(void **state)
     (void)state;
     struct db_order o = add_order();
     begin_primary();
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetStatus"));
     answer(MDB_SESSION_ACT, STATUS(9));
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetConfig"));
@@ -573,11 +495,11 @@ static void test_the_world_has_moved_on(void **state)
     (void)state;
     struct db_order o = add_order();
     begin_primary();
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetStatus"));
     answer(MDB_SESSION_ACT, STATUS(10));
     expect_done(BASE_E_CONFLICT, 0);
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetStatus"));
     answer(MDB_SESSION_ACT, STATUS(9));
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetConfig"));
@@ -590,7 +512,7 @@ static void test_not_now_is_asked_again(void **state)
     (void)state;
     struct db_order o = add_order();
     begin_primary();
-    order(&o);
+    rig_order(&o);
     to_the_deed();
     refuse(MDB_SESSION_ACT, BASE_E_STATE, 308);
     to_the_deed(); /* from the start: it may be another configuration by now */
@@ -610,7 +532,7 @@ static void test_force_is_sent_once(void **state)
     o.mongodb.expected_config = (struct msg_mongodb_version){.term = 9, .version = 4};
     (void)snprintf(o.mongodb.hosts[0].text, sizeof(o.mongodb.hosts[0].text), "127.0.0.1:1");
     begin_with(HELLO_SECONDARY, STATUS(9), CONFIG(4, SECOND_MEMBER));
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetConfig"));
     answer(MDB_SESSION_ACT, CONFIG(4, SECOND_MEMBER));
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetReconfig"));
@@ -626,15 +548,15 @@ static void test_a_step_down(void **state)
     o.mongodb.seconds = 60;
     o.mongodb.catch_up_s = 10;
     begin_primary();
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetStepDown"));
     refuse(MDB_SESSION_ACT, BASE_E_CLOSED, 0); /* as is usual */
     expect_done(0, 0);
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetStepDown"));
     refuse(MDB_SESSION_ACT, BASE_E_STATE, 262); /* nobody caught up */
     expect_done(BASE_E_TIMEOUT, 262);
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetStepDown"));
     refuse(MDB_SESSION_ACT, BASE_E_STATE, 10107);
     expect_done(BASE_E_STATE, 10107);
@@ -645,13 +567,13 @@ static void test_an_order_that_hangs_ends_in_time(void **state)
     (void)state;
     struct db_order o = {.kind = DB_ORDER_MONGODB_STEP_DOWN, .timeout_us = SECOND / 20};
     begin_primary();
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetStepDown"));
     expect_done(BASE_E_TIMEOUT, 0);
     o.kind = DB_ORDER_MONGODB_FREEZE; /* the thread still hangs: the next one waits for it */
     o.mongodb.seconds = 30;
     o.timeout_us = 9 * SECOND;
-    order(&o);
+    rig_order(&o);
     unsigned dones = w.dones;
     refuse(MDB_SESSION_ACT, BASE_E_CANCELED, 0); /* the late answer is not the next order's */
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetFreeze"));
@@ -665,7 +587,7 @@ static void test_cancel(void **state)
     (void)state;
     struct db_order o = {.kind = DB_ORDER_MONGODB_STEP_DOWN};
     begin_primary();
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetStepDown"));
     struct db_order cancel = {.kind = DB_ORDER_CANCEL};
     w.port.order(w.port.ctx, &cancel);
@@ -680,7 +602,7 @@ static void test_a_default_concern_is_read_at_once(void **state)
     begin_primary();
     UNTIL(is_asked(MDB_SESSION_WATCH, "getDefaultRWConcern"));
     answer(MDB_SESSION_WATCH, "{\"ok\": 1}");
-    order(&o);
+    rig_order(&o);
     UNTIL(is_asked(MDB_SESSION_ACT, "setDefaultRWConcern"));
     answer(MDB_SESSION_ACT, "{\"ok\": 1}");
     expect_done(0, 0);
@@ -700,7 +622,7 @@ static void test_never_initiated_twice(void **state)
 {
     (void)state;
     begin_primary();
-    order(&(struct db_order){.kind = DB_ORDER_MONGODB_INITIATE});
+    rig_order(&(struct db_order){.kind = DB_ORDER_MONGODB_INITIATE});
     UNTIL(is_asked(MDB_SESSION_ACT, "replSetGetStatus"));
     answer(MDB_SESSION_ACT, STATUS(9));
     expect_done(BASE_E_STATE, 0);
@@ -731,14 +653,14 @@ static void test_a_wipe_keeps_one_copy(void **state)
     put_file("data/storage.bson");
     guard_says(GUARD_TREE_GONE);
     UNTIL(w.view.has_directory);
-    order(&(struct db_order){.kind = DB_ORDER_MONGODB_WIPE});
+    rig_order(&(struct db_order){.kind = DB_ORDER_MONGODB_WIPE});
     expect_done(0, 0);
     assert_true(has_file("data") && !has_file("data/storage.bson"));
     assert_true(has_file("data.quorate-old/storage.bson"));
     UNTIL(!w.view.has_directory);
     put_file("data/storage.bson");
     put_file("data/second");
-    order(&(struct db_order){.kind = DB_ORDER_MONGODB_WIPE});
+    rig_order(&(struct db_order){.kind = DB_ORDER_MONGODB_WIPE});
     expect_done(0, 0);
     assert_true(has_file("data.quorate-old/second"));
     (void)snprintf(path, sizeof(path), "%s/data/rollback", w.dir);
@@ -751,17 +673,17 @@ static void test_no_wipe_under_a_mongod(void **state)
 {
     (void)state;
     begin_primary();
-    order(&(struct db_order){.kind = DB_ORDER_MONGODB_WIPE});
+    rig_order(&(struct db_order){.kind = DB_ORDER_MONGODB_WIPE});
     expect_done(BASE_E_STATE, 0);
     guard_says(GUARD_TREE_GONE);
-    order(&(struct db_order){.kind = DB_ORDER_MONGODB_FREEZE});
+    rig_order(&(struct db_order){.kind = DB_ORDER_MONGODB_FREEZE});
     expect_done(BASE_E_STATE, 0);
 }
 
 static void test_a_watched_mongod(void **state)
 {
     (void)state;
-    w.settings.is_watched = true;
+    settings.is_watched = true;
     guard_says(GUARD_TREE_GONE); /* never started by us */
     UNTIL(is_asked(MDB_SESSION_HELLO, "hello"));
     answer(MDB_SESSION_HELLO, HELLO_PRIMARY);
@@ -770,7 +692,7 @@ static void test_a_watched_mongod(void **state)
     refuse(MDB_SESSION_HELLO, BASE_E_UNREACHABLE, 0);
     UNTIL(!w.view.is_process);
     put_file("data/storage.bson");
-    order(&(struct db_order){.kind = DB_ORDER_MONGODB_WIPE});
+    rig_order(&(struct db_order){.kind = DB_ORDER_MONGODB_WIPE});
     expect_done(BASE_E_STATE, 0);
     assert_true(has_file("data/storage.bson"));
 }
