@@ -96,6 +96,10 @@ void agt_do_start_holder(struct agt_run *run)
     if (!a->is_gone_seen || !agt_is_holder(a) || is_unnamed(a)) {
         return;
     }
+    if (!agt_holds(a) && agt_gives_up_unarmed(run)) {
+        agt_do_resign(run);
+        return;
+    }
     if (rewinds_to_remote(run)) {
         return;
     }
@@ -107,6 +111,15 @@ void agt_do_start_holder(struct agt_run *run)
     /* Armed before it can accept a write. */
     if (agt_is_lease_ahead(a, run->now)) {
         agt_start(run);
+    }
+}
+
+/* A standby that was elected has never been armed: it is stopped, and the epoch handed back from
+ * there. */
+void agt_do_await_grant(struct agt_run *run)
+{
+    if (agt_is_holder(run->a) && agt_gives_up_unarmed(run)) {
+        agt_do_stop(run);
     }
 }
 
@@ -290,7 +303,7 @@ void agt_do_open(struct agt_run *run)
         closes_for_elsewhere(run);
         return;
     }
-    if (agt_gives_up_writing(run)) {
+    if (agt_gives_up_writing(run) || agt_gives_up_unrenewed(run)) {
         return;
     }
     if (agt_disk_lineage(&a->want, a->view.timeline) != a->order.record.epoch &&

@@ -239,7 +239,8 @@ struct agt {
     struct base_text followed_host;
     uint16_t followed_port;
     struct base_mono unfollowed_since;
-    struct base_mono received_at; /* last time it was seen streaming, or was set */
+    struct base_mono received_at; /* last time it was seen streaming on, or was set */
+    int32_t receiver_pid;         /* of the one that streamed in the last such view */
     bool is_remote_followed;      /* ... to the primary elsewhere, in a standby cluster */
     uint64_t promoted_epoch;
     bool is_sync_in_force; /* sync_names, sync_count, in every walsender */
@@ -268,8 +269,10 @@ struct agt {
     struct base_mono handback_asked_at;
     bool is_arm_asked; /* and no word of the guard has come since */
     struct base_mono arm_asked_at;
-    uint64_t arm_epoch; /* asked of the guard since arm_since */
+    uint64_t arm_epoch; /* asked of the guard since arm_since, with arm_deadline, and not taken */
     struct base_mono arm_since;
+    struct base_mono arm_deadline;
+    uint32_t arm_words; /* ... and so many words of the guard have come since */
     struct base_mono exit_at;
     struct base_mono crashes[3];
     bool is_retired; /* crashed too often: stays down until the agent is restarted, or told to */
@@ -301,7 +304,7 @@ struct agt {
     uint32_t write_views; /* in a row: writing fails */
     struct base_mono write_failing_since;
     struct base_mono
-        barred_until; /* its promotion was refused here: not to be asked again at once */
+        barred_until; /* hook or guard of this host refused it: not to be asked again at once */
 
     /* upstream of a standby */
     struct base_name upstream;      /* who it shall be; empty: the holder */

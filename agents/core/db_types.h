@@ -133,7 +133,8 @@ struct db_view {
     uint32_t timeline_highest;
     uint64_t fork_lsn; /* where `timeline` left its parent; 0 for timeline 1 */
     bool is_receiving;
-    bool has_receiver; /* a WAL receiver process exists */
+    int32_t receiver_pid; /* of the one that receives; 0: not known */
+    bool has_receiver;    /* a WAL receiver process exists */
     bool
         is_wal_end_reached; /* standby: replay has read all WAL on disk since the start (the startup
                                process waits for more, or a receiver has run): `lsn` is the end */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A primary that is there and does not serve: writing fails, or nothing is answered any more.
+/* A primary that is there and does not serve: writing fails, nothing is answered any more, or its
+ * guard refuses the lease (section 3: what it does not arm never serves).
  *
  * Counted as a crash: the role goes on only where a standby is fit for it (section 7); else the
  * database is left as it is, since ending it would help nobody. */
@@ -51,6 +52,12 @@ void agt_write_seen(struct agt_run *run)
     }
 }
 
+static bool is_standby_fit(const struct agt *a)
+{
+    bool is_async = a->order.record.sync_mode == MSG_SYNC_ASYNC;
+    return agt_has_successor(a) && (is_async || agt_has_enough_voters(a));
+}
+
 bool agt_is_replaceable(const struct agt *a)
 {
     switch (agt_on_crash_of(a)) {
@@ -61,8 +68,7 @@ bool agt_is_replaceable(const struct agt *a)
     case AGT_ON_CRASH_AUTO:
         break;
     }
-    bool is_async = a->order.record.sync_mode == MSG_SYNC_ASYNC;
-    return agt_has_successor(a) && (is_async || agt_has_enough_voters(a));
+    return is_standby_fit(a);
 }
 
 /* True when the role is given up for it. */
@@ -81,6 +87,43 @@ bool agt_gives_up_writing(struct agt_run *run)
     agt_fx_log(run, "cannot write, and a standby can: hands the role on", NULL);
     a->is_handback_wanted = true;
     agt_count_crash(run);
+    agt_do_stop(run);
+    return true;
+}
+
+static void refused_say(struct agt_run *run, const char *what)
+{
+    MARK(AGENT_ARM_REFUSED);
+    agt_fx_log(run, what,
+               "see the guard's log: the watchdog device, or the ttl beside its timeout");
+    run->a->barred_until = base_mono_add_us(run->now, AGT_BARRED_US);
+}
+
+/* True when an epoch that was never armed is given up: nothing has been written under it. */
+bool agt_gives_up_unarmed(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (!agt_is_arm_refused(a, run->now) || !agt_has_successor(a) ||
+        CANARY(REFUSED_ARM_KEEPS_ROLE)) {
+        return false;
+    }
+    if (!a->stop.is_asked && base_mono_before(a->barred_until, run->now)) {
+        refused_say(run, "its guard refuses the lease, and another may have it: hands back");
+    }
+    return true;
+}
+
+/* True when the role is given up while the lease still runs: frozen at its end, and killed when
+ * freeze_max is over, it would serve nobody for longer. */
+bool agt_gives_up_unrenewed(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (!agt_is_renewal_refused(a, run->now) || !is_standby_fit(a) ||
+        CANARY(REFUSED_ARM_KEEPS_ROLE)) {
+        return false;
+    }
+    refused_say(run, "its guard renews the lease no more, and a standby is fit: hands over");
+    a->is_handback_wanted = true;
     agt_do_stop(run);
     return true;
 }

@@ -8,6 +8,8 @@
 #include "base/lease_math.h"
 #include "base/mark.h"
 
+#define ARM_WORDS_MIN 3 /* of the guard, none of which takes what was asked before them */
+
 bool agt_holds(const struct agt *a)
 {
     return a->has_guard && a->guard.epoch > a->guard.epoch_handed_back;
@@ -19,10 +21,24 @@ bool agt_is_guard_deaf(const struct agt *a, struct base_mono now)
            base_mono_diff_us(now, a->arm_asked_at) > agt_ttl_us(a);
 }
 
+bool agt_is_arm_taken(const struct agt *a)
+{
+    return a->guard.is_armed && a->guard.epoch == a->arm_epoch &&
+           !base_mono_before(a->guard.deadline, a->arm_deadline);
+}
+
 bool agt_is_arm_refused(const struct agt *a, struct base_mono now)
 {
     return a->has_guard && a->arm_epoch > a->guard.epoch && a->arm_epoch == agt_epoch_known(a) &&
            base_mono_diff_us(now, a->arm_since) > agt_ttl_us(a);
+}
+
+/* A slow guard takes them one after the other, a stopped one says nothing at all. */
+bool agt_is_renewal_refused(const struct agt *a, struct base_mono now)
+{
+    return agt_is_lease_ahead(a, now) && a->arm_epoch == a->guard.epoch && !agt_is_arm_taken(a) &&
+           a->arm_words >= ARM_WORDS_MIN &&
+           base_mono_diff_us(now, a->arm_since) > agt_ttl_us(a) / 8 * 3;
 }
 
 /* Killed, and still there: processes that wait for a disk that hangs end when it goes on. They run

@@ -53,8 +53,11 @@ const struct agt_engine *agt_engine(const struct agt *a); /* NULL: its replicati
 bool agt_holds(const struct agt *a); /* the guard has an epoch that was not handed back */
 /* Asked to arm, and silent for a ttl: stopped, or not there. */
 bool agt_is_guard_deaf(const struct agt *a, struct base_mono now);
+bool agt_is_arm_taken(const struct agt *a); /* the first one asked that counts (arm_epoch) */
 /* It answers, and has not taken the epoch that it was asked to be armed for since a ttl. */
 bool agt_is_arm_refused(const struct agt *a, struct base_mono now);
+/* It answers, and puts the deadline of the epoch that it holds off no more. */
+bool agt_is_renewal_refused(const struct agt *a, struct base_mono now);
 /* Killed half a ttl ago and not seen gone: holds nothing that it could serve with. */
 bool agt_is_undying(const struct agt *a, struct base_mono now);
 struct base_mono agt_undying_from(const struct agt *a); /* NEVER: it is not being killed */
@@ -103,6 +106,8 @@ enum agt_on_crash agt_on_crash_of(const struct agt *a); /* the record's, else ou
 bool agt_is_replaceable(const struct agt *a); /* a standby is fit, and policy lets it take over */
 void agt_write_seen(struct agt_run *run);
 bool agt_gives_up_writing(struct agt_run *run);
+bool agt_gives_up_unarmed(struct agt_run *run);
+bool agt_gives_up_unrenewed(struct agt_run *run);
 
 /* upstream.c */
 void agt_upstream_step(struct agt_run *run);
@@ -150,6 +155,7 @@ void agt_order_done(struct agt_run *run, const struct db_done *done);
 /* act_holder.c, act_standby.c: one function an action. */
 void agt_do_init(struct agt_run *run);
 void agt_do_start_holder(struct agt_run *run);
+void agt_do_await_grant(struct agt_run *run);
 void agt_do_watch_start(struct agt_run *run);
 void agt_do_promote(struct agt_run *run);
 void agt_do_open(struct agt_run *run);

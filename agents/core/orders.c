@@ -140,16 +140,18 @@ static bool is_grant_idle(const struct agt *a)
     return agt_is_paused(a) && a->order.record.is_paused && !is_frozen;
 }
 
-/* Each arm is answered; an epoch that is not taken for long is said in the report. */
+/* Each arm is answered: the first one that was not taken counts (agt_is_arm_refused). */
 static void arm_note(struct agt *a, struct base_mono now)
 {
     if (!a->is_arm_asked) {
         a->is_arm_asked = true;
         a->arm_asked_at = now;
     }
-    if (a->arm_epoch != a->grant_epoch) {
+    if (a->arm_epoch != a->grant_epoch || agt_is_arm_taken(a)) {
         a->arm_epoch = a->grant_epoch;
         a->arm_since = now;
+        a->arm_deadline = a->grant_deadline;
+        a->arm_words = 0;
     }
 }
 

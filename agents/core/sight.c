@@ -23,6 +23,7 @@ static void root_forget(struct agt *a)
     a->detach_views = 0;
     memset(&a->followed, 0, sizeof(a->followed));
     a->is_remote_followed = false;
+    a->receiver_pid = 0;
     a->promoted_epoch = 0;
     a->write_views = 0;
     a->is_sync_in_force = false;
@@ -139,6 +140,7 @@ void agt_on_guard(struct agt_run *run, const struct guard_status *status)
     bool is_new = !is_first && old.instance != status->instance;
     a->guard = *status;
     a->has_guard = true;
+    a->arm_words++;
     if (is_first || is_new) {
         guard_is_new(a);
         a->root_since = run->now;
@@ -201,6 +203,17 @@ static void receiver_watch(struct agt *a)
     }
 }
 
+/* One that is refused what it asks for (WAL that is gone) streams for an instant and comes anew, as
+ * often as the server tries: that is not receiving. */
+static void receiver_seen(struct agt_run *run)
+{
+    struct agt *a = run->a;
+    if (a->receiver_pid == a->view.receiver_pid) {
+        a->received_at = run->now;
+    }
+    a->receiver_pid = a->view.receiver_pid;
+}
+
 static void view_of_running(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -219,7 +232,7 @@ static void view_of_running(struct agt_run *run)
         a->rewound_epoch = 0; /* it is no more what was copied */
     }
     if (v->is_receiving) {
-        a->received_at = run->now;
+        receiver_seen(run);
     }
     if (a->is_detached) {
         receiver_watch(a);

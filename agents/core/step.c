@@ -162,6 +162,7 @@ static void dispatch(struct agt_run *run, enum agt_action action)
     static void (*const actions[AGT_DO_COUNT])(struct agt_run *) = {
         [AGT_DO_INIT] = agt_do_init,
         [AGT_DO_START_HOLDER] = agt_do_start_holder,
+        [AGT_DO_AWAIT_GRANT] = agt_do_await_grant,
         [AGT_DO_WATCH_START] = agt_do_watch_start,
         [AGT_DO_PROMOTE] = agt_do_promote,
         [AGT_DO_OPEN] = agt_do_open,

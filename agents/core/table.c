@@ -104,7 +104,7 @@ static const struct agt_row rows[AGT_STATE_COUNT * AGT_GOAL_COUNT] = {
     ROW(STARTING, PAUSED, WAIT, "paused: the database does not answer"),
     ROW(STANDBY, NONE, WAIT, "goes on as it is: waits for the arbiter"),
     ROW(STANDBY, INIT, WAIT, "cannot make a database beside the one that runs"),
-    ROW(STANDBY, HOLD, WAIT, "elected: waits for the first grant"),
+    ROW(STANDBY, HOLD, AWAIT_GRANT, "elected: waits for the first grant"),
     ROW(STANDBY, FOLLOW, FOLLOW, "follows the holder"),
     ROW(STANDBY, VOTE, DETACH, "takes the receiver away, to vote"),
     ROW(STANDBY, HAND_OVER, STOP, "was asked to hand over before it was armed: stops"),

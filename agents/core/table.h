@@ -58,6 +58,7 @@ enum agt_action {
     AGT_DO_WAIT,
     AGT_DO_INIT,         /* make the database */
     AGT_DO_START_HOLDER, /* start it under the grant */
+    AGT_DO_AWAIT_GRANT,  /* elected: give it up where the guard refuses to be armed */
     AGT_DO_WATCH_START,  /* a holder that does not answer has primary_start_timeout */
     AGT_DO_PROMOTE,      /* armed: promote to the reserved timeline */
     AGT_DO_OPEN,         /* synchronous settings in force, then clients */

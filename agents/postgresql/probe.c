@@ -63,6 +63,7 @@ enum column {
     COL_CLIENTS,
     COL_CLIENTS_MAX,
     COL_STATUS_S,
+    COL_RECEIVER_PID,
 };
 
 /* Processes are counted before positions are read: where no receiver is left, the position is the
@@ -77,7 +78,7 @@ static const char statement[] =
     " pg_last_wal_receive_lsn() IS NOT NULL OR a.waiting > 0,"
     " CASE WHEN r THEN NULL ELSE pg_current_wal_insert_lsn() END,"
     " current_setting('server_version_num'), a.clients, current_setting('max_connections'),"
-    " extract(epoch FROM current_setting('wal_receiver_status_interval')::interval)::int"
+    " extract(epoch FROM current_setting('wal_receiver_status_interval')::interval)::int, w.pid"
     " FROM (SELECT pg_is_in_recovery() AS r OFFSET 0) AS r0 CROSS JOIN pg_control_checkpoint() AS c"
     " CROSS JOIN pg_control_recovery() AS m CROSS JOIN (SELECT"
     " count(*) FILTER (WHERE backend_type = 'walreceiver') AS receivers,"
@@ -314,6 +315,7 @@ static void fill_receiver(const PGresult *r, struct db_view *view)
     const char *at = strstr(conninfo, key);
     view->has_receiver = pg_sql_u64(r, 0, COL_RECEIVERS) > 0;
     view->is_receiving = strcmp(pg_sql_text(r, 0, COL_RECEIVER_STATUS), "streaming") == 0;
+    view->receiver_pid = (int32_t)pg_sql_u64(r, 0, COL_RECEIVER_PID);
     if (at != NULL && view->has_receiver) {
         at += sizeof(key) - 1;
         (void)!base_name_from(slice_from(at, strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789_-")),

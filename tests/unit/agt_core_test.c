@@ -849,6 +849,7 @@ static void test_guard_that_refuses_is_told_of_and_asked_again(void **state)
     uint64_t instance = w.report.instance;
     w.is_arm_refused = true;
     world_record(&w, 2, "a");
+    w.record.votes_needed_r = 0; /* nobody else may have it */
     world_hold_ms(&w, MSG_GOAL_HOLD, true, 1900);
     assert_null(strstr(w.report.note.text, "refuses"));
     world_hold_ms(&w, MSG_GOAL_HOLD, true, 800);

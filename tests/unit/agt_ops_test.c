@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unit tests of the agent's core and driver: what operators ask for (pause, tasks, documents), what
- * a primary that does not serve brings about, and whom a standby receives from. Each ends with the
+/* Unit tests of the agent's core and driver: what operators ask for (pause, tasks, documents), and
+ * whom a standby receives from. Each ends with the
  * world's own checks.
  */
 #include "base/canary.h"
@@ -549,132 +549,6 @@ static void test_reload_tells_why_it_failed(void **state)
     good();
 }
 
-/* --- a primary that does not serve -------------------------------------------------------------
- */
-
-static void test_primary_that_cannot_write_hands_the_role_on(void **state)
-{
-    (void)state;
-    primary();
-    w.db.is_write_failing = true;
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 8000); /* nobody is fit: it stays */
-    assert_true(w.db.is_running);
-    assert_true(w.report.is_write_failing);
-    stream_voters();
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 4000);
-    assert_int_equal(w.report.epoch_handed_back, 2);
-    good();
-}
-
-static void test_write_that_fails_once_is_nothing(void **state)
-{
-    (void)state;
-    primary();
-    stream_voters();
-    for (int i = 0; i < 10; i++) {
-        w.db.is_write_failing = true;
-        world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
-        w.db.is_write_failing = false;
-        world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
-    }
-    assert_true(w.report.is_open);
-    assert_int_equal(w.starts, 1);
-    good();
-}
-
-static void test_hung_primary_is_replaced_in_seconds(void **state)
-{
-    (void)state;
-    primary();
-    stream_voters();
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
-    w.db.is_hanging = true;
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 4000);
-    assert_true(w.db.is_running);
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2500);
-    assert_int_equal(w.report.epoch_handed_back, 2);
-    good();
-}
-
-/* What waits for a disk does not end when it is killed: the role does not wait for it. */
-static void test_killed_tree_that_does_not_end_gives_the_role_up(void **state)
-{
-    (void)state;
-    primary();
-    w.kill_us = 60 * BASE_US_PER_S;
-    world_run_ms(&w, 5500); /* no grant: frozen, killed */
-    assert_int_equal(w.guard.status.tree, GUARD_TREE_KILLING);
-    assert_int_equal(w.report.epoch_held, 2);
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1500); /* the leader grants again */
-    assert_int_equal(w.report.instance, 0);
-    assert_int_equal(w.report.epoch_held, 0);
-    assert_false(w.report.is_tree_gone);
-    uint32_t arms = w.arms;
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
-    assert_int_equal(w.arms, arms);
-    world_run_ms(&w, 60000); /* the disk goes on */
-    assert_int_equal(w.report.epoch_handed_back, 2);
-    assert_true(w.report.instance != 0);
-    good();
-}
-
-/* The cluster's settings go before those of the file. */
-/* Three pauses of the host in a minute. Its guard's twin comes first and ends the tree: the
- * database has not crashed, and comes back each time. */
-static void test_ends_of_leases_are_no_crashes(void **state)
-{
-    (void)state;
-    primary();
-    for (uint64_t epoch = 3; epoch < 7; epoch++) {
-        w.now = base_mono_add_us(w.now, 4 * BASE_US_PER_S);
-        world_crash(&w);
-        world_run_ms(&w, 500);
-        assert_int_equal(w.report.epoch_handed_back, epoch - 1);
-        assert_false(world_agent(&w)->is_retired);
-        world_record(&w, epoch, "a");
-        world_hold_ms(&w, MSG_GOAL_HOLD, true, 1500);
-        assert_true(w.report.is_open);
-    }
-    good();
-}
-
-static void test_record_says_what_follows_a_crash(void **state)
-{
-    (void)state;
-    primary();
-    stream_voters();
-    w.record.on_crash = MSG_ON_CRASH_RESTART;
-    w.record.revision++;
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
-    world_crash(&w);
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
-    assert_int_equal(w.report.epoch_held, 2);
-    assert_int_equal(w.starts, 2);
-    w.record.on_crash = MSG_ON_CRASH_FAILOVER;
-    w.record.revision++;
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
-    world_crash(&w);
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
-    assert_int_equal(w.report.epoch_handed_back, 2);
-    good();
-}
-
-static void test_refused_promotion_hands_back(void **state)
-{
-    (void)state;
-    standby();
-    world_record(&w, 2, "a");
-    w.promote_refused = true;
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
-    assert_int_equal(w.report.epoch_handed_back, 2);
-    assert_true(w.report.is_nofailover); /* not asked again at once */
-    world_record(&w, 3, "b");
-    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 61000);
-    assert_false(w.report.is_nofailover);
-    assert_true(w.report.is_receiving);
-    good();
-}
-
 /* --- whom a standby receives from --------------------------------------------------------------
  */
 
@@ -972,13 +846,6 @@ int main(void)
         cmocka_unit_test(test_raised_parameters_wait_for_the_standbys),
         cmocka_unit_test(test_refused_document_is_not_tried_again),
         cmocka_unit_test(test_reload_tells_why_it_failed),
-        cmocka_unit_test(test_primary_that_cannot_write_hands_the_role_on),
-        cmocka_unit_test(test_write_that_fails_once_is_nothing),
-        cmocka_unit_test(test_hung_primary_is_replaced_in_seconds),
-        cmocka_unit_test(test_killed_tree_that_does_not_end_gives_the_role_up),
-        cmocka_unit_test(test_ends_of_leases_are_no_crashes),
-        cmocka_unit_test(test_record_says_what_follows_a_crash),
-        cmocka_unit_test(test_refused_promotion_hands_back),
         cmocka_unit_test(test_standby_receives_from_the_wished_one_while_that_streams),
         cmocka_unit_test(test_standbys_never_receive_from_each_other),
         cmocka_unit_test(test_clone_spares_the_holder),

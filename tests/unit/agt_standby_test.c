@@ -261,6 +261,20 @@ static void test_other_system_identifier_is_left_alone(void **state)
 /* --- vote --------------------------------------------------------------------------------------
  */
 
+/* Its WAL is gone upstream: refused and started anew by the server, ten times a second. */
+static void test_receiver_that_never_streams_on_is_none(void **state)
+{
+    (void)state;
+    standby();
+    uint32_t before = w.orders[DB_ORDER_FOLLOW];
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 8000);
+    assert_int_equal(w.orders[DB_ORDER_FOLLOW], before);
+    w.db.is_receiver_flapping = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 6000);
+    assert_true(w.orders[DB_ORDER_FOLLOW] > before);
+    good();
+}
+
 static void test_vote_needs_promise_on_disk_and_receiver_gone(void **state)
 {
     (void)state;
@@ -649,6 +663,7 @@ int main(void)
         cmocka_unit_test(test_failed_rewind_becomes_a_clone_only_when_it_is_final),
         cmocka_unit_test(test_same_timeline_number_is_a_clone),
         cmocka_unit_test(test_silent_receiver_reconnects),
+        cmocka_unit_test(test_receiver_that_never_streams_on_is_none),
         cmocka_unit_test(test_other_system_identifier_is_left_alone),
         cmocka_unit_test(test_vote_needs_promise_on_disk_and_receiver_gone),
         cmocka_unit_test(test_receiver_that_comes_back_is_taken_away_again),

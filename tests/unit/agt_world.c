@@ -402,6 +402,7 @@ static void view_make(const struct world *w, struct db_view *v)
     v->replay_lsn = db->lsn;
     v->is_receiving = db->is_receiving;
     v->has_receiver = db->is_receiving;
+    v->receiver_pid = db->receiver_pid;
     v->is_wal_end_reached = db->is_ready;
     v->receiving_from = db->upstream;
     v->config_revision = db->config_revision;
@@ -618,6 +619,7 @@ static void handle(struct world *w, const struct world_pending *p)
         if (p->number == 0) {
             later(w, WORLD_VIEW, 100 * MS);
         }
+        w->db.receiver_pid += w->db.is_receiver_flapping;
         if (w->has_agent && !w->are_views_silent) {
             view_make(w, &view);
             agt_driver_db_view(&w->driver, &view);

@@ -55,6 +55,8 @@ struct world_db {
     bool is_hanging; /* does not answer */
     bool is_in_recovery;
     bool is_receiving;
+    bool is_receiver_flapping; /* another process in each view */
+    int32_t receiver_pid;
     uint8_t standbys_count;
     struct msg_standby standbys[MSG_MEMBERS_MAX];
     uint64_t config_revision; /* in force */
