@@ -2,23 +2,9 @@
 /* Unit tests of the agent's core: a server that runs is taken over (safety.md section 3, adopted):
  * it serves on until the first record, goes on under it without a restart where that names it, and
  * is ended like any other that writes without a right where it names somebody else. */
-#include "base/canary.h"
-#include "tests/support/cm.h"
-
-#include <stdlib.h>
-
-#include "tests/unit/agt_world.h"
+#include "tests/unit/agt_scene.h"
 
 #define TIMELINE 3
-
-static struct world w;
-
-static void good(void)
-{
-    if (w.broken != NULL) {
-        fail_msg("%s", w.broken);
-    }
-}
 
 static void adopted(bool is_standby)
 {

@@ -2,58 +2,12 @@
 /* Unit tests of the agent's core and driver: one named test a rule of safety.md sections 1-8, over
  * the real guard core and a modelled database. Each ends with the world's own checks.
  */
-#include "base/canary.h"
-#include "tests/support/cm.h"
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/lease_math.h"
-#include "base/name.h"
-#include "tests/unit/agt_world.h"
+#include "tests/unit/agt_scene.h"
 
-static struct world w;
-
-static void fresh(void)
+static void stream_voters_seen(void)
 {
-    world_init(&w);
-}
-
-static void good(void)
-{
-    if (w.broken != NULL) {
-        fail_msg("%s", w.broken);
-    }
-}
-
-/* A standby of epoch 1 (holder b), running and receiving. */
-static void standby(void)
-{
-    fresh();
-    world_directory(&w, 1, 1, 2000);
-    world_agent_start(&w);
-    world_record(&w, 1, "b");
-    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
-    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
-    assert_true(w.report.is_receiving);
-}
-
-/* The holder of epoch 2, promoted from a standby, open. */
-static void primary(void)
-{
-    standby();
-    world_record(&w, 2, "a");
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
-    assert_true(w.report.is_open);
-}
-
-static void stream_voters(void)
-{
-    w.db.standbys_count = 2;
-    w.db.standbys[0] = (struct msg_standby){
-        .member = world_name("b"), .flush_lsn = w.db.lsn, .is_streaming = true};
-    w.db.standbys[1] = w.db.standbys[0];
-    w.db.standbys[1].member = world_name("d");
+    stream_voters();
     world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
 }
 
@@ -389,7 +343,7 @@ static void test_standby_is_confirmed_past_the_opening(void **state)
 {
     (void)state;
     primary();
-    stream_voters();
+    stream_voters_seen();
     assert_int_equal(w.report.standbys_count, 2);
     assert_true(w.report.standbys[0].is_confirmed);
     w.db.standbys[0].flush_lsn = w.report.opened_lsn - 1;
@@ -421,7 +375,7 @@ static void test_a_handed_back_epoch_is_never_armed_again(void **state)
 {
     (void)state;
     primary();
-    stream_voters();
+    stream_voters_seen();
     uint64_t old_number = w.report.number;
     world_crash(&w);
     world_hold_ms(&w, MSG_GOAL_HOLD, false, 100);
@@ -438,7 +392,7 @@ static void test_handback_comes_after_the_whole_tree_has_gone(void **state)
 {
     (void)state;
     primary();
-    stream_voters();
+    stream_voters_seen();
     w.kill_us = 500 * BASE_US_PER_MS; /* backends outlive the root for long */
     world_crash(&w);
     world_run_ms(&w, 10);
@@ -455,7 +409,7 @@ static void test_old_word_of_the_guard_is_dropped(void **state)
 {
     (void)state;
     primary();
-    stream_voters();
+    stream_voters_seen();
     struct guard_status old = w.guard.status;
     world_crash(&w);
     world_run_ms(&w, 12); /* the tree has gone, the handback is asked for */
@@ -479,7 +433,7 @@ static void test_crash_with_enough_voters_hands_back_at_once(void **state)
 {
     (void)state;
     primary();
-    stream_voters();
+    stream_voters_seen();
     w.db.standbys_count = 1; /* V = {b, d}, r = 1 asks for two; with r = 2 one is enough */
     w.record.votes_needed_r = 2;
     world_hold_ms(&w, MSG_GOAL_HOLD, true, 260);

@@ -1,24 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unit tests of failsafe rounds (safety.md section 9), from the holder's and from a member's side.
  * Each ends with the world's own checks, which know what the members have really granted. */
-#include "base/canary.h"
-#include "tests/support/cm.h"
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/lease_math.h"
-#include "base/name.h"
-#include "tests/unit/agt_world.h"
-
-static struct world w;
-
-static void good(void)
-{
-    if (w.broken != NULL) {
-        fail_msg("%s", w.broken);
-    }
-}
+#include "tests/unit/agt_scene.h"
 
 static void failsafe_of(const char *first, const char *second)
 {

@@ -2,26 +2,7 @@
 /* Unit tests of the agent's core and driver: a member that makes the database (section 1 of
  * safety.md), and one that was passed over while it did. Each ends with the world's own checks.
  */
-#include "base/canary.h"
-#include "tests/support/cm.h"
-
-#include <stdlib.h>
-
-#include "tests/unit/agt_world.h"
-
-static struct world w;
-
-static void fresh(void)
-{
-    world_init(&w);
-}
-
-static void good(void)
-{
-    if (w.broken != NULL) {
-        fail_msg("%s", w.broken);
-    }
-}
+#include "tests/unit/agt_scene.h"
 
 /* The holder is to make the database. */
 static void founding(uint64_t epoch, const char *holder)

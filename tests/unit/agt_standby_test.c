@@ -2,49 +2,7 @@
 /* Unit tests of the agent's core and driver, continued: standby, rejoin, vote, restarts and
  * strangers. One named test a rule; each ends with the world's own checks.
  */
-#include "base/canary.h"
-#include "tests/support/cm.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/name.h"
-#include "tests/unit/agt_world.h"
-
-static struct world w;
-
-static void fresh(void)
-{
-    world_init(&w);
-}
-
-static void good(void)
-{
-    if (w.broken != NULL) {
-        fail_msg("%s", w.broken);
-    }
-}
-
-/* A standby of epoch 1 (holder b), running and receiving. */
-static void standby(void)
-{
-    fresh();
-    world_directory(&w, 1, 1, 2000);
-    world_agent_start(&w);
-    world_record(&w, 1, "b");
-    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
-    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
-    assert_true(w.report.is_receiving);
-}
-
-/* The holder of epoch 2, promoted from a standby, open. */
-static void primary(void)
-{
-    standby();
-    world_record(&w, 2, "a");
-    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
-    assert_true(w.report.is_open);
-}
+#include "tests/unit/agt_scene.h"
 
 /* --- standby -----------------------------------------------------------------------------------
  */
