@@ -3,6 +3,7 @@
  * words for it. */
 #include "arbiter/record_galera.h"
 
+#include "arbiter/json_put.h"
 #include "arbiter/record_json.h"
 #include "base/assert.h"
 #include "base/name.h"
@@ -40,111 +41,76 @@ void arb_galera_uuid_text(const uint8_t uuid[static 16], char ret_text[static 37
     ret_text[b.len] = '\0';
 }
 
-/* --- fields: each puts a comma before itself unless it is the first of its object --- */
-
-static void put_key(struct buf *out, const char *key)
-{
-    if (out->len > 0 && out->data[out->len - 1] != '{') {
-        buf_put_u8(out, ',');
-    }
-    arb_json_text(out, slice_from_text(key));
-    buf_put_u8(out, ':');
-}
-
-static void put_word(struct buf *out, const char *key, const char *word)
-{
-    put_key(out, key);
-    arb_json_text(out, slice_from_text(word));
-}
-
-static void put_signed(struct buf *out, const char *key, int64_t value)
-{
-    put_key(out, key);
-    buf_put_int(out, value);
-}
-
-static void put_number(struct buf *out, const char *key, uint64_t value)
-{
-    put_key(out, key);
-    buf_put_dec(out, value);
-}
-
-static void put_bool(struct buf *out, const char *key, bool value)
-{
-    put_key(out, key);
-    buf_put_text(out, value ? "true" : "false");
-}
-
 static void put_uuid(struct buf *out, const uint8_t uuid[static 16])
 {
     char text[37];
     arb_galera_uuid_text(uuid, text);
-    put_word(out, "uuid", text);
+    arb_put_word(out, "uuid", text);
 }
 
 static void put_position(struct buf *out, const char *key, const struct msg_galera_position *p)
 {
-    put_key(out, key);
+    arb_put_key(out, key);
     buf_put_u8(out, '{');
     put_uuid(out, p->uuid);
-    put_signed(out, "seqno", p->seqno);
+    arb_put_signed(out, "seqno", p->seqno);
     buf_put_u8(out, '}');
 }
 
 static void put_nodes(struct buf *out, const char *key, uint8_t count,
                       const struct msg_galera_node *nodes)
 {
-    put_key(out, key);
+    arb_put_key(out, key);
     buf_put_u8(out, '{');
     for (uint8_t i = 0; i < count; i++) {
-        put_number(out, nodes[i].node.text, nodes[i].weight);
+        arb_put_number(out, nodes[i].node.text, nodes[i].weight);
     }
     buf_put_u8(out, '}');
 }
 
 static void put_grant(struct buf *out, const struct msg_galera_grant *grant)
 {
-    put_key(out, "grant");
+    arb_put_key(out, "grant");
     buf_put_u8(out, '{');
-    put_number(out, "generation", grant->generation);
-    put_number(out, "after", grant->after);
-    put_word(out, "node", grant->node.text);
-    put_bool(out, "is_live", grant->is_live);
-    put_bool(out, "is_kept", grant->is_kept);
+    arb_put_number(out, "generation", grant->generation);
+    arb_put_number(out, "after", grant->after);
+    arb_put_word(out, "node", grant->node.text);
+    arb_put_bool(out, "is_live", grant->is_live);
+    arb_put_bool(out, "is_kept", grant->is_kept);
     put_position(out, "base", &grant->base);
-    put_number(out, "conf_id", grant->conf_id);
-    put_word(out, "state", arb_galera_grant_name(grant->state));
+    arb_put_number(out, "conf_id", grant->conf_id);
+    arb_put_word(out, "state", arb_galera_grant_name(grant->state));
     buf_put_u8(out, '}');
 }
 
 void arb_json_galera_record(struct buf *out, const struct msg_galera_record *r)
 {
-    put_key(out, "galera");
+    arb_put_key(out, "galera");
     buf_put_u8(out, '{');
     put_uuid(out, r->uuid);
-    put_number(out, "generation", r->generation);
-    put_signed(out, "high_water", r->high_water);
-    put_number(out, "conf_id", r->view.conf_id);
+    arb_put_number(out, "generation", r->generation);
+    arb_put_signed(out, "high_water", r->high_water);
+    arb_put_number(out, "conf_id", r->view.conf_id);
     put_nodes(out, "view", r->view.count, r->view.nodes);
     put_grant(out, &r->grant);
-    put_number(out, "inhibit", r->inhibit);
-    put_word(out, "sst_joiner", r->sst_joiner.text);
-    put_word(out, "sst_donor", r->sst_donor.text);
-    put_word(out, "restarting", r->restarting.text);
-    put_word(out, "arbitrator", r->arbitrator.text);
+    arb_put_number(out, "inhibit", r->inhibit);
+    arb_put_word(out, "sst_joiner", r->sst_joiner.text);
+    arb_put_word(out, "sst_donor", r->sst_donor.text);
+    arb_put_word(out, "restarting", r->restarting.text);
+    arb_put_word(out, "arbitrator", r->arbitrator.text);
     put_nodes(out, "weights", r->weights.count, r->weights.nodes);
-    put_bool(out, "is_fast_takeover", r->is_fast_takeover);
-    put_signed(out, "recovery_wait_us", r->recovery_wait_us);
+    arb_put_bool(out, "is_fast_takeover", r->is_fast_takeover);
+    arb_put_signed(out, "recovery_wait_us", r->recovery_wait_us);
     buf_put_u8(out, '}');
 }
 
 void arb_json_galera_member(struct buf *out, const struct msg_galera_report *r)
 {
-    put_key(out, "galera");
+    arb_put_key(out, "galera");
     buf_put_u8(out, '{');
-    put_word(out, "state", arb_galera_state_name(r->state));
-    put_number(out, "generation", r->generation);
-    put_bool(out, "is_primary", r->is_primary);
-    put_number(out, "conf_id", r->view.conf_id);
+    arb_put_word(out, "state", arb_galera_state_name(r->state));
+    arb_put_number(out, "generation", r->generation);
+    arb_put_bool(out, "is_primary", r->is_primary);
+    arb_put_number(out, "conf_id", r->view.conf_id);
     buf_put_u8(out, '}');
 }

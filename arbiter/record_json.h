@@ -20,8 +20,6 @@ struct arb_seen {
     uint32_t mark;         /* of what else people read of it */
 };
 
-/* A quoted, escaped JSON string. */
-void arb_json_text(struct buf *out, struct slice text);
 void arb_json_record(struct buf *out, const struct msg_record *record);
 /* view or seen may be NULL: what is known of a member that has not been heard, or was not written
  * down before. */

@@ -5,43 +5,9 @@
 #include "arbiter/record_mongodb.h"
 
 #include "arbiter/core/note.h"
+#include "arbiter/json_put.h"
 #include "arbiter/record_json.h"
 #include "base/name.h"
-
-/* --- fields: each puts a comma before itself unless it is the first of its object --- */
-
-static void put_key(struct buf *out, const char *key)
-{
-    if (out->len > 0 && out->data[out->len - 1] != '{') {
-        buf_put_u8(out, ',');
-    }
-    arb_json_text(out, slice_from_text(key));
-    buf_put_u8(out, ':');
-}
-
-static void put_word(struct buf *out, const char *key, const char *word)
-{
-    put_key(out, key);
-    arb_json_text(out, slice_from_text(word));
-}
-
-static void put_number(struct buf *out, const char *key, uint64_t value)
-{
-    put_key(out, key);
-    buf_put_dec(out, value);
-}
-
-static void put_signed(struct buf *out, const char *key, int64_t value)
-{
-    put_key(out, key);
-    buf_put_int(out, value);
-}
-
-static void put_bool(struct buf *out, const char *key, bool value)
-{
-    put_key(out, key);
-    buf_put_text(out, value ? "true" : "false");
-}
 
 static void put_id(struct buf *out, const char *key, const uint8_t id[static 12])
 {
@@ -57,21 +23,21 @@ static void put_id(struct buf *out, const char *key, const uint8_t id[static 12]
         text[i] = (char)memory[i];
     }
     text[is_none ? 0 : b.len] = '\0';
-    put_word(out, key, text);
+    arb_put_word(out, key, text);
 }
 
 static void put_version(struct buf *out, const char *key, const struct msg_mongodb_version *v)
 {
-    put_key(out, key);
+    arb_put_key(out, key);
     buf_put_u8(out, '{');
-    put_number(out, "term", v->term);
-    put_number(out, "version", v->version);
+    arb_put_number(out, "term", v->term);
+    arb_put_number(out, "version", v->version);
     buf_put_u8(out, '}');
 }
 
 static void put_names(struct buf *out, const char *key, const struct msg_names *names)
 {
-    put_key(out, key);
+    arb_put_key(out, key);
     buf_put_u8(out, '[');
     for (uint8_t i = 0; i < names->count; i++) {
         buf_put_text(out, i == 0 ? "" : ",");
@@ -83,78 +49,78 @@ static void put_names(struct buf *out, const char *key, const struct msg_names *
 static void put_order(struct buf *out, const struct msg_mongodb_order *o)
 {
     static const char *const states[] = {"idle", "open", "done", "failed"};
-    put_key(out, "order");
+    arb_put_key(out, "order");
     buf_put_u8(out, '{');
-    put_number(out, "epoch", o->epoch);
-    put_word(out, "kind", arb_mongodb_order_word(o->kind));
-    put_word(out, "state", states[o->state <= MSG_MONGODB_ORDER_FAILED ? o->state : 0]);
-    put_word(out, "phase", arb_mongodb_phase_word(o->phase));
-    put_word(out, "member", o->member.text);
-    put_word(out, "subject", o->subject.text);
-    put_word(out, "host", o->subject_host.text);
-    put_number(out, "votes", o->votes);
-    put_number(out, "priority_x10", o->priority_x10);
-    put_number(out, "expected_term", o->expected_term);
+    arb_put_number(out, "epoch", o->epoch);
+    arb_put_word(out, "kind", arb_mongodb_order_word(o->kind));
+    arb_put_word(out, "state", states[o->state <= MSG_MONGODB_ORDER_FAILED ? o->state : 0]);
+    arb_put_word(out, "phase", arb_mongodb_phase_word(o->phase));
+    arb_put_word(out, "member", o->member.text);
+    arb_put_word(out, "subject", o->subject.text);
+    arb_put_word(out, "host", o->subject_host.text);
+    arb_put_number(out, "votes", o->votes);
+    arb_put_number(out, "priority_x10", o->priority_x10);
+    arb_put_number(out, "expected_term", o->expected_term);
     put_version(out, "expected_config", &o->expected_config);
-    put_number(out, "limit_ms", o->limit_ms);
-    put_signed(out, "status", o->status);
-    put_signed(out, "code", o->code);
+    arb_put_number(out, "limit_ms", o->limit_ms);
+    arb_put_signed(out, "status", o->status);
+    arb_put_signed(out, "code", o->code);
     buf_put_u8(out, '}');
 }
 
 static void put_force(struct buf *out, const struct msg_mongodb_force *f)
 {
-    put_key(out, "force");
+    arb_put_key(out, "force");
     buf_put_u8(out, '{');
-    put_bool(out, "is_token_out", f->token != 0);
-    put_number(out, "given_epoch", f->given_epoch);
+    arb_put_bool(out, "is_token_out", f->token != 0);
+    arb_put_number(out, "given_epoch", f->given_epoch);
     put_version(out, "config", &f->config);
     put_names(out, "survivors", &f->survivors);
     put_names(out, "lost", &f->lost);
-    put_word(out, "freshest", f->freshest.text);
-    put_number(out, "done_epoch", f->done_epoch);
+    arb_put_word(out, "freshest", f->freshest.text);
+    arb_put_number(out, "done_epoch", f->done_epoch);
     buf_put_u8(out, '}');
 }
 
 static void put_places(struct buf *out, const struct msg_mongodb_record *r)
 {
-    put_key(out, "places");
+    arb_put_key(out, "places");
     buf_put_u8(out, '{');
     for (uint8_t i = 0; i < r->places_count; i++) {
-        put_word(out, r->places[i].member.text, r->places[i].host.text);
+        arb_put_word(out, r->places[i].member.text, r->places[i].host.text);
     }
     buf_put_u8(out, '}');
 }
 
 void arb_json_mongodb_record(struct buf *out, const struct msg_mongodb_record *r)
 {
-    put_key(out, "mongodb");
+    arb_put_key(out, "mongodb");
     buf_put_u8(out, '{');
-    put_word(out, "set_name", r->set_name.text);
+    arb_put_word(out, "set_name", r->set_name.text);
     put_id(out, "set_id", r->set_id);
-    put_bool(out, "is_initiated", r->is_initiated);
-    put_word(out, "primary", r->primary.text);
-    put_number(out, "term", r->primary_term);
+    arb_put_bool(out, "is_initiated", r->is_initiated);
+    arb_put_word(out, "primary", r->primary.text);
+    arb_put_number(out, "term", r->primary_term);
     put_version(out, "config", &r->config);
     put_order(out, &r->order);
     put_force(out, &r->force);
     put_names(out, "degraded", &r->degraded);
     put_names(out, "barred", &r->barred);
-    put_number(out, "barred_epoch", r->barred_epoch);
+    arb_put_number(out, "barred_epoch", r->barred_epoch);
     put_names(out, "leaving", &r->leaving);
-    put_signed(out, "moved_wall_us", r->moved_wall_us);
+    arb_put_signed(out, "moved_wall_us", r->moved_wall_us);
     put_places(out, r);
     buf_put_u8(out, '}');
 }
 
 void arb_json_mongodb_member(struct buf *out, const struct msg_mongodb_report *r)
 {
-    put_key(out, "mongodb");
+    arb_put_key(out, "mongodb");
     buf_put_u8(out, '{');
-    put_word(out, "state", arb_mongodb_state_word(r->state));
-    put_word(out, "host", r->self.text);
-    put_number(out, "term", r->term);
-    put_bool(out, "is_writable", r->is_writable);
+    arb_put_word(out, "state", arb_mongodb_state_word(r->state));
+    arb_put_word(out, "host", r->self.text);
+    arb_put_number(out, "term", r->term);
+    arb_put_bool(out, "is_writable", r->is_writable);
     put_version(out, "config", &r->config);
     buf_put_u8(out, '}');
 }
@@ -173,18 +139,18 @@ static void put_reason(struct buf *out, const struct arb_decision *d)
         buf_put_text(&b, ", because: ");
         buf_put_text(&b, arb_mongodb_cause_text(d->cause));
     }
-    put_key(out, "reason");
+    arb_put_key(out, "reason");
     arb_json_text(out, buf_slice(&b));
 }
 
 void arb_json_mongodb_decision(struct buf *out, const struct arb_decision *d)
 {
     put_reason(out, d);
-    put_key(out, "order");
+    arb_put_key(out, "order");
     buf_put_u8(out, '{');
-    put_word(out, "kind", arb_mongodb_order_word(d->order));
-    put_word(out, "member", d->order_member.text);
-    put_word(out, "subject", d->order_subject.text);
-    put_word(out, "because", arb_mongodb_cause_text(d->cause));
+    arb_put_word(out, "kind", arb_mongodb_order_word(d->order));
+    arb_put_word(out, "member", d->order_member.text);
+    arb_put_word(out, "subject", d->order_subject.text);
+    arb_put_word(out, "because", arb_mongodb_cause_text(d->cause));
     buf_put_u8(out, '}');
 }

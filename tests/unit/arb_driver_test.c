@@ -3,6 +3,7 @@
  * node, three members played by the test. Bootstrap, failover and switchover as they stand in the
  * log and in the keys that people read; restart from the store; frames that must be refused.
  */
+#include "arbiter/json_put.h"
 #include "tests/unit/arb_driver_rig.h"
 
 static void test_bootstrap_reaches_the_keys_that_people_read(void **state)
