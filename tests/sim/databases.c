@@ -74,6 +74,12 @@ static void draw_mongodb(uint64_t seed, struct setup *s)
     s->has_mongodb_admins = !s->is_calm && chance(&r, 400000);
     s->has_mongodb_force = !s->is_calm && chance(&r, 250000);
     s->is_mongodb_restored = !s->is_calm && chance(&r, 120000);
+    s->has_mongodb_ladder =
+        !s->is_calm && s->faults_end_us > MONGODB_LADDER_END_US && chance(&r, 400000);
+    if (s->has_mongodb_ladder) {                                /* nothing else ends it before */
+        s->mongodb_policy = (s->mongodb_policy & ~0xfu) | 0xau; /* kill, in both cases */
+        s->has_mongodb_force = s->has_mongodb_admins = false;
+    }
     s->databases[0] =
         (struct db_setup){.members = s->mongodb_members, .ttl_ms = 5000, .heartbeat_ms = 1000};
 }

@@ -229,6 +229,15 @@ static void flag_ends(void *ctx, uint64_t number, struct slice bytes)
     mongo_turn(w);
 }
 
+static void flag_on(struct world *w, size_t which, unsigned member, int64_t for_us)
+{
+    mongo_turn(w);
+    flags[which](w->mongo->set, mongo_node(w, member), true);
+    mongo_turn(w);
+    world_at_with(w, w->now_us + for_us, NULL, flag_ends, w, which * MEMBERS_MAX + member,
+                  SLICE_EMPTY);
+}
+
 static void flag_for(struct world *w, struct strike *s, size_t which, int64_t most_us)
 {
     unsigned member = strike_member(w, s);
@@ -236,11 +245,38 @@ static void flag_for(struct world *w, struct strike *s, size_t which, int64_t mo
         chance(&s->rand, 600000) ? draw(&s->rand, most_us / 4, most_us) : strike_for(s);
     if (member_of(w, member)->tree.is_up) {
         fault_bit(w, s->kind, member, 0, for_us);
-        mongo_turn(w);
-        flags[which](w->mongo->set, mongo_node(w, member), true);
-        mongo_turn(w);
-        world_at_with(w, w->now_us + for_us, NULL, flag_ends, w, which * MEMBERS_MAX + member,
-                      SLICE_EMPTY);
+        flag_on(w, which, member, for_us);
+    }
+}
+
+/* Long enough for all steps of the ladder; cut off as well, nobody but its agent can end it. */
+static void hang_primary(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct base_rand r = world_stream(w, STREAM_MONGODB, 102);
+    uint64_t term;
+    int primary = mset_primary(w->mongo->set, &term);
+    int64_t for_us = draw(&r, LADDER_US / 2, LADDER_US);
+    (void)number;
+    (void)bytes;
+    if (primary < 0) {
+        world_at(w, w->now_us + SECOND, NULL, hang_primary, w);
+        return;
+    }
+    unsigned member = mongo_first(w) + (unsigned)primary;
+    fault_bit(w, FAULT_MONGODB_DISK_STUCK, member, 0, for_us);
+    flag_on(w, 0, member, for_us);
+    if (chance(&r, 500000)) {
+        isolate(w, member, for_us);
+        host_agent_is_cut(w, member, for_us);
+    }
+}
+
+void faults_mongo_open(struct world *w)
+{
+    if (mongo_exists(w) && w->setup.has_mongodb_ladder) {
+        struct base_rand r = world_stream(w, STREAM_MONGODB, 103);
+        world_at(w, draw(&r, 26 * SECOND, 30 * SECOND), NULL, hang_primary, w);
     }
 }
 

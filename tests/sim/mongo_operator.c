@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "agents/driver.h"
 #include "base/name.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/members.h"
@@ -260,18 +261,37 @@ static void wipe_by_hand(struct world *w, const struct base_name *name)
     }
 }
 
-/* They are made anew when everything has calmed down. */
+/* Killed by its agent or by an order, and down until somebody has looked at its disk. */
+static bool is_kept_down(struct world *w, struct base_name *ret)
+{
+    for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
+        const struct member *m = member_of(w, i);
+        bool is_agent = m->agent != NULL && m->agent_process.is_up;
+        if (is_agent && !m->tree.is_up && agt_driver_agent(m->agent)->disk.mongodb.is_held) {
+            *ret = name_of(w, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* They are made anew, or started again, when everything has calmed down. */
 static void make_anew(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
-    struct msg_record record;
+    struct msg_record record = {.tasks_count = 1};
     struct arb_request request = {.kind = ARB_REQUEST_TASK};
     (void)number;
     (void)bytes;
     request.task.kind = MSG_TASK_REINIT;
     if (truth_ops_record(w, w->setup.clusters, &record) && record.tasks_count == 0 &&
-        is_for_copy(w, &record, &request.task.member) && ask(w, &request) != 0) {
-        wipe_by_hand(w, &request.task.member);
+        is_for_copy(w, &record, &request.task.member)) {
+        if (ask(w, &request) != 0) {
+            wipe_by_hand(w, &request.task.member);
+        }
+    } else if (record.tasks_count == 0 && is_kept_down(w, &request.task.member)) {
+        request.task.kind = MSG_TASK_RESTART;
+        (void)ask(w, &request);
     }
     world_at(w, w->now_us + 5 * SECOND, NULL, make_anew, w);
 }

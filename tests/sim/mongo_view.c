@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agents/mongodb/codes.h"
 #include "tests/sim/members.h"
 #include "tests/sim/mongo.h"
 
@@ -196,6 +197,20 @@ static void look_server(struct mongo *g, struct base_mono now)
 
 /* --- the canary --- */
 
+static void canary_missed(struct mongo *g)
+{
+    g->view.canary_since = base_mono_min(g->view.canary_since, g->canary_asked);
+    g->view.canary_misses++;
+}
+
+/* Nobody to write, by the server's word: that says nothing of its disk. */
+static bool is_elsewhere(int code)
+{
+    int status = mdb_code_status(code);
+    return code == MSET_E_CONNECTION || status == BASE_E_DENIED || status == BASE_E_CLOSED ||
+           status == BASE_E_CANCELED || code == 10107 || code == 13435 || code == 13436;
+}
+
 static void canary_replied(void *ctx, const struct mset_reply *reply)
 {
     struct mongo *g = ctx;
@@ -207,11 +222,8 @@ static void canary_replied(void *ctx, const struct mset_reply *reply)
         g->view.canary_at = g->canary_asked;
         g->view.canary_since = BASE_MONO_NEVER;
         g->view.canary_misses = 0;
-    } else if (reply->code == MSET_E_OUT_OF_SPACE) {
-        if (g->view.canary_since.us == BASE_MONO_NEVER.us) {
-            g->view.canary_since = g->canary_asked;
-        }
-        g->view.canary_misses++;
+    } else if (!is_elsewhere((int)reply->code)) {
+        canary_missed(g);
     }
 }
 
@@ -220,10 +232,7 @@ static void look_canary(struct mongo *g, struct base_mono now)
     struct world *w = g->world;
     bool is_late = g->canary_tag != 0 && w->now_us - g->canary_asked_us >= CANARY_US;
     if (is_late) {
-        if (g->view.canary_since.us == BASE_MONO_NEVER.us) {
-            g->view.canary_since = g->canary_asked;
-        }
-        g->view.canary_misses++;
+        canary_missed(g);
         mongo_forget(w, g->canary_tag);
         g->canary_tag = 0;
     }

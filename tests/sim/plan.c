@@ -70,6 +70,12 @@ static enum fault_kind draw_kind(struct base_rand *r, const unsigned *weights, u
     return (enum fault_kind)kind;
 }
 
+/* The set's own faults wait until its ladder has been climbed. */
+static bool is_quiet(const struct setup *s, enum fault_kind kind, int64_t at_us)
+{
+    return s->has_mongodb_ladder && kind >= FAULT_MONGODB_FIRST && at_us < MONGODB_LADDER_END_US;
+}
+
 void plan_draw(uint64_t seed, const struct setup_wish *wish, struct plan *ret)
 {
     unsigned weights[FAULT_KIND_COUNT];
@@ -85,9 +91,11 @@ void plan_draw(uint64_t seed, const struct setup_wish *wish, struct plan *ret)
     int64_t gap_max_us = draw(&r, SECOND, 12 * SECOND);
     int64_t at_us = draw(&r, 5 * SECOND, 12 * SECOND);
     while (at_us < ret->setup.faults_end_us && ret->faults_count < PLAN_FAULTS_MAX) {
-        struct planned_fault *f = &ret->faults[ret->faults_count++];
-        *f =
-            (struct planned_fault){(unsigned)ret->faults_count, at_us, draw_kind(&r, weights, sum)};
+        enum fault_kind kind = draw_kind(&r, weights, sum);
+        if (!is_quiet(&ret->setup, kind, at_us)) {
+            struct planned_fault *f = &ret->faults[ret->faults_count++];
+            *f = (struct planned_fault){(unsigned)ret->faults_count, at_us, kind};
+        }
         at_us += draw(&r, 100 * MS, gap_max_us);
     }
 }

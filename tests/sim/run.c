@@ -12,6 +12,7 @@
 #include "tests/sim/chores.h"
 #include "tests/sim/elsewhere.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/faults_mongo.h"
 #include "tests/sim/gal_load.h"
 #include "tests/sim/gal_operator.h"
 #include "tests/sim/kv_load.h"
@@ -119,6 +120,7 @@ static void run_open(struct world *w, const struct plan *plan)
     gal_operator_open(w);
     mongo_load_open(w);
     mongo_operator_open(w);
+    faults_mongo_open(w);
     faults_open(w, plan);
     operator_open(w);
     chores_open(w);

@@ -89,7 +89,8 @@
     X(mongodb_failed, 0, "of those, failed") \
     X(mongodb_sent, 5000, "commands of agents to their mongods") \
     X(mongodb_alone, 20, "of those, without an order: by opt-in") \
-    X(mongodb_kills, 0, "mongods killed by opt-in") \
+    X(mongodb_kills, 20, "mongods killed by opt-in") \
+    X(mongodb_kills_ordered, 0, "kills that the log ordered") \
     X(mongodb_forced, 20, "forced reconfigurations") \
     X(mongodb_asked, 300, "orders of administrators of MongoDB taken") \
     X(mongodb_primary_checks, 50000, "times that /primary said 200")

@@ -345,9 +345,12 @@ void truth_mongo_spoiled(struct world *w)
     truth_of(w)->is_spoiled = true;
 }
 
+/* An agent that says that its mongod is down says that it is dead, too. */
 void truth_mongo_heard(struct world *w, unsigned member)
 {
-    truth_of(w)->heard_us[member] = w->now_us;
+    if (w->members->list[member].tree.is_up) {
+        truth_of(w)->heard_us[member] = w->now_us;
+    }
 }
 
 void truth_mongo_report(struct world *w, const struct member *m, const struct msg_report *report)

@@ -34,7 +34,7 @@ struct truth_mongo {
     uint64_t said_term;
     int said_by;                    /* who has said 200 for that term */
     int64_t sick_us[MEMBERS_MAX];   /* then it was cut off, or its disk did nothing; -1 never */
-    int64_t heard_us[MEMBERS_MAX];  /* some node has heard its agent */
+    int64_t heard_us[MEMBERS_MAX];  /* some node has heard its agent, and it ran */
     int64_t linked_us[MEMBERS_MAX]; /* it ran, and the primary and it heard each other */
     int64_t majority_us;            /* then a majority of voters could hear each other */
     int64_t acked_us;

@@ -8,6 +8,16 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_mongo_inner.h"
 
+/* Allowed by the very record that orders it. */
+static void may_be_killed(struct world *w, const struct msg_record *new)
+{
+    w->tally.mongodb_kills_ordered++;
+    if (new->mongodb.policy.gray != MSG_MONGODB_GRAY_KILL) {
+        world_fail(w, INVARIANT_MONGODB_KILL, "epoch %lu orders a kill, and nobody has allowed it",
+                   (unsigned long)new->epoch);
+    }
+}
+
 static void may_be_given(struct world *w, const struct msg_record *old,
                          const struct msg_record *new)
 {
@@ -31,6 +41,9 @@ static void may_be_given(struct world *w, const struct msg_record *old,
         world_fail(w, INVARIANT_MONGODB_STEPS,
                    "epoch %lu gives %s its vote and a priority in one step",
                    (unsigned long)new->epoch, o->subject.text);
+    }
+    if (o->kind == MSG_MONGODB_ORDER_KILL) {
+        may_be_killed(w, new);
     }
     bool needs_majority =
         o->kind != MSG_MONGODB_ORDER_INITIATE && o->kind != MSG_MONGODB_ORDER_FORCE &&
@@ -180,7 +193,8 @@ void truth_mongo_record(struct world *w, const struct msg_record *old, const str
         trace(w, TRACE_MONGODB_RECORD, new->epoch, (uint64_t)o->kind, o->phase, (uint64_t)o->state);
     }
     if (o->phase != old->mongodb.order.phase) {
-        t->orders[o->epoch % ORDERS_MAX].at_us = w->now_us; /* a phase has its own time */
+        t->orders[o->epoch % ORDERS_MAX].order = *o; /* a phase has its own time, and limit */
+        t->orders[o->epoch % ORDERS_MAX].at_us = w->now_us;
     }
     if (is_ended && o->state == MSG_MONGODB_ORDER_DONE) {
         w->tally.mongodb_done++;
