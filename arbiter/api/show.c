@@ -198,6 +198,13 @@ static void fill_since(Quorate__V1__DatabaseMember *m, const struct arb_show_fro
     }
 }
 
+/* MongoDB: its last word is old already, though nobody calls it silent yet: the age is said. */
+static bool is_late(const struct arb_cluster *c, const struct arb_view *view, struct base_mono now)
+{
+    int64_t beat_us = c->record.heartbeat_ms * BASE_US_PER_MS;
+    return is_mongodb(c) && base_mono_diff_us(now, view->heard) > 2 * beat_us + BASE_US_PER_S / 2;
+}
+
 static void fill_member(struct arb_show_member *shown, const struct arb_show_from *from,
                         uint8_t index)
 {
@@ -209,7 +216,7 @@ static void fill_member(struct arb_show_member *shown, const struct arb_show_fro
     shown->name = view->member;
     shown->report = view->report;
     fill_report(m, &shown->report);
-    fill_note(shown->note, view, is_up, from->now);
+    fill_note(shown->note, view, is_up && !is_late(c, view, from->now), from->now);
     m->name = shown->name.text;
     m->role = text_of(role_of(c, view));
     m->state = text_of(state_of(view, is_up));

@@ -31,6 +31,22 @@ static const struct msg_mongodb_peer *self_of(const struct msg_mongodb_report *r
     return NULL;
 }
 
+/* No server runs, or nobody knows: what it said last of itself is not what is. */
+static bool is_gone(enum msg_mongodb_state state)
+{
+    return state == MSG_MONGODB_UNKNOWN || state == MSG_MONGODB_DOWN || state == MSG_MONGODB_HELD;
+}
+
+static void forget_figures(Quorate__V1__DatabaseMongodbMember *m)
+{
+    static char nobody[] = "";
+    m->term = 0;
+    m->is_writable = m->is_frozen = false;
+    m->lag_ms = -1;
+    m->commit_age_ms = m->canary_ms = m->oplog_s = m->sync_permille = 0;
+    m->primary = nobody;
+}
+
 void arb_show_mongodb_member(struct arb_show_mongodb_member *shown, struct msg_report *report,
                              enum msg_mongodb_state state, Quorate__V1__DatabaseMember *member)
 {
@@ -62,6 +78,9 @@ void arb_show_mongodb_member(struct arb_show_mongodb_member *shown, struct msg_r
     m->applied_ts = r->applied.ts;
     m->wire_version = r->wire_version;
     m->has_data = r->has_data;
+    if (is_gone(state)) {
+        forget_figures(m);
+    }
     member->mongodb = m;
 }
 

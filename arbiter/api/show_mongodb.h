@@ -17,8 +17,8 @@ struct arb_show_mongodb {
     char *leaving[MSG_MEMBERS_MAX];
 };
 
-/* Both point into what they are given, which must outlive the message. `state`: as merged from all
- * opinions. */
+/* A member that is down has no lag, term and window. Both point into what they are given, which
+ * must outlive the message. `state`: as merged from all opinions. */
 void arb_show_mongodb_member(struct arb_show_mongodb_member *shown, struct msg_report *report,
                              enum msg_mongodb_state state, Quorate__V1__DatabaseMember *member);
 void arb_show_mongodb(struct arb_show_mongodb *shown, struct msg_mongodb_record *record,

@@ -4,6 +4,7 @@
 #ifndef QUORATE_ARBITER_QUORATED_METRICS_H
 #define QUORATE_ARBITER_QUORATED_METRICS_H
 
+#include "arbiter/api/show.h"
 #include "arbiter/quorated/pages.h"
 #include "base/slice.h"
 
@@ -14,5 +15,7 @@
 void quorated_metrics_put(const struct quorated_pages *pages, struct buf *b);
 /* metrics_databases.c: the part about database clusters; nothing where this node does not lead. */
 void quorated_metrics_put_databases(const struct arb_driver *driver, struct buf *b);
+/* metrics_mongodb.c: of those, what replica sets have beside. */
+void quorated_metrics_put_mongodb(const struct arb_show *shows, size_t count, struct buf *b);
 
 #endif

@@ -143,5 +143,6 @@ void quorated_metrics_put_databases(const struct arb_driver *driver, struct buf 
         }
     }
     put_all(b, shows, shown);
+    quorated_metrics_put_mongodb(shows, shown, b);
     free(shows);
 }

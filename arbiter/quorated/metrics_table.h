@@ -117,6 +117,27 @@
     X(gauge, quorate_member_pause_worst_us, not_below_zero(m->pause_worst_us), \
       "Longest stall of its agent.")
 
+/* Replica sets of MongoDB alone: type, name, an expression over `c` and its part `g`, help. Label:
+ * cluster. */
+#define QUORATED_MONGODB_FIGURES(X) \
+    X(gauge, quorate_mongodb_term, g->term, "Term of the primary that was seen last.") \
+    X(gauge, quorate_mongodb_order_since_seconds, order_since(c), \
+      "When the open order was given, in seconds since 1970; 0: none is open.") \
+    X(gauge, quorate_mongodb_order_failed, strcmp(g->order_state, "failed") == 0, \
+      "1 while the last order is one that failed.") \
+    X(gauge, quorate_mongodb_degraded_members, g->n_degraded, \
+      "Members whose vote was taken away, until they get it back.") \
+    X(gauge, quorate_mongodb_barred_members, g->n_barred, \
+      "Members that were left out by force, until they are wiped.") \
+    X(gauge, quorate_mongodb_leaving_members, g->n_leaving, \
+      "Members that an operator removes and that are in the configuration still.") \
+    X(gauge, quorate_mongodb_force_planned, g->is_force_planned, \
+      "1 while the token of a forced reconfiguration is out.")
+/* ... one line for each state. Labels: cluster, state. */
+#define QUORATED_MONGODB_STATES(X) \
+    X(SET, gauge, quorate_mongodb_set_state, "1 for the state that the set is in.") \
+    X(MEMBERS, gauge, quorate_mongodb_members, "Members that are in the state.")
+
 /* Those that are written in another way: type, name, labels, help. */
 #define QUORATED_OTHER_METRICS(X) \
     X(LOG_FLUSH, histogram, etcd_disk_wal_fsync_duration_seconds, "le", \

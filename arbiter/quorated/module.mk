@@ -5,7 +5,7 @@ WEB_SRC := arbiter/web/access.c arbiter/web/assets.c arbiter/web/history.c arbit
 BINARIES += quorated
 BIN_quorated := arbiter/main_quorated.c arbiter/quorated/audit.c arbiter/quorated/clients.c arbiter/quorated/failpoints.c arbiter/quorated/fence.c arbiter/quorated/founding.c \
   arbiter/quorated/join.c arbiter/quorated/machine.c \
-  arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/metrics_databases.c arbiter/quorated/node.c \
+  arbiter/quorated/member_frame.c arbiter/quorated/members.c arbiter/quorated/metrics.c arbiter/quorated/metrics_databases.c arbiter/quorated/metrics_mongodb.c arbiter/quorated/node.c \
   arbiter/quorated/node_events.c arbiter/quorated/node_open.c arbiter/quorated/pages.c arbiter/quorated/program.c arbiter/quorated/quorum_view.c \
   arbiter/quorated/settings.c arbiter/quorated/stores.c \
   arbiter/api/databases.c arbiter/api/entry.c arbiter/api/orders.c arbiter/api/patroni.c arbiter/api/patroni_config.c arbiter/api/present.c arbiter/api/show.c arbiter/api/show_galera.c arbiter/api/show_mongodb.c arbiter/api/story.c \

@@ -26,6 +26,12 @@ static const struct base_metric_row database_rows[] = {QUORATED_DATABASE_FIGURES
 #define ROW(type, name, value, help) {#type, #name, "cluster, member", help},
 static const struct base_metric_row member_rows[] = {QUORATED_MEMBER_FIGURES(ROW)};
 #undef ROW
+#define ROW(type, name, value, help) {#type, #name, "cluster", help},
+#define STATE(id, type, name, help) {#type, #name, "cluster, state", help},
+static const struct base_metric_row mongodb_rows[] = {QUORATED_MONGODB_FIGURES(ROW)
+                                                          QUORATED_MONGODB_STATES(STATE)};
+#undef STATE
+#undef ROW
 #define ROW(name, type, help, value) {type, name, "", help},
 #define OTHER(type, name, labels, help) {type, name, labels, help},
 static const struct base_metric_row agent_rows[] = {AGT_HTTP_METRICS(ROW) AGT_HTTP_GALERA_METRICS(
@@ -57,6 +63,10 @@ static const struct section {
      "As the leader sees them, also when their own port is out of reach. Labels `cluster`, "
      "`member`.",
      member_rows, BASE_COUNT_OF(member_rows)},
+    {"MongoDB replica sets",
+     "Of clusters that are replica sets, on the quorum node that leads. Label `cluster`; `state` as "
+     "docs/mongodb.md names them, a line for each.",
+     mongodb_rows, BASE_COUNT_OF(mongodb_rows)},
     {"Agent",
      "`/metrics` on port 8008 of each database host. Names that Patroni has keep its names and "
      "meanings. Labels `scope` (the cluster) and `name` (the member), as Patroni's.",
