@@ -25,13 +25,14 @@
 #include "proto/wire/raft.h"
 #include "raft/core/members.h"
 #include "raft/wal_format.h"
+#include "tests/golden/fixtures.h"
 
 #define BYTES_MAX ((size_t)64 << 10)
 
 static uint8_t scratch[BYTES_MAX];
 static uint8_t more_scratch[BYTES_MAX];
 
-static struct base_name name_of(const char *text)
+struct base_name fixtures_name_of(const char *text)
 {
     struct base_name name;
     if (base_name_from_text(text, &name) != 0) {
@@ -40,11 +41,11 @@ static struct base_name name_of(const char *text)
     return name;
 }
 
-static struct msg_names names_of(const char *first, const char *second)
+struct msg_names fixtures_names_of(const char *first, const char *second)
 {
     struct msg_names names = {.count = 2};
-    names.names[0] = name_of(first);
-    names.names[1] = name_of(second);
+    names.names[0] = fixtures_name_of(first);
+    names.names[1] = fixtures_name_of(second);
     return names;
 }
 
@@ -55,8 +56,8 @@ static int hello_make(unsigned version, struct buf *out)
     struct link_hello hello = {.version = version,
                                .oldest = 1,
                                .role = NET_ROLE_AGENT,
-                               .cluster = name_of("pg-main"),
-                               .member = name_of("pg1"),
+                               .cluster = fixtures_name_of("pg-main"),
+                               .member = fixtures_name_of("pg1"),
                                .token = base_text_from(SLICE_LIT("quorate"))};
     link_hello_put(&hello, out);
     return 0;
@@ -119,23 +120,23 @@ static int raft_again(struct slice bytes, struct buf *out)
     return rc == 0 ? wire_raft_encode(&m, &second, out) : rc;
 }
 
-static struct msg_record record_of(unsigned version)
+struct msg_record fixtures_record_of(unsigned version)
 {
-    struct msg_record r = {.cluster = name_of("pg-main"),
+    struct msg_record r = {.cluster = fixtures_name_of("pg-main"),
                            .epoch = 7,
                            .revision = 31,
                            .system_id = UINT64_C(7300000000000000001),
                            .state = MSG_RECORD_SWITCHOVER,
-                           .holder = name_of("pg1"),
+                           .holder = fixtures_name_of("pg1"),
                            .holder_instance = 77,
                            .floor_epoch = 6,
                            .timeline = 5,
                            .timeline_highest = 6,
                            .since_wall_us = INT64_C(1770000000000000),
-                           .voters = names_of("pg2", "pg3"),
+                           .voters = fixtures_names_of("pg2", "pg3"),
                            .votes_needed_r = 1,
                            .is_opened = true,
-                           .target = name_of("pg2"),
+                           .target = fixtures_name_of("pg2"),
                            .ttl_ms = 2000,
                            .ttl_longest_ms = 3000,
                            .heartbeat_ms = 250,
@@ -143,39 +144,22 @@ static struct msg_record record_of(unsigned version)
                            .sync_mode = MSG_SYNC_ON,
                            .sync_count = 1,
                            .config_revision = 12,
-                           .drained = names_of("pg3", "pg4"),
+                           .drained = fixtures_names_of("pg3", "pg4"),
                            .tasks_count = 1,
                            .restore_id = 5};
     (void)version;
     r.floor.lsn = UINT64_C(0x160000A8);
-    r.tasks[0] = (struct msg_task){
-        .id = 30, .kind = MSG_TASK_RESTART, .member = name_of("pg3"), .is_pending_only = true};
+    r.tasks[0] = (struct msg_task){.id = 30,
+                                   .kind = MSG_TASK_RESTART,
+                                   .member = fixtures_name_of("pg3"),
+                                   .is_pending_only = true};
     return r;
 }
 
 static int record_make(unsigned version, struct buf *out)
 {
-    struct msg_record record = record_of(version);
+    struct msg_record record = fixtures_record_of(version);
     return wire_record_encode(&record, out);
-}
-
-static int galera_record_make(unsigned version, struct buf *out)
-{
-    struct msg_record r = record_of(version);
-    r.cluster = name_of("shop");
-    r.holder = name_of("g1");
-    r.target = (struct base_name){{0}};
-    r.tasks_count = 0;
-    r.engine = MSG_ENGINE_GALERA;
-    r.galera = (struct msg_galera_record){.uuid = {1, 2, 3},
-                                          .generation = 3,
-                                          .high_water = 1200,
-                                          .inhibit = 3,
-                                          .sst_joiner = name_of("g3"),
-                                          .recovery_wait_us = 1000000};
-    r.galera.grant = (struct msg_galera_grant){
-        .generation = 3, .after = 2, .node = name_of("g1"), .state = MSG_GALERA_GRANT_DONE};
-    return wire_record_encode(&r, out);
 }
 
 static int record_again(struct slice bytes, struct buf *out)
@@ -191,16 +175,16 @@ static int order_make(unsigned version, struct buf *out)
     o = (struct msg_order){.session = 3,
                            .number = 9,
                            .term = 4,
-                           .record = record_of(version),
+                           .record = fixtures_record_of(version),
                            .goal = MSG_GOAL_HOLD,
                            .is_granted = true,
                            .granted_epoch = 7,
                            .ttl_us = 2000000,
                            .has_sync = true,
-                           .sync_names = names_of("pg2", "pg3"),
+                           .sync_names = fixtures_names_of("pg2", "pg3"),
                            .sync_count = 1,
                            .members_count = 1};
-    o.members[0] = (struct msg_member){.member = name_of("pg2"),
+    o.members[0] = (struct msg_member){.member = fixtures_name_of("pg2"),
                                        .host = base_text_from(SLICE_LIT("10.0.0.2")),
                                        .db_port = 5432,
                                        .http_port = 8008,
@@ -223,8 +207,8 @@ static int report_make(unsigned version, struct buf *out)
 {
     static struct msg_report r;
     (void)version;
-    r = (struct msg_report){.cluster = name_of("pg-main"),
-                            .member = name_of("pg1"),
+    r = (struct msg_report){.cluster = fixtures_name_of("pg-main"),
+                            .member = fixtures_name_of("pg1"),
                             .instance = 77,
                             .session = 3,
                             .number = 9,
@@ -242,11 +226,11 @@ static int report_make(unsigned version, struct buf *out)
                             .is_open = true,
                             .opened_lsn = 98,
                             .is_sync_known = true,
-                            .sync_names = names_of("pg2", "pg3"),
+                            .sync_names = fixtures_names_of("pg2", "pg3"),
                             .sync_count = 1,
                             .standbys_count = 1,
                             .priority = 50,
-                            .zone = name_of("west"),
+                            .zone = fixtures_name_of("west"),
                             .config_revision = 12,
                             .db_version = 150004,
                             .note = base_text_from(SLICE_LIT("nothing to say")),
@@ -255,31 +239,8 @@ static int report_make(unsigned version, struct buf *out)
                             .seed_heartbeat_ms = 250,
                             .seed_freeze_max_ms = 3000,
                             .seed_sync_mode = MSG_SYNC_ON};
-    r.standbys[0] =
-        (struct msg_standby){.member = name_of("pg2"), .flush_lsn = 97, .is_streaming = true};
-    return wire_report_encode(&r, out);
-}
-
-static int galera_report_make(unsigned version, struct buf *out)
-{
-    static struct msg_report r;
-    (void)version;
-    r = (struct msg_report){.cluster = name_of("shop"),
-                            .member = name_of("g1"),
-                            .session = 3,
-                            .number = 9,
-                            .host = base_text_from(SLICE_LIT("10.0.0.1")),
-                            .db_port = 3306,
-                            .http_port = 8008,
-                            .priority = 50,
-                            .engine = MSG_ENGINE_GALERA};
-    r.galera.state = MSG_GALERA_DOWN;
-    r.galera.is_position_recovered = true;
-    r.galera.generation = 3;
-    r.galera.inhibited = 2;
-    r.galera.size = 3;
-    r.galera.weight = 1;
-    r.galera.seed_members = 3;
+    r.standbys[0] = (struct msg_standby){
+        .member = fixtures_name_of("pg2"), .flush_lsn = 97, .is_streaming = true};
     return wire_report_encode(&r, out);
 }
 
@@ -292,7 +253,7 @@ static int report_again(struct slice bytes, struct buf *out)
 
 static int config_make(unsigned version, struct buf *out)
 {
-    struct msg_config c = {.cluster = name_of("pg-main"),
+    struct msg_config c = {.cluster = fixtures_name_of("pg-main"),
                            .term = 4,
                            .revision = 12,
                            .text = SLICE_LIT("{\"ttl\": \"2s\"}")};
@@ -345,7 +306,7 @@ static int members_make(unsigned version, struct buf *out)
     (void)version;
     c = (struct raft_configuration){.count = 2};
     c.members[0].id = 1;
-    c.members[0].name = name_of("a");
+    c.members[0].name = fixtures_name_of("a");
     c.members[0].peer_url = base_text_from(SLICE_LIT("https://10.0.0.1:2380"));
     c.members[1] = (struct raft_member){.id = 2, .is_learner = true, .client_url_count = 1};
     c.members[1].client_urls[0] = base_text_from(SLICE_LIT("https://10.0.0.2:2379"));
@@ -448,15 +409,19 @@ static const struct row {
     {"raft-append", 2, append_make, raft_again},
     {"raft-vote", 2, vote_make, raft_again},
     {"report", 2, report_make, report_again},
-    {"report-galera", 2, galera_report_make, report_again},
+    {"report-galera", 2, fixtures_galera_report, report_again},
+    {"report-mongodb", 2, fixtures_mongodb_report, report_again},
     {"order", 2, order_make, order_again},
     {"record", 2, record_make, record_again},
-    {"record-galera", 2, galera_record_make, record_again},
+    {"record-galera", 2, fixtures_galera_record, record_again},
+    {"record-mongodb", 2, fixtures_mongodb_record, record_again},
     {"config", 2, config_make, config_again},
     {"entry-put", 2, put_make, command_again},
     {"entry-lease", 2, grant_make, command_again},
     {"members", 2, members_make, members_again},
     {"agent-state", 2, disk_make, disk_again},
+    {"agent-state-galera", 2, fixtures_galera_disk, disk_again},
+    {"agent-state-mongodb", 2, fixtures_mongodb_disk, disk_again},
     {"guard-command", 2, arm_make, arm_again},
     {"guard-answer", 2, status_make, status_again},
 };

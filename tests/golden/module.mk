@@ -33,7 +33,7 @@ coverage: ## Lines and branches of the cores reached by unit tests, golden scrip
 
 # Bytes of every format as each version wrote them, in v*/.
 BINARIES += fixtures
-BIN_fixtures := tests/golden/fixtures.c tests/support/panic.c
+BIN_fixtures := tests/golden/fixtures.c tests/golden/fixtures_engines.c tests/support/panic.c
 LIBS_fixtures := store io wire cores base
 PKG_fixtures := libuv openssl libprotobuf-c lmdb
 CHECK_STEPS += fixtures-check
