@@ -5,6 +5,7 @@
 #include "arbiter/settings_galera.h"
 #include "arbiter/settings_mongodb.h"
 #include "arbiter/settings_pg.h"
+#include "arbiter/settings_section.h"
 #include "base/lease_math.h"
 
 #include <inttypes.h>
@@ -305,46 +306,7 @@ const struct arb_setting *arb_setting_at(size_t index)
     return index < BASE_COUNT_OF(fields) ? &fields[index].shown : NULL;
 }
 
-/* --- what is wrong --- */
-
-static int wrong(struct arb_settings_why *why, const char *path, const json_t *found,
-                 const char *allowed)
-{
-    char *text = found == NULL ? NULL : json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
-    (void)snprintf(why->text, sizeof(why->text), "%s: %.200s; allowed: %s", path,
-                   text == NULL ? "?" : text, allowed);
-    free(text);
-    return BASE_E_INVALID;
-}
-
 /* --- values --- */
-
-bool arb_settings_duration(const char *text, int64_t *ret_ms)
-{
-    static const struct {
-        const char *unit;
-        int64_t us;
-    } units[] = {{"us", 1},
-                 {"ms", 1000},
-                 {"s", 1000000},
-                 {"m", 60000000},
-                 {"min", 60000000},
-                 {"h", INT64_C(3600000000)},
-                 {"d", INT64_C(86400000000)}};
-    char *end = NULL;
-    if (text[0] < '0' || text[0] > '9') {
-        return false;
-    }
-    double number = strtod(text, &end);
-    for (size_t i = 0; i < BASE_COUNT_OF(units); i++) {
-        if (strcmp(end, units[i].unit) == 0) {
-            double us = number * (double)units[i].us;
-            *ret_ms = us > 1e15 ? INT64_MAX : (int64_t)(us / 1000.0 + 0.5);
-            return true;
-        }
-    }
-    return strcmp(text, "0") == 0 ? (*ret_ms = 0, true) : false;
-}
 
 static bool is_in(const struct field *f, int64_t value)
 {
@@ -469,7 +431,7 @@ static int check_keys(json_t *object, const char *prefix, struct arb_settings_wh
         (void)snprintf(path, sizeof(path), "%s%.96s", prefix, key);
         bool is_object = prefix[0] == '\0' && is_section(key);
         if (is_object && !json_is_object(value)) {
-            return wrong(why, path, value, "an object");
+            return arb_settings_wrong(why, path, value, "an object");
         }
         if (!is_object && !is_known(path)) {
             (void)snprintf(why->text, sizeof(why->text),
@@ -507,17 +469,20 @@ static int check_together(json_t *document, const struct arb_settings *s,
         return BASE_E_INVALID;
     }
     if (r->fence_mode != MSG_FENCE_OFF && s->fence_command[0] == '\0') {
-        return wrong(why, "fence.command", NULL, "a program, since fence.mode is not off");
+        return arb_settings_wrong(why, "fence.command", NULL,
+                                  "a program, since fence.mode is not off");
     }
     if (r->is_fence_trusted && r->fence_mode == MSG_FENCE_OFF) {
-        return wrong(why, "fence.trust", json_true(), "only with fence.mode try or require");
+        return arb_settings_wrong(why, "fence.trust", json_true(),
+                                  "only with fence.mode try or require");
     }
     if (r->sync_mode == MSG_SYNC_ASYNC && r->is_sync_strict) {
-        return wrong(why, "strict", json_true(), "only with sync on or first");
+        return arb_settings_wrong(why, "strict", json_true(), "only with sync on or first");
     }
     if (standby != NULL && json_object_get(standby, "host") == NULL &&
         json_object_get(standby, "restore_command") == NULL) {
-        return wrong(why, "standby_cluster", standby, "with a host or a restore_command");
+        return arb_settings_wrong(why, "standby_cluster", standby,
+                                  "with a host or a restore_command");
     }
     return 0;
 }
@@ -529,7 +494,7 @@ static int read_fields(json_t *document, struct arb_settings *s, struct arb_sett
         json_t *value = find(document, f->shown.path);
         int64_t number = f->standard;
         if (value != NULL && !read_value(f, value, &number)) {
-            return wrong(why, f->shown.path, value, f->shown.allowed);
+            return arb_settings_wrong(why, f->shown.path, value, f->shown.allowed);
         }
         keep(f, number, value, s);
     }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/lease_math.h"
+#include "arbiter/settings_section.h"
 #include "base/name.h"
 
 #define SECTION ARB_GALERA_SECTION
@@ -18,23 +18,13 @@
 #define WAIT_MAX_MS (INT64_C(7) * 86400000)
 #define WEIGHT_MAX 127 /* of two nodes one may be doubled for a restart */
 
-static int wrong(struct arb_settings_why *why, const char *path, const json_t *found,
-                 const char *allowed)
+static bool read_fast_takeover(const json_t *value, struct msg_record *ret)
 {
-    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
-    (void)snprintf(why->text, sizeof(why->text), "%.120s: %.160s; allowed: %s", path,
-                   text == NULL ? "?" : text, allowed);
-    free(text);
-    return BASE_E_INVALID;
-}
-
-static bool read_fast_takeover(const json_t *value, struct msg_galera_record *ret)
-{
-    ret->is_fast_takeover = json_is_true(value);
+    ret->galera.is_fast_takeover = json_is_true(value);
     return json_is_boolean(value);
 }
 
-static bool read_recovery_wait(const json_t *value, struct msg_galera_record *ret)
+static bool read_recovery_wait(const json_t *value, struct msg_record *ret)
 {
     int64_t ms = -1;
     const char *text = json_string_value(value);
@@ -44,14 +34,14 @@ static bool read_recovery_wait(const json_t *value, struct msg_galera_record *re
     bool is_never = strcmp(text, "never") == 0;
     bool is_good =
         is_never || (arb_settings_duration(text, &ms) && ms >= 1000 && ms <= WAIT_MAX_MS);
-    ret->recovery_wait_us = is_never ? -1 : ms * BASE_US_PER_MS;
+    ret->galera.recovery_wait_us = is_never ? -1 : ms * BASE_US_PER_MS;
     return is_good;
 }
 
-static bool read_arbitrator(const json_t *value, struct msg_galera_record *ret)
+static bool read_arbitrator(const json_t *value, struct msg_record *ret)
 {
     const char *text = json_string_value(value);
-    return text != NULL && base_name_from_text(text, &ret->arbitrator) == 0;
+    return text != NULL && base_name_from_text(text, &ret->galera.arbitrator) == 0;
 }
 
 static int compare_nodes(const void *a, const void *b)
@@ -61,7 +51,7 @@ static int compare_nodes(const void *a, const void *b)
     return base_name_compare(&left->node, &right->node);
 }
 
-static bool read_weights(const json_t *value, struct msg_galera_record *ret)
+static bool read_weights(const json_t *value, struct msg_record *ret)
 {
     const char *key = NULL;
     json_t *weight = NULL;
@@ -69,47 +59,30 @@ static bool read_weights(const json_t *value, struct msg_galera_record *ret)
         const json_t *in;
         json_t *out;
     } object = {.in = value}; /* iterated, not changed */
-    ret->weights.count = 0;
+    ret->galera.weights.count = 0;
     if (!json_is_object(value) || json_object_size(value) > MSG_GALERA_NODES_MAX) {
         return false;
     }
     json_object_foreach(object.out, key, weight)
     {
-        struct msg_galera_node *node = &ret->weights.nodes[ret->weights.count++];
+        struct msg_galera_node *node = &ret->galera.weights.nodes[ret->galera.weights.count++];
         if (base_name_from_text(key, &node->node) != 0 || !json_is_integer(weight) ||
             json_integer_value(weight) < 0 || json_integer_value(weight) > WEIGHT_MAX) {
             return false;
         }
         node->weight = (uint8_t)json_integer_value(weight);
     }
-    qsort(ret->weights.nodes, ret->weights.count, sizeof(ret->weights.nodes[0]), compare_nodes);
+    qsort(ret->galera.weights.nodes, ret->galera.weights.count,
+          sizeof(ret->galera.weights.nodes[0]), compare_nodes);
     return true;
 }
 
-static const struct {
-    const char *key;
-    const char *allowed;
-    bool (*read)(const json_t *value, struct msg_galera_record *ret);
-} keys[] = {
+static const struct arb_settings_key keys[] = {
     {"fast_takeover", "true false", read_fast_takeover},
     {"recovery_wait", "never, or 1s to 7d", read_recovery_wait},
     {"arbitrator", "a node's name", read_arbitrator},
     {"weights", "members' names with 0 to 127 each", read_weights},
 };
-
-static int read_section(json_t *section, struct msg_galera_record *ret,
-                        struct arb_settings_why *why)
-{
-    for (size_t i = 0; i < BASE_COUNT_OF(keys); i++) {
-        json_t *value = json_object_get(section, keys[i].key);
-        char path[64];
-        (void)snprintf(path, sizeof(path), SECTION ".%s", keys[i].key);
-        if (value != NULL && !keys[i].read(value, ret)) {
-            return wrong(why, path, value, keys[i].allowed);
-        }
-    }
-    return 0;
-}
 
 /* --- what is PostgreSQL's --- */
 
@@ -164,28 +137,22 @@ const char *arb_settings_galera_standard(const char *path)
 int arb_settings_galera(json_t *document, struct arb_settings *ret, struct arb_settings_why *why)
 {
     struct msg_record *r = &ret->record;
-    json_t *section = json_object_get(document, SECTION);
     json_t *ttl = json_object_get(document, "ttl");
-    if (section == NULL) {
+    if (json_object_get(document, SECTION) == NULL) {
         return 0;
     }
     r->engine = MSG_ENGINE_GALERA;
     r->sync_mode = MSG_SYNC_ASYNC;
     r->galera.high_water = -1;
     r->galera.recovery_wait_us = -1;
-    if (ttl == NULL) {
-        r->ttl_ms = TTL_DEFAULT_MS;
-    }
-    if (json_object_get(document, "heartbeat") == NULL) {
-        r->heartbeat_ms = r->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN < HEARTBEAT_DEFAULT_MS
-                              ? r->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN
-                              : HEARTBEAT_DEFAULT_MS;
-    }
+    arb_settings_times(document, TTL_DEFAULT_MS, HEARTBEAT_DEFAULT_MS, r);
     if (r->ttl_ms < TTL_MIN_MS) {
-        return wrong(why, "ttl", ttl, "5s to 1m for Galera (evs.suspect_timeout and 3 s)");
+        return arb_settings_wrong(why, "ttl", ttl,
+                                  "5s to 1m for Galera (evs.suspect_timeout and 3 s)");
     }
     int rc = check_keys(document, why);
-    return rc != 0 ? rc : read_section(section, &r->galera, why);
+    return rc != 0 ? rc
+                   : arb_settings_section(document, SECTION, keys, BASE_COUNT_OF(keys), r, why);
 }
 
 json_t *arb_settings_galera_of(const struct msg_record *record)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "arbiter/settings_galera.h"
-#include "base/lease_math.h"
+#include "arbiter/settings_section.h"
 #include "base/name.h"
 
 #define SECTION ARB_MONGODB_SECTION
@@ -18,16 +18,6 @@
 #define HEARTBEAT_DEFAULT_MS 1000
 #define TIMEOUT_MIN_MS 1000
 #define TIMEOUT_MAX_MS 300000
-
-static int wrong(struct arb_settings_why *why, const char *path, const json_t *found,
-                 const char *allowed)
-{
-    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
-    (void)snprintf(why->text, sizeof(why->text), "%.120s: %.160s; allowed: %s", path,
-                   text == NULL ? "?" : text, allowed);
-    free(text);
-    return BASE_E_INVALID;
-}
 
 /* Words of a key, in the order of its enumeration. */
 static bool read_word(const json_t *value, const char *const words[3], unsigned *ret)
@@ -47,67 +37,63 @@ static const char *const degrade[3] = {"alarm", "auto"};
 static const char *const resync[3] = {"off", "auto"};
 static const char *const steering[3] = {"off", "on"};
 
-static bool read_cut_off(const json_t *value, struct msg_mongodb_policy *ret)
+static bool read_cut_off(const json_t *value, struct msg_record *ret)
 {
     unsigned at = 0;
     bool is_good = read_word(value, steps, &at);
-    ret->cut_off = (enum msg_mongodb_cut_off)at;
+    ret->mongodb.policy.cut_off = (enum msg_mongodb_cut_off)at;
     return is_good;
 }
 
-static bool read_gray(const json_t *value, struct msg_mongodb_policy *ret)
+static bool read_gray(const json_t *value, struct msg_record *ret)
 {
     unsigned at = 0;
     bool is_good = read_word(value, steps, &at);
-    ret->gray = (enum msg_mongodb_gray)at;
+    ret->mongodb.policy.gray = (enum msg_mongodb_gray)at;
     return is_good;
 }
 
-static bool read_degrade(const json_t *value, struct msg_mongodb_policy *ret)
+static bool read_degrade(const json_t *value, struct msg_record *ret)
 {
     unsigned at = 0;
     bool is_good = read_word(value, degrade, &at);
-    ret->is_degrade_auto = at == 1;
+    ret->mongodb.policy.is_degrade_auto = at == 1;
     return is_good;
 }
 
-static bool read_resync(const json_t *value, struct msg_mongodb_policy *ret)
+static bool read_resync(const json_t *value, struct msg_record *ret)
 {
     unsigned at = 0;
     bool is_good = read_word(value, resync, &at);
-    ret->is_resync_auto = at == 1;
+    ret->mongodb.policy.is_resync_auto = at == 1;
     return is_good;
 }
 
-static bool read_steering(const json_t *value, struct msg_mongodb_policy *ret)
+static bool read_steering(const json_t *value, struct msg_record *ret)
 {
     unsigned at = 0;
     bool is_good = read_word(value, steering, &at);
-    ret->is_steered = at == 1;
+    ret->mongodb.policy.is_steered = at == 1;
     return is_good;
 }
 
-static bool read_zone(const json_t *value, struct msg_mongodb_policy *ret)
+static bool read_zone(const json_t *value, struct msg_record *ret)
 {
     const char *text = json_string_value(value);
-    return text != NULL && base_name_from_text(text, &ret->zone) == 0;
+    return text != NULL && base_name_from_text(text, &ret->mongodb.policy.zone) == 0;
 }
 
-static bool read_timeout(const json_t *value, struct msg_mongodb_policy *ret)
+static bool read_timeout(const json_t *value, struct msg_record *ret)
 {
     int64_t ms = 0;
     const char *text = json_string_value(value);
     bool is_good = text != NULL && arb_settings_duration(text, &ms) && ms >= TIMEOUT_MIN_MS &&
                    ms <= TIMEOUT_MAX_MS;
-    ret->election_timeout_ms = is_good ? (uint32_t)ms : 0;
+    ret->mongodb.policy.election_timeout_ms = is_good ? (uint32_t)ms : 0;
     return is_good;
 }
 
-static const struct {
-    const char *key;
-    const char *allowed;
-    bool (*read)(const json_t *value, struct msg_mongodb_policy *ret);
-} keys[] = {
+static const struct arb_settings_key keys[] = {
     {"cut_off", "report stepdown kill", read_cut_off},
     {"gray", "report stepdown kill", read_gray},
     {"degrade", "alarm auto", read_degrade},
@@ -116,20 +102,6 @@ static const struct {
     {"zone", "a zone's name", read_zone},
     {"election_timeout", "1s to 5m", read_timeout},
 };
-
-static int read_section(json_t *section, struct msg_mongodb_policy *ret,
-                        struct arb_settings_why *why)
-{
-    for (size_t i = 0; i < BASE_COUNT_OF(keys); i++) {
-        json_t *value = json_object_get(section, keys[i].key);
-        char path[64];
-        (void)snprintf(path, sizeof(path), SECTION ".%s", keys[i].key);
-        if (value != NULL && !keys[i].read(value, ret)) {
-            return wrong(why, path, value, keys[i].allowed);
-        }
-    }
-    return 0;
-}
 
 /* What is PostgreSQL's or Galera's, and fences: nobody holds a right that one could end. */
 static int check_keys(json_t *document, struct arb_settings_why *why)
@@ -161,21 +133,15 @@ const char *arb_settings_mongodb_standard(const char *path)
 int arb_settings_mongodb(json_t *document, struct arb_settings *ret, struct arb_settings_why *why)
 {
     struct msg_record *r = &ret->record;
-    json_t *section = json_object_get(document, SECTION);
-    if (section == NULL) {
+    if (json_object_get(document, SECTION) == NULL) {
         return 0;
     }
     r->engine = MSG_ENGINE_MONGODB;
     r->sync_mode = MSG_SYNC_ASYNC;
-    if (json_object_get(document, "ttl") == NULL) {
-        r->ttl_ms = TTL_DEFAULT_MS;
-    }
-    if (json_object_get(document, "heartbeat") == NULL) {
-        uint32_t most = r->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN;
-        r->heartbeat_ms = most < HEARTBEAT_DEFAULT_MS ? most : HEARTBEAT_DEFAULT_MS;
-    }
+    arb_settings_times(document, TTL_DEFAULT_MS, HEARTBEAT_DEFAULT_MS, r);
     int rc = check_keys(document, why);
-    return rc != 0 ? rc : read_section(section, &r->mongodb.policy, why);
+    return rc != 0 ? rc
+                   : arb_settings_section(document, SECTION, keys, BASE_COUNT_OF(keys), r, why);
 }
 
 static void put(json_t *section, const char *key, const char *word, bool is_standard)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "arbiter/pg_parameters.h"
+#include "arbiter/settings_section.h"
 
 #define SECTION "postgresql"
 #define SLOT_NAME_MAX 63
@@ -22,11 +23,9 @@ struct reading {
 static int wrong(const struct reading *r, const char *path, const json_t *found,
                  const char *allowed)
 {
-    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
-    (void)snprintf(r->why->text, sizeof(r->why->text), SECTION ".%.120s: %.160s; allowed: %s", path,
-                   text == NULL ? "?" : text, allowed);
-    free(text);
-    return BASE_E_INVALID;
+    char whole[160];
+    (void)snprintf(whole, sizeof(whole), SECTION ".%s", path);
+    return arb_settings_wrong(r->why, whole, found, allowed);
 }
 
 /* A copy that lives as long as the result; NULL: no room. */
