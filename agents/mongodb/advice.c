@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an operator should be warned of, as one line: settings that lose data or let others in,
  * rights that are missing, rights that are too many. Nothing here decides anything. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "agents/mongodb/codes.h"
 #include "agents/mongodb/db_internal.h"
 #include "base/name.h"
 
@@ -64,13 +66,14 @@ static void add_server(const struct mdb_db *db, struct line *l)
     }
 }
 
+static const char *const session_names[MDB_SESSION_COUNT] = {"hello", "status", "a canary write",
+                                                             "an order", "an order"};
+
 static const char *hung_session(const struct mdb_db *db)
 {
-    static const char *const names[MDB_SESSION_COUNT] = {"hello", "status", "a canary write",
-                                                         "an order", "an order"};
     for (size_t i = 0; i < MDB_SESSION_COUNT; i++) {
         if (db->sql.hung_since(db->sql.ctx, (enum mdb_session)i).us != BASE_MONO_NEVER.us) {
-            return names[i];
+            return session_names[i];
         }
     }
     return NULL;
@@ -82,6 +85,28 @@ static void note_hung(struct mdb_db *db, const char *what)
     (void)snprintf(text, sizeof(text),
                    "mongod has not answered %s for over 10 s: look at its disk and its log", what);
     db->note = base_text_from(slice_from_text(text));
+}
+
+static bool note_refused(struct mdb_db *db)
+{
+    char text[BASE_TEXT_MAX + 1];
+    size_t i = 0;
+    while (i < MDB_SESSION_COUNT && db->advice.refused[i] == 0) {
+        i++;
+    }
+    if (i == MDB_SESSION_COUNT) {
+        return false;
+    }
+    const struct mdb_code *code = mdb_code_find(db->advice.refused[i]);
+    (void)snprintf(text, sizeof(text), "mongod refuses %s: %s (%" PRId32 "): %s", session_names[i],
+                   code->name, code->code, code->next);
+    db->note = base_text_from(slice_from_text(text));
+    return true;
+}
+
+void mdb_advice_refused(struct mdb_db *db, enum mdb_session session, int32_t code)
+{
+    db->advice.refused[session] = mdb_code_find(code) == NULL ? 0 : code;
 }
 
 /* The server's own word for it is in the log; this says what to do. */
@@ -100,7 +125,7 @@ static void make_note(struct mdb_db *db)
     } else if (db->seen.hello.is_set_name_wrong) {
         db->note = base_text_from(
             SLICE_LIT("mongod is in a set of another name than mongodb.replica_set says"));
-    } else {
+    } else if (!note_refused(db)) {
         memset(&db->note, 0, sizeof(db->note));
     }
 }

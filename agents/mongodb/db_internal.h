@@ -74,7 +74,7 @@ struct mdb_order_state {
     struct base_mono act_again_until; /* a change that is to wait for the one before */
     int act_status;                   /* of the deed, when its connection was dropped */
     int32_t act_code;
-    char act_text[128];
+    char act_text[BASE_TEXT_MAX + 1];
     struct io_timer timer; /* again, or too late */
     bool was_incompatible;
     bool is_again; /* the timer is for another try */
@@ -94,6 +94,8 @@ struct mdb_advice {
     struct mdb_rights rights;
     bool has_rights;
     bool is_tls_refused;
+    int32_t
+        refused[MDB_SESSION_COUNT]; /* code of the last answer; 0: none that people should know */
 };
 
 struct mdb_db {
@@ -169,5 +171,7 @@ void mdb_order_job_done(struct mdb_db *db);
 
 /* advice.c */
 void mdb_advice_make(struct mdb_db *db);
+/* What the last answer of a session was refused with; 0: it was not. */
+void mdb_advice_refused(struct mdb_db *db, enum mdb_session session, int32_t code);
 
 #endif

@@ -47,7 +47,9 @@ static void take_hello(struct mdb_db *db, const struct db_mongodb_hello *hello)
     db->seen.misses = 0;
     db->seen.silent_since = BASE_MONO_NEVER;
     db->advice.is_tls_refused = false;
+    db->advice.refused[MDB_SESSION_HELLO] = 0;
     if (hello->is_writable != was_writable) {
+        db->advice.refused[MDB_SESSION_CANARY] = 0;
         db->seen.canary_since = BASE_MONO_NEVER;
         db->seen.canary_misses = 0;
         db->canary.next_at = BASE_MONO_LONG_AGO;
@@ -102,6 +104,7 @@ static void missed(struct mdb_db *db, const struct mdb_reply *reply)
     }
     db->is_answering = false;
     mdb_failed(db, reply);
+    mdb_advice_refused(db, MDB_SESSION_HELLO, reply->code);
     mdb_advice_make(db);
     mdb_view_soon(db);
 }
@@ -192,8 +195,10 @@ static void canary_came(void *ctx, const struct mdb_reply *reply)
         db->seen.canary_at = base_mono_max(db->seen.canary_at, db->canary.sent_at);
         db->seen.canary_since = BASE_MONO_NEVER;
         db->seen.canary_misses = 0;
+        mdb_advice_refused(db, MDB_SESSION_CANARY, 0);
     } else {
         mdb_failed(db, &answer);
+        mdb_advice_refused(db, MDB_SESSION_CANARY, answer.code);
         if (!is_elsewhere(&answer)) {
             db->seen.canary_misses++;
             db->seen.canary_since = base_mono_min(db->seen.canary_since, db->canary.sent_at);

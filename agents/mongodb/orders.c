@@ -93,18 +93,28 @@ static void finish(struct mdb_db *db, int status, int32_t code, const char *text
     }
 }
 
+/* What was refused, the server's word for it, and what to do. */
+static void say_reply(const char *name, const struct mdb_reply *reply,
+                      char ret[static BASE_TEXT_MAX + 1])
+{
+    const struct mdb_code *known = mdb_code_find(reply->code);
+    const char *text = reply->text[0] != '\0' ? reply->text : base_error_text(mdb_status_of(reply));
+    if (known != NULL) {
+        (void)snprintf(ret, BASE_TEXT_MAX + 1, "%s: %s (%" PRId32 "): %.90s; %s", name, known->name,
+                       known->code, text, known->next);
+    } else if (reply->code != 0) {
+        (void)snprintf(ret, BASE_TEXT_MAX + 1, "%s: error %" PRId32 ": %.160s", name, reply->code,
+                       text);
+    } else {
+        (void)snprintf(ret, BASE_TEXT_MAX + 1, "%s: %.200s", name, text);
+    }
+}
+
 static void finish_reply(struct mdb_db *db, const char *name, const struct mdb_reply *reply)
 {
     char text[BASE_TEXT_MAX + 1];
-    int status = mdb_status_of(reply);
-    if (reply->code != 0) {
-        (void)snprintf(text, sizeof(text), "%s: %s (%" PRId32 "): %.160s", name,
-                       mdb_code_name(reply->code), reply->code, reply->text);
-    } else {
-        (void)snprintf(text, sizeof(text), "%s: %.200s", name,
-                       reply->text[0] != '\0' ? reply->text : base_error_text(status));
-    }
-    finish(db, status, reply->code, text);
+    say_reply(name, reply, text);
+    finish(db, mdb_status_of(reply), reply->code, text);
 }
 
 static void again_in(struct mdb_db *db, int64_t us)
@@ -289,8 +299,7 @@ static void keep_failure(struct mdb_db *db, const char *name, const struct mdb_r
     struct mdb_order_state *o = &db->order;
     o->act_status = mdb_status_of(reply);
     o->act_code = reply->code;
-    (void)snprintf(o->act_text, sizeof(o->act_text), "%s: %.90s", name,
-                   reply->text[0] != '\0' ? reply->text : base_error_text(o->act_status));
+    say_reply(name, reply, o->act_text);
 }
 
 static void read_back(struct mdb_db *db)

@@ -30,6 +30,7 @@ void mdb_watch_forget(struct mdb_db *db)
         db->watch.due[i] = i == MDB_ITEM_HELLO ? BASE_MONO_NEVER : BASE_MONO_LONG_AGO;
     }
     db->watch.oplog_first = 0;
+    memset(&db->advice.refused, 0, sizeof(db->advice.refused));
     memset(&db->advice.rights, 0, sizeof(db->advice.rights));
     memset(&db->advice.config, 0, sizeof(db->advice.config));
     db->advice.has_rights = false;
@@ -252,6 +253,8 @@ static void settled(struct mdb_db *db, const struct mdb_reply *reply)
     }
     bool is_answer = reply->status == 0 || reply->status == BASE_E_STATE;
     if (is_answer && is_main) {
+        /* The one is told by the member's state. */
+        mdb_advice_refused(db, MDB_SESSION_WATCH, reply->code == NOT_INITIALIZED ? 0 : reply->code);
         db->seen.is_login_refused = false;
         db->seen.is_login_used = true;
     }

@@ -280,6 +280,16 @@ static void log_command(const struct cmd *c)
     bson_free(text);
 }
 
+/* A fault asks for another answer than the model's. */
+static bool is_spoilt(struct cmd *c, bool is_answered)
+{
+    struct hub_faults *faults = &c->node->faults;
+    bool is_it = faults->codes > 0 && (faults->code != 0) != is_answered &&
+                 strcasecmp(faults->code_of, c->spec->name) == 0;
+    faults->codes -= is_it;
+    return is_it;
+}
+
 enum cmd_outcome cmd_run(struct cmd *c)
 {
     if (c->spec == NULL) {
@@ -290,6 +300,9 @@ enum cmd_outcome cmd_run(struct cmd *c)
             return cmd_fail(c, 59, "no such command: '%s'", c->name);
         }
         log_command(c);
+        if (is_spoilt(c, false)) {
+            return cmd_fail(c, c->node->faults.code, "so it was asked for");
+        }
     }
     if (c->spec->right != RIGHT_NONE && conn_session(c->conn)->rights == 0 &&
         !cmd_is_allowed(c, c->spec->right)) {
@@ -315,7 +328,7 @@ enum cmd_outcome cmd_begin(struct cmd *c, struct mset_command *command)
 
 enum cmd_outcome cmd_finished(struct cmd *c, const struct mset_reply *reply)
 {
-    if (reply->code == MSET_E_CONNECTION) {
+    if (reply->code == MSET_E_CONNECTION || is_spoilt(c, true)) {
         return CMD_CLOSE;
     }
     if (c->spec->finish != NULL) {

@@ -137,6 +137,13 @@ static void do_mute(struct hub_node *node, const struct words *w)
 {
     node->faults.mute = (unsigned)number(w, 2, 1);
 }
+static void do_code(struct hub_node *node, const struct words *w)
+{
+    struct hub_faults *faults = &node->faults;
+    snprintf(faults->code_of, sizeof faults->code_of, "%s", w->count > 2 ? w->word[2] : "");
+    faults->code = (int)number(w, 3, 0);
+    faults->codes = w->count > 3 ? (unsigned)number(w, 4, 1) : 0;
+}
 static void do_lie(struct hub_node *node, const struct words *w)
 {
     node->faults.is_lying = is_on(w, 2);
@@ -185,6 +192,8 @@ static const struct {
     {"huge", "N", "N answers claim to be of 2 GB", do_huge},
     {"wrong", "N", "N hellos have fields of wrong types", do_wrong},
     {"mute", "N", "N commands but hello are never answered", do_mute},
+    {"code", "COMMAND CODE [N]", "N such commands fail with that code; 0: done, and cut unanswered",
+     do_code},
     {"lie", "TERM|off", "claims to be a writable primary of that term", do_lie},
     {"back", "SECONDS|off", "tells of the past, by an older clock", do_back},
     {"wire", "MIN MAX", "the wire range that it tells; 0 0: its release's", do_wire},

@@ -58,6 +58,9 @@ struct hub_faults {
     int64_t back_us; /* all dates are so much earlier */
     uint16_t wire_min, wire_max; /* told instead of the release's; 0: not */
     bool is_no_login;            /* every login fails */
+    unsigned codes;              /* so many commands of that name are answered with the code; */
+    int code;                    /* 0: they are done, and the connection is cut unanswered */
+    char code_of[32];
 };
 
 struct hub;

@@ -3,6 +3,7 @@
  * what hangs, and how an order goes step by step. */
 #include <bson/bson.h>
 
+#include "agents/mongodb/codes.h"
 #include "agents/mongodb/db.h"
 #include "tests/unit/db_rig.h"
 
@@ -562,6 +563,54 @@ static void test_a_step_down(void **state)
     expect_done(BASE_E_STATE, 10107);
 }
 
+/* Each code of the table, at an order: its own status, its name, and what to do. */
+static void test_each_refused_order_says_what_to_do(void **state)
+{
+    (void)state;
+    struct db_order o = {.kind = DB_ORDER_MONGODB_FREEZE};
+    o.mongodb.seconds = 30;
+    begin_primary();
+    for (size_t i = 0; i < mdb_codes_count(); i++) {
+        const struct mdb_code *code = mdb_code_at(i);
+        if (code->status == BASE_E_BUSY || code->code == 103) {
+            continue; /* "not now": asked again */
+        }
+        rig_order(&o);
+        UNTIL(is_asked(MDB_SESSION_ACT, "replSetFreeze"));
+        refuse(MDB_SESSION_ACT, BASE_E_STATE, code->code);
+        expect_done(code->status, code->code);
+        assert_non_null(strstr(w.done.text.text, code->name));
+        assert_non_null(strstr(w.done.text.text, code->next));
+    }
+}
+
+/* ... and at the status: told as long as it is so. */
+static void test_each_refused_status_says_what_to_do(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < mdb_codes_count(); i++) {
+        const struct mdb_code *code = mdb_code_at(i);
+        if (code->code == 94 || code->status == BASE_E_DENIED) {
+            continue; /* told by its state, and as a login */
+        }
+        guard_says(GUARD_TREE_RUNNING);
+        UNTIL(is_asked(MDB_SESSION_HELLO, "hello"));
+        answer(MDB_SESSION_HELLO, HELLO_SECONDARY);
+        UNTIL(is_asked(MDB_SESSION_WATCH, "replSetGetStatus"));
+        refuse(MDB_SESSION_WATCH, BASE_E_STATE, code->code);
+        UNTIL(strstr(w.view.note.text, code->next) != NULL);
+        assert_non_null(strstr(w.view.note.text, code->name));
+        assert_true(w.view.is_answering);
+        guard_says(GUARD_TREE_GONE);
+        UNTIL(!w.view.is_answering && w.view.note.text[0] == '\0');
+        for (size_t k = 0; k < MDB_SESSION_COUNT; k++) {
+            if (sessions[k].done != NULL) {
+                refuse((enum mdb_session)k, BASE_E_CANCELED, 0);
+            }
+        }
+    }
+}
+
 static void test_an_order_that_hangs_ends_in_time(void **state)
 {
     (void)state;
@@ -721,6 +770,8 @@ int main(void)
         T(test_not_now_is_asked_again),
         T(test_force_is_sent_once),
         T(test_a_step_down),
+        T(test_each_refused_order_says_what_to_do),
+        T(test_each_refused_status_says_what_to_do),
         T(test_an_order_that_hangs_ends_in_time),
         T(test_cancel),
         T(test_a_default_concern_is_read_at_once),
