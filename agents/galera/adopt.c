@@ -130,9 +130,11 @@ static void running_came(void *ctx, const struct gal_reply *reply)
     struct asked *a = ctx;
     a->status = reply->status;
     if (reply->status == BASE_E_DENIED) {
-        a->status = refuse(&a->why, BASE_E_DENIED,
-                           "it refuses our accounts: make those that 'quorate-agent-galera "
-                           "--print-sql' prints, with the passwords of galera.password_file");
+        a->status = refuse(
+            &a->why, BASE_E_DENIED,
+            "it refuses our accounts: make those that 'quorate-agent-galera "
+            "--print-sql' prints%s",
+            a->settings->is_socket_login ? "" : ", with the passwords of galera.password_file");
     } else if (reply->status != 0) {
         a->status = refuse(&a->why, reply->status, "it does not answer on %.80s: %.120s",
                            a->settings->socket.text,

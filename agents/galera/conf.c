@@ -158,8 +158,10 @@ static void put_transfer(const struct gal_settings *s, struct buf *b)
     put_host_port(b, s->group_host, s->sst_port);
     buf_put_u8(b, '\n');
     if (is_backup) {
-        buf_put_text(b, "wsrep_sst_auth = \"" GAL_ACCOUNT_SST ":");
-        buf_put_text(b, s->sst_password);
+        buf_put_text(b, "wsrep_sst_auth = \"");
+        buf_put_text(b, s->is_socket_login ? s->os_user : GAL_ACCOUNT_SST);
+        buf_put_text(b, ":");
+        buf_put_text(b, s->is_socket_login ? "" : s->sst_password);
         buf_put_text(b, "\"\n");
     }
 }
@@ -275,35 +277,56 @@ static void put_literal(struct buf *b, const char *text)
 
 static void put_account(struct buf *b, const char *name, const char *password)
 {
-    buf_put_text(b, "CREATE OR REPLACE USER '");
-    buf_put_text(b, name);
-    buf_put_text(b, "'@'localhost' IDENTIFIED BY ");
+    buf_put_text(b, "CREATE OR REPLACE USER ");
+    put_literal(b, name);
+    buf_put_text(b, "@'localhost' IDENTIFIED BY ");
     put_literal(b, password != NULL ? password : "PASSWORD");
     buf_put_text(b, ";\n");
+}
+
+static void put_grant(struct buf *b, const char *what, const char *account)
+{
+    buf_put_text(b, "GRANT ");
+    buf_put_text(b, what);
+    buf_put_text(b, " TO ");
+    put_literal(b, account);
+    buf_put_text(b, "@'localhost';\n");
+}
+
+/* unix_socket lets in whose OS user has the account's name: one account is all of ours. One that is
+ * there keeps what it has. */
+static void put_accounts(const struct gal_settings *s, bool has_passwords, struct buf *b)
+{
+    if (s->is_socket_login) {
+        buf_put_text(b, "CREATE USER IF NOT EXISTS ");
+        put_literal(b, s->os_user);
+        buf_put_text(b, "@'localhost' IDENTIFIED VIA unix_socket;\n");
+        return;
+    }
+    put_account(b, GAL_ACCOUNT_CHECK, has_passwords ? s->check_password : NULL);
+    put_account(b, GAL_ACCOUNT_AGENT, has_passwords ? s->agent_password : NULL);
+    if (s->sst == GAL_SST_MARIABACKUP) {
+        put_account(b, GAL_ACCOUNT_SST, has_passwords ? s->sst_password : NULL);
+    }
 }
 
 /* SUPER for wsrep_* globals alone: nothing less suffices. */
 void gal_accounts_put(const struct gal_settings *s, bool has_passwords, struct buf *b)
 {
-    put_account(b, GAL_ACCOUNT_CHECK, has_passwords ? s->check_password : NULL);
-    put_account(b, GAL_ACCOUNT_AGENT, has_passwords ? s->agent_password : NULL);
-    buf_put_text(b, "GRANT SUPER, READ_ONLY ADMIN, CONNECTION ADMIN ON *.* TO '" GAL_ACCOUNT_AGENT
-                    "'@'localhost';\n"
-                    "GRANT SELECT ON mysql.wsrep_cluster_members TO '" GAL_ACCOUNT_AGENT
-                    "'@'localhost';\n"
-                    "GRANT SELECT (User, Host, Super_priv) ON mysql.user TO '" GAL_ACCOUNT_AGENT
-                    "'@'localhost';\n");
+    const char *agent = s->is_socket_login ? s->os_user : GAL_ACCOUNT_AGENT;
+    put_accounts(s, has_passwords, b);
+    put_grant(b, "SUPER, READ_ONLY ADMIN, CONNECTION ADMIN ON *.*", agent);
+    put_grant(b, "SELECT ON mysql.wsrep_cluster_members", agent);
+    put_grant(b, "SELECT (User, Host, Super_priv) ON mysql.user", agent);
     if (s->has_canary) {
         buf_put_text(b, "CREATE DATABASE IF NOT EXISTS quorate;\n"
                         "CREATE TABLE IF NOT EXISTS quorate.heartbeat (id INT PRIMARY KEY, "
                         "epoch BIGINT UNSIGNED NOT NULL, number BIGINT UNSIGNED NOT NULL) "
-                        "ENGINE=InnoDB;\n"
-                        "GRANT SELECT, INSERT, UPDATE, DELETE ON quorate.* TO '" GAL_ACCOUNT_AGENT
-                        "'@'localhost';\n");
+                        "ENGINE=InnoDB;\n");
+        put_grant(b, "SELECT, INSERT, UPDATE, DELETE ON quorate.*", agent);
     }
     if (s->sst == GAL_SST_MARIABACKUP) {
-        put_account(b, GAL_ACCOUNT_SST, has_passwords ? s->sst_password : NULL);
-        buf_put_text(b, "GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO "
-                        "'" GAL_ACCOUNT_SST "'@'localhost';\n");
+        put_grant(b, "RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.*",
+                  s->is_socket_login ? s->os_user : GAL_ACCOUNT_SST);
     }
 }

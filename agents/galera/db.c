@@ -85,9 +85,9 @@ static void view_make(const struct gal_db *db, struct db_view *v)
         fill_stopped(db, &v->galera);
     }
     if (db->is_login_refused) {
-        v->note = base_text_from(
-            SLICE_LIT("the server refuses " GAL_ACCOUNT_CHECK
-                      ": make the accounts that 'quorate-agent-galera --print-sql' prints"));
+        v->note =
+            base_text_from(SLICE_LIT("the server refuses the agent's login: make the accounts that "
+                                     "'quorate-agent-galera --print-sql' prints"));
     }
 }
 

@@ -151,6 +151,20 @@ static void read_plain(const struct io_config *config, struct gal_settings *s)
     s->has_canary = io_config_bool(config, GAL_KEY_CANARY);
 }
 
+static int read_accounts(const struct io_config *config, struct gal_settings *s, struct io_why *why)
+{
+    bool has_file = io_config_text(config, GAL_KEY_PASSWORDS)[0] != '\0';
+    s->is_socket_login = strcmp(io_config_text(config, GAL_KEY_ACCOUNTS), "socket") == 0;
+    (void)snprintf(s->os_user, sizeof(s->os_user), "%.63s", io_config_text(config, AGENT_KEY_USER));
+    if (s->is_socket_login == has_file) {
+        io_config_why(config, GAL_KEY_PASSWORDS, why,
+                      has_file ? "not read with galera.accounts: socket: leave out one of the two"
+                               : "needed: name the file, or say galera.accounts: socket");
+        return BASE_E_INVALID;
+    }
+    return 0;
+}
+
 /* A lease shorter than a stall of the group would change the writer with each lost member. */
 static int read_seed(const struct io_config *config, struct agent_settings *common,
                      const struct gal_settings *s, struct io_why *why)
@@ -181,6 +195,7 @@ int gal_engine_settings(const struct io_config *config, struct agent_settings *c
     read_plain(config, s);
     int rc = read_paths(config, common, s, why);
     rc = rc != 0 ? rc : read_members(config, s, why);
+    rc = rc != 0 ? rc : read_accounts(config, s, why);
     rc = rc != 0 ? rc : read_tls(config, common, s, why);
     rc = rc != 0 ? rc : agent_key_parameters(config, GAL_KEY_PARAMETERS, add_parameter, s, why);
     rc = rc != 0 ? rc : read_provider(config, s, why);

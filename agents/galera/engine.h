@@ -51,8 +51,12 @@
       "pc.weight, unless the cluster's configuration says otherwise") \
     X(CANARY, "galera.canary", BOOL, "yes", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "The writer writes a row of quorate.heartbeat each second: shows a stall at once") \
-    X(PASSWORDS, "galera.password_file", TEXT, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
-      "File with lines check:PASSWORD, agent:PASSWORD, sst:PASSWORD, the same on all; mode 0600") \
+    X(ACCOUNTS, "galera.accounts", TEXT, "password", 0, 0, "password|socket", IO_CONFIG_PLAIN, \
+      "Who the agent is in the database: accounts with passwords, or the server's OS user, whom " \
+      "unix_socket lets in without any") \
+    X(PASSWORDS, "galera.password_file", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \
+      "File with lines check:PASSWORD, agent:PASSWORD, sst:PASSWORD, the same on all; mode 0600; " \
+      "none with galera.accounts: socket") \
     X(GAL_TLS, "galera.tls", TEXT, "auto", 0, 0, "auto|on|off", IO_CONFIG_PLAIN, \
       "TLS between members and for transfers; auto: off when all are on loopback, else on") \
     X(GAL_TLS_CERT, "galera.tls_cert", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \

@@ -84,6 +84,9 @@ int gal_engine_passwords(const struct io_config *config, struct gal_settings *s,
         .needs = "lines check:PASSWORD, agent:PASSWORD and, with mariabackup, sst:PASSWORD (8 to "
                  "127 letters, digits and -_.+=/@%^*!~)",
     };
+    if (s->is_socket_login) {
+        return 0;
+    }
     int rc = agent_passwords_read(&file, &text);
     if (rc != 0) {
         io_config_why(config, GAL_KEY_PASSWORDS, why, "%s", text.text);

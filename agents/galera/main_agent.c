@@ -100,8 +100,11 @@ static void plan(const struct agent_start *start)
 static void put_sql(const struct agent_settings *common, struct buf *out)
 {
     (void)common;
-    buf_put_text(out, "-- On one member, as its administrator. PASSWORD: as in the password "
-                      "file.\n");
+    buf_put_text(out, settings.is_socket_login
+                          ? "-- On one member, as its administrator. No passwords: who runs as "
+                            "that OS user is let in.\n"
+                          : "-- On one member, as its administrator. PASSWORD: as in the password "
+                            "file.\n");
     gal_accounts_put(&settings, false, out);
 }
 

@@ -182,8 +182,9 @@ static void account_of(const struct gal_settings *c, enum gal_session number, co
 {
     bool is_check = number == GAL_SESSION_POLL || number == GAL_SESSION_CAUSAL;
     bool is_setup = number == GAL_SESSION_SETUP;
-    *ret_name = is_setup ? c->os_user : is_check ? GAL_ACCOUNT_CHECK : GAL_ACCOUNT_AGENT;
-    *ret_password = is_setup ? "" : is_check ? c->check_password : c->agent_password;
+    bool is_os_user = is_setup || c->is_socket_login;
+    *ret_name = is_os_user ? c->os_user : is_check ? GAL_ACCOUNT_CHECK : GAL_ACCOUNT_AGENT;
+    *ret_password = is_os_user ? "" : is_check ? c->check_password : c->agent_password;
 }
 
 /* What a phase ends with leads into the next; `events` of 0 begins the phase. Returns what to wait

@@ -126,8 +126,11 @@ void gal_causal_start(struct gal_db *db)
 static void canary_came(void *ctx, const struct gal_reply *reply)
 {
     struct gal_db *db = ctx;
-    (void)reply; /* refused or done: it came through */
-    db->canary.is_out = false;
+    db->canary.is_out = false; /* refused or done: it came through */
+    if (reply->status == BASE_E_STATE && db->settings->is_socket_login &&
+        (reply->number == 1049 || reply->number == 1146)) { /* no such database, no such table */
+        gal_setup_start(db); /* who need not log in anew is not refused before they are made */
+    }
 }
 
 void gal_canary_start(struct gal_db *db)

@@ -60,7 +60,8 @@ struct gal_settings {
     char provider_options[GAL_LINE_MAX]; /* the user's own, behind ours */
     uint32_t parameters_count;
     char parameters[GAL_PARAMETERS_MAX][GAL_LINE_MAX]; /* name = value */
-    char os_user[64];
+    bool is_socket_login; /* no accounts of ours: the OS user's own, by unix_socket */
+    char os_user[64];     /* of the configuration, then as it was found on the host */
     char check_password[AGENT_PASSWORD_MAX];
     char agent_password[AGENT_PASSWORD_MAX];
     char sst_password[AGENT_PASSWORD_MAX];

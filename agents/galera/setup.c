@@ -34,7 +34,7 @@ static void setup_next(struct gal_db *db)
     char *line = db->setup_next;
     char *end = strchr(line, '\n');
     if (end == NULL) {
-        setup_end(db, "the accounts " GAL_ACCOUNT_CHECK " and " GAL_ACCOUNT_AGENT " are made");
+        setup_end(db, "the agent's accounts and its table are made");
         return;
     }
     *end = '\0';

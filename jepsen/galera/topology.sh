@@ -8,7 +8,7 @@
 #   front_start / front_stop   haproxy on c1: 3306 the writer, 3307 readers
 #   rows_everywhere            are all rows and checksums the same on every node? prints who differs
 # Settings: GALERA_SST=rsync|mariabackup, GALERA_FAST=on|off (fast_takeover), GALERA_LINES (of the agents' cluster: section),
-# GALERA_SQL_LINES (of their galera: section), GALERA_AT (an address instead of the balancer)
+# GALERA_SQL_LINES (of their galera: section), GALERA_LOGIN (in the place of the file of passwords), GALERA_AT (an address instead of the balancer)
 
 SQL_CLUSTER=galera-main
 MEMBERS_CLUSTER=$SQL_CLUSTER
@@ -42,7 +42,7 @@ galera:
   data_dir: $(data_of "$1")/mysql
   socket: $(socket_of "$1")
   members: {$(members_words)}
-  password_file: $DIR/passwords
+  ${GALERA_LOGIN:-password_file: $DIR/passwords}
   tls_cert: $DIR/tls/member-$SQL_CLUSTER-$1.crt
   tls_key: $DIR/tls/member-$SQL_CLUSTER-$1.key
   sst_method: ${GALERA_SST:-rsync}

@@ -286,6 +286,25 @@ static void test_accounts(void **state)
     assert_non_null(strstr(text, "IDENTIFIED BY 'pass-word-2'"));
 }
 
+static void test_accounts_without_passwords(void **state)
+{
+    (void)state;
+    settings_make();
+    settings.is_socket_login = true;
+    set(settings.os_user, "mysql");
+    struct buf b = buf_over(text, sizeof(text) - 1);
+    gal_accounts_put(&settings, true, &b);
+    assert_true(buf_terminate(&b));
+    assert_non_null(
+        strstr(text, "USER IF NOT EXISTS 'mysql'@'localhost' IDENTIFIED VIA unix_socket"));
+    assert_non_null(strstr(text, "BINLOG MONITOR ON *.* TO 'mysql'@'localhost'"));
+    assert_null(strstr(text, "IDENTIFIED BY"));
+    assert_null(strstr(text, "REPLACE USER")); /* it may be more than ours */
+    assert_null(strstr(text, "quorate_"));
+    const struct db_galera_order start = {.mode = DB_GALERA_JOIN, .position.seqno = -1};
+    assert_non_null(strstr(conf_of(&start), "wsrep_sst_auth = \"mysql:\"\n"));
+}
+
 /* --- a node that runs --- */
 
 static const char *running[6]; /* what it answers */
@@ -359,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_conf_with_tls),
         cmocka_unit_test(test_settings_of_ours_are_refused),
         cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_accounts_without_passwords),
         cmocka_unit_test(test_a_running_node_must_be_the_member),
         cmocka_unit_test(test_a_directory_without_a_server_has_nobody),
     };

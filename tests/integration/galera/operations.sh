@@ -200,6 +200,26 @@ arbitrated() {
     finish
     unset GALERA_SIZE
 }
+# No account of ours and no password: the agents are the server's OS user (galera.accounts: socket), and so are transfers by
+# mariabackup.
+without_passwords() {
+    local out
+    begin "no passwords"
+    check "$NAME: there is no account of ours" test "$(maria "$P" "SELECT COUNT(*) FROM mysql.user WHERE User LIKE 'quorate%'")" = 0
+    check "$NAME: the writer's heartbeat comes through" wait_until 20 eval '[ "$(maria "$P" "SELECT COUNT(*) FROM quorate.heartbeat")" = 1 ]'
+    check "$NAME: kv db switchover" "${KV[@]}" db switchover "$SQL_CLUSTER" --wait --timeout 40s
+    settled_again
+    P=$(primary) out=$(readers | head -n 1)
+    check "$NAME: kv db reinit" "${KV[@]}" db reinit "$SQL_CLUSTER" "$out" --force --timeout 5s
+    check "$NAME: mariabackup runs" wait_until 60 eval 'pgrep -f "mariabackup|mariadb-backup" >/dev/null'
+    settled_again 180
+    check "$NAME: fenced with its host" raise isolate "$P"
+    check "$NAME: another one writes" wait_until 60 other_is_writer
+    lower isolate "$P"
+    settled_again 180
+    finish
+}
+
 garbd_pid() { host_pids c1 garbd | head -n 1; }
 arbitrator_start() {
     "$DIR/bin/kv" cert issue --role member --cluster "$SQL_CLUSTER" --name g1 --host "$(host_address c1)" --dir "$DIR/tls" >/dev/null

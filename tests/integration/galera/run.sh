@@ -10,7 +10,7 @@ if [ -z "${GALERA_INSIDE:-}" ]; then
     # shellcheck disable=SC2206 # words are meant
     all=(${*:-switched writer_killed writer_cut paused stuck_commit relayed slow_applier all_killed all_stopped laggard
         transfer_killed two_of_three old_grant rolling_restart donor_chosen slow_notify tls_on_some proxied shown_truly two_nodes arbitrated
-        adopted_running})
+        without_passwords adopted_running})
     run_inside() { # NODES TRANSFERS SCENARIO...: in a sandbox of its own
         local nodes=$1 sst=$2 code
         shift 2
@@ -25,11 +25,12 @@ if [ -z "${GALERA_INSIDE:-}" ]; then
         PATH=$PATH:/usr/sbin command -v $tool >/dev/null || { echo "skipped: $tool is not installed" && GALERA_SKIP=1; }
     done
     if [ -n "${GALERA_SKIP:-}" ]; then [ -z "${QUORATE_COUNTS:-}" ] || echo "0 0 1" >>"$QUORATE_COUNTS"; exit 0; fi
-    three=() two=() two_and_one=() before=()
+    three=() two=() two_and_one=() bare=() before=()
     for name in "${all[@]}"; do
         case $name in
         two_nodes*) two+=("$name") ;;
         arbitrated) two_and_one+=("$name") ;;
+        without_passwords) bare+=("$name") ;;
         adopted_running) before+=("$name") ;;
         *) three+=("$name") ;;
         esac
@@ -38,6 +39,7 @@ if [ -z "${GALERA_INSIDE:-}" ]; then
     run_inside 3 rsync "${three[@]}" || worst=$?
     run_inside 2 rsync "${two[@]}" || worst=$?
     run_inside 2 mariabackup "${two_and_one[@]}" || worst=$?
+    GALERA_LOGIN="accounts: socket" run_inside 2 mariabackup "${bare[@]}" || worst=$?
     run_inside 3 rsync "${before[@]}" || worst=$?
     exit "$worst"
 fi

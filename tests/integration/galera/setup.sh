@@ -5,8 +5,10 @@
 #   make_cluster          three quorum nodes, DATABASES with agents, haproxy on c1, tables; healthy
 #   begin NAME            writers run; sets ACKED (history), P (the writer), EPOCH, GENERATION, AT
 #   finish [NAME...]      writers end; nothing acknowledged may be missing on any of the nodes named (all), checksums equal
-#   raise KIND TARGET, lower KIND TARGET      a fault that must have had effect
+#   raise, lower          faults as steps (tests/support/fault_steps.sh)
 #   galera_record FIELD   of the record's engine part     waits      what the cluster says it waits for
+
+. tests/support/fault_steps.sh
 
 ACKED="" GAP="" LOST=""
 make_hosts() {
@@ -52,18 +54,6 @@ writes_go_on() { # SECONDS
     local since
     since=$(($(now_us) + 50000))
     wait_until "$1" acks_after "$since"
-}
-raise() { # KIND TARGET [ARGS]: skips where this kind is not offered
-    local reason
-    if ! reason=$(fault_can "$1"); then skip "$NAME" "$reason"; return 1; fi
-    AT=$(now_us)
-    fault_on "$@" || { bad "$NAME: $1 at $2 could not be made"; return 1; }
-}
-lower() { # KIND TARGET: it must have had effect
-    local bit
-    bit=$(fault_bit "$1" "$2")
-    check "$NAME: $1 had effect (${bit:-0})" test "${bit:-0}" -gt 0
-    fault_off "$1" "$2" || bad "$NAME: $1 at $2 could not be taken away"
 }
 settled_again() { wait_until "${1:-120}" cluster_healthy || bad "$NAME: not healthy afterwards" "$(shown)"; }
 gap_ms() { acks | gap_after /dev/stdin "$AT" 300000000; }
