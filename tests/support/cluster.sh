@@ -224,14 +224,12 @@ members_setup() { # CLUSTER N
     own
 }
 
-# One member's file. SEED_LINES, if set, are further lines of its cluster: section; MEMBER_TLS (verify-full ...) is
-# the mode of TLS between the members.
-member_config() { # NAME CLUSTER NODES
+# What the files of all agents begin with.
+agent_head() { # NAME CLUSTER NODES CLUSTER_LINES
     cat <<YML
 cluster:
   name: $2
-  failover_interval: 0s # what is started here fails over more often than a cluster in use may
-${SEED_LINES:-}
+$4
 member: $1
 advertise: 127.0.0.1
 quorum:
@@ -246,6 +244,15 @@ http:
   listen: 127.0.0.1:${HTTP_PORT[$1]}
 state_dir: $DIR/$1/state
 run_dir: $DIR/$1/run
+YML
+}
+# One member's file. SEED_LINES, if set, are further lines of its cluster: section; MEMBER_TLS (verify-full ...) is
+# the mode of TLS between the members.
+member_config() { # NAME CLUSTER NODES
+    # what is started here fails over more often than a cluster in use may
+    agent_head "$1" "$2" "$3" "  failover_interval: 0s
+${SEED_LINES:-}"
+    cat <<YML
 postgresql:
   bin_dir: $POSTGRES_BIN
   data_dir: $DIR/$1/data

@@ -20,22 +20,8 @@ DATA=() LOADER=0
 . tests/integration/mongodb/hub.sh
 
 member_file() { # NAME CLUSTER NODES MEMBERS ROLE
+    agent_head "$1" "$2" "$3" ""
     cat <<YML
-cluster: {name: $2}
-member: $1
-advertise: 127.0.0.1
-quorum:
-  token: $(basename "$DIR")
-  nodes:
-${3%$'\n'}
-tls:
-  ca: $DIR/tls/ca.crt
-  cert: $DIR/tls/agent-$2-$1.crt
-  key: $DIR/tls/agent-$2-$1.key
-http:
-  listen: 127.0.0.1:${HTTP_PORT[$1]}
-state_dir: $DIR/$1/state
-run_dir: $DIR/$1/run
 mongodb:
   mongod: $DIR/bin/mongod
   data_dir: $DIR/$1/data

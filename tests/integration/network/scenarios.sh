@@ -2,6 +2,8 @@
 # Scenarios of run.sh: each begins settled, with writers, makes its faults, sees that they had effect, heals, and ends settled
 # with nothing acknowledged lost. The numbers are those of the table in ../README.md.
 
+. tests/support/fault_steps.sh
+
 tables_make() {
     local member
     member=$(primary) || return 1
@@ -10,18 +12,6 @@ tables_make() {
 one_standby() { standbys | head -n 1; }
 other_is_primary() { local now; now=$(primary) && [ -n "$now" ] && [ "$now" != "$P" ]; }
 shown() { "${KV[@]}" db show "$SQL_CLUSTER" --timeout 2s; }
-raise() { # KIND TARGET [ARGS]: skips the scenario where this kind is not offered
-    local reason
-    if ! reason=$(fault_can "$1"); then skip "$NAME" "$reason"; return 1; fi
-    AT=$(now_us)
-    fault_on "$@" || { bad "$NAME: $1 at $2 could not be made"; return 1; }
-}
-lower() { # KIND TARGET: it must have had effect
-    local bit
-    bit=$(fault_bit "$1" "$2")
-    check "$NAME: $1 had effect (${bit:-0})" test "${bit:-0}" -gt 0
-    fault_off "$1" "$2" || bad "$NAME: $1 at $2 could not be taken away"
-}
 settled_again() { wait_until "${1:-90}" is_settled || bad "$NAME: not healthy afterwards" "$(shown)"; }
 begin_probed() {
     begin "$1"
