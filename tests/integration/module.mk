@@ -118,6 +118,7 @@ web-check: scenario-programs ## The status page over plain HTTP, metrics, events
 deps-browser: ## Install what web-verify needs: Chromium and its driver, node and npm
 	@bash packaging/deps.sh --browser
 web-verify: deps-browser scenario-programs ## The status page in Chromium: screenshots, axe-core, keyboard, phone, without a script
+	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,reference quorate-agent-galera quorate-agent-mongodb mongosim,build/release/bin/$(p))
 	@BIN=build/release/bin bash tests/integration/web/browser.sh
 CHECK_STEPS += access-check
 .PHONY: access-check

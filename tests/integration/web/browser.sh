@@ -6,7 +6,9 @@ set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
+. tests/support/jq.sh
 . tests/integration/web/setup.sh
+. tests/integration/web/engines.sh
 BIN=$(cd "$BIN" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-browser.XXXXXX")
 cleanup() {
@@ -43,6 +45,19 @@ look() { # STATE NODE TEXT
 }
 wait_until 5 page "$leader"
 look calm "$leader" "All well"
+engines_start
+look engines "$leader" "All well: 3 database clusters"
+engines_agree "$leader"
+# The primary's whole host is gone: the set elects by itself, and the page says who is missing.
+of_docs() { "${KV[@]}" db show docs -o json --timeout 2s 2>/dev/null | jq -r "$1"; }
+old=$(of_docs .primary)
+agent_kill "$old"
+pkill -KILL -f -- "quorate-guard .*--socket $DIR/$old/run/"
+kill -KILL "$(mongod_pid "$old")"
+check "the replica set has another primary" wait_until 30 eval 'now=$(of_docs .primary) && [ -n "$now" ] && [ "$now" != "$old" ]'
+look engines-degraded "$leader" "docs: degraded"
+agent_start "$old"
+check "and is whole again" wait_until 60 engine_is docs healthy
 
 # All agents but the primary's stand still, so that the moment lasts for as long as people look at it.
 old=$(primary)
