@@ -76,8 +76,9 @@ static void draw_mongodb(uint64_t seed, struct setup *s)
     s->is_mongodb_restored = !s->is_calm && chance(&r, 120000);
     s->has_mongodb_ladder =
         !s->is_calm && s->faults_end_us > MONGODB_LADDER_END_US && chance(&r, 400000);
-    if (s->has_mongodb_ladder) {                                /* nothing else ends it before */
-        s->mongodb_policy = (s->mongodb_policy & ~0xfu) | 0xau; /* kill, in both cases */
+    if (s->has_mongodb_ladder) { /* nothing else ends it before */
+        static const unsigned allowed[] = {0xa, 0xa, 0x5, 0x5, 0x0}; /* kill, stepdown, report */
+        s->mongodb_policy = (s->mongodb_policy & ~0xfu) | allowed[draw(&r, 0, 4)];
         s->has_mongodb_force = s->has_mongodb_admins = false;
     }
     s->databases[0] =

@@ -65,7 +65,7 @@
     X(unsigned, mongodb_policy, "its document of settings, as bits: mongo_operator.c") \
     X(bool, has_mongodb_admins, "pauses, drains, orders to members of the MongoDB set") \
     X(bool, has_mongodb_force, "a majority is lost for good, and somebody says so") \
-    X(bool, has_mongodb_ladder, "kills are allowed, a primary's disk hangs, other hosts are well") \
+    X(bool, has_mongodb_ladder, "a primary's disk hangs for long, other hosts are well") \
     X(bool, is_mongodb_restored, "directories go back to older images: votes are forgotten") \
     X(uint32_t, watchdog_ms, "a watchdog of that timeout guards each database host")
 

@@ -211,7 +211,8 @@ static void is_ordered(struct world *w, unsigned member, const struct db_order *
                    truth_mongo_name(w, member), (unsigned long)order->epoch,
                    (unsigned long)agent->disk.epoch_seen);
     }
-    if (w->now_us - o->at_us > (int64_t)o->order.limit_ms * MS + LATE_US) {
+    int64_t from_us = o->at_us > t->elected_us ? o->at_us : t->elected_us;
+    if (w->now_us - from_us > (int64_t)o->order.limit_ms * MS + LATE_US) {
         world_fail(w, INVARIANT_MONGODB_EPOCH,
                    "%s carries out the order of epoch %lu %ld s after it was given, its limit is "
                    "%u ms",
@@ -337,6 +338,13 @@ void truth_mongo_wiped(struct world *w, unsigned member)
     t->is_held[member] = false;
     if (lost > t->lost) {
         t->is_spoiled = true; /* it was the only one that had it: known, and judged by others */
+    }
+}
+
+void truth_mongo_elected(struct world *w)
+{
+    if (mongo_exists(w)) {
+        truth_of(w)->elected_us = w->now_us;
     }
 }
 

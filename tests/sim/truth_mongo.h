@@ -39,6 +39,8 @@ void truth_mongo_look(struct world *w);
 void truth_mongo_starts(struct world *w, unsigned member);
 void truth_mongo_wiped(struct world *w, unsigned member);
 void truth_mongo_spoiled(struct world *w);
+/* Some node leads a term. */
+void truth_mongo_elected(struct world *w);
 /* The agent sends a command; it has mongod signalled or killed. */
 void truth_mongo_sent(struct world *w, unsigned member, const struct db_order *order,
                       const struct mset_command *command);

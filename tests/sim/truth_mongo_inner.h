@@ -38,6 +38,7 @@ struct truth_mongo {
     int64_t linked_us[MEMBERS_MAX]; /* it ran, and the primary and it heard each other */
     int64_t majority_us;            /* then a majority of voters could hear each other */
     int64_t acked_us;
+    int64_t elected_us;        /* a node became leader: it waits a whole limit of the order anew */
     bool is_held[MEMBERS_MAX]; /* left out by force, and not wiped since */
     bool is_spoiled;           /* a directory forgot its vote */
     uint64_t lost;

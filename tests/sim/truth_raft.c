@@ -15,6 +15,7 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
 #include "tests/sim/truth_lease.h"
+#include "tests/sim/truth_mongo.h"
 
 void truth_open(struct world *w)
 {
@@ -56,6 +57,7 @@ void truth_role(struct world *w, unsigned node, const struct raft_node_status *s
     if (*leader == 0) {
         w->tally.elections++;
         truth_elected(w, node);
+        truth_mongo_elected(w);
         *leader = (uint8_t)(node + 1);
         t->elected = status->term > t->elected ? status->term : t->elected;
     } else if (*leader != node + 1) {
