@@ -23,7 +23,7 @@ struct reading {
 static int wrong(const struct reading *r, const char *path, const json_t *found,
                  const char *allowed)
 {
-    char whole[160];
+    char whole[160 + sizeof(SECTION)];
     (void)snprintf(whole, sizeof(whole), SECTION ".%s", path);
     return arb_settings_wrong(r->why, whole, found, allowed);
 }
