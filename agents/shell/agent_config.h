@@ -19,23 +19,25 @@
     X(CLUSTER, "cluster.name", NAME, NULL, 0, 0, NULL, IO_CONFIG_REQUIRED, \
       "Name of the database cluster that this member belongs to") \
     X(TTL, "cluster.ttl", DURATION, "2s", 600000, 60000000, NULL, IO_CONFIG_PLAIN, \
-      "Seed: how long a lease lasts; a lost host costs about this much") \
+      "Seed: how long a lease lasts; a lost host costs about this much. Not set: Galera 6s, " \
+      "MongoDB 5s (orders alone)") \
     X(HEARTBEAT, "cluster.heartbeat", DURATION, "250ms", 50000, 5000000, NULL, IO_CONFIG_PLAIN, \
-      "Seed: how often members report; at most a quarter of the ttl") \
+      "Seed: how often members report; at most a quarter of the ttl. Not set: Galera 500ms, " \
+      "MongoDB 1s") \
     X(FREEZE_MAX, "cluster.freeze_max", DURATION, "3s", 0, 60000000, NULL, IO_CONFIG_PLAIN, \
-      "Seed: how long a frozen primary waits for its lease before it is killed") \
+      "Seed: how long a frozen primary waits for its lease before it is killed (PostgreSQL)") \
     X(SYNC, "cluster.sync", TEXT, "on", 0, 0, "on|first|off|yes|no|true|false", IO_CONFIG_PLAIN, \
       "Seed: synchronous replication, so that a failover loses nothing; first: by the standbys " \
-      "of highest priority") \
+      "of highest priority (PostgreSQL)") \
     X(SYNC_COUNT, "cluster.sync_count", INT, "1", 1, 15, NULL, IO_CONFIG_PLAIN, \
-      "Seed: how many standbys a commit waits for") \
+      "Seed: how many standbys a commit waits for (PostgreSQL)") \
     X(STRICT, "cluster.strict", BOOL, "off", 0, 0, NULL, IO_CONFIG_PLAIN, \
-      "Seed: commits wait when no standby is left, instead of going on alone") \
+      "Seed: commits wait when no standby is left, instead of going on alone (PostgreSQL)") \
     X(FAILOVER_INTERVAL, "cluster.failover_interval", DURATION, "60s", 0, 86400000000, NULL, \
       IO_CONFIG_PLAIN, \
       "Seed: least time between two automatic failovers while the primary can go on; 0: none") \
     X(PROFILE, "cluster.profile", TEXT, "default", 0, 0, "default|fast", IO_CONFIG_PLAIN, \
-      "Seed: fast means ttl 600ms and heartbeat 100ms; needs the cgroup freezer") \
+      "Seed: fast means ttl 600ms and heartbeat 100ms; needs the cgroup freezer (PostgreSQL)") \
     X(ADOPT, "cluster.adopt", TEXT, "no", 0, 0, "no|yes|running", IO_CONFIG_PLAIN, \
       "First start: the database that lies in the data directory, stopped, becomes the " \
       "cluster's; running: on every member, one that runs is taken over as it runs") \
@@ -59,6 +61,8 @@
       "Talk to the quorum without TLS; on loopback addresses only") \
     X(HTTP_LISTEN, "http.listen", TEXT, "0.0.0.0:8008", 0, 0, NULL, IO_CONFIG_PLAIN, \
       "Where health checks and metrics are answered") \
+    X(HTTP_ADVERTISE_PORT, "http.advertise_port", INT, "0", 0, 65535, NULL, IO_CONFIG_PLAIN, \
+      "Port at which others reach it, behind address translation; 0: that of http.listen") \
     X(HTTP_TLS, "http.tls", TEXT, "auto", 0, 0, "auto|on|off", IO_CONFIG_PLAIN, \
       "TLS on that port: auto takes plain HTTP and, where there is a certificate, TLS") \
     X(HOOK_ON_START, "hooks.on_start", TEXT, NULL, 0, 0, NULL, IO_CONFIG_PLAIN, \

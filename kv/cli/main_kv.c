@@ -106,7 +106,7 @@ static const struct io_command commands[] = {
     {"db create", "CLUSTER [KEY=VALUE ...] [--engine ENGINE] [--file FILE]", "databases",
      "Write a cluster's configuration ahead of its first member",
      "  The settings in agents' files do nothing then. KEY=VALUE as of kv db config set.\n"
-     "  --engine  postgresql (without a section of another engine), galera, ...",
+     "  --engine  postgresql (without a section of another engine), galera, mongodb",
      cmd_db_create},
     {"db config show", "CLUSTER [--revision N] [--effective]", "databases",
      "The cluster's configuration", "  --effective  with the defaults of what it does not say",
@@ -168,8 +168,8 @@ static const struct io_command commands[] = {
      "  --override Galera: a recovery goes on without what these members, who are not heard, may\n"
      "             have; --force also accepts a loss of what is known committed",
      cmd_db_confirm},
-    {"db force-reconfigure", "CLUSTER [TOKEN [--force]] [--destroyed MEMBER,...]", "databases",
-     "MongoDB: go on without a majority that is lost for good",
+    {"db force-reconfigure", "CLUSTER [TOKEN [--force]] [--destroyed MEMBER|HOST:PORT,...]",
+     "databases", "MongoDB: go on without a majority that is lost for good",
      "  Without a token: what is known, who would go on, what is lost at most, and a token.\n"
      "  With it: it is done, once, while nothing has changed since.\n"
      "  --destroyed  members that nobody hears: a promise that their mongod never runs again\n"
@@ -183,7 +183,7 @@ static const struct io_command commands[] = {
      "What waits and why, what a decision was made from, and where the seconds went", NULL,
      cmd_db_why},
     {"db dsn", "CLUSTER [--replicas | --member M] [--dbname D] [--username U]", "databases",
-     "A libpq connection string that finds the primary", NULL, cmd_db_dsn},
+     "What applications connect with: a string that finds the primary", NULL, cmd_db_dsn},
     {"db haproxy", "CLUSTER [--bind A] [--primary-port N] [--replicas-port N] [--lag BYTES]",
      "databases",
      "A whole configuration for HAProxy: port 5000 the primary or writer, 5001 replicas or readers",
@@ -250,6 +250,7 @@ static const struct io_command commands[] = {
      "  --out     where archives, authority and passwords go (quorate-setup); what is there of\n"
      "            authority, certificates and passwords is used again\n"
      "  --force   archives are written anew\n"
+     "  --engine  postgresql, galera, mongodb; keys of the plan: kv setup --sample\n"
      "  as in: kv setup --hosts=a=10.0.0.1,b=10.0.0.2 --quorum_only=c=10.0.0.3 "
      "--clients=10.0.0.0/24",
      cmd_setup},

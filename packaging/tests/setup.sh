@@ -68,7 +68,7 @@ machine q1 useradd --system --home-dir /nonexistent mongodb
 machine q1 install -d -o mongodb /var/lib/mongodb-hub
 machine_sh q1 'printf "#!/bin/sh\nexec /usr/local/bin/mongosim node /var/lib/mongodb-hub \"\$@\"\n" >/usr/bin/mongod && chmod 755 /usr/bin/mongod
     printf "[Service]\nExecStart=/usr/bin/mongod\n[Install]\nWantedBy=multi-user.target\n" >/etc/systemd/system/mongod.service'
-machine q1 systemd-run --quiet --unit=mongosim --uid=mongodb /usr/local/bin/mongosim hub /var/lib/mongodb-hub --speed 5 --set docs
+machine q1 systemd-run --quiet --unit=mongosim --uid=mongodb /usr/local/bin/mongosim hub /var/lib/mongodb-hub --speed 5 --set docs --name 192.0.2.1:27017
 check "a plan of MongoDB beside it" eval 'machine_sh q1 "kv setup --engine=mongodb --cluster=docs --hosts=a=192.0.2.1 --quorum_only=b=192.0.2.2,c=192.0.2.3 \
     --http_port=8018 --force" >"$QUORATE_SANDBOX_DIR/mongodb.steps"'
 steps "$QUORATE_SANDBOX_DIR/mongodb.steps"
