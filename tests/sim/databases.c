@@ -111,6 +111,9 @@ void databases_draw(uint64_t seed, const struct setup_wish *wish, struct setup *
     for (unsigned i = 0; i < s->clusters; i++) {
         struct base_rand own = seed_stream(seed, STREAM_SETUP, 11 + i);
         draw_settings(&own, s, &s->databases[i]);
+        struct base_rand lag = seed_stream(seed, STREAM_SETUP, 60 + i);
+        bool is_small = s->databases[i].is_async && !s->is_calm && chance(&lag, 700000);
+        s->databases[i].lag_bytes = is_small ? 64 * (uint32_t)draw(&lag, 1, 40) : 0;
     }
     if (wish->is_galera) {
         draw_galera(seed, s);

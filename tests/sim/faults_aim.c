@@ -9,6 +9,7 @@
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/truth_ops.h"
 
 #define TRANSFER_COOKIE UINT64_C(0x7177)
 
@@ -347,12 +348,33 @@ void strike_old_leader(struct world *w, struct strike *s)
     }
 }
 
+/* Asynchronous: nobody gets anything for seconds, while the quorum hears how far the primary is,
+ * and then the primary is without power for long. */
+static bool all_lag_behind(struct world *w, struct strike *s, const struct cast *c)
+{
+    const struct db_setup *d = database_of(w, c->holder);
+    struct msg_record record;
+    int64_t for_us = draw(&s->rand, SECOND, 5 * SECOND);
+    if (!truth_ops_record(w, cluster_of(w, c->holder), &record) ||
+        record.sync_mode != MSG_SYNC_ASYNC) {
+        return false;
+    }
+    fault_bit(w, s->kind, c->holder, c->holder, for_us);
+    for (unsigned i = d->first; i < d->first + d->members; i++) {
+        if (i != c->holder) {
+            fault_cut_both(w, ADDRESS_DB + c->holder, ADDRESS_DB + i, for_us + SECOND, false);
+        }
+    }
+    scene_at(w, for_us, (struct scene){scene_power, c->holder, 0, 4 * c->ttl_us + 3 * SECOND});
+    return true;
+}
+
 /* A standby comes back and stays seconds behind, and the one that has acknowledged instead of it
  * dies, or is not heard by the quorum: what the set is changed for must have been waited for. */
 void strike_lagging_standby(struct world *w, struct strike *s)
 {
     struct cast c;
-    if (!cast_draw(w, s, &c) || database_of(w, c.holder)->members < 3) {
+    if (!cast_draw(w, s, &c) || all_lag_behind(w, s, &c) || database_of(w, c.holder)->members < 3) {
         return;
     }
     const struct db_setup *d = database_of(w, c.holder);

@@ -80,6 +80,7 @@
     X(uint32_t, freeze_max_ms, "how long the guard freezes at most") \
     X(uint32_t, sync_count, "how many standbys a commit waits for") \
     X(bool, is_async, "commits wait for no standby") \
+    X(uint32_t, lag_bytes, "what an asynchronous failover may lose at most; 0: as founded") \
     X(bool, is_strict, "commits never go on without a standby") \
     X(unsigned, adopting, "its database was there before: 1 stopped, 2 running")
 

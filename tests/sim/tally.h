@@ -53,6 +53,7 @@
     X(judged_rounds, 50000, "rounds of heartbeats judged by who answered") \
     X(judged_states, 500, "states compared between nodes") \
     X(judged_changes, 100000, "changes of the store followed") \
+    X(judged_losses, 50, "commits lost by asynchronous failovers, held against the limit") \
     X(watches, 0, "watches") \
     X(watch_events, 1000000, "events told to watches") \
     X(watch_resumes, 20000, "watches resumed") \

@@ -44,8 +44,11 @@ void truth_loss_is_bounded(struct world *w, const struct truth_db *t, const stru
     for (size_t i = 0; i < t->acked_count; i++) {
         const struct truth_acked *a = &t->acked[i];
         uint64_t lsn = PG_LSN(a->position);
-        if (a->epoch == t->record.epoch && !truth_has(pg, a) && lsn <= t->granted_lsn &&
-            t->granted_lsn - lsn >= t->record.maximum_lag_bytes) {
+        if (a->epoch != t->record.epoch || truth_has(pg, a) || lsn > t->granted_lsn) {
+            continue;
+        }
+        w->tally.judged_losses++;
+        if (t->granted_lsn - lsn >= t->record.maximum_lag_bytes) {
             world_fail(w, INVARIANT_LOSS,
                        "epoch %lu begins without a commit at %lu, and %lu was known with a limit "
                        "of %lu bytes",

@@ -17,8 +17,9 @@
 
 struct said {
     uint64_t session, number;
-    uint32_t crc;                   /* of its bytes: they are known again without being decoded */
-    struct base_mono sent;          /* by the host's clock */
+    uint32_t crc;          /* of its bytes: they are known again without being decoded */
+    struct base_mono sent; /* by the host's clock */
+    uint64_t lsn;
     int64_t heard_us[NODES_MAX];    /* 0: not */
     uint64_t heard_life[NODES_MAX]; /* of the node that heard it */
 };
@@ -76,6 +77,7 @@ void truth_lease_report(struct world *w, const struct member *m, const struct ms
         told->said[told->said_count++ % SAID_MAX] = (struct said){.session = report->session,
                                                                   .number = report->number,
                                                                   .crc = crc,
+                                                                  .lsn = report->position.lsn,
                                                                   .sent = clock_now(&m->clock)};
     }
 }
@@ -209,6 +211,10 @@ static void grant_allows(struct world *w, unsigned member, const struct msg_orde
     bool is_same = told->granted_epoch == order->granted_epoch;
     told->deadline = is_same ? base_mono_max(told->deadline, deadline) : deadline;
     told->granted_epoch = order->granted_epoch;
+    struct truth_db *t = truth_db_of(w, member);
+    if (order->granted_epoch == t->record.epoch && s->lsn > t->granted_lsn) {
+        t->granted_lsn = s->lsn;
+    }
 }
 
 void truth_lease_extend(struct world *w, unsigned member, uint64_t epoch, struct base_mono until)
