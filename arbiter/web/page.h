@@ -78,6 +78,8 @@ void web_part_cluster(struct web_out *out, const struct web_cluster *cluster); /
 /* Its table of members, and how one of them is; for web_part_cluster. */
 void web_put_members(struct web_out *out, const struct web_cluster *cluster);
 enum web_level web_member_level(const Quorate__V1__DatabaseMember *member);
+/* The word for its role, as the engine's people say it. */
+const char *web_member_role(const Quorate__V1__DatabaseMember *member);
 void web_part_story(struct web_out *out, const struct web_cluster *cluster); /* id s-NAME */
 
 #endif

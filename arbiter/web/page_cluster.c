@@ -64,7 +64,7 @@ static void put_component(struct web_out *out, const Quorate__V1__DatabaseGalera
     fact_end(out);
     fact_begin(out, "Committed");
     if (g->high_water >= 0) {
-        web_textf(out, "up to %" PRId64 ", generation %" PRIu64, g->high_water, g->generation);
+        web_textf(out, "at least %" PRId64 ", generation %" PRIu64, g->high_water, g->generation);
     } else {
         web_raw(out, "-");
     }
@@ -118,7 +118,7 @@ static void put_facts(struct web_out *out, const struct web_cluster *cluster)
     }
     fact_begin(out, "Epoch");
     web_textf(out, "%" PRIu64, c->epoch);
-    if (c->timeline != 0) {
+    if (c->timeline != 0 && c->galera == NULL) {
         web_textf(out, ", timeline %u", c->timeline);
     }
     fact_end(out);
@@ -252,8 +252,8 @@ static void put_chip(struct web_out *out, const Quorate__V1__DatabaseCluster *c,
     web_raw(out, "<b>");
     web_text(out, m->name);
     web_raw(out, "</b> ");
-    web_text(out, strcmp(m->role, "-") == 0 ? m->state : m->role);
-    if (!is_holder && m->lag_bytes >= 0) {
+    web_text(out, strcmp(m->role, "-") == 0 ? m->state : web_member_role(m));
+    if (!is_holder && m->lag_bytes >= 0 && m->galera == NULL) {
         web_textf(out, ", %s behind", web_bytes((uint64_t)m->lag_bytes, lag));
     }
     web_raw(out, "</li>\n");

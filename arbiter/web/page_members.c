@@ -29,6 +29,11 @@ enum web_level web_member_level(const Quorate__V1__DatabaseMember *m)
     return WEB_WATCH;
 }
 
+const char *web_member_role(const Quorate__V1__DatabaseMember *m)
+{
+    return m->galera != NULL && strcmp(m->role, "primary") == 0 ? "writer" : m->role;
+}
+
 static void put_word(struct web_out *out, enum web_level level, const char *word)
 {
     web_raw(out, "<span class=\"word ");
@@ -54,7 +59,7 @@ static void put_role(struct web_out *out, const struct web_cluster *cluster,
                      const Quorate__V1__DatabaseMember *m)
 {
     (void)cluster;
-    text_or_dash(out, m->role);
+    text_or_dash(out, web_member_role(m));
 }
 
 static void put_state(struct web_out *out, const struct web_cluster *cluster,
@@ -115,7 +120,7 @@ static void put_group(struct web_out *out, const struct web_cluster *cluster,
     if (g == NULL || !g->is_primary) {
         web_raw(out, "-");
     } else {
-        web_textf(out, "%u of weight %u", g->size, g->weight);
+        web_textf(out, "of %u, weight %u", g->size, g->weight);
     }
 }
 

@@ -258,11 +258,14 @@ static void test_galera(void **state)
     char *text = cluster_of(&s);
     assert_non_null(strstr(text, "<dt>Writer</dt>"));
     assert_non_null(strstr(text, "1 member: db1"));
-    assert_non_null(strstr(text, "up to 77"));
+    assert_non_null(strstr(text, "at least 77"));
     assert_non_null(strstr(text, "aria-label=\"In the writer&#39;s group\""));
     assert_non_null(strstr(text, "flow control holds the cluster"));
     assert_non_null(strstr(text, "data-label=\"Position\">71</td>"));
     assert_null(strstr(text, "data-label=\"Lag\""));
+    assert_non_null(strstr(text, "</b> writer"));
+    assert_null(strstr(text, " behind"));
+    assert_null(strstr(text, "timeline"));
     free(text);
 }
 

@@ -43,9 +43,10 @@ async function until(what, script) {
   throw new Error(`${what} did not come`);
 }
 
+// The whole page, also what has to be scrolled to.
 async function shot(name) {
-  const png = await call('GET', at('/screenshot'));
-  writeFileSync(`${out}/${state}-${name}.png`, Buffer.from(png, 'base64'));
+  const { data } = await cdp('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true });
+  writeFileSync(`${out}/${state}-${name}.png`, Buffer.from(data, 'base64'));
 }
 
 async function accessible(name) {
