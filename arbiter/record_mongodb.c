@@ -46,6 +46,17 @@ static void put_names(struct buf *out, const char *key, const struct msg_names *
     buf_put_u8(out, ']');
 }
 
+static void put_hosts(struct buf *out, const char *key, const struct msg_mongodb_hosts *hosts)
+{
+    arb_put_key(out, key);
+    buf_put_u8(out, '[');
+    for (uint8_t i = 0; i < hosts->count; i++) {
+        buf_put_text(out, i == 0 ? "" : ",");
+        arb_json_text(out, slice_from_text(hosts->list[i].text));
+    }
+    buf_put_u8(out, ']');
+}
+
 static void put_order(struct buf *out, const struct msg_mongodb_order *o)
 {
     static const char *const states[] = {"idle", "open", "done", "failed"};
@@ -77,6 +88,7 @@ static void put_force(struct buf *out, const struct msg_mongodb_force *f)
     put_version(out, "config", &f->config);
     put_names(out, "survivors", &f->survivors);
     put_names(out, "lost", &f->lost);
+    put_hosts(out, "lost_hosts", &f->strangers);
     arb_put_word(out, "freshest", f->freshest.text);
     arb_put_number(out, "done_epoch", f->done_epoch);
     buf_put_u8(out, '}');
@@ -106,6 +118,7 @@ void arb_json_mongodb_record(struct buf *out, const struct msg_mongodb_record *r
     put_force(out, &r->force);
     put_names(out, "degraded", &r->degraded);
     put_names(out, "barred", &r->barred);
+    put_hosts(out, "barred_hosts", &r->barred_hosts);
     arb_put_number(out, "barred_epoch", r->barred_epoch);
     put_names(out, "leaving", &r->leaving);
     arb_put_signed(out, "moved_wall_us", r->moved_wall_us);

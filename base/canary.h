@@ -323,6 +323,8 @@
       "a bootstrap is granted while another one may still be carried out") \
     X(GALERA_CANDIDATE_BY_NAME, "galera-candidate-by-name", \
       "the first by name bootstraps, whatever the others have") \
+    X(GALERA_STARTS_UNHEARD, "galera-starts-unheard", \
+      "a Galera member that hears nothing any more is started, and waits, by an old word") \
     X(GALERA_WRITER_GIVES, "galera-writer-gives", \
       "the writer gives a state transfer though another member can") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
@@ -335,6 +337,8 @@
       "a standby cluster's member follows from a line that its own cluster opened before") \
     X(MONGODB_FORCED_TWICE, "mongodb-forced-twice", \
       "the token of a forced reconfiguration is taken twice") \
+    X(MONGODB_HOST_LEFT_OUT, "mongodb-host-left-out", \
+      "a host without an agent is left out by force though nobody says that it is destroyed") \
     X(MONGODB_TOKEN_DERIVED, "mongodb-token-derived", \
       "the token of a forced reconfiguration follows from what everybody can know") \
     X(MONGODB_ORDER_WITHOUT_EPOCH, "mongodb-order-without-epoch", \

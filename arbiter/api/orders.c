@@ -192,19 +192,33 @@ void arb_api_remove(struct arb_api *api, struct rpc_call *call, const ProtobufCM
     order_about(api, call, request->cluster, request->member, &wanted);
 }
 
+/* A member, or the place in the configuration of one that has no agent: that has a port. */
+static bool add_destroyed(struct arb_request *wanted, const char *text)
+{
+    struct base_name name = {{0}};
+    struct msg_mongodb_hosts *hosts = &wanted->destroyed_hosts;
+    size_t len = strlen(text);
+    if (base_name_from_text(text, &name) == 0) {
+        return arb_names_add(&wanted->destroyed, &name) == 0;
+    }
+    if (strchr(text, ':') == NULL || len > MSG_MONGODB_HOST_MAX ||
+        hosts->count == MSG_MONGODB_PEERS_MAX || strpbrk(text, " \t\r\n\"\\") != NULL) {
+        return false;
+    }
+    memcpy(hosts->list[hosts->count++].text, text, len + 1);
+    return true;
+}
+
 void arb_api_force_reconfigure(struct arb_api *api, struct rpc_call *call,
                                const ProtobufCMessage *message)
 {
     const Quorate__V1__DatabaseForceReconfigureRequest *request = (const void *)message;
     struct arb_request wanted = {.kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = request->token};
     for (size_t i = 0; i < request->n_destroyed; i++) {
-        struct base_name name = {{0}};
-        if (!name_of(call, request->destroyed[i], &name)) {
-            return;
-        }
-        if (base_name_is_empty(&name) || arb_names_add(&wanted.destroyed, &name) != 0) {
+        if (!add_destroyed(&wanted, request->destroyed[i])) {
             arb_api_refuse(call, IO_GRPC_INVALID_ARGUMENT,
-                           "destroyed: names of members, as many as a cluster can have");
+                           "destroyed: names of members, or HOST:PORT as in the configuration of "
+                           "the replica set, as many as a cluster can have");
             return;
         }
     }

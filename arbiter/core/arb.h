@@ -344,6 +344,7 @@ struct arb_request {
     uint64_t token;             /* FORCE_RECONFIGURE */
     uint64_t random;            /* ... token 0: secret bits of the node that was asked; never 0 */
     struct msg_names destroyed; /* ... members that a person says are destroyed */
+    struct msg_mongodb_hosts destroyed_hosts; /* ... by their place in the configuration */
 };
 
 struct arb_event {

@@ -233,6 +233,26 @@ static void take_wiped(struct arb_turn *t, const struct arb_sight *s, struct msg
     }
 }
 
+/* Hosts that had no agent: one that comes from there empty, or whom somebody has taken in again. */
+static void take_hosts(struct arb_turn *t, const struct arb_sight *s, struct msg_mongodb_record *r)
+{
+    struct msg_mongodb_hosts hosts = r->barred_hosts;
+    bool is_forcing =
+        arb_mongodb_is_open(&t->c->record) && r->order.kind == MSG_MONGODB_ORDER_FORCE;
+    for (uint8_t i = 0; i < t->c->views_count && hosts.count > 0; i++) {
+        const struct arb_view *view = &t->c->views[i];
+        struct msg_mongodb_host host = arb_mongodb_host(t->c, view);
+        if (is_wiped(t, &s->opinions[i], &view->report)) {
+            mdb_hosts_remove(&r->barred_hosts, &host);
+        }
+    }
+    for (uint8_t i = 0; i < hosts.count && !is_forcing && arb_mongodb_primary(s) != NULL; i++) {
+        if (mdb_find(&s->set, &hosts.list[i]) != MDB_NOBODY) {
+            mdb_hosts_remove(&r->barred_hosts, &hosts.list[i]);
+        }
+    }
+}
+
 /* Who would be left out is kept as it is while a plan is out: not for ever. */
 static void take_token(struct arb_turn *t, struct msg_mongodb_record *r)
 {
@@ -253,6 +273,7 @@ static bool observe(struct arb_turn *t, const struct arb_sight *s)
     take_config(t, s, &next.mongodb);
     take_primary(t, s, &next.mongodb);
     take_wiped(t, s, &next.mongodb);
+    take_hosts(t, s, &next.mongodb);
     take_token(t, &next.mongodb);
     if (memcmp(&next.mongodb, &t->c->record.mongodb, sizeof(next.mongodb)) == 0) {
         return false;

@@ -29,6 +29,39 @@ const struct base_name *mdb_name_of(const struct mdb_set *set, const struct mdb_
     return NULL;
 }
 
+bool mdb_hosts_has(const struct msg_mongodb_hosts *hosts, const struct msg_mongodb_host *host)
+{
+    for (uint8_t i = 0; i < hosts->count; i++) {
+        if (mdb_host_equal(&hosts->list[i], host)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int mdb_hosts_add(struct msg_mongodb_hosts *hosts, const struct msg_mongodb_host *host)
+{
+    if (mdb_hosts_has(hosts, host)) {
+        return 0;
+    }
+    if (hosts->count == MSG_MONGODB_PEERS_MAX) {
+        return BASE_E_TOOBIG;
+    }
+    hosts->list[hosts->count++] = *host;
+    return 0;
+}
+
+void mdb_hosts_remove(struct msg_mongodb_hosts *hosts, const struct msg_mongodb_host *host)
+{
+    for (uint8_t i = 0; i < hosts->count; i++) {
+        if (mdb_host_equal(&hosts->list[i], host)) {
+            hosts->list[i] = hosts->list[--hosts->count];
+            hosts->list[hosts->count] = (struct msg_mongodb_host){{0}};
+            return;
+        }
+    }
+}
+
 static bool is_survivor(const struct mdb_peer *p)
 {
     return p->is_own && p->is_alive;
@@ -41,19 +74,38 @@ static bool has_copy(const struct mdb_peer *p)
            p->state != MSG_MONGODB_ROLLING_BACK;
 }
 
+/* A host that no agent has: dead to all who are heard, and a person's word that it stays so. */
+static enum arb_refusal leave_out_host(const struct mdb_peer *p,
+                                       const struct mdb_destroyed *destroyed,
+                                       struct mdb_force_plan *ret)
+{
+    bool is_named =
+        mdb_hosts_has(&destroyed->hosts, &p->peer.host) || CANARY(MONGODB_HOST_LEFT_OUT);
+    if (p->is_alive || !is_named) {
+        return ARB_REFUSE_NOT_FENCED;
+    }
+    return mdb_hosts_add(&ret->force.strangers, &p->peer.host) == 0 ? ARB_REFUSE_NONE
+                                                                    : ARB_REFUSE_NO_ROOM;
+}
+
 static enum arb_refusal sort_out(const struct mdb_set *set, const struct mdb_opinion *opinions,
                                  const struct msg_mongodb_record *record,
-                                 const struct msg_names *destroyed, struct mdb_force_plan *ret)
+                                 const struct mdb_destroyed *destroyed, struct mdb_force_plan *ret)
 {
     for (uint8_t i = 0; i < set->peers_count; i++) {
         const struct mdb_peer *p = &set->peers[i];
         const struct base_name *name = mdb_name_of(set, opinions, record, i);
         ret->where = p->peer.host;
+        ret->who = name == NULL ? (struct base_name){{0}} : *name;
         if (name == NULL) {
-            return ARB_REFUSE_NOT_FENCED;
+            enum arb_refusal why = leave_out_host(p, destroyed, ret);
+            if (why != ARB_REFUSE_NONE) {
+                return why;
+            }
+            continue;
         }
-        ret->who = *name;
-        bool is_named = arb_names_has(destroyed, name);
+        bool is_named = arb_names_has(&destroyed->names, name) ||
+                        mdb_hosts_has(&destroyed->hosts, &p->peer.host);
         if (is_survivor(p) && arb_names_has(&record->barred, name)) {
             return ARB_REFUSE_BARRED;
         }
@@ -101,7 +153,7 @@ static enum arb_refusal choose_freshest(const struct mdb_set *set,
 
 enum arb_refusal mdb_force_plan(const struct mdb_set *set, const struct mdb_opinion *opinions,
                                 uint8_t count, const struct msg_mongodb_record *record,
-                                const struct msg_names *destroyed, struct mdb_force_plan *ret)
+                                const struct mdb_destroyed *destroyed, struct mdb_force_plan *ret)
 {
     *ret = (struct mdb_force_plan){.force = {.config = set->config}};
     if (!set->has_config) {
@@ -112,6 +164,15 @@ enum arb_refusal mdb_force_plan(const struct mdb_set *set, const struct mdb_opin
     }
     enum arb_refusal why = sort_out(set, opinions, record, destroyed, ret);
     return why != ARB_REFUSE_NONE ? why : choose_freshest(set, opinions, count, ret);
+}
+
+static bool is_same_hosts(const struct msg_mongodb_hosts *a, const struct msg_mongodb_hosts *b)
+{
+    bool is_same = a->count == b->count;
+    for (uint8_t i = 0; is_same && i < a->count; i++) {
+        is_same = mdb_hosts_has(b, &a->list[i]);
+    }
+    return is_same;
 }
 
 enum arb_refusal mdb_token_check(const struct msg_mongodb_force *given, uint64_t token,
@@ -125,6 +186,7 @@ enum arb_refusal mdb_token_check(const struct msg_mongodb_force *given, uint64_t
                    given->config.version == now->config.version &&
                    arb_names_equal(&given->survivors, &now->survivors) &&
                    arb_names_equal(&given->lost, &now->lost) &&
+                   is_same_hosts(&given->strangers, &now->strangers) &&
                    base_name_equal(&given->freshest, &now->freshest);
     return is_good ? ARB_REFUSE_NONE : ARB_REFUSE_TOKEN_VOID;
 }

@@ -32,6 +32,8 @@ struct arb_sight {
 
 /* --- mongodb_sight.c --- */
 void arb_mongodb_look(const struct arb_cluster *c, struct base_mono now, struct arb_sight *ret);
+/* Its name in the configuration, or under which it would come in; empty: not known. */
+struct msg_mongodb_host arb_mongodb_host(const struct arb_cluster *c, const struct arb_view *view);
 /* The report of the primary; NULL: there is none, or two claim it. */
 const struct msg_mongodb_report *arb_mongodb_primary(const struct arb_sight *s);
 /* Name of peers[at]; empty when nobody has that host. */

@@ -6,6 +6,14 @@
 #include "arbiter/core/names.h"
 #include "base/name.h"
 
+/* It had no agent when it was left out by force: its data are of the other side. */
+static bool is_stranger_left_out(const struct arb_cluster *c, const struct arb_view *view)
+{
+    struct msg_mongodb_host host = arb_mongodb_host(c, view);
+    return arb_mongodb_has_data(&view->report) &&
+           mdb_hosts_has(&c->record.mongodb.barred_hosts, &host);
+}
+
 static enum msg_mongodb_goal goal_of(const struct arb_cluster *c, const struct arb_view *view)
 {
     const struct msg_mongodb_record *r = &c->record.mongodb;
@@ -20,7 +28,7 @@ static enum msg_mongodb_goal goal_of(const struct arb_cluster *c, const struct a
         bool may_run = !arb_mongodb_has_data(&view->report) || c->restore_id == 0;
         return may_run ? MSG_MONGODB_GOAL_RUN : MSG_MONGODB_GOAL_KEEP;
     }
-    if (arb_names_has(&r->barred, &view->member)) {
+    if (arb_names_has(&r->barred, &view->member) || is_stranger_left_out(c, view)) {
         return MSG_MONGODB_GOAL_BAR;
     }
     return c->record.is_paused || is_left_out ? MSG_MONGODB_GOAL_HOLD : MSG_MONGODB_GOAL_RUN;

@@ -165,6 +165,18 @@ static void put_names(struct buf *out, const struct msg_names *names)
     }
 }
 
+static void put_lost(struct buf *out, const struct msg_mongodb_force *f)
+{
+    const struct msg_mongodb_hosts *hosts = &f->strangers;
+    if (f->lost.count > 0 || hosts->count == 0) {
+        put_names(out, &f->lost);
+    }
+    for (uint8_t i = 0; i < hosts->count; i++) {
+        buf_put_text(out, i == 0 && f->lost.count == 0 ? " " : ", ");
+        buf_put_text(out, hosts->list[i].text);
+    }
+}
+
 /* What may be lost: committed by majority, as far as anybody has said, and not on the freshest. */
 static void put_loss(struct buf *out, const struct mdb_force_plan *plan)
 {
@@ -201,7 +213,7 @@ static void answer_plan(struct arb_turn *t, const struct mdb_force_plan *plan, u
     buf_put(&text, base_name_slice(&plan->force.freshest));
     put_survivors(&text, &plan->force);
     buf_put_text(&text, "; barred until wiped:");
-    put_names(&text, &plan->force.lost);
+    put_lost(&text, &plan->force);
     put_loss(&text, plan);
     arb_answer(t, 0, "");
     t->fx->answer_text = base_text_from(buf_slice(&text));
@@ -234,7 +246,7 @@ static void give_token(struct arb_turn *t, const struct mdb_force_plan *plan)
     struct arb_note *note = arb_say(t, ARB_NOTE_MONGODB_TOKEN);
     note->member = plan->force.freshest;
     note->a = plan->force.survivors.count;
-    note->b = plan->force.lost.count;
+    note->b = plan->force.lost.count + plan->force.strangers.count;
     answer_plan(t, plan, next.mongodb.force.token);
     arb_propose(t, ARB_DECIDE_MONGODB_TOKEN, &next);
 }
@@ -255,7 +267,11 @@ static void use_token(struct arb_turn *t, const struct arb_sight *s,
     o.priority_x10 = priority == 0           ? MDB_PRIORITY_UNIT /* it must be able to lead */
                      : priority > UINT16_MAX ? UINT16_MAX
                                              : (uint16_t)priority;
-    if (arb_names_unite(&next.mongodb.barred, &plan->force.lost) != 0) {
+    int rc = arb_names_unite(&next.mongodb.barred, &plan->force.lost);
+    for (uint8_t i = 0; rc == 0 && i < plan->force.strangers.count; i++) {
+        rc = mdb_hosts_add(&next.mongodb.barred_hosts, &plan->force.strangers.list[i]);
+    }
+    if (rc != 0) {
         arb_answer(t, BASE_E_TOOBIG, "too many members are barred: wipe some of them first");
         return;
     }
@@ -267,11 +283,37 @@ static void use_token(struct arb_turn *t, const struct arb_sight *s,
     struct arb_note *note = arb_say(t, ARB_NOTE_MONGODB_FORCED);
     note->member = plan->force.freshest;
     note->a = plan->force.survivors.count;
-    note->b = plan->force.lost.count;
+    note->b = plan->force.lost.count + plan->force.strangers.count;
     note->c = next.epoch + 1;
     arb_mongodb_begin(t, s, &next, &o, ARB_CAUSE_FORCED);
     arb_answer_member(t, 0, &plan->force.freshest,
                       "forces the configuration of the survivors; kv db show tells how it ends");
+}
+
+/* Everybody who is said to be destroyed, now or when the token was given; false: answered. */
+static bool take_destroyed(struct arb_turn *t, const struct arb_sight *s, bool is_known,
+                           struct mdb_destroyed *ret)
+{
+    const struct msg_mongodb_force *given = &t->c->record.mongodb.force;
+    const struct arb_request *request = t->event->request;
+    ret->names = request->destroyed;
+    ret->hosts = request->destroyed_hosts;
+    for (uint8_t i = 0; i < ret->hosts.count; i++) {
+        if (s->set.has_config && mdb_find(&s->set, &ret->hosts.list[i]) == MDB_NOBODY) {
+            arb_answer(t, BASE_E_NOTFOUND,
+                       "a host that --destroyed names is not in the replica set's configuration: "
+                       "write it as kv db show has it, HOST:PORT");
+            return false;
+        }
+    }
+    int rc = is_known ? arb_names_unite(&ret->names, &given->lost) : 0;
+    for (uint8_t i = 0; is_known && rc == 0 && i < given->strangers.count; i++) {
+        rc = mdb_hosts_add(&ret->hosts, &given->strangers.list[i]);
+    }
+    if (rc != 0) {
+        arb_answer(t, BASE_E_TOOBIG, "too many members are named");
+    }
+    return rc == 0;
 }
 
 static void request_force(struct arb_turn *t)
@@ -279,7 +321,7 @@ static void request_force(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     const struct arb_request *request = t->event->request;
     const struct msg_mongodb_force *given = &c->record.mongodb.force;
-    struct msg_names fenced = request->destroyed;
+    struct mdb_destroyed destroyed;
     struct mdb_force_plan plan;
     struct arb_sight s;
     if (is_busy(t)) {
@@ -287,12 +329,11 @@ static void request_force(struct arb_turn *t)
     }
     arb_mongodb_look(c, t->event->now, &s);
     bool is_known = request->token != 0 && request->token == given->token;
-    if (is_known && arb_names_unite(&fenced, &given->lost) != 0) {
-        arb_answer(t, BASE_E_TOOBIG, "too many members are named");
+    if (!take_destroyed(t, &s, is_known, &destroyed)) {
         return;
     }
     enum arb_refusal why =
-        mdb_force_plan(&s.set, s.opinions, s.count, &c->record.mongodb, &fenced, &plan);
+        mdb_force_plan(&s.set, s.opinions, s.count, &c->record.mongodb, &destroyed, &plan);
     if (why == ARB_REFUSE_NONE && request->token != 0) {
         why = mdb_token_check(given, request->token, c->record.epoch, &plan.force);
         plan.who = c->name;

@@ -279,7 +279,10 @@ bool mdb_record_check(const struct msg_mongodb_record *r, uint64_t epoch)
            arb_names_check(&r->barred) && arb_names_check(&r->leaving) &&
            arb_names_check(&r->force.survivors) && arb_names_check(&r->force.lost) &&
            r->force.given_epoch <= epoch && r->force.done_epoch <= epoch &&
-           BASE_IMPLIES(r->barred.count > 0, r->barred_epoch > 0 && r->barred_epoch <= epoch);
+           r->force.strangers.count <= MSG_MONGODB_PEERS_MAX &&
+           r->barred_hosts.count <= MSG_MONGODB_PEERS_MAX &&
+           BASE_IMPLIES(r->barred.count + r->barred_hosts.count > 0,
+                        r->barred_epoch > 0 && r->barred_epoch <= epoch);
 }
 
 static bool is_new_order(const struct msg_mongodb_order *old, const struct msg_mongodb_order *next)

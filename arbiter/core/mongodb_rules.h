@@ -200,11 +200,21 @@ struct mdb_force_plan {
     struct msg_mongodb_host where;        /* ... or which host that has no agent */
     struct msg_mongodb_optime has, known; /* the freshest survivor; newest known as committed */
 };
+bool mdb_hosts_has(const struct msg_mongodb_hosts *hosts, const struct msg_mongodb_host *host);
+/* Not twice. BASE_E_TOOBIG. */
+MUST_CHECK int mdb_hosts_add(struct msg_mongodb_hosts *hosts, const struct msg_mongodb_host *host);
+void mdb_hosts_remove(struct msg_mongodb_hosts *hosts, const struct msg_mongodb_host *host);
+/* Members that a person says are destroyed: by name, or by their host in the configuration. */
+struct mdb_destroyed {
+    struct msg_names names;
+    struct msg_mongodb_hosts hosts;
+};
 /* What could be forced now: the survivors are all members that are alive, the lost all others; each
- * lost one is fenced by its own agent's word (mongod is down) or by a person's (`destroyed`). */
+ * lost one is fenced by its own agent's word (mongod is down) or by a person's (`destroyed`). A
+ * host without an agent is never a survivor, since nobody says how fresh it is. */
 enum arb_refusal mdb_force_plan(const struct mdb_set *set, const struct mdb_opinion *opinions,
                                 uint8_t count, const struct msg_mongodb_record *record,
-                                const struct msg_names *destroyed, struct mdb_force_plan *ret);
+                                const struct mdb_destroyed *destroyed, struct mdb_force_plan *ret);
 /* Whether `token` may be used in `epoch` for what is planned now. */
 enum arb_refusal mdb_token_check(const struct msg_mongodb_force *given, uint64_t token,
                                  uint64_t epoch, const struct msg_mongodb_force *now);

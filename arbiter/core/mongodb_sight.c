@@ -26,8 +26,7 @@ static const struct msg_mongodb_host *place_of(const struct msg_mongodb_record *
     return NULL;
 }
 
-/* Its name in the configuration, or under which it would come in. */
-static struct msg_mongodb_host host_of(const struct arb_cluster *c, const struct arb_view *view)
+struct msg_mongodb_host arb_mongodb_host(const struct arb_cluster *c, const struct arb_view *view)
 {
     struct msg_mongodb_host host = {{0}};
     const struct msg_mongodb_host *place = place_of(&c->record.mongodb, &view->member);
@@ -63,6 +62,7 @@ static bool is_ready(const struct arb_cluster *c, const struct arb_view *view,
     return mdb_is_fresh(o) && view->refused == ARB_REFUSE_NONE && m->state == MSG_MONGODB_ABSENT &&
            !m->is_adopted && !m->is_set_name_wrong && is_free(m->set_id, r->set_id) &&
            m->barred_epoch == 0 && !arb_names_has(&r->barred, &view->member) &&
+           !mdb_hosts_has(&r->barred_hosts, &o->host) &&
            !arb_names_has(&r->leaving, &view->member) &&
            !arb_names_has(&c->record.drained, &view->member);
 }
@@ -72,7 +72,7 @@ static void want_member(const struct arb_cluster *c, struct arb_sight *s, uint8_
     const struct arb_view *view = &c->views[i];
     const struct msg_mongodb_record *r = &c->record.mongodb;
     const struct msg_mongodb_report *m = &view->report.mongodb;
-    struct msg_mongodb_host host = host_of(c, view);
+    struct msg_mongodb_host host = arb_mongodb_host(c, view);
     uint8_t at = mdb_find(&s->set, &host);
     bool is_candidate = is_ready(c, view, &s->opinions[i]);
     if (host.text[0] == '\0' || (at == MDB_NOBODY && !is_candidate)) {
@@ -127,7 +127,7 @@ void arb_mongodb_look(const struct arb_cluster *c, struct base_mono now, struct 
         ret->opinions[i] = (struct mdb_opinion){
             .member = &view->member,
             .report = may_speak ? &view->report.mongodb : NULL,
-            .host = host_of(c, view),
+            .host = arb_mongodb_host(c, view),
             .heard_ms = view->has_report ? arb_mongodb_since_ms(now, view->heard) : UINT32_MAX};
         ret->is_any_heard =
             ret->is_any_heard || (may_speak && ret->opinions[i].heard_ms <= MDB_EVIDENCE_MS);

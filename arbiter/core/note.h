@@ -344,8 +344,8 @@ enum arb_refusal {
     X(MONGODB_BACK_OFF, "mongodb-back-off", \
       "the last order failed ({b}): the next one waits, {a} s at most") \
     X(MONGODB_TASK_OFF, "mongodb-task-off", \
-      "what was asked of {m} did not end in time ({a} tries): it is tried again within {b} s, all " \
-      "else goes on; kv db cancel takes it back") \
+      "what was asked of {m} did not end in time ({a} tries): it is tried again within {b} s, " \
+      "all else goes on; kv db cancel takes it back") \
     X(MONGODB_DRAIN_OFF, "mongodb-drain-off", \
       "{m} is drained and its hand-over failed ({a} tries): it is tried again within {b} s, all " \
       "else goes on") \

@@ -66,7 +66,7 @@ int cmd_db_force_reconfigure(void *ctx, int argc, char **argv)
     quorate__v1__database_force_reconfigure_request__init(&request);
     if (rc == 0 && argc != 2 && argc != 3) {
         rc = cli_fail(IO_EXIT_USAGE, "usage: kv db force-reconfigure CLUSTER [TOKEN [--force]] "
-                                     "[--destroyed MEMBER,...]");
+                                     "[--destroyed MEMBER|HOST:PORT,...]");
     }
     rc = rc != 0 ? rc : read_token(argv[2], &request.token); /* argv ends with NULL */
     if (rc != 0) {

@@ -21,6 +21,11 @@ struct msg_mongodb_host {
     char text[MSG_MONGODB_HOST_MAX + 1]; /* ends with a zero */
 };
 
+struct msg_mongodb_hosts {
+    uint8_t count;
+    struct msg_mongodb_host list[MSG_MONGODB_PEERS_MAX];
+};
+
 /* Position in the oplog; ordered by term, then ts. {0, 0}: none, or not known. */
 struct msg_mongodb_optime {
     uint64_t term;
@@ -215,11 +220,12 @@ struct msg_mongodb_force {
     uint64_t token; /* of random bits of the node that was asked; told to the operator alone; 0:
                        none is out */
     uint64_t given_epoch; /* in which it was given; void when the epoch is another one */
-    struct msg_mongodb_version config; /* of the survivors */
-    struct msg_names survivors;        /* who stays */
-    struct msg_names lost;             /* who is left out: barred from then on */
-    struct base_name freshest;         /* carries it out */
-    uint64_t done_epoch;               /* last FORCE order that was given; 0: never */
+    struct msg_mongodb_version config;  /* of the survivors */
+    struct msg_names survivors;         /* who stays */
+    struct msg_names lost;              /* who is left out: barred from then on */
+    struct msg_mongodb_hosts strangers; /* ... and hosts without an agent, by a person's word */
+    struct base_name freshest;          /* carries it out */
+    uint64_t done_epoch;                /* last FORCE order that was given; 0: never */
 };
 
 enum msg_mongodb_cut_off { /* a primary that is cut off from the majority */
@@ -263,6 +269,8 @@ struct msg_mongodb_record {
     struct msg_mongodb_policy policy;
     struct msg_names degraded; /* votes taken away by us: given back in two steps */
     struct msg_names barred;   /* left out by force: mongod stays down until it is wiped */
+    struct msg_mongodb_hosts barred_hosts; /* ... that had no agent: who comes from there with data
+                                              is barred, too */
     uint64_t barred_epoch;
     int64_t
         moved_wall_us; /* last steering move; for the limit of one in ten minutes and for people */

@@ -91,8 +91,10 @@ struct wire_mongodb_record {
     Quorate__Agent__MongodbPolicy policy;
     char *survivors[MSG_MEMBERS_MAX];
     char *lost[MSG_MEMBERS_MAX];
+    char *strangers[MSG_MONGODB_PEERS_MAX];
     char *degraded[MSG_MEMBERS_MAX];
     char *barred[MSG_MEMBERS_MAX];
+    char *barred_hosts[MSG_MONGODB_PEERS_MAX];
     char *leaving[MSG_MEMBERS_MAX];
     Quorate__Agent__MongodbPlace places[MSG_MEMBERS_MAX];
     Quorate__Agent__MongodbPlace *place_pointers[MSG_MEMBERS_MAX];

@@ -80,7 +80,9 @@ bool wire_mongodb_is_record_good(const struct msg_mongodb_record *r)
 {
     return r->force.survivors.count <= MSG_MEMBERS_MAX && r->force.lost.count <= MSG_MEMBERS_MAX &&
            r->degraded.count <= MSG_MEMBERS_MAX && r->barred.count <= MSG_MEMBERS_MAX &&
-           r->leaving.count <= MSG_MEMBERS_MAX && r->places_count <= MSG_MEMBERS_MAX;
+           r->force.strangers.count <= MSG_MONGODB_PEERS_MAX &&
+           r->barred_hosts.count <= MSG_MONGODB_PEERS_MAX && r->leaving.count <= MSG_MEMBERS_MAX &&
+           r->places_count <= MSG_MEMBERS_MAX;
 }
 
 static void put_order(const struct msg_mongodb_order *in, struct wire_mongodb_record *parts)
@@ -132,6 +134,13 @@ static bool get_order(const Quorate__Agent__MongodbOrder *in, struct msg_mongodb
            wire_get_u8(in->votes, 1, &ret->votes);
 }
 
+static void put_hosts(const struct msg_mongodb_hosts *in, char *ret[static MSG_MONGODB_PEERS_MAX])
+{
+    for (uint8_t i = 0; i < in->count; i++) {
+        ret[i] = wire_put_text(in->list[i].text);
+    }
+}
+
 static void put_force(const struct msg_mongodb_force *in, struct wire_mongodb_record *parts)
 {
     Quorate__Agent__MongodbForce *out = &parts->force;
@@ -146,8 +155,25 @@ static void put_force(const struct msg_mongodb_force *in, struct wire_mongodb_re
     out->survivors = parts->survivors;
     out->n_lost = in->lost.count;
     out->lost = parts->lost;
+    put_hosts(&in->strangers, parts->strangers);
+    out->n_strangers = in->strangers.count;
+    out->strangers = parts->strangers;
     out->freshest = wire_put_text(in->freshest.text);
     out->done_epoch = in->done_epoch;
+}
+
+static bool get_hosts(size_t count, char *const *texts, struct msg_mongodb_hosts *ret)
+{
+    if (count > MSG_MONGODB_PEERS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i][0] == '\0' || !get_host(texts[i], &ret->list[i])) {
+            return false;
+        }
+    }
+    ret->count = (uint8_t)count;
+    return true;
 }
 
 static bool get_force(const Quorate__Agent__MongodbForce *in, struct msg_mongodb_force *ret)
@@ -161,6 +187,7 @@ static bool get_force(const Quorate__Agent__MongodbForce *in, struct msg_mongodb
     get_version(in->config, &ret->config);
     return wire_get_names(in->n_survivors, in->survivors, &ret->survivors) &&
            wire_get_names(in->n_lost, in->lost, &ret->lost) &&
+           get_hosts(in->n_strangers, in->strangers, &ret->strangers) &&
            wire_get_name(in->freshest, true, &ret->freshest);
 }
 
@@ -249,6 +276,9 @@ void wire_mongodb_put_record(const struct msg_mongodb_record *in, struct wire_mo
     out->degraded = parts->degraded;
     out->n_barred = in->barred.count;
     out->barred = parts->barred;
+    put_hosts(&in->barred_hosts, parts->barred_hosts);
+    out->n_barred_hosts = in->barred_hosts.count;
+    out->barred_hosts = parts->barred_hosts;
     out->barred_epoch = in->barred_epoch;
     out->moved_wall_us = in->moved_wall_us;
 }
@@ -270,6 +300,7 @@ bool wire_mongodb_get_record(const Quorate__Agent__MongodbRecord *in,
            get_force(in->force, &ret->force) && get_policy(in->policy, &ret->policy) &&
            wire_get_names(in->n_degraded, in->degraded, &ret->degraded) &&
            wire_get_names(in->n_barred, in->barred, &ret->barred) &&
+           get_hosts(in->n_barred_hosts, in->barred_hosts, &ret->barred_hosts) &&
            wire_get_names(in->n_leaving, in->leaving, &ret->leaving) && get_places(in, ret);
 }
 

@@ -64,8 +64,8 @@ static const struct section {
      "`member`.",
      member_rows, BASE_COUNT_OF(member_rows)},
     {"MongoDB replica sets",
-     "Of clusters that are replica sets, on the quorum node that leads. Label `cluster`; `state` as "
-     "docs/mongodb.md names them, a line for each.",
+     "Of clusters that are replica sets, on the quorum node that leads. Label `cluster`; `state` "
+     "as docs/mongodb.md names them, a line for each.",
      mongodb_rows, BASE_COUNT_OF(mongodb_rows)},
     {"Agent",
      "`/metrics` on port 8008 of each database host. Names that Patroni has keep its names and "

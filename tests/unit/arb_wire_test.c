@@ -163,6 +163,14 @@ static struct msg_mongodb_host long_host(void)
     return host;
 }
 
+static void fill_hosts(struct msg_mongodb_hosts *hosts)
+{
+    hosts->count = MSG_MONGODB_PEERS_MAX;
+    for (size_t i = 0; i < MSG_MONGODB_PEERS_MAX; i++) {
+        hosts->list[i] = long_host();
+    }
+}
+
 static struct msg_record full_mongodb_record(void)
 {
     struct msg_record r = full_record();
@@ -210,6 +218,8 @@ static struct msg_record full_mongodb_record(void)
     fill_names(&m->degraded);
     fill_names(&m->barred);
     fill_names(&m->leaving);
+    fill_hosts(&m->force.strangers);
+    fill_hosts(&m->barred_hosts);
     for (size_t i = 0; i < MSG_MEMBERS_MAX; i++) {
         m->places[i] = (struct msg_mongodb_place){long_name(i), long_host()};
     }

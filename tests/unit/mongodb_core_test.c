@@ -4,6 +4,7 @@
  */
 #include "tests/unit/mongodb_scene.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void request(struct arb_request r)
@@ -755,6 +756,66 @@ static void test_a_plan_that_is_not_carried_out_ends(void **state)
     assert_int_equal(w.answer, BASE_E_STATE);
 }
 
+/* A set whose third host never had an agent. */
+static void run_with_a_stranger(void)
+{
+    mon_blank(3, 0);
+    mon.has_set_id = true;
+    mon.term = 3;
+    mon.config = (struct msg_mongodb_version){3, 7};
+    mon.primary = 1;
+    mon.concern = MSG_MONGODB_CONCERN_SET_MAJORITY;
+    for (unsigned n = 1; n <= 3; n++) {
+        mon.m[n].is_in = mon.m[n].has_data = true;
+        mon.m[n].votes = 1;
+        mon.m[n].priority_x10 = 10;
+    }
+    mon.m[3].exists = false;
+    mon_pass(5);
+}
+
+static struct arb_request force_without(const char *host)
+{
+    struct arb_request r = force(0);
+    (void)snprintf(r.destroyed_hosts.list[0].text, MSG_MONGODB_HOST_MAX, "%s", host);
+    r.destroyed_hosts.count = 1;
+    return r;
+}
+
+static void test_a_host_without_an_agent_is_left_out_by_a_persons_word(void **state)
+{
+    (void)state;
+    run_with_a_stranger();
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(arb_view_find(&w.c, &(struct base_name){"mg3"}), ARB_NOBODY);
+    mon.m[2].is_down = true;
+    mon_elect();
+    mon_pass(8);
+    request(force(0));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    request(force_without("10.0.0.9:27017")); /* in no configuration */
+    assert_int_equal(w.answer, BASE_E_NOTFOUND);
+    request(force_without("10.0.0.3:27017"));
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.mongodb.force.strangers.count, 1);
+    request(force(w.c.record.mongodb.force.token)); /* the word is in the record */
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.mongodb.barred_hosts.count, 1);
+    mon_pass(5);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+    assert_int_equal(mon.primary, 1);
+    mon.m[3].exists = true; /* an agent comes to it, with the data of before */
+    mon.m[3].is_in = false;
+    mon_pass(3);
+    assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_BAR);
+    mon_pass(20);
+    assert_false(mon.m[3].is_in);
+    mon.m[3].has_data = false;
+    mon_pass(3);
+    assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    assert_int_equal(w.c.record.mongodb.barred_hosts.count, 0);
+}
+
 static void test_the_freshest_goes_on(void **state)
 {
     (void)state;
@@ -875,6 +936,7 @@ int main(void)
         MON_TEST(test_the_lost_are_barred_until_they_are_wiped),
         MON_TEST(test_a_token_is_void_when_the_survivors_change),
         MON_TEST(test_a_plan_that_is_not_carried_out_ends),
+        MON_TEST(test_a_host_without_an_agent_is_left_out_by_a_persons_word),
         MON_TEST(test_the_freshest_goes_on),
         MON_TEST(test_nothing_is_ordered_from_an_image_until_confirmed),
         MON_TEST(test_who_was_never_led_is_started_without_a_record),

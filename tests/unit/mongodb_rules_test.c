@@ -476,14 +476,14 @@ static void test_two_sides_of_a_split_are_never_both_forced(void **state)
             struct msg_names given[2] = {{0}, {0}};
             for (unsigned turn = 0; turn < 2; turn++) {
                 unsigned here = turn == 0 ? side : all & ~side;
-                struct msg_names destroyed = {0};
+                struct mdb_destroyed destroyed = {.names = {0}};
                 struct mdb_force_plan plan;
                 make_set(count, 0);
                 split(count, here, here);
                 for (unsigned n = 0; n < count; n++) {
                     record.places[n] = (struct msg_mongodb_place){members[n], host_of(n)};
                     if ((here >> n & 1) == 0) {
-                        assert_int_equal(arb_names_add(&destroyed, &members[n]), 0);
+                        assert_int_equal(arb_names_add(&destroyed.names, &members[n]), 0);
                     }
                 }
                 record.places_count = (uint8_t)count;
@@ -496,7 +496,7 @@ static void test_two_sides_of_a_split_are_never_both_forced(void **state)
                     given[turn] = plan.force.survivors;
                     assert_int_equal(arb_names_unite(&record.barred, &plan.force.lost), 0);
                 }
-                destroyed = (struct msg_names){0}; /* without a word nobody is fenced */
+                destroyed.names = (struct msg_names){0}; /* without a word nobody is fenced */
                 assert_int_not_equal(
                     mdb_force_plan(&set, opinions, (uint8_t)count, &record, &destroyed, &plan),
                     ARB_REFUSE_NONE);
