@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agents/core/internal.h"
+#include "base/canary.h"
 
 /* A server that waits for a component does not listen; one that flushes takes its time. */
 #define STOP_LIMIT_US (INT64_C(900) * BASE_US_PER_S)
@@ -135,9 +136,9 @@ static void serve(struct agt_run *run, enum agt_galera_state state)
 static void leave(struct agt_run *run, enum agt_galera_state state)
 {
     struct agt *a = run->a;
-    const struct msg_task *t = agt_galera_task(a, MSG_TASK_REINIT);
+    const struct msg_task *t = agt_task_of(a, MSG_TASK_REINIT);
     bool is_other = a->want.galera.generation != a->order.record.galera.generation;
-    if (t != NULL && agt_galera_task_begin(run, t) && agt_galera_is_former_root(a)) {
+    if (t != NULL && agt_galera_task_begin(run, t) && agt_is_former_root(a)) {
         agt_galera_stop(run);
     } else if (t == NULL && is_other) {
         agt_galera_stop(run);
@@ -148,8 +149,8 @@ static void leave(struct agt_run *run, enum agt_galera_state state)
 
 static void restart(struct agt_run *run, enum agt_galera_state state)
 {
-    const struct msg_task *t = agt_galera_task(run->a, MSG_TASK_RESTART);
-    if (t != NULL && agt_galera_task_begin(run, t) && agt_galera_is_former_root(run->a)) {
+    const struct msg_task *t = agt_task_of(run->a, MSG_TASK_RESTART);
+    if (t != NULL && agt_galera_task_begin(run, t) && agt_is_former_root(run->a)) {
         agt_galera_stop(run);
     } else if (t == NULL) {
         serve(run, state);
@@ -238,16 +239,31 @@ static void inhibit_take(struct agt *a)
 
 /* Cut off with its host: others may go on without it in a new generation, and a server that merges
  * into that by itself has a history nobody has looked at: only a transfer of everything would do.
- * Down, with a proven position, it comes back by what it lacks. */
+ * Down, with a proven position, it comes back by what it lacks; it is started under a word of now
+ * alone (galera_facts.c), and what was started just before the words ended waits for no component.
+ * True: it has been seen to. */
 static bool is_alone(struct agt_run *run, enum agt_galera_state state, enum agt_galera_goal goal)
 {
     struct agt *a = run->a;
-    struct base_mono at = base_mono_add_us(a->order_at, AGT_GALERA_ALONE_US);
-    if (state != AGT_GALERA_NONPRIM || !a->has_order || goal == AGT_GALERA_GOAL_PAUSED) {
+    bool is_closed = state == AGT_GALERA_STARTING || state == AGT_GALERA_WAITING;
+    if (!a->galera.is_unheard || goal == AGT_GALERA_GOAL_PAUSED) {
         return false;
     }
-    agt_wake_at(run, base_mono_max(at, base_mono_add_us(run->now, AGT_REPEAT_US)));
-    return !base_mono_before(run->now, at);
+    if (state == AGT_GALERA_NONPRIM) {
+        agt_galera_stop(run);
+        return true;
+    }
+    if (is_closed && !agt_galera_is_granted_root(a) && !CANARY(GALERA_STARTS_UNHEARD)) {
+        agt_kill(run);
+        return true;
+    }
+    return false;
+}
+
+static void hear(struct agt *a, struct base_mono now)
+{
+    struct base_mono until = base_mono_add_us(a->order_at, AGT_GALERA_ALONE_US);
+    a->galera.is_unheard = a->has_order && !base_mono_before(now, until);
 }
 
 void agt_galera_step(struct agt_run *run)
@@ -258,6 +274,7 @@ void agt_galera_step(struct agt_run *run)
     if (!a->has_guard || !a->has_view) {
         return;
     }
+    hear(a, run->now);
     enum agt_galera_state state = agt_galera_state_of(a, run->now);
     enum agt_galera_goal goal = agt_galera_goal_of(a);
     note_change(run, state, goal);
@@ -271,8 +288,11 @@ void agt_galera_step(struct agt_run *run)
     }
     bool is_stopping =
         a->stop.is_asked && !a->stop.is_killed && a->guard.tree == GUARD_TREE_RUNNING;
-    if (is_stopping || is_alone(run, state, goal)) {
+    if (is_stopping) {
         agt_galera_stop(run); /* a stop once asked takes its course */
+        return;
+    }
+    if (is_alone(run, state, goal)) {
         return;
     }
     act(run, state, agt_galera_table_action(state, goal));

@@ -96,7 +96,7 @@ static bool is_handing_over(const struct agt *a)
 {
     bool is_asked = agt_order_is_in_force(a) && a->order.goal == MSG_GOAL_HAND_OVER;
     bool is_restarting = agt_galera_goal_of(a) == AGT_GALERA_GOAL_RESTART &&
-                         agt_galera_task(a, MSG_TASK_RESTART) != NULL;
+                         agt_task_of(a, MSG_TASK_RESTART) != NULL;
     return a->is_shutdown || is_asked || is_restarting;
 }
 

@@ -130,7 +130,11 @@ bool agt_failsafe_is_bound(const struct agt *a);        /* a grant of ours has n
 void agt_pause_step(struct agt_run *run);
 bool agt_is_armed_again(const struct agt *a);
 
-/* tasks.c: true when it has taken the step over from the table. */
+/* tasks.c: what stands in the record for us, due and not done; NULL: nothing of that kind. */
+const struct msg_task *agt_task_of(const struct agt *a, enum msg_task_kind kind);
+void agt_task_end(struct agt_run *run, const struct msg_task *t, int status);
+bool agt_is_former_root(const struct agt *a); /* the one that ran when the task began is there */
+/* True when it has taken the step over from the table. */
 bool agt_work(struct agt_run *run, enum agt_state state, enum agt_goal goal);
 bool agt_is_restarting(const struct agt *a); /* by an operator's order */
 void agt_reload_done(struct agt_run *run, const struct db_done *done);
@@ -215,11 +219,8 @@ bool agt_galera_is_granted_root(const struct agt *a);
 void agt_galera_grant_watch(struct agt_run *run, enum agt_galera_state state);
 
 /* galera_tasks.c: operators' tasks */
-const struct msg_task *agt_galera_task(const struct agt *a, enum msg_task_kind kind);
-void agt_galera_task_end(struct agt_run *run, const struct msg_task *t, int status);
 bool agt_galera_task_begin(struct agt_run *run, const struct msg_task *t);
 void agt_galera_tasks(struct agt_run *run, enum agt_galera_state state);
-bool agt_galera_is_former_root(const struct agt *a);
 
 /* galera_report.c */
 enum msg_db_state agt_galera_db_state(const struct agt *a, struct base_mono now);

@@ -29,7 +29,23 @@ static const struct msg_task *task_due(const struct agt *a)
     return is_done ? NULL : best;
 }
 
-static void task_end(struct agt_run *run, const struct msg_task *t, int status)
+/* As an engine asks whose arbiter sees to the turns. */
+const struct msg_task *agt_task_of(const struct agt *a, enum msg_task_kind kind)
+{
+    if (!agt_order_is_in_force(a)) {
+        return NULL;
+    }
+    for (uint8_t i = 0; i < a->order.record.tasks_count; i++) {
+        const struct msg_task *t = &a->order.record.tasks[i];
+        if (t->kind == kind && t->at_wall_us == 0 && t->id != a->want.task_done &&
+            base_name_equal(&t->member, &a->config.member)) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+void agt_task_end(struct agt_run *run, const struct msg_task *t, int status)
 {
     struct agt *a = run->a;
     a->want.task_done = t->id;
@@ -58,8 +74,7 @@ bool agt_is_restarting(const struct agt *a)
     return t != NULL && t->kind == MSG_TASK_RESTART && a->want.task_begun == t->id;
 }
 
-/* The root that ran when the task began is the one that is there. */
-static bool is_former_root(const struct agt *a)
+bool agt_is_former_root(const struct agt *a)
 {
     return a->guard.instance == a->disk.task_instance && a->guard.starts == a->disk.task_starts;
 }
@@ -95,7 +110,7 @@ static bool work_restart(struct agt_run *run, const struct msg_task *t, enum agt
     if (a->want.task_begun != t->id) {
         bool is_needed = !t->is_pending_only || a->view.is_restart_pending || a->is_retired;
         if (!is_needed) {
-            task_end(run, t, 0);
+            agt_task_end(run, t, 0);
             return false;
         }
         if (is_standing(a, state) && !is_checkpointed(run, state)) {
@@ -107,12 +122,12 @@ static bool work_restart(struct agt_run *run, const struct msg_task *t, enum agt
     if (a->disk.task_begun != t->id) {
         return false; /* saved first */
     }
-    if (is_former_root(a) && is_standing(a, state)) {
+    if (agt_is_former_root(a) && is_standing(a, state)) {
         agt_do_stop(run);
         return true;
     }
-    if (!is_former_root(a) && is_back(a, state)) {
-        task_end(run, t, 0);
+    if (!agt_is_former_root(a) && is_back(a, state)) {
+        agt_task_end(run, t, 0);
     }
     return false;
 }
@@ -121,7 +136,7 @@ static bool work_reinit(struct agt_run *run, const struct msg_task *t, enum agt_
 {
     struct agt *a = run->a;
     if (agt_holds(a) || agt_is_holder(a)) {
-        task_end(run, t, BASE_E_STATE);
+        agt_task_end(run, t, BASE_E_STATE);
         return false;
     }
     if (a->want.task_begun != t->id) {
@@ -139,7 +154,7 @@ static bool work_reinit(struct agt_run *run, const struct msg_task *t, enum agt_
         return true;
     }
     if (!a->want.is_clone_needed && state == AGT_STATE_STANDBY) {
-        task_end(run, t, 0);
+        agt_task_end(run, t, 0);
     }
     return false;
 }
@@ -148,7 +163,7 @@ static bool work_reload(struct agt_run *run, const struct msg_task *t, enum agt_
 {
     struct agt *a = run->a;
     if (!is_standing(a, state)) {
-        task_end(run, t, BASE_E_STATE);
+        agt_task_end(run, t, BASE_E_STATE);
         return false;
     }
     if (a->task.id != 0 && a->task.id != a->reload_order) {
@@ -170,7 +185,7 @@ void agt_reload_done(struct agt_run *run, const struct db_done *done)
     struct agt *a = run->a;
     const struct msg_task *t = task_due(a);
     if (done->id == a->reload_order && t != NULL && t->id == a->reload_task) {
-        task_end(run, t, done->status);
+        agt_task_end(run, t, done->status);
     }
     a->reload_order = done->id == a->reload_order ? 0 : a->reload_order;
 }

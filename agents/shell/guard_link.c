@@ -167,30 +167,25 @@ static void port_start(void *ctx)
     send_command(ctx, &(struct guard_command){.type = GUARD_FRAME_START});
 }
 
-static void port_arm(void *ctx, uint64_t epoch, struct base_mono deadline, int64_t freeze_max_us)
+static void arm(struct guard_link *link, struct guard_command command)
 {
-    struct guard_link *link = ctx;
     if (link->options.arming != NULL) {
         link->options.arming(link->options.ctx);
     }
-    send_command(link, &(struct guard_command){.type = GUARD_FRAME_ARM,
-                                               .epoch = epoch,
-                                               .deadline = deadline,
-                                               .freeze_max_us = freeze_max_us,
-                                               .margin_us = link->margin_us});
+    command.type = GUARD_FRAME_ARM;
+    command.margin_us = link->margin_us;
+    send_command(link, &command);
+}
+
+static void port_arm(void *ctx, uint64_t epoch, struct base_mono deadline, int64_t freeze_max_us)
+{
+    arm(ctx, (struct guard_command){
+                 .epoch = epoch, .deadline = deadline, .freeze_max_us = freeze_max_us});
 }
 
 static void port_arm_soft(void *ctx, uint64_t epoch, struct base_mono deadline, int64_t soft_us)
 {
-    struct guard_link *link = ctx;
-    if (link->options.arming != NULL) {
-        link->options.arming(link->options.ctx);
-    }
-    send_command(link, &(struct guard_command){.type = GUARD_FRAME_ARM,
-                                               .epoch = epoch,
-                                               .deadline = deadline,
-                                               .soft_us = soft_us,
-                                               .margin_us = link->margin_us});
+    arm(ctx, (struct guard_command){.epoch = epoch, .deadline = deadline, .soft_us = soft_us});
 }
 
 static void port_release(void *ctx, uint64_t epoch)
