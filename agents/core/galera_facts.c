@@ -141,9 +141,18 @@ static bool is_record_older(const struct agt *a)
     return newest < a->want.galera.generation;
 }
 
+/* Nothing is started by an old word: others may have gone on without this member by now, and Galera
+ * would let it in by its number. */
+static bool is_start_unheard(const struct agt *a)
+{
+    return a->galera.is_unheard && a->guard.tree == GUARD_TREE_GONE &&
+           !CANARY(GALERA_STARTS_UNHEARD);
+}
+
 static enum agt_galera_goal goal_of_order(const struct agt *a)
 {
-    bool is_inhibited = a->order.record.galera.generation < a->want.galera.inhibit;
+    bool is_inhibited =
+        a->order.record.galera.generation < a->want.galera.inhibit || is_start_unheard(a);
     switch (a->order.galera_goal) {
     case MSG_GALERA_GOAL_KEEP:
         return AGT_GALERA_GOAL_NONE;

@@ -493,10 +493,45 @@ static void test_waiting_server_is_killed_when_told(void **state)
     assert_int_equal(w.kills, 0);
     for (int i = 0; i < 21; i++) {
         pass(500 * MS);
+        order_comes();
         look();
     }
-    assert_int_equal(w.kills, 1);
+    assert_true(w.kills > 0);
     assert_int_equal(w.a.disk.galera.inhibit, 2);
+}
+
+/* It was synced once; nobody is heard any more, and its server dies. */
+static void test_nothing_is_started_by_an_old_word(void **state)
+{
+    (void)state;
+    begin_synced();
+    pass(4 * SECOND);
+    root_ends();
+    look();
+    look();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    assert_int_equal(w.starts, 0);
+    order_comes();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+}
+
+static void test_a_server_without_a_component_ends_unheard(void **state)
+{
+    (void)state;
+    begin_down();
+    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
+    order_comes();
+    root_runs();
+    for (int i = 0; i < 11; i++) {
+        pass(250 * MS);
+        look();
+    }
+    assert_int_equal(w.kills, 0);
+    for (int i = 0; i < 3; i++) {
+        pass(250 * MS);
+        look();
+    }
+    assert_true(w.kills > 0); /* three seconds without a word */
 }
 
 /* Minutes of it, with SQL closed: nobody may take it for one that waits for a component. */
@@ -723,6 +758,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_orderly_stop_is_not_cut_short),
         cmocka_unit_test(test_a_leave_by_hand_is_told),
         cmocka_unit_test(test_cut_off_with_its_host_it_stops),
+        cmocka_unit_test(test_nothing_is_started_by_an_old_word),
+        cmocka_unit_test(test_a_server_without_a_component_ends_unheard),
         cmocka_unit_test(test_rejoin_clears_first),
         cmocka_unit_test(test_inhibited_member_does_not_join_an_older_history),
         cmocka_unit_test(test_foreign_history_is_fenced),
