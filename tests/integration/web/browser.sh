@@ -48,26 +48,39 @@ look calm "$leader" "All well"
 engines_start
 look engines "$leader" "All well: 3 database clusters"
 engines_agree "$leader"
-# The primary's whole host is gone: the set elects by itself, and the page says who is missing.
-of_docs() { "${KV[@]}" db show docs -o json --timeout 2s 2>/dev/null | jq -r "$1"; }
-old=$(of_docs .primary)
-agent_kill "$old"
-pkill -KILL -f -- "quorate-guard .*--socket $DIR/$old/run/"
-kill -KILL "$(mongod_pid "$old")"
-check "the replica set has another primary" wait_until 30 eval 'now=$(of_docs .primary) && [ -n "$now" ] && [ "$now" != "$old" ]'
+check_output "a calm minute leaves no line in any log" "" calm_minute
+
+# The primary's whole host is gone: the set elects by itself, and the page says who is missing. Then the writer's, which the quorum replaces.
+of() { "${KV[@]}" db show "$1" -o json --timeout 2s 2>/dev/null | jq -r "$2"; }
+replaced() { local now; now=$(of "$1" .primary) && [ -n "$now" ] && [ "$now" != null ] && [ "$now" != "$2" ]; }
+story_begin "$leader"
+old=$(of docs .primary)
+host_lost "$old"
+check "the replica set has another primary" wait_until 30 replaced docs "$old"
 look engines-degraded "$leader" "docs: degraded"
 agent_start "$old"
 check "and is whole again" wait_until 60 engine_is docs healthy
+check "the log tells it in order" wait_until 10 tells docs "$leader" mongodb-primary
+if [ ${#GALERA[@]} -gt 0 ]; then
+    old=$(of shop .primary)
+    host_lost "$old"
+    check "Galera has another writer" wait_until 60 replaced shop "$old"
+    check "the log tells it in order" wait_until 10 tells shop "$leader" galera-out galera-grant-live galera-formed lease-over galera-writer opened
+    spawn "$old" "$DIR/bin/quorate-agent-galera" --config "$DIR/$old.yml"
+    check "and is whole again" wait_until 90 engine_is shop healthy
+fi
 
 # All agents but the primary's stand still, so that the moment lasts for as long as people look at it.
 old=$(primary)
 for member in "${MEMBERS[@]}"; do [ "$member" = "$old" ] || kill -STOP "$(pid_of "$member")"; done
+story_begin "$leader"
 member_kill_host "$old"
 look failover "$leader" "no primary"
 check "that it waits was told" wait_until 15 eval 'told | grep -q "/waits-"'
 for member in "${MEMBERS[@]}"; do [ "$member" = "$old" ] || kill -CONT "$(pid_of "$member")"; done
 check "it goes on" wait_until 30 eval '[ "$(cluster_json | jq -r .epoch)" = 2 ] && cluster_is degraded'
 look after "$leader" "pg-main: degraded"
+check "the log tells it in order" wait_until 10 tells pg-main "$leader" "waits-[a-z-]*" failover opened
 
 for node in "${QUORUM[@]}"; do [ "$node" = "$leader" ] || quorum_kill "$node"; done
 look quorum-lost "$leader" "No quorum"

@@ -3,6 +3,9 @@
 # MariaDB servers, and a replica set `docs` of three nodes of mongosim. Sourced by browser.sh, after setup.sh.
 #
 #   engines_start        both are configured, started and healthy; a message where something is not installed
+#   calm_minute          what all logs got in a minute in which nothing happened; nothing is the answer
+#   host_lost MEMBER     its agent, guard and server are killed at one moment
+#   story CLUSTER NODE   the names of the arbiter's events since story_begin, in the leader's log, on one line
 #   engines_agree NODE   the page's data, its tables and the metrics are what kv says, for every engine; checks
 declare -gA MARIA_PORT=()
 GALERA=() REPLICA_SET=()
@@ -98,4 +101,27 @@ engines_agree() { # NODE
     scrape "$1" | sed -n 's/^\([a-z_0-9]*\)[ {].*/\1/p' | sort -u >"$DIR/scrape"
     check_output "every metric of every engine is in a scrape" "" eval '"$BIN/reference" names | grep -v "^quorate_proxy_" | sort -u | comm -23 - "$DIR/scrape" | grep -v "^$"'
     check_output "and every one of a scrape in a table" "" eval '"$BIN/reference" names | sort -u | comm -13 - "$DIR/scrape"'
+}
+
+all_lines() {
+    local name
+    for name in "${QUORUM[@]}" "${MEMBERS[@]}" "${GALERA[@]}" "${REPLICA_SET[@]}"; do sed "s/^/$name: /" "$DIR/log/$name"; done | sort
+}
+# An account of this machine that read_only does not stop is warned of every ten minutes.
+calm_minute() {
+    all_lines >"$DIR/calm"
+    sleep 60 # time itself is the matter
+    all_lines | comm -13 "$DIR/calm" - | grep -v "ev=standing_warning"
+}
+host_lost() {
+    kill -KILL "$(pid_of "$1")" 2>/dev/null
+    pkill -KILL -f -- "quorate-guard .*--socket $DIR/$1/run/"
+    pkill -KILL -f -- "$DIR/$1/(data|state)"
+}
+story_begin() { STORY=$(wc -l <"$DIR/log/$1"); } # NODE
+story() { tail -n +$((STORY + 1)) "$DIR/log/$2" | sed -n "s/.*mod=arbiter ev=\([a-z0-9-]*\) .*cluster=$1 .*/\1/p" | paste -sd' '; }
+tells() { # CLUSTER NODE EVENT...: in this order, whatever is between
+    local wanted
+    wanted=$(printf ' .*%s' "${@:3}")
+    [[ " $(story "$1" "$2") " =~ ${wanted# } ]] || { story "$1" "$2"; return 1; }
 }
