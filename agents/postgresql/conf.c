@@ -188,6 +188,9 @@ int pg_conninfo(const struct pg_settings *settings, const struct pg_conf *conf, 
     (void)snprintf(port, sizeof(port), "%u", conf->upstream_port);
     put_conninfo(b, "host", conf->upstream_host.text);
     put_conninfo(b, "port", port);
+    if (conf->is_remote && strchr(conf->upstream_host.text, ',') != NULL) {
+        put_conninfo(b, "target_session_attrs", "read-write"); /* several: the primary of them */
+    }
     put_conninfo(b, "user", role);
     put_conninfo(b, "passfile", pgpass.text);
     put_conninfo(b, "connect_timeout", "2");

@@ -211,7 +211,8 @@ static int read_http(const struct io_config *config, struct agent_settings *s, s
     if (rc != 0) {
         io_config_why(config, AGENT_KEY_HTTP_LISTEN, why, "%s", inner.text);
     }
-    s->core.http_port = s->http_listen.port;
+    int64_t outside = io_config_int(config, AGENT_KEY_HTTP_ADVERTISE_PORT);
+    s->core.http_port = outside == 0 ? s->http_listen.port : (uint16_t)outside;
     return rc;
 }
 

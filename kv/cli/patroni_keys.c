@@ -299,7 +299,8 @@ static const struct patroni_row rows[] = {
     NAMED("postgresql.*.*", "postgresql.clone",
           "a method of one's own to make replicas becomes name: command"),
     /* --- REST API --- */
-    NAMED("restapi.connect_address", "advertise", "with the port of http.listen"),
+    NAMED("restapi.connect_address", "advertise",
+          "its port is http.listen's, or http.advertise_port"),
     TAKE("restapi.listen", "http.listen", http, "ADDRESS:PORT"),
     NAMED("restapi.authentication.username", "kv cert issue",
           "who may change something is told by certificates"),

@@ -146,6 +146,11 @@ static void test_a_standby_of_another_cluster_has_another_name(void **state)
     assert_int_equal(pg_conf_write(&settings, dir, &conf), 0);
     assert_non_null(strstr(file("quorate.conf"), "application_name=''remote/test/pg1''"));
     assert_null(strstr(text, "application_name=''pg1''"));
+    assert_null(strstr(text, "target_session_attrs"));
+    conf.upstream_host = base_text_from(SLICE_LIT("10.9.0.2,10.9.0.3")); /* whoever is primary */
+    assert_int_equal(pg_conf_write(&settings, dir, &conf), 0);
+    assert_non_null(strstr(file("quorate.conf"), "host=''10.9.0.2,10.9.0.3''"));
+    assert_non_null(strstr(text, "target_session_attrs=''read-write''"));
 }
 
 /* Other settings change; what stands there of the role does not. */

@@ -57,11 +57,14 @@ while True:
 }
 
 adopted() {
-    local first second outside
+    local first second outside checks
     members_setup pg-main 2
     free_port outside 5462
     translate "$outside" "${SQL_PORT[pg1]}"
     sed -i "s|^  data_dir: .*|&\n  advertise_port: $outside|" "$DIR/pg1.yml"
+    free_port checks 8048
+    translate "$checks" "${HTTP_PORT[pg1]}"
+    sed -i "s|^http:|&\n  advertise_port: $checks|" "$DIR/pg1.yml"
     debian_cluster pg1
     check_fails "a database of somebody else's is not touched without cluster.adopt" "cluster.adopt" \
         as_user timeout 10 "$DIR/bin/quorate-agent-postgresql" --config "$DIR/pg1.yml"
@@ -73,6 +76,9 @@ adopted() {
     check_output "who leads" pg1 echo "$first"
     check_output "in the first epoch" 1 epoch
     check_output "followed at the port that it advertises" "$outside" sql pg2 "SELECT sender_port FROM pg_stat_wal_receiver"
+    check "clients are sent there, too" eval '"${KV[@]}" db dsn pg-main | grep -q ":$outside[,/?]"'
+    check "and HAProxy, with the port of its checks" eval '"${KV[@]}" db haproxy pg-main | grep -q " server pg1 127.0.0.1:$outside .*check port $checks"'
+    check "kv db drill asks them there" eval '"${KV[@]}" db drill pg-main --force --timeout 60s >"$work/drill" 2>&1'
     check_output "what was there is there" 42 sql pg2 "SELECT v FROM before"
     check_output "with the configuration of the site" 7MB sql pg1 "SHOW work_mem"
     check "whose files are untouched" sha256sum --quiet -c "$DIR/sums"
@@ -91,13 +97,15 @@ adopted() {
 follows() {
     local source=pg2 port
     port=${SQL_PORT[$source]}
-    check "a standby cluster is created" "${KV[@]}" db create far standby_cluster.host=127.0.0.1 "standby_cluster.port=$port"
+    decoy_start "$source" 127.0.0.9
+    check "a standby cluster is created" "${KV[@]}" db create far standby_cluster.host=127.0.0.9,127.0.0.1 "standby_cluster.port=$port"
     members_config_far
     member_start far1
     check "it clones the primary elsewhere and follows it" wait_until 60 eval 'member_is far1 /standby-leader'
     MEMBERS_CLUSTER=pg-main
     sql "$source" "INSERT INTO before VALUES (44)"
     check "what is written there arrives" wait_until 10 eval '[ "$(sql far1 "SELECT count(*) FROM before")" = 3 ]'
+    check_output "of two hosts it follows the primary" 127.0.0.1 sql far1 "SELECT sender_host FROM pg_stat_wal_receiver"
     check_output "it does not lead" 503 http_code far1 /primary
     check "it is promoted" "${KV[@]}" db promote-cluster far --force
     check "it opens for writes" wait_until 30 member_is far1 /primary
@@ -108,6 +116,14 @@ follows() {
     sql "$source" "INSERT INTO before VALUES (46)"
     check "without what it had written on its own" wait_until 20 eval \
         '[ "$(sql far1 "SELECT sum(v) FROM before")" = 175 ]'
+}
+# A standby at the same port of another address, as the other site's members have: nobody's to follow.
+decoy_start() { # MEMBER ADDRESS
+    (umask 077 && sed -n 's/^replication:/*:*:*:quorate_replication:/p' "$DIR/passwords" >"$DIR/decoy.pass") && own
+    as_user env PGPASSFILE="$DIR/decoy.pass" "$POSTGRES_BIN/pg_basebackup" -h 127.0.0.1 -p "${SQL_PORT[$1]}" -U quorate_replication -D "$DIR/decoy" -R -c fast ||
+        die "no copy for the decoy"
+    as_user "$POSTGRES_BIN/pg_ctl" -s -w -D "$DIR/decoy" -l "$DIR/log/decoy" \
+        -o "-c listen_addresses=$2 -c port=${SQL_PORT[$1]} -c unix_socket_directories=$DIR/decoy" start || die "the decoy does not start"
 }
 members_config_far() {
     local nodes="" node
