@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files of the agent protocol's codec (agent.c and one per engine); nobody else
- * includes this. A packed message points into the *_parts it was put into and into the struct it
- * was made from; getters return false for anything that is not lawful.
+/* Between the files of the agent protocol's codec (agent.c, one per message, one per engine);
+ * nobody else includes this. A packed message points into the *_parts it was put into and into the
+ * struct it was made from; getters return false for anything that is not lawful.
  */
 #ifndef QUORATE_PROTO_WIRE_AGENT_INTERNAL_H
 #define QUORATE_PROTO_WIRE_AGENT_INTERNAL_H
@@ -9,6 +9,8 @@
 #include "agent.pb-c.h"
 #include "base/name.h"
 #include "proto/msg/agent.h"
+#include "proto/wire/agent.h"
+#include "proto/wire/arena.h"
 
 static inline bool wire_get_name(const char *text, bool may_be_empty, struct base_name *ret)
 {
@@ -50,6 +52,30 @@ static inline char *wire_put_text(const char *text)
     } cast = {.in = text};
     return cast.out;
 }
+
+bool wire_get_text(const char *text, struct base_text *ret);
+
+/* --- agent.c: whole messages, and parts of several --- */
+
+/* Enough for a full order: record, 16 members and two name sets, with room for unknown fields. */
+#define WIRE_ROOM_BYTES 65536
+
+struct wire_room {
+    struct wire_arena bump;
+    uint8_t memory[WIRE_ROOM_BYTES];
+};
+
+/* TOOBIG. */
+MUST_CHECK int wire_pack(const ProtobufCMessage *message, struct buf *out);
+/* NULL: it is none of that type, or too large. What comes back lives as long as `room`. */
+ProtobufCMessage *wire_unpack(const ProtobufCMessageDescriptor *type, struct slice bytes,
+                              struct wire_room *room);
+
+Quorate__Agent__Position wire_put_position(const struct msg_position *in);
+Quorate__Agent__Attempt wire_put_attempt(const struct msg_attempt *in);
+/* NULL leaves *ret as it is. */
+void wire_get_position(const Quorate__Agent__Position *in, struct msg_position *ret);
+void wire_get_attempt(const Quorate__Agent__Attempt *in, struct msg_attempt *ret);
 
 /* --- agent_galera.c --- */
 
@@ -122,5 +148,24 @@ bool wire_mongodb_get_report(const Quorate__Agent__MongodbReport *in,
 bool wire_mongodb_get_wish(const Quorate__Agent__MongodbWish *in, struct msg_mongodb_wish *ret);
 /* Its counts are within their limits. */
 bool wire_mongodb_is_record_good(const struct msg_mongodb_record *record);
+
+/* --- agent_record.c, for orders, too --- */
+
+struct wire_record_parts {
+    Quorate__Agent__Record record;
+    Quorate__Agent__Position floor;
+    char *voters[MSG_MEMBERS_MAX];
+    char *drained[MSG_MEMBERS_MAX];
+    char *failsafe_members[MSG_MEMBERS_MAX];
+    Quorate__Agent__Task tasks[MSG_TASKS_MAX];
+    Quorate__Agent__Task *task_pointers[MSG_TASKS_MAX];
+    struct wire_galera_record galera;
+    struct wire_mongodb_record mongodb;
+};
+
+/* Its counts are within their limits. */
+bool wire_is_record_good(const struct msg_record *record);
+void wire_put_record(const struct msg_record *in, struct wire_record_parts *parts);
+bool wire_get_record(const Quorate__Agent__Record *in, struct msg_record *ret);
 
 #endif

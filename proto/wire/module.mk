@@ -1,5 +1,5 @@
 LIB_wire += proto/wire/arena.c
-LIB_wire += proto/wire/agent.c proto/wire/agent_galera.c proto/wire/agent_mongodb.c
+LIB_wire += proto/wire/agent.c proto/wire/agent_galera.c proto/wire/agent_mongodb.c proto/wire/agent_order.c proto/wire/agent_record.c proto/wire/agent_report.c
 PROTOS += proto/schema/agent.proto
 LIB_wire += proto/wire/etcd.c proto/wire/kv.c proto/wire/pb.c
 LIB_cores += proto/msg/kv_errors.c
