@@ -231,6 +231,10 @@ static void transferred(void *ctx, uint64_t number, struct slice bytes)
     }
     struct wsrep *donor = wsrep_of(g->world, (unsigned)g->donor);
     bool is_all = g->dir.is_sst_in_progress;
+    if (donor->state != WSREP_SYNCED && donor->state != WSREP_DONOR) {
+        try_transfer(g); /* it was restarted meanwhile, and lacks something itself */
+        return;
+    }
     if (!wsrep_is_awake(donor) || donor->peer.view.id != g->peer.view.id) {
         world_at_with(g->world, g->world->now_us + AGAIN_US, g->process, transferred, g, number,
                       SLICE_EMPTY); /* it is held up; a new view ends it */
