@@ -46,7 +46,7 @@ demo-check: ## The demo and its sabotage, in a directory of their own
 	@bash packaging/demo-check.sh
 
 # --- tests of the packages
-.PHONY: print-version print-installed packaging-check packaging-verify servers-verify setup-verify ansible-verify arm64-verify deb-arm64
+.PHONY: print-version print-installed packaging-check packaging-verify servers-verify setup-verify readme-verify ansible-verify arm64-verify deb-arm64
 print-version:
 	@echo $(VERSION)
 print-installed:
@@ -54,13 +54,15 @@ print-installed:
 CHECK_STEPS += packaging-check
 packaging-check: ## Packages, units, manual pages, completions, samples, role and compose file
 	@bash packaging/check.sh
-VERIFY_STEPS += packaging-verify servers-verify setup-verify ansible-verify repro arm64-verify
+VERIFY_STEPS += packaging-verify servers-verify setup-verify readme-verify ansible-verify repro arm64-verify
 packaging-verify: ## Packages on a whole Debian machine with systemd, in namespaces: installed, used, upgraded, removed, purged
 	@bash packaging/tests/run.sh packages
 servers-verify: ## docs/install.md and docs/upgrade.md to the letter on three such machines, older and present version mixed, under load
 	@bash packaging/tests/run.sh servers
 setup-verify: ## What kv setup prints, to the letter on three such machines: a Galera cluster, a MongoDB replica set (mongosim) beside it
 	@bash packaging/tests/run.sh setup
+readme-verify: ## The README's three servers by hand, to the letter on three such machines
+	@bash packaging/tests/run.sh readme
 ansible-verify: ## The Ansible role against three such machines: a first cluster, no change, a setting, newer packages
 	@bash packaging/tests/run.sh ansible
 repro: ## The packages built in two directories, under two sets of circumstances, are the same byte by byte

@@ -122,9 +122,10 @@ if machine m1 test -e /lib/systemd/system/quorate-agent-mongodb@.service && [ -x
     machine m1 kill -KILL "$(property "$unit" MainPID)"
     check "an agent that is killed comes back" wait_for 30 eval '[ "$(property "$unit" NRestarts)" = 1 ] && active "$unit" && http_is 8038 /primary'
     check_output "under the same server" "$server" mongod
-    check "stopped" machine m1 systemctl stop "$unit"
-    check_output "the server with it" "" mongod
-    machine m1 systemctl stop mongosim
+    check "reload replaces the agent alone" machine m1 systemctl reload "$unit"
+    check "which serves" wait_for 30 http_is 8038 /primary
+    check_output "under the same server" "$server" mongod
+    docs=$unit # it goes on under an upgrade, below
 else
     skip "the agent for MongoDB under its unit" "it is not among the packages, or mongosim is not built"
 fi
@@ -144,6 +145,13 @@ pid=$(property quorated MainPID)
 check "an upgrade is installed" machine_sh m1 'dpkg -i /srv/newer/*.deb'
 check "and has replaced the program" eval '[ "$(property quorated MainPID)" != "$pid" ] && active quorated'
 check_output "what was written is there" 1 machine m1 kv get a --print-value-only
+if [ -n "${docs:-}" ]; then
+    check "the agent for MongoDB serves after it" wait_for 30 eval 'active "$docs" && http_is 8038 /primary'
+    check_output "under the same server" "$server" mongod
+    check "stopped" machine m1 systemctl stop "$docs"
+    check_output "the server with it" "" mongod
+    machine m1 systemctl stop mongosim
+fi
 check "going back is an installation as well" machine_sh m1 'dpkg -i /srv/debs/*.deb'
 check_output "what was written is there" 1 machine m1 kv get a --print-value-only
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs a script of this folder in a sandbox, with packages of an older version (not setup) and of the present one: the older
-# is the newest release (tag v*) of the clone, or this one built as if its protocol were one lower. usage: run.sh packages|servers|ansible|setup
+# Runs a script of this folder in a sandbox, with packages of an older version and of the present one (setup: of that alone; readme: no packages): the older
+# is the newest release (tag v*) of the clone, or this one built as if its protocol were one lower. usage: run.sh packages|servers|ansible|setup|readme
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/support/report.sh
@@ -24,8 +24,13 @@ older() {
     fi >"$DEBS.log" 2>&1 || { tail -n 20 "$DEBS.log" >&2; return 1; }
 }
 mkdir -p build
-[ "$script" = setup ] || check "packages of the older version: ${tag:-this one with its protocol one lower}" older
-check "packages of the present version" make --no-print-directory -j2 deb DEB_OUT="$DEBS_NEWER"
+export INSTALLED=$PWD/build/installed
+case $script in
+readme) rm -rf "$INSTALLED" && check "make install PREFIX=/usr" make --no-print-directory -j2 VARIANT=release install PREFIX=/usr DESTDIR="$INSTALLED" ;;
+setup) ;;
+*) check "packages of the older version: ${tag:-this one with its protocol one lower}" older ;;
+esac
+[ "$script" = readme ] || check "packages of the present version" make --no-print-directory -j2 deb DEB_OUT="$DEBS_NEWER"
 check "a Debian root" bash packaging/tests/root.sh
 make --no-print-directory VARIANT=release build/release/bin/pgload build/release/bin/jepsen-wire build/release/bin/mongosim >/dev/null
 [ "$FAILED" -eq 0 ] || report_end "$script"
