@@ -18,7 +18,7 @@
 #define MONGODB_CORRECT_FORGET_US (900 * BASE_US_PER_S)
 #define MONGODB_TOKEN_US (600 * BASE_US_PER_S) /* a plan of force that nobody carries out */
 #define MONGODB_TASK_WAIT_US (3 * BASE_US_PER_S)
-#define MONGODB_GRAY_MS 15000u /* the agent's own ladder has had its time */
+#define MONGODB_GRAY_MS 20000u /* the agent's own ladder has had its time: 6 s and twice 5 s */
 
 /* All that is known at one moment. */
 struct arb_sight {

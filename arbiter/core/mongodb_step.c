@@ -118,8 +118,11 @@ static bool climb_ladder(struct arb_turn *t, const struct arb_sight *s)
         !mdb_is_majority_elsewhere(&s->set, s->opinions, s->set.primary)) {
         return false;
     }
+    /* By the record: whoever leads next has not seen it fail. */
     bool is_tried = r->order.kind == MSG_MONGODB_ORDER_STEP_DOWN &&
-                    base_name_equal(&r->order.member, &o.member) && t->c->mongodb.failures > 0;
+                    r->order.state == MSG_MONGODB_ORDER_FAILED &&
+                    r->order.expected_term == report->term &&
+                    base_name_equal(&r->order.member, &o.member);
     if (is_tried &&
         mdb_kill_check(&s->set, s->opinions, s->set.primary, &r->policy) == ARB_REFUSE_NONE) {
         o.kind = MSG_MONGODB_ORDER_KILL;
