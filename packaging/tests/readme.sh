@@ -7,6 +7,7 @@
 declare -A ON=([a]=q1 [b]=q2 [c]=q3)
 number() { printf '%d' "'$1" | awk '{ print $1 - 96 }'; } # a is 1
 tree() { echo "$(machine_dir "${ON[$1]}")/tree"; }
+home() { echo "$(tree "$1")/root"; }
 path() { sed -n '/^## A first real cluster/,/^## /p' README.md; }
 commands() { path | awk '/^ *```$/ { on = !on; next } on { sub(/^ +/, ""); sub(/ +# .*/, ""); print }' | grep -E "^($1)"; }
 config() { path | awk -v want="$1" '/^ *```yaml/ { n++; on = n == want; next } /^ *```/ { on = 0 } on { sub(/^   /, ""); print }'; }
@@ -27,7 +28,7 @@ while IFS= read -r line <&3; do
     [[ $line != *node* && $line != *pg1* ]] || for s in b c; do check "a: likewise for $s" machine_sh q1 "$(as "$s" <<<"$line")"; done
 done 3< <(commands 'kv cert')
 for s in a b c; do
-    cp "$(tree a)"/root/tls/{ca.crt,node-"$s".*,*-pg-main-pg"$(number "$s")".*} "$(tree "$s")/etc/quorate/tls/"
+    cp "$(home a)"/tls/{ca.crt,node-"$s".*,*-pg-main-pg"$(number "$s")".*} "$(tree "$s")/etc/quorate/tls/"
     machine_sh "${ON[$s]}" 'chown postgres: /etc/quorate/tls/{agent,member}-*.key && (umask 077 && printf "replication:first-word\nrewind:second-word\n" >/etc/quorate/passwords) &&
         chown postgres: /etc/quorate/passwords' || bad "files of $s"
     config 1 | as "$s" >"$(tree "$s")/etc/quorate/quorated.yml"
