@@ -343,7 +343,7 @@ void agent_start(struct member *m)
                   .signal = guard_port_signal,
                   .kill = guard_port_kill,
                   .hand_back = guard_port_hand_back},
-        .db = {m, db_port_order, db_port_configure},
+        .db = {.ctx = m, .order = db_port_order, .configure = db_port_configure},
         .failsafe = {m, failsafe_ask},
         .state = {m, state_port_save},
         .ctx = m,

@@ -711,7 +711,7 @@ static void options_make(struct world *w)
                             .signal = port_signal,
                             .kill = port_kill,
                             .hand_back = port_hand_back},
-                  .db = {w, port_order, port_configure},
+                  .db = {.ctx = w, .order = port_order, .configure = port_configure},
                   .failsafe = {w, port_ask},
                   .state = {w, port_save},
                   .ctx = w,
