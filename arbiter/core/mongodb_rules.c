@@ -165,6 +165,16 @@ static bool has_good_copy(const struct mdb_peer *p)
     return p->is_own && !p->peer.is_arbiter && is_up;
 }
 
+uint32_t mdb_sync_expected_s(uint64_t data_bytes)
+{
+    uint64_t seconds = (data_bytes >> 30) * MDB_SYNC_GIB_S + 30;
+    if (data_bytes == 0) {
+        return MDB_SYNC_EXPECTED_S;
+    }
+    seconds = seconds < MDB_SYNC_LEAST_S ? MDB_SYNC_LEAST_S : seconds;
+    return seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
+}
+
 enum arb_refusal mdb_resync_check(const struct mdb_set *set, const struct mdb_opinion *opinions,
                                   uint8_t at, bool is_asked)
 {
@@ -183,7 +193,8 @@ enum arb_refusal mdb_resync_check(const struct mdb_set *set, const struct mdb_op
         const struct mdb_peer *other = &set->peers[i];
         if (i != at && has_good_copy(other)) {
             uint32_t window_s = opinions[other->at].report->oplog_s;
-            bool is_long = window_s >= 3 * MDB_SYNC_EXPECTED_S || (is_asked && window_s == 0);
+            uint64_t bytes = opinions[other->at].report->data_bytes;
+            bool is_long = window_s / 3 >= mdb_sync_expected_s(bytes) || (is_asked && window_s == 0);
             sources = (uint8_t)(sources + (is_long || is_asked));
         }
         if (i != at && other->state == MSG_MONGODB_SYNCING) {
@@ -193,8 +204,12 @@ enum arb_refusal mdb_resync_check(const struct mdb_set *set, const struct mdb_op
     if (sources == 0) {
         return ARB_REFUSE_NO_OTHER_COPY;
     }
+    /* One that is too stale is needed for its vote alone, and nothing else brings it back: a person
+     * may say that the set waits for an election. */
     bool counts = p->peer.votes == 1 && p->is_alive && !p->peer.is_newly_added;
-    return counts && set->alive <= set->majority ? ARB_REFUSE_STILL_NEEDED : ARB_REFUSE_NONE;
+    bool is_given_up = is_asked && p->state == MSG_MONGODB_STALE;
+    return counts && set->alive <= set->majority && !is_given_up ? ARB_REFUSE_STILL_NEEDED
+                                                                 : ARB_REFUSE_NONE;
 }
 
 static bool is_well(const struct mdb_peer *p)

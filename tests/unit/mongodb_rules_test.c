@@ -451,7 +451,19 @@ static void test_the_last_good_copy_is_not_emptied(void **state)
     reports[0].oplog_s = 600; /* too short for a new sync */
     set = merged(3);
     assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_NO_OTHER_COPY);
+    reports[0].oplog_s = 2000; /* enough for little, not for much */
+    reports[0].data_bytes = UINT64_C(1) << 30;
+    set = merged(3);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_NONE);
+    reports[0].data_bytes = UINT64_C(100) << 30;
+    set = merged(3);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_NO_OTHER_COPY);
     reports[0].oplog_s = 86400;
+    set = merged(3);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_NONE);
+    assert_int_equal(mdb_sync_expected_s(0), MDB_SYNC_EXPECTED_S);
+    assert_int_equal(mdb_sync_expected_s(UINT64_C(100) << 30), 6030);
+    assert_int_equal(mdb_sync_expected_s(UINT64_MAX), UINT32_MAX);
     reports[2].state = MSG_MONGODB_SYNCING; /* one at a time */
     set = merged(3);
     assert_int_equal(mdb_resync_check(&set, opinions, 1, true), ARB_REFUSE_JOINING);
@@ -459,6 +471,14 @@ static void test_the_last_good_copy_is_not_emptied(void **state)
     set = merged(3);
     assert_int_equal(mdb_resync_check(&set, opinions, 0, true), ARB_REFUSE_IS_HOLDER);
     assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_NOTHING_PENDING);
+    make_set(
+        2, 0); /* two of two: its vote is needed; of a stale one a person may say that it is not */
+    set = merged(2);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, true), ARB_REFUSE_STILL_NEEDED);
+    reports[1].state = MSG_MONGODB_STALE;
+    set = merged(2);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_STILL_NEEDED);
+    assert_int_equal(mdb_resync_check(&set, opinions, 1, true), ARB_REFUSE_NONE);
 }
 
 /* --- force --- */
