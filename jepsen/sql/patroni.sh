@@ -83,23 +83,28 @@ patroni_start() {
     spawn_on "$(host_of "$1")" "$1" env HOME="$(data_of "$1")" PGSSLMODE=disable patroni "$DIR/$1.yml"
 }
 patroni_ctl() { client_exec c1 env HOME="$DIR" patronictl -c "$DIR/d1.yml" "$@"; }
-patroni_cluster() { # JSON, from whoever answers
+# JSON of each that answers, one after the other: one that was cut off or stood still goes on telling what it knew before.
+patroni_clusters() {
     local name
-    for name in "${DATABASES[@]}"; do
-        client_exec c1 curl -s -m 1 "http://$(address_of "$name"):8008/cluster" && return
-    done
-    return 1
+    for name in "${DATABASES[@]}"; do client_exec c1 curl -s -m 1 "http://$(address_of "$name"):8008/cluster" && echo; done
 }
-patroni_timeline() { patroni_cluster | jq -r '[.members[].timeline // 0] | max // 0'; }
+patroni_timeline() { patroni_clusters | jq -rs '[.[].members[].timeline // 0] | max // 0'; }
 patroni_primary() {
     local name
     for name in "${DATABASES[@]}"; do member_is "$name" /primary && echo "$name" && return; done
     return 1
 }
+# All three say so, and name the same leader, which alone answers as one.
 patroni_settled() {
-    patroni_cluster | jq -r --arg sync "${SQL_SYNC:-on}" '(.members | length) == 3 and
+    local leader name
+    leader=$(patroni_clusters | jq -rs --arg sync "${SQL_SYNC:-on}" 'if length == 3 and all(.[]; (.members | length) == 3 and
         ([.members[] | select(.role == "leader" and .state == "running")] | length) == 1 and
         ([.members[] | select(.role != "leader" and (.state == "running" or .state == "streaming") and .lag < 1000000)] | length) == 2 and
         ([.members[].timeline] | unique | length) == 1 and
-        ($sync != "on" or ([.members[] | select(.role == "sync_standby")] | length) > 0)' | grep -qx true && [ -n "$(primary)" ]
+        ($sync != "on" or ([.members[] | select(.role == "sync_standby")] | length) > 0))
+        then [.[].members[] | select(.role == "leader") | .name] | unique | select(length == 1) | .[0] else empty end')
+    [ -n "$leader" ] || return 1
+    for name in "${DATABASES[@]}"; do
+        if member_is "$name" /primary; then [ "$name" = "$leader" ]; else [ "$name" != "$leader" ]; fi || return 1
+    done
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make bench-calm [MINUTES=60] [PROFILE=fast]`: nothing fails, but every quorum node, agent, guard with its twin and database has
 # a quarter of a core by its cgroup, a neighbour on the same disk writes and flushes all the time, and clients write. Not one failover
-# and not one freeze may come of it. Prints the worst pause by the agents' own account and the least lease that was left.
+# and not one freeze may come of it; with PROFILE=fast, whose lease is a third, freezes are counted and their rate is said. Prints the worst
+# pause by the agents' own histogram, the guards' worst, and the least lease that was left.
 # Writes build/bench/calm.json. Needs root and cgroup v1's cpu controller.
 set -u
 if [ -z "${CALM_INSIDE:-}" ]; then
@@ -42,7 +43,6 @@ neighbour() {
         echo . >>"$DIR/neighbour.rounds"
     done
 }
-freezes() { local n; for n in "${DATABASES[@]}"; do cat "$(data_of "$n")/state/guard.log" 2>/dev/null; done | grep -c 'tree="fr'; }
 # The agents' own account, for each the Prometheus text.
 metrics() { local n; for n in "${DATABASES[@]}"; do client_exec c1 curl -s -m 5 "http://$(address_of "$n"):8008/metrics"; done; }
 
@@ -67,16 +67,22 @@ while [ $((SECONDS - BEGAN)) -lt $((MINUTES * 60)) ]; do
     [ "$(epoch)" -le "$EPOCH" ] || break
 done
 clients_stop
-own_least=$(metrics | awk '$1 ~ /^quorate_lease_left_least_ms/ && $NF > 0 { print $NF }' | sort -g | head -n 1)
+metrics >"$DIR/metrics"
+own_least=$(awk '$1 ~ /^quorate_lease_left_least_ms/ && $NF > 0 { print $NF }' "$DIR/metrics" | sort -g | head -n 1)
+guard_worst=$(awk '$1 ~ /^quorate_guard_pause_worst_us/ { print $NF }' "$DIR/metrics" | sort -g | tail -n 1)
+# The lowest bound that no pause of an agent was beyond: of each agent's buckets the first that has all.
+histogram_worst=$(awk '/^quorate_pause_seconds_count/ { all = $NF; for (i = 0; i < n; i++) if (seen[i] == all) { print bound[i]; break }; n = 0 }
+    /^quorate_pause_seconds_bucket/ { match($0, /le="[^"]*"/); bound[n] = substr($0, RSTART + 4, RLENGTH - 5); seen[n++] = $NF }' "$DIR/metrics" | sort -g | tail -n 1)
 jq -n --arg machine "$(uname -srm), $(nproc) cores" --arg commit "$(git rev-parse --short HEAD 2>/dev/null)" --arg ttl "${SQL_TTL:-2s}" \
     --argjson seconds $((SECONDS - BEGAN)) --argjson failovers $(($(epoch) - EPOCH)) --argjson freezes $(($(freezes) - FROZEN)) \
     --argjson pause "$worst" --argjson least "${least:-0}" --arg own "${own_least:-}" --argjson throttled "$(throttled)" \
     --argjson rounds "$(grep -c . "$DIR/neighbour.rounds")" --argjson acked "$(acked_of "$(acked parallel)")" \
-    --argjson gap "$(gap_max "$(acked parallel)")" '
-    {machine: $machine, commit: $commit, ttl: $ttl, seconds: $seconds, failovers: $failovers, freezes: $freezes,
-     worst_pause: ($pause / 1e6), least_lease_left_reported: ($least / 1e6), least_lease_left: (($own | tonumber? / 1000) // null),
+    --argjson gap "$(gap_max "$(acked parallel)")" --arg guard "${guard_worst:-}" --arg histogram "${histogram_worst:-}" '
+    {machine: $machine, commit: $commit, ttl: $ttl, seconds: $seconds, failovers: $failovers, freezes: $freezes, freezes_an_hour: ($freezes * 36000 / $seconds | round / 10),
+     worst_pause: ($pause / 1e6), no_pause_beyond: $histogram, guards_worst_pause: (($guard | tonumber? / 1e6) // null), least_lease_left_reported: ($least / 1e6), least_lease_left: (($own | tonumber? / 1000) // null),
      periods_throttled: $throttled, neighbour_rounds: $rounds, acknowledged: $acked, longest_write_gap: $gap}' >build/bench/calm.json
 jq -r 'to_entries[] | "  \(.key): \(.value)"' build/bench/calm.json
 say "pauses as the agents counted them:"
-metrics | grep '^quorate[a-z_]*pause' | sort | uniq -c | sed 's/^/  /'
-jq -e '.failovers == 0 and .freezes == 0 and .periods_throttled > 0 and .neighbour_rounds > 0' build/bench/calm.json >/dev/null
+grep '^quorate[a-z_]*pause' "$DIR/metrics" | sort | uniq -c | sed 's/^/  /'
+jq -e --arg profile "${PROFILE:-}" '.failovers == 0 and (.freezes == 0 or $profile == "fast") and .periods_throttled > 0 and .neighbour_rounds > 0' \
+    build/bench/calm.json >/dev/null

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # One block of failover.sh, inside the sandbox: one system, some trials of each class. From its environment: BENCH_SYSTEM,
-# BENCH_PLAN ("class:trials ..."), BENCH_OUT (a line of JSON for each valid trial).
+# BENCH_PLAN ("class:trials ..."), BENCH_OUT (a line of JSON for each trial, also for one that does not count: valid.jq). Ends with 3
+# when a peer's cluster does not come back by itself: that is counted, and the next block begins with a new one.
 #
 #   switchover        asked for with the system's own command
 #   crash             kill -9 of the postmaster
@@ -13,7 +14,8 @@
 #
 # The gap is the longest time between two acknowledged writes that ends after the fault, at the clients of each route. A trial
 # with fewer than RATE_MIN acknowledged writes in the second before the fault or after the gap is invalid and repeated; so
-# is one whose quorum leader moved. Every acknowledged value of every route must be there at the end.
+# is one whose quorum leader moved, and one in which no write was held up. Every acknowledged value of every route must be there at the
+# end; where a peer has lost some the trial counts as such, and its gap does not.
 set -u
 . tests/support/cluster.sh
 export SQL_TOGETHER=1 SQL_DISK_MB=0
@@ -32,20 +34,21 @@ PATIENCE_S=150 # until writes come back; and until all is settled again
 RESULTS=$(dirname "$BENCH_OUT")
 
 leave() {
-    local code=$? name
+    local code=$?
     clients_stop
     if [ -z "${DIR:-}" ]; then exit "$code"; fi
-    if [ "$code" -ne 0 ] || [ -n "${BENCH_KEEP_LOGS:-}" ]; then
-        rm -rf build/failed/bench-failover && mkdir -p build/failed/bench-failover
-        cp -r "$DIR/log" "$DIR"/*.yml build/failed/bench-failover/ 2>/dev/null
-        for name in "${DATABASES[@]}"; do
-            for log in "$(data_of "$name")"/state/*.log "$(data_of "$name")"/pg/log/*; do
-                [ ! -f "$log" ] || cp "$log" "build/failed/bench-failover/$name.$(basename "$log")"
-            done
-        done
-        say "logs: build/failed/bench-failover"
-    fi
+    [ "$code" -eq 0 ] && [ -z "${BENCH_KEEP_LOGS:-}" ] || logs_keep build/failed/bench-failover
     exit "$code"
+}
+logs_keep() { # DIRECTORY
+    local name log
+    rm -rf "$1" && mkdir -p "$1" && cp -r "$DIR/log" "$DIR"/*.yml "$1/" 2>/dev/null
+    for name in "${DATABASES[@]}"; do
+        for log in "$(data_of "$name")"/state/*.log "$(data_of "$name")"/pg/log/*; do
+            [ ! -f "$log" ] || cp "$log" "$1/$name.$(basename "$log")"
+        done
+    done
+    say "logs: $1"
 }
 trap leave EXIT
 trap 'exit 130' INT TERM
@@ -173,41 +176,46 @@ other_is_primary() { # MEMBER: somebody else is
     return 1
 }
 
-# A line of JSON in $LINE; 1 when the trial is not valid, 2 when the cluster did not do what it must.
+why() { WHY=$1 && note "$1"; }
+head_line() { # CLASS: what every line has
+    jq -nc --arg system "$BENCH_SYSTEM" --arg class "$1" --arg machine "$BENCH_MACHINE" --arg build "$BENCH_BUILD" --arg commit "$BENCH_COMMIT" \
+        --arg when "$(date -u +%FT%TZ)" '{system: $system, class: $class, when: $when, machine: $machine, commit: $commit, build: $build}'
+}
+# One that does not count. KIND: invalid, or broken: the cluster did not come back by itself.
+line_without() { head_line "$2" | jq -c --arg kind "$1" --arg why "$WHY" '. + {($kind): $why}' >>"$BENCH_OUT"; } # KIND CLASS
+# A line of JSON in $LINE; 1 when the trial is not valid, 2 when the cluster did not do what it must; then $WHY.
 trial() { # CLASS
     local p at from to before after lost epoch_before both=$DIR/acked.all
     [ "$1" != crash ] || crash_place
     p=$(primary) epoch_before=$(epoch)
-    place "$1" "$p" || { note "not valid: the leader is elsewhere"; return 1; }
+    place "$1" "$p" || { why "the leader is elsewhere"; return 1; }
     clients_start
-    wait_until 30 all_write || { note "no writes get through: $(wc -l "$DIR"/acked.* | xargs)"; return 2; }
+    wait_until 30 all_write || { why "no writes get through: $(wc -l "$DIR"/acked.* | xargs)"; return 2; }
     sleep 1.2 # the second before the fault is counted
     at=$(now_us)
-    fault "$1" "$p" || { note "not valid: the fault could not be made"; heal "$1" "$p"; return 1; }
+    fault "$1" "$p" || { why "the fault could not be made"; heal "$1" "$p"; return 1; }
     # Cut from the quorum it serves on until its lease is over: the gap comes later than the fault.
-    [ "$1" != quorum-cut ] || wait_until "$PATIENCE_S" other_is_primary "$p" || { note "nobody else became primary"; return 2; }
-    wait_writes "$at" "${ROUTES[0]}" || { note "writes did not come back"; return 2; }
+    [ "$1" != quorum-cut ] || wait_until "$PATIENCE_S" other_is_primary "$p" || { why "nobody else became primary"; return 2; }
+    wait_writes "$at" "${ROUTES[0]}" || { why "writes did not come back"; return 2; }
     if heal_early "$1"; then heal "$1" "$p"; fi
-    wait_writes "$at" "${ROUTES[@]}" || { note "writes did not come back by every route"; return 2; }
+    wait_writes "$at" "${ROUTES[@]}" || { why "writes did not come back by every route"; return 2; }
     read -r from to < <(gap_around "$(acked "${ROUTES[0]}")" "$at")
     clients_stop
     before=$(count_between "$(acked "${ROUTES[0]}")" $((at - 1000000)) "$at")
     after=$(count_between "$(acked "${ROUTES[0]}")" "$to" $((to + 1000000)))
     heal_early "$1" || heal "$1" "$p"
-    wait_until "$PATIENCE_S" cluster_healthy || { note "not healthy again"; return 2; }
+    wait_until "$PATIENCE_S" cluster_healthy || { why "not healthy again"; return 2; }
     cat "$DIR"/acked.* >"$both.tmp" && mv "$both.tmp" "$both"
-    lost=$(SQL_PATIENCE_S=60 lost_of "$both") && [ -n "$lost" ] || { note "cannot count what is lost"; return 2; }
-    [ "$lost" = 0 ] || cp "$both" "$RESULTS/lost.$BENCH_SYSTEM.$1"
+    lost=$(SQL_PATIENCE_S=60 lost_of "$both") && [ -n "$lost" ] || { why "cannot count what is lost"; return 2; }
+    [ "$lost" = 0 ] || { cp "$both" "$RESULTS/lost.$BENCH_SYSTEM.$1" && logs_keep "$RESULTS/lost.$BENCH_SYSTEM.$1.logs"; }
     if [ "$before" -lt $RATE_MIN ] || [ "$after" -lt $RATE_MIN ]; then
-        note "not valid: $before writes in the second before, $after after"
+        why "$before writes in the second before, $after after"
         return 1
     fi
-    LINE=$(jq -nc --arg system "$BENCH_SYSTEM" --arg class "$1" --arg machine "$BENCH_MACHINE" --arg build "$BENCH_BUILD" \
-        --arg commit "$BENCH_COMMIT" --arg route "${ROUTES[0]}" --arg when "$(date -u +%FT%TZ)" --argjson gap "$((to - from))" \
+    LINE=$(head_line "$1" | jq -c --arg route "${ROUTES[0]}" --argjson gap "$((to - from))" \
         --argjson via "$(gaps_json "$at")" --argjson acked "$(acked_of "$both")" --argjson lost "$lost" \
         --argjson rate "$before" --argjson after "$after" --argjson steps "$(steps_json $((epoch_before + 1)) $((to - at)))" '
-        {system: $system, class: $class, when: $when, machine: $machine, commit: $commit, build: $build, route: $route,
-         gap_us: $gap, via_us: $via, acknowledged: $acked, lost: $lost, rate: $rate, rate_after: $after, times_us: $steps}')
+        . + {route: $route, gap_us: $gap, via_us: $via, acknowledged: $acked, lost: $lost, rate: $rate, rate_after: $after, times_us: $steps}')
     rm -f "$both"
 }
 show_trial() {
@@ -216,7 +224,6 @@ show_trial() {
 }
 
 # Freezes without a fault while clients write: what a short lease costs.
-freezes() { local n; for n in "${DATABASES[@]}"; do cat "$(data_of "$n")/state/guard.log" 2>/dev/null; done | grep -c 'tree="fr'; }
 calm() { # SECONDS
     local before epoch_before
     [ "$SYSTEM" = quorate ] || return 0
@@ -228,6 +235,14 @@ calm() { # SECONDS
         --argjson freezes $(($(freezes) - before)) --argjson failovers $(($(epoch) - epoch_before)) \
         '{system: $system, class: "calm", machine: $machine, build: $build, seconds: $seconds, freezes: $freezes, failovers: $failovers}' >>"$BENCH_OUT"
     clients_stop
+}
+
+# A cluster that does not come back by itself: ours is a failure of this run, a peer's is counted.
+beyond() { # CLASS
+    line_without broken "$1"
+    [ "$SYSTEM" = patroni ] || die "$BENCH_SYSTEM $1: $WHY"
+    say "$BENCH_SYSTEM $1: $WHY, and nobody mends it: begins anew"
+    exit 3
 }
 
 sql_setup
@@ -247,12 +262,16 @@ for item in $BENCH_PLAN; do
         trial "$class"
         case $? in
         0) ;;
-        1) clients_stop && wait_until "$PATIENCE_S" cluster_healthy && continue ;;
-        *) die "$BENCH_SYSTEM $class: trial $tries failed" ;;
+        1)
+            line_without invalid "$class"
+            clients_stop && wait_until "$PATIENCE_S" cluster_healthy && continue
+            beyond "$class"
+            ;;
+        *) beyond "$class" ;;
         esac
         echo "$LINE" >>"$BENCH_OUT"
         show_trial <<<"$LINE"
-        want=$((want - 1))
+        if jq -L tests/bench -e 'include "valid"; is_valid' <<<"$LINE" >/dev/null; then want=$((want - 1)); else note "does not count"; fi
     done
 done
 calm "${CALM_S:-30}"

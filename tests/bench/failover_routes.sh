@@ -98,6 +98,9 @@ routes_start() {
     ROUTES+=(libpq-multihost)
 }
 
+# --- what guards did: a tree that freezes and is then frozen counts once
+freezes() { local n; for n in "${DATABASES[@]}"; do cat "$(data_of "$n")/state/guard.log" 2>/dev/null; done | grep -c 'tree="fr[a-z]*" was="running"'; }
+
 # --- clients
 dsn() {
     local name list=""
