@@ -1,36 +1,13 @@
 LIB_glue += agents/driver.c agents/http.c agents/http_body.c agents/http_check.c agents/http_galera.c agents/http_json.c agents/http_metrics.c agents/http_mongodb.c agents/http_seen.c
-TESTS += agt_core_test
-TEST_agt_core_test := tests/unit/agt_core_test.c tests/unit/agt_world.c tests/support/panic.c
-TLIBS_agt_core_test := glue wire cores base
-TPKG_agt_core_test := libprotobuf-c
-TESTS += agt_adopt_test
-TEST_agt_adopt_test := tests/unit/agt_adopt_test.c tests/unit/agt_world.c tests/support/panic.c
-TLIBS_agt_adopt_test := glue wire cores base
-TPKG_agt_adopt_test := libprotobuf-c
-TESTS += agt_founding_test
-TEST_agt_founding_test := tests/unit/agt_founding_test.c tests/unit/agt_world.c tests/support/panic.c
-TLIBS_agt_founding_test := glue wire cores base
-TPKG_agt_founding_test := libprotobuf-c
-TESTS += agt_standby_test
-TEST_agt_standby_test := tests/unit/agt_standby_test.c tests/unit/agt_world.c tests/support/panic.c
-TLIBS_agt_standby_test := glue wire cores base
-TPKG_agt_standby_test := libprotobuf-c
-TESTS += agt_ops_test
-TEST_agt_ops_test := tests/unit/agt_ops_test.c tests/unit/agt_world.c tests/support/panic.c
-TLIBS_agt_ops_test := glue wire cores base
-TPKG_agt_ops_test := libprotobuf-c
-TESTS += agt_unserving_test
-TEST_agt_unserving_test := tests/unit/agt_unserving_test.c tests/unit/agt_world.c tests/support/panic.c
-TLIBS_agt_unserving_test := glue wire cores base
-TPKG_agt_unserving_test := libprotobuf-c
-TESTS += agt_failsafe_test
-TEST_agt_failsafe_test := tests/unit/agt_failsafe_test.c tests/unit/agt_world.c tests/support/panic.c
-TLIBS_agt_failsafe_test := glue wire cores base
-TPKG_agt_failsafe_test := libprotobuf-c
-TESTS += agt_random_test
-TEST_agt_random_test := tests/unit/agt_random_test.c tests/unit/agt_world.c tests/support/panic.c
-TLIBS_agt_random_test := glue wire cores base
-TPKG_agt_random_test := libprotobuf-c
+# One PostgreSQL agent in a small world.
+AGT_WORLD_SRC := tests/unit/agt_world.c tests/unit/agt_world_orders.c tests/support/panic.c
+define agt_test
+TESTS += agt_$(1)_test
+TEST_agt_$(1)_test := tests/unit/agt_$(1)_test.c $(AGT_WORLD_SRC)
+TLIBS_agt_$(1)_test := glue wire cores base
+TPKG_agt_$(1)_test := libprotobuf-c
+endef
+$(foreach t,core adopt founding standby ops unserving failsafe random,$(eval $(call agt_test,$(t))))
 TESTS += agt_replay_test
 TEST_agt_replay_test := tests/unit/agt_replay_test.c tests/unit/io_test_support.c tests/support/panic.c
 TLIBS_agt_replay_test := glue io wire cores base

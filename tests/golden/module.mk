@@ -11,7 +11,7 @@ $(eval $(call golden,raft,tests/golden/raft_bench.c tests/support/panic.c,cores 
 $(eval $(call golden,kv,tests/golden/kv_words.c $(KV_TEST_SUPPORT) $(STORE_MEM_SRC) $(STORE_DISK_SRC),cores base,lmdb))
 $(eval $(call golden,arbiter,tests/unit/arb_scene.c tests/support/panic.c,cores base,))
 $(eval $(call golden,galera,tests/unit/galera_scene.c tests/unit/arb_scene.c tests/support/panic.c,cores base,))
-$(eval $(call golden,agents,tests/unit/agt_world.c tests/support/panic.c,glue wire cores base,libprotobuf-c))
+$(eval $(call golden,agents,$(AGT_WORLD_SRC),glue wire cores base,libprotobuf-c))
 $(eval $(call golden,mongodb,tests/unit/mongodb_scene.c tests/unit/arb_scene.c tests/support/panic.c,cores base,))
 $(eval $(call golden,mongodb_member,tests/unit/mongodb_member.c tests/support/panic.c,cores base,))
 tests: $(GOLDEN:%=$(B)/bin/golden-%)

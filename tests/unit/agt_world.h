@@ -151,6 +151,10 @@ void world_run_ms(struct world *w, int64_t ms);
 /* The same without anybody running: a stall of the agent, the guard goes on. */
 void world_stall_ms(struct world *w, int64_t ms);
 
+/* What must never be is looked for, as after every event. */
+void world_check(struct world *w);
+
+/* agt_world_orders.c: what a leader and other members say. */
 struct base_name world_name(const char *text);
 /* Record of `epoch` held by `holder`; instance of our guard when it is "a". V = {b, d}, r = 1. */
 void world_record(struct world *w, uint64_t epoch, const char *holder);
