@@ -64,6 +64,10 @@
       "a leader renews leases without asking whether it still leads") \
     X(RENEWAL_KEEPS_CHECKPOINT, "renewal-keeps-checkpoint", \
       "a lease is renewed while the store says that little is left of it") \
+    X(LOCK_WITHOUT_SECOND_LOOK, "lock-without-second-look", \
+      "who waited for a lock is told that he has it without a look whether he is still in line") \
+    X(LOCK_SKIPS_QUEUE, "lock-skips-queue", \
+      "a lock is told when whoever came last before has gone, whoever else is there") \
     X(LEASE_SHORTENED, "lease-shortened", \
       "a new leader gives leases half of their time") \
     X(VERSION_FORGOTTEN, "version-forgotten", \

@@ -269,6 +269,11 @@ void chores_restart(struct world *w)
     }
 }
 
+int64_t chores_new_lease(struct world *w)
+{
+    return ++w->chores->next_lease;
+}
+
 void chores_close(struct world *w)
 {
     free(w->chores);

@@ -12,6 +12,8 @@ void chores_open(struct world *w);
 void chores_overhear(struct world *w, unsigned node, struct slice payload);
 /* The quorum begins anew: whether leases are still there is not known. */
 void chores_restart(struct world *w);
+/* An id that no lease of this run has had. */
+int64_t chores_new_lease(struct world *w);
 void chores_close(struct world *w);
 
 #endif

@@ -1,4 +1,4 @@
-SIM_SRC += $(sort $(wildcard tests/sim/*.c)) agents/mongodb/codes.c
+SIM_SRC += $(sort $(wildcard tests/sim/*.c)) agents/mongodb/codes.c kv/api/recipe.c kv/api/lock.c kv/api/election.c
 
 TESTS += sim_world_test
 TEST_sim_world_test := tests/unit/sim_world_test.c tests/sim/world.c tests/sim/trace.c tests/sim/disk.c \

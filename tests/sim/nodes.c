@@ -15,6 +15,7 @@
 #include "tests/sim/admins.h"
 #include "tests/sim/chores.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/lockers.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
 #include "tests/sim/truth.h"
@@ -93,6 +94,7 @@ static void wake(void *ctx, uint64_t number, struct slice bytes)
     arb_driver_tick(n->driver);
     kv_watch_tick(n->hub, clock_now(&n->clock));
     kv_auth_tick(n->auth, clock_now(&n->clock));
+    lockers_pump(n->world, n->index);
     rearm(n);
 }
 
@@ -732,6 +734,7 @@ void node_start(struct world *w, unsigned node)
     open_service(n);
     open_hub(n);
     open_auth(n);
+    lockers_node_up(w, node, n->service, n->hub, &n->clock);
     open_driver(n);
     open_raft(n);
     kv_service_set_node(n->service, n->raft);
@@ -746,12 +749,14 @@ static void drop(struct node *n)
     disk_crash(n->log);
     disk_crash(n->state);
     watch_conns_node_down(n->world, n->index);
-    kv_watch_close(n->hub);
-    n->hub = NULL;
+    lockers_node_falls(n->world, n->index);
     kv_auth_close(n->auth);
     n->auth = NULL;
     kv_service_close(n->service);
     n->service = NULL;
+    lockers_node_down(n->world, n->index);
+    kv_watch_close(n->hub);
+    n->hub = NULL;
     n->driver = arb_driver_close(n->driver);
     n->raft = raft_node_destroy(n->raft);
     n->is_started = false;

@@ -16,6 +16,7 @@
 #include "tests/sim/gal_load.h"
 #include "tests/sim/gal_operator.h"
 #include "tests/sim/kv_load.h"
+#include "tests/sim/lockers.h"
 #include "tests/sim/luck.h"
 #include "tests/sim/members.h"
 #include "tests/sim/mongo_load.h"
@@ -110,6 +111,7 @@ static void run_open(struct world *w, const struct plan *plan)
     truth_open(w);
     truth_gal_open(w);
     truth_mongo_open(w);
+    lockers_open(w);
     nodes_open(w);
     wsrep_open(w);
     mongo_open(w);
@@ -141,6 +143,7 @@ void run_close(struct world *w)
     mongo_load_close(w);
     kv_load_close(w);
     nodes_close(w);
+    lockers_close(w);
     members_close(w);
     wsrep_close(w);
     mongo_close(w);

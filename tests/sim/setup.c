@@ -94,6 +94,8 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
     ret->has_people = !ret->is_restoring && chance(&r, 500000);
     struct base_rand checkpoints = seed_stream(seed, STREAM_SETUP, 22);
     ret->checkpoint_ms = chance(&checkpoints, 500000) ? (uint32_t)draw(&checkpoints, 200, 2500) : 0;
+    struct base_rand locks = seed_stream(seed, STREAM_SETUP, 23);
+    ret->has_locks = !ret->is_restoring && chance(&locks, wish->is_kv_only ? 600000 : 200000);
     struct base_rand admins = seed_stream(seed, STREAM_SETUP, 21);
     bool may_have = ret->has_databases && !is_plain && !ret->is_calm && !ret->is_restoring &&
                     !ret->is_standstill;

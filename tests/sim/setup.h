@@ -33,6 +33,7 @@
     X(bool, has_alarms, "the store is said to be full now and then") \
     X(uint32_t, checkpoint_ms, \
       "between two checkpoints of leases; 0: as usual, longer than a run") \
+    X(bool, has_locks, "clients that want locks, with leases of their own") \
     X(bool, has_people, "users with roles, authentication on and off") \
     X(bool, has_admins, "settings change, pauses, drains, orders to members, fences") \
     X(uint32_t, log_keep, "entries of the log kept behind what is applied durably; 0: many") \

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/sim/lockers.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_gal.h"
 #include "tests/sim/truth_lease.h"
@@ -68,6 +69,9 @@ static const struct rule {
     {INVARIANT_LEASE_RENEWAL, STORE,
      "A lease that is told to live lives; one told to be gone is gone."},
     {INVARIANT_LEASE_RENEWER, STORE, "Who renews a lease still led when it was asked."},
+    {INVARIANT_LOCK_TURN, STORE,
+     "Who is told that a lock is his has his key there, and nobody came before him."},
+    {INVARIANT_LOCK_ONE, STORE, "Two clients never have one lock under promised leases."},
     {INVARIANT_LEASE_END, STORE, "A lease that nobody renews ends, in time."},
     {INVARIANT_LOSS, DATABASES,
      "An asynchronous failover loses no more of what was known than its "

@@ -42,6 +42,7 @@
     X(chores, 20000, "leases kept, and compactions") \
     X(renewals, 50000, "renewals of leases answered") \
     X(expiries, 5000, "leases that ran out") \
+    X(locks, 1000, "locks and elections won") \
     X(past_reads, 20000, "reads of the past held against the truth") \
     X(alarms, 500, "orders that the store is full, or is not any more") \
     X(full_puts, 200, "puts that a full store has refused") \

@@ -103,7 +103,7 @@ int64_t truth_revision(const struct world *w);
 /* Leases of the simulator's clients, whose ids are used once: a revoke is on its way; a grant or a
  * renewal sent at `sent_us` was answered (ttl 0: gone); the end of the run. */
 void truth_lease_asked(struct world *w, int64_t id, bool is_revoke);
-void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl);
+int64_t truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl);
 /* Who has renewed says that it led this term; truth_term was asked for when the request was sent.
  */
 uint64_t truth_term(const struct world *w);

@@ -14,6 +14,7 @@
 #include "kv/core/compact.h"
 #include "kv/core/rows.h"
 #include "proto/wire/kv.h"
+#include "tests/sim/lockers.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
@@ -181,7 +182,9 @@ static void follow_attached(struct step *step, struct slice key, const struct kv
     struct truth_kv *kv = step->w->truth->kv;
     struct attached *a = attached_of(kv, key);
     int64_t lease = row->is_tombstone ? 0 : (int64_t)row->lease;
-    if (a != NULL && a->lease != 0 && row->is_tombstone && !is_revoke_of(step->command, a->lease)) {
+    bool is_lock = key.data[0] == LOCKER_KEYS; /* which is given back by itself */
+    if (a != NULL && a->lease != 0 && row->is_tombstone && !is_lock &&
+        !is_revoke_of(step->command, a->lease)) {
         world_fail(step->w, INVARIANT_LEASE_KEYS,
                    "revision %" PRId64 " deletes a key of lease %" PRId64 ", which is not revoked",
                    step->main, a->lease);
@@ -196,7 +199,9 @@ static void follow_attached(struct step *step, struct slice key, const struct kv
         a = &kv->attached[kv->attached_count++];
         a->key = key;
     }
-    if (a != NULL) {
+    if (a != NULL && lease == 0) {
+        *a = kv->attached[--kv->attached_count];
+    } else if (a != NULL) {
         a->lease = lease;
     }
 }
@@ -429,7 +434,7 @@ void truth_lease_asked(struct world *w, int64_t id, bool is_revoke)
     lease->is_revoke_asked = lease->is_revoke_asked || is_revoke;
 }
 
-void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl)
+int64_t truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl)
 {
     struct lease *lease = lease_of(w, id);
     int64_t ttl_us = ttl * SECOND;
@@ -439,7 +444,7 @@ void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl)
             world_fail(w, INVARIANT_LEASE_RENEWAL,
                        "a renewal of lease %" PRId64 " is told that it is gone, and it is not", id);
         }
-        return;
+        return 0;
     }
     w->tally.renewals++;
     bool is_late = lease->has_ended && sent_us > lease->ended_us;
@@ -456,6 +461,7 @@ void truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t ttl)
     if (w->now_us + ttl_us > lease->hope_until_us) {
         lease->hope_until_us = w->now_us + ttl_us;
     }
+    return lease->safe_until_us;
 }
 
 void truth_token_refused(struct world *w, unsigned node, uint64_t index, int64_t sent_us)

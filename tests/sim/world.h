@@ -55,11 +55,12 @@ enum stream {
     STREAM_RESTORE,
     STREAM_READER,
     STREAM_PEOPLE,
-    STREAM_WEIGHT,  /* by kind of fault: whether this seed has it */
-    STREAM_STRIKE,  /* by number of a fault on the schedule */
-    STREAM_LUCK,    /* by node: bad luck at named points */
-    STREAM_ADMIN,   /* by cluster; of its switch from 50, of members' tags from 100 on */
-    STREAM_GALERA,  /* by member of a Galera cluster; of its clients from MEMBERS_MAX on */
+    STREAM_WEIGHT, /* by kind of fault: whether this seed has it */
+    STREAM_STRIKE, /* by number of a fault on the schedule */
+    STREAM_LUCK,   /* by node: bad luck at named points */
+    STREAM_ADMIN,  /* by cluster; of its switch from 50, of members' tags from 100 on */
+    STREAM_GALERA, /* by member of a Galera cluster; of its clients from MEMBERS_MAX on */
+    STREAM_LOCKS,
     STREAM_MONGODB, /* likewise of a MongoDB set; of its operators from 100 on */
 };
 
@@ -129,6 +130,7 @@ struct world {
     struct truth *truth;
     struct oper *oper;
     struct chores *chores;
+    struct lockers *lockers;
     struct watchers *watchers;
     struct watch_conns *watch_conns;
     struct restore *restore;
