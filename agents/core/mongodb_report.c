@@ -258,6 +258,7 @@ void agt_mongodb_report(const struct agt *a, struct base_mono now, struct msg_re
     fill_hello(a, now, m);
     fill_config(a, now, m);
     m->oplog_s = v->oplog_s;
+    m->data_bytes = v->data_bytes;
     m->sync_permille = state == AGT_MONGODB_SYNCING ? v->status.sync_permille : 0;
     m->cache_dirty_permille = v->cache_dirty_permille;
     m->concern = v->concern;

@@ -110,7 +110,8 @@ struct db_mongodb_view {
                                       primary, or of the login, is none */
     uint32_t canary_misses;        /* in a row */
     /* every minute, where the login may */
-    uint32_t oplog_s; /* window; 0: not known */
+    uint32_t oplog_s;    /* window; 0: not known */
+    uint64_t data_bytes; /* its data directory's on the disk; 0: not known */
     uint16_t cache_dirty_permille;
     enum msg_mongodb_default_concern concern;
     struct base_mono concern_at; /* asked; read at once behind a CONCERN order */

@@ -74,6 +74,7 @@ static void view_make(const struct mdb_db *db, struct db_view *v)
     v->mongodb = db->seen;
     v->mongodb.cache_dirty_permille = db->server.dirty_permille;
     v->mongodb.rollback_files = db->look.rollback_files;
+    v->mongodb.data_bytes = db->look.data_bytes;
     v->mongodb.certificate_end_us = db->look.certificate_end_us;
     fill_canary(db, &v->mongodb);
 }

@@ -13,6 +13,8 @@ struct mdb_look {
     bool has_data; /* a mongod ran here */
     bool is_held;  /* by a mongod that lives, by its lock file or, watched, its pid file */
     uint32_t rollback_files;
+    uint64_t data_bytes; /* on the disk, of the data directory's files; a lower bound where there
+                            are very many */
     uint64_t disk_free_bytes;
     int64_t certificate_end_us; /* of the server's certificate, wall clock; 0: none, not known */
 };

@@ -102,6 +102,14 @@ static void initiate_at(struct arb_turn *t, const struct arb_sight *s, struct ms
 
 static void say_found_waits(struct arb_turn *t, uint8_t heard, uint8_t wanted)
 {
+    for (uint8_t i = 0; i < t->c->views_count; i++) {
+        const struct arb_view *view = &t->c->views[i];
+        if (view->has_report && view->report.mongodb.is_login_refused) {
+            arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_MONGODB_LOGIN_WAITS,
+                                                  .member = view->member});
+            return;
+        }
+    }
     arb_say_waiting(
         t, &(struct arb_note){.kind = ARB_NOTE_MONGODB_FOUND_WAITS, .a = wanted, .b = heard});
 }
@@ -251,6 +259,20 @@ static const struct arb_view *kept_down(const struct arb_cluster *c)
     return NULL;
 }
 
+/* A mongod that was just started has files, and has not said yet whether they are anybody's. */
+static bool is_data_known(const struct arb_cluster *c)
+{
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        enum msg_mongodb_state s = view->report.mongodb.state;
+        bool is_settled = s != MSG_MONGODB_UNKNOWN && s != MSG_MONGODB_STARTING;
+        if (view->has_report && is_settled && arb_mongodb_has_data(&view->report)) {
+            return true;
+        }
+    }
+    return c->restore_id != 0 || is_ever_led(c);
+}
+
 /* What to type, as soon as it is known. */
 static void say_data_waits(struct arb_turn *t, const struct arb_sight *s,
                            const struct arb_view *data)
@@ -277,8 +299,13 @@ void arb_mongodb_found(struct arb_turn *t)
         if (has_waited(t)) {
             take_in(t, &s, 1, ARB_DECIDE_BOOTSTRAP);
         }
-    } else if (data != NULL) {
+    } else if (data != NULL && is_data_known(c)) {
         say_data_waits(t, &s, data);
+    } else if (data != NULL) {
+        uint8_t heard = 0;
+        uint8_t wanted = 0;
+        count(c, t->event->now, &heard, &wanted);
+        say_found_waits(t, heard, wanted);
     } else if (arb_is_unknown(c)) {
         arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_FOUND_WAITS, .member = c->name});
     } else {

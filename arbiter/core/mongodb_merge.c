@@ -165,6 +165,8 @@ static void take_primary(const struct mdb_opinion *opinions, struct mdb_set *set
             claim(set, opinions, i);
         }
     }
+    set->is_rival_heard =
+        set->rival != MDB_NOBODY && opinions[set->peers[set->rival].at].heard_ms <= MDB_CLAIM_MS;
 }
 
 static void take_primary_word(const struct mdb_opinion *opinions, uint8_t count,
@@ -287,7 +289,7 @@ enum msg_mongodb_set_state mdb_set_state(const struct mdb_set *set, const struct
     if (!x->is_initiated) {
         return x->is_initiating ? MSG_MONGODB_SET_INITIATING : MSG_MONGODB_SET_UNINITIATED;
     }
-    if (set->rival != MDB_NOBODY) {
+    if (set->is_rival_heard) {
         return MSG_MONGODB_SET_DUAL_CLAIM;
     }
     return set->primary == MDB_NOBODY ? state_without_primary(set, x) : state_with_primary(set, x);

@@ -116,8 +116,14 @@ enum arb_refusal mdb_target_check(const struct mdb_set *set, uint8_t at, uint32_
     if (set->alive < set->layout.voters && set->alive <= set->majority) {
         return ARB_REFUSE_THIN;
     }
-    if (healthy_ms != UINT32_MAX && set->alive < set->layout.voters) {
+    bool is_asked = healthy_ms == UINT32_MAX;
+    if (!is_asked && set->alive < set->layout.voters) {
         return ARB_REFUSE_THIN;
+    }
+    for (uint8_t i = 0; !is_asked && i < set->peers_count; i++) {
+        if (set->peers[i].state == MSG_MONGODB_SYNCING) {
+            return ARB_REFUSE_JOINING; /* it reads from somebody: nothing moves without need */
+        }
     }
     return healthy_ms < 300000u ? ARB_REFUSE_TOO_YOUNG : ARB_REFUSE_NONE;
 }
@@ -194,7 +200,8 @@ enum arb_refusal mdb_resync_check(const struct mdb_set *set, const struct mdb_op
         if (i != at && has_good_copy(other)) {
             uint32_t window_s = opinions[other->at].report->oplog_s;
             uint64_t bytes = opinions[other->at].report->data_bytes;
-            bool is_long = window_s / 3 >= mdb_sync_expected_s(bytes) || (is_asked && window_s == 0);
+            bool is_long =
+                window_s / 3 >= mdb_sync_expected_s(bytes) || (is_asked && window_s == 0);
             sources = (uint8_t)(sources + (is_long || is_asked));
         }
         if (i != at && other->state == MSG_MONGODB_SYNCING) {

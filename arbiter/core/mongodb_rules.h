@@ -17,13 +17,16 @@
 #include "proto/msg/agent.h"
 
 #define MDB_NOBODY UINT8_MAX
-#define MDB_EVIDENCE_MS 5000u       /* older than that proves nothing */
-#define MDB_DEAD_MS 120000u         /* a member's vote is taken away not before that */
-#define MDB_BACK_MS 60000u          /* it gets it back after that long as SECONDARY */
-#define MDB_STALL_MS 15000u         /* age of the majority point */
+#define MDB_EVIDENCE_MS 5000u /* older than that proves nothing */
+#define MDB_CLAIM_MS 2500u    /* a claim to be primary of that age is told of as a second one */
+#define MDB_DEAD_MS 120000u   /* a member's vote is taken away not before that */
+#define MDB_BACK_MS 60000u    /* it gets it back after that long as SECONDARY */
+#define MDB_STALL_MS 15000u   /* age of the majority point */
 #define MDB_SWITCHOVER_LAG_MS 1000u /* op times have whole seconds: one behind is none */
 #define MDB_CAUGHT_UP_LAG_MS 10000u
-#define MDB_SYNC_EXPECTED_S 3600u /* a new sync; the source's oplog must hold three of them */
+#define MDB_SYNC_EXPECTED_S 3600u /* a new sync of a size that is not known */
+#define MDB_SYNC_LEAST_S 600u
+#define MDB_SYNC_GIB_S 60u /* of a GiB, and half a minute beside: what operators allow for it */
 #define MDB_VOTERS_MAX 7
 #define MDB_PRIORITY_UNIT 10 /* priority_x10 of priority 1 */
 #define MDB_WIRE_5_0 13
@@ -77,11 +80,13 @@ struct mdb_peer {
 struct mdb_set {
     bool has_config; /* `peers` are of it */
     struct msg_mongodb_version config;
-    uint8_t reference; /* whose opinion it is */
-    uint8_t fresh;     /* opinions that are fresh, with a running mongod of this set */
-    uint8_t primary;   /* peer: writable claim with the highest term; MDB_NOBODY: none */
-    uint8_t rival;     /* another fresh claim; MDB_NOBODY: none */
-    uint64_t term;     /* highest seen */
+    uint8_t reference;   /* whose opinion it is */
+    uint8_t fresh;       /* opinions that are fresh, with a running mongod of this set */
+    uint8_t primary;     /* peer: writable claim with the highest term; MDB_NOBODY: none */
+    uint8_t rival;       /* another fresh claim; MDB_NOBODY: none */
+    bool is_rival_heard; /* ... by who is heard still: else it is the last word of one that is gone
+                          */
+    uint64_t term;       /* highest seen */
     struct mdb_layout layout;
     uint8_t majority;
     uint8_t alive;     /* voters */
@@ -180,6 +185,9 @@ enum msg_mongodb_order_kind mdb_restore_step(const struct mdb_set *set, uint8_t 
 
 /* --- repairs --- */
 
+/* How long a new sync of so much takes, rather too long than too short; the source's oplog must
+ * hold three times that. */
+uint32_t mdb_sync_expected_s(uint64_t data_bytes);
 /* Whether peers[at] may be emptied. is_asked: by a person; else only one that is STALE. */
 enum arb_refusal mdb_resync_check(const struct mdb_set *set, const struct mdb_opinion *opinions,
                                   uint8_t at, bool is_asked);

@@ -298,6 +298,9 @@ enum arb_refusal {
     /* of MongoDB replica sets */ \
     X(MONGODB_FOUND_WAITS, "mongodb-found-waits", \
       "the replica set is initiated when {a} members are heard and have no data; {b} are") \
+    X(MONGODB_LOGIN_WAITS, "mongodb-login-waits", \
+      "{m} refuses the login of its agent, so that nothing more is known of the set: make the " \
+      "users that quorate-agent-mongodb --print-roles prints") \
     X(MONGODB_DATA_WAITS, "mongodb-data-waits", \
       "{m} has data of a replica set of which there is no record: nothing is ordered; kv db " \
       "confirm {n} takes the set in as it is") \

@@ -116,6 +116,7 @@ struct msg_mongodb_report {
     uint32_t commit_age_ms; /* last applied minus majority point, by their dates; primary */
     uint32_t canary_ms;     /* primary: for how long no canary write has come through; 0: they do */
     uint32_t oplog_s;       /* window; 0: not known */
+    uint64_t data_bytes;    /* of its data directory, on the disk; 0: not known */
     uint16_t sync_permille; /* SYNCING */
     uint16_t cache_dirty_permille;
     uint32_t rollbacks; /* seen by this agent; durable */

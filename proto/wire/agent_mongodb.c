@@ -400,6 +400,7 @@ static void put_status(const struct msg_mongodb_report *in, Quorate__Agent__Mong
     out->commit_age_ms = in->commit_age_ms;
     out->canary_ms = in->canary_ms;
     out->oplog_s = in->oplog_s;
+    out->data_bytes = in->data_bytes;
     out->sync_permille = in->sync_permille;
     out->cache_dirty_permille = in->cache_dirty_permille;
     out->rollbacks = in->rollbacks;
@@ -467,6 +468,7 @@ static bool get_status(const Quorate__Agent__MongodbReport *in, struct msg_mongo
     ret->commit_age_ms = in->commit_age_ms;
     ret->canary_ms = in->canary_ms;
     ret->oplog_s = in->oplog_s;
+    ret->data_bytes = in->data_bytes;
     ret->rollbacks = in->rollbacks;
     ret->concern = (enum msg_mongodb_default_concern)in->concern;
     return in->concern <= MSG_MONGODB_CONCERN_SET_OTHER && get_id(&in->set_id, ret->set_id) &&

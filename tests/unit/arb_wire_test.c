@@ -257,6 +257,7 @@ static struct msg_mongodb_report full_mongodb_report(void)
                                    .commit_age_ms = 5,
                                    .canary_ms = 6,
                                    .oplog_s = 7,
+                                   .data_bytes = UINT64_MAX,
                                    .sync_permille = 1000,
                                    .cache_dirty_permille = 999,
                                    .rollbacks = 8,

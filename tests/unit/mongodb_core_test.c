@@ -223,6 +223,48 @@ static void test_steering_waits_for_health_and_ten_minutes(void **state)
     assert_int_equal(mon.primary, 2);
 }
 
+static void steer_to_east(void)
+{
+    struct msg_record r = w.c.record;
+    r.revision++;
+    r.mongodb.policy.is_steered = true;
+    r.mongodb.policy.zone = name_of("east");
+    load(r);
+}
+
+/* Of those in the zone: the highest priority, then the smallest lag. */
+static void test_steering_goes_by_priority_then_lag(void **state)
+{
+    (void)state;
+    mon_running(5, 0);
+    for (unsigned n = 2; n <= 4; n++) {
+        mon.m[n].zone = name_of("east");
+    }
+    mon.m[3].priority = mon.m[4].priority = 2;
+    mon.m[3].priority_x10 = mon.m[4].priority_x10 = 20;
+    mon.m[3].lag_ms = 900;
+    steer_to_east();
+    mon_pass(320);
+    assert_int_equal(mon.primary, 4);
+}
+
+/* A member in its initial sync reads from somebody: nothing moves without need. */
+static void test_steering_waits_for_an_initial_sync(void **state)
+{
+    (void)state;
+    mon_running(5, 0);
+    mon.m[2].zone = name_of("east");
+    mon.m[5].votes = 0;
+    mon.m[5].priority_x10 = 0;
+    mon.m[5].state = MSG_MONGODB_SYNCING;
+    steer_to_east();
+    mon_pass(400);
+    assert_int_equal(mon.primary, 1);
+    mon.m[5].state = MSG_MONGODB_UNKNOWN;
+    mon_pass(60);
+    assert_int_equal(mon.primary, 2);
+}
+
 /* --- an order's end --- */
 
 static void test_done_is_what_is_read(void **state)
@@ -910,6 +952,8 @@ int main(void)
         MON_TEST(test_one_order_at_a_time),
         MON_TEST(test_a_drained_primary_hands_over),
         MON_TEST(test_steering_waits_for_health_and_ten_minutes),
+        MON_TEST(test_steering_goes_by_priority_then_lag),
+        MON_TEST(test_steering_waits_for_an_initial_sync),
         MON_TEST(test_done_is_what_is_read),
         MON_TEST(test_failures_wait_longer_each_time),
         MON_TEST(test_a_new_leader_waits_a_whole_limit_anew),

@@ -207,6 +207,11 @@ static void test_of_two_claims_the_higher_term_is_real(void **state)
         assert_int_equal(set.rival, 0);
         assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_DUAL_CLAIM);
         assert_int_not_equal(mdb_may_order(&set, opinions, &at), ARB_REFUSE_NONE);
+        opinions[0].heard_ms = MDB_CLAIM_MS + 1; /* the last word of one that is gone, it seems */
+        set = merged(3);
+        assert_int_equal(set.rival, 0);
+        assert_int_not_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_DUAL_CLAIM);
+        assert_int_not_equal(mdb_may_order(&set, opinions, &at), ARB_REFUSE_NONE);
     }
 }
 
