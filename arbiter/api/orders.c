@@ -162,7 +162,9 @@ void arb_api_confirm(struct arb_api *api, struct rpc_call *call, const ProtobufC
 void arb_api_cancel(struct arb_api *api, struct rpc_call *call, const ProtobufCMessage *message)
 {
     const Quorate__V1__DatabaseCancelRequest *request = (const void *)message;
-    struct arb_request wanted = {.kind = ARB_REQUEST_CANCEL, .is_planned = request->planned != 0};
+    struct arb_request wanted = {.kind = ARB_REQUEST_CANCEL,
+                                 .is_planned = request->planned != 0,
+                                 .is_catch_up = request->catch_up != 0};
     order_about(api, call, request->cluster, request->member, &wanted);
 }
 

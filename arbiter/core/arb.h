@@ -334,10 +334,11 @@ enum arb_request_kind {
 
 struct arb_request {
     enum arb_request_kind kind;
-    struct base_name candidate;  /* empty: the best one */
-    bool is_forced;              /* FAILOVER: accept the loss that is shown; CONFIRM: members of the
-                                    record that are not heard do not count */
-    bool is_planned;             /* CANCEL */
+    struct base_name candidate; /* empty: the best one */
+    bool is_forced;             /* FAILOVER: accept the loss that is shown; CONFIRM: members of the
+                                   record that are not heard do not count */
+    bool is_planned;            /* CANCEL */
+    bool is_catch_up; /* CANCEL of MongoDB: a new primary's catching up, and nothing else */
     struct msg_names overridden; /* CONFIRM of a Galera recovery: go on without what these have */
     int64_t at_wall_us;
     struct msg_task task;

@@ -311,6 +311,23 @@ static void say_weak(struct arb_turn *t, const struct arb_sight *s)
     t->c->mongodb.is_weak_said = is_weak || (primary == NULL && t->c->mongodb.is_weak_said);
 }
 
+/* A majority is seen: it elects, or the one that is elected catches up. */
+static struct arb_note no_primary(const struct arb_turn *t, const struct arb_sight *s)
+{
+    struct arb_note note = {.kind = ARB_NOTE_MONGODB_NO_PRIMARY,
+                            .member = t->c->name,
+                            .a = s->set.alive,
+                            .b = s->set.layout.voters};
+    for (uint8_t i = 0; i < s->set.peers_count; i++) {
+        if (s->set.peers[i].is_own && s->set.peers[i].state == MSG_MONGODB_DRAINING) {
+            note.kind = ARB_NOTE_MONGODB_CATCHES_UP;
+            note.member = arb_mongodb_name(t->c, s, i);
+            note.other = t->c->name;
+        }
+    }
+    return note;
+}
+
 static struct arb_note trouble_of(const struct arb_turn *t, const struct arb_sight *s,
                                   enum msg_mongodb_set_state state)
 {
@@ -318,7 +335,7 @@ static struct arb_note trouble_of(const struct arb_turn *t, const struct arb_sig
     struct arb_note note = {.member = t->c->name, .a = s->set.alive, .b = s->set.layout.voters};
     switch (state) {
     case MSG_MONGODB_SET_NO_PRIMARY:
-        note.kind = ARB_NOTE_MONGODB_NO_PRIMARY;
+        note = no_primary(t, s);
         break;
     case MSG_MONGODB_SET_NO_QUORUM:
         note.kind = ARB_NOTE_MONGODB_NO_QUORUM;

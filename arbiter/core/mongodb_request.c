@@ -360,9 +360,50 @@ static void void_token(struct arb_turn *t)
     arb_answer(t, 0, "the plan of a forced reconfiguration is void");
 }
 
+/* Elected by a majority, and not writable yet: it fetches what others may have beyond it. What a
+ * majority has, it has; so only writes are given up that no majority holds. */
+static uint8_t catching_up(const struct arb_sight *s)
+{
+    for (uint8_t i = 0; i < s->set.peers_count; i++) {
+        const struct mdb_peer *p = &s->set.peers[i];
+        bool is_one = p->is_own && p->state == MSG_MONGODB_DRAINING;
+        if (is_one && s->opinions[p->at].report->term == s->set.term &&
+            s->opinions[p->at].report->live_voters >= s->set.majority) {
+            return i;
+        }
+    }
+    return MDB_NOBODY;
+}
+
+static void give_up_catching_up(struct arb_turn *t)
+{
+    struct arb_sight s;
+    if (is_busy(t)) {
+        return;
+    }
+    arb_mongodb_look(t->c, t->event->now, &s);
+    uint8_t at = s.set.primary == MDB_NOBODY ? catching_up(&s) : MDB_NOBODY;
+    if (at == MDB_NOBODY) {
+        arb_answer(t, BASE_E_STATE,
+                   "no member that was elected is catching up: kv db show tells who is what");
+        return;
+    }
+    struct msg_record next = t->c->record;
+    struct msg_mongodb_order o = {.kind = MSG_MONGODB_ORDER_ABORT_CATCHUP};
+    o.member = arb_mongodb_name(t->c, &s, at);
+    arb_mongodb_begin(t, &s, &next, &o, ARB_CAUSE_ASKED);
+    arb_answer_member(t, 0, &o.member,
+                      "takes writes without waiting any longer: writes of the former primary that "
+                      "no majority has are given up");
+}
+
 static bool request_cancel(struct arb_turn *t)
 {
     const struct arb_request *request = t->event->request;
+    if (request->is_catch_up) {
+        give_up_catching_up(t);
+        return true;
+    }
     if (request->is_planned || !base_name_is_empty(&request->candidate)) {
         return false;
     }

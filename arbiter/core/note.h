@@ -318,6 +318,9 @@ enum arb_refusal {
       "{m} is primary in term {a}, elected by the replica set") \
     X(MONGODB_NO_PRIMARY, "mongodb-no-primary", \
       "no member takes writes, though a majority is seen: the replica set elects") \
+    X(MONGODB_CATCHES_UP, "mongodb-catches-up", \
+      "{m} is elected and takes no writes yet: it fetches what the former primary wrote; kv db " \
+      "cancel {n} --catch-up gives up what no majority has of that") \
     X(MONGODB_NO_QUORUM, "mongodb-no-quorum", \
       "{a} of {b} voters are alive by every report, {c} are needed: bring one back, or kv db " \
       "force-reconfigure {m} shows what going on without the others costs") \

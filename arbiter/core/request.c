@@ -131,7 +131,11 @@ static void carry_out(struct arb_turn *t)
         arb_request_task(t);
         return;
     case ARB_REQUEST_CANCEL:
-        arb_request_cancel(t);
+        if (t->event->request->is_catch_up) {
+            arb_answer(t, BASE_E_INVALID, "only a new primary of MongoDB catches up");
+        } else {
+            arb_request_cancel(t);
+        }
         return;
     case ARB_REQUEST_REMOVE:
         arb_request_remove(t);

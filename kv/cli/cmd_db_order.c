@@ -171,13 +171,17 @@ int cmd_db_confirm(void *ctx, int argc, char **argv)
 
 int cmd_db_cancel(void *ctx, int argc, char **argv)
 {
-    struct cli_option options[] = {{"planned", false, NULL}};
+    struct cli_option options[] = {{"planned", false, NULL}, {"catch-up", false, NULL}};
     Quorate__V1__DatabaseCancelRequest request;
     int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     quorate__v1__database_cancel_request__init(&request);
     request.planned = options[0].value != NULL;
-    if (rc == 0 && argc != 2 && (argc != 3 || request.planned)) {
-        rc = cli_fail(IO_EXIT_USAGE, "usage: kv db cancel CLUSTER [MEMBER | --planned]");
+    request.catch_up = options[1].value != NULL;
+    bool is_alone = request.planned || request.catch_up;
+    if (rc == 0 &&
+        ((argc != 2 && (argc != 3 || is_alone)) || (request.planned && request.catch_up))) {
+        rc = cli_fail(IO_EXIT_USAGE,
+                      "usage: kv db cancel CLUSTER [MEMBER | --planned | --catch-up]");
     }
     if (rc != 0) {
         return rc;

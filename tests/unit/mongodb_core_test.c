@@ -664,6 +664,30 @@ static void test_a_member_that_is_gone_leaves(void **state)
     assert_int_equal(w.answer, BASE_E_STATE);
 }
 
+/* --- a new primary that catches up --- */
+
+static void test_catching_up_is_given_up_by_a_persons_word_alone(void **state)
+{
+    (void)state;
+    struct arb_request r = {.kind = ARB_REQUEST_CANCEL, .is_catch_up = true};
+    request(r);
+    assert_int_equal(w.answer, BASE_E_STATE); /* there is a primary */
+    mon.m[1].is_down = true;
+    mon.primary = 0;
+    mon.term++;
+    mon.m[2].state = MSG_MONGODB_DRAINING;
+    mon_pass(60);
+    assert_int_equal(mon.orders, 0);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_CATCHES_UP);
+    request(r);
+    assert_int_equal(w.answer, 0);
+    assert_true(is_open(MSG_MONGODB_ORDER_ABORT_CATCHUP));
+    assert_string_equal(mon_order()->member.text, "mg2");
+    mon_pass(2);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+    assert_int_equal(mon.primary, 2);
+}
+
 /* --- force --- */
 
 static struct arb_request force(uint64_t token)
@@ -974,6 +998,7 @@ int main(void)
         MON_TEST(test_a_task_that_fails_is_put_off_alone),
         MON_TEST(test_a_drain_that_fails_is_put_off_alone),
         MON_TEST(test_a_member_that_is_gone_leaves),
+        MON_TEST(test_catching_up_is_given_up_by_a_persons_word_alone),
         MON_TEST(test_force_needs_a_lost_majority_and_fenced_members),
         MON_TEST(test_a_token_is_good_once),
         MON_TEST(test_a_token_follows_from_secret_bits),

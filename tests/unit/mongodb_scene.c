@@ -82,6 +82,7 @@ static uint8_t number_of(enum msg_mongodb_state s)
     switch ((int)s) {
     case MSG_MONGODB_PRIMARY:
     case MSG_MONGODB_GRAY:
+    case MSG_MONGODB_DRAINING:
         return 1;
     case MSG_MONGODB_ARBITER:
         return 7;
@@ -298,6 +299,10 @@ static void obey(void)
         break;
     case MSG_MONGODB_ORDER_FORCE:
         force();
+        break;
+    case MSG_MONGODB_ORDER_ABORT_CATCHUP:
+        mon.primary = who(&o->member);
+        mon.m[mon.primary].state = MSG_MONGODB_UNKNOWN;
         break;
     default:
         assert_true(s != 0);
