@@ -215,7 +215,7 @@ static uint8_t configured(const struct msg_galera_record *r, const struct base_n
     return 1;
 }
 
-/* The other one of two is being restarted, or is to be. */
+/* The other one of two is being restarted or cloned, or is to be. */
 static bool stays_of_two(const struct arb_cluster *c, const struct base_name *member)
 {
     const struct msg_record *r = &c->record;
@@ -224,7 +224,8 @@ static bool stays_of_two(const struct arb_cluster *c, const struct base_name *me
     }
     for (uint8_t i = 0; i < r->tasks_count; i++) {
         const struct msg_task *task = &r->tasks[i];
-        if (task->kind == MSG_TASK_RESTART && !base_name_equal(&task->member, member) &&
+        bool is_leaving = task->kind == MSG_TASK_RESTART || task->kind == MSG_TASK_REINIT;
+        if (is_leaving && !base_name_equal(&task->member, member) &&
             !base_name_equal(&task->member, &r->holder)) {
             return true;
         }

@@ -757,6 +757,24 @@ static void test_of_two_the_one_that_stays_is_given_weight_first(void **state)
     assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_RESTART);
 }
 
+static void test_of_two_the_reader_is_cloned_when_the_writer_has_more_weight(void **state)
+{
+    (void)state;
+    be_two();
+    order_task(MSG_TASK_REINIT, "gn2");
+    gal_all();
+    gal_all();
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_JOIN);
+    assert_int_equal(w.order[1].galera_weight, 2);
+    gal_nodes[1].report.galera.weight = 2;
+    for (unsigned n = 1; n <= 2; n++) {
+        gal_nodes[n].report.galera.view.nodes[0].weight = 2;
+    }
+    gal_pass(S);
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_REJOIN);
+    assert_string_equal(record()->sst_donor.text, "gn1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -797,6 +815,7 @@ int main(void)
         GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),
         GAL_TEST(test_a_switchover_that_nobody_can_take_goes_back),
         GAL_TEST(test_of_two_the_one_that_stays_is_given_weight_first),
+        GAL_TEST(test_of_two_the_reader_is_cloned_when_the_writer_has_more_weight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
