@@ -837,8 +837,11 @@ void nodes_close(struct world *w)
             process_stop(&n->process);
             drop(n);
         }
-        disk_close(n->log);
-        disk_close(n->state);
+    }
+    for (unsigned i = 0; i < w->setup.slots;
+         i++) { /* what is written at a drop is held against all */
+        disk_close(get(w, i)->log);
+        disk_close(get(w, i)->state);
     }
     free(w->nodes);
     w->nodes = NULL;

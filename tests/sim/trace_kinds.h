@@ -39,7 +39,8 @@ enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRA
       "client {n0} hears of operation {n1}: {2?nothing|done|failed|outcome unknown}, " \
       "revision {n3}") \
     X(LOCK, STORE, \
-      "locker {n0}, with lease {n3}, {2?asks for|is told that it has|is refused|gives up|gives back} {1?the lock|the election}") \
+      "locker {n0}, with lease {n3}, {2?asks for|is told that it has|is refused|gives up|gives " \
+      "back} {1?the lock|the election}") \
     X(EPOCH, DATABASES, "epoch {n0} is {m1}'s, voters {s3}, revision {n2}") \
     X(RECORD, DATABASES, \
       "epoch {n0} changes: voters {s2}, {n3} must hold a commit, revision {n1}") \
