@@ -125,6 +125,11 @@ CHECK_STEPS += access-check
 access-check: scenario-programs ## Every call, port and page with no, wrong, foreign, expired, revoked and too weak a certificate
 	@$(MAKE) --no-print-directory VARIANT=release $(foreach p,agent-galera agent-mongodb proxy,build/release/bin/quorate-$(p))
 	@BIN=build/release/bin bash tests/integration/access/run.sh
+VERIFY_STEPS += rotate-verify
+.PHONY: rotate-verify
+rotate-verify: scenario-programs ## Every certificate, then the authority, replaced under a node, an agent, a proxy and a watch: nothing is restarted or cut
+	@$(MAKE) --no-print-directory VARIANT=release build/release/bin/quorate-proxy
+	@BIN=build/release/bin bash tests/integration/access/rotate.sh
 CHECK_STEPS += pages-check
 VERIFY_STEPS += major-verify
 .PHONY: pages-check major-verify
