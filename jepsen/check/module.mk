@@ -1,4 +1,4 @@
-LIB_check += $(addprefix jepsen/check/, append.c append_cycles.c bank.c graph.c history.c json.c lease.c linear.c lock.c log.c \
+LIB_check += $(addprefix jepsen/check/, append.c append_cycles.c bank.c graph.c history.c json.c kv_ops.c lease.c linear.c lock.c log.c \
   model.c oracle.c picture.c prober.c report.c rto.c scan.c set.c shrink.c sort.c watch.c watch_log.c witness.c)
 TESTS += check_corpus_test check_random_test
 TEST_check_corpus_test := tests/unit/check_corpus_test.c tests/support/panic.c

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "jepsen/check/kv_ops.h"
 #include "jepsen/workloads/load.h"
 
 /* --- drawing; under the lock --- */
@@ -66,155 +67,21 @@ static void draw_op(struct caller *c, struct chk_op *op)
     }
 }
 
-/* --- encoding --- */
+/* --- one after the other --- */
 
-struct texts {
-    char room[512];
-    size_t used;
-};
-
-static struct slice number_text(struct texts *t, int64_t value)
+static const char *path_of(enum kv_kind kind)
 {
-    struct buf b = buf_over(t->room + t->used, sizeof(t->room) - t->used);
-    buf_put_int(&b, value);
-    t->used += b.len;
-    return buf_slice(&b);
-}
-
-static struct slice key_text(const struct caller *c, uint32_t key)
-{
-    return slice_from_text(c->load->history.keys[key].text);
-}
-
-static void part_op(const struct caller *c, struct texts *t, const struct chk_part *part,
-                    struct kv_op *op)
-{
-    memset(op, 0, sizeof(*op));
-    if (part->kind == CHK_READ) {
-        op->kind = KV_OP_RANGE;
-        op->range.key = key_text(c, part->key);
-        op->range.is_serializable = c->load->is_stale;
-    } else if (part->kind == CHK_WRITE) {
-        op->kind = KV_OP_PUT;
-        op->put.key = key_text(c, part->key);
-        op->put.value = number_text(t, part->value);
-    } else {
-        op->kind = KV_OP_DELETE;
-        op->delete_range.key = key_text(c, part->key);
-        op->delete_range.is_prev_kv = true;
-    }
-}
-
-static void compare_of(const struct caller *c, struct texts *t, const struct chk_op *op,
-                       struct kv_compare *ret)
-{
-    *ret = (struct kv_compare){.result = KV_EQUAL, .key = key_text(c, op->compare_key)};
-    if (op->compare_value == 0) { /* absent: never created */
-        ret->target = KV_TARGET_CREATE;
-        ret->which = KV_COMPARE_CREATE;
-    } else {
-        ret->target = KV_TARGET_VALUE;
-        ret->which = KV_COMPARE_VALUE;
-        ret->value = number_text(t, op->compare_value);
-    }
-}
-
-/* Everything that a request points to. */
-struct asking {
-    struct kv_request request;
-    struct kv_op ops[CHK_PARTS_MAX], else_op;
-    struct kv_compare compare;
-    struct texts texts;
-    const char *path;
-};
-
-static void ask_txn(const struct caller *c, const struct chk_op *op, struct asking *a)
-{
-    a->path = PATH_TXN;
-    a->request.kind = KV_KIND_TXN;
-    a->request.txn.then_ops = (struct kv_ops){a->ops, op->parts_count};
-    if (op->has_compare) {
-        const struct chk_part what_else = {.kind = CHK_READ, .key = op->compare_key};
-        compare_of(c, &a->texts, op, &a->compare);
-        part_op(c, &a->texts, &what_else, &a->else_op);
-        a->request.txn.compares = (struct kv_compares){&a->compare, 1};
-        a->request.txn.else_ops = (struct kv_ops){&a->else_op, 1};
-    }
-}
-
-static void ask(const struct caller *c, const struct chk_op *op, struct asking *a)
-{
-    memset(a, 0, sizeof(*a));
-    for (size_t i = 0; i < op->parts_count; i++) {
-        part_op(c, &a->texts, &op->parts[i], &a->ops[i]);
-    }
-    if (op->has_compare || op->parts_count > 1) {
-        ask_txn(c, op, a);
-    } else if (a->ops[0].kind == KV_OP_RANGE) {
-        a->path = PATH_RANGE;
-        a->request.kind = KV_KIND_RANGE;
-        a->request.range = a->ops[0].range;
-    } else if (a->ops[0].kind == KV_OP_PUT) {
-        a->path = PATH_PUT;
-        a->request.kind = KV_KIND_PUT;
-        a->request.put = a->ops[0].put;
-    } else {
-        a->path = "/etcdserverpb.KV/DeleteRange";
-        a->request.kind = KV_KIND_DELETE;
-        a->request.delete_range = a->ops[0].delete_range;
-    }
-}
-
-/* --- reading the answer --- */
-
-static void seen_pairs(const struct kv_pairs *pairs, int64_t *ret_value, uint64_t *ret_revision)
-{
-    uint64_t value = 0;
-    *ret_value = 0;
-    *ret_revision = 0;
-    if (pairs->count > 0 && slice_to_u64(pairs->items[0].value, &value) == 0) {
-        *ret_value = (int64_t)value;
-        *ret_revision = (uint64_t)pairs->items[0].mod_revision;
-    }
-}
-
-static const struct kv_header *seen_txn(const struct kv_txn_response *txn, struct chk_op *op)
-{
-    op->is_applied = txn->is_succeeded;
-    if (!op->is_applied && op->has_compare && txn->responses.count == 1) {
-        op->has_seen = true;
-        seen_pairs(&txn->responses.items[0].range.kvs, &op->compare_seen, &op->seen_revision);
-    }
-    for (size_t i = 0; op->is_applied && i < txn->responses.count && i < op->parts_count; i++) {
-        if (op->parts[i].kind == CHK_READ) {
-            seen_pairs(&txn->responses.items[i].range.kvs, &op->parts[i].value,
-                       &op->parts[i].revision);
-        }
-    }
-    return &txn->header;
-}
-
-static const struct kv_header *seen(const struct kv_response *response, struct chk_op *op)
-{
-    if (response->kind == KV_KIND_RANGE) {
-        seen_pairs(&response->range.kvs, &op->parts[0].value, &op->parts[0].revision);
-        return &response->range.header;
-    }
-    if (response->kind == KV_KIND_PUT) {
-        return &response->put.header;
-    }
-    if (response->kind == KV_KIND_DELETE) {
-        seen_pairs(&response->delete_range.prev_kvs, &op->parts[0].value, &op->parts[0].revision);
-        return &response->delete_range.header;
-    }
-    return seen_txn(&response->txn, op);
+    return kind == KV_KIND_TXN     ? PATH_TXN
+           : kind == KV_KIND_RANGE ? PATH_RANGE
+           : kind == KV_KIND_PUT   ? PATH_PUT
+                                   : "/etcdserverpb.KV/DeleteRange";
 }
 
 static void do_op(struct caller *c)
 {
     struct chk_history *h = &c->load->history;
     struct chk_op op = {.process = c->number, .status = CHK_INVOKED, .return_us = CHK_NO_RETURN};
-    struct asking a;
+    struct chk_asking a;
     pthread_mutex_lock(&c->load->lock);
     size_t at = h->count;
     if (at + 1 >= OPS_MAX) {
@@ -227,10 +94,10 @@ static void do_op(struct caller *c)
     if (rc != 0) {
         load_give_up("history", "full");
     }
-    ask(c, &op, &a);
-    enum outcome outcome = load_call(c, &a.request, a.path);
+    chk_ask(h, &op, c->load->is_stale, &a);
+    enum outcome outcome = load_call(c, &a.request, path_of((enum kv_kind)a.request.kind));
     if (outcome == OUTCOME_OK) {
-        const struct kv_header *header = seen(&c->response, &op);
+        const struct kv_header *header = chk_answered(&c->response, &op);
         op.status = CHK_DONE;
         op.return_us = io_now().us;
         op.revision = (uint64_t)header->revision;
@@ -258,8 +125,9 @@ static void read_stale(struct caller *c)
     pthread_mutex_lock(&load->lock);
     uint32_t key = draw_key(c);
     pthread_mutex_unlock(&load->lock);
-    struct kv_request request = {.kind = KV_KIND_RANGE,
-                                 .range = {.key = key_text(c, key), .is_serializable = true}};
+    struct kv_request request = {
+        .kind = KV_KIND_RANGE,
+        .range = {.key = slice_from_text(load->history.keys[key].text), .is_serializable = true}};
     if (draw(c, 0, 1) == 0 && newest > 60) {
         request.range.revision = newest - (int64_t)draw(c, 0, 50);
     }
@@ -268,7 +136,7 @@ static void read_stale(struct caller *c)
     }
     struct stale stale = {.key = key, .return_us = io_now().us};
     uint64_t revision = 0;
-    seen_pairs(&c->response.range.kvs, &stale.value, &revision);
+    chk_pair_seen(&c->response.range.kvs, &stale.value, &revision);
     stale.mod_revision = (int64_t)revision;
     stale.revision =
         request.range.revision != 0 ? request.range.revision : c->response.range.header.revision;

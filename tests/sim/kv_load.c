@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "jepsen/check/json.h"
+#include "jepsen/check/kv_ops.h"
 #include "jepsen/check/linear.h"
 #include "jepsen/check/witness.h"
 #include "proto/wire/kv.h"
@@ -100,88 +101,12 @@ static void draw_op(struct client *c, struct chk_op *op)
     }
 }
 
-/* Texts of the request live here until it is encoded. */
-struct texts {
-    char room[1024];
-    size_t used;
-};
-
-static struct slice number_text(struct texts *t, int64_t value)
-{
-    struct buf b = buf_over(t->room + t->used, sizeof(t->room) - t->used);
-    buf_put_int(&b, value);
-    t->used += b.len;
-    return buf_slice(&b);
-}
-
-static struct slice key_text(const struct client *c, uint32_t key)
-{
-    return slice_from_text(c->world->kv_load->keys[key].text);
-}
-
-static void part_op(const struct client *c, struct texts *t, const struct chk_part *part,
-                    struct kv_op *op)
-{
-    memset(op, 0, sizeof(*op));
-    if (part->kind == CHK_READ) {
-        op->kind = KV_OP_RANGE;
-        op->range.key = key_text(c, part->key);
-    } else if (part->kind == CHK_WRITE) {
-        op->kind = KV_OP_PUT;
-        op->put.key = key_text(c, part->key);
-        op->put.value = number_text(t, part->value);
-    } else {
-        op->kind = KV_OP_DELETE;
-        op->delete_range.key = key_text(c, part->key);
-        op->delete_range.is_prev_kv = true;
-    }
-}
-
-static void compare_of(const struct client *c, struct texts *t, const struct chk_op *op,
-                       struct kv_compare *ret)
-{
-    *ret = (struct kv_compare){.result = KV_EQUAL, .key = key_text(c, op->compare_key)};
-    if (op->compare_value == 0) { /* absent: never created */
-        ret->target = KV_TARGET_CREATE;
-        ret->which = KV_COMPARE_CREATE;
-    } else {
-        ret->target = KV_TARGET_VALUE;
-        ret->which = KV_COMPARE_VALUE;
-        ret->value = number_text(t, op->compare_value);
-    }
-}
-
 static enum kv_kind encode(const struct client *c, const struct chk_op *op, struct buf *out)
 {
-    struct kv_request request = {0};
-    struct kv_op ops[CHK_PARTS_MAX], else_op;
-    struct kv_compare compare;
-    struct texts texts = {.used = 0};
-    for (size_t i = 0; i < op->parts_count; i++) {
-        part_op(c, &texts, &op->parts[i], &ops[i]);
-    }
-    if (op->has_compare || op->parts_count > 1) {
-        request.kind = KV_KIND_TXN;
-        request.txn.then_ops = (struct kv_ops){ops, op->parts_count};
-        if (op->has_compare) {
-            struct chk_part what_else = {.kind = CHK_READ, .key = op->compare_key};
-            compare_of(c, &texts, op, &compare);
-            part_op(c, &texts, &what_else, &else_op);
-            request.txn.compares = (struct kv_compares){&compare, 1};
-            request.txn.else_ops = (struct kv_ops){&else_op, 1};
-        }
-    } else if (ops[0].kind == KV_OP_RANGE) {
-        request.kind = KV_KIND_RANGE;
-        request.range = ops[0].range;
-    } else if (ops[0].kind == KV_OP_PUT) {
-        request.kind = KV_KIND_PUT;
-        request.put = ops[0].put;
-    } else {
-        request.kind = KV_KIND_DELETE;
-        request.delete_range = ops[0].delete_range;
-    }
-    BASE_ASSERT(kv_wire_encode_request(&request, out) == 0);
-    return (enum kv_kind)request.kind;
+    struct chk_asking asking;
+    chk_ask(&c->world->kv_load->history, op, false, &asking);
+    BASE_ASSERT(kv_wire_encode_request(&asking.request, out) == 0);
+    return (enum kv_kind)asking.request.kind;
 }
 
 /* --- one operation after the other --- */
@@ -266,54 +191,6 @@ static void next(void *ctx, uint64_t number, struct slice bytes)
 
 /* --- reading the answer --- */
 
-static void seen_pairs(const struct kv_pairs *pairs, struct chk_part *part)
-{
-    part->value = 0;
-    part->revision = 0;
-    uint64_t value = 0;
-    if (pairs->count > 0 && slice_to_u64(pairs->items[0].value, &value) == 0) {
-        part->value = (int64_t)value;
-        part->revision = (uint64_t)pairs->items[0].mod_revision;
-    }
-}
-
-static uint64_t seen_txn(const struct kv_txn_response *txn, struct chk_op *op)
-{
-    op->is_applied = txn->is_succeeded;
-    if (!op->is_applied && op->has_compare && txn->responses.count == 1) {
-        struct chk_part seen = {.kind = CHK_READ};
-        seen_pairs(&txn->responses.items[0].range.kvs, &seen);
-        op->has_seen = true;
-        op->compare_seen = seen.value;
-        op->seen_revision = seen.revision;
-    }
-    for (size_t i = 0; op->is_applied && i < txn->responses.count && i < op->parts_count; i++) {
-        if (op->parts[i].kind == CHK_READ) {
-            seen_pairs(&txn->responses.items[i].range.kvs, &op->parts[i]);
-        }
-    }
-    return (uint64_t)txn->header.revision;
-}
-
-static uint64_t seen(const struct kv_response *response, struct chk_op *op)
-{
-    switch (response->kind) {
-    case KV_KIND_RANGE:
-        seen_pairs(&response->range.kvs, &op->parts[0]);
-        return (uint64_t)response->range.header.revision;
-    case KV_KIND_PUT:
-        return (uint64_t)response->put.header.revision;
-    case KV_KIND_DELETE:
-        seen_pairs(&response->delete_range.prev_kvs, &op->parts[0]);
-        return (uint64_t)response->delete_range.header.revision;
-    case KV_KIND_TXN:
-        return seen_txn(&response->txn, op);
-    default: /* no client of these asks for anything else */
-        break;
-    }
-    return 0;
-}
-
 static bool is_certain(enum kv_error error)
 {
     return error != KV_E_TIMEOUT && error != KV_E_TIMEOUT_LEADER && error != KV_E_LEADER_CHANGED &&
@@ -342,7 +219,7 @@ static void arrive(void *ctx, unsigned from, struct slice payload)
     if (kv_wire_decode_response(c->kind, payload, &arena, &response) != 0) {
         world_fail(c->world, INVARIANT_NO_CRASH, "malformed response to client %u", c->index);
     }
-    finish(c, CHK_DONE, seen(&response, op));
+    finish(c, CHK_DONE, (uint64_t)chk_answered(&response, op)->revision);
 }
 
 /* --- life --- */
