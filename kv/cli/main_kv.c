@@ -136,8 +136,8 @@ static const struct io_command commands[] = {
      "Take back what was scheduled or has not been done yet",
      "  With MEMBER its restart, reload or reinit; without all of them, and a switchover that has\n"
      "  not stopped the primary yet. --planned: a planned switchover and nothing else.\n"
-     "  --catch-up: MongoDB's new primary takes writes at once, without waiting any longer for what\n"
-     "  the former one wrote and no majority has; that is given up.",
+     "  --catch-up: MongoDB's new primary takes writes at once, without waiting any longer for\n"
+     "  what the former one wrote and no majority has; that is given up.",
      cmd_db_cancel},
     {"db restart", "CLUSTER [MEMBER ...] [--role primary|replica] [--pending] [--at TIME] [--wait]",
      "databases", "Restart databases in place, one after the other",

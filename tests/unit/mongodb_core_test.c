@@ -4,32 +4,7 @@
  */
 #include "tests/unit/mongodb_scene.h"
 
-#include <stdio.h>
 #include <string.h>
-
-static void request(struct arb_request r)
-{
-    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
-}
-
-static struct arb_request about(enum arb_request_kind kind, const char *member)
-{
-    struct arb_request r = {.kind = kind};
-    if (member != NULL) {
-        r.candidate = name_of(member);
-    }
-    return r;
-}
-
-static bool is_open(enum msg_mongodb_order_kind kind)
-{
-    return mon_order()->state == MSG_MONGODB_ORDER_OPEN && mon_order()->kind == kind;
-}
-
-static bool is_idle(void)
-{
-    return mon_order()->state != MSG_MONGODB_ORDER_OPEN;
-}
 
 /* --- founding --- */
 
@@ -91,14 +66,14 @@ static void test_only_the_same_member_initiates_again(void **state)
     mon_blank(3, 0);
     mon.disobeys = true;
     mon_pass(10);
-    assert_true(is_open(MSG_MONGODB_ORDER_INITIATE));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_INITIATE));
     struct base_name first = mon_order()->member;
     mon.m[1].is_silent = true;
     mon_pass(300);
-    assert_true(is_idle());
+    assert_true(mon_is_idle());
     mon.m[1].is_silent = false;
     mon_pass(30);
-    assert_true(is_open(MSG_MONGODB_ORDER_INITIATE));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_INITIATE));
     assert_true(base_name_equal(&first, &mon_order()->member));
 }
 
@@ -112,7 +87,7 @@ static void test_emptied_members_are_never_initiated(void **state)
     mon.has_set_id = false;
     mon_pass(400);
     assert_int_equal(mon.orders, 0);
-    assert_true(is_idle() && w.c.record.mongodb.is_initiated);
+    assert_true(mon_is_idle() && w.c.record.mongodb.is_initiated);
 }
 
 static void test_a_running_set_is_taken_in_as_it_is(void **state)
@@ -132,9 +107,9 @@ static void test_a_running_set_is_taken_in_as_it_is(void **state)
 static void test_a_switchover_goes_through_its_phases(void **state)
 {
     (void)state;
-    request(about(ARB_REQUEST_SWITCHOVER, "mg3"));
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, "mg3"));
     assert_int_equal(w.answer, 0);
-    assert_true(is_open(MSG_MONGODB_ORDER_SWITCHOVER));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_SWITCHOVER));
     assert_int_equal(mon_order()->phase, MSG_MONGODB_PHASE_FREEZE);
     uint64_t epoch = w.c.record.epoch;
     assert_int_equal(epoch, 2);
@@ -149,7 +124,7 @@ static void test_a_switchover_that_nobody_carries_out_ends_unfrozen(void **state
 {
     (void)state;
     mon.disobeys = true;
-    request(about(ARB_REQUEST_SWITCHOVER, NULL));
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, NULL));
     mon_pass(40);
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
     assert_int_equal(mon_order()->phase, MSG_MONGODB_PHASE_UNFREEZE);
@@ -161,18 +136,18 @@ static void test_unfit_targets_are_refused(void **state)
     (void)state;
     mon.m[2].lag_ms = 5000;
     mon_round();
-    request(about(ARB_REQUEST_SWITCHOVER, "mg2"));
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, "mg2"));
     assert_int_equal(w.answer, BASE_E_STATE);
     mon.m[2].lag_ms = 0;
     mon.m[3].is_down = true;
     mon_round();
-    request(about(ARB_REQUEST_SWITCHOVER, "mg2")); /* a voter is missing */
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, "mg2")); /* a voter is missing */
     assert_int_equal(w.answer, BASE_E_STATE);
     mon.m[3].is_down = false;
     mon_round();
-    request(about(ARB_REQUEST_SWITCHOVER, "mg1"));
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, "mg1"));
     assert_int_equal(w.answer, BASE_E_STATE);
-    request(about(ARB_REQUEST_FAILOVER, "mg2"));
+    mon_request(mon_about(ARB_REQUEST_FAILOVER, "mg2"));
     assert_int_equal(w.answer, BASE_E_INVALID);
     assert_int_equal(w.c.record.epoch, 1);
 }
@@ -181,12 +156,12 @@ static void test_one_order_at_a_time(void **state)
 {
     (void)state;
     mon.disobeys = true;
-    request(about(ARB_REQUEST_SWITCHOVER, "mg3"));
-    request(about(ARB_REQUEST_SWITCHOVER, "mg2"));
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, "mg3"));
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, "mg2"));
     assert_int_equal(w.answer, BASE_E_BUSY);
-    request(about(ARB_REQUEST_PAUSE, NULL));
+    mon_request(mon_about(ARB_REQUEST_PAUSE, NULL));
     assert_int_equal(w.answer, BASE_E_BUSY);
-    request(about(ARB_REQUEST_CANCEL, NULL));
+    mon_request(mon_about(ARB_REQUEST_CANCEL, NULL));
     assert_int_equal(w.answer, 0);
     mon_pass(12);
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
@@ -196,7 +171,7 @@ static void test_one_order_at_a_time(void **state)
 static void test_a_drained_primary_hands_over(void **state)
 {
     (void)state;
-    request(about(ARB_REQUEST_DRAIN, "mg1"));
+    mon_request(mon_about(ARB_REQUEST_DRAIN, "mg1"));
     assert_int_equal(w.answer, 0);
     mon_pass(10);
     assert_true(mon.primary != 1 && mon.primary != 0);
@@ -273,11 +248,11 @@ static void test_done_is_what_is_read(void **state)
     mon.m[3].priority = 2;
     mon.disobeys = true;
     mon_pass(2);
-    assert_true(is_open(MSG_MONGODB_ORDER_PRIORITY));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_PRIORITY));
     mon.m[1].order_epoch = mon_order()->epoch; /* the agent says that it is done, and it is not */
     mon.m[1].is_order_done = true;
     mon_pass(10);
-    assert_true(is_open(MSG_MONGODB_ORDER_PRIORITY));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_PRIORITY));
     mon.m[3].priority_x10 = 20;
     mon.config.version++;
     mon_pass(1);
@@ -303,14 +278,14 @@ static void test_a_new_leader_waits_a_whole_limit_anew(void **state)
     mon.m[3].votes = 0;
     mon.m[3].priority_x10 = 0;
     mon_pass(30);
-    assert_true(is_open(MSG_MONGODB_ORDER_VOTE));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_VOTE));
     run((struct arb_event){.kind = ARB_EVENT_LOST});
     lead(6);
     mon_pass(30);
-    assert_true(is_open(MSG_MONGODB_ORDER_VOTE));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_VOTE));
     assert_in_range(w.order[1].mongodb.order_left_ms, 1000, 15000);
     mon_pass(15);
-    assert_true(is_idle());
+    assert_true(mon_is_idle());
 }
 
 /* Somebody changes a priority again and again: three corrections, then it is left. */
@@ -361,16 +336,16 @@ static void test_one_opinion_is_none(void **state)
 static void test_pause_holds_everything(void **state)
 {
     (void)state;
-    request(about(ARB_REQUEST_PAUSE, NULL));
+    mon_request(mon_about(ARB_REQUEST_PAUSE, NULL));
     assert_int_equal(w.answer, 0);
     mon.m[3].votes = 0;
     mon_pass(60);
     assert_int_equal(w.c.record.epoch, 1);
     assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_HOLD);
     assert_int_equal(mon_state(), MSG_MONGODB_SET_HOLD);
-    request((struct arb_request){.kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = 1});
+    mon_request((struct arb_request){.kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = 1});
     assert_int_equal(w.answer, BASE_E_STATE);
-    request(about(ARB_REQUEST_RESUME, NULL));
+    mon_request(mon_about(ARB_REQUEST_RESUME, NULL));
     assert_int_equal(w.answer, 0);
     assert_false(w.c.record.is_unarmed);
     mon.m[3].priority_x10 = 0;
@@ -473,7 +448,7 @@ static void test_a_gray_primary_steps_down_and_is_killed_with_the_opt_in_alone(v
     gray(MSG_MONGODB_GRAY_STEPDOWN);
     mon.disobeys = true;
     mon_pass(10);
-    assert_true(is_open(MSG_MONGODB_ORDER_STEP_DOWN));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_STEP_DOWN));
     for (unsigned i = 0; i < 400; i++) {
         mon_pass(1);
         assert_int_not_equal(mon_order()->kind, MSG_MONGODB_ORDER_KILL);
@@ -503,9 +478,9 @@ static void test_stale_members_are_told_or_synced_anew(void **state)
 
 static void ask_task(enum msg_task_kind kind, unsigned n)
 {
-    struct arb_request r = about(ARB_REQUEST_TASK, NULL);
+    struct arb_request r = mon_about(ARB_REQUEST_TASK, NULL);
     r.task = (struct msg_task){.kind = kind, .member = name_of(mon_name(n))};
-    request(r);
+    mon_request(r);
 }
 
 static void test_a_rolling_restart_takes_the_primary_last(void **state)
@@ -553,12 +528,12 @@ static void test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting(void *
     ask_task(MSG_TASK_REINIT, 3);
     assert_int_equal(w.answer, 0);
     mon_pass(5);
-    assert_true(is_idle());
+    assert_true(mon_is_idle());
     mon.m[2].state = MSG_MONGODB_UNKNOWN;
     mon.primary = 3;
     mon.config.term = ++mon.term;
     mon_pass(5);
-    assert_true(is_idle());
+    assert_true(mon_is_idle());
     assert_int_equal(w.c.waiting.why, ARB_REFUSE_IS_HOLDER);
     assert_layout_goes_on(10);
     assert_int_equal(w.c.record.tasks_count, 1);
@@ -576,7 +551,7 @@ static void test_a_task_of_a_silent_member_keeps_nobody_waiting(void **state)
     ask_task(MSG_TASK_REINIT, 3);
     assert_int_equal(w.answer, 0);
     mon_pass(5);
-    assert_true(is_idle());
+    assert_true(mon_is_idle());
     assert_int_equal(w.c.waiting.why, ARB_REFUSE_SILENT);
     assert_layout_goes_on(10);
     assert_int_equal(w.c.record.tasks_count, 1);
@@ -590,7 +565,7 @@ static void test_a_task_of_a_silent_member_keeps_nobody_waiting(void **state)
 static unsigned pass_until(bool is_one_open)
 {
     unsigned seconds = 0;
-    while (is_idle() == is_one_open && seconds < 300) {
+    while (mon_is_idle() == is_one_open && seconds < 300) {
         mon_pass(1);
         seconds++;
     }
@@ -605,7 +580,7 @@ static void test_a_task_that_fails_is_put_off_alone(void **state)
     mon.disobeys = true;
     ask_task(MSG_TASK_RESTART, 3);
     (void)pass_until(true);
-    assert_true(is_open(MSG_MONGODB_ORDER_RESTART));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_RESTART));
     assert_int_equal(w.c.decision.cause, ARB_CAUSE_ASKED);
     (void)pass_until(false);
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
@@ -616,11 +591,11 @@ static void test_a_task_that_fails_is_put_off_alone(void **state)
     assert_int_equal(w.c.record.tasks_count, 1);
     mon.disobeys = true;
     assert_in_range(pass_until(true), 1, 10);
-    assert_true(is_open(MSG_MONGODB_ORDER_RESTART));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_RESTART));
     (void)pass_until(false);
     mon.disobeys = false;
     mon_pass(14);
-    assert_true(is_idle()); /* longer each time */
+    assert_true(mon_is_idle()); /* longer each time */
     mon_pass(11);
     assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
     assert_int_equal(w.c.mongodb.waits[0].of, 0);
@@ -631,9 +606,9 @@ static void test_a_drain_that_fails_is_put_off_alone(void **state)
 {
     (void)state;
     mon.disobeys = true;
-    request(about(ARB_REQUEST_DRAIN, "mg1"));
+    mon_request(mon_about(ARB_REQUEST_DRAIN, "mg1"));
     (void)pass_until(true);
-    assert_true(is_open(MSG_MONGODB_ORDER_SWITCHOVER));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_SWITCHOVER));
     assert_int_equal(w.c.decision.cause, ARB_CAUSE_DRAINED);
     assert_string_equal(w.c.decision.from.text, "mg1");
     assert_string_equal(w.c.decision.to.text, mon_order()->subject.text);
@@ -648,11 +623,11 @@ static void test_a_member_that_is_gone_leaves(void **state)
 {
     (void)state;
     mon_running(5, 0);
-    request(about(ARB_REQUEST_REMOVE, "mg5"));
+    mon_request(mon_about(ARB_REQUEST_REMOVE, "mg5"));
     assert_int_equal(w.answer, BASE_E_STATE); /* heard */
     mon.m[5].is_silent = mon.m[5].is_down = true;
     mon_pass(20);
-    request(about(ARB_REQUEST_REMOVE, "mg5"));
+    mon_request(mon_about(ARB_REQUEST_REMOVE, "mg5"));
     assert_int_equal(w.answer, 0);
     mon_pass(5);
     assert_false(mon.m[5].is_in);
@@ -660,7 +635,7 @@ static void test_a_member_that_is_gone_leaves(void **state)
     mon_running(3, 0);
     mon.m[3].is_silent = mon.m[3].is_down = true;
     mon_pass(20);
-    request(about(ARB_REQUEST_REMOVE, "mg3")); /* two would be left */
+    mon_request(mon_about(ARB_REQUEST_REMOVE, "mg3")); /* two would be left */
     assert_int_equal(w.answer, BASE_E_STATE);
 }
 
@@ -670,7 +645,7 @@ static void test_catching_up_is_given_up_by_a_persons_word_alone(void **state)
 {
     (void)state;
     struct arb_request r = {.kind = ARB_REQUEST_CANCEL, .is_catch_up = true};
-    request(r);
+    mon_request(r);
     assert_int_equal(w.answer, BASE_E_STATE); /* there is a primary */
     mon.m[1].is_down = true;
     mon.primary = 0;
@@ -679,285 +654,13 @@ static void test_catching_up_is_given_up_by_a_persons_word_alone(void **state)
     mon_pass(60);
     assert_int_equal(mon.orders, 0);
     assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_CATCHES_UP);
-    request(r);
+    mon_request(r);
     assert_int_equal(w.answer, 0);
-    assert_true(is_open(MSG_MONGODB_ORDER_ABORT_CATCHUP));
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_ABORT_CATCHUP));
     assert_string_equal(mon_order()->member.text, "mg2");
     mon_pass(2);
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
     assert_int_equal(mon.primary, 2);
-}
-
-/* --- force --- */
-
-static struct arb_request force(uint64_t token)
-{
-    return (struct arb_request){
-        .kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = token, .random = 0x5eed};
-}
-
-static void lose_majority(void)
-{
-    mon.m[2].is_down = mon.m[3].is_down = true;
-    mon_elect();
-    mon_pass(3);
-}
-
-static void test_force_needs_a_lost_majority_and_fenced_members(void **state)
-{
-    (void)state;
-    request(force(0));
-    assert_int_equal(w.answer, BASE_E_STATE); /* all is well */
-    lose_majority();
-    mon.m[3].is_silent = true;
-    mon_pass(20);
-    request(force(0));
-    assert_int_equal(w.answer, BASE_E_STATE); /* mg3 may run */
-    struct arb_request r = force(0);
-    r.destroyed = names("mg3", NULL);
-    request(r);
-    assert_int_equal(w.answer, 0);
-    assert_int_equal(w.c.record.epoch, 1);
-    assert_true(w.c.record.mongodb.force.token != 0);
-}
-
-static void test_a_token_is_good_once(void **state)
-{
-    (void)state;
-    lose_majority();
-    request(force(0));
-    uint64_t token = w.c.record.mongodb.force.token;
-    assert_true(token != 0);
-    request(force(token + 1));
-    assert_int_equal(w.answer, BASE_E_STATE);
-    mon.disobeys = true;
-    request(force(token));
-    assert_int_equal(w.answer, 0);
-    assert_true(is_open(MSG_MONGODB_ORDER_FORCE));
-    assert_int_equal(w.c.record.epoch, 2);
-    assert_int_equal(w.c.record.mongodb.barred.count, 2);
-    mon_pass(70);
-    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
-    request(force(token));
-    assert_int_equal(w.answer, BASE_E_STATE);
-    assert_int_equal(w.c.record.epoch, 2);
-}
-
-/* The same plan at the same moment: what differs is what the asked node alone knows. */
-static uint64_t token_of_plan(uint64_t random)
-{
-    mon_running(3, 0);
-    lose_majority();
-    struct arb_request r = force(0);
-    r.random = random;
-    request(r);
-    return w.c.record.mongodb.force.token;
-}
-
-static void test_a_token_follows_from_secret_bits(void **state)
-{
-    (void)state;
-    uint64_t first = token_of_plan(1);
-    assert_true(first != 0 && first == token_of_plan(1));
-    assert_true(token_of_plan(2) != first && token_of_plan(UINT64_C(1) << 62) != first);
-    assert_int_equal(token_of_plan(0), 0);
-    assert_int_equal(w.answer, BASE_E_INVALID);
-}
-
-static void test_the_lost_are_barred_until_they_are_wiped(void **state)
-{
-    (void)state;
-    lose_majority();
-    request(force(0));
-    request(force(w.c.record.mongodb.force.token));
-    mon_pass(5);
-    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
-    assert_int_equal(mon.primary, 1);
-    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_BAR);
-    mon_pass(30);
-    assert_false(mon.m[2].is_in);
-    mon.m[2].has_data = mon.m[3].has_data = false; /* wiped */
-    mon_pass(2);
-    assert_int_equal(w.c.record.mongodb.barred.count, 0);
-    mon.m[2].is_down = mon.m[3].is_down = false;
-    mon_pass(60);
-    assert_true(mon.m[2].is_in && mon.m[3].is_in && mon.m[3].votes == 1);
-}
-
-/* What a plan was made for has changed since. */
-static void test_a_token_is_void_when_the_survivors_change(void **state)
-{
-    (void)state;
-    mon_running(5, 0);
-    mon.m[3].is_down = mon.m[4].is_down = mon.m[5].is_down = true;
-    mon_elect();
-    mon_pass(3);
-    request(force(0));
-    uint64_t token = w.c.record.mongodb.force.token;
-    assert_true(token != 0);
-    mon.m[2].is_down = true;
-    mon_pass(3);
-    request(force(token));
-    assert_int_equal(w.answer, BASE_E_STATE);
-}
-
-/* Who would be left out is held while a plan is out: until it is canceled, or forgotten. */
-static void test_a_plan_that_is_not_carried_out_ends(void **state)
-{
-    (void)state;
-    lose_majority();
-    request(force(0));
-    mon_pass(2);
-    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_HOLD);
-    request(about(ARB_REQUEST_CANCEL, NULL));
-    assert_int_equal(w.answer, 0);
-    mon_pass(2);
-    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_RUN);
-    request(force(0));
-    uint64_t token = w.c.record.mongodb.force.token;
-    mon_pass(605);
-    assert_true(token != 0 && w.c.record.mongodb.force.token == 0);
-    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_RUN);
-    request(force(token));
-    assert_int_equal(w.answer, BASE_E_STATE);
-}
-
-/* A set whose third host never had an agent. */
-static void run_with_a_stranger(void)
-{
-    mon_blank(3, 0);
-    mon.has_set_id = true;
-    mon.term = 3;
-    mon.config = (struct msg_mongodb_version){3, 7};
-    mon.primary = 1;
-    mon.concern = MSG_MONGODB_CONCERN_SET_MAJORITY;
-    for (unsigned n = 1; n <= 3; n++) {
-        mon.m[n].is_in = mon.m[n].has_data = true;
-        mon.m[n].votes = 1;
-        mon.m[n].priority_x10 = 10;
-    }
-    mon.m[3].exists = false;
-    mon_pass(5);
-}
-
-static struct arb_request force_without(const char *host)
-{
-    struct arb_request r = force(0);
-    (void)snprintf(r.destroyed_hosts.list[0].text, MSG_MONGODB_HOST_MAX, "%s", host);
-    r.destroyed_hosts.count = 1;
-    return r;
-}
-
-static void test_a_host_without_an_agent_is_left_out_by_a_persons_word(void **state)
-{
-    (void)state;
-    run_with_a_stranger();
-    assert_int_equal(w.c.record.epoch, 1);
-    assert_int_equal(arb_view_find(&w.c, &(struct base_name){"mg3"}), ARB_NOBODY);
-    mon.m[2].is_down = true;
-    mon_elect();
-    mon_pass(8);
-    request(force(0));
-    assert_int_equal(w.answer, BASE_E_STATE);
-    request(force_without("10.0.0.9:27017")); /* in no configuration */
-    assert_int_equal(w.answer, BASE_E_NOTFOUND);
-    request(force_without("10.0.0.3:27017"));
-    assert_int_equal(w.answer, 0);
-    assert_int_equal(w.c.record.mongodb.force.strangers.count, 1);
-    request(force(w.c.record.mongodb.force.token)); /* the word is in the record */
-    assert_int_equal(w.answer, 0);
-    assert_int_equal(w.c.record.mongodb.barred_hosts.count, 1);
-    mon_pass(5);
-    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
-    assert_int_equal(mon.primary, 1);
-    mon.m[3].exists = true; /* an agent comes to it, with the data of before */
-    mon.m[3].is_in = false;
-    mon_pass(3);
-    assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_BAR);
-    mon_pass(20);
-    assert_false(mon.m[3].is_in);
-    mon.m[3].has_data = false;
-    mon_pass(3);
-    assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_RUN);
-    assert_int_equal(w.c.record.mongodb.barred_hosts.count, 0);
-}
-
-static void test_the_freshest_goes_on(void **state)
-{
-    (void)state;
-    mon_running(5, 0);
-    mon.m[3].is_down = mon.m[4].is_down = mon.m[5].is_down = true;
-    mon.m[2].ts = mon.m[1].ts + 5;
-    mon_elect();
-    mon_pass(3);
-    request(force(0));
-    assert_string_equal(w.c.record.mongodb.force.freshest.text, "mg2");
-}
-
-/* --- after a restore of the quorum --- */
-
-static void test_nothing_is_ordered_from_an_image_until_confirmed(void **state)
-{
-    (void)state;
-    run((struct arb_event){.kind = ARB_EVENT_RESTORE, .restore_id = 77});
-    mon.m[3].votes = 0;
-    mon.m[3].priority_x10 = 0;
-    mon_pass(30);
-    assert_int_equal(w.c.record.epoch, 1);
-    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_HOLD);
-    request(about(ARB_REQUEST_CONFIRM, NULL));
-    assert_int_equal(w.answer, 0);
-    assert_true(w.c.record.epoch > 1000);
-    mon_pass(10);
-    assert_int_equal(mon.m[3].votes, 1);
-}
-
-/* --- without a record --- */
-
-/* Data everywhere, nobody runs. */
-static void mon_rebooted(uint64_t epoch_seen)
-{
-    mon_blank(3, 0);
-    for (unsigned n = 1; n <= 3; n++) {
-        mon.m[n].has_data = mon.m[n].is_down = true;
-        mon.m[n].epoch_seen = epoch_seen;
-    }
-    mon_pass(10);
-}
-
-static void test_who_was_never_led_is_started_without_a_record(void **state)
-{
-    (void)state;
-    mon_rebooted(0);
-    assert_int_equal(w.c.record.epoch, 0);
-    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
-    run((struct arb_event){.kind = ARB_EVENT_RESTORE, .restore_id = 77}); /* made anew by force */
-    mon_pass(3);
-    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_KEEP);
-    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DOWN_WAITS);
-}
-
-/* Their record is lost: somebody may have been left out by force. A person's word starts them. */
-static void test_who_was_led_is_started_by_a_persons_word_alone(void **state)
-{
-    (void)state;
-    mon_rebooted(9);
-    mon.m[3].barred_epoch = 8;
-    mon_pass(60);
-    assert_int_equal(w.c.record.epoch, 0);
-    assert_int_not_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
-    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DOWN_WAITS);
-    request(about(ARB_REQUEST_CONFIRM, NULL));
-    assert_int_equal(w.answer, BASE_E_STATE);
-    struct arb_request r = about(ARB_REQUEST_CONFIRM, NULL);
-    r.is_forced = true;
-    request(r);
-    assert_int_equal(w.answer, 0);
-    assert_true(w.c.record.epoch > 1000 && w.c.record.mongodb.is_initiated);
-    mon_pass(2);
-    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
-    assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_BAR);
-    assert_int_equal(mon.orders, 0);
 }
 
 int main(void)
@@ -999,17 +702,6 @@ int main(void)
         MON_TEST(test_a_drain_that_fails_is_put_off_alone),
         MON_TEST(test_a_member_that_is_gone_leaves),
         MON_TEST(test_catching_up_is_given_up_by_a_persons_word_alone),
-        MON_TEST(test_force_needs_a_lost_majority_and_fenced_members),
-        MON_TEST(test_a_token_is_good_once),
-        MON_TEST(test_a_token_follows_from_secret_bits),
-        MON_TEST(test_the_lost_are_barred_until_they_are_wiped),
-        MON_TEST(test_a_token_is_void_when_the_survivors_change),
-        MON_TEST(test_a_plan_that_is_not_carried_out_ends),
-        MON_TEST(test_a_host_without_an_agent_is_left_out_by_a_persons_word),
-        MON_TEST(test_the_freshest_goes_on),
-        MON_TEST(test_nothing_is_ordered_from_an_image_until_confirmed),
-        MON_TEST(test_who_was_never_led_is_started_without_a_record),
-        MON_TEST(test_who_was_led_is_started_by_a_persons_word_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

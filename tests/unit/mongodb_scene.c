@@ -387,6 +387,30 @@ void mon_running(unsigned data, unsigned arbiters)
     mon_pass(3);
 }
 
+void mon_request(struct arb_request r)
+{
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+}
+
+struct arb_request mon_about(enum arb_request_kind kind, const char *member)
+{
+    struct arb_request r = {.kind = kind};
+    if (member != NULL) {
+        r.candidate = name_of(member);
+    }
+    return r;
+}
+
+bool mon_is_open(enum msg_mongodb_order_kind kind)
+{
+    return mon_order()->state == MSG_MONGODB_ORDER_OPEN && mon_order()->kind == kind;
+}
+
+bool mon_is_idle(void)
+{
+    return mon_order()->state != MSG_MONGODB_ORDER_OPEN;
+}
+
 int mon_setup(void **state)
 {
     (void)state;

@@ -64,6 +64,12 @@ void mon_pass(unsigned seconds);
 void mon_elect(void);
 const struct msg_mongodb_order *mon_order(void);
 enum msg_mongodb_set_state mon_state(void);
+/* An order of that kind is open; none is. */
+bool mon_is_open(enum msg_mongodb_order_kind kind);
+bool mon_is_idle(void);
+/* An operator asks; about a member, or about none (NULL). */
+void mon_request(struct arb_request r);
+struct arb_request mon_about(enum arb_request_kind kind, const char *member);
 
 /* A running set of three data members. */
 int mon_setup(void **state);

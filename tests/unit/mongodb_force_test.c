@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arbiter's core with a MongoDB replica set whose majority is lost, or whose record is: forced
+ * reconfiguration by tokens and a person's word, who is barred, what waits for a confirmation.
+ */
+#include "tests/unit/mongodb_scene.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- force --- */
+
+static struct arb_request force(uint64_t token)
+{
+    return (struct arb_request){
+        .kind = ARB_REQUEST_FORCE_RECONFIGURE, .token = token, .random = 0x5eed};
+}
+
+static void lose_majority(void)
+{
+    mon.m[2].is_down = mon.m[3].is_down = true;
+    mon_elect();
+    mon_pass(3);
+}
+
+static void test_force_needs_a_lost_majority_and_fenced_members(void **state)
+{
+    (void)state;
+    mon_request(force(0));
+    assert_int_equal(w.answer, BASE_E_STATE); /* all is well */
+    lose_majority();
+    mon.m[3].is_silent = true;
+    mon_pass(20);
+    mon_request(force(0));
+    assert_int_equal(w.answer, BASE_E_STATE); /* mg3 may run */
+    struct arb_request r = force(0);
+    r.destroyed = names("mg3", NULL);
+    mon_request(r);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_true(w.c.record.mongodb.force.token != 0);
+}
+
+static void test_a_token_is_good_once(void **state)
+{
+    (void)state;
+    lose_majority();
+    mon_request(force(0));
+    uint64_t token = w.c.record.mongodb.force.token;
+    assert_true(token != 0);
+    mon_request(force(token + 1));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    mon.disobeys = true;
+    mon_request(force(token));
+    assert_int_equal(w.answer, 0);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_FORCE));
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_int_equal(w.c.record.mongodb.barred.count, 2);
+    mon_pass(70);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    mon_request(force(token));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_int_equal(w.c.record.epoch, 2);
+}
+
+/* The same plan at the same moment: what differs is what the asked node alone knows. */
+static uint64_t token_of_plan(uint64_t random)
+{
+    mon_running(3, 0);
+    lose_majority();
+    struct arb_request r = force(0);
+    r.random = random;
+    mon_request(r);
+    return w.c.record.mongodb.force.token;
+}
+
+static void test_a_token_follows_from_secret_bits(void **state)
+{
+    (void)state;
+    uint64_t first = token_of_plan(1);
+    assert_true(first != 0 && first == token_of_plan(1));
+    assert_true(token_of_plan(2) != first && token_of_plan(UINT64_C(1) << 62) != first);
+    assert_int_equal(token_of_plan(0), 0);
+    assert_int_equal(w.answer, BASE_E_INVALID);
+}
+
+static void test_the_lost_are_barred_until_they_are_wiped(void **state)
+{
+    (void)state;
+    lose_majority();
+    mon_request(force(0));
+    mon_request(force(w.c.record.mongodb.force.token));
+    mon_pass(5);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+    assert_int_equal(mon.primary, 1);
+    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_BAR);
+    mon_pass(30);
+    assert_false(mon.m[2].is_in);
+    mon.m[2].has_data = mon.m[3].has_data = false; /* wiped */
+    mon_pass(2);
+    assert_int_equal(w.c.record.mongodb.barred.count, 0);
+    mon.m[2].is_down = mon.m[3].is_down = false;
+    mon_pass(60);
+    assert_true(mon.m[2].is_in && mon.m[3].is_in && mon.m[3].votes == 1);
+}
+
+/* What a plan was made for has changed since. */
+static void test_a_token_is_void_when_the_survivors_change(void **state)
+{
+    (void)state;
+    mon_running(5, 0);
+    mon.m[3].is_down = mon.m[4].is_down = mon.m[5].is_down = true;
+    mon_elect();
+    mon_pass(3);
+    mon_request(force(0));
+    uint64_t token = w.c.record.mongodb.force.token;
+    assert_true(token != 0);
+    mon.m[2].is_down = true;
+    mon_pass(3);
+    mon_request(force(token));
+    assert_int_equal(w.answer, BASE_E_STATE);
+}
+
+/* Who would be left out is held while a plan is out: until it is canceled, or forgotten. */
+static void test_a_plan_that_is_not_carried_out_ends(void **state)
+{
+    (void)state;
+    lose_majority();
+    mon_request(force(0));
+    mon_pass(2);
+    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_HOLD);
+    mon_request(mon_about(ARB_REQUEST_CANCEL, NULL));
+    assert_int_equal(w.answer, 0);
+    mon_pass(2);
+    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    mon_request(force(0));
+    uint64_t token = w.c.record.mongodb.force.token;
+    mon_pass(605);
+    assert_true(token != 0 && w.c.record.mongodb.force.token == 0);
+    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    mon_request(force(token));
+    assert_int_equal(w.answer, BASE_E_STATE);
+}
+
+/* A set whose third host never had an agent. */
+static void run_with_a_stranger(void)
+{
+    mon_blank(3, 0);
+    mon.has_set_id = true;
+    mon.term = 3;
+    mon.config = (struct msg_mongodb_version){3, 7};
+    mon.primary = 1;
+    mon.concern = MSG_MONGODB_CONCERN_SET_MAJORITY;
+    for (unsigned n = 1; n <= 3; n++) {
+        mon.m[n].is_in = mon.m[n].has_data = true;
+        mon.m[n].votes = 1;
+        mon.m[n].priority_x10 = 10;
+    }
+    mon.m[3].exists = false;
+    mon_pass(5);
+}
+
+static struct arb_request force_without(const char *host)
+{
+    struct arb_request r = force(0);
+    (void)snprintf(r.destroyed_hosts.list[0].text, MSG_MONGODB_HOST_MAX, "%s", host);
+    r.destroyed_hosts.count = 1;
+    return r;
+}
+
+static void test_a_host_without_an_agent_is_left_out_by_a_persons_word(void **state)
+{
+    (void)state;
+    run_with_a_stranger();
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(arb_view_find(&w.c, &(struct base_name){"mg3"}), ARB_NOBODY);
+    mon.m[2].is_down = true;
+    mon_elect();
+    mon_pass(8);
+    mon_request(force(0));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    mon_request(force_without("10.0.0.9:27017")); /* in no configuration */
+    assert_int_equal(w.answer, BASE_E_NOTFOUND);
+    mon_request(force_without("10.0.0.3:27017"));
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.mongodb.force.strangers.count, 1);
+    mon_request(force(w.c.record.mongodb.force.token)); /* the word is in the record */
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.mongodb.barred_hosts.count, 1);
+    mon_pass(5);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+    assert_int_equal(mon.primary, 1);
+    mon.m[3].exists = true; /* an agent comes to it, with the data of before */
+    mon.m[3].is_in = false;
+    mon_pass(3);
+    assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_BAR);
+    mon_pass(20);
+    assert_false(mon.m[3].is_in);
+    mon.m[3].has_data = false;
+    mon_pass(3);
+    assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    assert_int_equal(w.c.record.mongodb.barred_hosts.count, 0);
+}
+
+static void test_the_freshest_goes_on(void **state)
+{
+    (void)state;
+    mon_running(5, 0);
+    mon.m[3].is_down = mon.m[4].is_down = mon.m[5].is_down = true;
+    mon.m[2].ts = mon.m[1].ts + 5;
+    mon_elect();
+    mon_pass(3);
+    mon_request(force(0));
+    assert_string_equal(w.c.record.mongodb.force.freshest.text, "mg2");
+}
+
+/* --- after a restore of the quorum --- */
+
+static void test_nothing_is_ordered_from_an_image_until_confirmed(void **state)
+{
+    (void)state;
+    run((struct arb_event){.kind = ARB_EVENT_RESTORE, .restore_id = 77});
+    mon.m[3].votes = 0;
+    mon.m[3].priority_x10 = 0;
+    mon_pass(30);
+    assert_int_equal(w.c.record.epoch, 1);
+    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_HOLD);
+    mon_request(mon_about(ARB_REQUEST_CONFIRM, NULL));
+    assert_int_equal(w.answer, 0);
+    assert_true(w.c.record.epoch > 1000);
+    mon_pass(10);
+    assert_int_equal(mon.m[3].votes, 1);
+}
+
+/* --- without a record --- */
+
+/* Data everywhere, nobody runs. */
+static void mon_rebooted(uint64_t epoch_seen)
+{
+    mon_blank(3, 0);
+    for (unsigned n = 1; n <= 3; n++) {
+        mon.m[n].has_data = mon.m[n].is_down = true;
+        mon.m[n].epoch_seen = epoch_seen;
+    }
+    mon_pass(10);
+}
+
+static void test_who_was_never_led_is_started_without_a_record(void **state)
+{
+    (void)state;
+    mon_rebooted(0);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    run((struct arb_event){.kind = ARB_EVENT_RESTORE, .restore_id = 77}); /* made anew by force */
+    mon_pass(3);
+    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_KEEP);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DOWN_WAITS);
+}
+
+/* Their record is lost: somebody may have been left out by force. A person's word starts them. */
+static void test_who_was_led_is_started_by_a_persons_word_alone(void **state)
+{
+    (void)state;
+    mon_rebooted(9);
+    mon.m[3].barred_epoch = 8;
+    mon_pass(60);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_not_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DOWN_WAITS);
+    mon_request(mon_about(ARB_REQUEST_CONFIRM, NULL));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    struct arb_request r = mon_about(ARB_REQUEST_CONFIRM, NULL);
+    r.is_forced = true;
+    mon_request(r);
+    assert_int_equal(w.answer, 0);
+    assert_true(w.c.record.epoch > 1000 && w.c.record.mongodb.is_initiated);
+    mon_pass(2);
+    assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
+    assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_BAR);
+    assert_int_equal(mon.orders, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MON_TEST(test_force_needs_a_lost_majority_and_fenced_members),
+        MON_TEST(test_a_token_is_good_once),
+        MON_TEST(test_a_token_follows_from_secret_bits),
+        MON_TEST(test_the_lost_are_barred_until_they_are_wiped),
+        MON_TEST(test_a_token_is_void_when_the_survivors_change),
+        MON_TEST(test_a_plan_that_is_not_carried_out_ends),
+        MON_TEST(test_a_host_without_an_agent_is_left_out_by_a_persons_word),
+        MON_TEST(test_the_freshest_goes_on),
+        MON_TEST(test_nothing_is_ordered_from_an_image_until_confirmed),
+        MON_TEST(test_who_was_never_led_is_started_without_a_record),
+        MON_TEST(test_who_was_led_is_started_by_a_persons_word_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
