@@ -119,6 +119,9 @@ static void make_note(struct mdb_db *db)
         db->note =
             base_text_from(SLICE_LIT("TLS with mongod fails: is its certificate of tls.ca, and "
                                      "for the name that the agent connects to?"));
+    } else if (db->advice.is_cut) {
+        db->note = base_text_from(SLICE_LIT("mongod cuts the connection before it answers: does it "
+                                            "want TLS? (mongodb.tls: on)"));
     } else if (db->seen.is_login_refused) {
         db->note = base_text_from(SLICE_LIT("mongod refuses the agent's login: make the users that "
                                             "'quorate-agent-mongodb --print-roles' prints"));

@@ -564,6 +564,25 @@ static void test_a_step_down(void **state)
 }
 
 /* Each code of the table, at an order: its own status, its name, and what to do. */
+static void test_plain_text_where_tls_is_wanted(void **state)
+{
+    (void)state;
+    guard_says(GUARD_TREE_RUNNING);
+    UNTIL(is_asked(MDB_SESSION_HELLO, "hello"));
+    refuse(MDB_SESSION_HELLO, BASE_E_CLOSED, 0);
+    UNTIL(strstr(w.view.note.text, "does it want TLS? (mongodb.tls: on)") != NULL);
+    UNTIL(is_asked(MDB_SESSION_HELLO, "hello"));
+    answer(MDB_SESSION_HELLO, HELLO_SECONDARY);
+    UNTIL(is_asked(MDB_SESSION_WATCH, "replSetGetStatus"));
+    answer(MDB_SESSION_WATCH, STATUS(9));
+    UNTIL(w.view.note.text[0] == '\0');
+    UNTIL(is_asked(MDB_SESSION_HELLO, "hello"));
+    refuse(MDB_SESSION_HELLO, BASE_E_CLOSED, 0); /* one that spoke to us before goes down */
+    unsigned views = w.views;
+    UNTIL(w.views > views + 1);
+    assert_string_equal(w.view.note.text, "");
+}
+
 static void test_each_refused_order_says_what_to_do(void **state)
 {
     (void)state;
@@ -770,6 +789,7 @@ int main(void)
         T(test_not_now_is_asked_again),
         T(test_force_is_sent_once),
         T(test_a_step_down),
+        T(test_plain_text_where_tls_is_wanted),
         T(test_each_refused_order_says_what_to_do),
         T(test_each_refused_status_says_what_to_do),
         T(test_an_order_that_hangs_ends_in_time),
