@@ -427,6 +427,12 @@ static bool request_cancel(struct arb_turn *t)
 static bool request_task(struct arb_turn *t)
 {
     const struct base_name *member = &t->event->request->task.member;
+    uint8_t at = arb_view_find(t->c, member);
+    if (at != ARB_NOBODY && t->c->views[at].has_report &&
+        t->c->views[at].report.mongodb.is_adopted) {
+        arb_answer_member(t, BASE_E_STATE, member, arb_refusal_text(ARB_REFUSE_WATCHED));
+        return true;
+    }
     if (t->event->request->task.kind == MSG_TASK_REINIT &&
         base_name_equal(member, &t->c->record.mongodb.primary)) {
         arb_answer_member(t, BASE_E_STATE, member,

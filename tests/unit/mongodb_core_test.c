@@ -572,6 +572,18 @@ static unsigned pass_until(bool is_one_open)
     return seconds;
 }
 
+static void test_who_is_watched_is_neither_restarted_nor_emptied(void **state)
+{
+    (void)state;
+    mon.m[2].is_adopted = true;
+    mon_pass(2);
+    ask_task(MSG_TASK_RESTART, 2);
+    assert_int_equal(w.answer, BASE_E_STATE);
+    ask_task(MSG_TASK_REINIT, 2);
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_int_equal(w.c.record.tasks_count, 0);
+}
+
 /* Its order times out: it is tried again later, and the layout does not wait for that. */
 static void test_a_task_that_fails_is_put_off_alone(void **state)
 {
@@ -698,6 +710,7 @@ int main(void)
         MON_TEST(test_a_primary_is_not_emptied),
         MON_TEST(test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting),
         MON_TEST(test_a_task_of_a_silent_member_keeps_nobody_waiting),
+        MON_TEST(test_who_is_watched_is_neither_restarted_nor_emptied),
         MON_TEST(test_a_task_that_fails_is_put_off_alone),
         MON_TEST(test_a_drain_that_fails_is_put_off_alone),
         MON_TEST(test_a_member_that_is_gone_leaves),
