@@ -20,6 +20,8 @@
 #define ALIVE_MAX 64
 #define KEY_MAX 40
 
+static const char *const names[NAMES] = {"the lock", "the election"};
+
 enum stage {
     STAGE_NONE,  /* has no lease */
     STAGE_READY, /* has one, and wants the lock */
@@ -112,17 +114,17 @@ static void is_first(struct locker *k, int64_t revision)
     }
     if (revision != 0 && !was_there(truth_changes(w), key, revision)) {
         world_fail(w, INVARIANT_LOCK_TURN,
-                   "locker %u is told at revision %ld that the lock %u is his, and his key was not "
-                   "there then",
-                   k->index, (long)revision, k->name);
+                   "locker %u is told at revision %ld that %s is his, and his key was not there "
+                   "then",
+                   k->index, (long)revision, names[k->name]);
     }
     for (size_t i = 0; mine != NULL && i < l->alive_count; i++) {
         const struct alive *other = &l->alive[i];
         if (other->key.data[1] == key.data[1] && other->created < mine->created) {
             world_fail(w, INVARIANT_LOCK_TURN,
-                       "locker %u is told that the lock %u is his, in line since revision %ld, and "
+                       "locker %u is told that %s is his, in line since revision %ld, and "
                        "somebody is there since %ld",
-                       k->index, k->name, (long)mine->created, (long)other->created);
+                       k->index, names[k->name], (long)mine->created, (long)other->created);
         }
     }
 }
@@ -135,9 +137,9 @@ static void is_only_one(const struct locker *k)
         if (other != k && other->stage == STAGE_HOLDS && other->name == k->name &&
             w->now_us < other->safe_until_us) {
             world_fail(w, INVARIANT_LOCK_ONE,
-                       "locker %u is told that the lock %u is his, and it is locker %u's, whose "
+                       "locker %u is told that %s is his, and it is locker %u's, whose "
                        "lease is promised for %ld us more",
-                       k->index, k->name, i, (long)(other->safe_until_us - w->now_us));
+                       k->index, names[k->name], i, (long)(other->safe_until_us - w->now_us));
         }
     }
 }
@@ -171,7 +173,8 @@ static void answered(void *user, struct rpc_call *call, bool is_ok, struct slice
         struct locker *k = &w->lockers->list[i];
         if (call == &k->call) {
             k->is_calling = false;
-            trace(w, TRACE_LOCK, i, k->name, is_ok ? 1 : 2, (uint64_t)k->lease);
+            unsigned what = !is_ok ? 2 : k->stage == STAGE_LEAVES ? 5 : 1;
+            trace(w, TRACE_LOCK, i, k->name, what, (uint64_t)k->lease);
             if (k->stage == STAGE_WAITS) {
                 k->stage = STAGE_LEAVES; /* what was put for him may be taken back late */
                 if (is_ok) {

@@ -9,15 +9,18 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_gal.h"
 #include "tests/sim/truth_lease.h"
+#include "tests/sim/truth_mongo.h"
+#include "tests/sim/truth_ops.h"
 
 #define STEPS 50
 #define FAULTS_TOLD 12
 
 enum about {
     RAFT = TRACE_ALWAYS,
-    STORE = TRACE_ALWAYS | TRACE_STORE,
+    STORE = TRACE_ALWAYS | TRACE_STORE | TRACE_LEASES,
+    LEASES = TRACE_ALWAYS | TRACE_LEASES,
     DATABASES = TRACE_ALWAYS | TRACE_DATABASES,
-    ALL = TRACE_ALWAYS | TRACE_STORE | TRACE_DATABASES,
+    ALL = TRACE_ALWAYS | TRACE_STORE | TRACE_LEASES | TRACE_DATABASES,
 };
 
 static const struct rule {
@@ -64,15 +67,15 @@ static const struct rule {
      "Who asks for votes was told before that a majority would give them."},
     {INVARIANT_REVISIONS, STORE, "Each change of the store makes its revision one higher."},
     {INVARIANT_APPLIED_ONCE, STORE, "A request has its effect once."},
-    {INVARIANT_LEASE_EARLY, STORE, "A lease ends no sooner than the client was told."},
-    {INVARIANT_LEASE_KEYS, STORE, "Keys vanish together with their lease."},
-    {INVARIANT_LEASE_RENEWAL, STORE,
+    {INVARIANT_LEASE_EARLY, LEASES, "A lease ends no sooner than the client was told."},
+    {INVARIANT_LEASE_KEYS, LEASES, "Keys vanish together with their lease."},
+    {INVARIANT_LEASE_RENEWAL, LEASES,
      "A lease that is told to live lives; one told to be gone is gone."},
-    {INVARIANT_LEASE_RENEWER, STORE, "Who renews a lease still led when it was asked."},
-    {INVARIANT_LOCK_TURN, STORE,
+    {INVARIANT_LEASE_RENEWER, LEASES, "Who renews a lease still led when it was asked."},
+    {INVARIANT_LOCK_TURN, LEASES,
      "Who is told that a lock is his has his key there, and nobody came before him."},
-    {INVARIANT_LOCK_ONE, STORE, "Two clients never have one lock under promised leases."},
-    {INVARIANT_LEASE_END, STORE, "A lease that nobody renews ends, in time."},
+    {INVARIANT_LOCK_ONE, LEASES, "Two clients never have one lock under promised leases."},
+    {INVARIANT_LEASE_END, LEASES, "A lease that nobody renews ends, in time."},
     {INVARIANT_LOSS, DATABASES,
      "An asynchronous failover loses no more of what was known than its "
      "limit."},
@@ -141,6 +144,50 @@ static const struct rule {
     {INVARIANT_GALERA_NIL, DATABASES, "A Primary component has a history with a name."},
     {INVARIANT_GALERA_POSITION, DATABASES,
      "A server with data starts with its own, proven position, or takes everything anew."},
+    {INVARIANT_PAUSE, DATABASES, "In a pause nobody promotes, fences or starts anything."},
+    {INVARIANT_PAUSED_RIGHT, DATABASES,
+     "The right of a holder that was disarmed by a pause ends by its own word, a fence, or an "
+     "operator's."},
+    {INVARIANT_FENCED_EPOCH, DATABASES,
+     "A host is fenced when the log says so, and its epoch is granted no more from then on."},
+    {INVARIANT_FENCE_REQUIRED, DATABASES,
+     "Where a fence is required, nobody takes over before it has succeeded."},
+    {INVARIANT_DRAINED, DATABASES, "A drained member is not chosen."},
+    {INVARIANT_TASK, DATABASES,
+     "An order to a member ends by that member's word, or is cancelled."},
+    {INVARIANT_REINIT, DATABASES,
+     "A copy is thrown away when no commit counts on its member any more."},
+    {INVARIANT_FAILSAFE, DATABASES,
+     "Without a quorum a holder goes on by its members' word; one that was not asked does not "
+     "follow it."},
+    {INVARIANT_FAILSAFE_GRANT, DATABASES,
+     "Who has granted a holder without a quorum more time neither votes nor takes over before that "
+     "is over."},
+    {INVARIANT_RETIRES, DATABASES, "A holder that has crashed three times hands its role on."},
+    {INVARIANT_STANDBY_CLUSTER, DATABASES,
+     "In a standby cluster nobody lets clients write: the service is another site's."},
+    {INVARIANT_MONGODB_FORCED, DATABASES,
+     "A configuration is forced once for a token that a person was given."},
+    {INVARIANT_MONGODB_EPOCH, DATABASES,
+     "An order to a MongoDB set begins an epoch of its own, and nobody acts on another's."},
+    {INVARIANT_MONGODB_KILL, DATABASES, "No mongod is killed unless its settings allow that."},
+    {INVARIANT_MONGODB_MINORITY, DATABASES,
+     "Nothing is changed from where no majority of the set is seen."},
+    {INVARIANT_MONGODB_TOUCHED, DATABASES, "A healthy set is let be."},
+    {INVARIANT_MONGODB_FROZEN, DATABASES, "A member is kept from elections for a bounded time."},
+    {INVARIANT_MONGODB_INITIATE, DATABASES, "A set is initiated once."},
+    {INVARIANT_MONGODB_LOST, DATABASES,
+     "A write that a majority acknowledged is at every later primary, unless a person gave it up."},
+    {INVARIANT_MONGODB_ONE_ORDER, DATABASES, "One order to a set is open at a time."},
+    {INVARIANT_MONGODB_PRIMARY, DATABASES,
+     "/primary says 200 by the mongod's own, fresh word, at one member of a term."},
+    {INVARIANT_MONGODB_STEPS, DATABASES,
+     "A member gets its vote first and its priority in a later configuration."},
+    {INVARIANT_MONGODB_DEAD, DATABASES,
+     "A vote is taken away when neither the primary nor the quorum hears of its member."},
+    {INVARIANT_MONGODB_DONE, DATABASES, "An order that is said to be done is done."},
+    {INVARIANT_MONGODB_BARRED, DATABASES, "A member that is to stay down stays down."},
+    {INVARIANT_MONGODB_TERM, DATABASES, "A term has one primary."},
 };
 
 static struct rule rule_of(const char *invariant)
@@ -150,7 +197,7 @@ static struct rule rule_of(const char *invariant)
             return rules[i];
         }
     }
-    return (struct rule){invariant, ALL, "as the table of invariants in tests/sim/README.md says"};
+    return (struct rule){invariant, ALL, invariant};
 }
 
 /* ", WHAT PREFIX1 to PREFIX7" or ", WHAT PREFIX1"; nothing for none. */
@@ -178,6 +225,8 @@ static void print_world(const struct world *w)
     }
     print_range("hosts with MariaDB Galera, each with an agent and a guard,", "md", s->members + 1,
                 s->galera_members);
+    print_range("hosts with mongod, each with an agent and a guard,", "mg", s->members + 1,
+                s->mongodb_members);
     print_range("clients of the databases", "", 0, s->has_databases ? s->sql_clients : 0);
     printf("\n");
 }

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/port_db.h"
 #include "base/failpoint.h"
+#include "proto/msg/mongodb.h"
 #include "proto/port_net.h"
 #include "tests/sim/world.h"
 
@@ -160,6 +162,70 @@ static void other_text(const struct trace_record *r, char *ret, size_t size)
     }
 }
 
+static void listed(const char *const *names, size_t count, const char *what, uint64_t value,
+                   char *ret, size_t size)
+{
+    if (value < count && names[value] != NULL) {
+        (void)snprintf(ret, size, "%s", names[value]);
+    } else {
+        (void)snprintf(ret, size, "%s %" PRIu64, what, value);
+    }
+}
+
+static void command_text(uint64_t kind, char *ret, size_t size)
+{
+    static const char *const names[] = {
+        [DB_ORDER_MONGODB_WIPE] = "the order to move the data aside",
+        [DB_ORDER_MONGODB_INITIATE] = "replSetInitiate",
+        [DB_ORDER_MONGODB_RECONFIG] = "replSetReconfig",
+        [DB_ORDER_MONGODB_CONCERN] = "setDefaultRWConcern",
+        [DB_ORDER_MONGODB_STEP_DOWN] = "replSetStepDown",
+        [DB_ORDER_MONGODB_STEP_UP] = "replSetStepUp",
+        [DB_ORDER_MONGODB_FREEZE] = "replSetFreeze",
+        [DB_ORDER_MONGODB_SHUTDOWN] = "shutdown",
+    };
+    listed(names, sizeof(names) / sizeof(names[0]), "order", kind, ret, size);
+}
+
+static void set_order_text(uint64_t kind, char *ret, size_t size)
+{
+    static const char *const names[] = {
+        [MSG_MONGODB_ORDER_NONE] = "to do nothing",
+        [MSG_MONGODB_ORDER_INITIATE] = "to initiate the set",
+        [MSG_MONGODB_ORDER_ADD] = "to add a member",
+        [MSG_MONGODB_ORDER_VOTE] = "to give a vote",
+        [MSG_MONGODB_ORDER_PRIORITY] = "to set a priority",
+        [MSG_MONGODB_ORDER_UNVOTE] = "to take a vote away",
+        [MSG_MONGODB_ORDER_REMOVE] = "to remove a member",
+        [MSG_MONGODB_ORDER_SWITCHOVER] = "to switch over",
+        [MSG_MONGODB_ORDER_STEP_DOWN] = "to step down",
+        [MSG_MONGODB_ORDER_KILL] = "to kill a mongod",
+        [MSG_MONGODB_ORDER_RESYNC] = "to make a copy anew",
+        [MSG_MONGODB_ORDER_RESTART] = "to restart a mongod",
+        [MSG_MONGODB_ORDER_CONCERN] = "to set the default write concern",
+        [MSG_MONGODB_ORDER_FORCE] = "to force a configuration",
+        [MSG_MONGODB_ORDER_TIMEOUTS] = "to set the election timeout",
+    };
+    listed(names, sizeof(names) / sizeof(names[0]), "of kind", kind, ret, size);
+}
+
+/* Behind "ELECTED" and the like the term; behind "is" the state. */
+static void mongod_text(const struct trace_record *r, uint64_t value, char *ret, size_t size)
+{
+    static const char *const states[] = {" STARTUP", " PRIMARY",  " SECONDARY", " RECOVERING",
+                                         NULL,       " STARTUP2", " UNKNOWN",   " ARBITER",
+                                         " DOWN",    " ROLLBACK", " REMOVED"};
+    if (r->value[1] == 10) {
+        listed(states, sizeof(states) / sizeof(states[0]), " in state", value, ret, size);
+    } else if (r->value[1] <= 4) {
+        (void)snprintf(ret, size, ", term %" PRIu64, value);
+    } else if (r->value[1] == 5) {
+        (void)snprintf(ret, size, " %" PRIu64 " entries", value);
+    } else {
+        ret[0] = '\0';
+    }
+}
+
 /* One value of a step, as its type letter says. */
 static void value_text(const struct trace_record *r, char type, uint64_t value, char *ret,
                        size_t size)
@@ -170,8 +236,21 @@ static void value_text(const struct trace_record *r, char type, uint64_t value, 
     case 'q':
         (void)snprintf(ret, size, "q%" PRIu64, value + 1);
         break;
+    case 'c':
+        command_text(value, ret, size);
+        break;
+    case 'd':
+        set_order_text(value, ret, size);
+        break;
+    case 't':
+        mongod_text(r, value, ret, size);
+        break;
     case 'm':
-        (void)snprintf(ret, size, "%s%" PRIu64, engine_of((unsigned)value), value + 1);
+        if (value < MEMBERS_MAX) {
+            (void)snprintf(ret, size, "%s%" PRIu64, engine_of((unsigned)value), value + 1);
+        } else {
+            (void)snprintf(ret, size, "nobody");
+        }
         break;
     case 'a':
         trace_address((unsigned)value, ret, size);
@@ -265,8 +344,8 @@ static const struct trace_record *at(const struct world *w, uint64_t number)
 /* Many of these in a row say little, unless the story is about them. */
 static bool is_routine(const struct trace_record *r, unsigned about)
 {
-    bool is_of_store =
-        r->kind == TRACE_KV_CALL || r->kind == TRACE_KV_END || r->kind == TRACE_LEASE;
+    bool is_of_store = r->kind == TRACE_KV_CALL || r->kind == TRACE_KV_END ||
+                       r->kind == TRACE_LEASE || r->kind == TRACE_PROMISE || r->kind == TRACE_LOCK;
     return r->kind == TRACE_ACK || (is_of_store && (about & TRACE_DATABASES) != 0);
 }
 

@@ -5,11 +5,18 @@
  * a fault meets and who else, `{x}` in hexadecimal,
  * `{n}` as it is, `{i}` signed, `{e}` of an error; `{0?none|one|two}`: the word for its value.
  * QUIET steps are told with --trace only; the others when a run fails: ALWAYS, or when a rule about
- * the STORE or the DATABASES was broken. */
+ * the STORE, its LEASES or the DATABASES was broken. `{c}` a command to a mongod, `{d}` an order to
+ * a MongoDB set, `{t}` what became of a mongod. */
 #ifndef QUORATE_TESTS_SIM_TRACE_KINDS_H
 #define QUORATE_TESTS_SIM_TRACE_KINDS_H
 
-enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRACE_ALWAYS = 4 };
+enum trace_loudness {
+    TRACE_QUIET = 0,
+    TRACE_STORE = 1,
+    TRACE_DATABASES = 2,
+    TRACE_ALWAYS = 4,
+    TRACE_LEASES = 8
+};
 
 /* clang-format off */
 /*   id, loudness, text */
@@ -38,9 +45,9 @@ enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRA
     X(KV_END, STORE, \
       "client {n0} hears of operation {n1}: {2?nothing|done|failed|outcome unknown}, " \
       "revision {n3}") \
-    X(LOCK, STORE, \
+    X(LOCK, LEASES, \
       "locker {n0}, with lease {n3}, {2?asks for|is told that it has|is refused|gives up|gives " \
-      "back} {1?the lock|the election}") \
+      "back|hears that it gave back} {1?the lock|the election}") \
     X(EPOCH, DATABASES, "epoch {n0} is {m1}'s, voters {s3}, revision {n2}") \
     X(RECORD, DATABASES, \
       "epoch {n0} changes: voters {s2}, {n3} must hold a commit, revision {n1}") \
@@ -80,7 +87,9 @@ enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRA
     X(SQL_END, QUIET, \
       "SQL client {n0} hears of value {n2} from {m1}: {3?acknowledged|refused|outcome " \
       "unknown}") \
-    X(LEASE, STORE, "lease {x0} {1?|is granted for|ends, asked for:} {n2}{1?| s|}") \
+    X(LEASE, LEASES, \
+      "lease {n0} {1?|is granted|ends, its time is over|ends, a client has asked for that}{u2}") \
+    X(PROMISE, LEASES, "a client hears that lease {n0} goes on{u1}") \
     X(WATCH, QUIET, \
       "watching client {n0}: {1?asks place|watch made,|watch cancelled,|hears,} {n2}, " \
       "{i3}") \
@@ -98,15 +107,14 @@ enum trace_loudness { TRACE_QUIET = 0, TRACE_STORE = 1, TRACE_DATABASES = 2, TRA
       "{2?none|given|done|failed}, high water {i3}") \
     X(GALERA_ORDER, QUIET, "{m0} is given order {n1}, number {n2}, position {i3}") \
     X(MONGODB, DATABASES, \
-      "{m0} {1?|is ELECTED, term|takes writes, term|steps down, term|has configuration of " \
-      "term|rolls back|begins its initial sync|has its initial sync|is stale|ends|is in state} " \
-      "{n2} {n3}") \
+      "{m0} {1?|is ELECTED|takes writes|steps down|has a new configuration|rolls back|begins its " \
+      "initial sync|has its initial sync|is stale|ends|is}{t2}") \
     X(MONGODB_RECORD, DATABASES, \
-      "epoch {n0} of the MongoDB set: order {n1} (phase {n2}) is " \
-      "{3?idle|open|done|failed}") \
+      "epoch {n0} of the MongoDB set: the order {d1}{2?|, first to freeze the others,|, now to step " \
+      "down,|, now to step up,|, now to unfreeze the others,} is {3?idle|open|done|failed}") \
     X(MONGODB_ORDER, QUIET, "{m0} is given order {n1}, number {n2}, change {n3}") \
-    X(MONGODB_SENT, DATABASES, "{m0}: its agent sends command {n1} for epoch {n2}, change {n3}") \
-    X(MONGODB_END, DATABASES, "{m0} has ended order {n1}: {e2}, code {n3}") \
+    X(MONGODB_SENT, DATABASES, "{m0}: its agent sends {c1} for epoch {n2}") \
+    X(MONGODB_END, DATABASES, "{m0} has ended {c1}: {e2}, code {n3}") \
     X(MONGODB_KILL, DATABASES, "{m0}: its agent ends mongod")
 /* clang-format on */
 

@@ -275,7 +275,7 @@ static void lease_ended(struct step *step, int64_t id, struct lease *lease)
     lease->has_ended = true;
     lease->ended_us = w->now_us;
     w->tally.expiries += !lease->is_revoke_asked;
-    trace(w, TRACE_LEASE, (uint64_t)id, 2, lease->is_revoke_asked, 0);
+    trace(w, TRACE_LEASE, (uint64_t)id, lease->is_revoke_asked ? 3 : 2, 0, 0);
     if (!lease->is_revoke_asked && w->now_us < lease->safe_until_us) {
         world_fail(w, INVARIANT_LEASE_EARLY,
                    "lease %" PRId64 " ends %" PRId64 " us before the time that was promised", id,
@@ -308,7 +308,7 @@ static void follow_lease(struct step *step, struct store_txn *txn)
         lease->is_living = true;
         lease->ttl_us = row.ttl * SECOND;
         lease->hope_until_us = step->w->now_us + lease->ttl_us;
-        trace(step->w, TRACE_LEASE, (uint64_t)id, 1, (uint64_t)row.ttl, 0);
+        trace(step->w, TRACE_LEASE, (uint64_t)id, 1, (uint64_t)(row.ttl * SECOND), 0);
     } else if (!is_there && lease->is_living) {
         lease_ended(step, id, lease);
     }
@@ -447,6 +447,9 @@ int64_t truth_lease_told(struct world *w, int64_t id, int64_t sent_us, int64_t t
         return 0;
     }
     w->tally.renewals++;
+    if (safe_until_us > w->now_us) {
+        trace(w, TRACE_PROMISE, (uint64_t)id, (uint64_t)(safe_until_us - w->now_us), 0, 0);
+    }
     bool is_late = lease->has_ended && sent_us > lease->ended_us;
     bool is_broken = lease->has_ended && !lease->is_revoke_asked && lease->ended_us < safe_until_us;
     if (is_late || is_broken) {

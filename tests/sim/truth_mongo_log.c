@@ -30,8 +30,10 @@ static void may_be_given(struct world *w, const struct msg_record *old,
                    (unsigned long)new->epoch, (unsigned long)old->epoch);
     }
     if (o->epoch != new->epoch || new->epoch != old->epoch + 1) {
-        world_fail(w, INVARIANT_MONGODB_EPOCH, "an order of epoch %lu stands in a record of %lu",
-                   (unsigned long)o->epoch, (unsigned long)new->epoch);
+        world_fail(
+            w, INVARIANT_MONGODB_EPOCH,
+            "an order of epoch %lu stands in a record of epoch %lu, and the one before was %lu",
+            (unsigned long)o->epoch, (unsigned long)new->epoch, (unsigned long)old->epoch);
     }
     if (o->kind == MSG_MONGODB_ORDER_INITIATE && old->mongodb.is_initiated) {
         world_fail(w, INVARIANT_MONGODB_INITIATE, "epoch %lu has the set initiated again",
