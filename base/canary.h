@@ -329,6 +329,8 @@
       "the first by name bootstraps, whatever the others have") \
     X(GALERA_STARTS_UNHEARD, "galera-starts-unheard", \
       "a Galera member that hears nothing any more is started, and waits, by an old word") \
+    X(GALERA_LAST_COPY_CLONED, "galera-last-copy-cloned", \
+      "a Galera member is cloned by order though nobody else has the data") \
     X(GALERA_WRITER_GIVES, "galera-writer-gives", \
       "the writer gives a state transfer though another member can") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \

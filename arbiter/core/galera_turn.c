@@ -9,6 +9,7 @@
  */
 #include "arbiter/core/galera_internal.h"
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 static bool is_synced(const struct arb_turn *t, const struct arb_view *view)
@@ -336,6 +337,14 @@ static bool has_space_of(const struct arb_turn *t, const struct base_name *membe
     return at == ARB_NOBODY || has_space(t, &t->c->views[at], &needed, &there);
 }
 
+/* What it has goes only where another one can give it the same. */
+static bool is_last_copy(const struct arb_turn *t, const struct msg_task *task)
+{
+    struct base_name donor = arb_galera_donor(t->c, &task->member, t->event->now);
+    return task->kind == MSG_TASK_REINIT && base_name_is_empty(&donor) &&
+           !CANARY(GALERA_LAST_COPY_CLONED);
+}
+
 /* Everybody else is in order, and enough weight stays. True: it may begin; else the reason is
  * said. */
 static bool may_begin(struct arb_turn *t, const struct msg_task *task)
@@ -358,7 +367,8 @@ static bool may_begin(struct arb_turn *t, const struct msg_task *task)
         return say_waits(t, task, &task->member, ARB_REFUSE_NO_SPACE);
     }
     bool is_in_view = gal_view_has(&g->view, &task->member);
-    if (is_in_view && g->view.count > 1 && !gal_may_leave(&g->view, &task->member)) {
+    bool is_needed = is_in_view && g->view.count > 1 && !gal_may_leave(&g->view, &task->member);
+    if (is_needed || is_last_copy(t, task)) {
         return say_waits(t, task, &task->member, ARB_REFUSE_LAST_COPY);
     }
     return true;

@@ -775,6 +775,26 @@ static void test_of_two_the_reader_is_cloned_when_the_writer_has_more_weight(voi
     assert_string_equal(record()->sst_donor.text, "gn1");
 }
 
+/* Its order waited for the writer's weight; the writer's host is lost, and what is to be cloned is
+ * all that is left. */
+static void test_the_last_copy_is_not_cloned(void **state)
+{
+    (void)state;
+    be_two();
+    order_task(MSG_TASK_REINIT, "gn2");
+    gal_all();
+    gal_nodes[1].is_silent = true;
+    gal_is_nonprim(2);
+    for (unsigned i = 0; i < 3; i++) {
+        gal_pass(2 * S);
+        gal_obey_all();
+        assert_int_not_equal(gal_goal(2), MSG_GALERA_GOAL_REJOIN);
+    }
+    assert_int_equal(record()->generation, 2);
+    gal_pass(S);
+    assert_int_not_equal(gal_goal(2), MSG_GALERA_GOAL_REJOIN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -815,6 +835,7 @@ int main(void)
         GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),
         GAL_TEST(test_a_switchover_that_nobody_can_take_goes_back),
         GAL_TEST(test_of_two_the_one_that_stays_is_given_weight_first),
+        GAL_TEST(test_the_last_copy_is_not_cloned),
         GAL_TEST(test_of_two_the_reader_is_cloned_when_the_writer_has_more_weight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
