@@ -110,8 +110,9 @@ enum trace_loudness {
       "{m0} {1?|is ELECTED|takes writes|steps down|has a new configuration|rolls back|begins its " \
       "initial sync|has its initial sync|is stale|ends|is}{t2}") \
     X(MONGODB_RECORD, DATABASES, \
-      "epoch {n0} of the MongoDB set: the order {d1}{2?|, first to freeze the others,|, now to step " \
-      "down,|, now to step up,|, now to unfreeze the others,} is {3?idle|open|done|failed}") \
+      "epoch {n0} of the MongoDB set: the order {d1}{2?|, first to freeze the others,|, now to " \
+      "step down,|, now to step up,|, now to unfreeze the others,} is " \
+      "{3?idle|open|done|failed}") \
     X(MONGODB_ORDER, QUIET, "{m0} is given order {n1}, number {n2}, change {n3}") \
     X(MONGODB_SENT, DATABASES, "{m0}: its agent sends {c1} for epoch {n2}") \
     X(MONGODB_END, DATABASES, "{m0} has ended {c1}: {e2}, code {n3}") \
