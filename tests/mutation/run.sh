@@ -61,16 +61,24 @@ build() { # WORKER TEST...
     for test; do targets+=("$(program "$test")"); done
     make -C "$tree" --no-print-directory B=out VARIANT=debug "${targets[@]}"
 }
+# Seconds of a processor, so that a busy machine kills nobody.
+within() { # SECONDS COMMAND...
+    (ulimit -t "$1" && shift && exec timeout 1200 "$@")
+}
 # A test is linked when those before it have noticed nothing, and is killed when it takes ten times what is usual.
 passes() { # WORKER TEST FILE
     local tree=$out/tree$1
     build "$1" "$2" >"$out/build$1.log" 2>&1 || return 0 # only the first can fail to build, see `try`
+    cd "$tree" || exit 2
     # shellcheck disable=SC2046
     case $2 in
-    sim) (cd "$tree" && timeout 300 out/bin/sim --seed 1 --count "${SIM_SEEDS:-25}" --quiet $(flags_of "$3")) ;;
-    golden-*) (cd "$tree" && timeout 60 bash tests/golden/golden.sh out "${2#golden-}") ;;
-    *) (cd "$tree" && timeout 60 "out/test/$2") ;;
+    sim) within 300 out/bin/sim --seed 1 --count "${SIM_SEEDS:-25}" --quiet $(flags_of "$3") ;;
+    golden-*) within 60 bash tests/golden/golden.sh out "${2#golden-}" ;;
+    *) within 60 "out/test/$2" ;;
     esac >/dev/null 2>&1
+    set -- $?
+    cd - >/dev/null || exit 2
+    return "$1"
 }
 killer() { # WORKER FILE: who notices; empty: nobody
     local test
