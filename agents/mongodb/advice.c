@@ -9,6 +9,7 @@
 #include "agents/mongodb/db_internal.h"
 #include "base/name.h"
 
+#define MDB_CUTS_TOLD 3 /* one alone is of a server that goes down */
 #define READ_RIGHTS (MDB_RIGHT_STATUS | MDB_RIGHT_SERVER | MDB_RIGHT_OPLOG | MDB_RIGHT_CANARY)
 
 static const struct right_name {
@@ -119,7 +120,7 @@ static void make_note(struct mdb_db *db)
         db->note =
             base_text_from(SLICE_LIT("TLS with mongod fails: is its certificate of tls.ca, and "
                                      "for the name that the agent connects to?"));
-    } else if (db->advice.is_cut) {
+    } else if (db->advice.cuts >= MDB_CUTS_TOLD) {
         db->note = base_text_from(SLICE_LIT("mongod cuts the connection before it answers: does it "
                                             "want TLS? (mongodb.tls: on)"));
     } else if (db->seen.is_login_refused) {

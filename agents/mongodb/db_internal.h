@@ -94,7 +94,8 @@ struct mdb_advice {
     struct mdb_rights rights;
     bool has_rights;
     bool is_tls_refused;
-    bool is_cut; /* the connection, in plain text, before anything was ever answered */
+    unsigned
+        cuts; /* connections in plain text, one after the other, that it cut without an answer */
     int32_t
         refused[MDB_SESSION_COUNT]; /* code of the last answer; 0: none that people should know */
 };

@@ -47,7 +47,7 @@ static void take_hello(struct mdb_db *db, const struct db_mongodb_hello *hello)
     db->seen.misses = 0;
     db->seen.silent_since = BASE_MONO_NEVER;
     db->advice.is_tls_refused = false;
-    db->advice.is_cut = false;
+    db->advice.cuts = 0;
     db->advice.refused[MDB_SESSION_HELLO] = 0;
     if (hello->is_writable != was_writable) {
         db->advice.refused[MDB_SESSION_CANARY] = 0;
@@ -96,8 +96,8 @@ static void missed(struct mdb_db *db, const struct mdb_reply *reply)
                    reply->status != BASE_E_INVALID && reply->status != BASE_E_NOMEM;
     db->is_port_open = reply->status != BASE_E_UNREACHABLE;
     db->advice.is_tls_refused = reply->status == BASE_E_TLS;
-    db->advice.is_cut = reply->status == BASE_E_CLOSED && !db->settings->is_tls &&
-                        db->seen.hello.at.us == BASE_MONO_LONG_AGO.us;
+    bool is_cut = reply->status == BASE_E_CLOSED && !db->settings->is_tls;
+    db->advice.cuts = is_cut ? db->advice.cuts + 1 : 0;
     if (is_owed) {
         db->seen.misses++;
         db->seen.silent_since = base_mono_min(db->seen.silent_since, db->hello.asked_at);
