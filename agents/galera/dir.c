@@ -2,7 +2,6 @@
 /* See dir.h. */
 #include "agents/galera/dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -79,29 +78,17 @@ static bool is_locked(const struct gal_settings *s)
     return is_held;
 }
 
-static uint64_t size_of(int at, const char *path, unsigned depth)
+static void add_size(void *bytes, const char *name, const struct stat *st)
+{
+    (void)name;
+    *(uint64_t *)bytes += (uint64_t)st->st_size;
+}
+
+static uint64_t size_of(const char *path)
 {
     uint64_t bytes = 0;
-    int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir == NULL) {
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return 0;
-    }
-    for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
-        struct stat st;
-        if (e->d_name[0] == '.' || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-            continue;
-        }
-        if (S_ISREG(st.st_mode)) {
-            bytes += (uint64_t)st.st_size;
-        } else if (S_ISDIR(st.st_mode) && depth > 0) {
-            bytes += size_of(fd, e->d_name, depth - 1);
-        }
-    }
-    (void)closedir(dir);
+    uint32_t left = UINT32_MAX;
+    pg_tree_walk(path, 1, &left, add_size, &bytes);
     return bytes;
 }
 
@@ -134,7 +121,7 @@ void gal_dir_look(const struct gal_settings *s, bool with_size, struct gal_look 
     look.is_transfer_broken = look.is_transfer_broken || exists(s, "sst_in_progress") ||
                               exists(s, "wsrep_sst_in_progress");
     look.is_locked = is_locked(s);
-    look.data_bytes = with_size ? size_of(AT_FDCWD, s->data_dir.text, 1) : 0;
+    look.data_bytes = with_size ? size_of(s->data_dir.text) : 0;
     if (statvfs(s->data_dir.text, &vfs) == 0) {
         look.disk_free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
     }

@@ -83,59 +83,18 @@ static bool is_held(const struct mdb_settings *s)
            pg_path_join(s->data_dir.text, "mongod.lock", &path) == 0 && is_pid_alive(path.text);
 }
 
-static uint32_t count_bson(int at, const char *path, unsigned depth)
+static void count_bson(void *count, const char *name, const struct stat *st)
 {
-    uint32_t count = 0;
-    int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir == NULL) {
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return 0;
-    }
-    for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
-        struct stat st;
-        size_t len = strlen(e->d_name);
-        if (e->d_name[0] == '.' || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-            continue;
-        }
-        if (S_ISREG(st.st_mode)) {
-            count += len > 5 && strcmp(e->d_name + len - 5, ".bson") == 0;
-        } else if (S_ISDIR(st.st_mode) && depth > 0) {
-            count += count_bson(fd, e->d_name, depth - 1);
-        }
-    }
-    (void)closedir(dir);
-    return count;
+    size_t len = strlen(name);
+    (void)st;
+    *(uint32_t *)count += len > 5 && strcmp(name + len - 5, ".bson") == 0;
 }
 
-/* What the files below a directory take on the disk; *left: how many more are looked at. */
-static uint64_t sum_files(int at, const char *path, unsigned depth, uint32_t *left)
+/* What it takes on the disk. */
+static void add_size(void *bytes, const char *name, const struct stat *st)
 {
-    uint64_t bytes = 0;
-    int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir == NULL) {
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return 0;
-    }
-    for (const struct dirent *e = readdir(dir); e != NULL && *left > 0; e = readdir(dir)) {
-        struct stat st;
-        if (e->d_name[0] == '.' || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-            continue;
-        }
-        --*left;
-        if (S_ISREG(st.st_mode)) {
-            bytes += (uint64_t)st.st_blocks * 512;
-        } else if (S_ISDIR(st.st_mode) && depth > 0) {
-            bytes += sum_files(fd, e->d_name, depth - 1, left);
-        }
-    }
-    (void)closedir(dir);
-    return bytes;
+    (void)name;
+    *(uint64_t *)bytes += (uint64_t)st->st_blocks * 512;
 }
 
 static int64_t end_of(const ASN1_TIME *time)
@@ -166,11 +125,12 @@ void mdb_dir_look(const struct mdb_settings *s, struct mdb_look *ret)
     look.certificate_end_us = s->is_tls ? certificate_end_us(s->tls_cert.text) : 0;
     if (s->data_dir.text[0] != '\0') {
         look.has_data = exists(s, "storage.bson") || exists(s, "WiredTiger");
-        if (pg_path_join(s->data_dir.text, "rollback", &path) == 0) {
-            look.rollback_files = count_bson(AT_FDCWD, path.text, 2);
-        }
         uint32_t left = FILES_MAX;
-        look.data_bytes = sum_files(AT_FDCWD, s->data_dir.text, 2, &left);
+        pg_tree_walk(s->data_dir.text, 2, &left, add_size, &look.data_bytes);
+        left = UINT32_MAX;
+        if (pg_path_join(s->data_dir.text, "rollback", &path) == 0) {
+            pg_tree_walk(path.text, 2, &left, count_bson, &look.rollback_files);
+        }
         if (statvfs(s->data_dir.text, &vfs) == 0) {
             look.disk_free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
         }

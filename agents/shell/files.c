@@ -302,6 +302,38 @@ static int remove_entry(int dir_fd, const char *name, int *ret_child_fd)
     return 0;
 }
 
+static void tree_walk(int at, const char *path, unsigned depth, uint32_t *left,
+                      void (*each)(void *ctx, const char *name, const struct stat *st), void *ctx)
+{
+    int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL && fd >= 0) {
+        (void)close(fd);
+    }
+    const struct dirent *e = NULL;
+    while (dir != NULL && *left > 0 && (e = readdir(dir)) != NULL) {
+        struct stat st;
+        if (e->d_name[0] == '.' || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+            continue;
+        }
+        --*left;
+        if (S_ISREG(st.st_mode)) {
+            each(ctx, e->d_name, &st);
+        } else if (S_ISDIR(st.st_mode) && depth > 0) {
+            tree_walk(fd, e->d_name, depth - 1, left, each, ctx);
+        }
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+}
+
+void pg_tree_walk(const char *path, unsigned depth, uint32_t *left,
+                  void (*each)(void *ctx, const char *name, const struct stat *st), void *ctx)
+{
+    tree_walk(AT_FDCWD, path, depth, left, each, ctx);
+}
+
 struct walk {
     DIR *dirs[DEPTH_MAX];
     char names[DEPTH_MAX][256];

@@ -39,6 +39,12 @@ MUST_CHECK int pg_file_rename(const char *from, const char *to);
 
 /* True for a directory that is missing or has no entry (lost+found aside). */
 bool pg_dir_is_empty(const char *path);
+struct stat;
+
+/* Calls `each` for the regular files below a directory, `depth` directories deep; what begins with
+ * '.' and links are passed over. *left is how many entries are looked at still. */
+void pg_tree_walk(const char *path, unsigned depth, uint32_t *left,
+                  void (*each)(void *ctx, const char *name, const struct stat *st), void *ctx);
 /* Removes a tree, without following links. With keep_root the (then empty) directory itself stays.
  */
 MUST_CHECK int pg_dir_remove(const char *path, bool keep_root);
