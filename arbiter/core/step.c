@@ -189,6 +189,7 @@ static void epoch_begins(struct arb_turn *t, bool is_own)
     c->is_waiting = false;
     c->has_holder_good = false;
     c->known = (struct msg_position){0, 0, 0};
+    c->is_holder_known = false;
     c->fence = ARB_FENCE_NONE;
     c->dead_epoch = 0;
     c->resume_session = 0;

@@ -211,11 +211,14 @@ static void mark_position(struct arb_cluster *c, const struct arb_view *view)
         arb_position_compare(p, &c->known) > 0) {
         c->known = *p;
     }
+    bool is_holders = base_name_equal(&view->member, &c->record.holder) &&
+                      (is_own || p->lineage == c->record.epoch);
+    c->is_holder_known = c->is_holder_known || is_holders || CANARY(STANDBY_TELLS_OF_HOLDER);
     /* What the holder told it in a failsafe round of this epoch. */
     p = &view->report.failsafe_position;
-    if (p->lineage == c->record.epoch && view->report.epoch_seen == c->record.epoch &&
-        arb_position_compare(p, &c->known) > 0) {
-        c->known = *p;
+    if (p->lineage == c->record.epoch && view->report.epoch_seen == c->record.epoch) {
+        c->is_holder_known = true;
+        c->known = arb_position_compare(p, &c->known) > 0 ? *p : c->known;
     }
 }
 

@@ -594,6 +594,28 @@ static void test_s4_async_without_a_known_position_waits(void **state)
     assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_POSITION);
 }
 
+/* A quorum node that was restarted, and leads, hears of a holder that is gone from standbys alone.
+ */
+static void test_s4_async_standbys_do_not_tell_how_far_the_holder_was(void **state)
+{
+    (void)state;
+    make_async();
+    wait_us(3 * S);
+    send(report_of("pg2"));
+    send(vote_of("pg2", 3, 3000)); /* the holder may have been anywhere beyond */
+    assert_true(is_holder("pg1"));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_POSITION);
+    struct msg_report stopped = report_of("pg1"); /* in the end it says so itself */
+    stopped.epoch_held = 0;
+    stopped.db_state = MSG_DB_STOPPED;
+    stopped.position.lsn = 3500;
+    send(stopped);
+    wait_us(S);
+    send(vote_of("pg2", 3, 3000)); /* pg2 itself had said 5000 before */
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_LAG);
+    assert_int_equal(w.c.waiting.a, 2000);
+}
+
 static void test_s4_a_forced_failover_shows_its_loss(void **state)
 {
     (void)state;
@@ -862,6 +884,7 @@ int main(void)
         TEST(test_s4_async_takes_the_best_within_the_lag_limit),
         TEST(test_s4_async_beyond_the_lag_limit_says_who_lacks_what),
         TEST(test_s4_async_without_a_known_position_waits),
+        TEST(test_s4_async_standbys_do_not_tell_how_far_the_holder_was),
         TEST(test_s4_a_forced_failover_shows_its_loss),
         TEST(test_s4_force_without_a_name_takes_the_most_advanced),
         TEST(test_s4_force_does_not_wait_for_a_silent_member),
