@@ -271,6 +271,8 @@ import() {
         check "the quorum takes the document" kv db create batman --file "$DIR/imported/cluster.json"
         kv -o json import-patroni "$HERE/every-key.yml" --nodes a=10.0.0.1:2380 --out "$out" --force >/dev/null
         check "... and that of the first day" kv db create robin --file "$DIR/imported/cluster.json"
+        check "a document of each other engine, ahead of its members" eval 'kv db create shop --engine galera && kv db create docs --engine mongodb mongodb.cut_off=stepdown'
+        check_output "which knows its settings" stepdown eval 'kv -o json db config show docs | jq -r ".mongodb.cut_off // .document.mongodb.cut_off"'
     fi
 }
 
