@@ -414,6 +414,14 @@ static bool is_late(struct arb_turn *t)
     return base_mono_diff_us(t->event->now, m->order_since) > o->limit_ms * BASE_US_PER_MS;
 }
 
+/* Somebody else has founded the set meanwhile: there is never a second one. */
+static bool is_founded_elsewhere(const struct arb_sight *s, const struct msg_mongodb_order *o,
+                                 const struct mdb_opinion *member)
+{
+    bool is_in = member != NULL && member->report != NULL && member->report->is_config_known;
+    return o->kind == MSG_MONGODB_ORDER_INITIATE && s->set.has_config && !is_in;
+}
+
 bool arb_mongodb_watch(struct arb_turn *t, const struct arb_sight *s)
 {
     const struct msg_mongodb_order *o = &t->c->record.mongodb.order;
@@ -427,6 +435,10 @@ bool arb_mongodb_watch(struct arb_turn *t, const struct arb_sight *s)
     const struct mdb_opinion *member = opinion_of(t->c, s, &o->member);
     if (is_seen(t, s, o)) {
         end(t, s, 0, 0);
+        return true;
+    }
+    if (is_founded_elsewhere(s, o, member)) {
+        end(t, s, BASE_E_CONFLICT, 0);
         return true;
     }
     if (said_by(o, member) < 0) {

@@ -77,6 +77,27 @@ static void test_only_the_same_member_initiates_again(void **state)
     assert_true(base_name_equal(&first, &mon_order()->member));
 }
 
+/* By hand, at another member, while the order is open: the order ends, and that one is the set. */
+static void test_founded_elsewhere_ends_the_order(void **state)
+{
+    (void)state;
+    mon_blank(3, 0);
+    mon.disobeys = true;
+    mon_pass(10);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_INITIATE));
+    unsigned other = strcmp(mon_order()->member.text, mon_name(2)) == 0 ? 3 : 2;
+    mon.m[other].is_in = mon.m[other].has_data = true;
+    mon.m[other].votes = 1;
+    mon.m[other].priority_x10 = 10;
+    mon.primary = other;
+    mon.has_set_id = true;
+    mon_pass(3);
+    assert_true(w.c.record.mongodb.is_initiated);
+    assert_false(mon_is_open(MSG_MONGODB_ORDER_INITIATE));
+    mon_pass(200);
+    assert_int_not_equal(mon_order()->kind, MSG_MONGODB_ORDER_INITIATE);
+}
+
 static void test_emptied_members_are_never_initiated(void **state)
 {
     (void)state;
@@ -683,6 +704,7 @@ int main(void)
         MON_TEST(test_three_and_one_is_refused),
         MON_TEST(test_founding_waits_for_all),
         MON_TEST(test_only_the_same_member_initiates_again),
+        MON_TEST(test_founded_elsewhere_ends_the_order),
         MON_TEST(test_emptied_members_are_never_initiated),
         MON_TEST(test_a_running_set_is_taken_in_as_it_is),
         MON_TEST(test_a_switchover_goes_through_its_phases),
