@@ -79,6 +79,8 @@ static const struct rule {
     {INVARIANT_LOSS, DATABASES,
      "An asynchronous failover loses no more of what was known than its "
      "limit."},
+    {INVARIANT_COPY, DATABASES,
+     "A voter whose directory is lost copies the holder, and nobody who may have less."},
     {INVARIANT_VOTE_FINAL, DATABASES, "Who votes receives no more."},
     {INVARIANT_PROMISE, DATABASES, "Who has voted streams from nobody until its attempt is over."},
     {INVARIANT_CONFIRMED, DATABASES,

@@ -32,6 +32,7 @@
     X(confirmed_dead, 0, "holders confirmed dead") \
     X(failsafe_rounds, 20, "failsafe rounds that all have granted") \
     X(reinits, 20, "copies thrown away by order") \
+    X(clones, 50, "databases copied by order") \
     X(forced, 0, "failovers that an operator forced") \
     X(hopeless, 0, "clusters in which every directory was spoiled or half made") \
     X(demotions, 5, "services handed over to another site") \

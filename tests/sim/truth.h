@@ -63,6 +63,7 @@
 #define INVARIANT_UNCONFIRMED "unconfirmed-record-rests"
 #define INVARIANT_WATCH "watch-hears-everything"
 #define INVARIANT_LOSS "loss-within-bound"
+#define INVARIANT_COPY "voter-copies-the-holder"
 #define INVARIANT_VOTE_FINAL "vote-is-final"
 #define INVARIANT_PROMISE "promise-kept"
 #define INVARIANT_CONFIRMED "confirmed-before-sync"

@@ -550,6 +550,21 @@ void truth_guard(struct world *w, const struct member *m)
     }
 }
 
+/* Its vote counts with what it has acknowledged, which another standby may lack. */
+static void voter_copies_the_holder(struct world *w, const struct member *m,
+                                    const struct db_order *order)
+{
+    const struct msg_record *r = &truth_db_of(w, m->index)->record;
+    int member = member_by_name(w, &order->upstream_member);
+    bool is_holder = member >= 0 && base_name_equal(&order->upstream_member, &r->holder);
+    w->tally.clones++;
+    if ((truth_set(w, &r->voters) >> m->index & 1) != 0 && !order->is_remote && !is_holder) {
+        world_fail(w, INVARIANT_COPY, "%s, a voter of epoch %lu, copies %s, and the holder is %s",
+                   m->name.text, (unsigned long)r->epoch, order->upstream_member.text,
+                   r->holder.text);
+    }
+}
+
 /* A10: nothing that makes a writer is ordered without a lease; what a stopped agent wanted before
  * counts no more. */
 void truth_ordered(struct world *w, const struct member *m, const struct db_order *order)
@@ -560,6 +575,9 @@ void truth_ordered(struct world *w, const struct member *m, const struct db_orde
     truth_ops_ordered(w, m, order);
     if (order->kind == DB_ORDER_FOLLOW || order->kind == DB_ORDER_PREPARE_STANDBY) {
         truth_follows(w, m, order);
+    }
+    if (order->kind == DB_ORDER_CLONE && m->index < w->setup.members) {
+        voter_copies_the_holder(w, m, order);
     }
     if (order->kind != DB_ORDER_PROMOTE) {
         return;
