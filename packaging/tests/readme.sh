@@ -45,5 +45,5 @@ is_whole() { machine_sh q1 "$step5" >"$QUORATE_SANDBOX_DIR/seen" 2>&1 && machine
 check "kv status && kv db show pg-main" wait_for 120 is_whole
 [ "$FAILED" -eq 0 ] || for s in a b c; do machine_sh "${ON[$s]}" 'tail -n 5 /var/log/quorate*.log'; done
 check "it shows three members" eval '[ "$(grep -cE "^pg[123] " "$QUORATE_SANDBOX_DIR/seen")" = 3 ]'
-check "kv db dsn names them all" eval 'machine_sh q1 "${step5%;kv status*}; kv db dsn pg-main" | grep -q "10.0.0.1,10.0.0.2,10.0.0.3"'
+check_output "kv db dsn names them all" 3 eval 'machine_sh q1 "${step5%;kv status*}; kv db dsn pg-main" | grep -oE "10\.0\.0\.[123]" | sort -u | wc -l'
 report_end readme
