@@ -5,7 +5,8 @@
 # point. A few minutes; 4 GB of memory. Build first: `make binaries` (and `make deps`, once).
 #
 # usage: tests/outside/mongodb.sh [--mongod PATH] [--points "name ..."] [--keep]
-#   --mongod PATH     the server's program; else mongod of PATH. `mongosim`: the test server stands in (checks this script, not MongoDB)
+#   --mongod PATH     the server's program; else mongod of PATH. `mongosim`, `mongosim:60`, `:70`, `:80`: the test server stands in, as that
+#                     release (checks this script, not MongoDB)
 #   --points          some of: found memory switchover killed hung stopped_agent restart control_lost frozen logins force two_and_one three_and_one
 #   --keep            leave directory and logs where they are
 #
@@ -23,10 +24,12 @@ while [ $# -gt 0 ]; do
     --mongod) MONGOD=${2:-} && shift ;;
     --points) POINTS=${2:-} && shift ;;
     --keep) KEEP=1 ;;
-    *) sed -n '3,10s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '3,11s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
     shift
 done
+RELEASE=70
+case $MONGOD in mongosim:*) RELEASE=${MONGOD#*:} MONGOD=mongosim ;; esac
 [ -n "$MONGOD" ] || MONGOD=$(command -v mongod) || die "no mongod in PATH; name it with --mongod"
 [ "$MONGOD" = mongosim ] || [ -x "$MONGOD" ] || die "$MONGOD is not a program"
 for program in quorated quorate-agent-mongodb quorate-guard kv mongoload; do
@@ -57,7 +60,7 @@ fresh() { # DATA [ARBITERS]
     for node in "${QUORUM[@]}"; do quorum_start "$node"; done
     if [ "$MONGOD" = mongosim ]; then
         cp -f "$BIN/mongosim" "$DIR/bin/"
-        hub_start --speed 1 --set rs0
+        hub_start --speed 1 --set rs0 --release "$RELEASE"
         mongod_stands_in
     else
         ln -s "$(readlink -f "$MONGOD")" "$DIR/bin/mongod"

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sets of other shapes, each from its beginning: sourced by run.sh.
 
-another_set() { # N ARBITERS: everything before is ended
+empty_place() { # everything before is ended; a quorum and a hub
     load_off
     cluster_stop
     rm -rf "${DIR:?}"
     cluster_init "$DIR"
     set_begin --window "${WINDOW:-20000}" --sync-ms 1000
+}
+another_set() { # N ARBITERS
+    empty_place
     set_setup mg "$1" "$2"
     set_start
 }
@@ -59,29 +62,4 @@ two_and_one() { # a data node dies: w:majority stands still until its vote is ta
         check "$NAME: it comes back" settled 60
     fi
     load_off
-}
-
-with_logins() { # access control, SCRAM; a wrong password
-    NAME="logins"
-    export LOGIN=scram
-    cluster_stop
-    rm -rf "${DIR:?}"
-    cluster_init "$DIR"
-    set_begin
-    sim user ha_read r3ad-only monitor,oplog,canary
-    sim user ha_act act:2-more monitor,configure,state,shutdown,concern
-    set_setup mg 3
-    set_start
-    check "$NAME: found with least privileges" settled 60
-    check "$NAME: switchover" db switchover mg --wait --timeout 40s
-    check "$NAME: no password in logs or process lists" eval '! grep -rqE "r3ad-only|act:2-more" "$DIR/log" && ! pgrep -f -- "r3ad-only"'
-    MARK=$(wc -l <"$DIR/log/commands")
-    (umask 077 && printf 'ha_read:wrong-one\nha_act:wrong-one\n' >"$DIR/passwords") && own
-    P=$(writable)
-    agent_kill "$P"
-    wait_until 5 eval '! is_running "$P"'
-    agent_start "$P"
-    check "$NAME: a wrong password is said" wait_until 30 eval 'status_of "$P" | grep -qi login || says login || grep -qi "login\|Authentication" "$DIR/log/$P"'
-    check "$NAME: and is no reason to do anything" eval '! tail -n +$((MARK + 1)) "$DIR/log/commands" | grep -E "replSet(StepDown|Reconfig|Initiate)"'
-    unset LOGIN
 }

@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Agents, guards and a quorum around a replica set of mongosim: everything that an operator or a failure does to it.
-# usage: run.sh [SCENARIO...]     names of scenarios.sh and layouts.sh; `check`: those of make check; without any: all [LONG=1]
+# usage: run.sh [SCENARIO...]     functions of the files beside it; `check`: those of make check; without any: all [LONG=1]
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
 . tests/support/cluster.sh
 . tests/support/report.sh
 . tests/integration/mongodb/setup.sh
 . tests/integration/mongodb/scenarios.sh
+. tests/integration/mongodb/codes.sh
 . tests/integration/mongodb/layouts.sh
+. tests/integration/mongodb/trust.sh
+. tests/integration/mongodb/adopted.sh
 
 short="founded switched primary_killed control_lost spoilt_answers"
-long="founded switched switch_fails primary_killed hung_hello control_lost cut_off_report cut_off_stepdown cut_off_kill gray_report gray_kill spoilt_answers
-liar back_in_time login_refused agent_restarted drained restarted force stale three_and_one two_and_one with_logins"
+long="founded switched switch_fails primary_killed hung_hello control_lost cut_off_report cut_off_stepdown cut_off_kill gray_report gray_kill full_disk spoilt_answers
+refused_answers refused_orders liar back_in_time login_refused agent_restarted drained restarted force stale three_and_one two_and_one with_logins with_certificates watched raced"
 [ "${1:-}" != check ] || set -- $short
 # shellcheck disable=SC2086
 [ $# -gt 0 ] || set -- $long

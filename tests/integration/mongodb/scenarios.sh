@@ -174,6 +174,27 @@ gray_kill() {
     finish
 }
 
+full_disk() { # writes fail at once; it can step down still
+    local pid
+    begin "full disk, no opt-in"
+    pid=$(mongod_pid "$P")
+    sim full "$(port_of "$P")" on
+    check "$NAME: its agent says so" wait_until 30 state_is "$P" "primary that does not write"
+    check "$NAME: and what it is" wait_until 6 eval 'status_of "$P" | grep -q "OutOfDiskSpace (14031): its disk is full"'
+    wait_until 6 eval false # a ladder would have had its time
+    check "$NAME: nothing was done to the set" no_commands
+    sim heal
+    check "$NAME: it is primary again" wait_until 20 state_is "$P" primary
+    db config set "$MEMBERS_CLUSTER" mongodb.gray=stepdown >/dev/null
+    NAME="full disk, stepdown allowed"
+    sim full "$(port_of "$P")" on
+    check "$NAME: another one is elected" wait_until 60 moved
+    check "$NAME: it is not killed" eval '[ "$(mongod_pid "$P")" = "'"$pid"'" ] && mongod_runs "$P"'
+    sim heal
+    db config set "$MEMBERS_CLUSTER" mongodb.gray=null >/dev/null
+    finish
+}
+
 spoilt_answers() { # half a document, no BSON, lengths without measure, wrong types, no answer: at a primary and at a secondary
     local fault name agent
     begin "spoilt answers"

@@ -3,7 +3,7 @@
 # after tests/support/{cluster,report}.sh.
 #
 #   set_setup CLUSTER N [ARBITERS]     configuration of N data members m1 ... mN, and ARBITERS more (a1); MONGO_LINES: further lines of
-#                                      their mongodb: section; LOGIN=none|scram
+#                                      their mongodb: section, MORE[NAME]: of one member's; LOGIN=none|scram|x509 (with TLS)
 #   agent_start NAME, agent_stop NAME, agent_kill NAME, set_start
 #   mongod_pid NAME                    its process      port_of NAME, name_at PORT
 #   db WORD...                         kv db             order_is STATE, mongo_record FIELD, state_of NAME (its agent's word)
@@ -14,7 +14,7 @@ set -a
 MONGO_SPEED=${MONGO_SPEED:-5}
 MONGOC_DISABLE_SHM=1 # libmongoc leaves 4 MB in /dev/shm behind with each process that is killed
 set +a
-declare -gA MONGO_PORT=()
+declare -gA MONGO_PORT=() MORE=()
 DATA=() LOADER=0
 
 . tests/integration/mongodb/hub.sh
@@ -29,16 +29,23 @@ mongodb:
   replica_set: rs0
   role: $5
   members: {${4%, }}
-$(mongo_login)
-${MONGO_LINES:-}
+$(mongo_login "$1" "$2")
+${MONGO_LINES:-}${MORE[$1]:-}
 YML
 }
-mongo_login() {
-    if [ "${LOGIN:-none}" = scram ]; then
-        printf '  login: scram\n  password_file: %s\n  cluster_auth: keyfile\n  key_file: %s\n' "$DIR/passwords" "$DIR/keyfile"
-    else
-        printf '  login: none\n  cluster_auth: none\n'
-    fi
+mongo_login() { # NAME CLUSTER
+    case ${LOGIN:-none} in
+    scram) printf '  login: scram\n  password_file: %s\n  cluster_auth: keyfile\n  key_file: %s\n' "$DIR/passwords" "$DIR/keyfile" ;;
+    x509)
+        printf '  login: x509\n  cluster_auth: x509\n  tls: "on"\n  tls_cert: %s\n  tls_key: %s\n' "$DIR/tls/member-$2-$1.crt" "$DIR/tls/member-$2-$1.key"
+        ;;
+    *) printf '  login: none\n  cluster_auth: none\n' ;;
+    esac
+}
+member_issue() { # NAME [DIR [HOSTS]]: mongod's certificate, by the authority of DIR
+    rm -f "${2:-$DIR/tls}/member-$MEMBERS_CLUSTER-$1".{crt,key}
+    "$DIR/bin/kv" cert issue --role member --cluster "$MEMBERS_CLUSTER" --name "$1" --host "${3:-127.0.0.1,localhost}" --dir "${2:-$DIR/tls}" >/dev/null ||
+        die "no member certificate for $1"
 }
 
 set_setup() { # CLUSTER N [ARBITERS]
@@ -57,6 +64,7 @@ set_setup() { # CLUSTER N [ARBITERS]
     (umask 077 && printf 'ha_read:r3ad-only\nha_act:act:2-more\n' >"$DIR/passwords" && echo bW9uZ29zaW0= >"$DIR/keyfile")
     for name in "${MEMBERS[@]}"; do
         "$DIR/bin/kv" cert issue --role agent --cluster "$cluster" --name "$name" --dir "$DIR/tls" >/dev/null || die "no certificate for $name"
+        [ "${LOGIN:-none}" != x509 ] || member_issue "$name"
         role=data
         [[ $name == m* ]] || role=arbiter
         mkdir -p "$DIR/$name"
