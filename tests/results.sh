@@ -8,7 +8,13 @@ results=build/results
 long=$results/sim-long.json
 [ -s "$long" ] || long=$results/sim.json
 
-have() { [ -s "$results/$1" ] || { printf 'Not run here.\n\n' && false; }; }
+# Of a tier that was not measured with the rest: when it was, so that nobody takes it for this commit.
+have() {
+    [ -s "$results/$1" ] || { printf 'Not run here.\n\n' && return 1; }
+    [ -s $results/proof/commit ] && [ "$results/$1" -ot $results/proof/commit ] &&
+        printf 'Measured before that commit, on %s.\n\n' "$(date -u -r "$results/$1" '+%Y-%m-%d %H:%M')"
+    return 0
+}
 machine() {
     printf '%s cores, %s, Linux %s' "$(nproc)" "$(awk '/MemTotal/ { printf "%d GB", $2 / 1048576 + 0.5 }' /proc/meminfo)" "$(uname -r | cut -d- -f1)"
 }

@@ -74,7 +74,7 @@ void stub_begin(struct rpc_registry *registry, struct rpc_call *call, uint64_t i
             return;
         }
     }
-    BASE_ASSERT(!"a method that is registered");
+    BASE_ASSERT(false); /* nobody has registered it */
 }
 
 static void take_out(struct rpc_call *call)
