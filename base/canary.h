@@ -229,7 +229,7 @@
     X(FULL_DISK_HOLDS_ON, "full-disk-holds-on", \
       "a primary that cannot write keeps the role though a standby is fit") \
     X(STANDBY_TELLS_OF_HOLDER, "standby-tells-of-holder", \
-      "an asynchronous failover is bounded by a standby's position where nobody knows the holder's") \
+      "an asynchronous loss is bounded by a standby's position, the holder's not known") \
     X(REFUSED_ARM_KEEPS_ROLE, "refused-arm-keeps-role", \
       "a holder whose guard refuses the lease keeps the role though another may have it") \
     X(UNDYING_KEEPS_ROLE, "undying-keeps-role", \
