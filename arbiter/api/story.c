@@ -25,7 +25,7 @@ struct api_read {
     struct kv_request request;
     struct arb_api *api;
     uint64_t id;
-    uint64_t in_force, newest; /* CONFIG */
+    uint64_t in_force, newest; /* CONFIG; WHY: newest is the epoch asked for, 0: the last one */
     void (*answer)(struct rpc_call *call, const struct api_read *read,
                    const struct entries *entries);
     char from[PREFIX_MAX];
@@ -103,12 +103,15 @@ static void reply_why(struct rpc_call *call, const struct api_read *read,
 {
     Quorate__V1__DatabaseWhyResponse response;
     struct arb_why_lines lines = {0};
-    (void)read;
-    if (entries->count == 0) {
+    if (entries->count == 0 && read->newest != 0) {
         arb_api_refuse(call, IO_GRPC_NOT_FOUND, "no such event is kept; kv db history shows all");
         return;
     }
     quorate__v1__database_why_response__init(&response);
+    if (entries->count == 0) { /* nothing was decided yet: what is waited for is told by Show */
+        arb_api_reply(call, &response.base);
+        return;
+    }
     arb_why_fill(&lines, entries->list[0]);
     response.epoch = arb_entry_number(entries->list[0], "epoch");
     response.n_lines = lines.count;
@@ -286,6 +289,7 @@ void arb_api_why(struct arb_api *api, struct rpc_call *call, const ProtobufCMess
     struct api_read *read = cluster == NULL ? NULL : read_begin(api, call);
     if (read != NULL) {
         read->answer = reply_why;
+        read->newest = request->epoch;
         set_range(read, cluster, "history", request->epoch, 1);
         read_send(read, call);
     }

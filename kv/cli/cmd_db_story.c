@@ -137,7 +137,11 @@ static int print_why(const struct cli *cli, const Quorate__V1__DatabaseWhyRespon
     if (now != NULL) {
         print_now(now);
     }
-    (void)printf("epoch %" PRIu64 "\n", answer->epoch);
+    if (answer->epoch == 0) {
+        (void)puts("nothing was decided yet: there is no record");
+    } else {
+        (void)printf("epoch %" PRIu64 "\n", answer->epoch);
+    }
     for (size_t i = 0; i < answer->n_lines; i++) {
         (void)printf("  %s\n", answer->lines[i]);
     }
