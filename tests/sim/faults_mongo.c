@@ -249,7 +249,11 @@ static void flag_for(struct world *w, struct strike *s, size_t which, int64_t mo
     }
 }
 
-/* Long enough for all steps of the ladder; cut off as well, nobody but its agent can end it. */
+enum ladder { LADDER_ALONE, LADDER_CUT_OFF, LADDER_IN_MINORITY };
+
+/* Long enough for all steps of the ladder. Cut off as well, nobody but its agent can end it; cut
+ * off from the other servers alone, while there are few voters yet, it stays the one primary that
+ * the arbiter hears of, in a minority. number: enum ladder. */
 static void hang_primary(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
@@ -257,17 +261,18 @@ static void hang_primary(void *ctx, uint64_t number, struct slice bytes)
     uint64_t term;
     int primary = mset_primary(w->mongo->set, &term);
     int64_t for_us = draw(&r, LADDER_US / 2, LADDER_US);
-    (void)number;
     (void)bytes;
     if (primary < 0) {
-        world_at(w, w->now_us + SECOND, NULL, hang_primary, w);
+        world_at_with(w, w->now_us + SECOND, NULL, hang_primary, w, number, SLICE_EMPTY);
         return;
     }
     unsigned member = mongo_first(w) + (unsigned)primary;
     fault_bit(w, FAULT_MONGODB_DISK_STUCK, member, 0, for_us);
     flag_on(w, 0, member, for_us);
-    if (chance(&r, 500000)) {
+    if (number != LADDER_ALONE) {
         isolate(w, member, for_us);
+    }
+    if (number == LADDER_CUT_OFF) {
         host_agent_is_cut(w, member, for_us);
     }
 }
@@ -276,7 +281,10 @@ void faults_mongo_open(struct world *w)
 {
     if (mongo_exists(w) && w->setup.has_mongodb_ladder) {
         struct base_rand r = world_stream(w, STREAM_MONGODB, 103);
-        world_at(w, draw(&r, 26 * SECOND, 30 * SECOND), NULL, hang_primary, w);
+        uint64_t ladder = (uint64_t)draw(&r, LADDER_ALONE, LADDER_IN_MINORITY);
+        int64_t at_us = ladder == LADDER_IN_MINORITY ? draw(&r, 8 * SECOND, 20 * SECOND)
+                                                     : draw(&r, 26 * SECOND, 30 * SECOND);
+        world_at_with(w, at_us, NULL, hang_primary, w, ladder, SLICE_EMPTY);
     }
 }
 
