@@ -12,10 +12,11 @@ cd "$(dirname "$0")/../../.." || exit 2
 . tests/integration/mongodb/layouts.sh
 . tests/integration/mongodb/trust.sh
 . tests/integration/mongodb/adopted.sh
+. tests/integration/mongodb/anew.sh
 
 short="founded switched primary_killed control_lost spoilt_answers"
 long="founded switched switch_fails primary_killed hung_hello control_lost cut_off_report cut_off_stepdown cut_off_kill gray_report gray_kill full_disk spoilt_answers
-refused_answers refused_orders liar back_in_time login_refused agent_restarted drained restarted force stale three_and_one two_and_one with_logins with_certificates watched raced"
+refused_answers refused_orders liar back_in_time login_refused agent_restarted drained restarted force stale three_and_one two_and_one with_logins with_certificates watched raced quorum_anew"
 [ "${1:-}" != check ] || set -- $short
 # shellcheck disable=SC2086
 [ $# -gt 0 ] || set -- $long
