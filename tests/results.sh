@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # tests/RESULTS.md on standard output, from build/results/*.json: what was measured, and nothing else. A tier without a
-# result says so. usage: results.sh
+# result says so. usage: results.sh      CONDITIONS="..." a sentence on how it was run
 set -u
 cd "$(dirname "$0")/.." || exit 2
 results=build/results
@@ -89,7 +89,7 @@ cat <<END
 # What was tested, in figures
 
 Made by \`tests/results.sh\` from what the programs wrote (\`build/results\`); not edited by hand. \`make proof HOURS=n\` repeats
-it. Date $(date -u +%Y-%m-%d), commit $(cat $results/proof/commit 2>/dev/null || git describe --always 2>/dev/null), $(machine).
+it. Date $(date -u +%Y-%m-%d), commit $(cat $results/proof/commit 2>/dev/null || git describe --always 2>/dev/null), $(machine).${CONDITIONS:+ $CONDITIONS}
 Runs with real processes and databases: \`jepsen/RESULTS.md\`.
 
 ## Tier 1: simulated systems
