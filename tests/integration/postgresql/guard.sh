@@ -149,6 +149,39 @@ quorum_away_long() {
     finish
 }
 
+# watchdog.mode require. A FIFO stands for the device: with nobody at its other end it can be fed no more, and the guard renews nothing.
+# Who serves then hands over in order while its lease runs (one that is elected without a device: agt_unserving_test).
+guard_refuses() {
+    local s device=$DIR/watchdog reader=0 mark
+    begin "guard refuses"
+    s=$(standbys_of "$P" | head -n 1)
+    mkfifo "$device" && own
+    cp "$DIR/$s.yml" "$work/before.yml"
+    printf 'watchdog:\n  mode: require\n  device: %s\n  timeout: 1s\n' "$device" >>"$DIR/$s.yml"
+    agent_anew "$s"
+    as_user cat "$device" >/dev/null & # the device is there
+    reader=$!
+    check "$NAME: with a device it serves" wait_until 60 eval '[ "$(primary)" = "$s" ] ||
+        { "${KV[@]}" db switchover "$MEMBERS_CLUSTER" --to "$s" --wait --timeout 20s >/dev/null 2>&1; [ "$(primary)" = "$s" ]; }'
+    wait_until 60 is_settled
+    mark=$(wc -l <"$DIR/log/$s")
+    AT=$(now_us)
+    kill "$reader" $(pgrep -P "$reader") 2>/dev/null
+    check "$NAME: the device fails, and it hands over" wait_until 20 eval 'has_primary && [ "$(primary)" != "$s" ]'
+    check "$NAME: in order, while its lease ran" eval 'said_since "$s" "$mark" "hands over" && said_since "$s" "$mark" "hands the epoch back: clean"'
+    cp "$work/before.yml" "$DIR/$s.yml" && own
+    agent_anew "$s"
+    wait_until 60 is_settled || bad "$NAME: not healthy afterwards" "$("${KV[@]}" db show "$MEMBERS_CLUSTER")"
+    finish
+}
+said_since() { tail -n +$(($2 + 1)) "$DIR/log/$1" | grep -q -- "$3"; } # MEMBER MARK TEXT
+agent_anew() { # MEMBER: with another guard
+    end_agent "$1"
+    wait_until 15 tree_is_gone "$1"
+    member_start_here "$1"
+    wait_until 60 member_is "$1" /replica || bad "$NAME: $1 does not come back"
+}
+
 # The same once more with every member in a delegated cgroup, so that the kernel's freezer does it.
 by_cgroup() {
     local member holder

@@ -17,7 +17,7 @@ all=(agent_stopped guard_killed guard_stopped host_paused quorum_away quorum_awa
     wait_cancelled promoted_by_hand switchover_hung_archiver all_back_primary_missing)
 long=(crashed_async start_fails postmaster_stopped host_and_node_killed winner_killed standby_flaps replay_paused
     clone_killed rewind_killed all_back_primary_last node_rolled_back all_nodes_stopped
-    switchover_under_writes switchover_hung_walsender switchover_cancelled switchover_scheduled slot_limit_passed paused)
+    switchover_under_writes switchover_hung_walsender switchover_cancelled switchover_scheduled slot_limit_passed paused guard_refuses)
 [ $# -gt 0 ] || set -- "${all[@]}"
 [ "$*" != long ] || set -- "${long[@]}"
 # PostgreSQL's programs with a hand on some of them (rejoin.sh), and an archive_command that can hang (switchover.sh).
