@@ -101,6 +101,15 @@ static bool is_in_doubt(const struct agt *a)
            base_mono_before(g->asked_at, a->galera.paused_at);
 }
 
+/* Without a right. One that was taken over writes on until the first record names the writer, also
+ * while that record is being saved, and its holder until the first grant comes. */
+static bool is_writing_unasked(const struct agt *a)
+{
+    bool is_settling = a->disk.epoch_seen != a->want.epoch_seen;
+    bool is_spared = agt_is_taken_over(a) && (agt_is_holder(a) || is_settling);
+    return a->galera.writable_views >= AGT_ROGUE_VIEWS && !agt_holds(a) && !is_spared;
+}
+
 static void serve(struct agt_run *run, enum agt_galera_state state)
 {
     struct agt *a = run->a;
@@ -118,9 +127,7 @@ static void serve(struct agt_run *run, enum agt_galera_state state)
     }
     if (g->is_rejecting || a->galera.is_fenced) {
         want(run, DB_ORDER_GALERA_UNFENCE);
-    } else if (a->galera.writable_views >= AGT_ROGUE_VIEWS &&
-               !(agt_is_taken_over(a) && agt_is_holder(a))) {
-        /* One that was taken over writes on until its first grant comes. */
+    } else if (is_writing_unasked(a)) {
         want(run, DB_ORDER_GALERA_DEMOTE);
     } else if (a->order.galera_weight != 0 && agt_order_is_in_force(a) &&
                a->order.galera_weight != g->weight && state == AGT_GALERA_SYNCED &&

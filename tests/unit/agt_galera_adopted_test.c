@@ -82,6 +82,40 @@ static void test_taken_over_the_writer_writes_on(void **state)
     assert_int_equal(w.asked, DB_ORDER_PROMOTE);
 }
 
+/* Its name is known from the order, and counts from when it is on disk. */
+static void test_taken_over_the_writer_writes_on_while_its_name_is_saved(void **state)
+{
+    (void)state;
+    begin_taken_over();
+    for (int i = 0; i < 3; i++) {
+        pass(500 * MS);
+        causal_look();
+    }
+    w.is_disk_slow = true;
+    first_record("g1");
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    w.is_disk_slow = false;
+    feed((struct agt_event){.kind = AGT_EVENT_SAVED});
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    grant(1);
+    guard_says();
+    assert_int_equal(w.asked, DB_ORDER_PROMOTE);
+}
+
+/* The guard has its epoch; what was seen of the server is older than a pause of the host. */
+static void test_taken_over_the_writer_with_a_right_is_not_made_read_only(void **state)
+{
+    (void)state;
+    begin_taken_over();
+    causal_look();
+    first_record("g1");
+    grant(1);
+    w.a.galera.writable_views = 5; /* counted before */
+    w.a.view.galera.causal_at = base_mono_add_us(w.a.galera.paused_at, -1);
+    guard_says();
+    assert_int_not_equal(w.asked, DB_ORDER_GALERA_DEMOTE);
+}
+
 static void test_taken_over_a_node_of_another_cluster_is_left(void **state)
 {
     (void)state;
@@ -102,6 +136,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_taken_over_it_is_left_as_it_is),
         cmocka_unit_test(test_taken_over_the_others_become_read_only),
         cmocka_unit_test(test_taken_over_the_writer_writes_on),
+        cmocka_unit_test(test_taken_over_the_writer_writes_on_while_its_name_is_saved),
+        cmocka_unit_test(test_taken_over_the_writer_with_a_right_is_not_made_read_only),
         cmocka_unit_test(test_taken_over_a_node_of_another_cluster_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
