@@ -104,8 +104,7 @@ static bool is_live(const struct arb_turn *t, const struct base_name *member)
 static const struct base_name *silent_member(const struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
-    if (c->record.epoch != 0 && !base_name_is_empty(&c->record.holder) &&
-        !is_live(t, &c->record.holder)) {
+    if (!base_name_is_empty(&c->record.holder) && !is_live(t, &c->record.holder)) {
         return &c->record.holder;
     }
     for (uint8_t i = 0; i < c->record.voters.count; i++) {

@@ -179,6 +179,23 @@ static void test_a_silent_member_stops_a_confirmation(void **state)
     assert_int_equal(w.c.record.epoch, 1005);
 }
 
+/* Of several, the holder of the record first: nobody else held so high an epoch for certain. */
+static void test_of_silent_members_the_holder_is_named_first(void **state)
+{
+    struct msg_record r = base_record();
+    (void)state;
+    r.epoch++;
+    r.revision++;
+    r.holder = name_of("pg2");
+    r.holder_instance = 102;
+    r.voters = names("pg1", "pg3");
+    load(r);
+    restore();
+    wait_us(61 * S);
+    ask(NULL, false);
+    assert_refused("pg2 is not heard");
+}
+
 /* It held epochs of the quorum that was lost: they are passed over, so that the same number never
  * stands for two histories. */
 static void test_an_epoch_of_a_member_left_out_is_never_met_again(void **state)
@@ -534,6 +551,7 @@ int main(void)
         TEST(test_the_last_primary_goes_on_above_every_epoch),
         TEST(test_who_runs_in_a_pause_has_to_be_stopped_by_hand),
         TEST(test_a_silent_member_stops_a_confirmation),
+        TEST(test_of_silent_members_the_holder_is_named_first),
         TEST(test_an_epoch_of_a_member_left_out_is_never_met_again),
         TEST(test_a_database_under_an_old_lease_stops_it),
         TEST(test_leases_of_the_former_quorum_are_waited_for),
