@@ -106,6 +106,49 @@ static void test_s2_after_a_shorter_ttl_the_longer_leases_run_out_first(void **s
     assert_true(w.c.is_attempt);
 }
 
+/* All are there, for a heartbeat. */
+static void go_on(void)
+{
+    all_speak();
+    wait_us(250 * MS);
+}
+
+/* Shortened, made longer again, granted, shortened again: the wait begins with the last of it. */
+static void test_s2_a_ttl_that_was_longer_again_is_waited_for_anew(void **state)
+{
+    struct msg_record longer = document(2);
+    (void)state;
+    lower_ttl();
+    for (int i = 0; i < 36; i++) { /* 9 s */
+        go_on();
+    }
+    assert_int_equal(w.c.record.ttl_longest_ms, 10000);
+    longer.ttl_ms = 10000;
+    told(longer);
+    go_on();
+    assert_int_equal(w.order[1].ttl_us, 10 * S);
+    told(document(3));
+    for (int i = 0; i < 36; i++) {
+        go_on();
+        assert_int_equal(w.c.record.ttl_longest_ms, 10000);
+    }
+}
+
+/* What else is written to the record meanwhile does not make the wait longer. */
+static void test_a_shorter_ttl_counts_in_time_though_the_record_changes(void **state)
+{
+    (void)state;
+    lower_ttl();
+    for (int i = 0; i < 45; i++) {
+        struct msg_record s = document(2 + (uint64_t)i);
+        s.start_timeout_ms = 5000 + (uint32_t)i;
+        told(s);
+        go_on();
+    }
+    assert_int_equal(w.c.record.config_revision, 46);
+    assert_int_equal(w.c.record.ttl_longest_ms, 2000);
+}
+
 /* A leader that has the record from an image, and has not seen the entry in its log. */
 static void test_s2_a_new_leader_knows_of_the_longer_leases(void **state)
 {
@@ -341,6 +384,8 @@ int main(void)
         TEST(test_s2_after_a_shorter_ttl_the_longer_leases_run_out_first),
         TEST(test_s2_a_new_leader_knows_of_the_longer_leases),
         TEST(test_s2_the_shorter_ttl_counts_when_no_longer_lease_can_run),
+        TEST(test_s2_a_ttl_that_was_longer_again_is_waited_for_anew),
+        TEST(test_a_shorter_ttl_counts_in_time_though_the_record_changes),
         TEST(test_s5_to_asynchronous_mode_r_goes_first),
         TEST(test_in_an_outage_only_what_may_end_it_is_taken_over),
         TEST(test_the_first_record_is_made_of_the_document),

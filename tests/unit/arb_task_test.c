@@ -168,6 +168,22 @@ static void test_a_planned_task_waits_for_its_time(void **state)
     assert_true(has_begun("pg2"));
 }
 
+/* Also the first moment that there is: what is asked for a time is not "now". */
+static void test_an_order_keeps_the_time_that_it_was_given(void **state)
+{
+    static const int64_t times[] = {1, INT64_MAX};
+    (void)state;
+    all_speak();
+    for (size_t i = 0; i < BASE_COUNT_OF(times); i++) {
+        w.holds_swap = true;
+        order(MSG_TASK_RESTART, "pg2", times[i]);
+        assert_int_equal(w.answer, 0);
+        assert_string_equal(w.fx.answer_text.text, "pg2 is asked when the time has come");
+        assert_int_equal(w.fx.record.tasks[0].at_wall_us, times[i]);
+        run((struct arb_event){.kind = ARB_EVENT_SWAP_ENDED});
+    }
+}
+
 static void test_only_what_is_pending_is_restarted_if_asked_so(void **state)
 {
     (void)state;
@@ -496,6 +512,7 @@ int main(void)
         TEST(test_the_holders_restart_waits_for_standbys_that_must_go_first),
         TEST(test_a_directory_of_the_holder_is_never_thrown_away),
         TEST(test_a_planned_task_waits_for_its_time),
+        TEST(test_an_order_keeps_the_time_that_it_was_given),
         TEST(test_only_what_is_pending_is_restarted_if_asked_so),
         TEST(test_orders_are_bounded_and_not_doubled),
         TEST(test_the_tasks_of_a_lost_member_can_be_canceled),
