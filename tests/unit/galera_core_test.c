@@ -78,6 +78,34 @@ static void test_a_blank_cluster_is_founded_when_all_are_heard(void **state)
     assert_int_equal(record()->view.count, 3);
 }
 
+static void found_with(uint32_t ttl_ms, uint32_t heartbeat_ms)
+{
+    assert_int_equal(gal_setup_blank(NULL), 0);
+    for (unsigned n = 1; n <= GAL_MEMBERS; n++) {
+        gal_nodes[n].report.seed_ttl_ms = ttl_ms;
+        gal_nodes[n].report.seed_heartbeat_ms = heartbeat_ms;
+    }
+    gal_pass(2 * S);
+    assert_int_equal(w.c.record.epoch, 1);
+}
+
+static void test_the_first_record_has_the_times_of_the_members_files_within_the_bounds(void **state)
+{
+    (void)state;
+    found_with(ARB_GALERA_TTL_MIN_MS, 1);
+    assert_int_equal(w.c.record.ttl_ms, ARB_GALERA_TTL_MIN_MS);
+    assert_int_equal(w.c.record.heartbeat_ms, 1);
+    found_with(ARB_GALERA_TTL_MIN_MS - 1, 0);
+    assert_int_equal(w.c.record.ttl_ms, ARB_GALERA_TTL_DEFAULT_MS);
+    assert_int_equal(w.c.record.heartbeat_ms, ARB_GALERA_HEARTBEAT_DEFAULT_MS);
+    found_with(LEASE_TTL_MAX_MS, LEASE_TTL_MAX_MS / LEASE_HEARTBEATS_PER_TTL_MIN);
+    assert_int_equal(w.c.record.ttl_ms, LEASE_TTL_MAX_MS);
+    assert_int_equal(w.c.record.heartbeat_ms, LEASE_TTL_MAX_MS / LEASE_HEARTBEATS_PER_TTL_MIN);
+    found_with(LEASE_TTL_MAX_MS + 1, LEASE_TTL_MAX_MS);
+    assert_int_equal(w.c.record.ttl_ms, ARB_GALERA_TTL_DEFAULT_MS);
+    assert_int_equal(w.c.record.heartbeat_ms, ARB_GALERA_HEARTBEAT_DEFAULT_MS);
+}
+
 static void test_a_running_cluster_is_taken_in_with_its_uuid(void **state)
 {
     (void)state;
@@ -462,6 +490,25 @@ static void test_the_node_of_a_grant_is_never_passed_over_while_it_may_start(voi
     assert_true(is_granted_to("gn1"));
 }
 
+static void test_while_a_grant_stands_open_the_document_is_followed(void **state)
+{
+    (void)state;
+    kill_all();
+    gal_pass(3 * S);
+    gal_obey_all();
+    assert_true(is_granted_to("gn1"));
+    gal_nodes[1].is_silent = true;
+    gal_pass(10 * S);
+    struct msg_record s = w.c.record;
+    s.config_revision = 7;
+    s.start_timeout_ms = 5000;
+    run((struct arb_event){.kind = ARB_EVENT_SETTINGS, .settings = &s});
+    gal_pass(S);
+    assert_true(is_granted_to("gn1"));
+    assert_int_equal(w.c.record.config_revision, 7);
+    assert_int_equal(w.c.record.start_timeout_ms, 5000);
+}
+
 static void test_a_component_that_comes_back_goes_on_under_the_new_number(void **state)
 {
     (void)state;
@@ -683,6 +730,23 @@ static void test_a_rolling_restart_takes_the_writer_last(void **state)
     assert_int_equal(w.c.record.tasks_count, 0);
 }
 
+static void test_a_restart_that_waits_says_what_the_other_one_does(void **state)
+{
+    (void)state;
+    gal_nodes[2].report.galera.state = MSG_GALERA_DONOR;
+    gal_all();
+    order_task(MSG_TASK_RESTART, "gn3");
+    gal_pass(S);
+    assert_true(is_waiting_for(ARB_NOTE_TASK_WAITS));
+    assert_string_equal(w.c.waiting.other.text, "gn2");
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_DONOR);
+    gal_nodes[2].report.galera.state = MSG_GALERA_JOINING;
+    gal_pass(S);
+    assert_true(is_waiting_for(ARB_NOTE_TASK_WAITS));
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_NOT_SYNCED);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
+}
+
 /* The member being restarted has lost its data meanwhile, and another one that is down needs less.
  */
 static void test_the_one_being_restarted_comes_in_first(void **state)
@@ -799,6 +863,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         GAL_BLANK_TEST(test_a_blank_cluster_is_founded_when_all_are_heard),
+        GAL_BLANK_TEST(test_the_first_record_has_the_times_of_the_members_files_within_the_bounds),
         GAL_BLANK_TEST(test_a_running_cluster_is_taken_in_with_its_uuid),
         GAL_BLANK_TEST(test_data_without_a_record_wait_for_an_operator),
         GAL_TEST(test_the_lease_of_a_silent_writer_is_waited_for_and_a_second),
@@ -820,6 +885,7 @@ int main(void)
         GAL_TEST(test_a_grant_that_failed_ends_the_attempts),
         GAL_TEST(test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again),
         GAL_TEST(test_the_node_of_a_grant_is_never_passed_over_while_it_may_start),
+        GAL_TEST(test_while_a_grant_stands_open_the_document_is_followed),
         GAL_TEST(test_a_component_that_comes_back_goes_on_under_the_new_number),
         GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
@@ -831,6 +897,7 @@ int main(void)
         GAL_TEST(test_the_writer_gives_where_nobody_else_can),
         GAL_TEST(test_a_restart_has_its_donor_until_it_ends),
         GAL_TEST(test_a_rolling_restart_takes_the_writer_last),
+        GAL_TEST(test_a_restart_that_waits_says_what_the_other_one_does),
         GAL_TEST(test_the_one_being_restarted_comes_in_first),
         GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),
         GAL_TEST(test_a_switchover_that_nobody_can_take_goes_back),

@@ -500,6 +500,19 @@ static void test_one_view_with_two_contents_is_two_histories(void **state)
     assert_true(decide(&c).is_torn);
 }
 
+/* Neither is known to be the cluster's: a member without data says nothing for either. */
+static void test_between_two_histories_a_person_chooses(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin(&c, 3);
+    memset(c.record.uuid, 0, sizeof(c.record.uuid));
+    c.reports[2].position.uuid[0] ^= 1;
+    expect(&c, GAL_UUIDS_CLASH, 2);
+    c.reports[0].state = MSG_GALERA_NEEDS_SST;
+    expect(&c, GAL_UUIDS_CLASH, 2);
+}
+
 static void test_while_somebody_is_primary_nothing_is_granted(void **state)
 {
     struct scene c;
@@ -708,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_a_second_grant_waits_for_the_first),
         cmocka_unit_test(test_who_was_let_in_may_be_in_a_view_that_nobody_told_of),
         cmocka_unit_test(test_one_view_with_two_contents_is_two_histories),
+        cmocka_unit_test(test_between_two_histories_a_person_chooses),
         cmocka_unit_test(test_while_somebody_is_primary_nothing_is_granted),
         cmocka_unit_test(test_an_arbitrator_is_not_waited_for_and_proves_nothing),
         cmocka_unit_test(test_a_record_takes_one_grant_at_a_time),
