@@ -4,8 +4,9 @@
  *   mutate list FILE...          one line a mutation: FILE:LINE:COLUMN:OLD:NEW
  *   mutate apply FILE LINE COLUMN OLD NEW      FILE with that one token changed, on stdout
  *
- * Comments, strings, preprocessor lines and statements that only check (assertions, marks, planted
- * bugs) are left alone: a changed check proves nothing about the tests. */
+ * Comments, strings, preprocessor lines, statements that only check (assertions, marks, planted
+ * bugs) and what only builds with planted bugs have are left alone: a changed check proves nothing
+ * about the tests. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,9 +73,20 @@ static size_t end_of_directive(const char *text, size_t at)
     return at;
 }
 
+/* Mutations are built without them. */
+static void blank_planted(char *text)
+{
+    for (char *at = text; (at = strstr(at, "#ifdef QUORATE_CANARIES\n")) != NULL;) {
+        const char *end = strstr(at, "\n#e"); /* #else or #endif */
+        size_t len = end == NULL ? strlen(at) : (size_t)(end - at);
+        blank(text, (size_t)(at - text), (size_t)(at - text) + len);
+    }
+}
+
 static void keep_code_only(char *text)
 {
     size_t at = 0;
+    blank_planted(text);
     while (text[at] != '\0') {
         size_t from = at;
         if (text[at] == '/' && text[at + 1] == '*') {
