@@ -817,6 +817,26 @@ static void test_guard_that_refuses_is_told_of_and_asked_again(void **state)
     good();
 }
 
+/* What it was asked first may be taken up to the end of the ttl that it was granted for. */
+static void test_guard_has_a_whole_ttl_to_be_armed_in(void **state)
+{
+    (void)state;
+    standby();
+    w.is_arm_refused = true;
+    world_record(&w, 2, "a");
+    for (int ms = 0; w.arms == 0 && ms < 1000; ms++) {
+        world_hold_ms(&w, MSG_GOAL_HOLD, true, 1);
+    }
+    world_run_ms(&w, 2); /* and it answers */
+    struct msg_report report;
+    struct base_mono end = base_mono_add_us(world_agent(&w)->arm_since, WORLD_TTL_US);
+    agt_report_peek(world_agent(&w), end, &report);
+    assert_null(strstr(report.note.text, "refuses"));
+    agt_report_peek(world_agent(&w), base_mono_add_us(end, 1), &report);
+    assert_non_null(strstr(report.note.text, "refuses the lease"));
+    good();
+}
+
 static void test_agent_fits_into_its_memory(void **state)
 {
     (void)state;
@@ -868,6 +888,7 @@ int main(void)
         cmocka_unit_test(test_shutdown_ends_also_when_nobody_hears_of_it),
         cmocka_unit_test(test_guard_that_does_not_answer_is_no_ground_for_a_lease),
         cmocka_unit_test(test_guard_that_refuses_is_told_of_and_asked_again),
+        cmocka_unit_test(test_guard_has_a_whole_ttl_to_be_armed_in),
         cmocka_unit_test(test_agent_fits_into_its_memory),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */

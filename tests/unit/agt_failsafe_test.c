@@ -117,6 +117,21 @@ static void test_nobody_is_asked_unless_the_record_names_them(void **state)
     good();
 }
 
+/* "e" may be a candidate as long as the record names it, also where the order tells nothing of it.
+ */
+static void test_whoever_the_record_names_must_grant(void **state)
+{
+    (void)state;
+    holder();
+    failsafe_of("b", "e");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    uint64_t round = w.asked.round;
+    rounds(4000, 3, true);
+    assert_true(w.asked.round > round);
+    assert_false(world_is_writable(&w));
+    good();
+}
+
 /* It is over, and whoever decided on the fence counts on that. */
 static void test_epoch_that_is_being_fenced_is_not_extended(void **state)
 {
@@ -277,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_deadline_counts_from_the_sending),
         cmocka_unit_test(test_round_thaws),
         cmocka_unit_test(test_nobody_is_asked_unless_the_record_names_them),
+        cmocka_unit_test(test_whoever_the_record_names_must_grant),
         cmocka_unit_test(test_epoch_that_is_being_fenced_is_not_extended),
         cmocka_unit_test(test_switched_off_it_names_nobody),
         cmocka_unit_test(test_member_votes_when_its_grant_has_run_out),

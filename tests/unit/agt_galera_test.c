@@ -427,6 +427,29 @@ static void test_leaving_the_component_fences(void **state)
     assert_int_equal(report.galera.state, MSG_GALERA_NONPRIM);
 }
 
+/* A pause takes the guard's deadline away: it comes behind the end of what must not go on. */
+static void test_a_pause_by_an_operator_waits_for_the_fence(void **state)
+{
+    (void)state;
+    begin_writer();
+    w.view.galera.is_primary = false;
+    w.view.galera.local = DB_GALERA_INITIALIZED;
+    look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    w.order.record.is_paused = true;
+    w.order.record.revision++;
+    pass(10 * MS);
+    tick();
+    order_comes();
+    assert_false(w.a.want.is_paused);
+    done(0);
+    assert_int_equal(w.releases, 1);
+    w.guard.epoch_handed_back = 2;
+    w.guard.is_armed = false;
+    guard_says();
+    assert_true(w.a.want.is_paused);
+}
+
 /* Not even the first answer after a pause of the whole host may say yes. */
 static void test_a_pause_takes_the_proof_away(void **state)
 {
@@ -571,6 +594,47 @@ static void test_an_orderly_stop_is_not_cut_short(void **state)
         look();
     }
     assert_int_equal(w.kills, 0);
+}
+
+/* Cut off, it has nothing to flush for anybody, and may hang in the stop for ever. */
+static void test_a_cut_off_server_is_not_waited_for_when_it_stops(void **state)
+{
+    (void)state;
+    begin_synced();
+    w.view.galera.is_primary = false;
+    w.view.galera.local = DB_GALERA_INITIALIZED;
+    look();
+    feed((struct agt_event){.kind = AGT_EVENT_SHUTDOWN});
+    assert_int_equal(w.terms, 1);
+    for (int i = 0; i < 19; i++) {
+        pass(500 * MS);
+        look();
+    }
+    assert_int_equal(w.kills, 0);
+    pass(500 * MS);
+    look();
+    assert_int_equal(w.kills, 1);
+}
+
+static void test_a_restart_that_is_called_off_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    begin_synced();
+    w.order.galera_goal = MSG_GALERA_GOAL_RESTART;
+    w.order.record.tasks_count = 1;
+    w.order.record.tasks[0] =
+        (struct msg_task){.id = 11, .kind = MSG_TASK_RESTART, .member = name_of("g1")};
+    w.order.record.revision++;
+    order_comes();
+    tick();
+    assert_int_equal(w.terms, 1);
+    assert_int_equal(w.a.disk.task_begun, 11);
+    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
+    w.order.record.tasks_count = 0;
+    w.order.record.revision++;
+    order_comes();
+    assert_int_equal(w.a.disk.task_begun, 0);
+    assert_int_equal(w.a.disk.task_done, 0);
 }
 
 /* systemctl, an operator: an orderly leave that nobody asked us for counts as one. */
@@ -750,12 +814,15 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_higher_epoch_fences_at_once),
         cmocka_unit_test(test_hands_over_without_a_stop),
         cmocka_unit_test(test_leaving_the_component_fences),
+        cmocka_unit_test(test_a_pause_by_an_operator_waits_for_the_fence),
         cmocka_unit_test(test_a_pause_takes_the_proof_away),
         cmocka_unit_test(test_old_evidence_says_no),
         cmocka_unit_test(test_non_writer_is_kept_read_only),
         cmocka_unit_test(test_waiting_server_is_killed_when_told),
         cmocka_unit_test(test_a_transfer_under_way_is_no_waiting),
         cmocka_unit_test(test_an_orderly_stop_is_not_cut_short),
+        cmocka_unit_test(test_a_cut_off_server_is_not_waited_for_when_it_stops),
+        cmocka_unit_test(test_a_restart_that_is_called_off_leaves_nothing_behind),
         cmocka_unit_test(test_a_leave_by_hand_is_told),
         cmocka_unit_test(test_cut_off_with_its_host_it_stops),
         cmocka_unit_test(test_nothing_is_started_by_an_old_word),

@@ -282,6 +282,25 @@ static void test_restart_of_the_holder_keeps_its_epoch(void **state)
     good();
 }
 
+/* The restart and another sync set come with one order: the new set is for what runs afterwards. */
+static void test_restart_of_the_holder_is_not_held_up_by_a_change_of_the_sync_set(void **state)
+{
+    (void)state;
+    primary();
+    w.has_sync = true;
+    w.sync_names.count = 1;
+    w.sync_names.names[0] = world_name("b");
+    w.sync_count = 1;
+    world_task(&w, MSG_TASK_RESTART, 11);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1500);
+    assert_int_equal(w.orders[DB_ORDER_CHECKPOINT], 1);
+    assert_int_equal(w.orders[DB_ORDER_CANCEL], 0);
+    assert_int_equal(w.starts, 2);
+    assert_int_equal(w.report.task_id, 11);
+    assert_true(w.report.is_open);
+    good();
+}
+
 static void test_restart_that_outlives_the_lease_hands_back(void **state)
 {
     (void)state;
@@ -788,6 +807,7 @@ int main(void)
         cmocka_unit_test(test_higher_epoch_ends_a_paused_holder),
         cmocka_unit_test(test_restart_of_a_standby),
         cmocka_unit_test(test_restart_of_the_holder_keeps_its_epoch),
+        cmocka_unit_test(test_restart_of_the_holder_is_not_held_up_by_a_change_of_the_sync_set),
         cmocka_unit_test(test_restart_that_outlives_the_lease_hands_back),
         cmocka_unit_test(test_agent_that_restarts_in_a_restart_goes_on_with_it),
         cmocka_unit_test(test_restart_only_when_pending),

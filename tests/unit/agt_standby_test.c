@@ -155,6 +155,24 @@ static void test_reserved_timeline_is_reported(void **state)
     good();
 }
 
+/* Hours of copying are not owed to a setting that could not be written once. */
+static void test_standby_that_cannot_be_pointed_elsewhere_keeps_its_data(void **state)
+{
+    (void)state;
+    standby();
+    w.follow_status = BASE_E_IO;
+    world_record(&w, 2, "d");
+    w.record.floor.lsn = 2000;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_true(w.orders[DB_ORDER_FOLLOW] > 0);
+    assert_false(world_agent(&w)->want.is_clone_needed);
+    w.follow_status = 0;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 2000);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 0);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
 static void test_failed_rewind_becomes_a_clone_only_when_it_is_final(void **state)
 {
     (void)state;
@@ -230,6 +248,41 @@ static void test_receiver_that_never_streams_on_is_none(void **state)
     w.db.is_receiver_flapping = true;
     world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 6000);
     assert_true(w.orders[DB_ORDER_FOLLOW] > before);
+    good();
+}
+
+/* Of the agent as well: it has started anew, and no leader has told it the ttl yet. */
+static void test_probe_that_hangs_is_no_news_before_the_first_order_either(void **state)
+{
+    (void)state;
+    standby();
+    world_agent_start(&w);
+    world_run_ms(&w, 500);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    w.db.is_hanging = true;
+    world_run_ms(&w, 1500);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    world_run_ms(&w, 1000);
+    assert_int_equal(w.report.db_state, MSG_DB_STARTING);
+    good();
+}
+
+/* Nothing else need come for it to be told. */
+static void test_standby_that_hangs_is_told_the_moment_its_ttl_is_over(void **state)
+{
+    (void)state;
+    standby();
+    w.db.is_hanging = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 150);
+    w.are_views_silent = true;
+    assert_false(world_agent(&w)->view.is_answering);
+    struct base_mono until = base_mono_add_us(world_agent(&w)->answered_at, WORLD_TTL_US);
+    world_run_ms(&w, base_mono_diff_us(until, w.now) / BASE_US_PER_MS - 1);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    uint64_t reports = w.reports;
+    world_run_ms(&w, 2);
+    assert_int_equal(w.reports, reports + 1);
+    assert_int_equal(w.report.db_state, MSG_DB_STARTING);
     good();
 }
 
@@ -620,6 +673,9 @@ int main(void)
         cmocka_unit_test(test_reserved_timeline_is_reported),
         cmocka_unit_test(test_failed_rewind_becomes_a_clone_only_when_it_is_final),
         cmocka_unit_test(test_same_timeline_number_is_a_clone),
+        cmocka_unit_test(test_standby_that_cannot_be_pointed_elsewhere_keeps_its_data),
+        cmocka_unit_test(test_probe_that_hangs_is_no_news_before_the_first_order_either),
+        cmocka_unit_test(test_standby_that_hangs_is_told_the_moment_its_ttl_is_over),
         cmocka_unit_test(test_silent_receiver_reconnects),
         cmocka_unit_test(test_receiver_that_never_streams_on_is_none),
         cmocka_unit_test(test_other_system_identifier_is_left_alone),
