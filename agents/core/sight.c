@@ -93,7 +93,6 @@ static void root_gone(struct agt_run *run, enum guard_tree before)
 
 static void guard_is_new(struct agt *a)
 {
-    a->is_handback_wanted = false;
     a->ran_epoch = 0;
     a->exit_epoch = 0;
     a->is_start_asked = false;
