@@ -143,7 +143,7 @@ for ((number = 0; number < workers; number++)); do worker "$number" "$workers" &
 for job in $(jobs -p); do wait "$job" || failed=1; done
 
 cat "$out"/done.* | jq -s --rawfile explained tests/mutation/explained.txt --arg seed "$seed" '
-    ($explained | split("\n") | map(select(startswith("#") | not) | select(length > 0) | split(" || ")[0])) as $known |
+    ($explained | split("\n") | map(select(startswith("#") | not) | select(length > 0) | split(" || ")[:-1] | join(" || "))) as $known |
     map(select(.verdict != "stillborn")) as $all |
     { seed: ($seed | tonumber), mutations: ($all | length), killed: ($all | map(select(.verdict == "killed")) | length),
       by: ($all | map(select(.verdict == "killed").by) | group_by(.) | map({key: .[0], value: length}) | from_entries),
