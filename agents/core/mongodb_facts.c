@@ -145,19 +145,17 @@ uint8_t agt_mongodb_majority(const struct agt *a)
 
 /* --- positions --- */
 
-int agt_mongodb_optime_compare(struct msg_mongodb_optime a, struct msg_mongodb_optime b)
+struct msg_mongodb_optime agt_mongodb_later(struct msg_mongodb_optime a,
+                                            struct msg_mongodb_optime b)
 {
-    if (a.term != b.term) {
-        return a.term < b.term ? -1 : 1;
-    }
-    return a.ts < b.ts ? -1 : a.ts > b.ts;
+    bool is_a = a.term != b.term ? a.term > b.term : a.ts > b.ts;
+    return is_a ? a : b;
 }
 
 struct msg_mongodb_optime agt_mongodb_applied(const struct agt *a)
 {
     const struct db_mongodb_view *v = &a->view.mongodb;
-    bool is_later = agt_mongodb_optime_compare(v->status.applied, v->hello.applied) > 0;
-    return is_later ? v->status.applied : v->hello.applied;
+    return agt_mongodb_later(v->status.applied, v->hello.applied);
 }
 
 static const struct msg_mongodb_peer *primary_of(const struct agt *a)
@@ -421,20 +419,19 @@ enum msg_mongodb_gray agt_mongodb_gray(const struct agt *a)
 
 /* --- what health checks may say --- */
 
+bool agt_mongodb_is_fresh(const struct agt *a, struct base_mono now)
+{
+    return agt_mongodb_is_running(a) && agt_mongodb_has_hello(a, now, AGT_MONGODB_EVIDENCE_US) &&
+           base_mono_diff_us(now, a->mongodb.tick_at) <= AGT_MONGODB_GAP_US;
+}
+
 static bool is_sound(const struct agt *a, struct base_mono now)
 {
     if (CANARY(MONGODB_PRIMARY_ON_OLD_HELLO)) {
         return a->has_answered && agt_mongodb_is_running(a);
     }
-    return agt_mongodb_is_running(a) && agt_mongodb_has_hello(a, now, AGT_MONGODB_EVIDENCE_US) &&
-           base_mono_diff_us(now, a->mongodb.tick_at) <= AGT_MONGODB_GAP_US &&
-           a->view.mongodb.hello.is_in_set && !a->view.mongodb.hello.is_set_name_wrong;
-}
-
-bool agt_mongodb_is_fresh(const struct agt *a, struct base_mono now)
-{
-    return agt_mongodb_is_running(a) && agt_mongodb_has_hello(a, now, AGT_MONGODB_EVIDENCE_US) &&
-           base_mono_diff_us(now, a->mongodb.tick_at) <= AGT_MONGODB_GAP_US;
+    return agt_mongodb_is_fresh(a, now) && a->view.mongodb.hello.is_in_set &&
+           !a->view.mongodb.hello.is_set_name_wrong;
 }
 
 /* Somebody is known to have been elected in a later term than that of its claim. */

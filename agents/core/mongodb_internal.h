@@ -38,7 +38,9 @@ bool agt_mongodb_host_equal(const struct msg_mongodb_host *a, const struct msg_m
  * this one's status; itself among them. */
 uint8_t agt_mongodb_live_voters(const struct agt *a, struct base_mono now);
 uint8_t agt_mongodb_majority(const struct agt *a);
-int agt_mongodb_optime_compare(struct msg_mongodb_optime a, struct msg_mongodb_optime b);
+/* Of two positions the later one. */
+struct msg_mongodb_optime agt_mongodb_later(struct msg_mongodb_optime a,
+                                            struct msg_mongodb_optime b);
 struct msg_mongodb_optime agt_mongodb_applied(const struct agt *a);
 uint32_t agt_mongodb_lag_ms(const struct agt *a, struct base_mono now); /* UINT32_MAX: unknown */
 /* For how long no canary write has come through; 0: they do, or it is no primary. */

@@ -129,9 +129,7 @@ static void fill_hello(const struct agt *a, struct base_mono now, struct msg_mon
     memcpy(r->process_id, v->hello.process_id, sizeof(r->process_id));
     r->wire_version = v->hello.wire_version;
     r->applied = agt_mongodb_applied(a);
-    r->committed = agt_mongodb_optime_compare(v->status.committed, v->hello.committed) > 0
-                       ? v->status.committed
-                       : v->hello.committed;
+    r->committed = agt_mongodb_later(v->status.committed, v->hello.committed);
     int64_t behind_ms = v->hello.applied_ms - v->hello.committed_ms;
     bool is_dated = v->hello.applied_ms > 0 && v->hello.committed_ms > 0 && behind_ms > 0;
     r->commit_age_ms =

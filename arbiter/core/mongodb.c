@@ -441,7 +441,7 @@ void arb_mongodb_decide(struct arb_turn *t)
     } else if (!is_done && !c->record.mongodb.is_initiated) {
         (void)arb_mongodb_found_again(t, &s);
     } else if (!is_done && !(CANARY(MONGODB_INITIATE_AGAIN) && arb_mongodb_found_again(t, &s))) {
-        (void)arb_mongodb_next(t, &s);
+        arb_mongodb_next(t, &s);
         say_zones(t, &s);
     }
     c->is_waiting = c->is_waiting_said;

@@ -35,17 +35,20 @@ static bool founds_before(const struct arb_view *a, const struct arb_view *b)
 }
 
 /* How many are heard and wait, and how many the files name. */
-static void count(const struct arb_cluster *c, struct base_mono now, uint8_t *ret_heard,
-                  uint8_t *ret_wanted)
+struct seats {
+    uint8_t heard, wanted;
+};
+
+static struct seats count(const struct arb_cluster *c, struct base_mono now)
 {
-    *ret_heard = 0;
-    *ret_wanted = 1;
+    struct seats seats = {.wanted = 1};
     for (uint8_t i = 0; i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
         uint8_t said = view->has_report ? view->report.mongodb.seed_members : 0;
-        *ret_wanted = said > *ret_wanted ? said : *ret_wanted;
-        *ret_heard = (uint8_t)(*ret_heard + (is_blank(view, now) && is_up(view)));
+        seats.wanted = said > seats.wanted ? said : seats.wanted;
+        seats.heard = (uint8_t)(seats.heard + (is_blank(view, now) && is_up(view)));
     }
+    return seats;
 }
 
 static uint8_t choose_founder(const struct arb_cluster *c, struct base_mono now)
@@ -100,7 +103,7 @@ static void initiate_at(struct arb_turn *t, const struct arb_sight *s, struct ms
     arb_mongodb_begin(t, s, next, &o, ARB_CAUSE_FOUNDED);
 }
 
-static void say_found_waits(struct arb_turn *t, uint8_t heard, uint8_t wanted)
+static void say_found_waits(struct arb_turn *t, struct seats seats)
 {
     for (uint8_t i = 0; i < t->c->views_count; i++) {
         const struct arb_view *view = &t->c->views[i];
@@ -110,8 +113,9 @@ static void say_found_waits(struct arb_turn *t, uint8_t heard, uint8_t wanted)
             return;
         }
     }
-    arb_say_waiting(
-        t, &(struct arb_note){.kind = ARB_NOTE_MONGODB_FOUND_WAITS, .a = wanted, .b = heard});
+    arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_MONGODB_FOUND_WAITS,
+                                          .a = seats.wanted,
+                                          .b = seats.heard});
 }
 
 static bool has_waited(struct arb_turn *t)
@@ -127,13 +131,11 @@ static bool has_waited(struct arb_turn *t)
 static void found_blank(struct arb_turn *t, const struct arb_sight *s)
 {
     struct arb_cluster *c = t->c;
-    uint8_t heard = 0;
-    uint8_t wanted = 0;
-    count(c, t->event->now, &heard, &wanted);
+    struct seats seats = count(c, t->event->now);
     uint8_t founder = choose_founder(c, t->event->now);
-    if (heard < wanted || founder == ARB_NOBODY) {
+    if (seats.heard < seats.wanted || founder == ARB_NOBODY) {
         c->has_boot_began = false;
-        say_found_waits(t, heard, wanted);
+        say_found_waits(t, seats);
         return;
     }
     if (!is_layout_good(t, s) || !has_waited(t)) {
@@ -150,16 +152,14 @@ bool arb_mongodb_found_again(struct arb_turn *t, const struct arb_sight *s)
 {
     struct arb_cluster *c = t->c;
     const struct msg_mongodb_order *last = &c->record.mongodb.order;
-    uint8_t heard = 0;
-    uint8_t wanted = 0;
-    count(c, t->event->now, &heard, &wanted);
+    struct seats seats = count(c, t->event->now);
     uint8_t founder = CANARY(MONGODB_INITIATE_AGAIN) ? choose_founder(c, t->event->now)
                                                      : arb_view_find(c, &last->member);
     bool is_there = founder != ARB_NOBODY && is_blank(&c->views[founder], t->event->now) &&
                     is_up(&c->views[founder]);
-    if (s->set.has_config || heard < wanted || !is_there) {
+    if (s->set.has_config || seats.heard < seats.wanted || !is_there) {
         if (!c->record.mongodb.is_initiated) {
-            say_found_waits(t, heard, wanted);
+            say_found_waits(t, seats);
         }
         return false;
     }
@@ -302,10 +302,7 @@ void arb_mongodb_found(struct arb_turn *t)
     } else if (data != NULL && is_data_known(c)) {
         say_data_waits(t, &s, data);
     } else if (data != NULL) {
-        uint8_t heard = 0;
-        uint8_t wanted = 0;
-        count(c, t->event->now, &heard, &wanted);
-        say_found_waits(t, heard, wanted);
+        say_found_waits(t, count(c, t->event->now));
     } else if (arb_is_unknown(c)) {
         arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_FOUND_WAITS, .member = c->name});
     } else {

@@ -77,8 +77,8 @@ int64_t arb_mongodb_back_off_us(uint8_t failures);
 /* Ends the open order for an operator. */
 void arb_mongodb_cancel(struct arb_turn *t);
 
-/* --- mongodb_step.c: what to order next. True: proposed --- */
-bool arb_mongodb_next(struct arb_turn *t, const struct arb_sight *s);
+/* --- mongodb_step.c: what to order next --- */
+void arb_mongodb_next(struct arb_turn *t, const struct arb_sight *s);
 /* An order to the primary about peers[at]. */
 struct msg_mongodb_order arb_mongodb_about(const struct arb_turn *t, const struct arb_sight *s,
                                            enum msg_mongodb_order_kind kind, uint8_t at);

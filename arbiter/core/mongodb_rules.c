@@ -146,14 +146,18 @@ enum arb_refusal mdb_degrade_check(const struct mdb_set *set, uint8_t at, uint32
     return ARB_REFUSE_NONE;
 }
 
+bool mdb_is_restored(const struct mdb_set *set, uint8_t at, uint16_t priority_x10)
+{
+    const struct msg_mongodb_peer *p = &set->peers[at].peer;
+    return p->votes == 1 && p->priority_x10 == priority_x10;
+}
+
 enum msg_mongodb_order_kind mdb_restore_step(const struct mdb_set *set, uint8_t at,
-                                             uint32_t back_ms, uint16_t priority_x10,
-                                             bool *ret_is_done)
+                                             uint32_t back_ms)
 {
     const struct mdb_peer *p = &set->peers[at];
-    *ret_is_done = p->peer.votes == 1 && p->peer.priority_x10 == priority_x10;
-    bool is_back = p->is_own && p->state == MSG_MONGODB_SECONDARY &&
-                   p->lag_ms < MDB_CAUGHT_UP_LAG_MS && !*ret_is_done;
+    bool is_back =
+        p->is_own && p->state == MSG_MONGODB_SECONDARY && p->lag_ms < MDB_CAUGHT_UP_LAG_MS;
     if (!is_back) {
         return MSG_MONGODB_ORDER_NONE;
     }

@@ -176,12 +176,12 @@ enum arb_refusal mdb_target_check(const struct mdb_set *set, uint8_t at, uint32_
 
 /* silent_ms: for how long the member's agent has been silent, or has said that mongod is down. */
 enum arb_refusal mdb_degrade_check(const struct mdb_set *set, uint8_t at, uint32_t silent_ms);
-/* back_ms: SECONDARY with a small lag for so long. VOTE, then PRIORITY, then NONE with
- * *ret_is_done.
- */
+/* Vote and priority are as they should be: nothing is left to be given back. */
+bool mdb_is_restored(const struct mdb_set *set, uint8_t at, uint16_t priority_x10);
+/* Of one that is not restored; back_ms: SECONDARY with a small lag for so long. VOTE, then
+ * PRIORITY; NONE: not yet. */
 enum msg_mongodb_order_kind mdb_restore_step(const struct mdb_set *set, uint8_t at,
-                                             uint32_t back_ms, uint16_t priority_x10,
-                                             bool *ret_is_done);
+                                             uint32_t back_ms);
 
 /* --- repairs --- */
 

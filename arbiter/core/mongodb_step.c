@@ -47,14 +47,13 @@ static bool give_back(struct arb_turn *t, const struct arb_sight *s, const struc
     const struct arb_view *view = &t->c->views[i];
     uint32_t back_ms = view->is_well ? arb_mongodb_since_ms(t->event->now, view->well_since) : 0;
     uint16_t priority = (uint16_t)(view->report.mongodb.priority * MDB_PRIORITY_UNIT);
-    bool is_done = false;
-    enum msg_mongodb_order_kind kind = mdb_restore_step(&s->set, at, back_ms, priority, &is_done);
-    if (is_done) {
+    if (mdb_is_restored(&s->set, at, priority)) {
         arb_names_remove(&next.mongodb.degraded, name);
         arb_say(t, ARB_NOTE_MONGODB_RESTORED)->member = *name;
         arb_propose(t, ARB_DECIDE_MONGODB_SEEN, &next);
         return true;
     }
+    enum msg_mongodb_order_kind kind = mdb_restore_step(&s->set, at, back_ms);
     if (kind == MSG_MONGODB_ORDER_NONE) {
         return false;
     }
@@ -405,7 +404,7 @@ static bool keep_date(struct arb_turn *t, const struct arb_sight *s)
     return true;
 }
 
-bool arb_mongodb_next(struct arb_turn *t, const struct arb_sight *s)
+void arb_mongodb_next(struct arb_turn *t, const struct arb_sight *s)
 {
     struct arb_mongodb *m = &t->c->mongodb;
     uint8_t at = MDB_NOBODY;
@@ -414,15 +413,15 @@ bool arb_mongodb_next(struct arb_turn *t, const struct arb_sight *s)
         struct base_name who = arb_mongodb_name(t->c, s, at);
         say(t, ARB_NOTE_MONGODB_WAITS,
             base_name_is_empty(&who) ? &t->c->record.mongodb.primary : &who, why);
-        return false;
+        return;
     }
     if (m->failures > 0 && base_mono_before(t->event->now, m->not_before)) {
         arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_MONGODB_BACK_OFF,
                                               .a = MONGODB_BACK_OFF_MAX_US / BASE_US_PER_S,
                                               .b = t->c->record.mongodb.order.epoch});
-        return false;
+        return;
     }
-    return climb_ladder(t, s) || mend_votes(t, s) || keep_date(t, s) || empty_drained(t, s) ||
+    (void)(climb_ladder(t, s) || mend_votes(t, s) || keep_date(t, s) || empty_drained(t, s) ||
            arb_mongodb_tasks(t, s) || follow_plan(t, s) || arb_mongodb_mend_stale(t, s) ||
-           set_timeouts(t, s) || steer(t, s);
+           set_timeouts(t, s) || steer(t, s));
 }
