@@ -699,6 +699,28 @@ static void test_a_restart_ends_with_the_new_process(void **state)
     assert_int_equal(w.terms + w.kills, 0);
 }
 
+/* Its set has taken it out meanwhile: it runs, answers, and there is nothing more to wait for. */
+static void test_a_restart_ends_with_a_process_that_is_in_no_set(void **state)
+{
+    (void)state;
+    m_begin_secondary();
+    m_order(MSG_MONGODB_ORDER_RESTART);
+    m_order_send();
+    m_done(0, 0);
+    m_root_ends();
+    m_look();
+    m_order_comes();
+    assert_true(w.starts > 0);
+    m_root_runs();
+    m_live(SECOND);
+    assert_false(m_report()->is_order_done); /* it does not answer yet */
+    w.view.is_answering = true;
+    m_live(SECOND);
+    assert_int_equal(m_report()->state, MSG_MONGODB_ABSENT);
+    assert_true(m_report()->is_order_done);
+    assert_int_equal(m_report()->order_status, 0);
+}
+
 static void test_a_primary_that_nobody_takes_over_from_is_not_restarted(void **state)
 {
     (void)state;
@@ -880,6 +902,7 @@ int main(void)
         cmocka_unit_test(test_what_is_frozen_thaws_in_any_term),
         cmocka_unit_test(test_frozen_is_told_and_bounded),
         cmocka_unit_test(test_a_restart_ends_with_the_new_process),
+        cmocka_unit_test(test_a_restart_ends_with_a_process_that_is_in_no_set),
         cmocka_unit_test(test_a_primary_that_nobody_takes_over_from_is_not_restarted),
         cmocka_unit_test(test_a_resync_wipes_once),
         cmocka_unit_test(test_a_resync_lifts_a_bar),

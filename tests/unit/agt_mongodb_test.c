@@ -462,7 +462,8 @@ static void test_primary_needs_a_fresh_hello(void **state)
     assert_false(agt_mongodb_is_primary(&w.a, w.now));
     m_look();
     assert_true(agt_mongodb_is_primary(&w.a, w.now));
-    /* At the very moment after a pause of the host, before any step. */
+    /* At the very moment after a pause of the host, before any step: a second voids nothing. */
+    assert_true(agt_mongodb_is_primary(&w.a, base_mono_add_us(w.now, SECOND)));
     assert_false(agt_mongodb_is_primary(&w.a, base_mono_add_us(w.now, 1100 * MS)));
 }
 
@@ -482,6 +483,120 @@ static void test_primary_of_a_term_left_behind_is_none(void **state)
     w.view.mongodb.status.term = 7; /* a member whose term goes back */
     m_look();
     assert_false(agt_mongodb_is_primary(&w.a, w.now));
+}
+
+/* Which set it is in was not read yet: what is known of the only one it could be in counts. */
+static void test_primary_of_an_unread_set_is_none_when_left_behind(void **state)
+{
+    (void)state;
+    m_begin_primary();
+    memset(w.view.mongodb.config.set_id, 0, sizeof(w.view.mongodb.config.set_id));
+    m_look();
+    assert_true(agt_mongodb_is_primary(&w.a, w.now));
+    w.order.record.mongodb.primary_term = 8;
+    m_order_comes();
+    assert_false(agt_mongodb_is_primary(&w.a, w.now));
+}
+
+/* Nobody's guard tells when a watched server was started anew: its own word for its process does.
+ * Only then may its term go back. */
+static void test_a_watched_primary_of_a_term_left_behind_is_none(void **state)
+{
+    (void)state;
+    static const struct agt_disk nothing;
+    m_begin_with(&nothing, true);
+    w.view.is_process = true;
+    m_be_primary(7);
+    w.view.mongodb.hello.process_id[0] = 1;
+    m_live(2 * SECOND);
+    assert_true(agt_mongodb_is_primary(&w.a, w.now));
+    w.view.mongodb.status.term = 9;
+    m_look();
+    assert_false(agt_mongodb_is_primary(&w.a, w.now));
+    w.view.mongodb.status.term = 7;
+    m_live(2 * SECOND);
+    assert_false(agt_mongodb_is_primary(&w.a, w.now));
+    w.view.mongodb.hello.process_id[0] = 2;
+    m_look();
+    assert_true(agt_mongodb_is_primary(&w.a, w.now));
+}
+
+static void test_an_arbiter_is_told_from_the_others(void **state)
+{
+    (void)state;
+    m_begin_secondary();
+    assert_false(agt_mongodb_is_arbiter(&w.a, w.now));
+    assert_false(m_report()->is_arbiter);
+    w.view.mongodb.hello.is_secondary = false;
+    w.view.mongodb.hello.is_arbiter = true; /* though its file does not say so */
+    m_look();
+    assert_true(agt_mongodb_is_arbiter(&w.a, w.now));
+    assert_true(m_report()->is_arbiter);
+    for (int i = 0; i < 12; i++) {
+        m_pass(250 * MS);
+        m_tick();
+    }
+    assert_int_equal(m_report()->state, MSG_MONGODB_ARBITER);
+    assert_false(agt_mongodb_is_arbiter(&w.a, w.now)); /* on the word of three seconds ago */
+}
+
+static void test_of_no_position_no_lag_is_known(void **state)
+{
+    (void)state;
+    m_begin_secondary();
+    assert_int_equal(m_report()->lag_ms, 0);
+    w.view.mongodb.hello.applied.ts = w.view.mongodb.status.applied.ts = 0;
+    m_look();
+    assert_int_equal(m_report()->lag_ms, UINT32_MAX);
+    assert_int_equal(m_report()->state, MSG_MONGODB_SECONDARY);
+    assert_false(agt_mongodb_is_secondary(&w.a, w.now, 1000));
+    m_begin_secondary();
+    w.view.mongodb.status.peers[1].optime.ts = 0; /* of the primary */
+    m_look();
+    assert_int_equal(m_report()->lag_ms, UINT32_MAX);
+    assert_false(agt_mongodb_is_secondary(&w.a, w.now, 1000));
+}
+
+/* Of hello and status one is the newer; a later term goes before any time. */
+static void test_the_later_position_is_told(void **state)
+{
+    (void)state;
+    struct db_mongodb_view *v = &w.view.mongodb;
+    m_begin_secondary();
+    v->hello.applied = v->hello.committed = (struct msg_mongodb_optime){7, 500};
+    v->status.applied = v->status.committed = (struct msg_mongodb_optime){7, 501};
+    m_look();
+    assert_int_equal(m_report()->applied.ts, 501);
+    assert_int_equal(m_report()->committed.ts, 501);
+    v->hello.applied = v->hello.committed = (struct msg_mongodb_optime){8, 400};
+    m_look();
+    assert_int_equal(m_report()->applied.ts, 400);
+    assert_int_equal(m_report()->committed.term, 8);
+    v->status.applied = v->status.committed = (struct msg_mongodb_optime){9, 300};
+    m_look();
+    assert_int_equal(m_report()->applied.term, 9);
+    assert_int_equal(m_report()->committed.ts, 300);
+}
+
+/* What it thinks of the others goes with its status, and is gone with it. */
+static void test_the_others_are_told_as_its_status_has_them(void **state)
+{
+    (void)state;
+    m_begin_primary();
+    w.view.mongodb.status.peers[2].is_healthy = false;
+    m_look();
+    m_pass(200 * MS);
+    m_tick();
+    const struct msg_mongodb_report *r = m_report();
+    assert_int_equal(r->peers_count, 3);
+    assert_true(r->peers[0].is_self && r->peers[1].is_healthy && !r->peers[2].is_healthy);
+    assert_int_equal(r->peers[1].heard_ms, 700);
+    m_pass(60 * SECOND); /* the host stood still */
+    m_tick();
+    r = m_report();
+    assert_int_equal(r->peers_count, 3);
+    assert_false(r->peers[1].is_healthy);
+    assert_int_equal(r->peers[1].heard_ms, UINT32_MAX);
 }
 
 static void test_states_by_hello_first(void **state)
@@ -617,6 +732,12 @@ int main(void)
         cmocka_unit_test(test_what_was_seen_before_the_host_stood_still_is_void),
         cmocka_unit_test(test_primary_needs_a_fresh_hello),
         cmocka_unit_test(test_primary_of_a_term_left_behind_is_none),
+        cmocka_unit_test(test_primary_of_an_unread_set_is_none_when_left_behind),
+        cmocka_unit_test(test_a_watched_primary_of_a_term_left_behind_is_none),
+        cmocka_unit_test(test_an_arbiter_is_told_from_the_others),
+        cmocka_unit_test(test_of_no_position_no_lag_is_known),
+        cmocka_unit_test(test_the_later_position_is_told),
+        cmocka_unit_test(test_the_others_are_told_as_its_status_has_them),
         cmocka_unit_test(test_states_by_hello_first),
         cmocka_unit_test(test_a_rollback_is_told_once),
         cmocka_unit_test(test_started_once_is_no_data),

@@ -77,6 +77,22 @@ static void test_only_the_same_member_initiates_again(void **state)
     assert_true(base_name_equal(&first, &mon_order()->member));
 }
 
+/* Its files are there from its first start on, long before it says whether they are anybody's. */
+static void test_a_mongod_that_just_starts_is_not_taken_for_data(void **state)
+{
+    (void)state;
+    mon_blank(3, 0);
+    mon.m[2].has_data = true;
+    mon.m[2].state = MSG_MONGODB_STARTING;
+    mon_pass(10);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_FOUND_WAITS);
+    mon.m[2].has_data = false; /* nobody's */
+    mon.m[2].state = MSG_MONGODB_UNKNOWN;
+    mon_pass(60);
+    assert_true(w.c.record.mongodb.is_initiated);
+}
+
 /* By hand, at another member, while the order is open: the order ends, and that one is the set. */
 static void test_founded_elsewhere_ends_the_order(void **state)
 {
@@ -121,6 +137,18 @@ static void test_a_running_set_is_taken_in_as_it_is(void **state)
     assert_true(w.c.record.mongodb.is_initiated && w.c.record.mongodb.set_id[0] == 0xab);
     assert_int_equal(w.c.record.mongodb.places_count, 3);
     assert_true(w.order[1].mongodb.goal == MSG_MONGODB_GOAL_RUN && !w.order[1].is_granted);
+}
+
+/* Two clusters' agents under one name: whose server is in another set is told nothing. */
+static void test_a_member_of_another_set_is_refused(void **state)
+{
+    (void)state;
+    mon_pass(2);
+    assert_int_not_equal(w.order[3].goal, MSG_GOAL_REFUSED);
+    mon.m[3].is_of_other_set = true;
+    mon_pass(2);
+    assert_int_equal(w.order[3].goal, MSG_GOAL_REFUSED);
+    assert_int_not_equal(w.order[2].goal, MSG_GOAL_REFUSED);
 }
 
 /* --- switchover --- */
@@ -634,6 +662,48 @@ static void test_a_task_that_fails_is_put_off_alone(void **state)
     assert_int_equal(w.c.mongodb.waits[0].of, 0);
 }
 
+/* The order was given by a leader that is gone: by its member and kind the next one knows of which
+ * task it is. */
+static void test_a_new_leader_puts_off_the_task_alone_too(void **state)
+{
+    (void)state;
+    static const struct {
+        enum msg_task_kind task;
+        enum msg_mongodb_order_kind order;
+    } rows[] = {{MSG_TASK_RESTART, MSG_MONGODB_ORDER_RESTART},
+                {MSG_TASK_REINIT, MSG_MONGODB_ORDER_RESYNC}};
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        mon_running(3, 0);
+        mon.disobeys = true;
+        ask_task(rows[i].task, 3);
+        (void)pass_until(true);
+        assert_true(mon_is_open(rows[i].order));
+        run((struct arb_event){.kind = ARB_EVENT_LOST});
+        lead(6);
+        mon_pass(1);
+        (void)pass_until(false);
+        assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+        mon_pass(1);
+        assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_TASK_OFF);
+        mon.disobeys = false;
+        assert_layout_goes_on(5);
+        assert_int_equal(w.c.record.tasks_count, 1);
+    }
+}
+
+/* A reload is the agent's to end, and may take as long as it likes. */
+static void test_a_task_whose_end_is_awaited_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    struct msg_record r = w.c.record;
+    r.revision++;
+    r.tasks[r.tasks_count++] =
+        (struct msg_task){.id = 5, .kind = MSG_TASK_RELOAD, .member = name_of("mg3")};
+    load(r);
+    assert_layout_goes_on(5);
+    assert_int_equal(w.c.record.tasks_count, 1);
+}
+
 /* Likewise a primary that is drained and cannot hand over. */
 static void test_a_drain_that_fails_is_put_off_alone(void **state)
 {
@@ -650,6 +720,24 @@ static void test_a_drain_that_fails_is_put_off_alone(void **state)
     assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DRAIN_OFF);
     mon.disobeys = false;
     assert_layout_goes_on(5);
+}
+
+/* Four may not vote. A file of somebody who is not in the set promises a fifth that never comes. */
+static void test_who_is_not_in_the_set_promises_no_voters(void **state)
+{
+    (void)state;
+    mon_running(4, 0);
+    mon.m[4].votes = 0;
+    mon.m[4].priority_x10 = 0;
+    mon.m[5] = (struct mon_member){.exists = true, .is_down = true};
+    mon.seed_members = 5;
+    mon_speak(5);
+    mon.m[5].is_silent = true;
+    mon.seed_members = 4;
+    mon_pass(60);
+    assert_int_equal(mon.m[4].votes, 0);
+    assert_int_equal(mon.orders, 0);
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_LAYOUT_EVEN);
 }
 
 static void test_a_member_that_is_gone_leaves(void **state)
@@ -683,10 +771,13 @@ static void test_catching_up_is_given_up_by_a_persons_word_alone(void **state)
     mon.m[1].is_down = true;
     mon.primary = 0;
     mon.term++;
+    mon_pass(60);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_NO_PRIMARY); /* nobody was elected */
     mon.m[2].state = MSG_MONGODB_DRAINING;
     mon_pass(60);
     assert_int_equal(mon.orders, 0);
     assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_CATCHES_UP);
+    assert_string_equal(w.c.waiting.member.text, "mg2");
     mon_request(r);
     assert_int_equal(w.answer, 0);
     assert_true(mon_is_open(MSG_MONGODB_ORDER_ABORT_CATCHUP));
@@ -704,9 +795,11 @@ int main(void)
         MON_TEST(test_three_and_one_is_refused),
         MON_TEST(test_founding_waits_for_all),
         MON_TEST(test_only_the_same_member_initiates_again),
+        MON_TEST(test_a_mongod_that_just_starts_is_not_taken_for_data),
         MON_TEST(test_founded_elsewhere_ends_the_order),
         MON_TEST(test_emptied_members_are_never_initiated),
         MON_TEST(test_a_running_set_is_taken_in_as_it_is),
+        MON_TEST(test_a_member_of_another_set_is_refused),
         MON_TEST(test_a_switchover_goes_through_its_phases),
         MON_TEST(test_a_switchover_that_nobody_carries_out_ends_unfrozen),
         MON_TEST(test_unfit_targets_are_refused),
@@ -734,7 +827,10 @@ int main(void)
         MON_TEST(test_a_task_of_a_silent_member_keeps_nobody_waiting),
         MON_TEST(test_who_is_watched_is_neither_restarted_nor_emptied),
         MON_TEST(test_a_task_that_fails_is_put_off_alone),
+        MON_TEST(test_a_new_leader_puts_off_the_task_alone_too),
+        MON_TEST(test_a_task_whose_end_is_awaited_keeps_nobody_waiting),
         MON_TEST(test_a_drain_that_fails_is_put_off_alone),
+        MON_TEST(test_who_is_not_in_the_set_promises_no_voters),
         MON_TEST(test_a_member_that_is_gone_leaves),
         MON_TEST(test_catching_up_is_given_up_by_a_persons_word_alone),
     };

@@ -213,6 +213,25 @@ static void test_the_freshest_goes_on(void **state)
     assert_string_equal(w.c.record.mongodb.force.freshest.text, "mg2");
 }
 
+/* Alone with a priority of 0 it would never lead: the set would stay without a primary for good. */
+static void test_the_freshest_is_able_to_lead(void **state)
+{
+    (void)state;
+    static const uint16_t in_files[] = {0, 1, 3};
+    for (size_t i = 0; i < BASE_COUNT_OF(in_files); i++) {
+        mon_running(3, 0);
+        mon.disobeys = true;
+        lose_majority();
+        mon.m[1].priority = in_files[i];
+        mon_pass(1);
+        mon_request(force(0));
+        mon_request(force(w.c.record.mongodb.force.token));
+        assert_true(mon_is_open(MSG_MONGODB_ORDER_FORCE));
+        assert_int_equal(mon_order()->votes, 1);
+        assert_int_equal(mon_order()->priority_x10, in_files[i] == 0 ? 10 : in_files[i] * 10);
+    }
+}
+
 /* --- after a restore of the quorum --- */
 
 static void test_nothing_is_ordered_from_an_image_until_confirmed(void **state)
@@ -290,6 +309,7 @@ int main(void)
         MON_TEST(test_a_plan_that_is_not_carried_out_ends),
         MON_TEST(test_a_host_without_an_agent_is_left_out_by_a_persons_word),
         MON_TEST(test_the_freshest_goes_on),
+        MON_TEST(test_the_freshest_is_able_to_lead),
         MON_TEST(test_nothing_is_ordered_from_an_image_until_confirmed),
         MON_TEST(test_who_was_never_led_is_started_without_a_record),
         MON_TEST(test_who_was_led_is_started_by_a_persons_word_alone),

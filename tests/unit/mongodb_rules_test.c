@@ -421,6 +421,39 @@ static void test_who_leaves_loses_the_vote_first(void **state)
     assert_int_equal(step.kind, MSG_MONGODB_ORDER_UNVOTE);
 }
 
+/* It is back when it has both again; its vote comes first, and only after a minute. */
+static void test_a_vote_comes_back_before_its_priority(void **state)
+{
+    static const struct {
+        uint8_t votes;
+        uint16_t priority_x10;
+        uint32_t back_ms;
+        bool is_restored;
+        enum msg_mongodb_order_kind step;
+    } rows[] = {{0, 0, MDB_BACK_MS - 1, false, MSG_MONGODB_ORDER_NONE},
+                {0, 0, MDB_BACK_MS, false, MSG_MONGODB_ORDER_VOTE},
+                {1, 0, MDB_BACK_MS, false, MSG_MONGODB_ORDER_PRIORITY},
+                {1, 20, 0, false, MSG_MONGODB_ORDER_PRIORITY},
+                {1, 10, 0, true, MSG_MONGODB_ORDER_NONE}};
+    (void)state;
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        make_set(3, 1);
+        for (unsigned n = 0; n < 3; n++) {
+            reports[n].peers[1].votes = rows[i].votes;
+            reports[n].peers[1].priority_x10 = rows[i].priority_x10;
+        }
+        struct mdb_set set = merged(3);
+        assert_int_equal(mdb_is_restored(&set, 1, 10), rows[i].is_restored);
+        if (rows[i].is_restored) {
+            continue;
+        }
+        assert_int_equal(mdb_restore_step(&set, 1, rows[i].back_ms), rows[i].step);
+        reports[1].state = MSG_MONGODB_RECOVERING;
+        set = merged(3);
+        assert_int_equal(mdb_restore_step(&set, 1, rows[i].back_ms), MSG_MONGODB_ORDER_NONE);
+    }
+}
+
 /* --- kill, resync --- */
 
 static void test_no_kill_without_the_opt_in_and_the_others(void **state)
@@ -484,6 +517,33 @@ static void test_the_last_good_copy_is_not_emptied(void **state)
     set = merged(2);
     assert_int_equal(mdb_resync_check(&set, opinions, 1, false), ARB_REFUSE_STILL_NEEDED);
     assert_int_equal(mdb_resync_check(&set, opinions, 1, true), ARB_REFUSE_NONE);
+}
+
+/* Stopping costs a vote that is there; who is down, or has none, costs nothing. */
+static void test_a_restart_never_costs_the_majority(void **state)
+{
+    (void)state;
+    uint8_t in_the_way = MDB_NOBODY;
+    make_set(3, 0);
+    struct mdb_set set = merged(3);
+    assert_int_equal(mdb_restart_check(&set, 0, &in_the_way), ARB_REFUSE_IS_HOLDER);
+    assert_int_equal(mdb_restart_check(&set, 2, &in_the_way), ARB_REFUSE_NONE);
+    split(3, 3, 7); /* the last is down: it is what is to be started, and nobody else is stopped */
+    set = merged(3);
+    assert_int_equal(mdb_restart_check(&set, 2, &in_the_way), ARB_REFUSE_NONE);
+    assert_int_equal(mdb_restart_check(&set, 1, &in_the_way), ARB_REFUSE_NOT_SECONDARY);
+    assert_int_equal(in_the_way, 2);
+    make_set(2, 0);
+    set = merged(2);
+    assert_int_equal(mdb_restart_check(&set, 1, &in_the_way), ARB_REFUSE_STILL_NEEDED);
+    make_set(3, 0); /* the last has no vote: two of two are left without it */
+    for (unsigned n = 0; n < 3; n++) {
+        reports[n].peers[2].votes = 0;
+        reports[n].peers[2].priority_x10 = 0;
+    }
+    set = merged(3);
+    assert_int_equal(mdb_restart_check(&set, 2, &in_the_way), ARB_REFUSE_NONE);
+    assert_int_equal(mdb_restart_check(&set, 1, &in_the_way), ARB_REFUSE_STILL_NEEDED);
 }
 
 /* --- force --- */
@@ -615,8 +675,10 @@ int main(void)
         cmocka_unit_test(test_a_fourth_has_no_vote),
         cmocka_unit_test(test_the_way_back_to_three_leads_over_two),
         cmocka_unit_test(test_who_leaves_loses_the_vote_first),
+        cmocka_unit_test(test_a_vote_comes_back_before_its_priority),
         cmocka_unit_test(test_no_kill_without_the_opt_in_and_the_others),
         cmocka_unit_test(test_the_last_good_copy_is_not_emptied),
+        cmocka_unit_test(test_a_restart_never_costs_the_majority),
         cmocka_unit_test(test_two_sides_of_a_split_are_never_both_forced),
         cmocka_unit_test(test_a_token_is_bound_to_everything),
         cmocka_unit_test(test_records_follow_each_other),

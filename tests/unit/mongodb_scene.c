@@ -66,7 +66,7 @@ static enum msg_mongodb_state state_of(unsigned n)
         return m->state == MSG_MONGODB_HELD ? m->state : MSG_MONGODB_DOWN;
     }
     if (!m->is_in) {
-        return MSG_MONGODB_ABSENT;
+        return m->state == MSG_MONGODB_STARTING ? m->state : MSG_MONGODB_ABSENT;
     }
     if (n == mon.primary) {
         return m->canary_ms > 0 ? MSG_MONGODB_GRAY : MSG_MONGODB_PRIMARY;
@@ -143,7 +143,7 @@ static void fill_set(unsigned n, struct msg_mongodb_report *r)
         r->primary = host_of(mon.primary);
     }
     if (mon.has_set_id) {
-        r->set_id[0] = 0xab;
+        r->set_id[0] = mon.m[n].is_of_other_set ? 0xcd : 0xab;
     }
     fill_peers(n, r);
 }

@@ -16,6 +16,7 @@ struct mon_member {
     bool is_down;   /* no mongod */
     bool has_data, is_arbiter, is_adopted;
     bool is_wiped; /* its agent has forgotten that it was barred */
+    bool is_of_other_set;
     uint16_t priority;
     struct base_name zone;
     /* in the configuration */
