@@ -60,6 +60,22 @@ static void test_founding_waits_for_all(void **state)
     assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DATA_WAITS);
 }
 
+/* Files that name no number ask for one member. */
+static void test_founding_waits_for_one_at_least(void **state)
+{
+    (void)state;
+    mon_blank(1, 0);
+    mon.seed_members = 0;
+    mon.m[1].is_down = true;
+    mon_pass(60);
+    assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_FOUND_WAITS);
+    assert_true(w.c.waiting.a == 1 && w.c.waiting.b == 0);
+    mon.m[1].is_down = false;
+    mon_pass(60);
+    assert_true(w.c.record.mongodb.is_initiated);
+}
+
 static void test_only_the_same_member_initiates_again(void **state)
 {
     (void)state;
@@ -794,6 +810,7 @@ int main(void)
         MON_TEST(test_two_and_one_is_founded_with_the_arbiter_last),
         MON_TEST(test_three_and_one_is_refused),
         MON_TEST(test_founding_waits_for_all),
+        MON_TEST(test_founding_waits_for_one_at_least),
         MON_TEST(test_only_the_same_member_initiates_again),
         MON_TEST(test_a_mongod_that_just_starts_is_not_taken_for_data),
         MON_TEST(test_founded_elsewhere_ends_the_order),
