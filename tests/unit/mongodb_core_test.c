@@ -87,6 +87,7 @@ static void test_only_the_same_member_initiates_again(void **state)
     mon.m[1].is_silent = true;
     mon_pass(300);
     assert_true(mon_is_idle());
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_FOUND_WAITS);
     mon.m[1].is_silent = false;
     mon_pass(30);
     assert_true(mon_is_open(MSG_MONGODB_ORDER_INITIATE));
@@ -455,6 +456,46 @@ static void test_a_dead_member_loses_its_vote_and_gets_it_back(void **state)
     assert_int_equal(mon_state(), MSG_MONGODB_SET_HEALTHY);
 }
 
+/* What is due besides waits for the vote, and for nothing while there is none to be given. */
+static void test_a_vote_comes_back_before_all_else(void **state)
+{
+    (void)state;
+    mon_running(2, 1);
+    degrade_auto();
+    mon.m[2].is_down = true;
+    mon_pass(150);
+    assert_int_equal(w.c.record.mongodb.degraded.count, 1);
+    mon.m[1].priority = 3;
+    mon_pass(5);
+    assert_int_equal(mon.m[1].priority_x10, 30);
+    mon.m[2].is_down = false;
+    mon_pass(50);
+    mon.m[1].priority = 2;
+    mon.disobeys = true;
+    mon_pass(5); /* the priority is ordered first, and fails: then both are due */
+    mon_pass(120);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_VOTE);
+    assert_string_equal(mon_order()->subject.text, "mg2");
+    assert_int_equal(mon_order()->votes, 1);
+    assert_int_equal(mon_order()->priority_x10, 0); /* never both at once */
+}
+
+/* Somebody has taken it out by hand meanwhile: nothing is left to be given back to. */
+static void test_a_degraded_member_that_is_gone_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    mon_running(2, 1);
+    degrade_auto();
+    mon.m[2].is_down = true;
+    mon_pass(150);
+    assert_int_equal(w.c.record.mongodb.degraded.count, 1);
+    mon.m[2].is_in = false;
+    mon.config.version++;
+    mon.m[1].priority = 3;
+    mon_pass(5);
+    assert_int_equal(mon.m[1].priority_x10, 30);
+}
+
 static void test_the_vote_stays_without_the_word_of_both(void **state)
 {
     (void)state;
@@ -635,6 +676,21 @@ static unsigned pass_until(bool is_one_open)
         seconds++;
     }
     return seconds;
+}
+
+static void test_an_initiate_that_fails_is_put_off(void **state)
+{
+    (void)state;
+    mon_blank(3, 0);
+    mon.disobeys = true;
+    (void)pass_until(true);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_INITIATE));
+    (void)pass_until(false);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    assert_in_range(pass_until(true), 8, 12);
+    (void)pass_until(false);
+    assert_in_range(pass_until(true), 18, 22); /* longer each time */
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_INITIATE));
 }
 
 static void test_who_is_watched_is_neither_restarted_nor_emptied(void **state)
@@ -833,6 +889,8 @@ int main(void)
         MON_TEST(test_one_opinion_is_none),
         MON_TEST(test_pause_holds_everything),
         MON_TEST(test_a_dead_member_loses_its_vote_and_gets_it_back),
+        MON_TEST(test_a_vote_comes_back_before_all_else),
+        MON_TEST(test_a_degraded_member_that_is_gone_keeps_nobody_waiting),
         MON_TEST(test_the_vote_stays_without_the_word_of_both),
         MON_TEST(test_the_primary_alone_is_not_enough),
         MON_TEST(test_a_gray_primary_is_only_told_by_default),
@@ -842,6 +900,7 @@ int main(void)
         MON_TEST(test_a_primary_is_not_emptied),
         MON_TEST(test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting),
         MON_TEST(test_a_task_of_a_silent_member_keeps_nobody_waiting),
+        MON_TEST(test_an_initiate_that_fails_is_put_off),
         MON_TEST(test_who_is_watched_is_neither_restarted_nor_emptied),
         MON_TEST(test_a_task_that_fails_is_put_off_alone),
         MON_TEST(test_a_new_leader_puts_off_the_task_alone_too),

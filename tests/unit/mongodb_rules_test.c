@@ -448,6 +448,10 @@ static void test_a_vote_comes_back_before_its_priority(void **state)
             continue;
         }
         assert_int_equal(mdb_restore_step(&set, 1, rows[i].back_ms), rows[i].step);
+        reports[1].lag_ms = MDB_CAUGHT_UP_LAG_MS;
+        set = merged(3);
+        assert_int_equal(mdb_restore_step(&set, 1, rows[i].back_ms), MSG_MONGODB_ORDER_NONE);
+        reports[1].lag_ms = 0;
         reports[1].state = MSG_MONGODB_RECOVERING;
         set = merged(3);
         assert_int_equal(mdb_restore_step(&set, 1, rows[i].back_ms), MSG_MONGODB_ORDER_NONE);
