@@ -57,8 +57,24 @@ static void draw_galera(uint64_t seed, struct setup *s)
                                                   .heartbeat_ms = 500};
 }
 
+/* One story alone; nothing else of the set's goes wrong before its end. */
+static void draw_story(const struct setup_wish *wish, struct setup *s)
+{
+    bool is_any = !s->is_calm && (wish->is_mongodb_token || wish->is_mongodb_parted);
+    if (!is_any) {
+        return;
+    }
+    s->has_mongodb_token = wish->is_mongodb_token;
+    s->has_mongodb_parted = !wish->is_mongodb_token;
+    s->has_mongodb_force = wish->is_mongodb_token;
+    s->has_mongodb_admins = s->has_mongodb_ladder = s->is_mongodb_restored = false;
+    s->mongodb_policy &= ~0xfu; /* agents leave a primary alone */
+    s->end_us += MONGODB_STORY_US - s->faults_end_us;
+    s->faults_end_us = MONGODB_STORY_US;
+}
+
 /* It is the only one. A set of four is three members with data and one that comes later. */
-static void draw_mongodb(uint64_t seed, struct setup *s)
+static void draw_mongodb(uint64_t seed, const struct setup_wish *wish, struct setup *s)
 {
     static const unsigned members[] = {3, 3, 3, 3, 5}, releases[] = {42, 44, 50, 60, 70, 80, 70};
     struct base_rand r = seed_stream(seed, STREAM_SETUP, 50);
@@ -81,6 +97,7 @@ static void draw_mongodb(uint64_t seed, struct setup *s)
         s->mongodb_policy = (s->mongodb_policy & ~0xfu) | allowed[draw(&r, 0, 4)];
         s->has_mongodb_force = s->has_mongodb_admins = false;
     }
+    draw_story(wish, s);
     s->databases[0] =
         (struct db_setup){.members = s->mongodb_members, .ttl_ms = 5000, .heartbeat_ms = 1000};
 }
@@ -118,7 +135,7 @@ void databases_draw(uint64_t seed, const struct setup_wish *wish, struct setup *
     if (wish->is_galera) {
         draw_galera(seed, s);
     } else if (wish->is_mongodb) {
-        draw_mongodb(seed, s);
+        draw_mongodb(seed, wish, s);
     } else if (wish->has_hosts && s->has_databases && !s->is_calm) {
         draw_hosts(seed, s);
     }

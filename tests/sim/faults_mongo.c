@@ -5,11 +5,15 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/members.h"
 #include "tests/sim/mongo.h"
+#include "tests/sim/mongo_operator.h"
 #include "tests/sim/net.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth_mongo.h"
+#include "tests/sim/truth_ops.h"
 
 #define LADDER_US (80 * SECOND) /* all its steps, and more */
+#define PARTED_US (60 * SECOND) /* four times what an election and an agent's look take */
+#define QUIET_LOOKS 10          /* a second each: it is founded, and nothing is left to be done */
 
 static unsigned any_member(struct world *w, struct strike *s)
 {
@@ -277,8 +281,38 @@ static void hang_primary(void *ctx, uint64_t number, struct slice bytes)
     }
 }
 
+/* Nobody hears anybody, and the primary, whose disk hangs, does not stand back: its agent and all
+ * others are heard by the arbiter, of whom people want something meanwhile. number: since how many
+ * looks no order was open. */
+static void part_all(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct msg_record record;
+    uint64_t term;
+    int primary = mset_primary(w->mongo->set, &term);
+    bool is_quiet = primary >= 0 && truth_ops_record(w, w->setup.clusters, &record) &&
+                    record.mongodb.order.state != MSG_MONGODB_ORDER_OPEN;
+    (void)bytes;
+    if (!is_quiet || number < QUIET_LOOKS) {
+        world_at_with(w, w->now_us + SECOND, NULL, part_all, w, is_quiet ? number + 1 : 0,
+                      SLICE_EMPTY);
+        return;
+    }
+    unsigned member = mongo_first(w) + (unsigned)primary;
+    fault_bit(w, FAULT_MONGODB_DISK_STUCK, member, 0, PARTED_US);
+    flag_on(w, 0, member, PARTED_US);
+    for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
+        fault_bit(w, FAULT_MONGODB_ISOLATE, i, 0, PARTED_US);
+        isolate(w, i, PARTED_US);
+    }
+    mongo_operator_wants(w, w->now_us + PARTED_US / 2);
+}
+
 void faults_mongo_open(struct world *w)
 {
+    if (mongo_exists(w) && w->setup.has_mongodb_parted) {
+        world_at_with(w, 20 * SECOND, NULL, part_all, w, 0, SLICE_EMPTY);
+    }
     if (mongo_exists(w) && w->setup.has_mongodb_ladder) {
         struct base_rand r = world_stream(w, STREAM_MONGODB, 103);
         uint64_t ladder = (uint64_t)draw(&r, LADDER_ALONE, LADDER_IN_MINORITY);

@@ -13,6 +13,8 @@
 #include "tests/sim/truth_mongo.h"
 #include "tests/sim/truth_ops.h"
 
+#define ORDER_CUT_US (6 * SECOND)
+
 static int ask(struct world *w, const struct arb_request *request)
 {
     int rc = nodes_request(w, w->setup.clusters, request);
@@ -116,23 +118,32 @@ static void admin(void *ctx, uint64_t number, struct slice bytes)
 
 /* --- settings --- */
 
+/* number: seconds of the election timeout; 0: as it is. */
 static void configure(void *ctx, uint64_t number, struct slice bytes)
 {
     static const char *const cut_off[] = {"report", "stepdown", "kill", "kill"};
     static const char *const gray[] = {"report", "stepdown", "kill", "kill"};
     struct world *w = ctx;
     unsigned p = w->setup.mongodb_policy;
-    char text[256];
-    (void)number;
+    char text[256], timeout[48] = "";
     (void)bytes;
+    if (number > 0) {
+        (void)snprintf(timeout, sizeof(timeout), ",\"election_timeout\":\"%us\"", (unsigned)number);
+    }
     (void)snprintf(text, sizeof(text),
                    "{\"mongodb\":{\"cut_off\":\"%s\",\"gray\":\"%s\",\"degrade\":\"%s\","
-                   "\"resync\":\"%s\",\"steering\":\"%s\"}}",
+                   "\"resync\":\"%s\",\"steering\":\"%s\"%s}}",
                    cut_off[p & 3], gray[p >> 2 & 3], (p >> 4 & 1) != 0 ? "auto" : "alarm",
-                   (p >> 5 & 1) != 0 ? "auto" : "off", (p >> 6 & 1) != 0 ? "on" : "off");
+                   (p >> 5 & 1) != 0 ? "auto" : "off", (p >> 6 & 1) != 0 ? "on" : "off", timeout);
     if (nodes_configure(w, w->setup.clusters, slice_from_text(text)) != 0) {
-        world_at(w, w->now_us + SECOND, NULL, configure, w);
+        world_at_with(w, w->now_us + SECOND, NULL, configure, w, number, SLICE_EMPTY);
     }
+}
+
+/* A shorter election timeout: nothing but the primary's word is needed for that. */
+void mongo_operator_wants(struct world *w, int64_t at_us)
+{
+    world_at_with(w, at_us, NULL, configure, w, 8, SLICE_EMPTY);
 }
 
 /* --- the majority is lost --- */
@@ -162,6 +173,34 @@ static void say_again(void *ctx, uint64_t number, struct slice bytes)
     }
 }
 
+/* Who has to carry the order out is cut off for as long as it is open, and never hears of it. */
+static void lose_order(void *ctx, uint64_t member, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct msg_record record;
+    (void)bytes;
+    bool is_open = !truth_ops_record(w, w->setup.clusters, &record) ||
+                   record.mongodb.order.state == MSG_MONGODB_ORDER_OPEN;
+    if (is_open && w->now_us < w->setup.faults_end_us) {
+        fault_bit(w, FAULT_MONGODB_AGENT_CUT, (unsigned)member, 0, ORDER_CUT_US);
+        host_agent_is_cut(w, (unsigned)member, ORDER_CUT_US);
+        world_at_with(w, w->now_us + ORDER_CUT_US - SECOND, NULL, lose_order, w, member,
+                      SLICE_EMPTY);
+    }
+}
+
+/* It is to be spent in vain, and then said over and over. */
+static void token_is_spent(struct world *w, const struct base_name *freshest, uint64_t token)
+{
+    int member = member_by_name(w, freshest);
+    if (w->setup.has_mongodb_token && member >= 0) {
+        host_agent_is_cut(w, (unsigned)member, ORDER_CUT_US);
+        world_at_with(w, w->now_us + ORDER_CUT_US / 2, NULL, lose_order, w, (uint64_t)member,
+                      SLICE_EMPTY);
+    }
+    world_at_with(w, w->now_us + SECOND, NULL, say_again, w, token, SLICE_EMPTY);
+}
+
 /* number: how often it was tried. */
 static void say_force(void *ctx, uint64_t number, struct slice bytes)
 {
@@ -181,7 +220,7 @@ static void say_force(void *ctx, uint64_t number, struct slice bytes)
     }
     int rc = ask(w, &request);
     if (rc == 0 && request.token != 0) {
-        world_at_with(w, w->now_us + SECOND, NULL, say_again, w, request.token, SLICE_EMPTY);
+        token_is_spent(w, &record.mongodb.force.freshest, request.token);
         return;
     }
     if (rc != 0 && request.token != 0) { /* void by now: planned anew, and again */
@@ -200,6 +239,7 @@ static void lose_majority(void *ctx, uint64_t number, struct slice bytes)
     int64_t left_us = w->setup.faults_end_us - w->now_us;
     (void)number;
     (void)bytes;
+    for_us = w->setup.has_mongodb_token ? left_us : for_us;
     for (unsigned i = 0; i < count; i++) {
         unsigned member = mongo_first(w) + (at + i) % w->setup.mongodb_members;
         fault_bit(w, FAULT_MONGODB_LONG_OFF, member, 0, 0);
@@ -311,6 +351,10 @@ void mongo_operator_open(struct world *w)
     world_at(w, w->setup.faults_end_us + 10 * SECOND, NULL, make_anew, w);
     if (w->setup.has_mongodb_force) {
         int64_t from = w->setup.faults_end_us / 2, to = w->setup.faults_end_us - 5 * SECOND;
+        if (w->setup.has_mongodb_token) { /* there is time for the order to fail */
+            from = MONGODB_LOST_US - 20 * SECOND;
+            to = MONGODB_LOST_US;
+        }
         world_at(w, draw(&r, from, to), NULL, lose_majority, w);
         world_at(w, w->setup.faults_end_us, NULL, plan_anew, w);
     }

@@ -7,5 +7,8 @@
 #include "tests/sim/world.h"
 
 void mongo_operator_open(struct world *w);
+/* Somebody writes a document of settings at that moment, of which an order to the primary follows.
+ */
+void mongo_operator_wants(struct world *w, int64_t at_us);
 
 #endif

@@ -25,7 +25,9 @@ void options_usage(FILE *out)
         "  --admins                      databases that are administered, wherever they may be\n"
         "  --hosts                   hosts with watchdogs, databases that were there before\n"
         "  --galera                  with MariaDB Galera, in 3 of 10 seeds beside PostgreSQL\n"
-        "  --mongodb                 with a MongoDB replica set\n");
+        "  --mongodb                 with a MongoDB replica set\n"
+        "  --mongodb-token           one, and a spent token of force is used again\n"
+        "  --mongodb-parted          one, and nobody hears another while people want something\n");
 }
 
 bool options_parse(int argc, char **argv, struct options *ret)
@@ -58,6 +60,8 @@ bool options_parse(int argc, char **argv, struct options *ret)
         {"--admins", NULL, NULL, &ret->wish.has_admins},
         {"--galera", NULL, NULL, &ret->wish.is_galera},
         {"--mongodb", NULL, NULL, &ret->wish.is_mongodb},
+        {"--mongodb-token", NULL, NULL, &ret->wish.is_mongodb_token},
+        {"--mongodb-parted", NULL, NULL, &ret->wish.is_mongodb_parted},
         {"--hosts", NULL, NULL, &ret->wish.has_hosts},
     };
     for (int i = 1; i < argc; i++) {
@@ -76,5 +80,6 @@ bool options_parse(int argc, char **argv, struct options *ret)
             return false;
         }
     }
+    ret->wish.is_mongodb |= ret->wish.is_mongodb_token || ret->wish.is_mongodb_parted;
     return ret->count > 0 && ret->jobs > 0 && ret->jobs <= 64;
 }

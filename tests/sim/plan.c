@@ -70,10 +70,18 @@ static enum fault_kind draw_kind(struct base_rand *r, const unsigned *weights, u
     return (enum fault_kind)kind;
 }
 
-/* The set's own faults wait until its ladder has been climbed. */
+/* The set's own faults wait until its ladder has been climbed, or its story is told. An order that
+ * is to fail needs a quorum that is well: each new leader waits its limit anew. */
 static bool is_quiet(const struct setup *s, enum fault_kind kind, int64_t at_us)
 {
-    return s->has_mongodb_ladder && kind >= FAULT_MONGODB_FIRST && at_us < MONGODB_LADDER_END_US;
+    bool is_of_set = kind >= FAULT_MONGODB_FIRST;
+    if (s->has_mongodb_token && at_us >= MONGODB_LOST_US) {
+        return true;
+    }
+    if (s->has_mongodb_token || s->has_mongodb_parted) {
+        return is_of_set;
+    }
+    return s->has_mongodb_ladder && is_of_set && at_us < MONGODB_LADDER_END_US;
 }
 
 void plan_draw(uint64_t seed, const struct setup_wish *wish, struct plan *ret)

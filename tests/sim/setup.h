@@ -67,10 +67,15 @@
     X(bool, has_mongodb_admins, "pauses, drains, orders to members of the MongoDB set") \
     X(bool, has_mongodb_force, "a majority is lost for good, and somebody says so") \
     X(bool, has_mongodb_ladder, "a primary's disk hangs for long, other hosts are well") \
+    X(bool, has_mongodb_token, "a majority is lost, and a spent token of force is used again") \
+    X(bool, has_mongodb_parted, \
+      "no member hears another, one stays primary, people want something") \
     X(bool, is_mongodb_restored, "directories go back to older images: votes are forgotten") \
     X(uint32_t, watchdog_ms, "a watchdog of that timeout guards each database host")
 
 #define MONGODB_LADDER_END_US (80 * SECOND) /* by then the ladder has been climbed */
+#define MONGODB_LOST_US (60 * SECOND)       /* by then the majority is lost */
+#define MONGODB_STORY_US (200 * SECOND)     /* a story of its own is told by then */
 
 /* Of one database cluster; scripts name it `set db1.ttl_ms 2000`. */
 #define DB_SETUP_FIELDS(X) \
@@ -101,6 +106,7 @@ struct setup {
 /* What the command line asks for. */
 struct setup_wish {
     bool is_calm, is_kv_only, is_restoring, has_admins, is_galera, is_mongodb, has_hosts;
+    bool is_mongodb_token, is_mongodb_parted; /* with is_mongodb: this story */
 };
 
 void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret);
