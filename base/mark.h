@@ -48,8 +48,6 @@
     X(AGENT_UNDYING, "agent-undying", "killed processes of the holder do not end") \
     X(AGENT_CANNOT_WRITE, "agent-cannot-write", \
       "a primary that cannot write hands the role on") \
-    X(AGENT_ARM_REFUSED, "agent-arm-refused", \
-      "the guard refuses the lease, and the role is given up") \
     X(AGENT_GUARD_DEAF, "agent-guard-deaf", "the guard does not answer for a ttl") \
     X(AGENT_FINDS_RUN_BY_HAND, "agent-finds-run-by-hand", \
       "a directory ran read-write and nobody had a right to it") \

@@ -93,7 +93,6 @@ bool agt_gives_up_writing(struct agt_run *run)
 
 static void refused_say(struct agt_run *run, const char *what)
 {
-    MARK(AGENT_ARM_REFUSED);
     agt_fx_log(run, what,
                "see the guard's log: the watchdog device, or the ttl beside its timeout");
     run->a->barred_until = base_mono_add_us(run->now, AGT_BARRED_US);

@@ -70,6 +70,7 @@ kv db config set pg-main sync_count=1 --wait >/dev/null
 kill -TERM "$(pid_of pg3)"
 is_silent() { [ "$(cluster_json | jq '.members[] | select(.name == "pg3") | .up')" = false ]; }
 check "pg3 is stopped" wait_until 30 is_silent
+check "the primary goes on without it" wait_until 30 eval '[ "$(cluster_json | jq ".voters | index(\"pg3\")")" = null ]'
 run_page docs/recovery.md
 check "it is forgotten" eval '[ "$(cluster_json | jq ".members | length")" = 2 ]'
 report_end docs
