@@ -101,6 +101,7 @@ void arb_json_galera_record(struct buf *out, const struct msg_galera_record *r)
     put_nodes(out, "weights", r->weights.count, r->weights.nodes);
     arb_put_bool(out, "is_fast_takeover", r->is_fast_takeover);
     arb_put_signed(out, "recovery_wait_us", r->recovery_wait_us);
+    arb_put_bool(out, "is_reader_kept", r->is_reader_kept);
     buf_put_u8(out, '}');
 }
 

@@ -24,6 +24,12 @@ static bool read_fast_takeover(const json_t *value, struct msg_record *ret)
     return json_is_boolean(value);
 }
 
+static bool read_keep_reader(const json_t *value, struct msg_record *ret)
+{
+    ret->galera.is_reader_kept = json_is_true(value);
+    return json_is_boolean(value);
+}
+
 static bool read_recovery_wait(const json_t *value, struct msg_record *ret)
 {
     int64_t ms = -1;
@@ -80,6 +86,7 @@ static bool read_weights(const json_t *value, struct msg_record *ret)
 static const struct arb_settings_key keys[] = {
     {"fast_takeover", "true false", read_fast_takeover},
     {"recovery_wait", "never, or 1s to 7d", read_recovery_wait},
+    {"keep_reader", "true false", read_keep_reader},
     {"arbitrator", "a node's name", read_arbitrator},
     {"weights", "members' names with 0 to 127 each", read_weights},
 };
@@ -164,6 +171,9 @@ json_t *arb_settings_galera_of(const struct msg_record *record)
     }
     if (g->is_fast_takeover) {
         (void)json_object_set_new(section, "fast_takeover", json_true());
+    }
+    if (g->is_reader_kept) {
+        (void)json_object_set_new(section, "keep_reader", json_true());
     }
     if (g->recovery_wait_us >= 0) {
         char text[32];

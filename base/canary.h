@@ -335,6 +335,8 @@
       "a Galera member is cloned by order though nobody else has the data") \
     X(GALERA_WRITER_GIVES, "galera-writer-gives", \
       "the writer gives a state transfer though another member can") \
+    X(GALERA_LAST_READER_GIVES, "galera-last-reader-gives", \
+      "the last reader gives a state transfer where it shall be kept") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
       "data of another generation count by their position") \
     X(GALERA_LATE_STAMP_TRUSTED, "galera-late-stamp-trusted", \

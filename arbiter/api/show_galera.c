@@ -71,6 +71,7 @@ void arb_show_galera(struct arb_show_galera *shown, struct msg_galera_record *r,
     m->arbitrator = r->arbitrator.text;
     m->is_fast_takeover = r->is_fast_takeover;
     m->recovery_wait_us = r->recovery_wait_us;
+    m->is_reader_kept = r->is_reader_kept;
     for (uint8_t i = 0; i < r->view.count; i++) {
         quorate__v1__database_galera_node__init(&shown->nodes[i]);
         shown->nodes[i].name = r->view.nodes[i].node.text;

@@ -45,6 +45,19 @@ static bool gives_before(const struct arb_cluster *c, const struct arb_view *a,
     return gal_writer_is_better(&other, &one);
 }
 
+bool arb_galera_takes_last_reader(const struct arb_cluster *c, const struct base_name *joiner,
+                                  struct base_mono now)
+{
+    uint8_t readers = 0;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        const struct arb_view *view = &c->views[i];
+        bool is_other = !base_name_equal(&view->member, joiner) &&
+                        !base_name_equal(&view->member, &c->record.holder);
+        readers = (uint8_t)(readers + (is_other && may_give(c, view, now) ? 1 : 0));
+    }
+    return readers == 1;
+}
+
 struct base_name arb_galera_donor(const struct arb_cluster *c, const struct base_name *joiner,
                                   struct base_mono now)
 {

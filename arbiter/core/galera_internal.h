@@ -64,6 +64,11 @@ void arb_galera_found_at(struct arb_turn *t, uint8_t founder, struct msg_record 
 struct base_name arb_galera_donor(const struct arb_cluster *c, const struct base_name *joiner,
                                   struct base_mono now);
 
+/* Of those beside the writer who can give `joiner` what it lacks there is just one. Where there is
+ * none, no reader is left to be kept, and a second copy matters more. */
+bool arb_galera_takes_last_reader(const struct arb_cluster *c, const struct base_name *joiner,
+                                  struct base_mono now);
+
 /* --- galera_turn.c: transfers and restarts, one at a time. True: proposed --- */
 bool arb_galera_joiner(struct arb_turn *t);
 bool arb_galera_tasks(struct arb_turn *t);

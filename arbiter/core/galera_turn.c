@@ -138,14 +138,29 @@ static bool has_space(const struct arb_turn *t, const struct arb_view *view, uin
     return given == 0 || view->report.disk_free_bytes == 0 || *ret_there >= *ret_needed;
 }
 
-/* It joins by what it lacks, or has room for everything; else that is said. */
+/* Where people wish so, nobody is served worse for a member that comes in. */
+static bool keeps_reader(struct arb_turn *t, const struct arb_view *view)
+{
+    if (!t->c->record.galera.is_reader_kept || CANARY(GALERA_LAST_READER_GIVES) ||
+        !arb_galera_takes_last_reader(t->c, &view->member, t->event->now)) {
+        return false;
+    }
+    arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_GALERA_KEEPS_READER,
+                                          .member = view->member,
+                                          .other = t->c->name});
+    return true;
+}
+
+/* It joins by what it lacks, or has room for everything and who gives it; else that is said. */
 static bool may_transfer(struct arb_turn *t, const struct arb_view *view)
 {
     uint64_t needed = 0;
     uint64_t there = 0;
-    if (gal_is_prefix(&t->c->record.galera, &view->report.galera) ||
-        has_space(t, view, &needed, &there)) {
+    if (gal_is_prefix(&t->c->record.galera, &view->report.galera)) {
         return true;
+    }
+    if (has_space(t, view, &needed, &there)) {
+        return !keeps_reader(t, view);
     }
     arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_GALERA_NO_SPACE,
                                           .member = view->member,

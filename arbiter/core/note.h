@@ -288,6 +288,9 @@ enum arb_refusal {
     X(GALERA_NO_SPACE, "galera-no-space", \
       "{m} waits to join: a transfer of everything needs {a} MB of disk, and it has {b} MB; free " \
       "some there") \
+    X(GALERA_KEEPS_READER, "galera-keeps-reader", \
+      "{m} waits to join: it needs everything, and to give it would take the last reader beside " \
+      "the writer (galera.keep_reader); kv db reinit {n} {m} lets it") \
     X(GALERA_JOINED, "galera-joined", "{m} is in the Primary component") \
     X(GALERA_JOIN_FAILED, "galera-join-failed", \
       "{m} did not get into the Primary component; it is tried again in {a} s") \

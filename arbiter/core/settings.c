@@ -41,6 +41,7 @@ static void take(const struct msg_record *from, struct msg_record *to)
         to->galera.weights = from->galera.weights;
         to->galera.is_fast_takeover = from->galera.is_fast_takeover;
         to->galera.recovery_wait_us = from->galera.recovery_wait_us;
+        to->galera.is_reader_kept = from->galera.is_reader_kept;
     } else if (to->engine == MSG_ENGINE_MONGODB) {
         to->sync_mode = MSG_SYNC_ASYNC;
         to->fence_mode = MSG_FENCE_OFF; /* nobody holds a right that a fence could end */

@@ -61,6 +61,7 @@ static json_t *json_of_galera(const Quorate__V1__DatabaseGalera *g)
     add_json(j, "restarting", json_string(g->restarting));
     add_json(j, "arbitrator", json_string(g->arbitrator));
     add_json(j, "fast_takeover", json_boolean(g->is_fast_takeover));
+    add_json(j, "keep_reader", json_boolean(g->is_reader_kept));
     add_json(j, "recovery_wait_us", json_integer((json_int_t)g->recovery_wait_us));
     return j;
 }

@@ -259,8 +259,9 @@ static void print_settings(const Quorate__V1__DatabaseCluster *c)
         return;
     }
     if (c->galera != NULL) {
-        (void)printf("ttl %u ms, heartbeat %u ms%s, a recovery waits %s\n", s->ttl_ms,
+        (void)printf("ttl %u ms, heartbeat %u ms%s%s, a recovery waits %s\n", s->ttl_ms,
                      s->heartbeat_ms, c->galera->is_fast_takeover ? ", fast_takeover" : "",
+                     c->galera->is_reader_kept ? ", keep_reader" : "",
                      c->galera->recovery_wait_us < 0 ? "for an operator when something is missing"
                                                      : "for recovery_wait, then takes the loss");
         return;

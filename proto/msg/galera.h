@@ -123,6 +123,7 @@ struct msg_galera_record {
     struct base_name arbitrator; /* name of the supervised garbd; empty: none */
     struct msg_galera_weights weights;
     bool is_fast_takeover; /* a holder that a Primary view has evicted counts as unable to write */
+    bool is_reader_kept;   /* who needs everything waits where giving it takes the last reader */
     int64_t recovery_wait_us; /* cold recovery with a position below high_water: -1 for ever */
 };
 

@@ -157,6 +157,7 @@ void wire_galera_put_record(const struct msg_galera_record *in, struct wire_gale
     out->weights = parts->weights.pointers;
     out->is_fast_takeover = in->is_fast_takeover;
     out->recovery_wait_us = in->recovery_wait_us;
+    out->is_reader_kept = in->is_reader_kept;
 }
 
 bool wire_galera_get_record(const Quorate__Agent__GaleraRecord *in, struct msg_galera_record *ret)
@@ -170,6 +171,7 @@ bool wire_galera_get_record(const Quorate__Agent__GaleraRecord *in, struct msg_g
     ret->inhibit = in->inhibit;
     ret->is_fast_takeover = in->is_fast_takeover != 0;
     ret->recovery_wait_us = in->recovery_wait_us;
+    ret->is_reader_kept = in->is_reader_kept != 0;
     return in->high_water >= -1 && get_uuid(&in->uuid, ret->uuid) &&
            get_view(in->view, &ret->view) && get_grant(in->grant, &ret->grant) &&
            wire_get_name(in->sst_joiner, true, &ret->sst_joiner) &&

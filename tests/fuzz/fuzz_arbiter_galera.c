@@ -159,6 +159,7 @@ static void document(struct slice *in)
                            .engine = what == 7 ? MSG_ENGINE_POSTGRESQL : MSG_ENGINE_GALERA};
     s.galera.is_fast_takeover = false; /* the lease is judged here by its time */
     s.galera.recovery_wait_us = what % 2 == 0 ? -1 : what * BASE_US_PER_S;
+    s.galera.is_reader_kept = what % 3 == 0;
     arb_drive_run(&w.d, (struct arb_event){.kind = ARB_EVENT_SETTINGS, .settings = &s});
 }
 

@@ -257,19 +257,22 @@ static void test_a_galera_document_is_written_as_one(void **state)
     write_is("{\"galera\":{},\"ttl\":\"7s\"}", false, "{\"galera\":{},\"ttl\":\"7s\"}");
     write_is(
         "{\"galera\":{\"weights\":{\"a\":2}}}", true,
-        "{\"galera\":{\"fast_takeover\":false,\"recovery_wait\":\"never\",\"weights\":{\"a\":2}}"
+        "{\"galera\":{\"fast_takeover\":false,\"recovery_wait\":\"never\","
+        "\"keep_reader\":false,\"weights\":{\"a\":2}}"
         ",\"ttl\":\"6s\",\"heartbeat\":\"500ms\",\"fence\":{\"mode\":\"off\",\"timeout\":\"10s\","
         "\"trust\":false}}");
     static uint8_t memory[1024];
     struct buf b = buf_over(memory, sizeof(memory));
     struct arb_settings own =
         read_it("{\"ttl\":\"9s\",\"galera\":{\"fast_takeover\":true,\"recovery_wait\":\"1h\","
+                "\"keep_reader\":true,"
                 "\"arbitrator\":\"garb\",\"weights\":{\"n1\":3}}}");
     assert_int_equal(arb_settings_of(&own.record, &b), 0);
     struct arb_settings again;
     struct arb_settings_why why = {""};
     assert_int_equal(arb_settings_read(buf_slice(&b), &again, &why), 0);
     assert_memory_equal(&own.record, &again.record, sizeof(own.record));
+    assert_true(again.record.galera.is_reader_kept);
 }
 
 int main(void)

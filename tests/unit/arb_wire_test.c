@@ -120,6 +120,7 @@ static struct msg_record full_galera_record(void)
                                           .restarting = long_name(3),
                                           .arbitrator = long_name(4),
                                           .is_fast_takeover = true,
+                                          .is_reader_kept = true,
                                           .recovery_wait_us = -1};
     r.galera.weights.count = view.count;
     memcpy(r.galera.weights.nodes, view.nodes, sizeof(view.nodes));
@@ -478,6 +479,7 @@ static void test_galera_record_round_trip(void **state)
     const struct msg_galera_record *g = &out.record.galera;
     assert_true(out.record.engine == MSG_ENGINE_GALERA && g->generation == UINT64_MAX);
     assert_true(g->high_water == -1 && g->recovery_wait_us == -1 && g->is_fast_takeover);
+    assert_true(g->is_reader_kept);
     assert_true(g->view.count == MSG_GALERA_NODES_MAX && g->weights.nodes[16].weight == 239);
     assert_true(is_same_place(&g->grant.base, &full_place) && g->grant.is_live);
     assert_true(g->grant.state == MSG_GALERA_GRANT_FAILED && g->grant.conf_id == 7);

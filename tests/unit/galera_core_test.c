@@ -614,6 +614,46 @@ static void test_nobody_joins_without_the_space_for_it(void **state)
     assert_string_equal(record()->sst_joiner.text, "gn3");
 }
 
+static void needs_everything(unsigned member)
+{
+    memset(gal_nodes[member].report.galera.position.uuid, 0, 16);
+    gal_all();
+    gal_is_down(member, -1);
+    gal_nodes[member].report.galera.state = MSG_GALERA_NEEDS_SST;
+}
+
+static void test_the_last_reader_gives_only_by_a_person_s_word(void **state)
+{
+    (void)state;
+    struct msg_record next = w.c.record;
+    next.revision++;
+    next.galera.is_reader_kept = true;
+    load(next);
+    gal_is_synced(1, 8, 6u);
+    gal_is_synced(2, 8, 6u);
+    needs_everything(3);
+    gal_pass(2 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_WAIT);
+    assert_true(is_waiting_for(ARB_NOTE_GALERA_KEEPS_READER));
+    order_task(MSG_TASK_REINIT, "gn3");
+    gal_pass(S);
+    assert_string_equal(record()->sst_joiner.text, "gn3");
+}
+
+static void test_the_last_reader_gives_what_is_lacking(void **state)
+{
+    (void)state;
+    struct msg_record next = w.c.record;
+    next.revision++;
+    next.galera.is_reader_kept = true;
+    load(next);
+    gal_is_synced(1, 8, 6u);
+    gal_is_synced(2, 8, 6u);
+    gal_is_down(3, 100);
+    gal_pass(2 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
+}
+
 static void test_what_is_lacking_needs_no_space(void **state)
 {
     (void)state;
@@ -891,6 +931,8 @@ int main(void)
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
         GAL_TEST(test_one_member_joins_at_a_time),
         GAL_TEST(test_nobody_joins_without_the_space_for_it),
+        GAL_TEST(test_the_last_reader_gives_only_by_a_person_s_word),
+        GAL_TEST(test_the_last_reader_gives_what_is_lacking),
         GAL_TEST(test_what_is_lacking_needs_no_space),
         GAL_TEST(test_a_clone_by_order_waits_for_space),
         GAL_TEST(test_a_reader_gives_and_the_writer_last),
