@@ -2,7 +2,7 @@
 # Quorate: one non-recursive Makefile. Each folder's module.mk only lists sources; the rules are here.
 #
 # Variants: make VARIANT=release|debug|asan|canary|cov|fuzz ...; output goes to build/VARIANT.
-# Compiler: make CC=clang ...; output of another compiler than gcc goes to build/VARIANT-CC.
+# Compiler: make CC=clang ..., CC="ccache gcc" ...; output of another compiler than gcc goes to build/VARIANT-CC.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
@@ -14,7 +14,7 @@ VARIANT ?= release
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-B ?= build/$(VARIANT)$(if $(filter-out gcc,$(notdir $(CC))),-$(notdir $(CC)))
+B ?= build/$(VARIANT)$(addprefix -,$(filter-out gcc,$(notdir $(lastword $(CC)))))
 VERSION := 0.1.0
 
 # --- lists, filled by module.mk files ----------------------------------------------------------------------------
