@@ -337,6 +337,8 @@
       "the writer gives a state transfer though another member can") \
     X(GALERA_LAST_READER_GIVES, "galera-last-reader-gives", \
       "the last reader gives a state transfer where it shall be kept") \
+    X(GALERA_WRITER_STAYS_CLOSED, "galera-writer-stays-closed", \
+      "a writer that became read-only behind its promotion stays so") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
       "data of another generation count by their position") \
     X(GALERA_LATE_STAMP_TRUSTED, "galera-late-stamp-trusted", \

@@ -91,6 +91,20 @@ static void membership_watch(struct agt_run *run)
     memcpy(g->gcomm, v->gcomm, sizeof(g->gcomm));
 }
 
+/* What was on its way to the server may have come into force behind the promotion (read_only of a
+ * fence, of a handover that was called off), and a hand may have set it: the writer's server is
+ * writable as long as the right lasts, and who wants it otherwise pauses the cluster first. */
+static void writable_watch(struct agt_run *run)
+{
+    struct agt_galera *g = &run->a->galera;
+    const struct db_galera_view *v = &run->a->view.galera;
+    if (g->promoted_epoch != 0 && v->is_read_only &&
+        base_mono_before(g->promoted_at, v->asked_at) && !CANARY(GALERA_WRITER_STAYS_CLOSED)) {
+        agt_fx_log(run, "the writer's server has become read-only: opens it again", NULL);
+        g->promoted_epoch = 0;
+    }
+}
+
 void agt_galera_view(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -112,6 +126,7 @@ void agt_galera_view(struct agt_run *run)
         a->galera.is_fenced = false; /* somebody has lifted it */
     }
     membership_watch(run);
+    writable_watch(run);
     a->galera.is_out_seen = !g->is_primary;
     view_remember(a);
 }
@@ -139,6 +154,8 @@ void agt_galera_order_done(struct agt_run *run, const struct db_order *order, in
         g->is_demote_failed = !is_good;
     } else if (order->kind == DB_ORDER_PROMOTE && is_good) {
         g->promoted_epoch = order->epoch;
+        g->promoted_at = run->now;
+        g->demoted_epoch = 0;
         g->is_fenced = false;
     } else if (order->kind == DB_ORDER_PROMOTE && status == BASE_E_DENIED) {
         agt_fx_log(run, "the promotion was refused here: hands back", NULL);

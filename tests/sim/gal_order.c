@@ -128,6 +128,16 @@ static void do_clear(struct wsrep *g)
     complete(g, 0, "grastate.dat is aside");
 }
 
+/* read_only behind a fence goes its own way, and may come into force behind a promotion. */
+static void read_only_late(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct wsrep *g = ctx;
+    (void)bytes;
+    if ((uint64_t)g->started_us == number && answers(g)) {
+        (void)wsrep_read_only_try(g, true);
+    }
+}
+
 static void do_fence(struct wsrep *g)
 {
     if (!answers(g)) {
@@ -135,19 +145,27 @@ static void do_fence(struct wsrep *g)
         return;
     }
     wsrep_reject_set(g, WSREP_REJECT_ALL_KILL);
-    (void)wsrep_read_only_try(g, true);
+    if (chance(&g->rand, 200000)) {
+        world_at_with(g->world, g->world->now_us + draw(&g->rand, MS, 300 * MS), NULL,
+                      read_only_late, g, (uint64_t)g->started_us, SLICE_EMPTY);
+    } else {
+        (void)wsrep_read_only_try(g, true);
+    }
     g->writable_epoch = 0;
     complete(g, 0, "all sessions are cut, all is rejected");
 }
 
-static void do_unfence(struct wsrep *g)
+/* Read-only first, so that nobody writes between. */
+static void unfence_poll(struct wsrep *g)
 {
     if (!answers(g)) {
         complete(g, BASE_E_STATE, "no answer");
-        return;
+    } else if (wsrep_read_only_try(g, true)) {
+        wsrep_reject_set(g, WSREP_REJECT_NONE);
+        complete(g, 0, "queries are accepted");
+    } else {
+        later(g, POLL_US, unfence_poll);
     }
-    wsrep_reject_set(g, WSREP_REJECT_NONE);
-    complete(g, 0, "queries are accepted");
 }
 
 static void demote_poll(struct wsrep *g)
@@ -222,7 +240,7 @@ void wsrep_order(struct wsrep *g, const struct db_order *order)
         [DB_ORDER_GALERA_PREPARE] = {do_prepare, 10 * MS},
         [DB_ORDER_GALERA_CLEAR] = {do_clear, 10 * MS},
         [DB_ORDER_GALERA_FENCE] = {do_fence, 8 * MS},
-        [DB_ORDER_GALERA_UNFENCE] = {do_unfence, 8 * MS},
+        [DB_ORDER_GALERA_UNFENCE] = {unfence_poll, 8 * MS},
         [DB_ORDER_GALERA_DEMOTE] = {demote_poll, 8 * MS},
         [DB_ORDER_GALERA_BOOTSTRAP] = {do_bootstrap, 60 * MS},
         [DB_ORDER_GALERA_WEIGHT] = {do_weight, 8 * MS},

@@ -313,6 +313,27 @@ static void test_writer_is_armed_soft_and_opens(void **state)
     assert_false(agt_galera_is_writer(&w.a, w.now));
 }
 
+/* A fence's read_only that was still on its way, or somebody's hand. */
+static void test_a_writer_that_became_read_only_is_opened_again(void **state)
+{
+    (void)state;
+    begin_writer();
+    w.asked = DB_ORDER_NONE;
+    look(); /* asked before anything had changed */
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    w.view.galera.is_read_only = true;
+    pass(100 * MS);
+    look();
+    assert_int_equal(w.asked, DB_ORDER_PROMOTE);
+    assert_false(agt_is_open(&w.a, w.now));
+    done(0);
+    w.view.galera.is_read_only = false;
+    pass(100 * MS);
+    causal_look();
+    assert_true(agt_is_open(&w.a, w.now));
+    assert_true(agt_galera_is_writer(&w.a, w.now));
+}
+
 static void test_no_promotion_without_a_right(void **state)
 {
     (void)state;
@@ -808,6 +829,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_founding_makes_the_database),
         cmocka_unit_test(test_live_bootstrap_once),
         cmocka_unit_test(test_writer_is_armed_soft_and_opens),
+        cmocka_unit_test(test_a_writer_that_became_read_only_is_opened_again),
         cmocka_unit_test(test_no_promotion_without_a_right),
         cmocka_unit_test(test_lease_end_fences_then_releases),
         cmocka_unit_test(test_a_fence_that_hangs_ends_the_server),
