@@ -339,6 +339,10 @@
       "the last reader gives a state transfer where it shall be kept") \
     X(GALERA_WRITER_STAYS_CLOSED, "galera-writer-stays-closed", \
       "a writer that became read-only behind its promotion stays so") \
+    X(GALERA_RENOUNCED_UNSAID, "galera-renounced-unsaid", \
+      "a member that has promised to refuse its grant says nothing, and all wait for it") \
+    X(GALERA_RESTART_JOINS_OTHER, "galera-restart-joins-other", \
+      "a member that was told to restart joins with data of an earlier generation") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
       "data of another generation count by their position") \
     X(GALERA_LATE_STAMP_TRUSTED, "galera-late-stamp-trusted", \

@@ -178,7 +178,7 @@ struct agt_galera {
     bool is_demote_failed;
     uint64_t promoted_epoch; /* PROMOTE has been done for it */
     struct base_mono promoted_at;
-    uint64_t live_grant;     /* pc.bootstrap was asked for by this process, for that generation */
+    uint64_t live_grant; /* pc.bootstrap was asked for by this process, for that generation */
     uint64_t live_done;
     uint32_t writable_views;       /* in a row: read_only is off without a right */
     bool has_view;                 /* who is in the component was read, of this root */

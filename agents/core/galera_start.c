@@ -83,6 +83,19 @@ static void prepare_and_start(struct agt_run *run, enum db_galera_mode mode)
     agt_start(run);
 }
 
+/* Told to restart, and its data turn out to be of a history before the one in force: they may have
+ * more than that was begun with. Once started they would count as of it; the arbiter looks first.
+ */
+static bool is_restart_of_other(const struct agt *a)
+{
+    const struct msg_galera_record *r = &a->order.record.galera;
+    const struct msg_galera_grant *g = &r->grant;
+    uint64_t own = a->want.galera.generation;
+    bool is_kept = g->state == MSG_GALERA_GRANT_DONE && g->is_kept && own >= g->after;
+    return agt_galera_goal_of(a) == AGT_GALERA_GOAL_RESTART && own != r->generation && !is_kept &&
+           !CANARY(GALERA_RESTART_JOINS_OTHER);
+}
+
 void agt_galera_join(struct agt_run *run, bool has_position)
 {
     struct agt *a = run->a;
@@ -96,6 +109,9 @@ void agt_galera_join(struct agt_run *run, bool has_position)
             base_text_from(SLICE_LIT("the data directory holds data of another history: empty "
                                      "it, and a state transfer fills it"));
         a->failure.kind = DB_ORDER_GALERA_PREPARE;
+        return;
+    }
+    if (has_position && is_restart_of_other(a)) {
         return;
     }
     if (r->generation == 0 || !is_stamped(a, r->generation, r->uuid)) {
@@ -186,6 +202,20 @@ bool agt_galera_is_granted_root(const struct agt *a)
            a->guard.tree == GUARD_TREE_RUNNING && a->guard.starts != a->disk.galera.grant_starts;
 }
 
+/* It has promised to refuse what it is granted: another recovery was begun while it was given up
+ * for dead. Nothing of it runs, and nothing will: who waits for it is told. */
+static bool is_renounced(const struct agt *a)
+{
+    const struct msg_galera_grant *g = &a->order.record.galera.grant;
+    const struct agt_galera_disk *d = &a->want.galera;
+    return agt_galera_goal_of(a) == AGT_GALERA_GOAL_INHIBIT &&
+           a->order.galera_goal == MSG_GALERA_GOAL_BOOTSTRAP &&
+           g->state == MSG_GALERA_GRANT_GIVEN && base_name_equal(&g->node, &a->config.member) &&
+           g->generation < a->disk.galera.inhibit && g->generation > d->grant_done &&
+           g->generation >= d->grant_begun && a->guard.tree == GUARD_TREE_GONE &&
+           !CANARY(GALERA_RENOUNCED_UNSAID);
+}
+
 void agt_galera_grant_watch(struct agt_run *run, enum agt_galera_state state)
 {
     struct agt *a = run->a;
@@ -206,7 +236,10 @@ void agt_galera_grant_watch(struct agt_run *run, enum agt_galera_state state)
         grant_end(run, g->generation, 0);
         return;
     }
-    if (is_open && is_ours && is_there) {
+    if (is_renounced(a)) {
+        d->grant_begun = a->order.record.galera.grant.generation;
+        grant_end(run, d->grant_begun, BASE_E_CANCELED);
+    } else if (is_open && is_ours && is_there) {
         memcpy(d->uuid, a->view.galera.uuid, sizeof(d->uuid));
         grant_end(run, begun, 0);
     }

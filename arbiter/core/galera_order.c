@@ -6,6 +6,7 @@
  * waits for others who never come neither serves nor listens.
  */
 #include "arbiter/core/galera_internal.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 static bool is_named(const struct base_name *name, const struct arb_view *view)
@@ -84,7 +85,10 @@ static enum msg_galera_goal goal_with_primary(const struct arb_cluster *c,
     bool is_stopped = gal_is_waiting_to_join(r);
     bool is_of_another =
         is_stopped && !gal_is_prefix(g, r); /* a start would join by position alone */
-    if (arb_galera_task(&c->record, MSG_TASK_RESTART, &view->member) != NULL && !is_of_another) {
+    /* Who is told to restart starts with its own position, whatever that turns out to be. */
+    bool is_ours = gal_is_same_history(g, r->generation) || CANARY(GALERA_RESTART_JOINS_OTHER);
+    if (arb_galera_task(&c->record, MSG_TASK_RESTART, &view->member) != NULL && is_ours &&
+        !is_of_another) {
         return MSG_GALERA_GOAL_RESTART;
     }
     if (!is_stopped) {

@@ -113,7 +113,7 @@ static bool is_open(const struct msg_galera_record *r)
 }
 
 /* The number in force, or one from which the component went on without a bootstrap. */
-static bool is_same_history(const struct msg_galera_record *r, uint64_t generation)
+bool gal_is_same_history(const struct msg_galera_record *r, uint64_t generation)
 {
     const struct msg_galera_grant *g = &r->grant;
     bool is_kept = g->state == MSG_GALERA_GRANT_DONE && g->is_kept && generation >= g->after &&
@@ -127,7 +127,7 @@ static bool is_current(const struct gal_situation *s, const struct gal_member *m
     const struct msg_galera_record *r = s->record;
     bool is_granted = is_open(r) && m->report->generation == r->grant.generation &&
                       base_name_equal(&m->name, &r->grant.node);
-    return is_same_history(r, m->report->generation) || is_granted;
+    return gal_is_same_history(r, m->report->generation) || is_granted;
 }
 
 static const struct gal_member *find(const struct gal_situation *s, const struct base_name *name)
@@ -192,7 +192,7 @@ static struct last last_view(const struct gal_situation *s)
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
         if (is_heard(m) && is_current(s, m)) {
-            bool is_of_now = is_same_history(s->record, m->report->generation);
+            bool is_of_now = gal_is_same_history(s->record, m->report->generation);
             take_view(&last, &m->report->view,
                       is_of_now ? s->record->generation : m->report->generation, m);
         }
@@ -649,7 +649,7 @@ bool gal_is_prefix(const struct msg_galera_record *record, const struct msg_gale
         memcmp(report->position.uuid, record->uuid, UUID_BYTES) != 0) {
         return false;
     }
-    if (is_same_history(record, report->generation)) {
+    if (gal_is_same_history(record, report->generation)) {
         return true;
     }
     /* Only the last bootstrap's base is known: what is older comes back by a transfer. */
@@ -702,7 +702,7 @@ enum arb_refusal gal_writer_check(const struct msg_galera_record *record,
     if (report->state != MSG_GALERA_SYNCED) {
         return ARB_REFUSE_NOT_SYNCED;
     }
-    if (!gal_is_member(record, report) || !is_same_history(record, report->generation)) {
+    if (!gal_is_member(record, report) || !gal_is_same_history(record, report->generation)) {
         return ARB_REFUSE_OTHER_GENERATION;
     }
     return report->is_rejecting ? ARB_REFUSE_REJECTING : ARB_REFUSE_NONE;

@@ -120,6 +120,9 @@ bool gal_record_follows(const struct msg_galera_record *old, const struct msg_ga
                         bool is_revoked);
 bool gal_record_check(const struct msg_galera_record *record);
 
+/* Are data with this stamp of the history in force? It counts on in a generation that was kept. */
+bool gal_is_same_history(const struct msg_galera_record *record, uint64_t generation);
+
 /* Rule 4: does a member with this stamp and position have a prefix of the history in force, so that
  * it may join with what it has? False: only by a state transfer of everything. */
 bool gal_is_prefix(const struct msg_galera_record *record, const struct msg_galera_report *report);

@@ -211,7 +211,9 @@ bool arb_galera_joiner(struct arb_turn *t)
     if (at == ARB_NOBODY || has_stranger(t)) {
         return false;
     }
+    const struct msg_galera_report *r = &c->views[at].report.galera;
     if (arb_galera_task(&c->record, MSG_TASK_RESTART, &c->views[at].member) != NULL &&
+        gal_is_same_history(&c->record.galera, r->generation) &&
         gal_is_prefix(&c->record.galera, &c->views[at].report.galera)) {
         return false; /* on its way already */
     }

@@ -52,6 +52,42 @@ static void test_joins_with_its_own_position(void **state)
     assert_int_equal(w.starts, 1);
 }
 
+static void is_told_to_restart(void)
+{
+    w.order.galera_goal = MSG_GALERA_GOAL_RESTART;
+    w.order.record.tasks_count = 1;
+    w.order.record.tasks[0] =
+        (struct msg_task){.id = 11, .kind = MSG_TASK_RESTART, .member = name_of("g1")};
+    w.order.record.revision++;
+    order_comes();
+}
+
+/* Its position was not known when it was told: it may have more than generation 2 was begun with.
+ */
+static void test_a_restart_starts_nothing_of_another_generation(void **state)
+{
+    (void)state;
+    begin_down();
+    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
+    order_comes();
+    assert_int_equal(w.a.disk.galera.generation, 1);
+    begin_down();
+    w.a.want.galera.generation = w.a.disk.galera.generation = 1;
+    w.order.record.galera.generation = 2;
+    w.order.record.galera.grant = (struct msg_galera_grant){
+        .generation = 2, .after = 1, .node = name_of("g2"), .state = MSG_GALERA_GRANT_DONE};
+    is_told_to_restart();
+    pass(SECOND);
+    look();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    assert_int_equal(w.starts, 0);
+    assert_int_equal(w.a.disk.galera.generation, 1);
+    w.order.record.galera.grant.is_kept = true; /* generation 1 went on under a new number */
+    is_told_to_restart();
+    look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+}
+
 /* g1 joins, g2 writes; what it is started with as donors. `chosen` by the arbiter; NULL: none. */
 static const struct msg_names *donors_with(const char *chosen, const char *joiner)
 {
@@ -224,7 +260,9 @@ static void test_grants_that_are_refused(void **state)
     w.order.record.galera.inhibit = 5;
     give_grant(4, 100); /* told to refuse below 5 */
     assert_int_equal(w.asked, DB_ORDER_NONE);
-    assert_int_equal(w.a.want.galera.grant_begun, 0);
+    assert_int_equal(w.starts, 0);
+    assert_int_equal(w.a.disk.galera.grant_done, 4); /* and nobody waits for it */
+    assert_int_equal(w.a.disk.galera.grant_status, BASE_E_CANCELED);
     begin_down();
     w.order.record.galera.grant.node = name_of("g2");
     give_grant(2, 120);
@@ -818,6 +856,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_total),
         cmocka_unit_test(test_joins_with_its_own_position),
+        cmocka_unit_test(test_a_restart_starts_nothing_of_another_generation),
         cmocka_unit_test(test_the_writer_is_the_last_donor),
         cmocka_unit_test(test_the_donor_of_the_record_is_asked_first),
         cmocka_unit_test(test_recovers_before_anything_else),

@@ -720,6 +720,34 @@ static void test_the_writer_gives_where_nobody_else_can(void **state)
     assert_string_equal(record()->sst_donor.text, "gn2");
 }
 
+/* It runs, and nobody knows yet what it has: a restart would let it join by its number. */
+static void test_data_of_another_generation_are_not_restarted(void **state)
+{
+    (void)state;
+    order_task(MSG_TASK_RESTART, "gn3");
+    gal_all();
+    gal_all();
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
+    struct msg_record next = w.c.record;
+    next.revision++;
+    next.galera.generation = next.galera.grant.generation = 2;
+    next.galera.grant.after = 1;
+    next.galera.grant.base.seqno = 50;
+    load(next);
+    for (unsigned n = 1; n <= 2; n++) {
+        gal_is_synced(n, 9, 6u);
+        gal_nodes[n].report.galera.generation = 2;
+    }
+    gal_is_nonprim(3);
+    gal_nodes[3].report.galera.generation = 1;
+    gal_all();
+    assert_int_not_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
+    gal_is_down(3, -1);
+    gal_nodes[3].report.galera.generation = 1;
+    gal_all();
+    assert_int_not_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
+}
+
 static void test_a_restart_has_its_donor_until_it_ends(void **state)
 {
     (void)state;
@@ -937,6 +965,7 @@ int main(void)
         GAL_TEST(test_a_clone_by_order_waits_for_space),
         GAL_TEST(test_a_reader_gives_and_the_writer_last),
         GAL_TEST(test_the_writer_gives_where_nobody_else_can),
+        GAL_TEST(test_data_of_another_generation_are_not_restarted),
         GAL_TEST(test_a_restart_has_its_donor_until_it_ends),
         GAL_TEST(test_a_rolling_restart_takes_the_writer_last),
         GAL_TEST(test_a_restart_that_waits_says_what_the_other_one_does),
