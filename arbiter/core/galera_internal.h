@@ -47,8 +47,6 @@ bool arb_galera_grant_watch(struct arb_turn *t);
 bool arb_galera_recover(struct arb_turn *t);
 /* The component is there: what was begun for a recovery ends. */
 bool arb_galera_recovered(struct arb_turn *t, const struct arb_view *reference);
-/* A bootstrap is given, or has failed, and is not done. */
-bool arb_galera_is_granting(const struct msg_record *record);
 
 /* --- galera_found.c, galera_confirm.c --- */
 void arb_galera_found(struct arb_turn *t);

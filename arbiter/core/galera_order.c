@@ -44,7 +44,7 @@ static bool is_out_of_line(const struct arb_cluster *c, const struct arb_view *v
 bool arb_galera_is_rogue(const struct arb_cluster *c, const struct arb_view *view,
                          struct base_mono now)
 {
-    bool is_by_grant = arb_galera_is_granting(&c->record) &&
+    bool is_by_grant = gal_is_granting(&c->record.galera) &&
                        view->report.galera.generation == c->record.galera.grant.generation;
     return is_out_of_line(c, view, now) && !is_by_grant;
 }
@@ -117,7 +117,7 @@ static enum msg_galera_goal goal_of(const struct arb_cluster *c, const struct ar
     if (arb_galera_is_rogue(c, view, now)) {
         return MSG_GALERA_GOAL_FENCE;
     }
-    if (arb_galera_is_granting(&c->record)) {
+    if (gal_is_granting(&c->record.galera)) {
         bool is_it = g->grant.state == MSG_GALERA_GRANT_GIVEN && is_named(&g->grant.node, view);
         return is_it ? MSG_GALERA_GOAL_BOOTSTRAP : goal_in_recovery(c, view);
     }

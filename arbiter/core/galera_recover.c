@@ -18,19 +18,12 @@
 
 #include <string.h>
 
-bool arb_galera_is_granting(const struct msg_record *record)
-{
-    const struct msg_galera_grant *grant = &record->galera.grant;
-    return grant->generation > record->galera.generation &&
-           (grant->state == MSG_GALERA_GRANT_GIVEN || grant->state == MSG_GALERA_GRANT_FAILED);
-}
-
 /* Above every one that was used, given, or promised to be refused. */
 static uint64_t next_generation(const struct arb_cluster *c)
 {
     const struct msg_galera_record *r = &c->record.galera;
     uint64_t next = r->generation + 1;
-    if (arb_galera_is_granting(&c->record) && r->grant.generation >= next) {
+    if (gal_is_granting(&c->record.galera) && r->grant.generation >= next) {
         next = r->grant.generation + 1;
     }
     return r->inhibit > next ? r->inhibit : next;
@@ -160,7 +153,7 @@ bool arb_galera_grant_watch(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     const struct msg_galera_grant *grant = &c->record.galera.grant;
     uint8_t at = arb_view_find(c, &grant->node);
-    if (!arb_galera_is_granting(&c->record)) {
+    if (!gal_is_granting(&c->record.galera)) {
         return false;
     }
     bool is_live = at != ARB_NOBODY && c->views[at].refused == ARB_REFUSE_NONE &&
@@ -308,7 +301,7 @@ bool arb_galera_recover(struct arb_turn *t)
     struct gal_verdict v;
     situation_of(t, &s);
     bool is_time_over = is_time(t, &s);
-    bool is_stuck = arb_galera_is_granting(&c->record) && !c->galera.may_retry &&
+    bool is_stuck = gal_is_granting(&c->record.galera) && !c->galera.may_retry &&
                     !arb_names_has(&c->galera.dead, &c->record.galera.grant.node);
     if (is_stuck) { /* said already */
         return false;
@@ -373,11 +366,11 @@ bool arb_galera_recovered(struct arb_turn *t, const struct arb_view *reference)
     struct arb_cluster *c = t->c;
     const struct msg_galera_record *r = &c->record.galera;
     bool is_with_us = gal_view_has(&reference->report.galera.view, &r->grant.node);
-    if (arb_galera_is_granting(&c->record) &&
+    if (gal_is_granting(&c->record.galera) &&
         (r->grant.state == MSG_GALERA_GRANT_GIVEN || !is_with_us)) {
         return false; /* its node will be, or may be Primary by that grant */
     }
-    bool is_begun = r->inhibit > r->generation || arb_galera_is_granting(&c->record);
+    bool is_begun = r->inhibit > r->generation || gal_is_granting(&c->record.galera);
     if (is_begun && reference->report.galera.generation == r->generation) {
         return keep(t, reference);
     }

@@ -120,6 +120,12 @@ bool gal_record_follows(const struct msg_galera_record *old, const struct msg_ga
                         bool is_revoked);
 bool gal_record_check(const struct msg_galera_record *record);
 
+/* No uuid is known: all zeros. */
+bool gal_is_no_uuid(const uint8_t uuid[static 16]);
+
+/* A bootstrap was granted, and is neither done nor taken back: its node may carry it out. */
+bool gal_is_granting(const struct msg_galera_record *record);
+
 /* Are data with this stamp of the history in force? It counts on in a generation that was kept. */
 bool gal_is_same_history(const struct msg_galera_record *record, uint64_t generation);
 
