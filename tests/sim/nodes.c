@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shell of the simulated quorum nodes. */
-#include "tests/sim/nodes.h"
+#include "tests/sim/nodes_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "arbiter/driver.h"
 #include "base/assert.h"
 #include "base/name.h"
-#include "kv/auth.h"
-#include "kv/service.h"
-#include "kv/watch.h"
-#include "proto/wire/kv.h"
-#include "tests/sim/admins.h"
 #include "tests/sim/chores.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/lockers.h"
@@ -21,65 +15,12 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_lease.h"
 #include "tests/sim/truth_mongo.h"
-#include "tests/sim/truth_ops.h"
 #include "tests/sim/watch_conn.h"
 
-#define CALLS_MAX 128
 #define TICK_US (50 * MS)
-#define FENCED_US (9 * SECOND) /* then somebody switches the host on again */
 #define DECLARED_DRIFT_PPM 10000
 
-/* A client's request on its way through the service. */
-struct api_call {
-    struct kv_call call; /* first: the cast back relies on it */
-    struct node *node;
-    bool is_used;
-    unsigned client;
-    uint64_t id;
-    struct kv_request request;
-    uint8_t bytes[2048];
-    _Alignas(16) uint8_t arena[8192];
-};
-
-struct node {
-    struct world *world;
-    unsigned index;
-    struct process process;
-    struct host_clock clock;
-    struct base_rand rand;
-    struct disk *log;
-    struct disk *state;
-    uint64_t id; /* 0: nobody has this place */
-    bool is_founder;
-    struct raft_node *raft;
-    struct kv_service *service;
-    struct arb_driver *driver;
-    struct kv_watch_hub *hub;
-    struct kv_auth *auth;
-    int64_t tokens_since_us; /* what was known of logins before is gone */
-    struct raft_machine inner;
-    int64_t wake_at_us;
-    uint64_t wake_number;
-    bool is_started;
-    bool is_dying;
-    bool is_reload_wanted; /* of the arbiter's records */
-    struct api_call calls[CALLS_MAX];
-};
-
-struct nodes {
-    struct node list[NODES_MAX];
-    struct raft_member members[NODES_MAX];
-    uint64_t cluster_id;
-};
-
-static struct node *get(struct world *w, unsigned node)
-{
-    return &w->nodes->list[node];
-}
-
 /* --- waking --- */
-
-static void rearm(struct node *n);
 
 static void wake(void *ctx, uint64_t number, struct slice bytes)
 {
@@ -95,12 +36,10 @@ static void wake(void *ctx, uint64_t number, struct slice bytes)
     kv_watch_tick(n->hub, clock_now(&n->clock));
     kv_auth_tick(n->auth, clock_now(&n->clock));
     lockers_pump(n->world, n->index);
-    rearm(n);
+    node_rearm(n);
 }
 
-/* After anything was handed to the node: the moment at which it wants to be called may have
- * changed. */
-static void rearm(struct node *n)
+void node_rearm(struct node *n)
 {
     if (n->raft == NULL) {
         return;
@@ -119,7 +58,7 @@ static void rearm(struct node *n)
 
 static void after_disk(void *ctx)
 {
-    rearm(ctx);
+    node_rearm(ctx);
 }
 
 /* --- the machine: what Raft drives, with an ear on it --- */
@@ -278,7 +217,7 @@ static void users_restored(struct node *n)
 
 int64_t node_tokens_since(struct world *w, unsigned node)
 {
-    return get(w, node)->tokens_since_us;
+    return nodes_get(w, node)->tokens_since_us;
 }
 
 static void service_restored(void *user, int64_t revision)
@@ -311,75 +250,6 @@ static void machine_started(void *ctx, int status)
     }
 }
 
-/* --- requests of clients --- */
-
-static void answer(struct node *n, unsigned client, uint64_t id, enum kv_error error,
-                   struct slice response)
-{
-    static uint8_t room[1 << 16];
-    struct buf out = buf_over(room, sizeof(room));
-    if (!n->process.is_up) {
-        return;
-    }
-    buf_put_u8(&out, FRAME_ANSWER);
-    buf_put_u64_be(&out, id);
-    buf_put_u8(&out, (uint8_t)error);
-    buf_put(&out, response);
-    BASE_ASSERT(!out.is_full);
-    (void)net_send(n->world, ADDRESS_NODE + n->index, client, buf_slice(&out));
-}
-
-static void call_done(struct kv_call *call, enum kv_error error, struct slice response)
-{
-    struct api_call *api = (struct api_call *)(void *)call;
-    api->is_used = false;
-    answer(api->node, api->client, api->id, error, response);
-}
-
-static struct api_call *call_take(struct node *n)
-{
-    for (size_t i = 0; i < CALLS_MAX; i++) {
-        if (!n->calls[i].is_used) {
-            return &n->calls[i];
-        }
-    }
-    return NULL;
-}
-
-static void request(struct node *n, unsigned client, struct slice frame)
-{
-    uint64_t id = 0;
-    uint8_t kind = 0;
-    struct api_call *api = call_take(n);
-    if (slice_take_u64_be(&frame, &id) != 0 || slice_take_u8(&frame, &kind) != 0 ||
-        frame.len > sizeof(api->bytes)) {
-        return;
-    }
-    if (api == NULL) {
-        answer(n, client, id, KV_E_TOO_MANY_REQUESTS, SLICE_EMPTY);
-        return;
-    }
-    memcpy(api->bytes, frame.data, frame.len);
-    struct base_arena arena = base_arena_over(api->arena, sizeof(api->arena));
-    api->call = (struct kv_call){
-        .request = &api->request, .asker = {.auth_revision = KV_ASKER_INTERNAL}, .done = call_done};
-    api->call.deadline = base_mono_add_us(clock_now(&n->clock), 1500 * MS);
-    api->node = n;
-    api->client = client;
-    api->id = id;
-    struct slice bytes = slice_from(api->bytes, frame.len);
-    if (kv_wire_decode_request((enum kv_kind)kind, bytes, &arena, &api->request) != 0) {
-        answer(n, client, id, KV_E_MALFORMED, SLICE_EMPTY);
-        return;
-    }
-    api->is_used = true;
-    enum kv_error error = kv_service_submit(n->service, &api->call);
-    if (error != KV_OK) {
-        api->is_used = false;
-        answer(n, client, id, error, SLICE_EMPTY);
-    }
-}
-
 /* --- frames --- */
 
 static void report(struct node *n, unsigned from, struct slice payload)
@@ -392,60 +262,6 @@ static void report(struct node *n, unsigned from, struct slice payload)
         world_fail(n->world, INVARIANT_NO_CRASH, "node %u refuses a report of %s: %s", n->index,
                    identity.member.text, base_error_text(rc));
     }
-}
-
-uint64_t node_id(struct world *w, unsigned node)
-{
-    return get(w, node)->id;
-}
-
-unsigned node_of(struct world *w, uint64_t id)
-{
-    unsigned node = 0;
-    while (node < NODES_MAX && (id == 0 || get(w, node)->id != id)) {
-        node++;
-    }
-    return node;
-}
-
-const char *node_url(unsigned node)
-{
-    static const char *const urls[NODES_MAX] = {"http://n1:1", "http://n2:1", "http://n3:1",
-                                                "http://n4:1", "http://n5:1", "http://n6:1",
-                                                "http://n7:1"};
-    return urls[node];
-}
-
-struct kv_watch_hub *node_hub(struct world *w, unsigned node)
-{
-    struct node *n = get(w, node);
-    return n->is_started ? n->hub : NULL;
-}
-
-int64_t node_revision(struct world *w, unsigned node)
-{
-    return kv_service_revision(get(w, node)->service);
-}
-
-struct kv_auth *node_auth(struct world *w, unsigned node)
-{
-    struct node *n = get(w, node);
-    return n->is_started ? n->auth : NULL;
-}
-
-enum kv_error node_ask(struct world *w, unsigned node, struct kv_call *call)
-{
-    call->asker = (struct kv_asker){.auth_revision = KV_ASKER_INTERNAL};
-    return node_ask_as(w, node, call);
-}
-
-enum kv_error node_ask_as(struct world *w, unsigned node, struct kv_call *call)
-{
-    struct node *n = get(w, node);
-    call->deadline = base_mono_add_us(clock_now(&n->clock), 3 * SECOND);
-    enum kv_error error = kv_service_submit(n->service, call);
-    rearm(n);
-    return error;
 }
 
 static void arrive(void *ctx, unsigned from, struct slice payload)
@@ -470,9 +286,9 @@ static void arrive(void *ctx, unsigned from, struct slice payload)
         truth_mongo_heard(n->world, from - ADDRESS_AGENT);
         report(n, from, payload);
     } else if (type == FRAME_REQUEST) {
-        request(n, from, slice_skip(payload, 1));
+        node_request(n, from, slice_skip(payload, 1));
     }
-    rearm(n);
+    node_rearm(n);
 }
 
 /* Orders to agents: links are addresses. */
@@ -585,58 +401,6 @@ static void open_auth(struct node *n)
     kv_auth_tick(n->auth, clock_now(&n->clock));
 }
 
-/* --- the switch of a fence command --- */
-
-struct fence {
-    struct base_name cluster;
-    unsigned number; /* of the cluster */
-    uint64_t epoch;
-    int member;
-    bool is_cut, is_said;
-};
-
-static void fence_ends(void *ctx, uint64_t number, struct slice bytes)
-{
-    struct node *n = ctx;
-    struct fence f;
-    (void)number;
-    memcpy(&f, bytes.data, sizeof(f));
-    truth_ops_fenced(n->world, f.number, f.epoch, f.is_said);
-    arb_driver_fenced(n->driver, &f.cluster, f.epoch, f.is_said);
-    rearm(n);
-}
-
-/* The power goes off at the end of the command, though the node that ran it is gone. */
-static void switch_works(void *ctx, uint64_t number, struct slice bytes)
-{
-    struct world *w = ctx;
-    (void)bytes;
-    if (member_of(w, (unsigned)number)->has_power) {
-        fault_bit(w, FAULT_FENCED, (unsigned)number, 0, 0);
-        member_power_off(w, (unsigned)number, FENCED_US);
-    }
-}
-
-static void fence(void *user, const struct arb_fence_job *job)
-{
-    struct node *n = user;
-    struct world *w = n->world;
-    struct fence f = {.cluster = job->cluster, .epoch = job->epoch};
-    struct admins_fence how;
-    f.member = member_by_name(w, &job->member);
-    f.number = cluster_of(w, (unsigned)f.member);
-    truth_ops_fence(w, f.number, f.epoch);
-    admins_fence(w, f.number, &how);
-    f.is_cut = how.is_cut;
-    f.is_said = how.is_said && job->command[0] != '\0';
-    if (f.is_cut) {
-        world_at_with(w, w->now_us + how.takes_us - MS, NULL, switch_works, w, (uint64_t)f.member,
-                      SLICE_EMPTY);
-    }
-    world_at_with(w, w->now_us + how.takes_us, &n->process, fence_ends, n, 0,
-                  slice_from(&f, sizeof(f)));
-}
-
 static void open_driver(struct node *n)
 {
     struct arb_driver_options options = {
@@ -646,7 +410,7 @@ static void open_driver(struct node *n)
         .clusters_max = DB_CLUSTERS_MAX,
         .user = n,
         .noted = noted,
-        .fence = fence,
+        .fence = node_fence,
     };
     if (arb_driver_open(&options, &n->driver) != 0) {
         world_fail(n->world, INVARIANT_NO_CRASH, "the arbiter of node %u does not open", n->index);
@@ -723,7 +487,7 @@ static void open_raft(struct node *n)
 
 void node_start(struct world *w, unsigned node)
 {
-    struct node *n = get(w, node);
+    struct node *n = nodes_get(w, node);
     if (n->id == 0) {
         return;
     }
@@ -741,7 +505,7 @@ void node_start(struct world *w, unsigned node)
     arb_driver_set_node(n->driver, n->raft);
     trace(w, TRACE_NODE_UP, node, n->process.life, 0, 0);
     raft_node_start(n->raft);
-    rearm(n);
+    node_rearm(n);
 }
 
 static void drop(struct node *n)
@@ -764,7 +528,7 @@ static void drop(struct node *n)
 
 void node_crash(struct world *w, unsigned node, unsigned why)
 {
-    struct node *n = get(w, node);
+    struct node *n = nodes_get(w, node);
     if (!n->process.is_up) {
         return;
     }
@@ -778,15 +542,15 @@ static void found(struct world *w, unsigned node)
 {
     struct raft_member *member = &w->nodes->members[node];
     char name[2] = {(char)('a' + node), 0};
-    get(w, node)->is_founder = true;
-    get(w, node)->id = member->id = node + 1;
+    nodes_get(w, node)->is_founder = true;
+    nodes_get(w, node)->id = member->id = node + 1;
     member->peer_url = base_text_from(slice_from_text(node_url(node)));
     BASE_ASSERT(base_name_from_text(name, &member->name) == 0);
 }
 
 void node_replace(struct world *w, unsigned node, uint64_t id)
 {
-    struct node *n = get(w, node);
+    struct node *n = nodes_get(w, node);
     BASE_ASSERT(!n->process.is_up);
     w->tally.bit[FAULT_DISK_LOST] += n->id != 0;
     disk_wipe(n->log);
@@ -810,7 +574,7 @@ void nodes_open(struct world *w)
     w->nodes = must_alloc(1, sizeof(*w->nodes));
     w->nodes->cluster_id = SIM_CLUSTER_ID;
     for (unsigned i = 0; i < w->setup.slots; i++) {
-        struct node *n = get(w, i);
+        struct node *n = nodes_get(w, i);
         n->world = w;
         n->index = i;
         n->rand = world_stream(w, STREAM_NODE, i);
@@ -832,7 +596,7 @@ void nodes_open(struct world *w)
 void nodes_close(struct world *w)
 {
     for (unsigned i = 0; i < w->setup.slots; i++) {
-        struct node *n = get(w, i);
+        struct node *n = nodes_get(w, i);
         if (n->process.is_up) {
             process_stop(&n->process);
             drop(n);
@@ -840,129 +604,9 @@ void nodes_close(struct world *w)
     }
     for (unsigned i = 0; i < w->setup.slots;
          i++) { /* what is written at a drop is held against all */
-        disk_close(get(w, i)->log);
-        disk_close(get(w, i)->state);
+        disk_close(nodes_get(w, i)->log);
+        disk_close(nodes_get(w, i)->state);
     }
     free(w->nodes);
     w->nodes = NULL;
-}
-
-struct process *node_process(struct world *w, unsigned node)
-{
-    return &get(w, node)->process;
-}
-
-struct disk *node_log(struct world *w, unsigned node)
-{
-    return get(w, node)->log;
-}
-
-struct disk *node_state(struct world *w, unsigned node)
-{
-    return get(w, node)->state;
-}
-
-struct raft_node *node_raft(struct world *w, unsigned node)
-{
-    struct node *n = get(w, node);
-    return n->is_started ? n->raft : NULL;
-}
-
-void nodes_set_cluster(struct world *w, uint64_t cluster)
-{
-    w->nodes->cluster_id = cluster;
-}
-
-int nodes_request(struct world *w, unsigned cluster, const struct arb_request *request)
-{
-    int leader = nodes_leader(w);
-    struct base_text text;
-    if (leader < 0 || node_process(w, (unsigned)leader)->stopped != 0) {
-        return BASE_E_NOTLEADER;
-    }
-    struct node *n = get(w, (unsigned)leader);
-    int rc = arb_driver_request(n->driver, cluster_name(cluster), request, &text);
-    trace_text(w, ADDRESS_NODE + n->index, text.text);
-    rearm(n);
-    return rc;
-}
-
-int nodes_configure(struct world *w, unsigned cluster, struct slice text)
-{
-    int leader = nodes_leader(w);
-    struct arb_settings_why why = {""};
-    struct slice old = SLICE_EMPTY;
-    uint64_t revision = 0;
-    if (leader < 0 || node_process(w, (unsigned)leader)->stopped != 0) {
-        return BASE_E_NOTLEADER;
-    }
-    struct node *n = get(w, (unsigned)leader);
-    bool has_old = arb_driver_document(n->driver, cluster_name(cluster), &revision, &old);
-    int rc = arb_driver_configure(n->driver, cluster_name(cluster), has_old ? revision : 0, text,
-                                  &revision, &why);
-    trace_text(w, ADDRESS_NODE + n->index, why.text);
-    rearm(n);
-    return rc;
-}
-
-bool nodes_wall(struct world *w, int64_t *ret_us)
-{
-    int leader = nodes_leader(w);
-    if (leader < 0) {
-        return false;
-    }
-    struct clock_port port = clock_port_of(&get(w, (unsigned)leader)->clock);
-    *ret_us = port.wall(port.ctx).us;
-    return true;
-}
-
-bool nodes_has_heard(struct world *w, unsigned cluster, const struct base_name *member)
-{
-    int leader = nodes_leader(w);
-    const struct node *n = leader < 0 ? NULL : get(w, (unsigned)leader);
-    const struct arb_cluster *c =
-        n == NULL ? NULL : arb_driver_find(n->driver, cluster_name(cluster));
-    for (uint8_t i = 0; c != NULL && i < c->views_count; i++) {
-        if (c->views[i].has_report && base_name_equal(&c->views[i].member, member)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool nodes_waits(struct world *w, unsigned cluster, struct arb_note *ret)
-{
-    int leader = nodes_leader(w);
-    const struct node *n = leader < 0 ? NULL : get(w, (unsigned)leader);
-    const struct arb_cluster *c =
-        n == NULL ? NULL : arb_driver_find(n->driver, cluster_name(cluster));
-    if (c == NULL || !c->is_leader || !c->is_waiting) {
-        return false;
-    }
-    *ret = c->waiting;
-    return true;
-}
-
-int nodes_switchover(struct world *w, unsigned cluster)
-{
-    struct arb_request request = {.kind = ARB_REQUEST_SWITCHOVER};
-    return nodes_request(w, cluster, &request);
-}
-
-int nodes_leader(struct world *w)
-{
-    int best = -1;
-    uint64_t best_term = 0;
-    for (unsigned i = 0; i < w->setup.slots; i++) {
-        struct raft_node_status status;
-        if (node_raft(w, i) == NULL) {
-            continue;
-        }
-        raft_node_status(node_raft(w, i), &status);
-        if (status.role == RAFT_LEADER && status.term >= best_term) {
-            best = (int)i;
-            best_term = status.term;
-        }
-    }
-    return best;
 }
