@@ -679,12 +679,7 @@ static void test_a_restart_that_is_called_off_leaves_nothing_behind(void **state
 {
     (void)state;
     begin_synced();
-    w.order.galera_goal = MSG_GALERA_GOAL_RESTART;
-    w.order.record.tasks_count = 1;
-    w.order.record.tasks[0] =
-        (struct msg_task){.id = 11, .kind = MSG_TASK_RESTART, .member = name_of("g1")};
-    w.order.record.revision++;
-    order_comes();
+    is_told_to_restart();
     tick();
     assert_int_equal(w.terms, 1);
     assert_int_equal(w.a.disk.task_begun, 11);

@@ -550,18 +550,25 @@ static void test_less_than_was_known_committed_waits_for_an_operator(void **stat
     assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_GIVEN);
 }
 
-static void test_a_member_of_another_history_is_fenced_then_cloned(void **state)
+/* gn1 and gn2, bootstrapped at 50; what gn3 has is of before. */
+static void two_go_on_in_generation_2(void)
 {
-    (void)state;
     struct msg_record next = w.c.record;
     next.revision++;
     next.galera.generation = next.galera.grant.generation = 2;
+    next.galera.grant.after = 1;
     next.galera.grant.base.seqno = 50;
     load(next);
     for (unsigned n = 1; n <= 2; n++) {
         gal_is_synced(n, 9, 6u);
         gal_nodes[n].report.galera.generation = 2;
     }
+}
+
+static void test_a_member_of_another_history_is_fenced_then_cloned(void **state)
+{
+    (void)state;
+    two_go_on_in_generation_2();
     gal_is_synced(3, 9, 8u); /* bootstrapped by hand: same uuid, same view number */
     gal_all();
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_FENCE);
@@ -622,15 +629,20 @@ static void needs_everything(unsigned member)
     gal_nodes[member].report.galera.state = MSG_GALERA_NEEDS_SST;
 }
 
-static void test_the_last_reader_gives_only_by_a_person_s_word(void **state)
+static void the_last_reader_is_kept(void)
 {
-    (void)state;
     struct msg_record next = w.c.record;
     next.revision++;
     next.galera.is_reader_kept = true;
     load(next);
     gal_is_synced(1, 8, 6u);
     gal_is_synced(2, 8, 6u);
+}
+
+static void test_the_last_reader_gives_only_by_a_person_s_word(void **state)
+{
+    (void)state;
+    the_last_reader_is_kept();
     needs_everything(3);
     gal_pass(2 * S);
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_WAIT);
@@ -643,12 +655,7 @@ static void test_the_last_reader_gives_only_by_a_person_s_word(void **state)
 static void test_the_last_reader_gives_what_is_lacking(void **state)
 {
     (void)state;
-    struct msg_record next = w.c.record;
-    next.revision++;
-    next.galera.is_reader_kept = true;
-    load(next);
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
+    the_last_reader_is_kept();
     gal_is_down(3, 100);
     gal_pass(2 * S);
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
@@ -728,16 +735,7 @@ static void test_data_of_another_generation_are_not_restarted(void **state)
     gal_all();
     gal_all();
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
-    struct msg_record next = w.c.record;
-    next.revision++;
-    next.galera.generation = next.galera.grant.generation = 2;
-    next.galera.grant.after = 1;
-    next.galera.grant.base.seqno = 50;
-    load(next);
-    for (unsigned n = 1; n <= 2; n++) {
-        gal_is_synced(n, 9, 6u);
-        gal_nodes[n].report.galera.generation = 2;
-    }
+    two_go_on_in_generation_2();
     gal_is_nonprim(3);
     gal_nodes[3].report.galera.generation = 1;
     gal_all();
