@@ -343,6 +343,8 @@
       "a member that has promised to refuse its grant says nothing, and all wait for it") \
     X(GALERA_RESTART_JOINS_OTHER, "galera-restart-joins-other", \
       "a member that was told to restart joins with data of an earlier generation") \
+    X(GALERA_STARTS_OUT_OF_TURN, "galera-starts-out-of-turn", \
+      "a member that is ending is told to join, and starts a transfer beside another one") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
       "data of another generation count by their position") \
     X(GALERA_LATE_STAMP_TRUSTED, "galera-late-stamp-trusted", \

@@ -91,6 +91,10 @@ static enum msg_galera_goal goal_with_primary(const struct arb_cluster *c,
         !is_of_another) {
         return MSG_GALERA_GOAL_RESTART;
     }
+    /* Ending, or not looked at yet: found stopped, it would start by this word, and out of turn. */
+    if (r->state == MSG_GALERA_UNKNOWN && !CANARY(GALERA_STARTS_OUT_OF_TURN)) {
+        return MSG_GALERA_GOAL_KEEP;
+    }
     if (!is_stopped) {
         return goal_of_running(g, view);
     }

@@ -215,9 +215,7 @@ static void stopped(void *ctx, uint64_t number, struct slice bytes)
         world_at(g->world, g->world->now_us + 500 * MS, g->process, stopped, g);
         return;
     }
-    if (g->state == WSREP_JOINER) {
-        wsrep_queue_clear(g); /* it lacks what was before that */
-    }
+    wsrep_transfer_ends(g); /* a view may have made it a joiner while it was stopping */
     wsrep_apply_all(g);
     bool is_last = wsrep_is_primary(g) && wsrep_view_size(&g->peer.view) == 1;
     d->written = d->flushed = d->count;

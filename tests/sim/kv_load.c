@@ -117,7 +117,7 @@ static void again(struct client *c, bool is_elsewhere)
 {
     c->is_waiting = false;
     if (is_elsewhere) {
-        c->node = (unsigned)draw(&c->rand, 0, c->world->setup.nodes - 1);
+        c->node = (unsigned)draw(&c->rand, 0, c->world->setup.slots - 1);
     }
     world_at(c->world, c->world->now_us + draw(&c->rand, 5 * MS, 600 * MS), &c->process, next, c);
 }

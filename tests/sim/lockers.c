@@ -129,10 +129,12 @@ static void is_first(struct locker *k, int64_t revision)
     }
 }
 
+/* One whose own promise is over by the time he hears knows that it may be somebody else's by now.
+ */
 static void is_only_one(const struct locker *k)
 {
     struct world *w = k->world;
-    for (unsigned i = 0; i < LOCKERS; i++) {
+    for (unsigned i = 0; i < LOCKERS && w->now_us < k->safe_until_us; i++) {
         const struct locker *other = &w->lockers->list[i];
         if (other != k && other->stage == STAGE_HOLDS && other->name == k->name &&
             w->now_us < other->safe_until_us) {

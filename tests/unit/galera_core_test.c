@@ -598,6 +598,23 @@ static void test_one_member_joins_at_a_time(void **state)
     assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_WAIT);
 }
 
+/* Its server is ending: what it will be found as is not known yet. */
+static void test_who_is_ending_has_no_turn(void **state)
+{
+    (void)state;
+    gal_is_synced(1, 8, 6u);
+    gal_is_synced(2, 8, 6u);
+    gal_is_down(3, 100);
+    gal_nodes[3].report.galera.state = MSG_GALERA_UNKNOWN;
+    gal_pass(2 * S);
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_KEEP);
+    assert_string_equal(record()->sst_joiner.text, "");
+    gal_is_down(3, 100);
+    gal_pass(2 * S);
+    assert_string_equal(record()->sst_joiner.text, "gn3");
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
+}
+
 #define GB (UINT64_C(1) << 30)
 
 static void test_nobody_joins_without_the_space_for_it(void **state)
@@ -956,6 +973,7 @@ int main(void)
         GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
         GAL_TEST(test_one_member_joins_at_a_time),
+        GAL_TEST(test_who_is_ending_has_no_turn),
         GAL_TEST(test_nobody_joins_without_the_space_for_it),
         GAL_TEST(test_the_last_reader_gives_only_by_a_person_s_word),
         GAL_TEST(test_the_last_reader_gives_what_is_lacking),
