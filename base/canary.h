@@ -345,6 +345,8 @@
       "a member that was told to restart joins with data of an earlier generation") \
     X(GALERA_STARTS_OUT_OF_TURN, "galera-starts-out-of-turn", \
       "a member that is ending is told to join, and starts a transfer beside another one") \
+    X(GALERA_DAMAGE_WAITED_FOR, "galera-damage-waited-for", \
+      "a member whose data its server cannot read is asked for its position for ever") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
       "data of another generation count by their position") \
     X(GALERA_LATE_STAMP_TRUSTED, "galera-late-stamp-trusted", \

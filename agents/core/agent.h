@@ -178,6 +178,8 @@ struct agt_galera {
     bool is_demote_failed;
     uint64_t promoted_epoch; /* PROMOTE has been done for it */
     struct base_mono promoted_at;
+    unsigned damages; /* in a row: RECOVER found the data damaged */
+    struct base_mono damaged_at;
     uint64_t live_grant; /* pc.bootstrap was asked for by this process, for that generation */
     uint64_t live_done;
     uint32_t writable_views;       /* in a row: read_only is off without a right */

@@ -9,6 +9,7 @@
 /* A server that waits for a component does not listen; one that flushes takes its time. */
 #define STOP_LIMIT_US (INT64_C(900) * BASE_US_PER_S)
 #define STOP_LOOK_US (INT64_C(1500) * BASE_US_PER_MS)
+#define DAMAGED_AGAIN_US (INT64_C(60) * BASE_US_PER_S)
 #define STOP_LIMIT_CLOSED_US (INT64_C(10) * BASE_US_PER_S)
 
 static int64_t stop_limit_us(const struct agt *a, enum agt_galera_state state)
@@ -172,6 +173,18 @@ static void watch(struct agt_run *run, enum agt_galera_state state)
     }
 }
 
+/* Data that were found damaged are not read again soon: whoever decides on them comes first. */
+static void recover(struct agt_run *run)
+{
+    const struct agt_galera *g = &run->a->galera;
+    struct base_mono again = base_mono_add_us(g->damaged_at, DAMAGED_AGAIN_US);
+    if (g->damages >= AGT_GALERA_DAMAGES && base_mono_before(run->now, again)) {
+        agt_wake_at(run, again);
+        return;
+    }
+    want(run, DB_ORDER_GALERA_RECOVER);
+}
+
 static void act(struct agt_run *run, enum agt_galera_state state, enum agt_galera_action action)
 {
     switch (action) {
@@ -180,7 +193,7 @@ static void act(struct agt_run *run, enum agt_galera_state state, enum agt_galer
     case AGT_GALERA_DO_COUNT:
         return;
     case AGT_GALERA_DO_RECOVER:
-        want(run, DB_ORDER_GALERA_RECOVER);
+        recover(run);
         return;
     case AGT_GALERA_DO_JOIN:
         agt_galera_join(run, true);

@@ -101,6 +101,8 @@ static void fill_sight(const struct agt *a, struct base_mono now, struct msg_gal
     r->is_safe_to_bootstrap = g->is_safe_to_bootstrap;
     r->data_bytes = g->data_bytes;
     r->is_sst_failed = g->is_sst_failed;
+    r->is_unreadable = r->state == MSG_GALERA_DOWN && !r->is_position_recovered &&
+                       a->galera.damages >= AGT_GALERA_DAMAGES;
     if (!is_running || !a->has_answered) {
         return;
     }
@@ -202,6 +204,7 @@ uint32_t agt_galera_digest(const struct agt *a, struct base_mono now)
     crc = mix(crc, g->is_rejecting);
     crc = mix(crc, g->is_read_only);
     crc = mix(crc, g->is_position_recovered);
+    crc = mix(crc, a->galera.damages >= AGT_GALERA_DAMAGES);
     crc = mix(crc, g->size);
     return mix(crc, agt_is_open(a, now));
 }

@@ -32,6 +32,7 @@ static void root_forget(struct agt *a)
 void agt_galera_root_started(struct agt_run *run)
 {
     root_forget(run->a);
+    run->a->galera.damages = 0;
     run->a->galera.root_seen_at = run->now;
     run->a->galera.is_out_seen = false;
 }
@@ -141,6 +142,10 @@ void agt_galera_order_done(struct agt_run *run, const struct db_order *order, in
     }
     if (order->kind == DB_ORDER_GALERA_WEIGHT) {
         g->weigh_order = order->id;
+    }
+    if (order->kind == DB_ORDER_GALERA_RECOVER || order->kind == DB_ORDER_GALERA_CLEAR) {
+        g->damages = status == BASE_E_CORRUPT ? g->damages + 1 : 0;
+        g->damaged_at = run->now;
     }
     if (order->kind == DB_ORDER_GALERA_FENCE) {
         g->is_fenced = is_good;

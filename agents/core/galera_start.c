@@ -239,6 +239,10 @@ void agt_galera_grant_watch(struct agt_run *run, enum agt_galera_state state)
     if (is_renounced(a)) {
         d->grant_begun = a->order.record.galera.grant.generation;
         grant_end(run, d->grant_begun, BASE_E_CANCELED);
+    } else if (g != NULL && state == AGT_GALERA_UNPROVEN &&
+               a->galera.damages >= AGT_GALERA_DAMAGES) {
+        d->grant_begun = g->generation; /* its data cannot be read any more */
+        grant_end(run, g->generation, BASE_E_CORRUPT);
     } else if (is_open && is_ours && is_there) {
         memcpy(d->uuid, a->view.galera.uuid, sizeof(d->uuid));
         grant_end(run, begun, 0);

@@ -22,8 +22,9 @@
 #define AGT_GALERA_FENCE_US BASE_US_PER_S
 #define AGT_GALERA_EVIDENCE_US (2 * BASE_US_PER_S) /* older than that it proves nothing */
 #define AGT_GALERA_TICK_US (INT64_C(250) * BASE_US_PER_MS)
-#define AGT_GALERA_GAP_US BASE_US_PER_S         /* between two steps: this agent has stood still */
-#define AGT_GALERA_ALONE_US (3 * BASE_US_PER_S) /* non-Primary without a word of the arbiter */
+#define AGT_GALERA_DAMAGES 2            /* recoveries that found the data damaged: it is told */
+#define AGT_GALERA_GAP_US BASE_US_PER_S /* between two steps: this agent has stood still */
+#define AGT_GALERA_ALONE_US (3 * BASE_US_PER_S)   /* non-Primary without a word of the arbiter */
 #define AGT_GALERA_CLOSED_US (10 * BASE_US_PER_S) /* SQL closed: waits for a component */
 #define AGT_ROGUE_VIEWS 2  /* a view may be older than the status; two in a row are not */
 #define AGT_SILENT_VIEWS 3 /* so that a stall of our own is not held against the database */

@@ -232,6 +232,7 @@ static void recovered_line(void *ctx, const char *line)
 {
     struct gal_job *job = ctx;
     (void)gal_recovered_parse(slice_from_text(line), &job->position);
+    gal_damage_note(&job->damage, slice_from_text(line));
 }
 
 static int run_child(struct gal_job *job, const char *const *argv, int64_t limit_us,
@@ -291,6 +292,10 @@ static int recover(struct gal_job *job)
         RECOVER_BASE_US + (int64_t)(look.data_bytes / RECOVER_BYTES_PER_S) * BASE_US_PER_S;
     job->position = (struct msg_galera_position){{0}, -2};
     status = run_child(job, argv, limit_us, "mariadbd --wsrep-recover");
+    if (status == BASE_E_STATE && gal_is_damaged(&job->damage)) {
+        return fail(job, BASE_E_CORRUPT, "mariadbd --wsrep-recover: InnoDB: %.180s",
+                    job->damage.first.text);
+    }
     if (status == 0 && job->position.seqno < -1) {
         return fail(job, BASE_E_PROTO, "mariadbd --wsrep-recover printed no position");
     }

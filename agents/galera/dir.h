@@ -5,6 +5,7 @@
 #define QUORATE_AGENTS_GALERA_DIR_H
 
 #include "agents/core/db_types.h"
+#include "agents/galera/grastate.h"
 #include "agents/galera/settings.h"
 
 struct gal_look {
@@ -28,6 +29,7 @@ struct gal_job {
     int lock_fd;
     struct base_mono deadline;
     struct msg_galera_position position; /* RECOVER: found */
+    struct gal_damage damage;            /* RECOVER: what the server finds wrong with its data */
     struct base_text text;               /* why it failed */
     int status;
 };

@@ -4,8 +4,11 @@
 
 #include <string.h>
 
+#include "base/name.h"
+
 #define UUID_TEXT 36
 #define RECOVERED SLICE_LIT("Recovered position:")
+#define INNODB SLICE_LIT("[ERROR] InnoDB: ")
 
 static bool hex_of(uint8_t c, uint8_t *ret)
 {
@@ -207,13 +210,38 @@ int gal_gvwstate_parse(struct slice text, unsigned *ret_members)
     return 0;
 }
 
-bool gal_recovered_parse(struct slice line, struct msg_galera_position *ret)
+/* What stands behind `mark`; empty: it is not there. */
+static struct slice behind(struct slice line, struct slice mark)
 {
-    for (size_t i = 0; i + RECOVERED.len <= line.len; i++) {
+    for (size_t i = 0; i + mark.len <= line.len; i++) {
         struct slice rest = slice_skip(line, i);
-        if (slice_has_prefix(rest, RECOVERED)) {
-            return gal_position_parse(slice_skip(rest, RECOVERED.len), ret) == 0;
+        if (slice_has_prefix(rest, mark)) {
+            return slice_skip(rest, mark.len);
         }
     }
-    return false;
+    return SLICE_EMPTY;
+}
+
+bool gal_recovered_parse(struct slice line, struct msg_galera_position *ret)
+{
+    struct slice rest = behind(line, RECOVERED);
+    return rest.len > 0 && gal_position_parse(rest, ret) == 0;
+}
+
+void gal_damage_note(struct gal_damage *damage, struct slice line)
+{
+    static const char *const system[] = {"perating system error", "No space left", "OS error"};
+    struct slice what = behind(line, INNODB);
+    if (what.len > 0 && damage->first.text[0] == '\0') {
+        damage->first = base_text_from(what);
+    }
+    for (size_t i = 0; i < BASE_COUNT_OF(system); i++) {
+        damage->is_of_system =
+            damage->is_of_system || behind(line, slice_from_text(system[i])).len > 0;
+    }
+}
+
+bool gal_is_damaged(const struct gal_damage *damage)
+{
+    return damage->first.text[0] != '\0' && !damage->is_of_system;
 }

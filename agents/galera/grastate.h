@@ -35,4 +35,14 @@ MUST_CHECK int gal_gvwstate_parse(struct slice text, unsigned *ret_members);
 /* A line of the server's output: true when it tells the recovered position. */
 bool gal_recovered_parse(struct slice line, struct msg_galera_position *ret);
 
+/* What a server that does not start finds wrong with its data. A disk that is full or away, and
+ * files that it may not open, are no damage: the operating system's reasons stand beside. */
+struct gal_damage {
+    struct base_text first; /* what InnoDB says first; empty: nothing */
+    bool is_of_system;
+};
+/* A line of its output. */
+void gal_damage_note(struct gal_damage *damage, struct slice line);
+bool gal_is_damaged(const struct gal_damage *damage);
+
 #endif

@@ -418,7 +418,9 @@ static void forget_the_dead(struct arb_turn *t)
     for (uint8_t i = 0; i < c->views_count; i++) {
         if (arb_view_is_live(c, &c->views[i], t->event->now)) {
             arb_names_remove(&c->galera.dead, &c->views[i].member);
-            arb_names_remove(&c->galera.excused, &c->views[i].member);
+            if (!c->views[i].report.galera.is_unreadable) { /* it speaks, and has nothing to tell */
+                arb_names_remove(&c->galera.excused, &c->views[i].member);
+            }
         }
     }
 }

@@ -19,6 +19,12 @@ static void put_count(struct buf *b, const char *what, int64_t n)
     buf_put_int(b, n);
 }
 
+/* A person may go on without what it has. */
+static bool is_dispensable(enum gal_why why)
+{
+    return why == GAL_MISSING || why == GAL_OTHER_STAMP || why == GAL_DAMAGED;
+}
+
 /* What going on now would cost, and what would be needed for it. */
 static void answer_cost(struct arb_turn *t)
 {
@@ -30,7 +36,7 @@ static void answer_cost(struct arb_turn *t)
         buf_put(&b, base_name_slice(&c->views[v->candidate].member));
         put_count(&b, " has most, seqno ", v->base.seqno);
         put_count(&b, ": transactions that are known committed and missing: ", (int64_t)v->lost);
-        if (v->why == GAL_MISSING || v->why == GAL_OTHER_STAMP) {
+        if (is_dispensable(v->why)) {
             buf_put_text(&b, "; ");
             buf_put(&b, base_name_slice(&v->member));
             buf_put_text(&b, " may have more: --override goes on without it");
@@ -47,8 +53,7 @@ static void answer_cost(struct arb_turn *t)
 static bool is_waited_for(const struct arb_cluster *c, const struct base_name *member)
 {
     const struct gal_verdict *v = &c->galera.verdict;
-    return c->galera.has_verdict && v->why == GAL_OTHER_STAMP &&
-           base_name_equal(&v->member, member);
+    return c->galera.has_verdict && is_dispensable(v->why) && base_name_equal(&v->member, member);
 }
 
 static bool is_named_well(struct arb_turn *t)

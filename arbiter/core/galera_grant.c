@@ -367,11 +367,14 @@ static bool has_clash(const struct gal_situation *s, const struct last *last, st
     return false;
 }
 
+/* What a damaged one has is told to nobody: a person goes on without it, and nobody else. */
 static bool has_unproven(const struct gal_situation *s, struct gal_verdict *v)
 {
     for (uint8_t i = 0; i < s->count; i++) {
-        if (is_unproven(s, &s->members[i])) {
-            return say(v, GAL_UNPROVEN, &s->members[i].name);
+        const struct gal_member *m = &s->members[i];
+        bool is_damaged = is_heard(m) && m->report->is_unreadable;
+        if (is_unproven(s, m) && !(is_damaged && m->is_excused)) {
+            return say(v, is_damaged ? GAL_DAMAGED : GAL_UNPROVEN, &m->name);
         }
     }
     return false;

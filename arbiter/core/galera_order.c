@@ -101,7 +101,7 @@ static enum msg_galera_goal goal_with_primary(const struct arb_cluster *c,
     if (!is_named(&g->sst_joiner, view)) {
         return MSG_GALERA_GOAL_WAIT;
     }
-    if (r->state == MSG_GALERA_DOWN && !r->is_position_recovered &&
+    if (r->state == MSG_GALERA_DOWN && !r->is_position_recovered && !r->is_unreadable &&
         r->generation != g->generation) {
         return MSG_GALERA_GOAL_INHIBIT; /* tells its position, and starts nothing yet */
     }

@@ -132,7 +132,8 @@ bool gal_record_follows(const struct msg_galera_record *old, const struct msg_ga
 bool gal_is_prefix(const struct msg_galera_record *record, const struct msg_galera_report *report)
 {
     const struct msg_galera_grant *g = &record->grant;
-    if (gal_is_no_uuid(report->position.uuid) ||
+    if ((report->is_unreadable && !CANARY(GALERA_DAMAGE_WAITED_FOR)) ||
+        gal_is_no_uuid(report->position.uuid) ||
         memcmp(report->position.uuid, record->uuid, UUID_BYTES) != 0) {
         return false;
     }

@@ -86,6 +86,7 @@ enum gal_why {
     GAL_UUIDS_CLASH, /* member has data of another cluster than the others */
     GAL_NO_SOURCE,   /* nobody who is heard has data to start from */
     GAL_UNPROVEN,    /* member has not told what it has, by a recovered position */
+    GAL_DAMAGED,     /* member's data cannot be read there, and may have more than the others */
     GAL_NOT_ALONE,   /* member is silent, and others with it may be Primary */
     GAL_NOT_FENCED,  /* member is heard and must be seen stopped first */
     GAL_MISSING,     /* member is silent and may have more than all who are heard */

@@ -253,6 +253,9 @@ enum arb_refusal {
     X(GALERA_MISSING, "galera-missing", \
       "recovery waits for {m}: it {w} and may have more than the others; kv db confirm {n} " \
       "--override {m} says what going on without it costs") \
+    X(GALERA_DAMAGED, "galera-damaged", \
+      "recovery waits for {m}: its server cannot read its data, and they may have more than the " \
+      "others; kv db confirm {n} --override {m} says what going on without them costs") \
     X(GALERA_LOSS, "galera-loss", \
       "recovery waits: {m} has most, and {c} transactions less than were known committed; kv db " \
       "confirm {n} --force accepts that") \

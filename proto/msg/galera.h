@@ -80,6 +80,7 @@ struct msg_galera_report {
     uint64_t grant_generation; /* last grant carried out here ... */
     int32_t grant_status;      /* ... with 0, or BASE_E_* */
     bool is_sst_failed;        /* the last transfer to this member has failed */
+    bool is_unreadable;        /* DOWN: its server finds the data damaged, and tells no position */
     struct base_name donor;    /* JOINING: from whom; empty: not known */
     uint8_t seed_members;      /* how many members the file names: founding waits for them */
 };

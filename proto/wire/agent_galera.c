@@ -210,6 +210,7 @@ static void put_report_flow(const struct msg_galera_report *in, Quorate__Agent__
     out->stalled_ms = in->stalled_ms;
     out->data_bytes = in->data_bytes;
     out->is_sst_failed = in->is_sst_failed;
+    out->is_unreadable = in->is_unreadable;
     out->donor = wire_put_text(in->donor.text);
     out->seed_members = in->seed_members;
 }
@@ -239,6 +240,7 @@ static void get_report_flags(const Quorate__Agent__GaleraReport *in, struct msg_
     ret->is_flow_paused = in->is_flow_paused != 0;
     ret->is_causal = in->is_causal != 0;
     ret->is_sst_failed = in->is_sst_failed != 0;
+    ret->is_unreadable = in->is_unreadable != 0;
 }
 
 bool wire_galera_get_report(const Quorate__Agent__GaleraReport *in, struct msg_galera_report *ret)

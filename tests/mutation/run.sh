@@ -21,11 +21,11 @@ kinds=(raft/x arbiter/core/x arbiter/core/galera_x arbiter/core/mongodb_x agents
 tests_of() { # FILE: the unit tests and golden scripts that look at it, quickest first
     case $1 in
     raft/*) echo golden-raft raft_change_test raft_core_test raft_image_test raft_replication_test exhaust_test raft_node_test raft_cluster_test ;;
-    arbiter/core/galera*) echo golden-galera "$(named 'galera_[cr]*')" galera_oracle_test ;;
+    arbiter/core/galera*) echo golden-galera "$(named 'galera_[crt]*')" galera_oracle_test ;;
     arbiter/core/mongodb*) echo golden-mongodb "$(named 'mongodb_*')" ;;
     arbiter/*)
         echo golden-arbiter "$(named 'arb_[a-ce-ln-z]*')" goals_test exhaust_test "$(named 'arb_d*')" golden-galera golden-mongodb \
-            galera_core_test mongodb_core_test mongodb_force_test arb_minisim_test
+            galera_core_test galera_turn_test mongodb_core_test mongodb_force_test arb_minisim_test
         ;;
     agents/core/galera*) named 'agt_galera*' ;;
     agents/core/mongodb*) echo golden-mongodb_member "$(named 'agt_mongodb*')" ;;

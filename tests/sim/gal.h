@@ -56,7 +56,8 @@ struct wsrep_directory {
     bool is_safe;            /* safe_to_bootstrap */
     bool has_gvwstate;
     struct wsrep_view gvwstate;
-    int64_t seqno; /* of the last row in the tables (what --wsrep-recover finds) */
+    bool is_damaged; /* by a loss of power: InnoDB cannot read it; until the next transfer */
+    int64_t seqno;   /* of the last row in the tables (what --wsrep-recover finds) */
     uint32_t *rows;
     size_t rows_cap;
     uint32_t count;

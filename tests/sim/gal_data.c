@@ -139,6 +139,19 @@ void wsrep_queue_push(struct wsrep *g, uint32_t row)
 }
 
 /* What was in the queue is lost here; so is what was not written, or not flushed. */
+/* Somebody else has data to go on with: where all copies are gone nothing but a backup helps. */
+static bool has_other_copy(struct wsrep *g)
+{
+    for (unsigned i = wsrep_first(g->world); i < wsrep_end(g->world); i++) {
+        const struct wsrep_directory *d = &wsrep_of(g->world, i)->dir;
+        if (i != g->member && d->exists && !d->is_damaged && !d->is_sst_in_progress &&
+            !d->is_grastate_empty) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void wsrep_crash_data(struct wsrep *g, bool is_power_loss)
 {
     struct wsrep_directory *d = &g->dir;
@@ -148,6 +161,11 @@ void wsrep_crash_data(struct wsrep *g, bool is_power_loss)
         fault_count(g->world, FAULT_GALERA_TAIL_LOST);
         d->seqno -= d->count - kept;
         d->count = kept;
+    }
+    /* A transfer's files are not flushed by whoever received them, and pages tear. */
+    if (is_power_loss && d->exists && chance(&g->rand, 60000) && has_other_copy(g)) {
+        g->world->tally.galera_damages++;
+        d->is_damaged = true;
     }
     d->flushed = d->written = d->count;
     d->file_seqno = g->phase == WSREP_LOADING ? d->file_seqno : -1;
@@ -254,6 +272,7 @@ static void transferred(void *ctx, uint64_t number, struct slice bytes)
 static int64_t begin_sst(struct wsrep *g, struct wsrep *donor)
 {
     g->dir.exists = g->dir.is_grastate_empty = g->dir.is_sst_in_progress = true;
+    g->dir.is_damaged = false;
     donor->state = WSREP_DONOR;
     wsrep_set_phase(donor, donor->phase);
     return draw(&g->rand, 2 * SECOND, 9 * SECOND);

@@ -17,6 +17,7 @@ static bool is_for_operator(const struct world *w, const struct arb_note *note)
     case ARB_NOTE_GALERA_FAILED_WAITS:
         return true;
     case ARB_NOTE_GALERA_LOSS:
+    case ARB_NOTE_GALERA_DAMAGED: /* does not heal */
         return is_healed || w->setup.has_hands || w->galera->is_given_up;
     case ARB_NOTE_GALERA_MISSING:
         if (note->why == ARB_REFUSE_OTHER_GENERATION) { /* heard: it does not heal */
@@ -38,7 +39,7 @@ static void look(void *ctx, uint64_t number, struct slice bytes)
     bool is_asked = nodes_waits(w, w->setup.clusters, &note) && is_for_operator(w, &note);
     uint64_t since = !is_asked ? 0 : number == 0 ? (uint64_t)w->now_us : number;
     if (is_asked && w->now_us - (int64_t)since >= PATIENCE_US) {
-        if (note.kind == ARB_NOTE_GALERA_MISSING) {
+        if (note.kind == ARB_NOTE_GALERA_MISSING || note.kind == ARB_NOTE_GALERA_DAMAGED) {
             confirm.overridden = (struct msg_names){1, {note.member}};
         }
         if (nodes_request(w, w->setup.clusters, &confirm) == 0) {

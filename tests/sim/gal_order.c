@@ -91,6 +91,10 @@ static void do_recover(struct wsrep *g)
         complete(g, BASE_E_STATE, "no directory at rest");
         return;
     }
+    if (g->dir.is_damaged) {
+        complete(g, BASE_E_CORRUPT, "InnoDB: data structure corruption");
+        return;
+    }
     g->is_recovered = true;
     complete(g, 0, "recovered");
 }

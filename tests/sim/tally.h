@@ -71,6 +71,7 @@
     X(galera_grants, 1000, "bootstraps granted") \
     X(galera_cold, 200, "of those, of servers that were stopped") \
     X(galera_ssts, 500, "whole state transfers") \
+    X(galera_damages, 5, "members whose data a loss of power has damaged") \
     X(galera_ists, 500, "transfers of what was missing") \
     X(galera_writer_checks, 50000, "times that /writer said 200") \
     X(galera_reader_checks, 50000, "times that /reader said 200") \

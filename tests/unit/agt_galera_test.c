@@ -250,6 +250,37 @@ static void test_a_grant_of_another_life_is_not_repeated(void **state)
     assert_int_equal(w.a.disk.galera.grant_status, BASE_E_CANCELED);
 }
 
+/* Once may be chance; then who granted it hears that nothing will come of it. */
+static void test_a_grant_of_damaged_data_is_told_as_failed(void **state)
+{
+    (void)state;
+    begin_down();
+    w.view.galera.is_position_recovered = false;
+    look();
+    give_grant(2, 100);
+    for (int i = 0; i < 2; i++) {
+        struct msg_report report;
+        agt_report_peek(&w.a, w.now, &report);
+        assert_false(report.galera.is_unreadable);
+        assert_int_equal(w.asked, DB_ORDER_GALERA_RECOVER);
+        w.asked = DB_ORDER_NONE;
+        done(BASE_E_CORRUPT);
+        pass(10 * SECOND);
+        look();
+        tick();
+    }
+    assert_int_equal(w.asked, DB_ORDER_NONE); /* nor read again soon */
+    assert_int_equal(w.a.disk.galera.grant_done, 2);
+    assert_int_equal(w.a.disk.galera.grant_status, BASE_E_CORRUPT);
+    struct msg_report report;
+    agt_report_peek(&w.a, w.now, &report);
+    assert_true(report.galera.is_unreadable);
+    pass(60 * SECOND);
+    look();
+    tick();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_RECOVER);
+}
+
 static void test_grants_that_are_refused(void **state)
 {
     (void)state;
@@ -858,6 +889,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_broken_transfer_is_never_a_source),
         cmocka_unit_test(test_a_grant_is_carried_out_once),
         cmocka_unit_test(test_a_grant_of_another_life_is_not_repeated),
+        cmocka_unit_test(test_a_grant_of_damaged_data_is_told_as_failed),
         cmocka_unit_test(test_grants_that_are_refused),
         cmocka_unit_test(test_a_grant_ends_well),
         cmocka_unit_test(test_founding_makes_the_database),

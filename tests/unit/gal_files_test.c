@@ -72,6 +72,31 @@ static void test_recovered_position(void **state)
     assert_false(gal_recovered_parse(SLICE_LIT("Recovered position: " UUID ":4x"), &p));
 }
 
+static bool is_damage(const char *const *lines)
+{
+    struct gal_damage damage = {{""}, false};
+    for (; *lines != NULL; lines++) {
+        gal_damage_note(&damage, slice_from_text(*lines));
+    }
+    return gal_is_damaged(&damage);
+}
+
+static void test_damage_is_not_a_full_disk(void **state)
+{
+    (void)state;
+    assert_true(is_damage(
+        (const char *const[]){"10:50:15 0 [Note] InnoDB: To recover: 140 pages",
+                              "10:50:15 0 [ERROR] InnoDB: Unable to apply log to corrupted page 82",
+                              "[ERROR] Aborting", NULL}));
+    assert_false(is_damage((const char *const[]){"[Note] InnoDB: all is well", NULL}));
+    assert_false(is_damage((const char *const[]){"[ERROR] unknown variable 'x=1'", NULL}));
+    assert_false(is_damage((const char *const[]){
+        "[ERROR] InnoDB: Cannot open './ibdata1'",
+        "[ERROR] InnoDB: Operating system error number 13 in a file operation.", NULL}));
+    assert_false(is_damage((const char *const[]){
+        "[ERROR] InnoDB: preallocating failed with error 28, No space left on device", NULL}));
+}
+
 static void test_gvwstate(void **state)
 {
     (void)state;
@@ -370,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_grastate),
         cmocka_unit_test(test_grastate_that_cannot_be_read),
         cmocka_unit_test(test_recovered_position),
+        cmocka_unit_test(test_damage_is_not_a_full_disk),
         cmocka_unit_test(test_gvwstate),
         cmocka_unit_test(test_status_of_a_healthy_member),
         cmocka_unit_test(test_status_of_others),

@@ -1,43 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arbiter's core with Galera clusters: founding, the writer, recoveries, turns. Each test is
- * named after what it holds fast; the planted bugs must turn the same scenes wrong. */
+/* The arbiter's core with Galera clusters: founding, the writer, recoveries (turns:
+ * galera_turn_test). Each test is named after what it holds fast; the planted bugs must turn the
+ * same scenes wrong. */
 #include "tests/unit/galera_scene.h"
 
 #include <string.h>
-
-static void ask(enum arb_request_kind kind, const char *member, bool is_forced)
-{
-    struct arb_request r = {.kind = kind, .is_forced = is_forced};
-    if (member != NULL) {
-        r.candidate = name_of(member);
-    }
-    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
-}
-
-static void order_task(enum msg_task_kind kind, const char *member)
-{
-    struct arb_request r = {.kind = ARB_REQUEST_TASK,
-                            .candidate = name_of(member),
-                            .task = {.kind = kind, .member = name_of(member)}};
-    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
-}
-
-static bool is_waiting_for(enum arb_note_kind kind)
-{
-    return w.c.is_waiting && w.c.waiting.kind == kind;
-}
-
-static const struct msg_galera_record *record(void)
-{
-    return &w.c.record.galera;
-}
-
-static bool is_granted_to(const char *member)
-{
-    struct base_name name = name_of(member);
-    return record()->grant.state == MSG_GALERA_GRANT_GIVEN &&
-           base_name_equal(&record()->grant.node, &name);
-}
 
 /* --- founding --- */
 
@@ -48,20 +15,20 @@ static void test_a_blank_cluster_is_founded_when_all_are_heard(void **state)
     gal_nodes[2].report.priority = 5;
     gal_pass(5 * S);
     assert_int_equal(w.c.record.epoch, 0);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_FOUND_WAITS));
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_FOUND_WAITS));
     gal_nodes[3].is_silent = false;
     gal_pass(2 * S);
     assert_int_equal(w.c.record.epoch, 1);
     assert_int_equal(w.c.record.state, MSG_RECORD_BOOTSTRAP);
-    assert_true(is_granted_to("gn2"));
+    assert_true(gal_is_granted_to("gn2"));
     assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_BOOTSTRAP);
     assert_int_equal(w.order[2].goal, MSG_GOAL_INIT);
     assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_INHIBIT);
     gal_obey(2);
     gal_all();
     assert_int_equal(w.c.record.state, MSG_RECORD_RUNNING);
-    assert_int_equal(record()->generation, 1);
-    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_DONE);
+    assert_int_equal(gal_record()->generation, 1);
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_DONE);
     gal_all();
     assert_int_equal(w.order[2].goal, MSG_GOAL_HOLD);
     assert_true(w.c.record.is_opened);
@@ -75,7 +42,7 @@ static void test_a_blank_cluster_is_founded_when_all_are_heard(void **state)
         gal_obey_all();
     }
     assert_true(gal_nodes[1].report.galera.is_primary && gal_nodes[3].report.galera.is_primary);
-    assert_int_equal(record()->view.count, 3);
+    assert_int_equal(gal_record()->view.count, 3);
 }
 
 static void found_with(uint32_t ttl_ms, uint32_t heartbeat_ms)
@@ -117,8 +84,8 @@ static void test_a_running_cluster_is_taken_in_with_its_uuid(void **state)
     gal_pass(2 * S);
     assert_int_equal(w.c.record.epoch, 1);
     assert_true(is_holder("gn3"));
-    assert_int_equal(record()->generation, 1);
-    assert_int_equal(record()->uuid[0], 0xaa);
+    assert_int_equal(gal_record()->generation, 1);
+    assert_int_equal(gal_record()->uuid[0], 0xaa);
     assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_JOIN); /* and is stamped with it */
     gal_obey_all();
     assert_int_equal(gal_nodes[1].report.galera.generation, 1);
@@ -133,15 +100,15 @@ static void test_data_without_a_record_wait_for_an_operator(void **state)
     }
     gal_pass(30 * S);
     assert_int_equal(w.c.record.epoch, 0);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_DATA_WAITS));
-    ask(ARB_REQUEST_CONFIRM, NULL, false);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_DATA_WAITS));
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, false);
     assert_int_equal(w.answer, 0);
     assert_true(w.c.record.epoch > 0);
     gal_pass(3 * S);
     gal_obey_all();
-    assert_true(is_granted_to("gn3"));
+    assert_true(gal_is_granted_to("gn3"));
     gal_obey_all();
-    assert_int_equal(record()->generation, 1);
+    assert_int_equal(gal_record()->generation, 1);
 }
 
 /* --- the writer --- */
@@ -197,7 +164,7 @@ static void test_nobody_who_is_not_synced_becomes_the_writer(void **state)
     gal_is_down(1, 100);
     gal_pass(20 * S);
     assert_int_equal(w.c.record.epoch, 1);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_NO_WRITER));
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_NO_WRITER));
     gal_is_synced(3, 8, 12u);
     gal_all();
     assert_true(is_holder("gn3"));
@@ -206,7 +173,7 @@ static void test_nobody_who_is_not_synced_becomes_the_writer(void **state)
 static void test_a_switchover_goes_to_the_one_named(void **state)
 {
     (void)state;
-    ask(ARB_REQUEST_SWITCHOVER, "gn3", false);
+    gal_ask(ARB_REQUEST_SWITCHOVER, "gn3", false);
     assert_int_equal(w.answer, 0);
     gal_all();
     assert_int_equal(w.order[1].goal, MSG_GOAL_HAND_OVER);
@@ -221,24 +188,24 @@ static void test_a_switchover_goes_to_the_one_named(void **state)
 static void test_what_makes_no_sense_is_refused_with_the_reason(void **state)
 {
     (void)state;
-    ask(ARB_REQUEST_FAILOVER, NULL, true);
+    gal_ask(ARB_REQUEST_FAILOVER, NULL, true);
     assert_int_equal(w.answer, BASE_E_INVALID);
-    order_task(MSG_TASK_RELOAD, "gn2");
+    gal_order_task(MSG_TASK_RELOAD, "gn2");
     assert_int_equal(w.answer, BASE_E_INVALID);
-    ask(ARB_REQUEST_CONFIRM, NULL, false);
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, false);
     assert_int_equal(w.answer, BASE_E_STATE);
 }
 
 static void test_in_a_pause_nobody_acts(void **state)
 {
     (void)state;
-    ask(ARB_REQUEST_PAUSE, NULL, false);
+    gal_ask(ARB_REQUEST_PAUSE, NULL, false);
     assert_int_equal(w.answer, 0);
     for (unsigned n = 1; n <= 3; n++) {
         gal_is_down(n, 100);
     }
     gal_pass(60 * S);
-    assert_int_equal(record()->inhibit, 0);
+    assert_int_equal(gal_record()->inhibit, 0);
     assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_KEEP);
 }
 
@@ -247,8 +214,8 @@ static void test_in_a_pause_nobody_acts(void **state)
 static void test_a_pause_ends_though_the_writer_s_guard_is_another(void **state)
 {
     (void)state;
-    ask(ARB_REQUEST_PAUSE, NULL, false);
-    ask(ARB_REQUEST_RESUME, NULL, false);
+    gal_ask(ARB_REQUEST_PAUSE, NULL, false);
+    gal_ask(ARB_REQUEST_RESUME, NULL, false);
     assert_true(w.c.record.is_unarmed);
     gal_nodes[1].instance_more = 1000;
     gal_nodes[1].report.is_adopted = true; /* of that it is not known */
@@ -278,10 +245,10 @@ static void test_after_a_total_outage_who_has_most_starts(void **state)
     gal_all();
     assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_KEEP);
     gal_pass(2 * S);
-    assert_int_equal(record()->inhibit, 2);
+    assert_int_equal(gal_record()->inhibit, 2);
     assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_INHIBIT);
     gal_obey_all();
-    assert_true(record()->grant.state != MSG_GALERA_GRANT_GIVEN || is_granted_to("gn1"));
+    assert_true(gal_record()->grant.state != MSG_GALERA_GRANT_GIVEN || gal_is_granted_to("gn1"));
 }
 
 static void test_the_laggard_is_not_chosen(void **state)
@@ -297,15 +264,15 @@ static void test_the_laggard_is_not_chosen(void **state)
     }
     gal_nodes[1].report.galera.is_safe_to_bootstrap = true;
     gal_all();
-    assert_true(is_granted_to("gn2"));
-    assert_false(record()->grant.is_live);
+    assert_true(gal_is_granted_to("gn2"));
+    assert_false(gal_record()->grant.is_live);
     gal_obey_all();
-    assert_int_equal(record()->generation, 2);
+    assert_int_equal(gal_record()->generation, 2);
     assert_int_equal(w.c.record.epoch, 1); /* a second member first */
     for (unsigned i = 0; i < 6; i++) {
         gal_obey_all();
     }
-    assert_int_equal(record()->view.count, 3);
+    assert_int_equal(gal_record()->view.count, 3);
     assert_int_equal(w.c.record.epoch, 2);
     assert_int_equal(gal_nodes[3].report.galera.generation, 2);
 }
@@ -318,18 +285,18 @@ static void test_two_of_three_wait_for_the_third_and_say_so(void **state)
     gal_pass(17 * S);
     gal_obey_all();
     gal_pass(60 * S);
-    assert_int_equal(record()->grant.generation, 1);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_MISSING));
+    assert_int_equal(gal_record()->grant.generation, 1);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_MISSING));
     struct base_name gn3 = name_of("gn3");
     assert_true(base_name_equal(&w.c.waiting.member, &gn3));
-    ask(ARB_REQUEST_CONFIRM, NULL, false); /* what it would cost */
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, false); /* what it would cost */
     assert_int_equal(w.answer, BASE_E_STATE);
     struct arb_request r = {.kind = ARB_REQUEST_CONFIRM};
     assert_int_equal(arb_names_add(&r.overridden, &gn3), 0);
     run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
     assert_int_equal(w.answer, 0);
     gal_pass(3 * S);
-    assert_true(is_granted_to("gn1"));
+    assert_true(gal_is_granted_to("gn1"));
 }
 
 static void test_one_of_three_is_nobody(void **state)
@@ -338,16 +305,17 @@ static void test_one_of_three_is_nobody(void **state)
     gal_is_nonprim(1);
     gal_nodes[2].is_silent = gal_nodes[3].is_silent = true;
     gal_pass(60 * S);
-    assert_int_equal(record()->inhibit, 0);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_NOT_ALONE));
-    ask(ARB_REQUEST_CONFIRM, NULL, true);
+    assert_int_equal(gal_record()->inhibit, 0);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_NOT_ALONE));
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, true);
     gal_pass(60 * S);
-    assert_int_equal(record()->grant.generation, 1); /* force does not set the arithmetic aside */
-    ask(ARB_REQUEST_CONFIRM_DEAD, "gn2", true);
-    ask(ARB_REQUEST_CONFIRM_DEAD, "gn3", true);
+    assert_int_equal(gal_record()->grant.generation,
+                     1); /* force does not set the arithmetic aside */
+    gal_ask(ARB_REQUEST_CONFIRM_DEAD, "gn2", true);
+    gal_ask(ARB_REQUEST_CONFIRM_DEAD, "gn3", true);
     gal_pass(3 * S);
-    assert_true(is_granted_to("gn1"));
-    assert_true(record()->grant.is_live);
+    assert_true(gal_is_granted_to("gn1"));
+    assert_true(gal_record()->grant.is_live);
 }
 
 static void test_who_speaks_again_is_not_dead(void **state)
@@ -356,42 +324,32 @@ static void test_who_speaks_again_is_not_dead(void **state)
     gal_is_nonprim(1);
     gal_nodes[2].is_silent = gal_nodes[3].is_silent = true;
     gal_pass(20 * S);
-    ask(ARB_REQUEST_CONFIRM_DEAD, "gn2", true);
+    gal_ask(ARB_REQUEST_CONFIRM_DEAD, "gn2", true);
     gal_nodes[2].is_silent = false;
     gal_is_nonprim(2);
     gal_pass(S);
     gal_nodes[2].is_silent = true;
     gal_pass(5 * S);
-    ask(ARB_REQUEST_CONFIRM_DEAD, "gn3", true);
+    gal_ask(ARB_REQUEST_CONFIRM_DEAD, "gn3", true);
     gal_pass(20 * S);
-    assert_int_equal(record()->grant.generation, 1);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_NOT_ALONE));
-}
-
-/* gn3 has left for good before. */
-static void be_two(void)
-{
-    gal_nodes[3].is_silent = true;
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
-    gal_pass(2 * S);
-    assert_int_equal(record()->view.count, 2);
+    assert_int_equal(gal_record()->grant.generation, 1);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_NOT_ALONE));
 }
 
 static void test_of_two_nodes_the_survivor_goes_on(void **state)
 {
     (void)state;
-    be_two();
+    gal_be_two();
     gal_nodes[1].is_silent = true; /* the writer's host */
     gal_is_nonprim(2);
     gal_pass(2 * S);
-    assert_int_equal(record()->grant.generation, 1);
+    assert_int_equal(gal_record()->grant.generation, 1);
     gal_pass(2 * S);
-    assert_true(is_granted_to("gn2"));
-    assert_true(record()->grant.is_live);
+    assert_true(gal_is_granted_to("gn2"));
+    assert_true(gal_record()->grant.is_live);
     gal_obey_all();
-    assert_int_equal(record()->generation, 2);
-    assert_int_equal(record()->view.count, 1);
+    assert_int_equal(gal_record()->generation, 2);
+    assert_int_equal(gal_record()->view.count, 1);
     gal_pass(4 * S);
     assert_int_equal(w.c.record.epoch, 2);
     assert_true(is_holder("gn2"));
@@ -401,12 +359,12 @@ static void test_of_two_nodes_the_survivor_goes_on(void **state)
 static void test_of_two_nodes_the_other_one_is_cloned_unless_it_was_seen_behind(void **state)
 {
     (void)state;
-    be_two();
+    gal_be_two();
     gal_nodes[1].is_silent = true;
     gal_is_nonprim(2);
     gal_pass(4 * S);
     gal_obey_all();
-    assert_int_equal(record()->generation, 2);
+    assert_int_equal(gal_record()->generation, 2);
     gal_nodes[1].is_silent = false; /* back, and in the component by itself */
     gal_is_synced(1, 10, 6u);
     gal_is_synced(2, 10, 6u);
@@ -425,14 +383,14 @@ static void test_of_two_nodes_the_other_one_is_cloned_unless_it_was_seen_behind(
 static void test_of_two_nodes_one_that_was_stopped_waits_for_the_other(void **state)
 {
     (void)state;
-    be_two();
+    gal_be_two();
     gal_nodes[1].is_silent = true;
     gal_is_down(2, 100); /* a cold start: the other one may have more */
     gal_pass(30 * S);
     gal_obey_all();
     gal_pass(5 * S);
-    assert_int_equal(record()->grant.generation, 1);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_MISSING));
+    assert_int_equal(gal_record()->grant.generation, 1);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_MISSING));
 }
 
 static void test_a_grant_that_failed_ends_the_attempts(void **state)
@@ -441,19 +399,19 @@ static void test_a_grant_that_failed_ends_the_attempts(void **state)
     kill_all();
     gal_pass(3 * S);
     gal_obey_all();
-    assert_true(is_granted_to("gn1"));
+    assert_true(gal_is_granted_to("gn1"));
     gal_nodes[1].report.galera.grant_generation = 2;
     gal_nodes[1].report.galera.grant_status = BASE_E_STATE;
     gal_pass(120 * S);
-    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_FAILED);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_FAILED_WAITS));
-    ask(ARB_REQUEST_CONFIRM, NULL, false);
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_FAILED);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_FAILED_WAITS));
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, false);
     assert_int_equal(w.answer, 0);
     gal_pass(3 * S);
     gal_obey_all();
     gal_all();
-    assert_int_equal(record()->grant.generation, 3);
-    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_GIVEN);
+    assert_int_equal(gal_record()->grant.generation, 3);
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
 }
 
 static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(void **state)
@@ -462,16 +420,16 @@ static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(
     kill_all();
     gal_pass(3 * S);
     gal_obey_all();
-    assert_true(is_granted_to("gn1"));
+    assert_true(gal_is_granted_to("gn1"));
     w.has_order[1] = true;
     gal_obey(1);
     gal_is_down(1, 103);
     gal_pass(S);
-    assert_int_equal(record()->generation, 2);
-    assert_int_equal(record()->high_water, 103);
+    assert_int_equal(gal_record()->generation, 2);
+    assert_int_equal(gal_record()->high_water, 103);
     gal_pass(3 * S);
     gal_obey_all();
-    assert_int_equal(record()->grant.generation, 3);
+    assert_int_equal(gal_record()->grant.generation, 3);
 }
 
 static void test_the_node_of_a_grant_is_never_passed_over_while_it_may_start(void **state)
@@ -480,14 +438,14 @@ static void test_the_node_of_a_grant_is_never_passed_over_while_it_may_start(voi
     kill_all();
     gal_pass(3 * S);
     gal_obey_all();
-    assert_true(is_granted_to("gn1"));
+    assert_true(gal_is_granted_to("gn1"));
     gal_nodes[1].is_silent = true;
     gal_pass(300 * S);
-    assert_true(is_granted_to("gn1"));
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_GRANT_SILENT));
-    ask(ARB_REQUEST_CONFIRM, NULL, true);
+    assert_true(gal_is_granted_to("gn1"));
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_GRANT_SILENT));
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, true);
     gal_pass(5 * S);
-    assert_true(is_granted_to("gn1"));
+    assert_true(gal_is_granted_to("gn1"));
 }
 
 static void test_while_a_grant_stands_open_the_document_is_followed(void **state)
@@ -496,7 +454,7 @@ static void test_while_a_grant_stands_open_the_document_is_followed(void **state
     kill_all();
     gal_pass(3 * S);
     gal_obey_all();
-    assert_true(is_granted_to("gn1"));
+    assert_true(gal_is_granted_to("gn1"));
     gal_nodes[1].is_silent = true;
     gal_pass(10 * S);
     struct msg_record s = w.c.record;
@@ -504,7 +462,7 @@ static void test_while_a_grant_stands_open_the_document_is_followed(void **state
     s.start_timeout_ms = 5000;
     run((struct arb_event){.kind = ARB_EVENT_SETTINGS, .settings = &s});
     gal_pass(S);
-    assert_true(is_granted_to("gn1"));
+    assert_true(gal_is_granted_to("gn1"));
     assert_int_equal(w.c.record.config_revision, 7);
     assert_int_equal(w.c.record.start_timeout_ms, 5000);
 }
@@ -514,14 +472,14 @@ static void test_a_component_that_comes_back_goes_on_under_the_new_number(void *
     (void)state;
     kill_all();
     gal_pass(3 * S);
-    assert_int_equal(record()->inhibit, 2);
+    assert_int_equal(gal_record()->inhibit, 2);
     for (unsigned n = 1; n <= 3; n++) { /* their agents had been asleep */
         gal_is_synced(n, 7, 14u);
         gal_nodes[n].report.galera.inhibited = 2;
     }
     gal_all();
-    assert_int_equal(record()->generation, 2);
-    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_DONE);
+    assert_int_equal(gal_record()->generation, 2);
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_DONE);
     gal_all();
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
     gal_obey_all();
@@ -542,33 +500,18 @@ static void test_less_than_was_known_committed_waits_for_an_operator(void **stat
         gal_nodes[n].report.galera.inhibited = 2;
     }
     gal_pass(30 * S);
-    assert_int_equal(record()->grant.generation, 1);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_LOSS));
+    assert_int_equal(gal_record()->grant.generation, 1);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_LOSS));
     assert_int_equal(w.c.waiting.c, 10);
-    ask(ARB_REQUEST_CONFIRM, NULL, true);
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, true);
     gal_all();
-    assert_int_equal(record()->grant.state, MSG_GALERA_GRANT_GIVEN);
-}
-
-/* gn1 and gn2, bootstrapped at 50; what gn3 has is of before. */
-static void two_go_on_in_generation_2(void)
-{
-    struct msg_record next = w.c.record;
-    next.revision++;
-    next.galera.generation = next.galera.grant.generation = 2;
-    next.galera.grant.after = 1;
-    next.galera.grant.base.seqno = 50;
-    load(next);
-    for (unsigned n = 1; n <= 2; n++) {
-        gal_is_synced(n, 9, 6u);
-        gal_nodes[n].report.galera.generation = 2;
-    }
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
 }
 
 static void test_a_member_of_another_history_is_fenced_then_cloned(void **state)
 {
     (void)state;
-    two_go_on_in_generation_2();
+    gal_two_go_on_in_generation_2();
     gal_is_synced(3, 9, 8u); /* bootstrapped by hand: same uuid, same view number */
     gal_all();
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_FENCE);
@@ -578,368 +521,6 @@ static void test_a_member_of_another_history_is_fenced_then_cloned(void **state)
     gal_nodes[3].report.galera.state = MSG_GALERA_SUSPECT_NIL;
     gal_all();
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_FENCE);
-}
-
-/* --- turns --- */
-
-static void test_one_member_joins_at_a_time(void **state)
-{
-    (void)state;
-    gal_is_synced(1, 8, 2u);
-    gal_is_down(2, 100);
-    gal_is_down(3, 100);
-    gal_pass(2 * S);
-    assert_int_equal((gal_goal(2) == MSG_GALERA_GOAL_JOIN) + (gal_goal(3) == MSG_GALERA_GOAL_JOIN),
-                     1);
-    assert_int_equal((gal_goal(2) == MSG_GALERA_GOAL_WAIT) + (gal_goal(3) == MSG_GALERA_GOAL_WAIT),
-                     1);
-    gal_pass(62 * S); /* it does not start: the other one has its turn */
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
-    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_WAIT);
-}
-
-/* Its server is ending: what it will be found as is not known yet. */
-static void test_who_is_ending_has_no_turn(void **state)
-{
-    (void)state;
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
-    gal_is_down(3, 100);
-    gal_nodes[3].report.galera.state = MSG_GALERA_UNKNOWN;
-    gal_pass(2 * S);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_KEEP);
-    assert_string_equal(record()->sst_joiner.text, "");
-    gal_is_down(3, 100);
-    gal_pass(2 * S);
-    assert_string_equal(record()->sst_joiner.text, "gn3");
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
-}
-
-#define GB (UINT64_C(1) << 30)
-
-static void test_nobody_joins_without_the_space_for_it(void **state)
-{
-    (void)state;
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
-    gal_nodes[1].report.galera.data_bytes = 10 * GB;
-    gal_nodes[2].report.galera.data_bytes = 11 * GB;
-    gal_nodes[3].report.galera.data_bytes = GB;
-    gal_nodes[3].report.disk_free_bytes = 9 * GB;
-    memset(gal_nodes[3].report.galera.position.uuid, 0, 16); /* only everything would do */
-    gal_all();
-    gal_is_down(3, -1);
-    gal_nodes[3].report.galera.state = MSG_GALERA_NEEDS_SST;
-    gal_pass(2 * S);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_WAIT);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_NO_SPACE));
-    gal_nodes[3].report.disk_free_bytes = 10 * GB; /* and its own makes way */
-    gal_pass(S);
-    assert_string_equal(record()->sst_joiner.text, "gn3");
-}
-
-static void needs_everything(unsigned member)
-{
-    memset(gal_nodes[member].report.galera.position.uuid, 0, 16);
-    gal_all();
-    gal_is_down(member, -1);
-    gal_nodes[member].report.galera.state = MSG_GALERA_NEEDS_SST;
-}
-
-static void the_last_reader_is_kept(void)
-{
-    struct msg_record next = w.c.record;
-    next.revision++;
-    next.galera.is_reader_kept = true;
-    load(next);
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
-}
-
-static void test_the_last_reader_gives_only_by_a_person_s_word(void **state)
-{
-    (void)state;
-    the_last_reader_is_kept();
-    needs_everything(3);
-    gal_pass(2 * S);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_WAIT);
-    assert_true(is_waiting_for(ARB_NOTE_GALERA_KEEPS_READER));
-    order_task(MSG_TASK_REINIT, "gn3");
-    gal_pass(S);
-    assert_string_equal(record()->sst_joiner.text, "gn3");
-}
-
-static void test_the_last_reader_gives_what_is_lacking(void **state)
-{
-    (void)state;
-    the_last_reader_is_kept();
-    gal_is_down(3, 100);
-    gal_pass(2 * S);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
-}
-
-static void test_what_is_lacking_needs_no_space(void **state)
-{
-    (void)state;
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
-    gal_nodes[1].report.galera.data_bytes = 10 * GB;
-    gal_nodes[3].report.disk_free_bytes = GB;
-    gal_all();
-    gal_is_down(3, 100);
-    gal_pass(2 * S);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
-}
-
-static void test_a_clone_by_order_waits_for_space(void **state)
-{
-    (void)state;
-    gal_nodes[1].report.galera.data_bytes = 10 * GB;
-    gal_nodes[3].report.galera.data_bytes = GB;
-    gal_nodes[3].report.disk_free_bytes = GB;
-    gal_pass(S);
-    order_task(MSG_TASK_REINIT, "gn3");
-    gal_pass(S);
-    assert_true(is_waiting_for(ARB_NOTE_TASK_WAITS));
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
-}
-
-static void ends_restart(unsigned n)
-{
-    struct msg_report *r = &gal_nodes[n].report;
-    for (uint8_t i = 0; i < w.c.record.tasks_count; i++) {
-        const struct msg_task *task = &w.c.record.tasks[i];
-        struct base_name name = name_of(gal_name(n));
-        if (base_name_equal(&task->member, &name)) {
-            r->task_id = task->id;
-        }
-    }
-}
-
-/* --- who gives --- */
-
-/* gn1 writes; gn2 and gn3 could both give: who would write next does not. */
-static void test_a_reader_gives_and_the_writer_last(void **state)
-{
-    (void)state;
-    order_task(MSG_TASK_REINIT, "gn2");
-    gal_pass(S);
-    assert_string_equal(record()->sst_joiner.text, "gn2");
-    assert_string_equal(record()->sst_donor.text, "gn3");
-}
-
-static void test_the_writer_gives_where_nobody_else_can(void **state)
-{
-    (void)state;
-    gal_is_synced(1, 8, 2u);
-    gal_is_down(2, 100);
-    gal_is_down(3, 100);
-    gal_pass(2 * S);
-    assert_string_equal(record()->sst_joiner.text, "gn2");
-    assert_string_equal(record()->sst_donor.text, "gn1");
-    gal_is_synced(1, 9, 6u);
-    gal_is_synced(2, 9, 6u);
-    gal_pass(2 * S);
-    assert_string_equal(record()->sst_joiner.text, "gn3");
-    assert_string_equal(record()->sst_donor.text, "gn2");
-}
-
-/* It runs, and nobody knows yet what it has: a restart would let it join by its number. */
-static void test_data_of_another_generation_are_not_restarted(void **state)
-{
-    (void)state;
-    order_task(MSG_TASK_RESTART, "gn3");
-    gal_all();
-    gal_all();
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
-    two_go_on_in_generation_2();
-    gal_is_nonprim(3);
-    gal_nodes[3].report.galera.generation = 1;
-    gal_all();
-    assert_int_not_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
-    gal_is_down(3, -1);
-    gal_nodes[3].report.galera.generation = 1;
-    gal_all();
-    assert_int_not_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
-}
-
-static void test_a_restart_has_its_donor_until_it_ends(void **state)
-{
-    (void)state;
-    order_task(MSG_TASK_RESTART, "gn3");
-    gal_all();
-    gal_all();
-    assert_string_equal(record()->restarting.text, "gn3");
-    assert_string_equal(record()->sst_donor.text, "gn2");
-    ends_restart(3);
-    gal_pass(20 * S);
-    assert_string_equal(record()->restarting.text, "");
-    assert_string_equal(record()->sst_donor.text, "");
-}
-
-static void test_a_rolling_restart_takes_the_writer_last(void **state)
-{
-    (void)state;
-    static const char *const all[] = {"gn2", "gn3", "gn1"};
-    for (unsigned n = 0; n < 3; n++) {
-        order_task(MSG_TASK_RESTART, all[n]);
-        assert_int_equal(w.answer, 0);
-    }
-    gal_all();
-    gal_all();
-    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_RESTART);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
-    ends_restart(2);
-    gal_nodes[2].report.galera.recv_queue = 400;
-    gal_pass(10 * S);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN); /* it is watched for a while */
-    assert_true(is_waiting_for(ARB_NOTE_TASK_WAITS));
-    gal_pass(10 * S);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN); /* and has not caught up */
-    gal_nodes[2].report.galera.recv_queue = 3;           /* under writers it is hardly ever empty */
-    gal_pass(S);
-    gal_nodes[2].report.galera.recv_queue = 0;
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
-    ends_restart(3);
-    gal_pass(20 * S);
-    assert_int_equal(w.c.record.state, MSG_RECORD_SWITCHOVER);
-    assert_int_equal(w.order[1].goal, MSG_GOAL_HAND_OVER);
-    gal_hands_back(1);
-    gal_pass(2 * S);
-    assert_true(is_holder("gn2"));
-    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_RESTART);
-    ends_restart(1);
-    gal_pass(2 * S);
-    assert_int_equal(w.c.record.tasks_count, 0);
-}
-
-static void test_a_restart_that_waits_says_what_the_other_one_does(void **state)
-{
-    (void)state;
-    gal_nodes[2].report.galera.state = MSG_GALERA_DONOR;
-    gal_all();
-    order_task(MSG_TASK_RESTART, "gn3");
-    gal_pass(S);
-    assert_true(is_waiting_for(ARB_NOTE_TASK_WAITS));
-    assert_string_equal(w.c.waiting.other.text, "gn2");
-    assert_int_equal(w.c.waiting.why, ARB_REFUSE_DONOR);
-    gal_nodes[2].report.galera.state = MSG_GALERA_JOINING;
-    gal_pass(S);
-    assert_true(is_waiting_for(ARB_NOTE_TASK_WAITS));
-    assert_int_equal(w.c.waiting.why, ARB_REFUSE_NOT_SYNCED);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_JOIN);
-}
-
-/* The member being restarted has lost its data meanwhile, and another one that is down needs less.
- */
-static void test_the_one_being_restarted_comes_in_first(void **state)
-{
-    (void)state;
-    order_task(MSG_TASK_RESTART, "gn3");
-    gal_all();
-    gal_all();
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_RESTART);
-    gal_is_synced(1, 8, 1u);
-    gal_is_down(2, 90);
-    gal_is_down(3, -1);
-    gal_nodes[3].report.galera.state = MSG_GALERA_NEEDS_SST;
-    memset(gal_nodes[3].report.galera.position.uuid, 0, sizeof(record()->uuid));
-    gal_nodes[3].report.galera.generation = 0;
-    gal_pass(2 * S);
-    assert_string_equal(record()->restarting.text, "gn3");
-    assert_string_equal(record()->sst_joiner.text, "gn3");
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);
-    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_WAIT);
-}
-
-static void test_a_clone_by_order_keeps_its_turn_to_the_end(void **state)
-{
-    (void)state;
-    order_task(MSG_TASK_REINIT, "gn1");
-    assert_int_equal(w.answer, BASE_E_STATE); /* the writer's data are nobody else's */
-    order_task(MSG_TASK_REINIT, "gn3");
-    gal_pass(S);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
-    gal_is_down(3, -1);
-    gal_pass(5 * S);
-    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);
-    assert_string_equal(record()->sst_joiner.text, "gn3");
-    for (unsigned n = 1; n <= 3; n++) {
-        gal_is_synced(n, 9, 14u);
-    }
-    gal_pass(S);
-    assert_string_equal(record()->sst_joiner.text, "gn3");
-    ends_restart(3);
-    gal_pass(S);
-    assert_string_equal(record()->sst_joiner.text, "");
-}
-
-static void test_a_switchover_that_nobody_can_take_goes_back(void **state)
-{
-    (void)state;
-    ask(ARB_REQUEST_SWITCHOVER, "gn3", false);
-    gal_is_synced(1, 8, 2u);
-    gal_is_nonprim(2);
-    gal_is_nonprim(3);
-    gal_all();
-    gal_hands_back(1);
-    gal_pass(4 * S);
-    assert_int_equal(w.c.record.epoch, 2);
-    assert_true(is_holder("gn1"));
-}
-
-static void test_of_two_the_one_that_stays_is_given_weight_first(void **state)
-{
-    (void)state;
-    be_two();
-    order_task(MSG_TASK_RESTART, "gn2");
-    gal_all();
-    gal_all();
-    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_JOIN);
-    assert_int_equal(w.order[1].galera_weight, 2);
-    gal_nodes[1].report.galera.weight = 2;
-    gal_pass(S);
-    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_RESTART);
-}
-
-static void test_of_two_the_reader_is_cloned_when_the_writer_has_more_weight(void **state)
-{
-    (void)state;
-    be_two();
-    order_task(MSG_TASK_REINIT, "gn2");
-    gal_all();
-    gal_all();
-    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_JOIN);
-    assert_int_equal(w.order[1].galera_weight, 2);
-    gal_nodes[1].report.galera.weight = 2;
-    for (unsigned n = 1; n <= 2; n++) {
-        gal_nodes[n].report.galera.view.nodes[0].weight = 2;
-    }
-    gal_pass(S);
-    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_REJOIN);
-    assert_string_equal(record()->sst_donor.text, "gn1");
-}
-
-/* Its order waited for the writer's weight; the writer's host is lost, and what is to be cloned is
- * all that is left. */
-static void test_the_last_copy_is_not_cloned(void **state)
-{
-    (void)state;
-    be_two();
-    order_task(MSG_TASK_REINIT, "gn2");
-    gal_all();
-    gal_nodes[1].is_silent = true;
-    gal_is_nonprim(2);
-    for (unsigned i = 0; i < 3; i++) {
-        gal_pass(2 * S);
-        gal_obey_all();
-        assert_int_not_equal(gal_goal(2), MSG_GALERA_GOAL_REJOIN);
-    }
-    assert_int_equal(record()->generation, 2);
-    gal_pass(S);
-    assert_int_not_equal(gal_goal(2), MSG_GALERA_GOAL_REJOIN);
 }
 
 int main(void)
@@ -972,25 +553,6 @@ int main(void)
         GAL_TEST(test_a_component_that_comes_back_goes_on_under_the_new_number),
         GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
-        GAL_TEST(test_one_member_joins_at_a_time),
-        GAL_TEST(test_who_is_ending_has_no_turn),
-        GAL_TEST(test_nobody_joins_without_the_space_for_it),
-        GAL_TEST(test_the_last_reader_gives_only_by_a_person_s_word),
-        GAL_TEST(test_the_last_reader_gives_what_is_lacking),
-        GAL_TEST(test_what_is_lacking_needs_no_space),
-        GAL_TEST(test_a_clone_by_order_waits_for_space),
-        GAL_TEST(test_a_reader_gives_and_the_writer_last),
-        GAL_TEST(test_the_writer_gives_where_nobody_else_can),
-        GAL_TEST(test_data_of_another_generation_are_not_restarted),
-        GAL_TEST(test_a_restart_has_its_donor_until_it_ends),
-        GAL_TEST(test_a_rolling_restart_takes_the_writer_last),
-        GAL_TEST(test_a_restart_that_waits_says_what_the_other_one_does),
-        GAL_TEST(test_the_one_being_restarted_comes_in_first),
-        GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),
-        GAL_TEST(test_a_switchover_that_nobody_can_take_goes_back),
-        GAL_TEST(test_of_two_the_one_that_stays_is_given_weight_first),
-        GAL_TEST(test_the_last_copy_is_not_cloned),
-        GAL_TEST(test_of_two_the_reader_is_cloned_when_the_writer_has_more_weight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,7 +129,7 @@ static void inhibit(unsigned n)
     g->inhibited = w.order[n].record.galera.inhibit > g->inhibited
                        ? w.order[n].record.galera.inhibit
                        : g->inhibited;
-    if (g->state == MSG_GALERA_DOWN && !g->is_position_recovered) {
+    if (g->state == MSG_GALERA_DOWN && !g->is_position_recovered && !g->is_unreadable) {
         g->position.seqno = 100;
         g->is_position_recovered = true;
     }
@@ -274,4 +274,63 @@ int gal_setup(void **state)
     gal_all();
     gal_all();
     return 0;
+}
+
+void gal_ask(enum arb_request_kind kind, const char *member, bool is_forced)
+{
+    struct arb_request r = {.kind = kind, .is_forced = is_forced};
+    if (member != NULL) {
+        r.candidate = name_of(member);
+    }
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+}
+
+void gal_order_task(enum msg_task_kind kind, const char *member)
+{
+    struct arb_request r = {.kind = ARB_REQUEST_TASK,
+                            .candidate = name_of(member),
+                            .task = {.kind = kind, .member = name_of(member)}};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+}
+
+bool gal_is_waiting_for(enum arb_note_kind kind)
+{
+    return w.c.is_waiting && w.c.waiting.kind == kind;
+}
+
+const struct msg_galera_record *gal_record(void)
+{
+    return &w.c.record.galera;
+}
+
+bool gal_is_granted_to(const char *member)
+{
+    struct base_name name = name_of(member);
+    return gal_record()->grant.state == MSG_GALERA_GRANT_GIVEN &&
+           base_name_equal(&gal_record()->grant.node, &name);
+}
+
+/* gn1 and gn2, bootstrapped at 50; what gn3 has is of before. */
+void gal_two_go_on_in_generation_2(void)
+{
+    struct msg_record next = w.c.record;
+    next.revision++;
+    next.galera.generation = next.galera.grant.generation = 2;
+    next.galera.grant.after = 1;
+    next.galera.grant.base.seqno = 50;
+    load(next);
+    for (unsigned n = 1; n <= 2; n++) {
+        gal_is_synced(n, 9, 6u);
+        gal_nodes[n].report.galera.generation = 2;
+    }
+}
+
+/* gn3 has left for good before. */
+void gal_be_two(void)
+{
+    gal_nodes[3].is_silent = true;
+    gal_is_synced(1, 8, 6u);
+    gal_is_synced(2, 8, 6u);
+    gal_pass(2 * S);
+    assert_int_equal(gal_record()->view.count, 2);
 }

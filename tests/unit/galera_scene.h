@@ -42,4 +42,15 @@ void gal_hands_back(unsigned n);
 #define GAL_TEST(name) cmocka_unit_test_setup_teardown(name, gal_setup, teardown)
 #define GAL_BLANK_TEST(name) cmocka_unit_test_setup_teardown(name, gal_setup_blank, teardown)
 
+/* What people ask; `member` NULL: nobody is named. The answer stands in `w`. */
+void gal_ask(enum arb_request_kind kind, const char *member, bool is_forced);
+void gal_order_task(enum msg_task_kind kind, const char *member);
+bool gal_is_waiting_for(enum arb_note_kind kind);
+const struct msg_galera_record *gal_record(void);
+bool gal_is_granted_to(const char *member);
+/* A cluster of gn1 and gn2, Synced. */
+void gal_be_two(void);
+/* gn1 and gn2 alone, bootstrapped at 50; what gn3 has is of before. */
+void gal_two_go_on_in_generation_2(void);
+
 #endif
