@@ -230,7 +230,8 @@ bool gal_recovered_parse(struct slice line, struct msg_galera_position *ret)
 
 void gal_damage_note(struct gal_damage *damage, struct slice line)
 {
-    static const char *const system[] = {"perating system error", "No space left", "OS error"};
+    static const char *const system[] = {"perating system error", "No space left", "OS error",
+                                         "Unable to lock", "must be writable"};
     struct slice what = behind(line, INNODB);
     if (what.len > 0 && damage->first.text[0] == '\0') {
         damage->first = base_text_from(what);

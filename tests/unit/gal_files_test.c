@@ -93,6 +93,8 @@ static void test_damage_is_not_a_full_disk(void **state)
     assert_false(is_damage((const char *const[]){
         "[ERROR] InnoDB: Cannot open './ibdata1'",
         "[ERROR] InnoDB: Operating system error number 13 in a file operation.", NULL}));
+    assert_false(is_damage(
+        (const char *const[]){"[ERROR] InnoDB: Unable to lock ./ibdata1 error: 11", NULL}));
     assert_false(is_damage((const char *const[]){
         "[ERROR] InnoDB: preallocating failed with error 28, No space left on device", NULL}));
 }
