@@ -92,6 +92,9 @@ const char *raft_core_check(const struct raft_core *core)
     if (core->saved_term > core->term) {
         return "a later term is durable than ours";
     }
+    if (core->leader_acked > 0 && core->saved_term != core->term) {
+        return "something is acknowledged in a term that is not durable";
+    }
     if (core->role == RAFT_CANDIDATE && core->vote != core->config.id) {
         return "a candidate that did not vote for itself";
     }

@@ -294,6 +294,16 @@ static void on_state_saved(struct raft_core *core, struct raft_effects *effects,
     if (term == core->term && vote == core->vote && vote != 0) {
         raft_on_vote_saved(core, effects);
     }
+    raft_on_term_saved(core, effects);
+}
+
+void raft_save_state(struct raft_core *core, struct raft_effects *effects)
+{
+    if (core->term != core->saving_term || core->vote != core->saving_vote) {
+        struct raft_effect *effect = raft_effect_add(effects, RAFT_EFFECT_SAVE_STATE);
+        effect->term = core->saving_term = core->term;
+        effect->vote = core->saving_vote = core->vote;
+    }
 }
 
 /* Ends a step: asks for what must be stored, and tells of a changed role. */
@@ -302,11 +312,7 @@ static void finish(struct raft_core *core, struct raft_effects *effects)
     if (core->is_halted) {
         return;
     }
-    if (core->term != core->saving_term || core->vote != core->saving_vote) {
-        struct raft_effect *effect = raft_effect_add(effects, RAFT_EFFECT_SAVE_STATE);
-        effect->term = core->saving_term = core->term;
-        effect->vote = core->saving_vote = core->vote;
-    }
+    raft_save_state(core, effects);
     raft_transfer_settle(core, effects);
     if (core->told_role != core->role || core->told_term != core->term ||
         core->told_leader != core->leader) {

@@ -10,8 +10,9 @@
  * message that promises something durable is only put into the list by the step that handles the
  * event "it is durable". So the caller may send every SEND at once, and need not wait between
  * effects. It must keep these:
- *   1. SAVE_STATE and WRITE become durable in the order in which they were given out, none without
- * all those before it. A newer SAVE_STATE may take the place of one that has not begun.
+ *   1. WRITEs become durable in the order in which they were given out, none without all those
+ * before it; SAVE_STATEs likewise, but that a newer one may take the place of one that has not
+ * begun. A WRITE may overtake a SAVE_STATE: what is acknowledged waits for both.
  *   2. ENTRY and ENTRIES come before the WRITE and the SENDs that carry these entries; the caller
  * keeps the bodies in memory at least until the WRITE that contains them is done, and replaces
  * whatever stood at these indexes and above.
@@ -141,6 +142,7 @@ struct raft_core {
     /* Follower: */
     uint64_t leader_match; /* the log agrees with the leader of this term up to here */
     uint64_t leader_acked; /* what was last told it */
+    bool is_taken_due;     /* it is told when the term is durable */
     int64_t leader_heard_us;
     int64_t election_at_us; /* also of candidates */
     bool is_forward_sent;   /* a read question is on its way to the leader */

@@ -33,6 +33,7 @@ static void set_term(struct raft_core *core, uint64_t term, uint64_t vote)
     if (term > core->term) {
         core->leader_match = 0;
         core->leader_acked = 0;
+        core->is_taken_due = false;
         core->vote_reply_to = 0;
     }
     core->term = term;

@@ -13,8 +13,14 @@ static uint64_t acknowledgeable(const struct raft_core *core)
     return core->leader_match < durable ? core->leader_match : durable;
 }
 
+/* T 3.8: nothing is acknowledged in a term that is not durable. After a crash we would be in an
+ * older one, and its leader might replace what this one counts on. */
 void raft_send_taken(struct raft_core *core, struct raft_effects *effects)
 {
+    core->is_taken_due = core->saved_term != core->term;
+    if (core->is_taken_due) {
+        return; /* raft_on_term_saved */
+    }
     core->leader_acked = acknowledgeable(core);
     struct msg_raft *reply = raft_send(core, effects, core->leader, MSG_RAFT_APPEND_REPLY);
     reply->index = core->leader_acked;
@@ -25,6 +31,14 @@ void raft_acknowledge(struct raft_core *core, struct raft_effects *effects)
 {
     if (core->role == RAFT_FOLLOWER && core->leader != 0 &&
         acknowledgeable(core) > core->leader_acked) {
+        raft_send_taken(core, effects);
+    }
+}
+
+void raft_on_term_saved(struct raft_core *core, struct raft_effects *effects)
+{
+    bool is_due = core->is_taken_due && core->saved_term == core->term;
+    if (is_due && core->role == RAFT_FOLLOWER && core->leader != 0) {
         raft_send_taken(core, effects);
     }
 }

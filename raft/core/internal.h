@@ -11,6 +11,8 @@ struct raft_effect *raft_effect_add(struct raft_effects *effects, enum raft_effe
 struct msg_raft *raft_send(const struct raft_core *core, struct raft_effects *effects, uint64_t to,
                            enum msg_raft_type type);
 void raft_halt(struct raft_core *core, struct raft_effects *effects, int status);
+/* Asks for term and vote to be stored, if they have changed. */
+void raft_save_state(struct raft_core *core, struct raft_effects *effects);
 struct raft_peer *raft_peer_of(struct raft_core *core, uint64_t id);
 
 /* change.c: the configuration in force */
@@ -94,10 +96,12 @@ void raft_on_append(struct raft_core *core, struct raft_effects *effects, const 
 void raft_on_heartbeat(struct raft_core *core, struct raft_effects *effects,
                        const struct msg_raft *m);
 void raft_on_commit(struct raft_core *core, struct raft_effects *effects, const struct msg_raft *m);
-/* Tells the leader what is durable. */
+/* Tells the leader what is durable; when the term is. */
 void raft_send_taken(struct raft_core *core, struct raft_effects *effects);
 /* The same, if it is news. */
 void raft_acknowledge(struct raft_core *core, struct raft_effects *effects);
+/* A term has become durable: tells what waited for it. */
+void raft_on_term_saved(struct raft_core *core, struct raft_effects *effects);
 
 /* write.c */
 /* Committed and durable here: what the log need not tell apart any more. */

@@ -15,6 +15,7 @@ void raft_start_writes(struct raft_core *core, struct raft_effects *effects)
 {
     while (!core->is_installing && core->write_count < RAFT_WRITES_MAX &&
            core->unwritten_from <= core->log.last_index) {
+        raft_save_state(core, effects); /* first: then both are durable with one flush */
         struct raft_write *write = &core->writes[core->write_count++];
         uint64_t to = core->unwritten_from + MSG_RAFT_ENTRIES_MAX - 1;
         write->id = core->next_write_id++;

@@ -139,6 +139,9 @@ static void hear_promise(struct group *g, const struct msg_raft *m)
     struct promise before = g->now;
     bool is_vote = m->type == MSG_RAFT_VOTE || (m->type == MSG_RAFT_VOTE_REPLY && !m->is_rejected);
     bool is_taken = m->type == MSG_RAFT_APPEND_REPLY && !m->is_rejected;
+    if ((is_vote || is_taken) && m->term > raft_node_core(g->hosts[0].node)->saved_term) {
+        broken(g, "term-never-back: node 1 promises something in a term that is not durable");
+    }
     if (is_vote || is_taken) {
         g->now.term = m->term > g->now.term ? m->term : g->now.term;
     }

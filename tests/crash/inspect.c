@@ -250,13 +250,15 @@ static bool check_state(struct desk *d)
 static bool check_vote(struct desk *d)
 {
     const struct promise *p = d->promise;
-    uint64_t term = d->hard.term;
+    /* as the node comes up: an entry of a term in its log is as good as the term itself */
+    const struct raft_core *core = raft_node_core(d->node);
+    uint64_t term = core->term;
     if (term < p->term || term < p->vote_term) {
         return fail(d, "term-never-back: term %" PRIu64 ", was %" PRIu64, term, p->term);
     }
-    return term != p->vote_term || p->vote == 0 || d->hard.vote == p->vote ||
+    return term != p->vote_term || p->vote == 0 || core->vote == p->vote ||
            fail(d, "vote-never-back: vote of term %" PRIu64 " for %" PRIu64 ", was for %" PRIu64,
-                term, d->hard.vote, p->vote);
+                term, core->vote, p->vote);
 }
 
 static bool check_log(struct desk *d)

@@ -413,6 +413,7 @@ static void test_a_leader_and_a_candidate_may_be_unknown(void **state)
     set_up(3, 1, NULL, 0);
     hear_append(7, 2, 0, 0, 1, 2); /* it leads by a configuration that we do not have yet */
     assert_int_equal(rig.core.leader, 7);
+    saved();
     persisted();
     assert_int_equal(sent(MSG_RAFT_APPEND_REPLY, 7)->index, 1);
     rig.now_us += 3000 * MS;
@@ -436,6 +437,7 @@ static void test_a_joining_node_waits_for_a_leader(void **state)
     }
     assert_int_equal(step((struct raft_event){.type = RAFT_EVENT_READ}), BASE_E_NOTLEADER);
     hear_append(2, 3, 0, 0, 1, 3);
+    saved();
     hear_members(2, 3, 1, 3, 3, members_of("23", "1"));
     assert_int_equal(rig.core.configuration.count, 3);
     persisted();

@@ -206,6 +206,7 @@ static void test_an_image_takes_the_place_of_the_log(void **state)
     do_step((struct raft_event){.type = RAFT_EVENT_TICK});
     assert_int_equal(rig.core.role, RAFT_FOLLOWER); /* it has no log to stand with */
     persisted();
+    saved();
     installed(50, 4, "134");
     assert_int_equal(sent(MSG_RAFT_APPEND_REPLY, 3)->index, 50);
     assert_true(rig.core.commit == 50 && rig.core.persisted == 50);

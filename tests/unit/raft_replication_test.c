@@ -53,6 +53,37 @@ static void test_follower_acknowledges_only_what_is_durable(void **state)
     assert_true(reply->index == 3 && reply->received == 3);
 }
 
+/* The leader of term 2 may not count on what the disk would give to that of term 1 after a crash:
+ * neither what was durable before, nor entries whose write overtook that of the term. */
+static void test_nothing_is_acknowledged_in_a_term_that_is_not_durable(void **state)
+{
+    (void)state;
+    set_up(3, 1, NULL, 0);
+    hear_append(2, 1, 0, 0, 3, 1); /* its write is under way when the new leader comes */
+    hear_append(3, 2, 3, 1, 0, 2);
+    assert_false(is_sent(MSG_RAFT_APPEND_REPLY, 0));
+    persisted();
+    assert_false(is_sent(MSG_RAFT_APPEND_REPLY, 0));
+    saved();
+    assert_int_equal(sent(MSG_RAFT_APPEND_REPLY, 3)->index, 3);
+    hear_append(2, 3, 3, 1, 1, 3);
+    persisted();
+    assert_false(is_sent(MSG_RAFT_APPEND_REPLY, 0));
+    saved();
+    assert_int_equal(sent(MSG_RAFT_APPEND_REPLY, 2)->index, 4);
+}
+
+static void test_the_term_is_written_before_its_entries(void **state)
+{
+    (void)state;
+    set_up(3, 1, NULL, 0);
+    hear_append(2, 2, 0, 0, 1, 2);
+    assert_int_equal(effects_of(RAFT_EFFECT_SAVE_STATE), 1);
+    for (uint32_t i = 0; rig.fx.list[i].type != RAFT_EFFECT_SAVE_STATE; i++) {
+        assert_int_not_equal(rig.fx.list[i].type, RAFT_EFFECT_WRITE);
+    }
+}
+
 static void test_heartbeats_are_answered_without_the_disk(void **state)
 {
     (void)state;
@@ -70,6 +101,7 @@ static void test_conflicting_tail_is_replaced_while_its_write_is_under_way(void 
     hear_append(2, 1, 0, 0, 3, 1); /* write 1: 1..3 of term 1 */
     hear_append(3, 2, 1, 1, 2, 2); /* write 2: 2..3 of term 2 */
     assert_int_equal(effects_of(RAFT_EFFECT_ENTRIES), 1);
+    saved();
     assert_int_equal(rig.core.log.last_index, 3);
     assert_int_equal(raft_core_log_term(&rig.core, 2), 2);
     persisted(); /* of write 1: on disk are now two entries that are no longer ours */
@@ -291,6 +323,8 @@ int main(void)
         cmocka_unit_test(test_leader_sends_before_its_own_flush),
         cmocka_unit_test(test_entries_of_older_terms_are_not_counted),
         cmocka_unit_test(test_follower_acknowledges_only_what_is_durable),
+        cmocka_unit_test(test_nothing_is_acknowledged_in_a_term_that_is_not_durable),
+        cmocka_unit_test(test_the_term_is_written_before_its_entries),
         cmocka_unit_test(test_heartbeats_are_answered_without_the_disk),
         cmocka_unit_test(test_conflicting_tail_is_replaced_while_its_write_is_under_way),
         cmocka_unit_test(test_more_entries_than_writes_share_the_next_write),
