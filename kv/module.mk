@@ -16,7 +16,7 @@ TEST_$(1)_test := tests/unit/$(1)_test.c $(KV_TEST_SUPPORT) $(STORE_MEM_SRC) $(S
 TLIBS_$(1)_test := cores base
 TPKG_$(1)_test := lmdb
 endef
-$(foreach test,kv_auth_core kv_core kv_core_state kv_core_txn snapshot store store_kill store_lazy,$(eval $(call kv_store_test,$(test))))
+$(foreach test,kv_auth_core kv_core kv_core_state kv_core_txn snapshot store store_damage store_kill store_lazy,$(eval $(call kv_store_test,$(test))))
 
 # Three whole nodes in one process.
 define kv_world_test

@@ -237,6 +237,20 @@ static int cover_pages(MDB_env *env)
     return is_bad ? errno : 0;
 }
 
+/* LMDB aborts when a page contradicts itself, with words that name neither the file nor a way out.
+ * Any thread; the caller ends the process. */
+static void tell_contradiction(MDB_env *env, const char *what)
+{
+    const char *path = NULL;
+    (void)mdb_env_get_path(env, &path);
+    (void)fprintf(stderr,
+                  "lvl=error mod=store ev=state_damaged file=\"%s\" why=\"LMDB: %s\" "
+                  "next=\"the process stops; if it does so again at the next start, the state is "
+                  "damaged: take this node out with kv member remove, add it anew with kv member "
+                  "add, start it with an empty data directory and quorum.state: existing\"\n",
+                  path != NULL ? path : "", what);
+}
+
 int env_lmdb_open_file(const struct env_lmdb *env, const char *name, unsigned flags, MDB_env **ret,
                        MDB_dbi ret_tables[STORE_TABLE_COUNT])
 {
@@ -247,6 +261,9 @@ int env_lmdb_open_file(const struct env_lmdb *env, const char *name, unsigned fl
         return ENAMETOOLONG;
     }
     int native = mdb_env_create(&opened);
+    if (native == 0) {
+        native = mdb_env_set_assert(opened, tell_contradiction);
+    }
     if (native == 0) {
         native = mdb_env_set_maxdbs(opened, STORE_TABLE_COUNT + 4);
     }

@@ -130,7 +130,7 @@ static void bad(struct rot *r, const char *rule, const char *what)
     char words[300];
     daemon_last_words(&r->d, words, sizeof(words));
     r->bad++;
-    printf("FAILED %s: %s; last words: %s\n", rule, what, words);
+    printf("FAILED %s: %s; last words: %s; status %#x\n", rule, what, words, (unsigned)r->d.status);
     (void)fflush(stdout);
 }
 
