@@ -347,6 +347,8 @@
       "a member that is ending is told to join, and starts a transfer beside another one") \
     X(GALERA_DAMAGE_WAITED_FOR, "galera-damage-waited-for", \
       "a member whose data its server cannot read is asked for its position for ever") \
+    X(MONGODB_FAILURE_COUNTED_AGAIN, "mongodb-failure-counted-again", \
+      "an order that failed counts once more with each decision that came too late") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \
       "data of another generation count by their position") \
     X(GALERA_LATE_STAMP_TRUSTED, "galera-late-stamp-trusted", \

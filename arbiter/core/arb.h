@@ -190,7 +190,8 @@ struct arb_mongodb {
     struct base_mono order_since;
     uint8_t failures; /* orders in a row; the next one waits */
     struct base_mono not_before;
-    uint64_t order_of; /* the task, or drain, that the last order given here is of; 0: none */
+    uint64_t failed_order; /* its epoch: the last that counts as failed */
+    uint64_t order_of;     /* the task, or drain, that the last order given here is of; 0: none */
     struct arb_mongodb_wait { /* ... that has failed, and is tried again */
         uint64_t of;          /* 0: free */
         uint8_t failures;

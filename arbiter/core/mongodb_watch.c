@@ -286,10 +286,10 @@ static void end(struct arb_turn *t, const struct arb_sight *s, int32_t status, i
         t->c->mongodb.failures = 0;
         arb_mongodb_try_again(t);
         take_result(t, s, &next.mongodb);
-    } else {
+    } else if (o->epoch != t->c->mongodb.failed_order || CANARY(MONGODB_FAILURE_COUNTED_AGAIN)) {
+        t->c->mongodb.failed_order = o->epoch; /* said again where this came too late */
         back_off(t);
     }
-    t->c->mongodb.has_order = false;
     arb_propose(t, ARB_DECIDE_MONGODB_ENDED, &next);
 }
 

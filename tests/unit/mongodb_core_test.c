@@ -337,6 +337,28 @@ static void test_failures_wait_longer_each_time(void **state)
     assert_true(w.c.mongodb.failures >= 3);
 }
 
+/* Its end is decided again as long as another entry of the record comes first. */
+static void test_a_failure_that_comes_too_late_counts_once(void **state)
+{
+    (void)state;
+    mon.m[3].votes = 0;
+    mon.m[3].priority_x10 = 0;
+    mon.disobeys = true;
+    mon_pass(30);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_VOTE));
+    w.holds_swap = true;
+    for (int i = 0; i < 16; i++) {
+        mon_pass(1);
+        run((struct arb_event){.kind = ARB_EVENT_SWAP_ENDED});
+    }
+    assert_int_equal(w.c.mongodb.failures, 1);
+    w.holds_swap = false;
+    run((struct arb_event){.kind = ARB_EVENT_SWAP_ENDED});
+    mon_pass(1);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    assert_int_equal(w.c.mongodb.failures, 1);
+}
+
 static void test_a_new_leader_waits_a_whole_limit_anew(void **state)
 {
     (void)state;
@@ -883,6 +905,7 @@ int main(void)
         MON_TEST(test_steering_waits_for_an_initial_sync),
         MON_TEST(test_done_is_what_is_read),
         MON_TEST(test_failures_wait_longer_each_time),
+        MON_TEST(test_a_failure_that_comes_too_late_counts_once),
         MON_TEST(test_a_new_leader_waits_a_whole_limit_anew),
         MON_TEST(test_a_person_wins_the_fight_about_priorities),
         MON_TEST(test_nothing_is_ordered_in_a_minority),
