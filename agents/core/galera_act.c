@@ -174,11 +174,10 @@ static void watch(struct agt_run *run, enum agt_galera_state state)
 }
 
 /* Data that were found damaged are not read again soon: whoever decides on them comes first. */
-static void recover(struct agt_run *run)
+static void recover(struct agt_run *run, enum agt_galera_state state)
 {
-    const struct agt_galera *g = &run->a->galera;
-    struct base_mono again = base_mono_add_us(g->damaged_at, DAMAGED_AGAIN_US);
-    if (g->damages >= AGT_GALERA_DAMAGES && base_mono_before(run->now, again)) {
+    struct base_mono again = base_mono_add_us(run->a->galera.damaged_at, DAMAGED_AGAIN_US);
+    if (agt_galera_is_damaged(run->a, state) && base_mono_before(run->now, again)) {
         agt_wake_at(run, again);
         return;
     }
@@ -193,7 +192,7 @@ static void act(struct agt_run *run, enum agt_galera_state state, enum agt_galer
     case AGT_GALERA_DO_COUNT:
         return;
     case AGT_GALERA_DO_RECOVER:
-        recover(run);
+        recover(run, state);
         return;
     case AGT_GALERA_DO_JOIN:
         agt_galera_join(run, true);

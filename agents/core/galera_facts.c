@@ -117,6 +117,11 @@ enum agt_galera_state agt_galera_state_of(const struct agt *a, struct base_mono 
     BASE_UNREACHABLE();
 }
 
+bool agt_galera_is_damaged(const struct agt *a, enum agt_galera_state state)
+{
+    return state == AGT_GALERA_UNPROVEN && a->galera.damages >= AGT_GALERA_DAMAGES;
+}
+
 /* --- the goal in force --- */
 
 /* Carried out once: its generation is above that of the data, or it is the one under way. */

@@ -101,8 +101,6 @@ static void fill_sight(const struct agt *a, struct base_mono now, struct msg_gal
     r->is_safe_to_bootstrap = g->is_safe_to_bootstrap;
     r->data_bytes = g->data_bytes;
     r->is_sst_failed = g->is_sst_failed;
-    r->is_unreadable = r->state == MSG_GALERA_DOWN && !r->is_position_recovered &&
-                       a->galera.damages >= AGT_GALERA_DAMAGES;
     if (!is_running || !a->has_answered) {
         return;
     }
@@ -173,6 +171,7 @@ void agt_galera_report(const struct agt *a, struct base_mono now, struct msg_rep
     }
     g->generation = generation_of(a);
     g->is_fenced = is_fenced(a, state);
+    g->is_unreadable = agt_galera_is_damaged(a, state);
     fill_sight(a, now, g);
     r->db_state = agt_galera_db_state(a, now);
     r->is_open = agt_is_open(a, now);
@@ -204,7 +203,7 @@ uint32_t agt_galera_digest(const struct agt *a, struct base_mono now)
     crc = mix(crc, g->is_rejecting);
     crc = mix(crc, g->is_read_only);
     crc = mix(crc, g->is_position_recovered);
-    crc = mix(crc, a->galera.damages >= AGT_GALERA_DAMAGES);
+    crc = mix(crc, agt_galera_is_damaged(a, state));
     crc = mix(crc, g->size);
     return mix(crc, agt_is_open(a, now));
 }

@@ -123,7 +123,7 @@ void agt_galera_join(struct agt_run *run, bool has_position)
 static void grant_end(struct agt_run *run, uint64_t generation, int status)
 {
     struct agt *a = run->a;
-    a->want.galera.grant_done = generation;
+    a->want.galera.grant_begun = a->want.galera.grant_done = generation;
     a->want.galera.grant_status = status;
     agt_fx_log(run, status == 0 ? "the granted bootstrap is done" : "the granted bootstrap failed",
                status == 0 ? NULL : base_error_text(status));
@@ -150,7 +150,6 @@ static void begin(struct agt_run *run, const struct msg_galera_grant *g)
 {
     struct agt *a = run->a;
     if (!has_base(a, g)) {
-        a->want.galera.grant_begun = g->generation;
         grant_end(run, g->generation, BASE_E_STATE);
         return;
     }
@@ -230,18 +229,14 @@ void agt_galera_grant_watch(struct agt_run *run, enum agt_galera_state state)
                     memcmp(a->view.galera.uuid, g->base.uuid, sizeof(g->base.uuid)) == 0;
     if (is_asked && is_there && d->grant_begun != g->generation) {
         /* Primary by itself, with that history: what was granted is there. */
-        d->grant_begun = g->generation;
         d->generation = g->generation;
         memcpy(d->uuid, a->view.galera.uuid, sizeof(d->uuid));
         grant_end(run, g->generation, 0);
         return;
     }
     if (is_renounced(a)) {
-        d->grant_begun = a->order.record.galera.grant.generation;
-        grant_end(run, d->grant_begun, BASE_E_CANCELED);
-    } else if (g != NULL && state == AGT_GALERA_UNPROVEN &&
-               a->galera.damages >= AGT_GALERA_DAMAGES) {
-        d->grant_begun = g->generation; /* its data cannot be read any more */
+        grant_end(run, a->order.record.galera.grant.generation, BASE_E_CANCELED);
+    } else if (g != NULL && agt_galera_is_damaged(a, state)) {
         grant_end(run, g->generation, BASE_E_CORRUPT);
     } else if (is_open && is_ours && is_there) {
         memcpy(d->uuid, a->view.galera.uuid, sizeof(d->uuid));
@@ -263,7 +258,6 @@ void agt_galera_bootstrap(struct agt_run *run, enum agt_galera_state state)
         return;
     }
     if (is_stopped && state == AGT_GALERA_NEEDS_SST && !is_founding(g)) {
-        a->want.galera.grant_begun = g->generation;
         grant_end(run, g->generation, BASE_E_STATE);
         return;
     }

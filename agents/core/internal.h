@@ -194,6 +194,8 @@ void agt_on_view(struct agt_run *run, const struct db_view *view);
 /* galera_facts.c */
 bool agt_is_galera(const struct agt *a);
 enum agt_galera_state agt_galera_state_of(const struct agt *a, struct base_mono now);
+/* In this state, down, its server has found the data damaged more than once. */
+bool agt_galera_is_damaged(const struct agt *a, enum agt_galera_state state);
 enum agt_galera_goal agt_galera_goal_of(const struct agt *a);
 /* The order grants a bootstrap to this member that it may carry out, or is carrying out. */
 const struct msg_galera_grant *agt_galera_grant(const struct agt *a);

@@ -73,6 +73,9 @@ bool arb_galera_tasks(struct arb_turn *t);
 /* Order of this kind to this member that is under way; NULL: none. */
 const struct msg_task *arb_galera_task(const struct msg_record *record, enum msg_task_kind kind,
                                        const struct base_name *member);
+/* It is restarted by an order, with the data that it has: as long as they are known to be of the
+ * history in force, since it starts with its own position, whatever that turns out to be. */
+bool arb_galera_is_restarted(const struct arb_cluster *c, const struct arb_view *view);
 /* pc.weight that the member shall have. */
 uint8_t arb_galera_weight(const struct arb_cluster *c, const struct base_name *member);
 

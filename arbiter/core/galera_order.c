@@ -82,20 +82,14 @@ static enum msg_galera_goal goal_with_primary(const struct arb_cluster *c,
     if (arb_galera_task(&c->record, MSG_TASK_REINIT, &view->member) != NULL) {
         return MSG_GALERA_GOAL_REJOIN;
     }
-    bool is_stopped = gal_is_waiting_to_join(r);
-    bool is_of_another =
-        is_stopped && !gal_is_prefix(g, r); /* a start would join by position alone */
-    /* Who is told to restart starts with its own position, whatever that turns out to be. */
-    bool is_ours = gal_is_same_history(g, r->generation) || CANARY(GALERA_RESTART_JOINS_OTHER);
-    if (arb_galera_task(&c->record, MSG_TASK_RESTART, &view->member) != NULL && is_ours &&
-        !is_of_another) {
+    if (arb_galera_is_restarted(c, view)) {
         return MSG_GALERA_GOAL_RESTART;
     }
     /* Ending, or not looked at yet: found stopped, it would start by this word, and out of turn. */
     if (r->state == MSG_GALERA_UNKNOWN && !CANARY(GALERA_STARTS_OUT_OF_TURN)) {
         return MSG_GALERA_GOAL_KEEP;
     }
-    if (!is_stopped) {
+    if (!gal_is_waiting_to_join(r)) {
         return goal_of_running(g, view);
     }
     if (!is_named(&g->sst_joiner, view)) {

@@ -30,6 +30,15 @@ const struct msg_task *arb_galera_task(const struct msg_record *record, enum msg
     return NULL;
 }
 
+bool arb_galera_is_restarted(const struct arb_cluster *c, const struct arb_view *view)
+{
+    const struct msg_galera_record *g = &c->record.galera;
+    const struct msg_galera_report *r = &view->report.galera;
+    bool is_ours = gal_is_same_history(g, r->generation) || CANARY(GALERA_RESTART_JOINS_OTHER);
+    return arb_galera_task(&c->record, MSG_TASK_RESTART, &view->member) != NULL && is_ours &&
+           (!gal_is_waiting_to_join(r) || gal_is_prefix(g, r));
+}
+
 /* --- joining --- */
 
 static void propose_joiner(struct arb_turn *t, const struct base_name *name,
@@ -211,10 +220,7 @@ bool arb_galera_joiner(struct arb_turn *t)
     if (at == ARB_NOBODY || has_stranger(t)) {
         return false;
     }
-    const struct msg_galera_report *r = &c->views[at].report.galera;
-    if (arb_galera_task(&c->record, MSG_TASK_RESTART, &c->views[at].member) != NULL &&
-        gal_is_same_history(&c->record.galera, r->generation) &&
-        gal_is_prefix(&c->record.galera, &c->views[at].report.galera)) {
+    if (arb_galera_is_restarted(c, &c->views[at])) {
         return false; /* on its way already */
     }
     propose_joiner(t, &c->views[at].member, ARB_NOTE_GALERA_JOINER, &c->views[at].member);

@@ -495,14 +495,19 @@ static void test_hands_over_without_a_stop(void **state)
     assert_int_equal(w.kills, 0);
 }
 
-static void test_leaving_the_component_fences(void **state)
+static void falls_out_of_the_component(void)
 {
-    (void)state;
-    begin_writer();
     w.view.galera.is_primary = false;
     w.view.galera.local = DB_GALERA_INITIALIZED;
     look();
     assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+}
+
+static void test_leaving_the_component_fences(void **state)
+{
+    (void)state;
+    begin_writer();
+    falls_out_of_the_component();
     done(0);
     assert_int_equal(w.releases, 1);
     w.view.galera.is_rejecting = true;
@@ -522,10 +527,7 @@ static void test_a_pause_by_an_operator_waits_for_the_fence(void **state)
 {
     (void)state;
     begin_writer();
-    w.view.galera.is_primary = false;
-    w.view.galera.local = DB_GALERA_INITIALIZED;
-    look();
-    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    falls_out_of_the_component();
     w.order.record.is_paused = true;
     w.order.record.revision++;
     pass(10 * MS);
@@ -747,10 +749,7 @@ static void test_cut_off_with_its_host_it_stops(void **state)
 {
     (void)state;
     begin_synced();
-    w.view.galera.is_primary = false;
-    w.view.galera.local = DB_GALERA_INITIALIZED;
-    look();
-    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    falls_out_of_the_component();
     w.view.galera.is_rejecting = true;
     done(0);
     for (int i = 0; i < 10; i++) {

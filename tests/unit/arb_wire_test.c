@@ -131,6 +131,7 @@ static struct msg_galera_report full_galera_report(void)
 {
     return (struct msg_galera_report){.state = MSG_GALERA_STARTING,
                                       .position = full_place,
+                                      .is_unreadable = true,
                                       .is_position_recovered = true,
                                       .generation = UINT64_MAX,
                                       .inhibited = UINT64_MAX - 1,
@@ -502,6 +503,7 @@ static void test_galera_report_round_trip(void **state)
     assert_true(slice_equal(buf_slice(&b), buf_slice(&again)));
     assert_true(is_same_place(&out.galera.position, &full_place) && out.galera.is_left);
     assert_true(out.galera.grant_status == INT32_MIN && out.galera.seed_members == UINT8_MAX);
+    assert_true(out.galera.is_unreadable);
     in.galera.view.nodes[4] = in.galera.view.nodes[3]; /* none twice */
     buf_reset(&b);
     assert_int_equal(wire_report_encode(&in, &b), 0);

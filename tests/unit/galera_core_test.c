@@ -432,14 +432,19 @@ static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(
     assert_int_equal(gal_record()->grant.generation, 3);
 }
 
-static void test_the_node_of_a_grant_is_never_passed_over_while_it_may_start(void **state)
+static void is_granted_and_falls_silent(void)
 {
-    (void)state;
     kill_all();
     gal_pass(3 * S);
     gal_obey_all();
     assert_true(gal_is_granted_to("gn1"));
     gal_nodes[1].is_silent = true;
+}
+
+static void test_the_node_of_a_grant_is_never_passed_over_while_it_may_start(void **state)
+{
+    (void)state;
+    is_granted_and_falls_silent();
     gal_pass(300 * S);
     assert_true(gal_is_granted_to("gn1"));
     assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_GRANT_SILENT));
@@ -451,11 +456,7 @@ static void test_the_node_of_a_grant_is_never_passed_over_while_it_may_start(voi
 static void test_while_a_grant_stands_open_the_document_is_followed(void **state)
 {
     (void)state;
-    kill_all();
-    gal_pass(3 * S);
-    gal_obey_all();
-    assert_true(gal_is_granted_to("gn1"));
-    gal_nodes[1].is_silent = true;
+    is_granted_and_falls_silent();
     gal_pass(10 * S);
     struct msg_record s = w.c.record;
     s.config_revision = 7;

@@ -325,12 +325,17 @@ void gal_two_go_on_in_generation_2(void)
     }
 }
 
+void gal_two_are_synced(void)
+{
+    gal_is_synced(1, 8, 6u);
+    gal_is_synced(2, 8, 6u);
+}
+
 /* gn3 has left for good before. */
 void gal_be_two(void)
 {
     gal_nodes[3].is_silent = true;
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
+    gal_two_are_synced();
     gal_pass(2 * S);
     assert_int_equal(gal_record()->view.count, 2);
 }

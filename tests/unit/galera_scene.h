@@ -48,6 +48,8 @@ void gal_order_task(enum msg_task_kind kind, const char *member);
 bool gal_is_waiting_for(enum arb_note_kind kind);
 const struct msg_galera_record *gal_record(void);
 bool gal_is_granted_to(const char *member);
+/* gn1 and gn2 in a view of their own; what gn3 is stays as it was. */
+void gal_two_are_synced(void);
 /* A cluster of gn1 and gn2, Synced. */
 void gal_be_two(void);
 /* gn1 and gn2 alone, bootstrapped at 50; what gn3 has is of before. */

@@ -27,8 +27,7 @@ static void test_one_member_joins_at_a_time(void **state)
 static void test_who_is_ending_has_no_turn(void **state)
 {
     (void)state;
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
+    gal_two_are_synced();
     gal_is_down(3, 100);
     gal_nodes[3].report.galera.state = MSG_GALERA_UNKNOWN;
     gal_pass(2 * S);
@@ -45,8 +44,7 @@ static void test_who_is_ending_has_no_turn(void **state)
 static void test_nobody_joins_without_the_space_for_it(void **state)
 {
     (void)state;
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
+    gal_two_are_synced();
     gal_nodes[1].report.galera.data_bytes = 10 * GB;
     gal_nodes[2].report.galera.data_bytes = 11 * GB;
     gal_nodes[3].report.galera.data_bytes = GB;
@@ -77,8 +75,7 @@ static void the_last_reader_is_kept(void)
     next.revision++;
     next.galera.is_reader_kept = true;
     load(next);
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
+    gal_two_are_synced();
 }
 
 static void test_the_last_reader_gives_only_by_a_person_s_word(void **state)
@@ -107,8 +104,7 @@ static void test_the_last_reader_gives_what_is_lacking(void **state)
 static void test_data_that_cannot_be_read_are_made_anew(void **state)
 {
     (void)state;
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
+    gal_two_are_synced();
     gal_is_down(3, -1);
     gal_nodes[3].report.galera.is_unreadable = true;
     gal_pass(2 * S);
@@ -138,8 +134,7 @@ static void test_damage_does_not_let_a_recovery_pass(void **state)
 static void test_what_is_lacking_needs_no_space(void **state)
 {
     (void)state;
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
+    gal_two_are_synced();
     gal_nodes[1].report.galera.data_bytes = 10 * GB;
     gal_nodes[3].report.disk_free_bytes = GB;
     gal_all();
@@ -317,8 +312,7 @@ static void test_a_clone_by_order_keeps_its_turn_to_the_end(void **state)
     gal_order_task(MSG_TASK_REINIT, "gn3");
     gal_pass(S);
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);
-    gal_is_synced(1, 8, 6u);
-    gal_is_synced(2, 8, 6u);
+    gal_two_are_synced();
     gal_is_down(3, -1);
     gal_pass(5 * S);
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);

@@ -478,15 +478,20 @@ static void test_a_dead_member_loses_its_vote_and_gets_it_back(void **state)
     assert_int_equal(mon_state(), MSG_MONGODB_SET_HEALTHY);
 }
 
-/* What is due besides waits for the vote, and for nothing while there is none to be given. */
-static void test_a_vote_comes_back_before_all_else(void **state)
+static void mg2_is_degraded(void)
 {
-    (void)state;
     mon_running(2, 1);
     degrade_auto();
     mon.m[2].is_down = true;
     mon_pass(150);
     assert_int_equal(w.c.record.mongodb.degraded.count, 1);
+}
+
+/* What is due besides waits for the vote, and for nothing while there is none to be given. */
+static void test_a_vote_comes_back_before_all_else(void **state)
+{
+    (void)state;
+    mg2_is_degraded();
     mon.m[1].priority = 3;
     mon_pass(5);
     assert_int_equal(mon.m[1].priority_x10, 30);
@@ -506,11 +511,7 @@ static void test_a_vote_comes_back_before_all_else(void **state)
 static void test_a_degraded_member_that_is_gone_keeps_nobody_waiting(void **state)
 {
     (void)state;
-    mon_running(2, 1);
-    degrade_auto();
-    mon.m[2].is_down = true;
-    mon_pass(150);
-    assert_int_equal(w.c.record.mongodb.degraded.count, 1);
+    mg2_is_degraded();
     mon.m[2].is_in = false;
     mon.config.version++;
     mon.m[1].priority = 3;
