@@ -12,6 +12,7 @@ def via: . as $all | [.[].via_us | keys_unsorted[]] | unique |
   map(. as $k | {($k): ([$all[].via_us[$k] // empty | . / 1e6] | figures)}) | add // {};
 def class: . as $all | map(select(is_valid)) | if length == 0 then {n: 0} else
   ([.[].gap_us / 1e6] | figures) + {acknowledged: (map(.acknowledged) | add), route: .[0].route, via: via, where: steps} end
+  + ($all | map(select(has_ended)) | if any(.[]; is_valid | not) then {all: ([.[].gap_us / 1e6] | figures)} else {} end)
   + ($all | {lost: (map(.lost // 0) | add), trials_with_loss: (map(select((.lost // 0) > 0)) | length),
      invalid: (map(select((is_valid | not) and .broken == null and (.lost // 0) == 0)) | length), broken: (map(select(.broken)) | length)});
 def calm: {seconds: (map(.seconds) | add), freezes: (map(.freezes) | add), failovers: (map(.failovers) | add)};

@@ -32,6 +32,8 @@ esac
 RATE_MIN=50
 PATIENCE_S=150 # until writes come back; and until all is settled again
 RESULTS=$(dirname "$BENCH_OUT")
+COUNTS=is_valid
+[ "$SYSTEM" = quorate ] || COUNTS=has_ended
 
 leave() {
     local code=$?
@@ -181,11 +183,12 @@ head_line() { # CLASS: what every line has
     jq -nc --arg system "$BENCH_SYSTEM" --arg class "$1" --arg machine "$BENCH_MACHINE" --arg build "$BENCH_BUILD" --arg commit "$BENCH_COMMIT" \
         --arg when "$(date -u +%FT%TZ)" '{system: $system, class: $class, when: $when, machine: $machine, commit: $commit, build: $build}'
 }
-# One that does not count. KIND: invalid, or broken: the cluster did not come back by itself.
-line_without() { head_line "$2" | jq -c --arg kind "$1" --arg why "$WHY" '. + {($kind): $why}' >>"$BENCH_OUT"; } # KIND CLASS
+# One that does not count. KIND: invalid, or broken: the cluster did not come back by itself; the gap is said when writes came back.
+line_without() { head_line "$2" | jq -c --arg kind "$1" --arg why "$WHY" --argjson gaps "$GAPS" '. + $gaps + {($kind): $why}' >>"$BENCH_OUT"; } # KIND CLASS
 # A line of JSON in $LINE; 1 when the trial is not valid, 2 when the cluster did not do what it must; then $WHY.
 trial() { # CLASS
     local p at from to before after lost epoch_before both=$DIR/acked.all
+    GAPS={}
     [ "$1" != crash ] || crash_place
     p=$(primary) epoch_before=$(epoch)
     place "$1" "$p" || { why "the leader is elsewhere"; return 1; }
@@ -203,6 +206,7 @@ trial() { # CLASS
     clients_stop
     before=$(count_between "$(acked "${ROUTES[0]}")" $((at - 1000000)) "$at")
     after=$(count_between "$(acked "${ROUTES[0]}")" "$to" $((to + 1000000)))
+    GAPS=$(jq -nc --arg route "${ROUTES[0]}" --argjson gap "$((to - from))" --argjson via "$(gaps_json "$at")" '{route: $route, gap_us: $gap, via_us: $via}')
     heal_early "$1" || heal "$1" "$p"
     wait_until "$PATIENCE_S" cluster_healthy || { why "not healthy again"; return 2; }
     cat "$DIR"/acked.* >"$both.tmp" && mv "$both.tmp" "$both"
@@ -212,10 +216,9 @@ trial() { # CLASS
         why "$before writes in the second before, $after after"
         return 1
     fi
-    LINE=$(head_line "$1" | jq -c --arg route "${ROUTES[0]}" --argjson gap "$((to - from))" \
-        --argjson via "$(gaps_json "$at")" --argjson acked "$(acked_of "$both")" --argjson lost "$lost" \
+    LINE=$(head_line "$1" | jq -c --argjson gaps "$GAPS" --argjson acked "$(acked_of "$both")" --argjson lost "$lost" \
         --argjson rate "$before" --argjson after "$after" --argjson steps "$(steps_json $((epoch_before + 1)) $((to - at)))" '
-        . + {route: $route, gap_us: $gap, via_us: $via, acknowledged: $acked, lost: $lost, rate: $rate, rate_after: $after, times_us: $steps}')
+        . + $gaps + {acknowledged: $acked, lost: $lost, rate: $rate, rate_after: $after, times_us: $steps}')
     rm -f "$both"
 }
 show_trial() {
@@ -271,7 +274,7 @@ for item in $BENCH_PLAN; do
         esac
         echo "$LINE" >>"$BENCH_OUT"
         show_trial <<<"$LINE"
-        if jq -L tests/bench -e 'include "valid"; is_valid' <<<"$LINE" >/dev/null; then want=$((want - 1)); else note "does not count"; fi
+        if jq -L tests/bench -e "include \"valid\"; $COUNTS" <<<"$LINE" >/dev/null; then want=$((want - 1)); else note "does not count"; fi
     done
 done
 calm "${CALM_S:-30}"

@@ -12,7 +12,8 @@ def floor_of: {switchover: 0.22, crash: 0.16}[.] // null;
     ($system | pad(15)) + ($class | pad(18)) + (.n | tostring | pad(4))
     + (if .n == 0 then "none counts" | pad(24) else (.median | s | pad(8)) + (.p90 | s | pad(8)) + (.max | s | pad(8)) end)
     + (.lost | tostring | pad(6)) + (.route // "" | pad(17))
-    + (.route as $r | [.via // {} | to_entries[] | select(.key != $r) | "\(.key) \(.value.median | s)"] | join(", ")) + apart),
+    + (.route as $r | [.via // {} | to_entries[] | select(.key != $r) | "\(.key) \(.value.median | s)"] | join(", ")) + apart
+    + (if .all then "; all \(.all.n): \(.all.median | s), \(.all.p90 | s), \(.all.max | s)" else "" end)),
   "",
   "where the time goes, seconds at the median (detection and lease until the old right was over; open until the holder said so):",
   ($systems[] | select(.key | startswith("quorate")) | .key as $system | .value as $v | classes[] | select($v[.]) | . as $class |
