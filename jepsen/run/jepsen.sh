@@ -6,7 +6,7 @@
 #   jepsen.sh run NAME        that one
 #   jepsen.sh merge           results of this commit into one file
 # environment: BIN, SEED=1, NODES, PEERS=1 (Debian's etcd, Patroni, and Galera as Debian sets it up, in our place), LONG=1 (goes on with the seeds that this commit
-# lacks, SEEDS=10 each), ELECTION, BOUND (ms)
+# lacks, SEEDS=10 times as many), ELECTION, BOUND (ms)
 #
 # Each run has a fresh, empty folder and a sandbox of its own; a run without a result is invalid. What failed keeps its
 # folder in build/failed/jepsen/NAME. Nothing is repeated because it failed. Exit 0 when every run passed or was skipped.
@@ -131,7 +131,7 @@ suite() { # NAME
 rounds_of() { # RUN
     local rounds
     rounds=$(setting "$1" rounds | head -n 1)
-    if [ -n "${LONG:-}" ]; then echo "${SEEDS:-10}"; else echo "${rounds:-1}"; fi
+    if [ -n "${LONG:-}" ]; then echo $((${rounds:-1} * ${SEEDS:-10})); else echo "${rounds:-1}"; fi
 }
 
 mkdir -p "$RESULTS"
