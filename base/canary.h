@@ -22,6 +22,8 @@
       "a vote is sent before it is durable") \
     X(ACK_BEFORE_FLUSH, "ack-before-flush", \
       "an append is acknowledged before it is durable") \
+    X(ACK_IN_VOLATILE_TERM, "ack-in-volatile-term", \
+      "an append is acknowledged in a term that is not durable") \
     X(CHANGE_BEFORE_OWN_TERM, "change-before-own-term", \
       "a leader changes members before an entry of its term is committed") \
     X(TWO_CHANGES_AT_ONCE, "two-changes-at-once", \

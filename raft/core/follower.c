@@ -17,7 +17,7 @@ static uint64_t acknowledgeable(const struct raft_core *core)
  * older one, and its leader might replace what this one counts on. */
 void raft_send_taken(struct raft_core *core, struct raft_effects *effects)
 {
-    core->is_taken_due = core->saved_term != core->term;
+    core->is_taken_due = core->saved_term != core->term && !CANARY(ACK_IN_VOLATILE_TERM);
     if (core->is_taken_due) {
         return; /* raft_on_term_saved */
     }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Raft core, rule by rule: entries on their way to followers and disks, and the commit rule. */
+#include "base/canary.h"
 #include "tests/unit/raft_rig.h"
+
+#include <stdlib.h>
 
 static void test_leader_sends_before_its_own_flush(void **state)
 {
@@ -319,6 +322,7 @@ static void test_a_stale_rejection_never_moves_next_behind_match(void **state)
 
 int main(void)
 {
+    (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leader_sends_before_its_own_flush),
         cmocka_unit_test(test_entries_of_older_terms_are_not_counted),
