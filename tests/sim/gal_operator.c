@@ -151,7 +151,7 @@ static void admin(void *ctx, uint64_t number, struct slice bytes)
 }
 
 /* The document says which of the voters is no member: the arbitrator, which has no data. In some
- * seeds also that a writer that was evicted is not waited for. */
+ * seeds also that a writer that was evicted is not waited for. Written again until it stands. */
 static void configure(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
@@ -159,7 +159,8 @@ static void configure(void *ctx, uint64_t number, struct slice bytes)
                                                : "{\"galera\":{\"fast_takeover\":true}}";
     (void)number;
     (void)bytes;
-    if (nodes_configure(w, w->setup.clusters, slice_from_text(text)) != 0) {
+    if (!nodes_is_configured(w, w->setup.clusters)) {
+        (void)nodes_configure(w, w->setup.clusters, slice_from_text(text));
         world_at(w, w->now_us + SECOND, NULL, configure, w);
     }
 }

@@ -60,6 +60,8 @@ bool nodes_has_heard(struct world *w, unsigned cluster, const struct base_name *
 bool nodes_waits(struct world *w, unsigned cluster, struct arb_note *ret);
 /* Writes a document of settings over the one that stands; BASE_E_*. */
 int nodes_configure(struct world *w, unsigned cluster, struct slice text);
+/* The leader has a document: what was written may have gone with the leader it was written to. */
+bool nodes_is_configured(struct world *w, unsigned cluster);
 /* The leader's wall clock; false: there is none. */
 bool nodes_wall(struct world *w, int64_t *ret_us);
 int nodes_request(struct world *w, unsigned cluster, const struct arb_request *request);

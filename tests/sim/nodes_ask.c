@@ -107,6 +107,15 @@ int nodes_configure(struct world *w, unsigned cluster, struct slice text)
     return rc;
 }
 
+bool nodes_is_configured(struct world *w, unsigned cluster)
+{
+    int leader = nodes_leader(w);
+    uint64_t revision = 0;
+    struct slice text = SLICE_EMPTY;
+    return leader >= 0 && arb_driver_document(nodes_get(w, (unsigned)leader)->driver,
+                                              cluster_name(cluster), &revision, &text);
+}
+
 bool nodes_wall(struct world *w, int64_t *ret_us)
 {
     int leader = nodes_leader(w);
