@@ -129,6 +129,9 @@ enum arb_refusal arb_target_check(const struct arb_cluster *c, const struct arb_
     if (view->refused != ARB_REFUSE_NONE || why != ARB_REFUSE_NONE) {
         return view->refused != ARB_REFUSE_NONE ? view->refused : why;
     }
+    if (view->report.db_state == MSG_DB_UNKNOWN) {
+        return ARB_REFUSE_NO_POSITION;
+    }
     if (!arb_has_database(view)) {
         return ARB_REFUSE_NOT_USABLE;
     }

@@ -197,7 +197,8 @@ static void go_on(struct msg_record *next)
     next->target = (struct base_name){{0}};
 }
 
-/* Whether the target could still take over; NONE or why not. */
+/* Whether the target could still take over; NONE or why not. An agent that has just begun has not
+ * looked at its database yet: that proves nothing against it. */
 static enum arb_refusal check_target(const struct arb_turn *t, uint8_t target)
 {
     const struct arb_cluster *c = t->c;
@@ -205,7 +206,8 @@ static enum arb_refusal check_target(const struct arb_turn *t, uint8_t target)
     if (arb_engine_of(c)->target_check != NULL) {
         return arb_engine_of(c)->target_check(c, view, t->event->now);
     }
-    if (view->refused == ARB_REFUSE_NONE && !arb_has_database(view)) {
+    bool has_looked = view->report.db_state != MSG_DB_UNKNOWN;
+    if (view->refused == ARB_REFUSE_NONE && has_looked && !arb_has_database(view)) {
         return ARB_REFUSE_NOT_USABLE;
     }
     return view->refused;

@@ -217,6 +217,32 @@ static void test_s8_the_target_vanishes_before_the_stop(void **state)
     assert_true(is_holder("pg1") && w.c.record.epoch == 3);
 }
 
+/* Its agent was restarted meanwhile: the first report says nothing of the database. */
+static void test_s8_a_target_that_has_not_looked_yet_is_waited_for(void **state)
+{
+    (void)state;
+    all_speak();
+    struct msg_report again = report_of("pg3");
+    again.session++;
+    again.number = 1;
+    again.db_state = MSG_DB_UNKNOWN;
+    again.is_receiving = false;
+    again.position = (struct msg_position){0, 0, 0};
+    ask_switchover("pg3");
+    send(again);
+    assert_int_equal(w.c.record.state, MSG_RECORD_SWITCHOVER);
+    struct msg_report empty = again;
+    empty.db_state = MSG_DB_EMPTY;
+    empty.number++;
+    send(empty);
+    assert_int_equal(w.c.record.state, MSG_RECORD_RUNNING);
+    again.number = empty.number + 1;
+    send(again);
+    ask_switchover("pg3");
+    assert_string_equal(w.fx.answer_text.text,
+                        "pg3 cannot take over: it has not told the position of its data yet");
+}
+
 static void test_s8_refusals_name_their_reason(void **state)
 {
     (void)state;
@@ -449,6 +475,7 @@ int main(void)
         TEST(test_s8_a_switchover_needs_no_vote),
         TEST(test_s8_after_anything_but_a_clean_stop_a_vote_decides),
         TEST(test_s8_the_target_vanishes_before_the_stop),
+        TEST(test_s8_a_target_that_has_not_looked_yet_is_waited_for),
         TEST(test_s8_refusals_name_their_reason),
         cmocka_unit_test_setup(test_bootstrap_the_smallest_name_heard_within_a_second, setup_empty),
         cmocka_unit_test_setup(test_bootstrap_never_over_data, setup_empty),
