@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Debian's Pgpool-II with the sample: writes get to the primary, also after a switchover and a crash. Sourced by run.sh.
 
-PGPOOL_PORT=0
+PGPOOL_PORT=0 PGPOOL_MAIN=0
 pgpool_start() {
     local dir=$DIR/pgpool pcp i name secret
     free_port PGPOOL_PORT 9999
@@ -35,7 +35,16 @@ CONF
     chmod 600 "$dir/pool_passwd" "$dir/pgpool.conf"
     own
     spawn pgpool "$(command -v pgpool || echo /usr/sbin/pgpool)" -n -f "$dir/pgpool.conf" -a "$dir/pool_hba.conf" -F "$dir/pcp.conf"
+    PGPOOL_MAIN=$(pid_of pgpool)
     hooks_set "on_primary_change: \"PCPPASSFILE=$dir/pcppass PGPOOL_PCP='-h 127.0.0.1 -p $pcp -U pgpool' $dir/hook\""
+}
+# Its processes bear no sign of this cluster but the session.
+pgpool_stop() {
+    [ "$PGPOOL_MAIN" -gt 0 ] || return 0
+    kill -INT "$PGPOOL_MAIN" 2>/dev/null
+    wait_until 10 eval "! is_running pgpool" || kill -KILL "$PGPOOL_MAIN"
+    pkill -KILL -s "$PGPOOL_MAIN"
+    PGPOOL_MAIN=0
 }
 # Pgpool sends what only reads to replicas: a write tells where writes go.
 who_writes() { through "$PGPOOL_PORT" "/*NO LOAD BALANCE*/ SELECT inet_server_port() || ' ' || pg_is_in_recovery()"; }
@@ -46,5 +55,5 @@ routed_by_pgpool() {
     who() { who_writes; }
     routed pgpool "$PGPOOL_PORT" 15
     unset -f who
-    kill -INT "$(pid_of pgpool)" 2>/dev/null
+    pgpool_stop
 }

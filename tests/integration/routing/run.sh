@@ -15,7 +15,7 @@ for part in "${parts[@]}"; do . "tests/integration/routing/$part.sh"; done
 [ $# -gt 0 ] || set -- "${parts[@]}"
 quorum_mounts() { return 1; }
 work=$(mktemp -d "${TMPDIR:-/tmp}/quorate-routing.XXXXXX")
-trap 'load_stop; cluster_stop; keep_logs routing; rm -rf "$work"' EXIT
+trap 'load_stop; pgpool_stop; cluster_stop; keep_logs routing; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 # psql through a router, as an application would: password from the file, nothing else.
