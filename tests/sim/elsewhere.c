@@ -7,6 +7,7 @@
 #include "tests/sim/members.h"
 
 #define FORKS_MAX (PG_HISTORY_MAX - 100) /* the others are left to those who follow */
+#define NUMBERS_LEFT 8 /* to who had the cluster before, as a promotion of ours leaves them */
 
 struct site {
     struct world *world;
@@ -56,6 +57,7 @@ bool elsewhere_take(struct world *w, unsigned cluster)
         return false;
     }
     pg_copy(&s->dir, &pg->dir, pg->dir.flushed);
+    s->dir.timeline_highest += NUMBERS_LEFT;
     promote(s);
     s->is_there = true;
     trace(w, TRACE_MARK, 63, cluster, s->dir.count, s->dir.timeline_highest);

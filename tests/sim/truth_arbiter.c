@@ -550,18 +550,32 @@ void truth_guard(struct world *w, const struct member *m)
     }
 }
 
-/* Its vote counts with what it has acknowledged, which another standby may lack. */
+/* The holder of that epoch; NULL when there was none. */
+static const struct base_name *holder_of(const struct truth_db *t, uint64_t epoch)
+{
+    for (size_t i = t->epochs_count; i > 0; i--) {
+        if (t->epochs[i - 1].epoch == epoch) {
+            return &t->epochs[i - 1].record.holder;
+        }
+    }
+    return NULL;
+}
+
+/* Its vote counts with what it has acknowledged, which another standby may lack. Who has heard of
+ * no later epoch copies the holder that it knows: since then it has acknowledged to nobody else,
+ * and the floor refuses a vote that has too little. */
 static void voter_copies_the_holder(struct world *w, const struct member *m,
                                     const struct db_order *order)
 {
-    const struct msg_record *r = &truth_db_of(w, m->index)->record;
-    int member = member_by_name(w, &order->upstream_member);
-    bool is_holder = member >= 0 && base_name_equal(&order->upstream_member, &r->holder);
+    const struct truth_db *t = truth_db_of(w, m->index);
+    const struct base_name *holder = holder_of(t, order->epoch);
+    bool is_voter = (truth_set(w, &t->record.voters) >> m->index & 1) != 0;
     w->tally.clones++;
-    if ((truth_set(w, &r->voters) >> m->index & 1) != 0 && !order->is_remote && !is_holder) {
+    if (is_voter && !order->is_remote &&
+        (holder == NULL || !base_name_equal(&order->upstream_member, holder))) {
         world_fail(w, INVARIANT_COPY, "%s, a voter of epoch %lu, copies %s, and the holder is %s",
-                   m->name.text, (unsigned long)r->epoch, order->upstream_member.text,
-                   r->holder.text);
+                   m->name.text, (unsigned long)t->record.epoch, order->upstream_member.text,
+                   t->record.holder.text);
     }
 }
 

@@ -103,24 +103,26 @@ void truth_voters_have_it(struct world *w, const struct truth_db *t, const struc
     }
 }
 
-/* Section 6: what can be seen at a restarted primary is on r of V before anybody sees it. */
+/* Section 6: what can be seen at a restarted primary is on r of V before anybody sees it. A voter
+ * whose directory is gone since (somebody promoted it by hand, say) has no vote to give, as above.
+ */
 void truth_lets_in(struct world *w, const struct pg *pg)
 {
     const struct msg_record *r = &truth_db_of(w, pg->member)->record;
     uint32_t voters = truth_set(w, &r->voters), visible = pg->wal_end_at_start;
-    unsigned have = 0;
+    unsigned lack = 0;
     if (r->votes_needed_r == 0 || r->epoch != pg->epoch) {
         return;
     }
     for (unsigned i = 0; i < w->setup.members; i++) {
         const struct pg_directory *d = &pg_of(w, i)->dir;
         bool has = d->flushed >= visible && pg_same(d, &pg->dir) >= visible;
-        have += (voters >> i & 1) != 0 && has;
+        lack += (voters >> i & 1) != 0 && d->exists && !d->is_bad && !has;
     }
-    if (have < r->votes_needed_r) {
+    if (lack + r->votes_needed_r > truth_bits(voters)) {
         world_fail(w, INVARIANT_GATE,
-                   "pg%u lets clients in after a crash, and what they see is on %u of %x, not "
-                   "on %u",
-                   pg->member + 1, have, voters, r->votes_needed_r);
+                   "pg%u lets clients in after a crash, and what they see is not on %u of %x: %u "
+                   "lack it",
+                   pg->member + 1, r->votes_needed_r, voters, lack);
     }
 }

@@ -263,7 +263,8 @@ int64_t clock_true_us(const struct host_clock *c, struct base_mono local)
     while (t + t * c->rate_ppm / 1000000 < wanted) {
         t++;
     }
-    return t + c->stood_us;
+    int64_t stands_us = c->standing_since != 0 ? c->world->now_us - c->standing_since : 0;
+    return t + c->stood_us + stands_us; /* as if it went on now */
 }
 
 void clock_stop(struct host_clock *c)
