@@ -8,6 +8,8 @@
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth.h"
 
+#define LOOK_AGAIN_US (5 * SECOND) /* after the last fault */
+
 /* A database host, rather one that holds an epoch. */
 static unsigned strike_member(struct world *w, struct strike *s)
 {
@@ -304,8 +306,32 @@ void strike_replication_cut(struct world *w, struct strike *s)
     cut_replication(w, member, for_us, chance(&s->rand, 500000));
 }
 
+/* It crashed too often, and stays down: an operator starts it again. */
+static void start_retired(struct member *m)
+{
+    if (m->agent != NULL && agt_driver_agent(m->agent)->is_retired) {
+        agent_stop(m, 3);
+        member_heal(m);
+    }
+}
+
+/* A crash counts when its tree is gone, which a disk that hangs keeps until the faults are over:
+ * the operator looks once more. Never later, so that no other outage is hidden. */
+static void look_again(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    (void)number;
+    (void)bytes;
+    for (unsigned i = 0; i < w->setup.members; i++) {
+        start_retired(member_of(w, i));
+    }
+}
+
 void faults_db_heal(struct world *w)
 {
+    if (w->setup.has_databases) {
+        world_at(w, w->now_us + LOOK_AGAIN_US, NULL, look_again, w);
+    }
     for (unsigned i = 0; w->setup.has_databases && i < w->setup.members; i++) {
         struct member *m = member_of(w, i);
         standstill_ends(w, i, SLICE_EMPTY);
@@ -313,9 +339,7 @@ void faults_db_heal(struct world *w)
         process_thaw(w, &m->guard_process, STOPPED_BY_FAULT);
         m->pg.is_hung = false;
         faults_pg_heal(&m->pg);
-        if (m->agent != NULL && agt_driver_agent(m->agent)->is_retired) {
-            agent_stop(m, 3); /* it crashed too often: an operator starts it again */
-        }
+        start_retired(m);
         member_heal(m);
     }
 }
