@@ -251,16 +251,27 @@ static bool is_source(const struct gal_situation *s, const struct gal_member *m,
     return is_down || is_live;
 }
 
+/* Stopped, with data of the generation before the last bootstrap: a prefix of what that began with.
+ * What was written since is not there. */
+static bool is_source_of_before(const struct gal_situation *s, const struct gal_member *m)
+{
+    return is_heard(m) && m->is_hosted && m->report->state == MSG_GALERA_DOWN &&
+           m->report->is_position_recovered && !is_current(s, m) &&
+           gal_is_prefix(s->record, m->report);
+}
+
 /* It may have data that it has not told of; one that has not looked yet knows no generation either.
- */
-static bool is_unproven(const struct gal_situation *s, const struct gal_member *m)
+ * is_of_before: data of the generation before the last bootstrap count, too. */
+static bool is_unproven(const struct gal_situation *s, const struct gal_member *m,
+                        bool is_of_before)
 {
     if (!is_heard(m)) {
         return false;
     }
     const struct msg_galera_report *r = m->report;
+    bool is_counted = is_current(s, m) || (is_of_before && r->generation == s->record->grant.after);
     return r->state == MSG_GALERA_UNKNOWN ||
-           (r->state == MSG_GALERA_DOWN && !r->is_position_recovered && is_current(s, m));
+           (r->state == MSG_GALERA_DOWN && !r->is_position_recovered && is_counted);
 }
 
 static bool is_live(const struct gal_member *m)
@@ -300,14 +311,26 @@ static bool is_better(const struct gal_member *a, const struct gal_member *b)
     return base_name_compare(&a->name, &b->name) < 0;
 }
 
+static bool has_source(const struct gal_situation *s, const struct last *last)
+{
+    for (uint8_t i = 0; i < s->count; i++) {
+        if (is_source(s, &s->members[i], last)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Data of before count only where nobody has those of the generation in force. */
 static uint8_t choose_source(const struct gal_situation *s, const struct last *last)
 {
     uint8_t best = GAL_NOBODY;
+    bool is_there = has_source(s, last);
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
         bool is_asked = base_name_is_empty(&s->wanted) || base_name_equal(&s->wanted, &m->name);
-        if (is_asked && is_source(s, m, last) &&
-            (best == GAL_NOBODY || is_better(m, &s->members[best]))) {
+        bool is_good = is_there ? is_source(s, m, last) : is_source_of_before(s, m);
+        if (is_asked && is_good && (best == GAL_NOBODY || is_better(m, &s->members[best]))) {
             best = i;
         }
     }
@@ -368,12 +391,12 @@ static bool has_clash(const struct gal_situation *s, const struct last *last, st
 }
 
 /* What a damaged one has is told to nobody: a person goes on without it, and nobody else. */
-static bool has_unproven(const struct gal_situation *s, struct gal_verdict *v)
+static bool has_unproven(const struct gal_situation *s, bool is_of_before, struct gal_verdict *v)
 {
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
         bool is_damaged = is_heard(m) && m->report->is_unreadable;
-        if (is_unproven(s, m) && !(is_damaged && m->is_excused)) {
+        if (is_unproven(s, m, is_of_before) && !(is_damaged && m->is_excused)) {
             return say(v, is_damaged ? GAL_DAMAGED : GAL_UNPROVEN, &m->name);
         }
     }
@@ -442,12 +465,12 @@ static bool has_others(const struct gal_situation *s, const struct last *last, u
                : say(v, GAL_NOT_ALONE, silent_node(s, &view));
 }
 
-/* A cold start waits for all who may have more; a live node of the last view has what was ordered
- * in it. */
-static bool has_missing(const struct gal_situation *s, const struct last *last,
+/* A cold start waits for all who may have more: from data of before for everybody; a live node of
+ * the last view has what was ordered in it. */
+static bool has_missing(const struct gal_situation *s, const struct last *last, bool is_of_before,
                         struct gal_verdict *v)
 {
-    const struct msg_galera_view view = with_joiners(s, last->view);
+    const struct msg_galera_view view = with_joiners(s, is_of_before ? NULL : last->view);
     for (uint8_t i = 0; i < view.count; i++) {
         const struct base_name *name = &view.nodes[i].node;
         const struct gal_member *m = find(s, name);
@@ -505,20 +528,21 @@ void gal_decide(const struct gal_situation *s, struct gal_verdict *ret)
     uint8_t best = choose_source(s, &last);
     fill_source(s, &last, best, v);
     bool is_chosen = !base_name_is_empty(&s->wanted) && s->is_loss_accepted;
+    bool is_of_before = best != GAL_NOBODY && !is_current(s, &s->members[best]);
     v->is_torn = has_clash(s, &last, v);
-    if ((v->is_torn && !is_chosen) || has_unproven(s, v)) {
+    if ((v->is_torn && !is_chosen) || has_unproven(s, is_of_before, v)) {
         return;
     }
     if (best == GAL_NOBODY) {
         (void)say(v, GAL_NO_SOURCE, &s->wanted);
         return;
     }
-    if (has_others(s, &last, best, v) || (!v->is_live && has_missing(s, &last, v)) ||
+    if (has_others(s, &last, best, v) || (!v->is_live && has_missing(s, &last, is_of_before, v)) ||
         has_stamped_late(s, &last, best, v)) {
         return;
     }
-    bool is_lossy = v->lost > 0 && !s->is_loss_accepted;
-    (void)say(v, is_lossy ? GAL_LOSS : GAL_GRANTABLE, &s->members[best].name);
+    enum gal_why loss = is_of_before ? GAL_BEFORE : v->lost > 0 ? GAL_LOSS : GAL_GRANTABLE;
+    (void)say(v, s->is_loss_accepted ? GAL_GRANTABLE : loss, &s->members[best].name);
 }
 
 bool gal_is_worth_stopping(const struct gal_situation *s)

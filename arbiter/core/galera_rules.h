@@ -92,6 +92,7 @@ enum gal_why {
     GAL_MISSING,     /* member is silent and may have more than all who are heard */
     GAL_OTHER_STAMP, /* member was in the last view, has more, and an older stamp */
     GAL_LOSS,        /* member has most, and `lost` less than what is known committed */
+    GAL_BEFORE, /* member has most, and nothing written since the last bootstrap; so has nobody */
 };
 
 struct gal_verdict {

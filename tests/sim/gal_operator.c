@@ -17,6 +17,7 @@ static bool is_for_operator(const struct world *w, const struct arb_note *note)
     case ARB_NOTE_GALERA_FAILED_WAITS:
         return true;
     case ARB_NOTE_GALERA_LOSS:
+    case ARB_NOTE_GALERA_BEFORE:
     case ARB_NOTE_GALERA_DAMAGED: /* does not heal */
         return is_healed || w->setup.has_hands || w->galera->is_given_up;
     case ARB_NOTE_GALERA_MISSING:

@@ -509,6 +509,28 @@ static void test_less_than_was_known_committed_waits_for_an_operator(void **stat
     assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
 }
 
+static void test_the_generation_before_is_gone_back_to_by_a_word_alone(void **state)
+{
+    (void)state;
+    gal_two_go_on_in_generation_2();
+    gal_all();
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_down(n, n == 3 ? 40 : -1);
+        gal_nodes[n].report.galera.state = n == 3 ? MSG_GALERA_DOWN : MSG_GALERA_NEEDS_SST;
+    }
+    gal_nodes[3].report.galera.view.conf_id = 0; /* it was in none that the grant does not count */
+    gal_pass(17 * S);
+    gal_obey_all();
+    gal_pass(60 * S);
+    assert_int_equal(gal_record()->grant.generation, 2);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_BEFORE));
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, false); /* what it would cost */
+    assert_int_equal(gal_record()->grant.generation, 2);
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, true);
+    gal_all();
+    assert_true(gal_is_granted_to("gn3"));
+}
+
 static void test_a_member_of_another_history_is_fenced_then_cloned(void **state)
 {
     (void)state;
@@ -553,6 +575,7 @@ int main(void)
         GAL_TEST(test_while_a_grant_stands_open_the_document_is_followed),
         GAL_TEST(test_a_component_that_comes_back_goes_on_under_the_new_number),
         GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
+        GAL_TEST(test_the_generation_before_is_gone_back_to_by_a_word_alone),
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -401,6 +401,52 @@ static void test_another_generation_is_no_source(void **state)
     expect(&c, GAL_GRANTABLE, 0);
 }
 
+/* n1 alone bootstrapped generation 3 from 100, and what it has is lost. */
+static void begin_lost(struct scene *c)
+{
+    begin(c, 3);
+    c->record.view = c->reports[0].view = view_of(9, 1u);
+    c->record.grant.after = 2;
+    c->record.grant.conf_id = 9;
+    memcpy(c->record.grant.base.uuid, uuid, sizeof(uuid));
+    c->record.grant.base.seqno = 100;
+    c->reports[0].state = MSG_GALERA_NEEDS_SST;
+    c->reports[1].generation = c->reports[2].generation = 2;
+    c->reports[2].position.seqno = 90;
+}
+
+static void test_where_nobody_has_the_last_generation_a_person_goes_back_before_it(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin_lost(&c);
+    expect(&c, GAL_BEFORE, 1);
+    c.s.is_loss_accepted = true;
+    expect(&c, GAL_GRANTABLE, 1);
+    c.reports[1].position.seqno = 101; /* more than the bootstrap began with: another history */
+    expect(&c, GAL_GRANTABLE, 2);
+    c.reports[0].state = MSG_GALERA_DOWN; /* it has something, however little */
+    c.reports[0].position.seqno = 50;
+    expect(&c, GAL_GRANTABLE, 0);
+}
+
+static void test_data_of_before_are_waited_for_from_everybody(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin_lost(&c);
+    c.s.is_loss_accepted = true;
+    c.s.members[1].is_heard = false;
+    expect(&c, GAL_MISSING, 1);
+    c.s.members[1].is_excused = true;
+    expect(&c, GAL_GRANTABLE, 2);
+    c.s.members[1].is_heard = true;
+    c.reports[1].is_position_recovered = false;
+    expect(&c, GAL_UNPROVEN, 1);
+    c.reports[1].is_unreadable = true; /* and a person goes on without it */
+    expect(&c, GAL_GRANTABLE, 2);
+}
+
 static void test_numbers_without_a_bootstrap_are_one_history(void **state)
 {
     struct scene c;
@@ -716,6 +762,8 @@ int main(void)
         cmocka_unit_test(test_no_data_and_broken_transfers_are_no_source),
         cmocka_unit_test(test_a_position_that_is_not_proven_is_waited_for),
         cmocka_unit_test(test_another_generation_is_no_source),
+        cmocka_unit_test(test_where_nobody_has_the_last_generation_a_person_goes_back_before_it),
+        cmocka_unit_test(test_data_of_before_are_waited_for_from_everybody),
         cmocka_unit_test(test_numbers_without_a_bootstrap_are_one_history),
         cmocka_unit_test(test_less_than_what_is_known_committed_waits),
         cmocka_unit_test(test_a_second_grant_waits_for_the_first),
