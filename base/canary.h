@@ -349,6 +349,10 @@
       "a member that is ending is told to join, and starts a transfer beside another one") \
     X(GALERA_DAMAGE_WAITED_FOR, "galera-damage-waited-for", \
       "a member whose data its server cannot read is asked for its position for ever") \
+    X(GALERA_QUEUE_FORGOTTEN, "galera-queue-forgotten", \
+      "what a node has received and not applied yet is not known as committed") \
+    X(GALERA_BEFORE_UNSAID, "galera-before-unsaid", \
+      "a recovery goes back before the last bootstrap without anybody's word") \
     X(MONGODB_FAILURE_COUNTED_AGAIN, "mongodb-failure-counted-again", \
       "an order that failed counts once more with each decision that came too late") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \

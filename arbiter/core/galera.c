@@ -9,6 +9,7 @@
  */
 #include "arbiter/core/galera_internal.h"
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 #include <string.h>
@@ -59,7 +60,8 @@ bool arb_galera_is_serving(const struct msg_report *report)
 }
 
 /* A position is known committed when its member was still Primary in a later report: what is told
- * in the instant of a crash may be ahead of the disk. */
+ * in the instant of a crash may be ahead of the disk. So is what it has received and not applied
+ * yet: the component has ordered it, and who wrote it may have told a client. */
 void arb_galera_taken_in(struct arb_cluster *c, struct arb_view *view,
                          const struct msg_report *before)
 {
@@ -79,8 +81,11 @@ void arb_galera_taken_in(struct arb_cluster *c, struct arb_view *view,
         g->high_water_of = r->generation;
         g->high_water = -1;
     }
-    if (is_confirmed && before->galera.position.seqno > g->high_water) {
-        g->high_water = before->galera.position.seqno;
+    int64_t seqno = before->galera.position.seqno;
+    bool is_forgotten = seqno < 0 || CANARY(GALERA_QUEUE_FORGOTTEN);
+    int64_t ordered = is_forgotten ? seqno : seqno + (int64_t)before->galera.recv_queue;
+    if (is_confirmed && ordered > g->high_water) {
+        g->high_water = ordered;
     }
 }
 

@@ -367,7 +367,8 @@ static bool has_open_grant(const struct gal_situation *s, struct gal_verdict *v)
     enum gal_evidence evidence = evidence_of(s, m, false);
     bool has_promised = is_heard(m) && m->report->inhibited >= s->next;
     bool is_revoked = evidence == GAL_DEAD || (evidence != GAL_SILENT && has_promised);
-    return !is_revoked && say(v, GAL_GRANT_OPEN, &s->record->grant.node);
+    enum gal_why why = is_heard(m) ? GAL_NOT_FENCED : GAL_GRANT_OPEN;
+    return !is_revoked && say(v, why, &s->record->grant.node);
 }
 
 static bool has_clash(const struct gal_situation *s, const struct last *last, struct gal_verdict *v)
@@ -541,7 +542,8 @@ void gal_decide(const struct gal_situation *s, struct gal_verdict *ret)
         has_stamped_late(s, &last, best, v)) {
         return;
     }
-    enum gal_why loss = is_of_before ? GAL_BEFORE : v->lost > 0 ? GAL_LOSS : GAL_GRANTABLE;
+    bool is_back = is_of_before && !CANARY(GALERA_BEFORE_UNSAID);
+    enum gal_why loss = is_back ? GAL_BEFORE : v->lost > 0 ? GAL_LOSS : GAL_GRANTABLE;
     (void)say(v, s->is_loss_accepted ? GAL_GRANTABLE : loss, &s->members[best].name);
 }
 

@@ -69,6 +69,14 @@ static bool has_said_done(const struct msg_galera_report *r, const struct msg_ga
     return r->grant_generation == grant->generation && r->grant_status == 0;
 }
 
+/* It could not carry it out; or it has, and what it formed is damaged since: it has no position
+ * that it could tell. */
+static bool has_ended_in_vain(const struct msg_galera_report *r,
+                              const struct msg_galera_grant *grant)
+{
+    return r->grant_generation == grant->generation && (r->grant_status != 0 || r->is_unreadable);
+}
+
 /* It is Primary with what was granted; or it was, as its agent says, and has gone down since, with
  * whatever it has now. */
 static bool is_formed(const struct arb_view *view, const struct msg_galera_grant *grant)
@@ -130,7 +138,8 @@ static void formed(struct arb_turn *t, const struct arb_view *view)
 static void failed(struct arb_turn *t, const struct arb_view *view)
 {
     struct msg_record next = t->c->record;
-    int32_t status = view->report.galera.grant_status;
+    int32_t told = view->report.galera.grant_status;
+    int32_t status = told == 0 ? BASE_E_CORRUPT : told;
     next.galera.grant.state = MSG_GALERA_GRANT_FAILED;
     struct arb_note *note = arb_say(t, ARB_NOTE_GALERA_FAILED);
     note->member = view->member;
@@ -164,13 +173,13 @@ bool arb_galera_grant_watch(struct arb_turn *t)
     }
     bool is_given = grant->state == MSG_GALERA_GRANT_GIVEN;
     const struct msg_galera_report *r = is_live ? &c->views[at].report.galera : NULL;
-    if (is_given && r != NULL && r->grant_generation == grant->generation && r->grant_status != 0) {
+    if (is_given && r != NULL && has_ended_in_vain(r, grant)) {
         failed(t, &c->views[at]);
         return true;
     }
-    if (!is_given) {
+    if (!is_given && !c->galera.may_retry) {
         say_grant(t, ARB_NOTE_GALERA_FAILED_WAITS);
-    } else {
+    } else if (is_given) {
         say_grant(t, is_live ? ARB_NOTE_GALERA_GRANTED : ARB_NOTE_GALERA_GRANT_SILENT);
     }
     return false;

@@ -81,7 +81,7 @@ struct gal_situation {
 enum gal_why {
     GAL_GRANTABLE = 0,
     GAL_IS_PRIMARY,  /* member is in a Primary component: nothing is to be recovered */
-    GAL_GRANT_OPEN,  /* member has a grant, and is not known to be stopped */
+    GAL_GRANT_OPEN,  /* member has a grant, and is silent */
     GAL_VIEWS_CLASH, /* member knows the last view with other nodes: two histories */
     GAL_UUIDS_CLASH, /* member has data of another cluster than the others */
     GAL_NO_SOURCE,   /* nobody who is heard has data to start from */

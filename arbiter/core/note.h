@@ -260,9 +260,9 @@ enum arb_refusal {
       "recovery waits: {m} has most, and {c} transactions less than were known committed; kv db " \
       "confirm {n} --force accepts that") \
     X(GALERA_BEFORE, "galera-before", \
-      "recovery waits: nobody who is heard has what was written since the last bootstrap; {m} has " \
-      "most, {c} transactions less than were known committed; kv db confirm {n} --force accepts " \
-      "that") \
+      "recovery waits: nobody who is heard has what was written since the last bootstrap; {m} " \
+      "has most, {c} transactions less than were known committed; kv db confirm {n} --force " \
+      "accepts that") \
     X(GALERA_NO_SOURCE, "galera-no-source", \
       "recovery waits: nobody who is heard has data to start from") \
     X(GALERA_TWO_HISTORIES, "galera-two-histories", \

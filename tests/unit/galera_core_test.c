@@ -2,8 +2,10 @@
 /* The arbiter's core with Galera clusters: founding, the writer, recoveries (turns:
  * galera_turn_test). Each test is named after what it holds fast; the planted bugs must turn the
  * same scenes wrong. */
+#include "base/canary.h"
 #include "tests/unit/galera_scene.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* --- founding --- */
@@ -432,6 +434,41 @@ static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(
     assert_int_equal(gal_record()->grant.generation, 3);
 }
 
+/* It was Primary with it, and a loss of power has torn its data before it said so. */
+static void test_a_bootstrap_whose_data_are_damaged_since_has_failed(void **state)
+{
+    (void)state;
+    kill_all();
+    gal_pass(3 * S);
+    gal_obey_all();
+    assert_true(gal_is_granted_to("gn1"));
+    w.has_order[1] = true;
+    gal_obey(1);
+    gal_is_down(1, -1);
+    gal_nodes[1].report.galera.is_unreadable = true;
+    gal_pass(S);
+    assert_int_equal(gal_record()->generation, 1);
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_FAILED);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_FAILED_WAITS));
+}
+
+/* The component has ordered it, and who wrote it, silent since, may have told a client. */
+static void test_what_was_received_and_not_applied_is_not_given_up_unsaid(void **state)
+{
+    (void)state;
+    gal_nodes[1].report.galera.recv_queue = 5;
+    gal_pass(S);
+    assert_int_equal(w.c.galera.high_water, gal_nodes[1].report.galera.position.seqno + 5);
+    gal_nodes[1].report.galera.recv_queue = 0;
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_down(n, gal_nodes[n].report.galera.position.seqno);
+    }
+    gal_pass(3 * S);
+    gal_obey_all();
+    gal_pass(S);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_LOSS));
+}
+
 static void is_granted_and_falls_silent(void)
 {
     kill_all();
@@ -548,6 +585,7 @@ static void test_a_member_of_another_history_is_fenced_then_cloned(void **state)
 
 int main(void)
 {
+    (void)base_canary_select(getenv("QUORATE_CANARY"));
     const struct CMUnitTest tests[] = {
         GAL_BLANK_TEST(test_a_blank_cluster_is_founded_when_all_are_heard),
         GAL_BLANK_TEST(test_the_first_record_has_the_times_of_the_members_files_within_the_bounds),
@@ -570,6 +608,8 @@ int main(void)
         GAL_TEST(test_of_two_nodes_the_other_one_is_cloned_unless_it_was_seen_behind),
         GAL_TEST(test_of_two_nodes_one_that_was_stopped_waits_for_the_other),
         GAL_TEST(test_a_grant_that_failed_ends_the_attempts),
+        GAL_TEST(test_a_bootstrap_whose_data_are_damaged_since_has_failed),
+        GAL_TEST(test_what_was_received_and_not_applied_is_not_given_up_unsaid),
         GAL_TEST(test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again),
         GAL_TEST(test_the_node_of_a_grant_is_never_passed_over_while_it_may_start),
         GAL_TEST(test_while_a_grant_stands_open_the_document_is_followed),
