@@ -340,6 +340,7 @@ GRANT ALL ON quorate_load TO app;
 SQL
 }
 # load_start FILE [pgload options]: in the background, pid in $LOAD
+# LOAD_CONNINFO: further words of the connection string.
 load_start() {
     local file=$1
     shift
@@ -348,7 +349,7 @@ load_start() {
     # The subshell becomes the writer: $LOAD is its own pid, so that load_stop reaches it.
     (
         set -- "$DIR/bin/pgload" --members "$(members_list)" --out "$file" \
-            --conninfo "user=app dbname=postgres passfile=$DIR/pgpass" "$@"
+            --conninfo "user=app dbname=postgres passfile=$DIR/pgpass ${LOAD_CONNINFO:-}" "$@"
         [ "$(id -u)" -ne 0 ] || set -- setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --init-groups -- "$@"
         exec "$@"
     ) >"$file.summary" 2>&1 9>&- &

@@ -53,7 +53,10 @@ routed_by_pgpool() {
     [ -x /usr/sbin/pgpool ] || { skip pgpool "not installed"; return; }
     pgpool_start
     who() { who_writes; }
+    # It tells every client the parameters of its first node, which may be a standby (in_hot_standby).
+    LOAD_CONNINFO="target_session_attrs=any"
     routed pgpool "$PGPOOL_PORT" 15
+    unset -v LOAD_CONNINFO
     unset -f who
     pgpool_stop
 }
