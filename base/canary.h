@@ -349,6 +349,8 @@
       "a member that is ending is told to join, and starts a transfer beside another one") \
     X(GALERA_DAMAGE_WAITED_FOR, "galera-damage-waited-for", \
       "a member whose data its server cannot read is asked for its position for ever") \
+    X(CLONE_OF_HAND_OPENED, "clone-of-hand-opened", \
+      "a standby that somebody has opened by hand is copied") \
     X(GALERA_QUEUE_FORGOTTEN, "galera-queue-forgotten", \
       "what a node has received and not applied yet is not known as committed") \
     X(GALERA_BEFORE_UNSAID, "galera-before-unsaid", \

@@ -33,6 +33,8 @@ void agt_do_clone(struct agt_run *run)
     struct db_order order = agt_order_make(a, DB_ORDER_CLONE);
     order.is_upstream_only = agt_must_clone_holder(a);
     point_at(&order, agt_clone_source(a));
+    order.is_source_standby = !base_name_equal(&order.upstream_member, &a->order.record.holder) &&
+                              !CANARY(CLONE_OF_HAND_OPENED);
     agt_want_order(run, &order);
     if (is_cloning(a)) {
         agt_fx_log(run, "copies the database of", order.upstream_member.text);

@@ -86,10 +86,12 @@ struct db_order {
     uint16_t upstream_port;
     bool is_remote; /* CLONE, PREPARE_STANDBY, FOLLOW: upstream is the primary elsewhere that the
                        configuration document names (standby_cluster), not a member */
-    bool is_upstream_only; /* CLONE: a base backup of the upstream, no method of the user's: this
-                              member may have acknowledged what a backup lacks */
-    uint32_t timeline;     /* PROMOTE */
-    uint64_t epoch;        /* for files that remember it */
+    bool is_upstream_only;  /* CLONE: a base backup of the upstream, no method of the user's: this
+                               member may have acknowledged what a backup lacks */
+    bool is_source_standby; /* CLONE: the upstream is no holder: where it is open for writes,
+                               somebody has opened it by hand, and nothing is copied from it */
+    uint32_t timeline;      /* PROMOTE */
+    uint64_t epoch;         /* for files that remember it */
     struct msg_names sync_names;
     uint8_t
         sync_count; /* above 0 with fewer names than that: nothing is acknowledged, never "off" */

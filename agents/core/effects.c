@@ -197,7 +197,8 @@ bool agt_order_equal(const struct db_order *a, const struct db_order *b)
            a->upstream_port == b->upstream_port && a->timeline == b->timeline &&
            a->epoch == b->epoch && a->sync_count == b->sync_count && a->is_gated == b->is_gated &&
            a->is_remote == b->is_remote && a->is_upstream_only == b->is_upstream_only &&
-           a->galera.mode == b->galera.mode && a->galera.weight == b->galera.weight &&
+           a->is_source_standby == b->is_source_standby && a->galera.mode == b->galera.mode &&
+           a->galera.weight == b->galera.weight &&
            memcmp(&a->galera.position, &b->galera.position, sizeof(a->galera.position)) == 0 &&
            a->is_raise_held == b->is_raise_held && a->config_revision == b->config_revision &&
            agt_names_equal(&a->sync_names, &b->sync_names);

@@ -261,6 +261,28 @@ static int run_basebackup(struct pg_run *run, const char *dir, bool has_slot,
     return status;
 }
 
+/* The backup label says what its server was. Of one that is no holder only a standby is copied:
+ * what somebody has written there by hand stands on the holder's timeline number, and nothing would
+ * tell it from the holder's. */
+static int check_source(struct pg_run *run, const char *dir)
+{
+    char text[LABEL_BYTES_MAX];
+    struct pg_path path;
+    size_t len = 0;
+    if (!run->order.is_source_standby) {
+        return 0;
+    }
+    int status = pg_path_join(dir, "backup_label", &path);
+    status = status != 0 ? status : pg_file_read(path.text, text, sizeof(text), &len);
+    if (status == 0 && strstr(text, "BACKUP FROM: standby") != NULL) {
+        return 0;
+    }
+    return pg_run_fail(
+        run, BASE_E_DENIED,
+        "%s is open for writes and is not the primary: somebody has opened it by hand",
+        run->order.upstream_member.text);
+}
+
 /* --- the order --- */
 
 static int clone_into(struct pg_run *run, const struct pg_place *place,
@@ -276,6 +298,7 @@ static int clone_into(struct pg_run *run, const struct pg_place *place,
     }
     if (status != 0) {
         status = run_basebackup(run, place->path.text, conf.has_slot, spaces);
+        status = status != 0 ? status : check_source(run, place->path.text);
         if (status == 0) {
             status = pg_run_configure_standby(run, place->path.text, &conf);
         }

@@ -163,6 +163,10 @@ static void clone_done(struct pg *pg)
         complete(pg, BASE_E_UNREACHABLE, "the source went away");
         return;
     }
+    if (pg->order.is_source_standby && source_of(pg)->phase == PG_PRIMARY) {
+        complete(pg, BASE_E_DENIED, "the source is open for writes"); /* is_bad stays */
+        return;
+    }
     pg_copy(&pg->dir, from, from->flushed);
     pg->dir.was_primary = pg->order.is_remote || source_of(pg)->phase == PG_PRIMARY;
     pg->dir.is_bad = false;

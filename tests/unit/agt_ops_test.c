@@ -592,7 +592,8 @@ static void test_clone_spares_the_holder(void **state)
     }
     struct base_name d = world_name("d");
     assert_true(base_name_equal(&w.db.running.upstream_member, &d));
-    peer_streams(1, NULL); /* looks worse now: what is under way goes on */
+    assert_true(w.db.running.is_source_standby); /* not when somebody has opened it by hand */
+    peer_streams(1, NULL);                       /* looks worse now: what is under way goes on */
     world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 2);
     assert_int_equal(w.orders[DB_ORDER_CANCEL], 0);
     world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
@@ -617,7 +618,7 @@ static void test_a_voter_clones_the_holder(void **state)
     }
     struct base_name b = world_name("b");
     assert_true(base_name_equal(&w.db.running.upstream_member, &b));
-    assert_true(w.db.running.is_upstream_only);
+    assert_true(w.db.running.is_upstream_only && !w.db.running.is_source_standby);
     good();
 }
 
