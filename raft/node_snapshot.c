@@ -616,8 +616,8 @@ struct base_mono node_snapshot_deadline(const struct raft_node *node)
         }
     } else if (out->waiting_count > 0 && out->state == SNAPSHOT_NONE) {
         at = least(at, out->try_us);
-    } else if (out->state == SNAPSHOT_READY) {
-        at = least(at, out->idle_us + RELEASE_US);
+    } else if (out->state == SNAPSHOT_READY && out->reading == 0) {
+        at = least(at, out->idle_us + RELEASE_US); /* else when the read that hangs is done */
     }
     if (in->is_known && !in->is_installing) {
         at = least(at, in->heard_us + FORGET_US + 1);
