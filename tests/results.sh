@@ -76,7 +76,7 @@ mutation() {
     have mutation.json || return
     jq -r '
       "\(.mutations) one-token mutations of the cores that compile: \(.killed) killed (\(.killed_percent) %), \(.explained | length) survivors explained, \(.survivors | length) not.\n",
-      (.survivors[] | "- survived: `\(.at)` \(.key)"), ""' "$results/mutation.json"
+      (.survivors[] | "- survived: `\(.at)` \(.key | sub(" +$"; ""))"), ""' "$results/mutation.json"
 }
 
 bugs() {
