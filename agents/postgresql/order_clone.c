@@ -74,18 +74,24 @@ static void save_archive(struct pg_run *run, const struct pg_upstream *upstream)
 
 /* --- the user's methods --- */
 
+/* False when there is none. */
+static bool read_label(const char *dir, char *text, size_t size)
+{
+    struct pg_path path;
+    size_t len = 0;
+    return pg_path_join(dir, "backup_label", &path) == 0 &&
+           pg_file_read(path.text, text, size, &len) == 0;
+}
+
 /* Number of the first segment that a restored directory needs: of its backup label, else of its
  * checkpoint. */
 static uint64_t first_needed(const char *dir, const struct pg_control *control)
 {
     char text[LABEL_BYTES_MAX];
-    struct pg_path path;
-    size_t len = 0;
     uint64_t high = 0;
     uint64_t low = 0;
     uint64_t per_id = (UINT64_C(1) << 32) / control->segment_bytes;
-    if (pg_path_join(dir, "backup_label", &path) == 0 &&
-        pg_file_read(path.text, text, sizeof(text), &len) == 0) {
+    if (read_label(dir, text, sizeof(text))) {
         const char *at = strstr(text, "(file ");
         at = at == NULL ? NULL : at + 6;
         if (at != NULL && strspn(at, "0123456789ABCDEF") == SEGMENT_NAME_LEN) {
@@ -267,14 +273,8 @@ static int run_basebackup(struct pg_run *run, const char *dir, bool has_slot,
 static int check_source(struct pg_run *run, const char *dir)
 {
     char text[LABEL_BYTES_MAX];
-    struct pg_path path;
-    size_t len = 0;
-    if (!run->order.is_source_standby) {
-        return 0;
-    }
-    int status = pg_path_join(dir, "backup_label", &path);
-    status = status != 0 ? status : pg_file_read(path.text, text, sizeof(text), &len);
-    if (status == 0 && strstr(text, "BACKUP FROM: standby") != NULL) {
+    if (!run->order.is_source_standby ||
+        (read_label(dir, text, sizeof(text)) && strstr(text, "BACKUP FROM: standby") != NULL)) {
         return 0;
     }
     return pg_run_fail(

@@ -31,11 +31,8 @@ export BENCH_MACHINE BENCH_COMMIT BENCH_BUILD
 
 is_peer() { [[ $1 == patroni* ]]; }
 wanted() { if is_peer "$1"; then echo "$PEER_TRIALS"; else echo "$TRIALS"; fi; } # SYSTEM
-# A peer that answers a fault with a broken cluster or with lost rows has answered it: its gap is shown apart.
 done_of() { # SYSTEM CLASS
-    local which=is_valid
-    ! is_peer "$1" || which=has_ended
-    jq -n -L tests/bench --arg s "$1" --arg c "$2" "include \"valid\"; [inputs | select(.system == \$s and .class == \$c and $which)] | length" "$trials"
+    jq -n -L tests/bench --arg s "$1" --arg c "$2" 'include "valid"; [inputs | select(.system == $s and .class == $c and is_made)] | length' "$trials"
 }
 # What must still be made in this round: "class:n class:n".
 plan_of() { # SYSTEM ROUND

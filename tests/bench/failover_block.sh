@@ -32,8 +32,6 @@ esac
 RATE_MIN=50
 PATIENCE_S=150 # until writes come back; and until all is settled again
 RESULTS=$(dirname "$BENCH_OUT")
-COUNTS=is_valid
-[ "$SYSTEM" = quorate ] || COUNTS=has_ended
 
 leave() {
     local code=$?
@@ -274,7 +272,7 @@ for item in $BENCH_PLAN; do
         esac
         echo "$LINE" >>"$BENCH_OUT"
         show_trial <<<"$LINE"
-        if jq -L tests/bench -e "include \"valid\"; $COUNTS" <<<"$LINE" >/dev/null; then want=$((want - 1)); else note "does not count"; fi
+        if jq -L tests/bench -e 'include "valid"; is_made' <<<"$LINE" >/dev/null; then want=$((want - 1)); else note "does not count"; fi
     done
 done
 calm "${CALM_S:-30}"

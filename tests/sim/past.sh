@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs what once failed: the scripts, then the seeds of past.txt. usage: past.sh SIM
+# Runs what once failed: the scripts, then the seeds of past.txt; one that does not end within a minute of a processor has failed.
+# usage: past.sh SIM
 set -u
 sim=$1 here=$(dirname "$0") passed=0 failed=0
 
 judge() { # WHAT COMMAND...
     local what=$1
     shift
-    if "$@" >"$log" 2>&1; then
+    if (ulimit -t 60 && exec "$@") >"$log" 2>&1; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))

@@ -526,18 +526,12 @@ void truth_report(struct world *w, const struct member *m, struct slice payload)
 static void guard_is_the_one(struct world *w, const struct member *m)
 {
     const struct guard_status *s = &m->guard.status;
-    const struct truth_db *t = truth_db_of(w, m->index);
-    for (size_t i = t->epochs_count; s->is_armed && i > 0; i--) {
-        const struct truth_epoch *e = &t->epochs[i - 1];
-        if (e->epoch != s->epoch) {
-            continue;
-        }
-        if (e->holder != (int)m->index || e->record.holder_instance != s->instance) {
-            world_fail(w, INVARIANT_ONE_GUARD,
-                       "the guard of %s is armed for epoch %lu, which another guard was given",
-                       m->name.text, (unsigned long)s->epoch);
-        }
-        return;
+    const struct truth_epoch *e = truth_epoch_of(truth_db_of(w, m->index), s->epoch);
+    if (s->is_armed && e != NULL &&
+        (e->holder != (int)m->index || e->record.holder_instance != s->instance)) {
+        world_fail(w, INVARIANT_ONE_GUARD,
+                   "the guard of %s is armed for epoch %lu, which another guard was given",
+                   m->name.text, (unsigned long)s->epoch);
     }
 }
 
@@ -550,17 +544,6 @@ void truth_guard(struct world *w, const struct member *m)
     }
 }
 
-/* The holder of that epoch; NULL when there was none. */
-static const struct base_name *holder_of(const struct truth_db *t, uint64_t epoch)
-{
-    for (size_t i = t->epochs_count; i > 0; i--) {
-        if (t->epochs[i - 1].epoch == epoch) {
-            return &t->epochs[i - 1].record.holder;
-        }
-    }
-    return NULL;
-}
-
 /* Its vote counts with what it has acknowledged, which another standby may lack. Who has heard of
  * no later epoch copies the holder that it knows: since then it has acknowledged to nobody else,
  * and the floor refuses a vote that has too little. */
@@ -568,11 +551,11 @@ static void voter_copies_the_holder(struct world *w, const struct member *m,
                                     const struct db_order *order)
 {
     const struct truth_db *t = truth_db_of(w, m->index);
-    const struct base_name *holder = holder_of(t, order->epoch);
+    const struct truth_epoch *e = truth_epoch_of(t, order->epoch);
     bool is_voter = (truth_set(w, &t->record.voters) >> m->index & 1) != 0;
     w->tally.clones++;
     if (is_voter && !order->is_remote &&
-        (holder == NULL || !base_name_equal(&order->upstream_member, holder))) {
+        (e == NULL || !base_name_equal(&order->upstream_member, &e->record.holder))) {
         world_fail(w, INVARIANT_COPY, "%s, a voter of epoch %lu, copies %s, and the holder is %s",
                    m->name.text, (unsigned long)t->record.epoch, order->upstream_member.text,
                    t->record.holder.text);

@@ -117,17 +117,24 @@ static void is_fenced_in_time(struct world *w, const struct pg *pg, const char *
     }
 }
 
+const struct truth_epoch *truth_epoch_of(const struct truth_db *t, uint64_t epoch)
+{
+    for (size_t i = t->epochs_count; i > 0; i--) {
+        if (t->epochs[i - 1].epoch == epoch) {
+            return &t->epochs[i - 1];
+        }
+    }
+    return NULL;
+}
+
 /* What is another cluster's is written there alone. */
 static void cluster_may_open(struct world *w, const struct pg *pg)
 {
-    const struct truth_db *t = truth_db_of(w, pg->member);
-    for (size_t i = t->epochs_count; i > 0; i--) {
-        const struct truth_epoch *e = &t->epochs[i - 1];
-        if (e->epoch == pg->epoch && e->record.is_standby_cluster) {
-            world_fail(w, INVARIANT_STANDBY_CLUSTER,
-                       "pg%u opens in epoch %lu, which belongs to a standby cluster",
-                       pg->member + 1, (unsigned long)pg->epoch);
-        }
+    const struct truth_epoch *e = truth_epoch_of(truth_db_of(w, pg->member), pg->epoch);
+    if (e != NULL && e->record.is_standby_cluster) {
+        world_fail(w, INVARIANT_STANDBY_CLUSTER,
+                   "pg%u opens in epoch %lu, which belongs to a standby cluster", pg->member + 1,
+                   (unsigned long)pg->epoch);
     }
 }
 
@@ -138,16 +145,12 @@ bool truth_is_standby_cluster(struct world *w, unsigned member)
 
 static void timeline_is_the_reserved_one(struct world *w, const struct pg *pg)
 {
-    const struct truth_db *t = truth_db_of(w, pg->member);
-    for (size_t i = t->epochs_count; i > 0; i--) {
-        const struct truth_epoch *e = &t->epochs[i - 1];
-        if (e->epoch == pg->epoch && e->record.state != MSG_RECORD_BOOTSTRAP &&
-            e->record.timeline != pg_timeline(&pg->dir)) {
-            world_fail(w, INVARIANT_TIMELINE,
-                       "pg%u opens in epoch %lu on timeline %u, and %u was reserved",
-                       pg->member + 1, (unsigned long)pg->epoch, pg_timeline(&pg->dir),
-                       e->record.timeline);
-        }
+    const struct truth_epoch *e = truth_epoch_of(truth_db_of(w, pg->member), pg->epoch);
+    if (e != NULL && e->record.state != MSG_RECORD_BOOTSTRAP &&
+        e->record.timeline != pg_timeline(&pg->dir)) {
+        world_fail(w, INVARIANT_TIMELINE,
+                   "pg%u opens in epoch %lu on timeline %u, and %u was reserved", pg->member + 1,
+                   (unsigned long)pg->epoch, pg_timeline(&pg->dir), e->record.timeline);
     }
 }
 

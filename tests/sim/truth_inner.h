@@ -164,6 +164,8 @@ void truth_take_vote(struct world *w, const struct truth_db *t, const struct mem
 void truth_promise_is_remembered(struct world *w, const struct member *m,
                                  const struct msg_report *r);
 void truth_attempts_end(struct world *w, const struct truth_db *t, struct msg_attempt until);
+/* NULL: the log has no such epoch. */
+const struct truth_epoch *truth_epoch_of(const struct truth_db *t, uint64_t epoch);
 const struct db_setup *truth_database(const struct world *w, const struct truth_db *t);
 
 /* truth_members.c, called by truth_raft.c. */

@@ -395,13 +395,24 @@ static void test_of_two_nodes_one_that_was_stopped_waits_for_the_other(void **st
     assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_MISSING));
 }
 
-static void test_a_grant_that_failed_ends_the_attempts(void **state)
+static void gn1_is_granted(void)
 {
-    (void)state;
     kill_all();
     gal_pass(3 * S);
     gal_obey_all();
     assert_true(gal_is_granted_to("gn1"));
+}
+
+static void gn1_bootstraps(void)
+{
+    w.has_order[1] = true;
+    gal_obey(1);
+}
+
+static void test_a_grant_that_failed_ends_the_attempts(void **state)
+{
+    (void)state;
+    gn1_is_granted();
     gal_nodes[1].report.galera.grant_generation = 2;
     gal_nodes[1].report.galera.grant_status = BASE_E_STATE;
     gal_pass(120 * S);
@@ -419,12 +430,8 @@ static void test_a_grant_that_failed_ends_the_attempts(void **state)
 static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(void **state)
 {
     (void)state;
-    kill_all();
-    gal_pass(3 * S);
-    gal_obey_all();
-    assert_true(gal_is_granted_to("gn1"));
-    w.has_order[1] = true;
-    gal_obey(1);
+    gn1_is_granted();
+    gn1_bootstraps();
     gal_is_down(1, 103);
     gal_pass(S);
     assert_int_equal(gal_record()->generation, 2);
@@ -438,12 +445,8 @@ static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(
 static void test_a_bootstrap_whose_data_are_damaged_since_has_failed(void **state)
 {
     (void)state;
-    kill_all();
-    gal_pass(3 * S);
-    gal_obey_all();
-    assert_true(gal_is_granted_to("gn1"));
-    w.has_order[1] = true;
-    gal_obey(1);
+    gn1_is_granted();
+    gn1_bootstraps();
     gal_is_down(1, -1);
     gal_nodes[1].report.galera.is_unreadable = true;
     gal_pass(S);
@@ -471,10 +474,7 @@ static void test_what_was_received_and_not_applied_is_not_given_up_unsaid(void *
 
 static void is_granted_and_falls_silent(void)
 {
-    kill_all();
-    gal_pass(3 * S);
-    gal_obey_all();
-    assert_true(gal_is_granted_to("gn1"));
+    gn1_is_granted();
     gal_nodes[1].is_silent = true;
 }
 

@@ -45,6 +45,9 @@ static void test_clone(void **state)
 {
     (void)state;
     struct db_order order = order_upstream(&pg1);
+    order.is_source_standby = true; /* as if pg1 were none, and somebody had opened it by hand */
+    assert_int_equal(member_order(&pg2, DB_ORDER_CLONE, &order).status, BASE_E_DENIED);
+    order.is_source_standby = false;
     order_ok(&pg2, DB_ORDER_CLONE, &order);
     order_ok(&pg3, DB_ORDER_CLONE, &order);
     assert_true(pg2.view.has_directory && !pg2.view.is_directory_bad);

@@ -17,7 +17,7 @@ pgpool_start() {
             s/^backend_application_name$i.*/backend_application_name$i = '$name'/" "$dir/pgpool.conf"
     done
     sed -i "s/^port .*/port = $PGPOOL_PORT/; s/^pcp_port.*/pcp_port = $pcp/" "$dir/pgpool.conf"
-    # The test's writers ask for a read-write session, which a pool that balances reads may answer from a standby.
+    # Every session is to be one with the primary, also who_writes and what the writers ask first.
     cat >>"$dir/pgpool.conf" <<CONF
 load_balance_mode = off
 unix_socket_directories = '$dir'
