@@ -238,26 +238,35 @@ static bool is_ours(const struct gal_situation *s, const struct msg_galera_repor
             memcmp(r->position.uuid, s->record->uuid, UUID_BYTES) == 0);
 }
 
-static bool is_source(const struct gal_situation *s, const struct gal_member *m,
-                      const struct last *last)
+static bool is_live(const struct gal_member *m)
 {
-    if (!is_heard(m) || !m->is_hosted || !is_ours(s, m->report) || !is_current(s, m) ||
-        m->report->position.seqno < 0) {
-        return false;
-    }
-    bool is_down = m->report->state == MSG_GALERA_DOWN && m->report->is_position_recovered;
-    bool is_live = m->report->state == MSG_GALERA_NONPRIM && last->view != NULL &&
-                   gal_view_has(last->view, &m->name);
-    return is_down || is_live;
+    return m->report->state == MSG_GALERA_NONPRIM;
 }
 
-/* Stopped, with data of the generation before the last bootstrap: a prefix of what that began with.
- * What was written since is not there. */
+/* It can go on as it runs: it was in the last view, and has what was ordered there. Who was left out
+ * of that has to be stopped, and then has a prefix. */
+static bool can_go_on(const struct gal_member *m, const struct last *last)
+{
+    return is_live(m) && last->view != NULL && gal_view_has(last->view, &m->name);
+}
+
+static bool has_position(const struct gal_member *m)
+{
+    return is_heard(m) && m->is_hosted && m->report->position.seqno >= 0 &&
+           (is_live(m) ||
+            (m->report->state == MSG_GALERA_DOWN && m->report->is_position_recovered));
+}
+
+static bool is_source(const struct gal_situation *s, const struct gal_member *m)
+{
+    return has_position(m) && is_ours(s, m->report) && is_current(s, m);
+}
+
+/* With data of the generation before the last bootstrap: a prefix of what that began with. What was
+ * written since is not there. */
 static bool is_source_of_before(const struct gal_situation *s, const struct gal_member *m)
 {
-    return is_heard(m) && m->is_hosted && m->report->state == MSG_GALERA_DOWN &&
-           m->report->is_position_recovered && !is_current(s, m) &&
-           gal_is_prefix(s->record, m->report);
+    return has_position(m) && !is_current(s, m) && gal_is_prefix(s->record, m->report);
 }
 
 /* It may have data that it has not told of; one that has not looked yet knows no generation either.
@@ -272,11 +281,6 @@ static bool is_unproven(const struct gal_situation *s, const struct gal_member *
     bool is_counted = is_current(s, m) || (is_of_before && r->generation == s->record->grant.after);
     return r->state == MSG_GALERA_UNKNOWN ||
            (r->state == MSG_GALERA_DOWN && !r->is_position_recovered && is_counted);
-}
-
-static bool is_live(const struct gal_member *m)
-{
-    return m->report->state == MSG_GALERA_NONPRIM;
 }
 
 int64_t gal_received(const struct msg_galera_report *report)
@@ -311,10 +315,10 @@ static bool is_better(const struct gal_member *a, const struct gal_member *b)
     return base_name_compare(&a->name, &b->name) < 0;
 }
 
-static bool has_source(const struct gal_situation *s, const struct last *last)
+static bool has_source(const struct gal_situation *s)
 {
     for (uint8_t i = 0; i < s->count; i++) {
-        if (is_source(s, &s->members[i], last)) {
+        if (is_source(s, &s->members[i])) {
             return true;
         }
     }
@@ -322,14 +326,14 @@ static bool has_source(const struct gal_situation *s, const struct last *last)
 }
 
 /* Data of before count only where nobody has those of the generation in force. */
-static uint8_t choose_source(const struct gal_situation *s, const struct last *last)
+static uint8_t choose_source(const struct gal_situation *s)
 {
     uint8_t best = GAL_NOBODY;
-    bool is_there = has_source(s, last);
+    bool is_there = has_source(s);
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
         bool is_asked = base_name_is_empty(&s->wanted) || base_name_equal(&s->wanted, &m->name);
-        bool is_good = is_there ? is_source(s, m, last) : is_source_of_before(s, m);
+        bool is_good = is_there ? is_source(s, m) : is_source_of_before(s, m);
         if (is_asked && is_good && (best == GAL_NOBODY || is_better(m, &s->members[best]))) {
             best = i;
         }
@@ -379,7 +383,7 @@ static bool has_clash(const struct gal_situation *s, const struct last *last, st
     }
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
-        if (!is_source(s, m, last)) {
+        if (!is_source(s, m)) {
             continue;
         }
         if (first != NULL &&
@@ -503,6 +507,12 @@ static bool has_stamped_late(const struct gal_situation *s, const struct last *l
     return false;
 }
 
+static bool is_left_outside(const struct gal_situation *s, uint8_t best, struct gal_verdict *v)
+{
+    const struct gal_member *m = &s->members[best];
+    return is_live(m) && !v->is_live && say(v, GAL_NOT_FENCED, &m->name);
+}
+
 static void fill_source(const struct gal_situation *s, const struct last *last, uint8_t best,
                         struct gal_verdict *v)
 {
@@ -512,7 +522,7 @@ static void fill_source(const struct gal_situation *s, const struct last *last, 
         return;
     }
     const struct gal_member *m = &s->members[best];
-    v->is_live = is_live(m);
+    v->is_live = can_go_on(m, last);
     v->base = m->report->position;
     v->base.seqno = gal_received(m->report);
     v->lost = s->high_water > v->base.seqno ? (uint64_t)(s->high_water - v->base.seqno) : 0;
@@ -526,7 +536,7 @@ void gal_decide(const struct gal_situation *s, struct gal_verdict *ret)
         return;
     }
     struct last last = last_view(s);
-    uint8_t best = choose_source(s, &last);
+    uint8_t best = choose_source(s);
     fill_source(s, &last, best, v);
     bool is_chosen = !base_name_is_empty(&s->wanted) && s->is_loss_accepted;
     bool is_of_before = best != GAL_NOBODY && !is_current(s, &s->members[best]);
@@ -539,7 +549,7 @@ void gal_decide(const struct gal_situation *s, struct gal_verdict *ret)
         return;
     }
     if (has_others(s, &last, best, v) || (!v->is_live && has_missing(s, &last, is_of_before, v)) ||
-        has_stamped_late(s, &last, best, v)) {
+        has_stamped_late(s, &last, best, v) || is_left_outside(s, best, v)) {
         return;
     }
     bool is_back = is_of_before && !CANARY(GALERA_BEFORE_UNSAID);

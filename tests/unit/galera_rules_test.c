@@ -447,6 +447,62 @@ static void test_data_of_before_are_waited_for_from_everybody(void **state)
     expect(&c, GAL_GRANTABLE, 2);
 }
 
+/* n1 went on alone in a last view of its own, and n2 runs outside with what it had before. */
+static void begin_outside(struct scene *c)
+{
+    begin(c, 3);
+    c->s.high_water = 120;
+    c->record.view = c->reports[0].view = view_of(10, 1u);
+    c->reports[0].state = MSG_GALERA_NEEDS_SST;
+    c->reports[1].state = MSG_GALERA_NONPRIM;
+    c->reports[1].is_fenced = false;
+    c->reports[1].position.seqno = 110;
+}
+
+static void test_who_was_left_outside_the_last_view_is_stopped_and_starts(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin_outside(&c);
+    expect(&c, GAL_NOT_FENCED, 1); /* more than n3 has, who is down */
+    assert_int_equal(decide(&c).lost, 10);
+    c.s.is_loss_accepted = true;
+    expect(&c, GAL_NOT_FENCED, 1);
+    c.reports[1].state = MSG_GALERA_DOWN;
+    c.reports[1].is_fenced = true;
+    expect(&c, GAL_GRANTABLE, 1);
+    assert_false(decide(&c).is_live);
+}
+
+static void test_who_was_left_outside_goes_on_running_while_others_may_come(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin_outside(&c);
+    c.s.members[0].is_heard = false;
+    expect(&c, GAL_NOT_ALONE, 0);
+    c.s.members[0].is_dead = true;
+    expect(&c, GAL_NOT_FENCED, 1);
+    c.reports[0].state = MSG_GALERA_DOWN; /* it is heard, and its data cannot be read */
+    c.reports[0].is_position_recovered = false;
+    c.reports[0].is_unreadable = c.s.members[0].is_heard = true;
+    expect(&c, GAL_DAMAGED, 0);
+    c.s.members[0].is_excused = true;
+    expect(&c, GAL_NOT_FENCED, 1);
+}
+
+static void test_of_before_too_who_runs_is_stopped_first(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin_lost(&c);
+    c.reports[1].state = MSG_GALERA_NONPRIM;
+    c.s.is_loss_accepted = true;
+    expect(&c, GAL_NOT_FENCED, 1);
+    c.reports[1].state = MSG_GALERA_DOWN;
+    expect(&c, GAL_GRANTABLE, 1);
+}
+
 static void test_numbers_without_a_bootstrap_are_one_history(void **state)
 {
     struct scene c;
@@ -764,6 +820,9 @@ int main(void)
         cmocka_unit_test(test_another_generation_is_no_source),
         cmocka_unit_test(test_where_nobody_has_the_last_generation_a_person_goes_back_before_it),
         cmocka_unit_test(test_data_of_before_are_waited_for_from_everybody),
+        cmocka_unit_test(test_who_was_left_outside_the_last_view_is_stopped_and_starts),
+        cmocka_unit_test(test_who_was_left_outside_goes_on_running_while_others_may_come),
+        cmocka_unit_test(test_of_before_too_who_runs_is_stopped_first),
         cmocka_unit_test(test_numbers_without_a_bootstrap_are_one_history),
         cmocka_unit_test(test_less_than_what_is_known_committed_waits),
         cmocka_unit_test(test_a_second_grant_waits_for_the_first),
