@@ -355,6 +355,8 @@
       "what a node has received and not applied yet is not known as committed") \
     X(GALERA_BEFORE_UNSAID, "galera-before-unsaid", \
       "a recovery goes back before the last bootstrap without anybody's word") \
+    X(GALERA_OLDER_UNSAID, "galera-older-unsaid", \
+      "a recovery goes back to an older history though nobody has named the member") \
     X(MONGODB_FAILURE_COUNTED_AGAIN, "mongodb-failure-counted-again", \
       "an order that failed counts once more with each decision that came too late") \
     X(GALERA_GENERATION_IGNORED, "galera-generation-ignored", \

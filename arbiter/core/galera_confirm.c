@@ -41,7 +41,9 @@ static void answer_cost(struct arb_turn *t)
             buf_put(&b, base_name_slice(&v->member));
             buf_put_text(&b, " may have more: --override goes on without it");
         }
-        buf_put_text(&b, v->lost > 0 || v->why == GAL_BEFORE ? "; --force accepts that loss" : "");
+        bool is_loss = v->lost > 0 || v->why == GAL_BEFORE || v->why == GAL_OLDER;
+        buf_put_text(&b, is_loss ? "; --force accepts that loss" : "");
+        buf_put_text(&b, v->why == GAL_OLDER ? ", with --primary and its name" : "");
     } else if (c->is_waiting) {
         arb_note_put(&c->waiting, &b);
     }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may bootstrap a Galera cluster that nobody is the Primary component of: pure functions. */
-#include "arbiter/core/galera_rules.h"
+#include "arbiter/core/galera_source.h"
 
 #include "base/assert.h"
 #include "base/canary.h"
 #include "base/name.h"
 
 #include <string.h>
-
-#define UUID_BYTES 16
 
 /* --- rule 1: arithmetic --- */
 
@@ -64,15 +62,6 @@ bool gal_is_alone(const struct gal_node *nodes, uint8_t count, uint8_t candidate
 
 /* --- what is known of a member --- */
 
-/* Its data and its views are of the history in force, or of the bootstrap that it was granted. */
-static bool is_current(const struct gal_situation *s, const struct gal_member *m)
-{
-    const struct msg_galera_record *r = s->record;
-    bool is_granted = gal_is_granting(r) && m->report->generation == r->grant.generation &&
-                      base_name_equal(&m->name, &r->grant.node);
-    return gal_is_same_history(r, m->report->generation) || is_granted;
-}
-
 static const struct gal_member *find(const struct gal_situation *s, const struct base_name *name)
 {
     for (uint8_t i = 0; i < s->count; i++) {
@@ -83,15 +72,10 @@ static const struct gal_member *find(const struct gal_situation *s, const struct
     return NULL;
 }
 
-static bool is_heard(const struct gal_member *m)
-{
-    return m != NULL && m->is_heard && m->report != NULL;
-}
-
 static enum gal_evidence evidence_of(const struct gal_situation *s, const struct gal_member *m,
                                      bool is_as_if_stopped)
 {
-    if (!is_heard(m)) {
+    if (!gal_is_heard(m)) {
         return m != NULL && m->is_dead ? GAL_DEAD : GAL_SILENT;
     }
     const struct msg_galera_report *r = m->report;
@@ -134,7 +118,7 @@ static struct last last_view(const struct gal_situation *s)
     take_view(&last, &s->record->view, s->record->generation, NULL);
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
-        if (is_heard(m) && is_current(s, m)) {
+        if (gal_is_heard(m) && gal_is_current(s, m)) {
             bool is_of_now = gal_is_same_history(s->record, m->report->generation);
             take_view(&last, &m->report->view,
                       is_of_now ? s->record->generation : m->report->generation, m);
@@ -149,7 +133,7 @@ static bool has_leaver(const struct gal_situation *s, const struct msg_galera_vi
 {
     for (uint8_t i = 0; i < view->count; i++) {
         const struct gal_member *m = find(s, &view->nodes[i].node);
-        if (is_heard(m) && evidence_of(s, m, true) == GAL_LEFT) {
+        if (gal_is_heard(m) && evidence_of(s, m, true) == GAL_LEFT) {
             return true;
         }
     }
@@ -167,7 +151,7 @@ static bool may_have_joined(const struct gal_situation *s, const struct gal_memb
         base_name_equal(&m->name, &r->sst_joiner) || base_name_equal(&m->name, &r->restarting);
     bool was_down = m->report != NULL && (m->report->state == MSG_GALERA_DOWN ||
                                           m->report->state == MSG_GALERA_NEEDS_SST);
-    return !is_heard(m) && (was_let_in || (!was_down && has_leaver(s, known)));
+    return !gal_is_heard(m) && (was_let_in || (!was_down && has_leaver(s, known)));
 }
 
 static uint8_t weight_of(const struct msg_galera_record *r, const struct base_name *name)
@@ -222,123 +206,12 @@ static bool is_alone(const struct gal_situation *s, const struct last *last, uin
     bool is_good = is_alone_by(s, last->view, candidate, is_as_if_stopped);
     for (uint8_t i = 0; is_good && last->view != NULL && i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
-        if (is_heard(m) && is_current(s, m) && gal_view_is_same(&m->report->view, last->view)) {
+        if (gal_is_heard(m) && gal_is_current(s, m) &&
+            gal_view_is_same(&m->report->view, last->view)) {
             is_good = is_alone_by(s, &m->report->view, candidate, is_as_if_stopped);
         }
     }
     return is_good;
-}
-
-/* --- sources --- */
-
-static bool is_ours(const struct gal_situation *s, const struct msg_galera_report *r)
-{
-    return !gal_is_no_uuid(r->position.uuid) &&
-           (gal_is_no_uuid(s->record->uuid) ||
-            memcmp(r->position.uuid, s->record->uuid, UUID_BYTES) == 0);
-}
-
-static bool is_live(const struct gal_member *m)
-{
-    return m->report->state == MSG_GALERA_NONPRIM;
-}
-
-/* It can go on as it runs: it was in the last view, and has what was ordered there. Who was left out
- * of that has to be stopped, and then has a prefix. */
-static bool can_go_on(const struct gal_member *m, const struct last *last)
-{
-    return is_live(m) && last->view != NULL && gal_view_has(last->view, &m->name);
-}
-
-static bool has_position(const struct gal_member *m)
-{
-    return is_heard(m) && m->is_hosted && m->report->position.seqno >= 0 &&
-           (is_live(m) ||
-            (m->report->state == MSG_GALERA_DOWN && m->report->is_position_recovered));
-}
-
-static bool is_source(const struct gal_situation *s, const struct gal_member *m)
-{
-    return has_position(m) && is_ours(s, m->report) && is_current(s, m);
-}
-
-/* With data of the generation before the last bootstrap: a prefix of what that began with. What was
- * written since is not there. */
-static bool is_source_of_before(const struct gal_situation *s, const struct gal_member *m)
-{
-    return has_position(m) && !is_current(s, m) && gal_is_prefix(s->record, m->report);
-}
-
-/* It may have data that it has not told of; one that has not looked yet knows no generation either.
- * is_of_before: data of the generation before the last bootstrap count, too. */
-static bool is_unproven(const struct gal_situation *s, const struct gal_member *m,
-                        bool is_of_before)
-{
-    if (!is_heard(m)) {
-        return false;
-    }
-    const struct msg_galera_report *r = m->report;
-    bool is_counted = is_current(s, m) || (is_of_before && r->generation == s->record->grant.after);
-    return r->state == MSG_GALERA_UNKNOWN ||
-           (r->state == MSG_GALERA_DOWN && !r->is_position_recovered && is_counted);
-}
-
-int64_t gal_received(const struct msg_galera_report *report)
-{
-    bool is_running = report->state == MSG_GALERA_NONPRIM && report->position.seqno >= 0;
-    return report->position.seqno + (is_running ? (int64_t)report->recv_queue : 0);
-}
-
-/* Most first; then who needs no start, the former writer, priority, the flag of Galera's own. */
-static bool is_better(const struct gal_member *a, const struct gal_member *b)
-{
-    const struct msg_galera_report *x = a->report;
-    const struct msg_galera_report *y = b->report;
-    if (CANARY(GALERA_CANDIDATE_BY_NAME)) {
-        return base_name_compare(&a->name, &b->name) < 0;
-    }
-    if (gal_received(x) != gal_received(y)) {
-        return gal_received(x) > gal_received(y);
-    }
-    if (is_live(a) != is_live(b)) {
-        return is_live(a);
-    }
-    if (a->is_holder != b->is_holder) {
-        return a->is_holder;
-    }
-    if (a->priority != b->priority) {
-        return a->priority > b->priority;
-    }
-    if (x->is_safe_to_bootstrap != y->is_safe_to_bootstrap) {
-        return x->is_safe_to_bootstrap;
-    }
-    return base_name_compare(&a->name, &b->name) < 0;
-}
-
-static bool has_source(const struct gal_situation *s)
-{
-    for (uint8_t i = 0; i < s->count; i++) {
-        if (is_source(s, &s->members[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Data of before count only where nobody has those of the generation in force. */
-static uint8_t choose_source(const struct gal_situation *s)
-{
-    uint8_t best = GAL_NOBODY;
-    bool is_there = has_source(s);
-    for (uint8_t i = 0; i < s->count; i++) {
-        const struct gal_member *m = &s->members[i];
-        bool is_asked = base_name_is_empty(&s->wanted) || base_name_equal(&s->wanted, &m->name);
-        bool is_good = is_there ? is_source(s, m) : is_source_of_before(s, m);
-        if (is_asked && is_good && (best == GAL_NOBODY || is_better(m, &s->members[best]))) {
-            best = i;
-        }
-    }
-    return best;
 }
 
 /* --- what stands against a grant --- */
@@ -353,7 +226,7 @@ static bool say(struct gal_verdict *v, enum gal_why why, const struct base_name 
 static bool has_primary(const struct gal_situation *s, struct gal_verdict *v)
 {
     for (uint8_t i = 0; i < s->count; i++) {
-        if (is_heard(&s->members[i]) && gal_is_member(s->record, s->members[i].report)) {
+        if (gal_is_heard(&s->members[i]) && gal_is_member(s->record, s->members[i].report)) {
             return say(v, GAL_IS_PRIMARY, &s->members[i].name);
         }
     }
@@ -369,39 +242,28 @@ static bool has_open_grant(const struct gal_situation *s, struct gal_verdict *v)
     }
     const struct gal_member *m = find(s, &s->record->grant.node);
     enum gal_evidence evidence = evidence_of(s, m, false);
-    bool has_promised = is_heard(m) && m->report->inhibited >= s->next;
+    bool has_promised = gal_is_heard(m) && m->report->inhibited >= s->next;
     bool is_revoked = evidence == GAL_DEAD || (evidence != GAL_SILENT && has_promised);
-    enum gal_why why = is_heard(m) ? GAL_NOT_FENCED : GAL_GRANT_OPEN;
+    enum gal_why why = gal_is_heard(m) ? GAL_NOT_FENCED : GAL_GRANT_OPEN;
     return !is_revoked && say(v, why, &s->record->grant.node);
 }
 
 static bool has_clash(const struct gal_situation *s, const struct last *last, struct gal_verdict *v)
 {
-    const struct gal_member *first = NULL;
+    const struct gal_member *other = gal_other_uuid(s);
     if (last->clash != NULL) {
         return say(v, GAL_VIEWS_CLASH, &last->clash->name);
     }
-    for (uint8_t i = 0; i < s->count; i++) {
-        const struct gal_member *m = &s->members[i];
-        if (!is_source(s, m)) {
-            continue;
-        }
-        if (first != NULL &&
-            memcmp(first->report->position.uuid, m->report->position.uuid, UUID_BYTES) != 0) {
-            return say(v, GAL_UUIDS_CLASH, &m->name);
-        }
-        first = first == NULL ? m : first;
-    }
-    return false;
+    return other != NULL && say(v, GAL_UUIDS_CLASH, &other->name);
 }
 
 /* What a damaged one has is told to nobody: a person goes on without it, and nobody else. */
-static bool has_unproven(const struct gal_situation *s, bool is_of_before, struct gal_verdict *v)
+static bool has_unproven(const struct gal_situation *s, struct gal_verdict *v)
 {
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
-        bool is_damaged = is_heard(m) && m->report->is_unreadable;
-        if (is_unproven(s, m, is_of_before) && !(is_damaged && m->is_excused)) {
+        bool is_damaged = gal_is_heard(m) && m->report->is_unreadable;
+        if (gal_is_unproven(s, m, v->age) && !(is_damaged && m->is_excused)) {
             return say(v, is_damaged ? GAL_DAMAGED : GAL_UNPROVEN, &m->name);
         }
     }
@@ -416,7 +278,7 @@ static const struct base_name *silent_node(const struct gal_situation *s,
     for (uint8_t i = view->count; i-- > 0;) {
         const struct base_name *name = &view->nodes[i].node;
         const struct gal_member *m = find(s, name);
-        if (!is_heard(m) && !base_name_equal(name, &s->record->arbitrator)) {
+        if (!gal_is_heard(m) && !base_name_equal(name, &s->record->arbitrator)) {
             found = name;
         }
     }
@@ -430,8 +292,8 @@ static const struct base_name *running_node(const struct gal_situation *s,
     const struct base_name *found = &s->members[candidate].name;
     for (uint8_t i = view->count; i-- > 0;) {
         const struct gal_member *m = find(s, &view->nodes[i].node);
-        if (is_heard(m) && m != &s->members[candidate] && evidence_of(s, m, false) != GAL_STOPPED &&
-            evidence_of(s, m, false) != GAL_LEFT) {
+        if (gal_is_heard(m) && m != &s->members[candidate] &&
+            evidence_of(s, m, false) != GAL_STOPPED && evidence_of(s, m, false) != GAL_LEFT) {
             found = &m->name;
         }
     }
@@ -451,7 +313,7 @@ static bool is_running(const struct gal_member *m)
 static bool has_running(const struct gal_situation *s, uint8_t candidate, struct gal_verdict *v)
 {
     for (uint8_t i = 0; i < s->count; i++) {
-        if (i != candidate && is_heard(&s->members[i]) && is_running(&s->members[i])) {
+        if (i != candidate && gal_is_heard(&s->members[i]) && is_running(&s->members[i])) {
             return say(v, GAL_NOT_FENCED, &s->members[i].name);
         }
     }
@@ -472,14 +334,15 @@ static bool has_others(const struct gal_situation *s, const struct last *last, u
 
 /* A cold start waits for all who may have more: from data of before for everybody; a live node of
  * the last view has what was ordered in it. */
-static bool has_missing(const struct gal_situation *s, const struct last *last, bool is_of_before,
+static bool has_missing(const struct gal_situation *s, const struct last *last,
                         struct gal_verdict *v)
 {
-    const struct msg_galera_view view = with_joiners(s, is_of_before ? NULL : last->view);
+    bool is_of_now = v->age == GAL_AGE_NOW;
+    const struct msg_galera_view view = with_joiners(s, is_of_now ? last->view : NULL);
     for (uint8_t i = 0; i < view.count; i++) {
         const struct base_name *name = &view.nodes[i].node;
         const struct gal_member *m = find(s, name);
-        bool is_passed = m != NULL && (is_heard(m) || m->is_dead || m->is_excused);
+        bool is_passed = m != NULL && (gal_is_heard(m) || m->is_dead || m->is_excused);
         if (!is_passed && !base_name_equal(name, &s->record->arbitrator)) {
             return say(v, GAL_MISSING, name);
         }
@@ -497,9 +360,9 @@ static bool has_stamped_late(const struct gal_situation *s, const struct last *l
     int64_t has = gal_received(s->members[best].report);
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
-        bool is_counted = is_heard(m) && !m->is_dead && !m->is_excused;
-        if (is_counted && gal_view_has(&view, &m->name) && is_ours(s, m->report) &&
-            !is_current(s, m) && m->report->position.seqno > has &&
+        bool is_counted = gal_is_heard(m) && !m->is_dead && !m->is_excused;
+        if (is_counted && gal_view_has(&view, &m->name) && gal_is_ours(s, m->report) &&
+            !gal_is_current(s, m) && m->report->position.seqno > has &&
             !CANARY(GALERA_LATE_STAMP_TRUSTED)) {
             return say(v, GAL_OTHER_STAMP, &m->name);
         }
@@ -507,25 +370,42 @@ static bool has_stamped_late(const struct gal_situation *s, const struct last *l
     return false;
 }
 
-static bool is_left_outside(const struct gal_situation *s, uint8_t best, struct gal_verdict *v)
+/* It runs, and was left out of the last view: it has to be stopped, and then has a prefix. */
+static bool is_left_outside(const struct gal_situation *s, struct gal_verdict *v)
 {
-    const struct gal_member *m = &s->members[best];
-    return is_live(m) && !v->is_live && say(v, GAL_NOT_FENCED, &m->name);
+    const struct gal_member *m = &s->members[v->candidate];
+    return gal_is_out(m) && !v->is_live && say(v, GAL_NOT_FENCED, &m->name);
 }
 
-static void fill_source(const struct gal_situation *s, const struct last *last, uint8_t best,
+static void fill_source(const struct gal_situation *s, const struct last *last,
                         struct gal_verdict *v)
 {
-    v->candidate = best;
+    v->candidate = gal_source(s, &v->age);
     v->conf_id = last->view == NULL ? 0 : last->view->conf_id;
-    if (best == GAL_NOBODY) {
+    if (v->candidate == GAL_NOBODY) {
         return;
     }
-    const struct gal_member *m = &s->members[best];
-    v->is_live = can_go_on(m, last);
+    const struct gal_member *m = &s->members[v->candidate];
+    v->is_live = gal_is_out(m) && last->view != NULL && gal_view_has(last->view, &m->name);
     v->base = m->report->position;
     v->base.seqno = gal_received(m->report);
     v->lost = s->high_water > v->base.seqno ? (uint64_t)(s->high_water - v->base.seqno) : 0;
+}
+
+/* Data that are older than the beginning of the last bootstrap are taken by name alone. */
+static enum gal_why loss_of(const struct gal_situation *s, const struct gal_verdict *v,
+                            bool is_chosen)
+{
+    if (v->age == GAL_AGE_OLDER && !is_chosen && !CANARY(GALERA_OLDER_UNSAID)) {
+        return GAL_OLDER;
+    }
+    if (s->is_loss_accepted) {
+        return GAL_GRANTABLE;
+    }
+    if (v->age == GAL_AGE_BEFORE && !CANARY(GALERA_BEFORE_UNSAID)) {
+        return GAL_BEFORE;
+    }
+    return v->lost > 0 ? GAL_LOSS : GAL_GRANTABLE;
 }
 
 void gal_decide(const struct gal_situation *s, struct gal_verdict *ret)
@@ -536,25 +416,22 @@ void gal_decide(const struct gal_situation *s, struct gal_verdict *ret)
         return;
     }
     struct last last = last_view(s);
-    uint8_t best = choose_source(s);
-    fill_source(s, &last, best, v);
     bool is_chosen = !base_name_is_empty(&s->wanted) && s->is_loss_accepted;
-    bool is_of_before = best != GAL_NOBODY && !is_current(s, &s->members[best]);
-    v->is_torn = has_clash(s, &last, v);
-    if ((v->is_torn && !is_chosen) || has_unproven(s, is_of_before, v)) {
+    fill_source(s, &last, v);
+    bool is_clash = has_clash(s, &last, v);
+    v->is_torn = is_clash || v->age == GAL_AGE_OLDER;
+    if ((is_clash && !is_chosen) || has_unproven(s, v)) {
         return;
     }
-    if (best == GAL_NOBODY) {
+    if (v->candidate == GAL_NOBODY) {
         (void)say(v, GAL_NO_SOURCE, &s->wanted);
         return;
     }
-    if (has_others(s, &last, best, v) || (!v->is_live && has_missing(s, &last, is_of_before, v)) ||
-        has_stamped_late(s, &last, best, v) || is_left_outside(s, best, v)) {
+    if (has_others(s, &last, v->candidate, v) || (!v->is_live && has_missing(s, &last, v)) ||
+        has_stamped_late(s, &last, v->candidate, v) || is_left_outside(s, v)) {
         return;
     }
-    bool is_back = is_of_before && !CANARY(GALERA_BEFORE_UNSAID);
-    enum gal_why loss = is_back ? GAL_BEFORE : v->lost > 0 ? GAL_LOSS : GAL_GRANTABLE;
-    (void)say(v, s->is_loss_accepted ? GAL_GRANTABLE : loss, &s->members[best].name);
+    (void)say(v, loss_of(s, v, is_chosen), &s->members[v->candidate].name);
 }
 
 bool gal_is_worth_stopping(const struct gal_situation *s)

@@ -231,6 +231,7 @@ static const struct {
     {GAL_OTHER_STAMP, ARB_NOTE_GALERA_MISSING, ARB_REFUSE_OTHER_GENERATION},
     {GAL_LOSS, ARB_NOTE_GALERA_LOSS, ARB_REFUSE_NONE},
     {GAL_BEFORE, ARB_NOTE_GALERA_BEFORE, ARB_REFUSE_NONE},
+    {GAL_OLDER, ARB_NOTE_GALERA_OLDER, ARB_REFUSE_NONE},
 };
 
 static void say_verdict(struct arb_turn *t, const struct gal_verdict *v)

@@ -93,6 +93,14 @@ enum gal_why {
     GAL_OTHER_STAMP, /* member was in the last view, has more, and an older stamp */
     GAL_LOSS,        /* member has most, and `lost` less than what is known committed */
     GAL_BEFORE, /* member has most, and nothing written since the last bootstrap; so has nobody */
+    GAL_OLDER,  /* ... nor what that began with: of an older history, or of a tail of its own */
+};
+
+/* Of which time the best data are. */
+enum gal_age {
+    GAL_AGE_NOW = 0, /* the history in force */
+    GAL_AGE_BEFORE,  /* a prefix of what the last bootstrap began with */
+    GAL_AGE_OLDER,   /* anything else: what others have need not agree with it */
 };
 
 struct gal_verdict {
@@ -100,6 +108,7 @@ struct gal_verdict {
     struct base_name member; /* whom it is about; GRANTABLE: who is granted it */
     uint8_t candidate;       /* index of the best source; GAL_NOBODY: none */
     bool is_live;            /* pc.bootstrap on what runs, no cold start */
+    enum gal_age age;        /* of the candidate's data */
     bool is_torn;            /* two histories, an operator chose: nobody else has a prefix */
     uint64_t lost;           /* seqnos below high_water that nobody heard has */
     struct msg_galera_position base;

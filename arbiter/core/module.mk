@@ -4,7 +4,7 @@ LIB_cores += arbiter/core/candidate.c arbiter/core/confirm.c arbiter/core/decide
   arbiter/core/switchover.c arbiter/core/sync.c arbiter/core/syncset.c arbiter/core/takeover.c arbiter/core/task.c \
   arbiter/core/view.c arbiter/core/vote.c arbiter/core/engine.c arbiter/core/galera.c \
   arbiter/core/galera_confirm.c arbiter/core/galera_found.c arbiter/core/galera_order.c arbiter/core/galera_recover.c \
-  arbiter/core/galera_donor.c arbiter/core/galera_grant.c arbiter/core/galera_rules.c arbiter/core/galera_turn.c
+  arbiter/core/galera_donor.c arbiter/core/galera_grant.c arbiter/core/galera_rules.c arbiter/core/galera_source.c arbiter/core/galera_turn.c
 LIB_cores += arbiter/core/mongodb.c arbiter/core/mongodb_force.c arbiter/core/mongodb_found.c \
   arbiter/core/mongodb_merge.c arbiter/core/mongodb_order.c arbiter/core/mongodb_plan.c \
   arbiter/core/mongodb_request.c arbiter/core/mongodb_rules.c arbiter/core/mongodb_sight.c \

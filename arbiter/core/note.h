@@ -263,6 +263,10 @@ enum arb_refusal {
       "recovery waits: nobody who is heard has what was written since the last bootstrap; {m} " \
       "has most, {c} transactions less than were known committed; kv db confirm {n} --force " \
       "accepts that") \
+    X(GALERA_OLDER, "galera-older", \
+      "recovery waits: nobody who is heard has what was written since the last bootstrap, nor " \
+      "all that it began with; the newest data are {m}'s, {c} transactions less than were known " \
+      "committed; kv db confirm {n} --primary {m} --force goes on from there") \
     X(GALERA_NO_SOURCE, "galera-no-source", \
       "recovery waits: nobody who is heard has data to start from") \
     X(GALERA_TWO_HISTORIES, "galera-two-histories", \

@@ -18,6 +18,7 @@ static bool is_for_operator(const struct world *w, const struct arb_note *note)
         return true;
     case ARB_NOTE_GALERA_LOSS:
     case ARB_NOTE_GALERA_BEFORE:
+    case ARB_NOTE_GALERA_OLDER:
     case ARB_NOTE_GALERA_DAMAGED: /* does not heal */
         return is_healed || w->setup.has_hands || w->galera->is_given_up;
     case ARB_NOTE_GALERA_MISSING:
@@ -42,6 +43,9 @@ static void look(void *ctx, uint64_t number, struct slice bytes)
     if (is_asked && w->now_us - (int64_t)since >= PATIENCE_US) {
         if (note.kind == ARB_NOTE_GALERA_MISSING || note.kind == ARB_NOTE_GALERA_DAMAGED) {
             confirm.overridden = (struct msg_names){1, {note.member}};
+        }
+        if (note.kind == ARB_NOTE_GALERA_OLDER) {
+            confirm.candidate = note.member;
         }
         if (nodes_request(w, w->setup.clusters, &confirm) == 0) {
             trace(w, TRACE_MARK, 63, note.kind, 0, 0);

@@ -491,6 +491,48 @@ static void test_who_was_left_outside_goes_on_running_while_others_may_come(void
     expect(&c, GAL_NOT_FENCED, 1);
 }
 
+static void test_older_data_are_taken_by_name_alone_and_agree_with_nobody_s(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin_lost(&c);
+    c.reports[1].generation = c.reports[2].generation = 1; /* two histories behind */
+    c.reports[1].position.seqno = 95;
+    c.s.high_water = 120;
+    expect(&c, GAL_OLDER, 1);
+    assert_int_equal(decide(&c).lost, 25);
+    c.s.is_loss_accepted = true;
+    expect(&c, GAL_OLDER, 1);
+    c.s.wanted = node_name(1);
+    expect(&c, GAL_GRANTABLE, 1);
+    assert_true(decide(&c).is_torn);
+    c.s.wanted = node_name(2); /* a person may know better */
+    expect(&c, GAL_GRANTABLE, 2);
+    c.reports[0].state = MSG_GALERA_DOWN; /* it has something of now, however little */
+    expect(&c, GAL_NO_SOURCE, 2);
+}
+
+static void test_of_older_data_the_later_history_goes_first_and_all_are_waited_for(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin_lost(&c);
+    c.reports[1].generation = 0;
+    c.reports[1].position.seqno = 99;
+    c.reports[2].generation = 1;
+    expect(&c, GAL_OLDER, 2);
+    c.reports[1].is_position_recovered = false;
+    expect(&c, GAL_UNPROVEN, 1);
+    c.s.members[1].is_heard = false;
+    expect(&c, GAL_MISSING, 1);
+    c.reports[2].generation = 2; /* of before the last bootstrap, with more than it began with */
+    c.reports[2].position.seqno = 101;
+    c.s.members[1].is_excused = true;
+    expect(&c, GAL_OLDER, 2);
+    c.reports[2].position.seqno = 100;
+    expect(&c, GAL_BEFORE, 2);
+}
+
 static void test_of_before_too_who_runs_is_stopped_first(void **state)
 {
     struct scene c;
@@ -823,6 +865,8 @@ int main(void)
         cmocka_unit_test(test_who_was_left_outside_the_last_view_is_stopped_and_starts),
         cmocka_unit_test(test_who_was_left_outside_goes_on_running_while_others_may_come),
         cmocka_unit_test(test_of_before_too_who_runs_is_stopped_first),
+        cmocka_unit_test(test_older_data_are_taken_by_name_alone_and_agree_with_nobody_s),
+        cmocka_unit_test(test_of_older_data_the_later_history_goes_first_and_all_are_waited_for),
         cmocka_unit_test(test_numbers_without_a_bootstrap_are_one_history),
         cmocka_unit_test(test_less_than_what_is_known_committed_waits),
         cmocka_unit_test(test_a_second_grant_waits_for_the_first),
