@@ -123,7 +123,8 @@ static void serve(struct agt_run *run, enum agt_galera_state state)
         }
         return;
     }
-    if (g->causal_at.us == BASE_MONO_LONG_AGO.us) {
+    if (g->causal_at.us == BASE_MONO_LONG_AGO.us ||
+        a->view.orders_done < a->galera.settled_order) {
         return;
     }
     if (g->is_rejecting || a->galera.is_fenced) {
@@ -131,8 +132,7 @@ static void serve(struct agt_run *run, enum agt_galera_state state)
     } else if (is_writing_unasked(a)) {
         want(run, DB_ORDER_GALERA_DEMOTE);
     } else if (a->order.galera_weight != 0 && agt_order_is_in_force(a) &&
-               a->order.galera_weight != g->weight && state == AGT_GALERA_SYNCED &&
-               a->view.orders_done >= a->galera.weigh_order) {
+               a->order.galera_weight != g->weight && state == AGT_GALERA_SYNCED) {
         struct db_order order = agt_order_make(a, DB_ORDER_GALERA_WEIGHT);
         order.epoch = 0;
         order.galera.weight = a->order.galera_weight;

@@ -140,8 +140,9 @@ void agt_galera_order_done(struct agt_run *run, const struct db_order *order, in
     if (status == BASE_E_CANCELED) {
         return;
     }
-    if (order->kind == DB_ORDER_GALERA_WEIGHT) {
-        g->weigh_order = order->id;
+    if (order->kind == DB_ORDER_GALERA_WEIGHT || order->kind == DB_ORDER_GALERA_UNFENCE ||
+        order->kind == DB_ORDER_GALERA_DEMOTE) {
+        g->settled_order = order->id;
     }
     if (order->kind == DB_ORDER_GALERA_RECOVER || order->kind == DB_ORDER_GALERA_CLEAR) {
         g->damages = status == BASE_E_CORRUPT ? g->damages + 1 : 0;

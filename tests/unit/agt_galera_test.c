@@ -597,6 +597,25 @@ static void test_non_writer_is_kept_read_only(void **state)
     assert_int_equal(w.asked, DB_ORDER_GALERA_DEMOTE);
 }
 
+/* Its looks stall while it answers orders: what they told of before the order is asked for once. */
+static void test_a_fence_is_lifted_once_until_the_server_is_seen_again(void **state)
+{
+    (void)state;
+    begin_synced();
+    w.view.galera.is_rejecting = true;
+    causal_look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_UNFENCE);
+    uint64_t id = w.ask.id;
+    done(0);
+    w.asked = DB_ORDER_NONE;
+    pass(100 * MS);
+    tick();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    w.view.orders_done = id; /* somebody has shut it again */
+    causal_look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_UNFENCE);
+}
+
 static void test_waiting_server_is_killed_when_told(void **state)
 {
     (void)state;
@@ -905,6 +924,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_pause_takes_the_proof_away),
         cmocka_unit_test(test_old_evidence_says_no),
         cmocka_unit_test(test_non_writer_is_kept_read_only),
+        cmocka_unit_test(test_a_fence_is_lifted_once_until_the_server_is_seen_again),
         cmocka_unit_test(test_waiting_server_is_killed_when_told),
         cmocka_unit_test(test_a_transfer_under_way_is_no_waiting),
         cmocka_unit_test(test_an_orderly_stop_is_not_cut_short),
