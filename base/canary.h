@@ -371,6 +371,8 @@
       "the token of a forced reconfiguration is taken twice") \
     X(MONGODB_HOST_LEFT_OUT, "mongodb-host-left-out", \
       "a host without an agent is left out by force though nobody says that it is destroyed") \
+    X(MONGODB_HUNG_IS_FENCED, "mongodb-hung-is-fenced", \
+      "a mongod that runs and does not answer is left out by force as if it were down") \
     X(MONGODB_TOKEN_DERIVED, "mongodb-token-derived", \
       "the token of a forced reconfiguration follows from what everybody can know") \
     X(MONGODB_ORDER_WITHOUT_EPOCH, "mongodb-order-without-epoch", \

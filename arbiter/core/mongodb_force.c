@@ -74,6 +74,14 @@ static bool has_copy(const struct mdb_peer *p)
            p->state != MSG_MONGODB_ROLLING_BACK;
 }
 
+/* By its own agent's word that no mongod runs, or by a person's. One that does not answer, or is
+ * starting, runs. */
+static bool is_fenced(const struct mdb_peer *p, bool is_named)
+{
+    bool is_down = p->is_own && (p->state == MSG_MONGODB_DOWN || p->state == MSG_MONGODB_HELD);
+    return is_down || is_named || (p->is_own && CANARY(MONGODB_HUNG_IS_FENCED));
+}
+
 /* A host that no agent has: dead to all who are heard, and a person's word that it stays so. */
 static enum arb_refusal leave_out_host(const struct mdb_peer *p,
                                        const struct mdb_destroyed *destroyed,
@@ -110,7 +118,7 @@ static enum arb_refusal sort_out(const struct mdb_set *set, const struct mdb_opi
             return ARB_REFUSE_BARRED;
         }
         /* Alive by others' word alone, or by its own though a person says otherwise. */
-        if (p->is_alive ? (!p->is_own || is_named) : (!p->is_own && !is_named)) {
+        if (p->is_alive ? (!p->is_own || is_named) : !is_fenced(p, is_named)) {
             return ARB_REFUSE_NOT_FENCED;
         }
         if (arb_names_add(is_survivor(p) ? &ret->force.survivors : &ret->force.lost, name) != 0) {

@@ -29,6 +29,13 @@ static bool says_down(const struct mdb_opinion *o)
            (o->report->state == MSG_MONGODB_DOWN || o->report->state == MSG_MONGODB_HELD);
 }
 
+bool mdb_says_running(const struct mdb_opinion *o)
+{
+    bool is_starting = o->report != NULL && o->heard_ms <= MDB_EVIDENCE_MS &&
+                       o->report->state == MSG_MONGODB_STARTING;
+    return is_starting || (mdb_is_fresh(o) && !says_down(o));
+}
+
 static bool is_running(enum msg_mongodb_state s)
 {
     return s != MSG_MONGODB_UNKNOWN && s != MSG_MONGODB_ABSENT && s != MSG_MONGODB_DOWN &&

@@ -290,11 +290,29 @@ static void use_token(struct arb_turn *t, const struct arb_sight *s,
                       "forces the configuration of the survivors; kv db show tells how it ends");
 }
 
+/* What was said when the token was given stands for who is silent; who is heard speaks for itself:
+ * its mongod was down then, and may have been started since. */
+static int take_given(struct arb_turn *t, const struct arb_sight *s, struct mdb_destroyed *ret)
+{
+    const struct msg_mongodb_force *given = &t->c->record.mongodb.force;
+    int rc = 0;
+    for (uint8_t i = 0; rc == 0 && i < given->lost.count; i++) {
+        const struct base_name *name = &given->lost.names[i];
+        uint8_t at = arb_view_find(t->c, name);
+        if (at == ARB_NOBODY || !mdb_says_running(&s->opinions[at])) {
+            rc = arb_names_add(&ret->names, name);
+        }
+    }
+    for (uint8_t i = 0; rc == 0 && i < given->strangers.count; i++) {
+        rc = mdb_hosts_add(&ret->hosts, &given->strangers.list[i]);
+    }
+    return rc;
+}
+
 /* Everybody who is said to be destroyed, now or when the token was given; false: answered. */
 static bool take_destroyed(struct arb_turn *t, const struct arb_sight *s, bool is_known,
                            struct mdb_destroyed *ret)
 {
-    const struct msg_mongodb_force *given = &t->c->record.mongodb.force;
     const struct arb_request *request = t->event->request;
     ret->names = request->destroyed;
     ret->hosts = request->destroyed_hosts;
@@ -306,10 +324,7 @@ static bool take_destroyed(struct arb_turn *t, const struct arb_sight *s, bool i
             return false;
         }
     }
-    int rc = is_known ? arb_names_unite(&ret->names, &given->lost) : 0;
-    for (uint8_t i = 0; is_known && rc == 0 && i < given->strangers.count; i++) {
-        rc = mdb_hosts_add(&ret->hosts, &given->strangers.list[i]);
-    }
+    int rc = is_known ? take_given(t, s, ret) : 0;
     if (rc != 0) {
         arb_answer(t, BASE_E_TOOBIG, "too many members are named");
     }

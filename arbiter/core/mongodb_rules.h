@@ -100,6 +100,8 @@ struct mdb_set {
 
 /* Opinion is fresh: heard, and looked at, within MDB_EVIDENCE_MS. */
 bool mdb_is_fresh(const struct mdb_opinion *opinion);
+/* Its own agent says that a process of it is there, also one that starts or does not answer. */
+bool mdb_says_running(const struct mdb_opinion *opinion);
 void mdb_merge(const struct mdb_opinion *opinions, uint8_t count, struct mdb_set *ret);
 /* Peer with that host; MDB_NOBODY: none. */
 uint8_t mdb_find(const struct mdb_set *set, const struct msg_mongodb_host *host);

@@ -159,6 +159,19 @@ static struct msg_names lost_names(struct world *w)
     return names;
 }
 
+/* Nobody says of a mongod that runs that it is destroyed. */
+static struct msg_names not_running(struct world *w, const struct msg_names *of)
+{
+    struct msg_names names = {0};
+    for (uint8_t i = 0; i < of->count; i++) {
+        int member = member_by_name(w, &of->names[i]);
+        if (member < 0 || !member_of(w, (unsigned)member)->tree.is_up) {
+            names.names[names.count++] = of->names[i];
+        }
+    }
+    return names;
+}
+
 /* Somebody is impatient, or mad, and says it over and over. */
 static void say_again(void *ctx, uint64_t number, struct slice bytes)
 {
@@ -214,7 +227,7 @@ static void say_force(void *ctx, uint64_t number, struct slice bytes)
         truth_ops_record(w, w->setup.clusters, &record) && record.mongodb.force.token != 0;
     if (is_planned) { /* who has begun goes on, also when the hosts come back */
         request.token = record.mongodb.force.token;
-        request.destroyed = record.mongodb.force.lost;
+        request.destroyed = not_running(w, &record.mongodb.force.lost);
     } else if (number >= 30 || request.destroyed.count * 2u <= w->setup.mongodb_members) {
         return;
     }

@@ -40,6 +40,35 @@ static void test_force_needs_a_lost_majority_and_fenced_members(void **state)
     assert_true(w.c.record.mongodb.force.token != 0);
 }
 
+/* It runs: that it does not answer, is starting or has left the set is no word that it is down. */
+static void test_a_mongod_that_runs_is_left_out_by_a_persons_word_alone(void **state)
+{
+    (void)state;
+    static const enum msg_mongodb_state runs[] = {MSG_MONGODB_HUNG, MSG_MONGODB_STARTING,
+                                                  MSG_MONGODB_ABSENT};
+    for (size_t i = 0; i < BASE_COUNT_OF(runs); i++) {
+        mon_running(5, 0);
+        mon.m[3].is_down = mon.m[4].is_down = mon.m[5].is_down = true;
+        mon_elect();
+        mon.m[2].state = runs[i];
+        mon_pass(3);
+        mon_request(force(0));
+        assert_int_equal(w.answer, BASE_E_STATE);
+        assert_non_null(strstr(w.fx.answer_text.text, "mg2 may still run"));
+        assert_int_equal(w.c.record.mongodb.force.token, 0);
+        struct arb_request r = force(0);
+        r.destroyed = names("mg2", NULL);
+        mon_request(r);
+        assert_int_equal(w.answer, 0);
+        mon_request(mon_about(ARB_REQUEST_CANCEL, NULL));
+        mon.m[2].state = MSG_MONGODB_HELD; /* its agent has ended it */
+        mon_pass(3);
+        mon_request(force(0));
+        assert_int_equal(w.answer, 0);
+        assert_int_equal(w.c.record.mongodb.force.lost.count, 4);
+    }
+}
+
 static void test_a_token_is_good_once(void **state)
 {
     (void)state;
@@ -118,6 +147,48 @@ static void test_a_token_is_void_when_the_survivors_change(void **state)
     mon_pass(3);
     mon_request(force(token));
     assert_int_equal(w.answer, BASE_E_STATE);
+}
+
+/* Its agent had said that it was down, and nobody that it is destroyed. */
+static void test_a_token_is_no_word_about_one_that_runs_by_now(void **state)
+{
+    (void)state;
+    lose_majority();
+    mon_request(force(0));
+    uint64_t token = w.c.record.mongodb.force.token;
+    mon.m[3].is_down = false;
+    mon.m[3].state = MSG_MONGODB_STARTING;
+    mon_pass(2);
+    mon_request(force(token));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_non_null(strstr(w.fx.answer_text.text, "mg3 may still run"));
+    mon.m[2].is_silent = true; /* what was said of who is silent holds */
+    mon_pass(20);
+    struct arb_request r = force(token);
+    r.destroyed = names("mg3", NULL);
+    mon_request(r);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.mongodb.barred.count, 2);
+}
+
+/* It would go on with the others: another plan, which is what the person is told. */
+static void test_a_token_is_void_when_one_of_the_lost_is_back(void **state)
+{
+    (void)state;
+    mon_running(5, 0);
+    mon.m[2].is_down = mon.m[3].is_down = mon.m[4].is_down = mon.m[5].is_down = true;
+    mon_elect();
+    mon_pass(3);
+    mon_request(force(0));
+    uint64_t token = w.c.record.mongodb.force.token;
+    mon.m[2].is_down = false;
+    mon_pass(2);
+    mon_request(force(token));
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_non_null(strstr(w.fx.answer_text.text, "ask for a new plan"));
+    mon_request(force(0));
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.mongodb.force.survivors.count, 2);
 }
 
 /* Who would be left out is held while a plan is out: until it is canceled, or forgotten. */
@@ -302,10 +373,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         MON_TEST(test_force_needs_a_lost_majority_and_fenced_members),
+        MON_TEST(test_a_mongod_that_runs_is_left_out_by_a_persons_word_alone),
         MON_TEST(test_a_token_is_good_once),
         MON_TEST(test_a_token_follows_from_secret_bits),
         MON_TEST(test_the_lost_are_barred_until_they_are_wiped),
         MON_TEST(test_a_token_is_void_when_the_survivors_change),
+        MON_TEST(test_a_token_is_no_word_about_one_that_runs_by_now),
+        MON_TEST(test_a_token_is_void_when_one_of_the_lost_is_back),
         MON_TEST(test_a_plan_that_is_not_carried_out_ends),
         MON_TEST(test_a_host_without_an_agent_is_left_out_by_a_persons_word),
         MON_TEST(test_the_freshest_goes_on),
