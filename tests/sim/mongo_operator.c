@@ -17,8 +17,12 @@
 
 static int ask(struct world *w, const struct arb_request *request)
 {
+    bool is_plan = request->kind == ARB_REQUEST_FORCE_RECONFIGURE && request->token == 0;
     int rc = nodes_request(w, w->setup.clusters, request);
     w->tally.mongodb_asked += rc == 0;
+    if (rc == 0 && is_plan) {
+        truth_mongo_planned(w, &request->destroyed);
+    }
     return rc;
 }
 

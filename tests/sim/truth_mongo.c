@@ -23,6 +23,7 @@ void truth_mongo_open(struct world *w)
     t->said_by = -1;
     for (unsigned i = 0; i < MEMBERS_MAX; i++) {
         t->sick_us[i] = t->writable_us[i] = -1;
+        t->fenced_us[i] = -PLAN_US - 1;
     }
 }
 
@@ -160,6 +161,8 @@ void truth_mongo_look(struct world *w)
     }
     int primary = mset_primary(w->mongo->set, &term);
     for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
+        truth_of(w)->down_us[i] =
+            w->members->list[i].tree.is_up ? truth_of(w)->down_us[i] : w->now_us;
         look_at(w, i, primary, &c);
     }
 }
@@ -320,6 +323,7 @@ void truth_mongo_ends(struct world *w, const struct member *m)
 void truth_mongo_starts(struct world *w, unsigned member)
 {
     const struct member *m = &w->members->list[member];
+    truth_of(w)->down_us[member] = w->now_us;
     bool is_barred = m->agent != NULL && m->agent_process.is_up &&
                      agt_driver_agent(m->agent)->disk.mongodb.barred_epoch != 0;
     if (is_barred && mset_has_directory(w->mongo->set, mongo_node(w, member))) {

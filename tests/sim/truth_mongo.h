@@ -50,6 +50,8 @@ void truth_mongo_report(struct world *w, const struct member *m, const struct ms
 void truth_mongo_heard(struct world *w, unsigned member);
 void truth_mongo_record(struct world *w, const struct msg_record *old,
                         const struct msg_record *new);
+/* A person is given a plan, and has named those as destroyed. */
+void truth_mongo_planned(struct world *w, const struct msg_names *destroyed);
 /* A health check says 200 for /primary, just now. */
 void truth_mongo_primary_said(struct world *w, unsigned member);
 /* Somebody was told that a write is safe. */

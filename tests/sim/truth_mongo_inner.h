@@ -14,6 +14,7 @@
 #define FREEZE_MAX_US (60 * SECOND + 600 * MS)
 #define DEAD_US (110 * SECOND)    /* 120 s by clocks that may drift, and by what was heard last */
 #define MINORITY_US (12 * SECOND) /* a heartbeat's limit, and what was on its way */
+#define PLAN_US (12 * SECOND)     /* evidence of 5 s, and what was on its way */
 #define LATE_US (5 * SECOND)      /* an order's limit, and what was on its way */
 
 /* An order as the log has it. */
@@ -40,7 +41,10 @@ struct truth_mongo {
     int64_t acked_us;
     int64_t elected_us;        /* a node became leader: it waits a whole limit of the order anew */
     bool is_held[MEMBERS_MAX]; /* left out by force, and not wiped since */
-    bool is_spoiled;           /* a directory forgot its vote */
+    int64_t planned_us;        /* a person was given a plan of a forced reconfiguration ... */
+    int64_t fenced_us[MEMBERS_MAX]; /* ... and it was down, or was named, then */
+    int64_t down_us[MEMBERS_MAX];   /* then it did not run */
+    bool is_spoiled;                /* a directory forgot its vote */
     uint64_t lost;
 };
 

@@ -8,6 +8,16 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_mongo_inner.h"
 
+static bool is_named(const struct msg_names *names, const struct base_name *name)
+{
+    for (unsigned i = 0; i < names->count; i++) {
+        if (base_name_equal(&names->names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Allowed by the very record that orders it. */
 static void may_be_killed(struct world *w, const struct msg_record *new)
 {
@@ -83,6 +93,36 @@ static void is_by_token(struct world *w, const struct msg_record *old, const str
     }
 }
 
+/* Who may be left out: down a moment ago, as evidence may be as old, or named. */
+void truth_mongo_planned(struct world *w, const struct msg_names *destroyed)
+{
+    struct truth_mongo *t = truth_of(w);
+    t->planned_us = w->now_us;
+    for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
+        const struct member *m = &w->members->list[i];
+        if (is_named(destroyed, &m->name) || !m->tree.is_up ||
+            w->now_us - t->down_us[i] < PLAN_US) {
+            t->fenced_us[i] = w->now_us;
+        }
+    }
+}
+
+/* Left out are those who were down, or whom a person has named. */
+static void is_plan_lawful(struct world *w, const struct msg_mongodb_force *old,
+                           const struct msg_mongodb_force *new)
+{
+    const struct truth_mongo *t = truth_of(w);
+    bool is_given = new->token != 0 && new->token != old->token;
+    for (unsigned i = 0; is_given && i < new->lost.count; i++) {
+        int member = member_by_name(w, &new->lost.names[i]);
+        if (member >= 0 && t->planned_us - t->fenced_us[member] > PLAN_US) {
+            world_fail(w, INVARIANT_MONGODB_FORCED,
+                       "a plan leaves %s out, whose mongod runs, and nobody has named it",
+                       new->lost.names[i].text);
+        }
+    }
+}
+
 /* Votes are taken of who is dead by the primary's word and by its agent's silence. */
 static void is_dead(struct world *w, const struct msg_record *new)
 {
@@ -92,10 +132,8 @@ static void is_dead(struct world *w, const struct msg_record *new)
     if (o->kind != MSG_MONGODB_ORDER_UNVOTE || member < 0) {
         return;
     }
-    for (unsigned i = 0; i < new->mongodb.leaving.count; i++) {
-        if (base_name_equal(&new->mongodb.leaving.names[i], &o->subject)) {
-            return;
-        }
+    if (is_named(&new->mongodb.leaving, &o->subject)) {
+        return;
     }
     int64_t seen_us =
         t->heard_us[member] > t->linked_us[member] ? t->heard_us[member] : t->linked_us[member];
@@ -160,10 +198,7 @@ static void is_wiped_first(struct world *w, const struct msg_record *new)
 {
     struct truth_mongo *t = truth_of(w);
     for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
-        bool is_listed = false;
-        for (unsigned k = 0; k < new->mongodb.barred.count; k++) {
-            is_listed |= base_name_equal(&new->mongodb.barred.names[k], &w->members->list[i].name);
-        }
+        bool is_listed = is_named(&new->mongodb.barred, &w->members->list[i].name);
         if (t->is_held[i] && !is_listed && mset_has_directory(w->mongo->set, mongo_node(w, i))) {
             world_fail(w, INVARIANT_MONGODB_BARRED,
                        "%s was left out by force and is let in again, and nobody has wiped it",
@@ -183,6 +218,7 @@ void truth_mongo_record(struct world *w, const struct msg_record *old, const str
     bool is_ended = o->state != old->mongodb.order.state || is_new;
     note_policy(w, new);
     is_wiped_first(w, new);
+    is_plan_lawful(w, &old->mongodb.force, &new->mongodb.force);
     if (is_new && o->epoch != 0) {
         may_be_given(w, old, new);
         is_dead(w, new);
