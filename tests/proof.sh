@@ -72,6 +72,27 @@ chunk_kind() { # NUMBER
         6) echo --mongodb ;;
     esac
 }
+# Faults that have had an effect less than so often, those of one kind of system in a list.
+EACH=1000
+lacking() { # PATTERN OF NAMES
+    sums | jq -r --arg names "$1" --argjson each "$EACH" '[.faults | to_entries[] | select(.value < $each and (.key | test($names))) | .key] | join(",")'
+}
+# Every other chunk, behind the first sixteen, is for what has been rare until then.
+rare_kind() { # NUMBER
+    local list system
+    case $(($1 / 2 % 4)) in
+        0) system=--galera list=$(lacking '^galera-') ;;
+        1) system=--mongodb list=$(lacking '^mongodb-') ;;
+        2) system=--hosts list=$(lacking '^(guard-hang|watchdog-reset)$') ;;
+        3) system="" list=$(lacking '^(?!galera-|mongodb-|guard-hang|watchdog)') ;;
+    esac
+    [ -z "$list" ] || echo "$system --often $list"
+}
+kind_of() { # NUMBER
+    local kind=""
+    [ "$1" -le 16 ] || [ $(($1 % 2)) -eq 1 ] || kind=$(rare_kind "$1")
+    echo "${kind:-$(chunk_kind "$1")}"
+}
 # Seeds until the time is over; a chunk that was interrupted is done again.
 simulate() {
     local number=1 file kind
@@ -79,11 +100,11 @@ simulate() {
         file=$(printf '%s/sim-%06d.json' "$state" "$number")
         if [ ! -s "$file" ]; then
             kind=()
-            read -r -a kind <<<"$(chunk_kind "$number")"
+            read -r -a kind <<<"$(kind_of "$number")"
             limited 3600 "$state/sim.log" "$sim" --seed $((first_seed + (number - 1) * chunk)) --count "$chunk" --jobs "${SIM_JOBS:-2}" \
                 "${kind[@]}" --quiet --go-on --json "$file.part"
             [ -s "$file.part" ] || { echo "the simulator did not run: $state/sim.log" && return 1; }
-            grep '^FAILED ' "$state/sim.log" >>"$state/failed.txt"
+            grep '^FAILED ' "$state/sim.log" | sed "s/^FAILED/FAILED ${kind[*]}/" >>"$state/failed.txt"
             mv "$file.part" "$file"
             [ $((number % 5)) -eq 1 ] && rate
         fi

@@ -35,7 +35,7 @@ static void draw_settings(struct base_rand *r, const struct setup *s, struct db_
 }
 
 /* In most of the seeds that have one it is the only database cluster: the more happens to it. */
-static void draw_galera(uint64_t seed, struct setup *s)
+static void draw_galera(uint64_t seed, const struct setup_wish *wish, struct setup *s)
 {
     static const unsigned members[] = {2, 2, 3, 3, 3, 3, 4}, flush[] = {1, 1, 1, 1, 2, 0};
     struct base_rand r = seed_stream(seed, STREAM_SETUP, 30);
@@ -48,7 +48,7 @@ static void draw_galera(uint64_t seed, struct setup *s)
     s->galera_members = members[draw(&r, 0, 6)];
     s->galera_flush = flush[draw(&r, 0, 5)];
     s->has_arbitrator = s->galera_members == 2 && chance(&r, 300000);
-    s->has_hands = !s->is_calm && chance(&r, 150000);
+    s->has_hands = !s->is_calm && (chance(&r, 150000) || wish->is_often[FAULT_GALERA_BY_HAND]);
     s->has_galera_admins = !s->is_calm && chance(&r, 400000);
     s->is_fast_takeover = !s->has_arbitrator && chance(&r, 250000);
     s->databases[s->clusters] = (struct db_setup){.first = s->members,
@@ -89,7 +89,8 @@ static void draw_mongodb(uint64_t seed, const struct setup_wish *wish, struct se
     s->mongodb_policy = (unsigned)draw(&r, 0, 255);
     s->has_mongodb_admins = !s->is_calm && chance(&r, 400000);
     s->has_mongodb_force = !s->is_calm && chance(&r, 250000);
-    s->is_mongodb_restored = !s->is_calm && chance(&r, 120000);
+    s->is_mongodb_restored =
+        !s->is_calm && (chance(&r, 120000) || wish->is_often[FAULT_MONGODB_RESTORED]);
     s->has_mongodb_ladder =
         !s->is_calm && s->faults_end_us > MONGODB_LADDER_END_US && chance(&r, 400000);
     if (s->has_mongodb_ladder) { /* nothing else ends it before */
@@ -133,7 +134,7 @@ void databases_draw(uint64_t seed, const struct setup_wish *wish, struct setup *
         s->databases[i].lag_bytes = is_small ? 64 * (uint32_t)draw(&lag, 1, 40) : 0;
     }
     if (wish->is_galera) {
-        draw_galera(seed, s);
+        draw_galera(seed, wish, s);
     } else if (wish->is_mongodb) {
         draw_mongodb(seed, wish, s);
     } else if (wish->has_hosts && s->has_databases && !s->is_calm) {

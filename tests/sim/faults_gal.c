@@ -262,13 +262,41 @@ void strike_galera_applier(struct world *w, struct strike *s)
     }
 }
 
+/* Some faults need a moment that may come later: it is looked for as long as faults may strike. */
+#define LOOK_US (100 * MS)
+#define MEMBER_BITS 8
+
+static void look_again(struct world *w, event_fn *fn, uint64_t number)
+{
+    if (w->now_us + LOOK_US < w->setup.faults_end_us) {
+        world_at_with(w, w->now_us + LOOK_US, NULL, fn, w, number, SLICE_EMPTY);
+    }
+}
+
 static void kill_joiner(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
     (void)bytes;
-    const struct wsrep *g = wsrep_of(w, (unsigned)number);
-    if (g->dir.is_sst_in_progress && kill_server(w, (unsigned)number)) {
+    if (wsrep_of(w, (unsigned)number)->dir.is_sst_in_progress && kill_server(w, (unsigned)number)) {
         fault_bit(w, FAULT_GALERA_JOINER, (unsigned)number, 0, 0);
+    }
+}
+
+/* Above the member's number: so many ms after the transfer's beginning; above that, whether all go.
+ */
+static void await_joiner(void *ctx, uint64_t number, struct slice bytes)
+{
+    struct world *w = ctx;
+    unsigned member = number & ((1u << MEMBER_BITS) - 1);
+    int64_t at_us = w->now_us + (int64_t)(number >> MEMBER_BITS & 0xffff) * MS;
+    (void)bytes;
+    if (!wsrep_of(w, member)->dir.is_sst_in_progress) {
+        look_again(w, await_joiner, number);
+        return;
+    }
+    world_at_with(w, at_us, NULL, kill_joiner, w, member, SLICE_EMPTY);
+    if (number >> (MEMBER_BITS + 16) != 0) {
+        world_at(w, at_us + 100 * MS, NULL, outage_now, w);
     }
 }
 
@@ -291,15 +319,13 @@ void strike_galera_joiner(struct world *w, struct strike *s)
 {
     unsigned member = any_member(w, s);
     struct member *m = member_of(w, member);
-    int64_t us = draw(&s->rand, SECOND, 12 * SECOND);
+    uint64_t after_ms = (uint64_t)draw(&s->rand, 0, 1500);
+    uint64_t is_outage = chance(&s->rand, 300000);
     if (m->gal.writable_epoch != 0 || !is_spare(w, member) || !kill_server(w, member)) {
         return;
     }
     m->gal.dir.is_grastate_empty = true;
-    world_at_with(w, w->now_us + us, NULL, kill_joiner, w, member, SLICE_EMPTY);
-    if (chance(&s->rand, 300000)) {
-        world_at(w, w->now_us + us + 100 * MS, NULL, outage_now, w);
-    }
+    look_again(w, await_joiner, member | after_ms << MEMBER_BITS | is_outage << (MEMBER_BITS + 16));
 }
 
 void strike_galera_switchover(struct world *w, struct strike *s)
@@ -310,12 +336,24 @@ void strike_galera_switchover(struct world *w, struct strike *s)
 }
 
 /* Somebody loses patience, and says pc.bootstrap where there is no component. */
+static void bootstrap_by_hand(void *ctx, uint64_t member, struct slice bytes)
+{
+    struct world *w = ctx;
+    unsigned count = wsrep_end(w) - wsrep_first(w);
+    (void)bytes;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned at = wsrep_first(w) + ((unsigned)member - wsrep_first(w) + i) % count;
+        if (wsrep_pc_bootstrap(wsrep_of(w, at), true)) {
+            fault_bit(w, FAULT_GALERA_BY_HAND, at, 0, 0);
+            return;
+        }
+    }
+    look_again(w, bootstrap_by_hand, member);
+}
+
 void strike_galera_by_hand(struct world *w, struct strike *s)
 {
-    unsigned member = any_member(w, s);
-    if (wsrep_pc_bootstrap(wsrep_of(w, member), true)) {
-        fault_bit(w, s->kind, member, 0, 0);
-    }
+    bootstrap_by_hand(w, any_member(w, s), SLICE_EMPTY);
 }
 
 void faults_gal_heal(struct world *w)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/slice.h"
+#include "tests/sim/faults.h"
 
 void options_usage(FILE *out)
 {
@@ -17,6 +18,7 @@ void options_usage(FILE *out)
         "  --twice         each seed twice: the trace must be the same\n"
         "  --json FILE     the sums, for machines\n"
         "  --faults only=N,N,... | without=N,N,...   by their numbers on the schedule\n"
+        "  --often KIND,KIND,...   these faults above all, where a seed can have them\n"
         "  --script FILE   runs a script; fails unless it turns out as the script says\n"
         "  --shrink FILE   makes a failing seed smaller, and writes it as a script\n"
         "  --plan          prints what the seed draws, as a script, and does not run it\n"
@@ -28,6 +30,32 @@ void options_usage(FILE *out)
         "  --mongodb                 with a MongoDB replica set\n"
         "  --mongodb-token           one, and a spent token of force is used again\n"
         "  --mongodb-parted          one, and nobody hears another while people want something\n");
+}
+
+static bool take_kind(struct slice name, struct setup_wish *wish)
+{
+    for (unsigned kind = 0; kind < FAULT_KIND_COUNT; kind++) {
+        if (slice_equal(name, slice_from_text(fault_name((enum fault_kind)kind)))) {
+            wish->is_often[kind] = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_often(struct slice list, struct setup_wish *wish)
+{
+    bool is_good = list.len > 0;
+    while (is_good && list.len > 0) {
+        size_t len = 0;
+        while (len < list.len && list.data[len] != ',') {
+            len++;
+        }
+        is_good = take_kind((struct slice){list.data, len}, wish);
+        size_t skip = len < list.len ? len + 1 : len;
+        list = (struct slice){list.data + skip, list.len - skip};
+    }
+    return is_good;
 }
 
 bool options_parse(int argc, char **argv, struct options *ret)
@@ -43,6 +71,7 @@ bool options_parse(int argc, char **argv, struct options *ret)
         {"--count", &ret->count, NULL, NULL},
         {"--jobs", &ret->jobs, NULL, NULL},
         {"--faults", NULL, &ret->faults, NULL},
+        {"--often", NULL, &ret->often, NULL},
         {"--json", NULL, &ret->json, NULL},
         {"--script", NULL, &ret->script, NULL},
         {"--shrink", NULL, &ret->shrink, NULL},
@@ -81,5 +110,6 @@ bool options_parse(int argc, char **argv, struct options *ret)
         }
     }
     ret->wish.is_mongodb |= ret->wish.is_mongodb_token || ret->wish.is_mongodb_parted;
-    return ret->count > 0 && ret->jobs > 0 && ret->jobs <= 64;
+    bool is_good = ret->often == NULL || take_often(slice_from_text(ret->often), &ret->wish);
+    return is_good && ret->count > 0 && ret->jobs > 0 && ret->jobs <= 64;
 }

@@ -8,6 +8,7 @@
 struct options {
     uint64_t seed, count, jobs;
     const char *faults; /* only=N,N,... or without=N,N,... */
+    const char *often;  /* KIND,KIND,... */
     const char *json;   /* file for the sums */
     const char *script; /* a file to run */
     const char *shrink; /* a file to write */

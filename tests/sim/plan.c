@@ -15,11 +15,14 @@ static const enum fault_group groups[FAULT_DRAWN_COUNT] = {
 #undef FAULT_GROUP
 };
 
-static unsigned draw_weight(const struct plan *p, enum fault_kind kind)
+#define OFTEN 30u
+
+static unsigned draw_weight(const struct plan *p, const struct setup_wish *wish,
+                            enum fault_kind kind)
 {
     static const unsigned choice[] = {0, 0, 1, 1, 3};
     struct base_rand r = seed_stream(p->seed, STREAM_WEIGHT, kind);
-    unsigned weight = choice[draw(&r, 0, 4)];
+    unsigned weight = wish->is_often[kind] ? OFTEN : choice[draw(&r, 0, 4)];
     if (kind == FAULT_GALERA_BY_HAND) { /* few seeds allow it */
         return p->setup.has_hands ? weight + 1 : 0;
     }
@@ -47,7 +50,8 @@ static unsigned draw_weight(const struct plan *p, enum fault_kind kind)
 }
 
 /* Which kinds this seed uses, and how much: each kind has a stream of its own for that. */
-static unsigned draw_weights(const struct plan *p, unsigned *ret_weights)
+static unsigned draw_weights(const struct plan *p, const struct setup_wish *wish,
+                             unsigned *ret_weights)
 {
     unsigned sum = 0;
     for (unsigned kind = 0; kind < FAULT_KIND_COUNT; kind++) {
@@ -55,7 +59,7 @@ static unsigned draw_weights(const struct plan *p, unsigned *ret_weights)
                         (kind >= FAULT_GALERA_FIRST && kind < FAULT_GALERA_TAIL_LOST) ||
                         (kind >= FAULT_HOSTS_FIRST && kind < FAULT_WATCHDOG_RESET) ||
                         kind >= FAULT_MONGODB_FIRST;
-        ret_weights[kind] = is_drawn ? draw_weight(p, (enum fault_kind)kind) : 0;
+        ret_weights[kind] = is_drawn ? draw_weight(p, wish, (enum fault_kind)kind) : 0;
         sum += ret_weights[kind];
     }
     return sum;
@@ -91,7 +95,7 @@ void plan_draw(uint64_t seed, const struct setup_wish *wish, struct plan *ret)
     ret->faults_count = 0;
     ret->hash_until_us = 0;
     setup_draw(seed, wish, &ret->setup);
-    unsigned sum = draw_weights(ret, weights);
+    unsigned sum = draw_weights(ret, wish, weights);
     if (ret->setup.is_calm || sum == 0) {
         return;
     }

@@ -83,11 +83,14 @@ void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret)
                                                            : PEACE_US);
     draw_sizes(&part[1], ret);
     draw_links_and_disks(&part[2], ret);
-    ret->is_standstill = chance(&part[3], 130000) && !is_plain;
+    ret->is_standstill =
+        (chance(&part[3], 130000) || wish->is_often[FAULT_STANDSTILL]) && !is_plain;
     draw_quorum(&part[4], ret);
     draw_limits(&part[6], ret);
-    ret->is_restoring = ret->has_databases && !is_plain && !ret->is_calm && !ret->is_changing &&
-                        !ret->is_standstill && (chance(&part[5], 300000) || wish->is_restoring);
+    ret->is_restoring =
+        ret->has_databases && !is_plain && !ret->is_calm && !ret->is_changing &&
+        !ret->is_standstill &&
+        (chance(&part[5], 300000) || wish->is_restoring || wish->is_often[FAULT_RESTORE]);
     ret->end_us += ret->is_restoring ? RESTORE_US : 0;
     struct base_rand r = seed_stream(seed, STREAM_SETUP, 20);
     ret->has_alarms = !ret->is_restoring && chance(&r, 400000);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/types.h"
+#include "tests/sim/fault_kinds.h"
 
 /*   type, name, what it is */
 #define SETUP_FIELDS(X) \
@@ -107,6 +108,8 @@ struct setup {
 struct setup_wish {
     bool is_calm, is_kv_only, is_restoring, has_admins, is_galera, is_mongodb, has_hosts;
     bool is_mongodb_token, is_mongodb_parted; /* with is_mongodb: this story */
+    bool is_often[FAULT_KIND_COUNT]; /* a kind that is to be most of what goes wrong, where the
+                                        seed can have it */
 };
 
 void setup_draw(uint64_t seed, const struct setup_wish *wish, struct setup *ret);
