@@ -42,7 +42,6 @@ struct agt_mongodb_ladder {
     enum agt_mongodb_step step; /* of what is done about it ... */
     struct base_mono step_at;   /* ... since */
     uint64_t step_id;           /* order of this step; 0: none yet */
-    bool is_step_over;          /* it has ended, and changed nothing */
     bool is_told_cut_off;       /* people were told, of this time ... */
     bool is_told_gray;          /* ... and of this, which may come first */
     struct base_mono killed_at; /* a cut off one was killed here; LONG_AGO: none */

@@ -60,7 +60,6 @@ static void step_set(struct agt_run *run, enum agt_mongodb_step step)
     l->step = step;
     l->step_at = run->now;
     l->step_id = 0;
-    l->is_step_over = false;
 }
 
 static void ladder_leave(struct agt_run *run)
@@ -114,9 +113,9 @@ static bool is_step_spent(struct agt_run *run)
     if (!is_late) {
         agt_wake_at(run, at);
     }
-    /* A look after its end, too. */
-    bool is_seen = l->step_id != 0 && run->a->view.orders_done >= l->step_id;
-    return is_late || (l->is_step_over && is_seen);
+    /* This look is from after the end of its order. */
+    bool is_over = l->step_id != 0 && run->a->view.orders_done >= l->step_id;
+    return is_late || is_over;
 }
 
 static void rest(struct agt_run *run)

@@ -223,7 +223,5 @@ void agt_mongodb_order_done(struct agt_run *run, const struct db_order *order,
     } else if (order->kind == DB_ORDER_MONGODB_FREEZE && done->status == 0) {
         m->frozen_until =
             base_mono_add_us(run->now, (int64_t)order->mongodb.seconds * BASE_US_PER_S);
-    } else if (order->kind == DB_ORDER_MONGODB_STEP_DOWN && order->id == m->ladder.step_id) {
-        m->ladder.is_step_over = true;
     }
 }

@@ -114,7 +114,7 @@ static void take_view(struct last *last, const struct msg_galera_view *view, uin
 
 static struct last last_view(const struct gal_situation *s)
 {
-    struct last last = {NULL, 0, NULL};
+    struct last last = {.view = NULL};
     take_view(&last, &s->record->view, s->record->generation, NULL);
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];

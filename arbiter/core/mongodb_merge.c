@@ -223,7 +223,7 @@ void mdb_merge(const struct mdb_opinion *opinions, uint8_t count, struct mdb_set
         take_state(opinions, count, p);
         bool is_voter = p->peer.votes > 0 && !p->peer.is_newly_added;
         ret->alive = (uint8_t)(ret->alive + (is_voter && p->is_alive));
-        ret->unwell = (uint8_t)(ret->unwell + (is_voter && p->is_alive && !is_well(p->state)));
+        ret->is_unwell = ret->is_unwell || (is_voter && p->is_alive && !is_well(p->state));
     }
     take_primary(opinions, ret);
     take_primary_word(opinions, count, ret);
@@ -279,7 +279,7 @@ static enum msg_mongodb_set_state state_with_primary(const struct mdb_set *set,
     if (set->alive < set->layout.voters) {
         return set->alive <= set->majority ? MSG_MONGODB_SET_THIN : MSG_MONGODB_SET_DEGRADED;
     }
-    if (set->unwell > 0) {
+    if (set->is_unwell) {
         return MSG_MONGODB_SET_DEGRADED;
     }
     return x->is_drifting ? MSG_MONGODB_SET_DRIFT : MSG_MONGODB_SET_HEALTHY;

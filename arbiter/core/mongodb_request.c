@@ -160,17 +160,12 @@ static void put_names(struct buf *out, const struct msg_names *names)
         buf_put_text(out, i == 0 ? " " : ", ");
         buf_put(out, base_name_slice(&names->names[i]));
     }
-    if (names->count == 0) {
-        buf_put_text(out, " nobody");
-    }
 }
 
 static void put_lost(struct buf *out, const struct msg_mongodb_force *f)
 {
     const struct msg_mongodb_hosts *hosts = &f->strangers;
-    if (f->lost.count > 0 || hosts->count == 0) {
-        put_names(out, &f->lost);
-    }
+    put_names(out, &f->lost);
     for (uint8_t i = 0; i < hosts->count; i++) {
         buf_put_text(out, i == 0 && f->lost.count == 0 ? " " : ", ");
         buf_put_text(out, hosts->list[i].text);
@@ -198,9 +193,7 @@ static void put_survivors(struct buf *out, const struct msg_mongodb_force *force
     struct msg_names others = force->survivors;
     arb_names_remove(&others, &force->freshest);
     buf_put_text(out, others.count == 0 ? " goes on alone" : " goes on with");
-    if (others.count > 0) {
-        put_names(out, &others);
-    }
+    put_names(out, &others);
 }
 
 static void answer_plan(struct arb_turn *t, const struct mdb_force_plan *plan, uint64_t token)

@@ -90,7 +90,7 @@ struct mdb_set {
     struct mdb_layout layout;
     uint8_t majority;
     uint8_t alive;     /* voters */
-    uint8_t unwell;    /* ... that are no good copies now: stale, lagging, gray ... */
+    bool is_unwell;    /* ... one of them is no good copy now: stale, lagging, gray ... */
     uint8_t seconded;  /* fresh opinions beside the primary's own that take it for primary */
     uint8_t reporters; /* fresh members that know how many voters live */
     uint8_t reporters_in_doubt; /* ... and see less than a majority */
