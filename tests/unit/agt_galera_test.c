@@ -88,6 +88,27 @@ static void test_a_restart_starts_nothing_of_another_generation(void **state)
     assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
 }
 
+static uint64_t generation_told(const uint8_t of[static 16])
+{
+    struct msg_report r;
+    memcpy(w.view.galera.position.uuid, of, 16);
+    look();
+    agt_report_make(&w.a, w.now, &r);
+    return r.galera.generation;
+}
+
+static void test_a_stamp_counts_for_its_own_data_alone(void **state)
+{
+    static const uint8_t other[16] = {1}, unknown[16];
+    (void)state;
+    begin_down();
+    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
+    order_comes();
+    assert_int_equal(generation_told(uuid), 1);
+    assert_int_equal(generation_told(unknown), 1); /* it may be there */
+    assert_int_equal(generation_told(other), 0);
+}
+
 /* g1 joins, g2 writes; what it is started with as donors. `chosen` by the arbiter; NULL: none. */
 static const struct msg_names *donors_with(const char *chosen, const char *joiner)
 {
@@ -901,6 +922,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_table_is_total),
         cmocka_unit_test(test_joins_with_its_own_position),
         cmocka_unit_test(test_a_restart_starts_nothing_of_another_generation),
+        cmocka_unit_test(test_a_stamp_counts_for_its_own_data_alone),
         cmocka_unit_test(test_the_writer_is_the_last_donor),
         cmocka_unit_test(test_the_donor_of_the_record_is_asked_first),
         cmocka_unit_test(test_recovers_before_anything_else),

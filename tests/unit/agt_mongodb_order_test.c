@@ -563,6 +563,13 @@ static void test_a_forced_version_is_known_without_its_term(void **state)
         m_look();
         asked(r);
         assert_int_equal(w.ask.mongodb.expected_config.term, 1);
+        begin(r);
+        w.order.record.mongodb.order.expected_config.term = 0;
+        config_changes();
+        m_look();
+        m_order_send();
+        m_live(3 * SECOND);
+        ended(r, BASE_E_CONFLICT);
     }
 }
 

@@ -9,6 +9,7 @@ static void test_primary_that_cannot_write_hands_the_role_on(void **state)
 {
     (void)state;
     primary();
+    assert_false(w.report.is_write_failing);
     w.db.is_write_failing = true;
     world_hold_ms(&w, MSG_GOAL_HOLD, true, 8000); /* nobody is fit: it stays */
     assert_true(w.db.is_running);

@@ -273,6 +273,7 @@ static struct msg_report empty_of(const char *member)
     r.has_seed = true;
     r.seed_ttl_ms = 600;
     r.seed_heartbeat_ms = 100;
+    r.seed_sync_count = MSG_MEMBERS_MAX; /* more standbys than there can be */
     return r;
 }
 
@@ -301,6 +302,7 @@ static void test_bootstrap_the_smallest_name_heard_within_a_second(void **state)
     assert_int_equal(w.c.record.state, MSG_RECORD_BOOTSTRAP);
     assert_int_equal(w.c.record.timeline, 1);
     assert_int_equal(w.c.record.ttl_ms, 600);
+    assert_int_equal(w.c.record.sync_count, 1);
     assert_int_equal(w.order[1].goal, MSG_GOAL_INIT);
     assert_true(w.order[1].is_granted);
     assert_int_equal(w.order[2].goal, MSG_GOAL_NONE);
@@ -341,6 +343,37 @@ static void test_another_system_identifier_is_refused(void **state)
                         "has a data directory of another system identifier");
     send(primary_of("pg1"));
     assert_int_not_equal(w.fx.ticket, 0);
+}
+
+/* What is not known yet may say another thing. */
+static void test_nobody_is_refused_by_a_node_that_is_not_ready(void **state)
+{
+    (void)state;
+    run((struct arb_event){.kind = ARB_EVENT_LEADER, .term = 6, .elected = w.now});
+    send(primary_of("pg1"));
+    struct msg_report twin = primary_of("pg1");
+    twin.instance = 555;
+    twin.session = 556;
+    send(twin);
+    assert_false(w.fx.has_refusal);
+    run((struct arb_event){.kind = ARB_EVENT_READY});
+    send(twin);
+    assert_true(w.fx.has_refusal);
+}
+
+/* Who looks on is told of changes, not of every report. */
+static void test_a_report_that_says_the_same_is_no_change(void **state)
+{
+    (void)state;
+    send(report_of("pg2"));
+    unsigned bit = 1u << arb_view_find(&w.c, &(struct base_name){"pg2"});
+    assert_int_equal(w.fx.changed, bit);
+    send(report_of("pg2"));
+    assert_int_equal(w.fx.changed, 0);
+    struct msg_report r = report_of("pg2");
+    r.is_receiving = false;
+    send(r);
+    assert_int_equal(w.fx.changed, bit);
 }
 
 static void test_the_newer_of_two_living_namesakes_is_refused(void **state)
@@ -480,6 +513,8 @@ int main(void)
         cmocka_unit_test_setup(test_bootstrap_the_smallest_name_heard_within_a_second, setup_empty),
         cmocka_unit_test_setup(test_bootstrap_never_over_data, setup_empty),
         TEST(test_another_system_identifier_is_refused),
+        TEST(test_nobody_is_refused_by_a_node_that_is_not_ready),
+        TEST(test_a_report_that_says_the_same_is_no_change),
         TEST(test_the_newer_of_two_living_namesakes_is_refused),
         TEST(test_a_restarted_agent_with_the_same_guard_goes_on_at_once),
         TEST(test_late_and_doubled_reports_are_dropped),

@@ -217,6 +217,18 @@ static void test_in_an_outage_only_what_may_end_it_is_taken_over(void **state)
     assert_int_equal(w.c.record.config_revision, 0);
 }
 
+static void test_a_switchover_does_not_hold_a_document_up(void **state)
+{
+    (void)state;
+    all_speak();
+    struct arb_request request = {.kind = ARB_REQUEST_SWITCHOVER, .candidate = name_of("pg2")};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &request});
+    assert_int_equal(w.c.record.state, MSG_RECORD_SWITCHOVER);
+    told(document(1));
+    assert_int_equal(w.c.record.config_revision, 1);
+    assert_int_equal(w.c.record.state, MSG_RECORD_SWITCHOVER);
+}
+
 static void found(struct msg_record s)
 {
     struct base_name name = name_of("main");
@@ -388,6 +400,7 @@ int main(void)
         TEST(test_a_shorter_ttl_counts_in_time_though_the_record_changes),
         TEST(test_s5_to_asynchronous_mode_r_goes_first),
         TEST(test_in_an_outage_only_what_may_end_it_is_taken_over),
+        TEST(test_a_switchover_does_not_hold_a_document_up),
         TEST(test_the_first_record_is_made_of_the_document),
         TEST(test_s5_first_k_takes_the_best_and_a_spare_moves_up),
         TEST(test_a_promoted_cluster_opens_on_a_timeline_above_all),

@@ -330,6 +330,8 @@ static void test_sets_of_names(void **state)
     assert_false(arb_names_has(&set, &first));
     assert_true(arb_names_check(&set));
     assert_int_equal(set.count, MSG_MEMBERS_MAX - 1);
+    set.names[1] = set.names[0];
+    assert_false(arb_names_check(&set));
 }
 
 static int setup(void **state)

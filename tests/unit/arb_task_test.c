@@ -465,6 +465,23 @@ static void test_a_drained_holder_hands_over_when_somebody_can_take_over(void **
     assert_int_equal(w.answer, BASE_E_STATE);
 }
 
+static void test_a_drain_that_waits_holds_nothing_else_up(void **state)
+{
+    (void)state;
+    all_speak();
+    wait_us(S);
+    struct arb_request r = {
+        .kind = ARB_REQUEST_DRAIN, .candidate = name_of("pg1"), .is_forced = true};
+    ask(r);
+    for (int i = 0; i < 8; i++) { /* no standby is heard: no commit is to wait for one */
+        wait_us(S);
+        send(primary_of("pg1"));
+        confirm();
+    }
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_DRAIN_WAITS);
+    assert_int_equal(w.c.record.votes_needed_r, 0);
+}
+
 static void test_a_member_that_is_gone_is_forgotten(void **state)
 {
     struct base_name pg4 = name_of("pg4");
@@ -525,6 +542,7 @@ int main(void)
         TEST(test_s8_a_planned_switchover_can_be_canceled_alone),
         TEST(test_a_drained_member_takes_no_role),
         TEST(test_a_drained_holder_hands_over_when_somebody_can_take_over),
+        TEST(test_a_drain_that_waits_holds_nothing_else_up),
         TEST(test_a_member_that_is_gone_is_forgotten),
         TEST(test_a_cluster_is_removed_when_nobody_is_heard),
     };

@@ -113,6 +113,25 @@ static void test_data_without_a_record_wait_for_an_operator(void **state)
     assert_int_equal(gal_record()->generation, 1);
 }
 
+/* The view changes before anybody is stamped: who stays in it is a member all the same. */
+static void test_a_running_cluster_is_confirmed_with_its_members(void **state)
+{
+    (void)state;
+    gal_is_synced(1, 40, 14u);
+    gal_is_synced(2, 40, 14u);
+    gal_is_synced(3, 39, 8u); /* says something else: somebody has to look */
+    gal_pass(5 * S);
+    assert_int_equal(w.c.record.epoch, 0);
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, false);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(gal_record()->generation, 1);
+    gal_is_synced(1, 41, 6u);
+    gal_is_synced(2, 41, 6u);
+    gal_pass(2 * S);
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_JOIN);
+    assert_true(gal_is_member(gal_record(), &gal_nodes[2].report.galera));
+}
+
 /* --- the writer --- */
 
 static void test_the_lease_of_a_silent_writer_is_waited_for_and_a_second(void **state)
@@ -591,6 +610,7 @@ int main(void)
         GAL_BLANK_TEST(test_the_first_record_has_the_times_of_the_members_files_within_the_bounds),
         GAL_BLANK_TEST(test_a_running_cluster_is_taken_in_with_its_uuid),
         GAL_BLANK_TEST(test_data_without_a_record_wait_for_an_operator),
+        GAL_BLANK_TEST(test_a_running_cluster_is_confirmed_with_its_members),
         GAL_TEST(test_the_lease_of_a_silent_writer_is_waited_for_and_a_second),
         GAL_TEST(test_fast_takeover_goes_by_the_view_that_evicted),
         GAL_TEST(test_a_writer_that_hands_back_is_replaced_at_once),

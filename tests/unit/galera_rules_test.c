@@ -712,6 +712,24 @@ static void test_a_record_takes_one_grant_at_a_time(void **state)
     assert_false(gal_record_follows(&given, &done, false));
 }
 
+static void test_records_that_cannot_be(void **state)
+{
+    struct scene c;
+    (void)state;
+    begin(&c, 3);
+    assert_true(gal_record_check(&c.record));
+    struct msg_galera_record bad = c.record;
+    bad.view.nodes[1].node = bad.view.nodes[0].node; /* twice in one view */
+    assert_false(gal_record_check(&bad));
+    bad = c.record;
+    bad.grant = (struct msg_galera_grant){.generation = 0};
+    assert_true(gal_record_check(&bad));
+    bad.grant.node = node_name(0); /* without a grant nobody is named, and none is numbered */
+    assert_false(gal_record_check(&bad));
+    bad.grant = (struct msg_galera_grant){.generation = 3};
+    assert_false(gal_record_check(&bad));
+}
+
 static void test_rule_4_a_prefix_joins_all_else_is_cloned(void **state)
 {
     struct scene c;
@@ -876,6 +894,7 @@ int main(void)
         cmocka_unit_test(test_while_somebody_is_primary_nothing_is_granted),
         cmocka_unit_test(test_an_arbitrator_is_not_waited_for_and_proves_nothing),
         cmocka_unit_test(test_a_record_takes_one_grant_at_a_time),
+        cmocka_unit_test(test_records_that_cannot_be),
         cmocka_unit_test(test_rule_4_a_prefix_joins_all_else_is_cloned),
         cmocka_unit_test(test_rule_4_whoever_runs_merges_by_numbers_alone),
         cmocka_unit_test(test_what_was_received_counts_of_those_who_run),

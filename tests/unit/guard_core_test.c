@@ -281,7 +281,7 @@ static void test_start_only_when_gone(void **state)
     (void)state;
     struct world w = world_armed();
     assert_int_equal(step(&w, GUARD_EV_START, 3, 0), BASE_E_STATE);
-    step(&w, GUARD_EV_KILL, 4, 0);
+    assert_int_equal(step(&w, GUARD_EV_KILL, 4, 0), 0);
     assert_int_equal(step(&w, GUARD_EV_START, 5, 0), BASE_E_STATE);
     step(&w, GUARD_EV_ROOT_EXIT, 6, 9);
     assert_int_equal(w.core.status.tree, GUARD_TREE_KILLING);
@@ -296,13 +296,17 @@ static void test_twin_lost_kills_and_ends(void **state)
 {
     (void)state;
     struct world w = world_armed();
+    w.core.status.has_twin = true;
     step(&w, GUARD_EV_TWIN_LOST, 3, 0);
+    assert_false(w.core.status.has_twin);
     assert_true(has_effect(&w, GUARD_FX_KILL));
     assert_false(has_effect(&w, GUARD_FX_EXIT));
     step(&w, GUARD_EV_TREE_EMPTY, 5, 0);
     assert_true(has_effect(&w, GUARD_FX_EXIT));
     w = world_make();
+    w.core.status.has_twin = true;
     step(&w, GUARD_EV_TERMINATE, 3, 0);
+    assert_true(w.core.status.has_twin); /* it lives until the guard has ended */
     assert_true(has_effect(&w, GUARD_FX_EXIT));
     assert_int_equal(step(&w, GUARD_EV_START, 4, 0), BASE_E_STATE);
 }

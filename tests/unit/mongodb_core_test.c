@@ -166,6 +166,11 @@ static void test_a_member_of_another_set_is_refused(void **state)
     mon_pass(2);
     assert_int_equal(w.order[3].goal, MSG_GOAL_REFUSED);
     assert_int_not_equal(w.order[2].goal, MSG_GOAL_REFUSED);
+    mon.config.version += 10; /* of the other set */
+    mon_speak(3);
+    mon.config.version -= 10;
+    mon_pass(2);
+    assert_int_equal(w.c.record.mongodb.config.version, mon.config.version);
 }
 
 /* --- switchover --- */
@@ -629,6 +634,14 @@ static void test_a_rolling_restart_takes_the_primary_last(void **state)
     assert_int_equal(mon.primary, 1);
 }
 
+static void test_nobody_reads_its_file_anew(void **state)
+{
+    (void)state;
+    ask_task(MSG_TASK_RELOAD, 2);
+    assert_int_equal(w.answer, BASE_E_INVALID);
+    assert_int_equal(w.c.record.tasks_count, 0);
+}
+
 /* --- what must wait keeps nobody waiting --- */
 
 /* Something of the layout that is due meanwhile. */
@@ -848,6 +861,8 @@ static void test_a_member_that_is_gone_leaves(void **state)
     mon_pass(5);
     assert_false(mon.m[5].is_in);
     assert_int_equal(w.c.record.mongodb.leaving.count, 0);
+    assert_int_equal(w.c.record.mongodb.places_count, 4);
+    assert_string_equal(w.c.record.mongodb.places[3].member.text, "mg4");
     mon_running(3, 0);
     mon.m[3].is_silent = mon.m[3].is_down = true;
     mon_pass(20);
@@ -921,6 +936,7 @@ int main(void)
         MON_TEST(test_a_gray_primary_steps_down_and_is_killed_with_the_opt_in_alone),
         MON_TEST(test_stale_members_are_told_or_synced_anew),
         MON_TEST(test_a_rolling_restart_takes_the_primary_last),
+        MON_TEST(test_nobody_reads_its_file_anew),
         MON_TEST(test_a_primary_is_not_emptied),
         MON_TEST(test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting),
         MON_TEST(test_a_task_of_a_silent_member_keeps_nobody_waiting),

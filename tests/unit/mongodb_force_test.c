@@ -238,6 +238,13 @@ static struct arb_request force_without(const char *host)
     return r;
 }
 
+static struct base_text answer;
+
+static void keep_answer(void)
+{
+    answer = w.fx.answer_text.text[0] != '\0' ? w.fx.answer_text : answer;
+}
+
 static void test_a_host_without_an_agent_is_left_out_by_a_persons_word(void **state)
 {
     (void)state;
@@ -251,8 +258,10 @@ static void test_a_host_without_an_agent_is_left_out_by_a_persons_word(void **st
     assert_int_equal(w.answer, BASE_E_STATE);
     mon_request(force_without("10.0.0.9:27017")); /* in no configuration */
     assert_int_equal(w.answer, BASE_E_NOTFOUND);
+    w.told = keep_answer;
     mon_request(force_without("10.0.0.3:27017"));
     assert_int_equal(w.answer, 0);
+    assert_non_null(strstr(answer.text, "; barred until wiped: mg2, 10.0.0.3:27017; "));
     assert_int_equal(w.c.record.mongodb.force.strangers.count, 1);
     mon_request(force(w.c.record.mongodb.force.token)); /* the word is in the record */
     assert_int_equal(w.answer, 0);

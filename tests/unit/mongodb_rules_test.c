@@ -192,6 +192,23 @@ static void test_no_quorum_is_said_by_agents_alone(void **state)
     assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_THIN);
 }
 
+static void test_a_voter_that_is_no_good_copy_degrades_the_set(void **state)
+{
+    struct mdb_context x = {.is_initiated = true, .is_any_heard = true};
+    (void)state;
+    make_set(3, 0);
+    struct mdb_set set = merged(3);
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_HEALTHY);
+    reports[1].state = MSG_MONGODB_STALE; /* the one behind it is well */
+    set = merged(3);
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_DEGRADED);
+    for (unsigned n = 0; n < 3; n++) {
+        reports[n].peers[1].votes = 0;
+    }
+    set = merged(3);
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_HEALTHY);
+}
+
 static void test_of_two_claims_the_higher_term_is_real(void **state)
 {
     struct mdb_context x = {.is_initiated = true, .is_any_heard = true};
@@ -411,6 +428,13 @@ static void test_who_leaves_loses_the_vote_first(void **state)
     set = merged(5);
     mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 0, false, &step);
     assert_int_equal(step.kind, MSG_MONGODB_ORDER_REMOVE);
+    count = make_wants(4, 1, wants);
+    make_set(5, 1);
+    wants[3].is_leaving = true; /* what a write waits for by default becomes one copy */
+    wants[4].is_ours = false;
+    set = merged(5);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_IMPLICIT_MAJORITY, 17, wants, count, 0, false, &step);
+    assert_int_equal(step.kind, MSG_MONGODB_ORDER_CONCERN);
     count = make_wants(3, 0, wants);
     make_set(3, 0);
     wants[2].is_leaving = true;
@@ -672,6 +696,7 @@ int main(void)
         cmocka_unit_test(test_configurations_in_their_order),
         cmocka_unit_test(test_orders_need_a_majority_and_two_opinions),
         cmocka_unit_test(test_no_quorum_is_said_by_agents_alone),
+        cmocka_unit_test(test_a_voter_that_is_no_good_copy_degrades_the_set),
         cmocka_unit_test(test_of_two_claims_the_higher_term_is_real),
         cmocka_unit_test(test_old_evidence_is_none),
         cmocka_unit_test(test_layouts),

@@ -193,6 +193,23 @@ static void test_reject_hints_skip_whole_terms(void **state)
     assert_true(rig.core.peers[1].next > 8);
 }
 
+/* A hint that is not before what was refused would have the same asked again for ever. */
+static void test_a_hint_that_leads_nowhere_goes_back_by_one(void **state)
+{
+    (void)state;
+    static const uint64_t leader[] = {1, 1, 2, 2, 2, 3, 3};
+    set_up(3, 3, leader, 7);
+    elect();
+    struct msg_raft m = msg(MSG_RAFT_APPEND_REPLY, 2, 4);
+    m.is_rejected = true;
+    m.hint_term = 3;
+    for (m.index = 7; m.index > 5; m.index--) {
+        m.hint_index = m.index + m.index % 2;
+        hear(m);
+        assert_int_equal(sent(MSG_RAFT_APPEND, 2)->index, m.index - 1);
+    }
+}
+
 static void test_window_in_messages(void **state)
 {
     (void)state;
@@ -335,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_old_and_doubled_appends_change_nothing),
         cmocka_unit_test(test_committed_entries_are_never_cut),
         cmocka_unit_test(test_reject_hints_skip_whole_terms),
+        cmocka_unit_test(test_a_hint_that_leads_nowhere_goes_back_by_one),
         cmocka_unit_test(test_window_in_messages),
         cmocka_unit_test(test_window_in_bytes),
         cmocka_unit_test(test_lost_appends_are_noticed),
