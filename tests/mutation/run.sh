@@ -28,8 +28,8 @@ tests_of() { # FILE: the unit tests and golden scripts that look at it, quickest
             galera_core_test galera_turn_test mongodb_core_test mongodb_force_test arb_minisim_test
         ;;
     agents/core/galera*) named 'agt_galera*' ;;
-    agents/core/mongodb*) echo golden-mongodb_member "$(named 'agt_mongodb*')" ;;
-    agents/core/*) echo golden-agents "$(named 'agt_[cfso]*')" agt_adopt_test goals_test "$(named 'agt_galera*')" agt_random_test arb_minisim_test ;;
+    agents/core/*mongodb*) echo golden-mongodb_member "$(named 'agt_mongodb*')" ;;
+    agents/core/*) echo golden-agents "$(named 'agt_[cfsou]*')" agt_adopt_test goals_test "$(named 'agt_galera*')" agt_random_test arb_minisim_test ;;
     agents/guard/*) echo guard_core_test ;;
     *) exit 2 ;;
     esac
@@ -37,8 +37,8 @@ tests_of() { # FILE: the unit tests and golden scripts that look at it, quickest
 flags_of() { # FILE: the simulated systems that it is part of
     case $1 in
     raft/*) echo --kv-only ;;
-    */galera*) echo --galera ;;
-    */mongodb*) echo --mongodb ;;
+    *galera*) echo --galera ;;
+    *mongodb*) echo --mongodb ;;
     esac
 }
 
