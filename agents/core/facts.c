@@ -114,14 +114,9 @@ int agt_attempt_compare(struct msg_attempt a, struct msg_attempt b)
     return a.number < b.number ? -1 : a.number > b.number;
 }
 
-static bool attempt_is_none(struct msg_attempt a)
-{
-    return a.term == 0 && a.number == 0;
-}
-
 bool agt_promise_is_kept(const struct agt *a)
 {
-    return !attempt_is_none(a->want.promised);
+    return a->want.promised.number != 0; /* of an attempt it is above 0 */
 }
 
 /* Promise on disk, receiver gone, and a position read after that: section 4.2. */
