@@ -2,6 +2,7 @@
 /* Unit tests of the agent's core and driver: one named test a rule of safety.md sections 1-8, over
  * the real guard core and a modelled database. Each ends with the world's own checks.
  */
+#include "agents/core/internal.h"
 #include "base/lease_math.h"
 #include "tests/unit/agt_scene.h"
 
@@ -843,10 +844,49 @@ static void test_agent_fits_into_its_memory(void **state)
     assert_true(sizeof(struct agt_driver) < 192 * 1024);
 }
 
+/* Only the very first start opens without the gate. */
+static void test_a_start_is_the_first_one_of_what_was_made_here(void **state)
+{
+    (void)state;
+    struct agt *a = calloc(1, sizeof(*a));
+    struct agt_effects *fx = calloc(1, sizeof(*fx));
+    assert_true(a != NULL && fx != NULL);
+    struct agt_run run = {.a = a, .fx = fx, .now = {BASE_US_PER_S}};
+    a->guard.tree = GUARD_TREE_GONE;
+    agt_start(&run);
+    assert_true(a->is_start_asked);
+    assert_false(a->is_first_start);
+    a->is_start_asked = false;
+    a->want.made_system = 7;
+    agt_start(&run);
+    assert_true(a->is_start_asked && a->is_first_start);
+    assert_int_equal(a->want.made_system, 0);
+    free(fx);
+    free(a);
+}
+
+/* A directory that could not be read yet is not another cluster's. */
+static void test_only_a_system_that_is_known_is_foreign(void **state)
+{
+    (void)state;
+    struct agt *a = calloc(1, sizeof(*a));
+    assert_non_null(a);
+    a->has_order = a->has_view = a->view.has_directory = true;
+    a->order.record.system_id = 7;
+    assert_false(agt_has_foreign_system(a));
+    a->view.system_id = 8;
+    assert_true(agt_has_foreign_system(a));
+    a->view.system_id = 7;
+    assert_false(agt_has_foreign_system(a));
+    free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_total_and_well_formed),
+        cmocka_unit_test(test_a_start_is_the_first_one_of_what_was_made_here),
+        cmocka_unit_test(test_only_a_system_that_is_known_is_foreign),
         cmocka_unit_test(test_disk_survives_and_refuses_damage),
         cmocka_unit_test(test_disk_holds_its_limit_of_openings),
         cmocka_unit_test(test_lineage_and_prefix),

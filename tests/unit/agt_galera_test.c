@@ -88,6 +88,33 @@ static void test_a_restart_starts_nothing_of_another_generation(void **state)
     assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
 }
 
+static void test_looks_at_the_server_before_are_not_held_against_the_next(void **state)
+{
+    (void)state;
+    begin_synced();
+    w.view.is_answering = false;
+    look();
+    look();
+    assert_int_equal(w.a.silent_views, 2);
+    root_ends();
+    root_runs();
+    assert_int_equal(w.a.silent_views, 0);
+}
+
+static void test_who_is_stalled_says_for_how_long(void **state)
+{
+    (void)state;
+    struct msg_report r;
+    begin_synced();
+    pass(3 * SECOND); /* no look: what was seen may be over */
+    agt_report_make(&w.a, w.now, &r);
+    assert_int_equal(r.galera.state, MSG_GALERA_STALLED);
+    assert_int_equal(r.galera.stalled_ms, 1); /* not known, and not nothing */
+    w.a.view.galera.stuck_ms = 700;
+    agt_report_make(&w.a, w.now, &r);
+    assert_int_equal(r.galera.stalled_ms, 700);
+}
+
 static uint64_t generation_told(const uint8_t of[static 16])
 {
     struct msg_report r;
@@ -922,6 +949,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_table_is_total),
         cmocka_unit_test(test_joins_with_its_own_position),
         cmocka_unit_test(test_a_restart_starts_nothing_of_another_generation),
+        cmocka_unit_test(test_looks_at_the_server_before_are_not_held_against_the_next),
+        cmocka_unit_test(test_who_is_stalled_says_for_how_long),
         cmocka_unit_test(test_a_stamp_counts_for_its_own_data_alone),
         cmocka_unit_test(test_the_writer_is_the_last_donor),
         cmocka_unit_test(test_the_donor_of_the_record_is_asked_first),

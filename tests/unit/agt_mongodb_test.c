@@ -658,6 +658,39 @@ static void test_a_rollback_is_told_once(void **state)
     assert_int_equal(m_report()->rollbacks, 2);
 }
 
+static void test_a_claim_is_of_the_term_that_it_was_made_in(void **state)
+{
+    (void)state;
+    struct db_mongodb_view *v = &w.view.mongodb;
+    m_begin_primary();
+    v->status.term = 8; /* looked at later */
+    m_live(SECOND);
+    assert_true(m_report()->is_writable);
+    assert_int_equal(m_report()->term, 7);
+    m_begin_secondary();
+    v->hello.term = 6; /* claims nothing: the highest that is known */
+    v->status.term = 8;
+    m_live(SECOND);
+    assert_int_equal(m_report()->term, 8);
+}
+
+static void test_how_old_the_majority_point_is(void **state)
+{
+    (void)state;
+    struct db_mongodb_view *v = &w.view.mongodb;
+    static const struct {
+        int64_t applied_ms, committed_ms;
+        uint32_t age_ms;
+    } rows[] = {{5001, 5000, 1}, {9000, 5000, 4000}, {5000, 5001, 0}, {5000, 0, 0}};
+    m_begin_primary();
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        v->hello.applied_ms = rows[i].applied_ms;
+        v->hello.committed_ms = rows[i].committed_ms;
+        m_live(SECOND);
+        assert_int_equal(m_report()->commit_age_ms, rows[i].age_ms);
+    }
+}
+
 static void test_started_once_is_no_data(void **state)
 {
     (void)state;
@@ -740,6 +773,8 @@ int main(void)
         cmocka_unit_test(test_the_others_are_told_as_its_status_has_them),
         cmocka_unit_test(test_states_by_hello_first),
         cmocka_unit_test(test_a_rollback_is_told_once),
+        cmocka_unit_test(test_a_claim_is_of_the_term_that_it_was_made_in),
+        cmocka_unit_test(test_how_old_the_majority_point_is),
         cmocka_unit_test(test_started_once_is_no_data),
         cmocka_unit_test(test_durable_state_comes_back),
     };

@@ -446,6 +446,29 @@ static void test_a_grant_that_failed_ends_the_attempts(void **state)
     assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
 }
 
+static void test_after_a_founder_that_failed_another_try_is_a_new_grant(void **state)
+{
+    (void)state;
+    struct msg_galera_report *g = &gal_nodes[1].report.galera;
+    gal_pass(2 * S);
+    assert_true(gal_is_granted_to("gn1"));
+    g->generation = g->grant_generation = 1;
+    g->grant_status = BASE_E_STATE;
+    g->position.seqno = 0; /* there may be something by now */
+    gal_pass(S);
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_FAILED);
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, false);
+    assert_int_equal(w.answer, 0);
+    gal_pass(3 * S);
+    gal_obey_all();
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_FOUND_WAITS));
+    g->position.seqno = -1;
+    gal_pass(3 * S);
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
+    assert_int_equal(gal_record()->grant.generation, 2);
+}
+
 static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(void **state)
 {
     (void)state;
@@ -630,6 +653,7 @@ int main(void)
         GAL_TEST(test_a_grant_that_failed_ends_the_attempts),
         GAL_TEST(test_a_bootstrap_whose_data_are_damaged_since_has_failed),
         GAL_TEST(test_what_was_received_and_not_applied_is_not_given_up_unsaid),
+        GAL_BLANK_TEST(test_after_a_founder_that_failed_another_try_is_a_new_grant),
         GAL_TEST(test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again),
         GAL_TEST(test_the_node_of_a_grant_is_never_passed_over_while_it_may_start),
         GAL_TEST(test_while_a_grant_stands_open_the_document_is_followed),

@@ -2,6 +2,7 @@
 /* The arbiter's core with a MongoDB replica set: founding, layout, switchover, degrade and restore,
  * repairs, force, what a leader does without its memory, and all that it must leave alone.
  */
+#include "arbiter/core/mongodb_internal.h"
 #include "tests/unit/mongodb_scene.h"
 
 #include <string.h>
@@ -200,6 +201,36 @@ static void test_a_switchover_that_nobody_carries_out_ends_unfrozen(void **state
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
     assert_int_equal(mon_order()->phase, MSG_MONGODB_PHASE_UNFREEZE);
     assert_int_equal(mon_order()->status, BASE_E_TIMEOUT);
+}
+
+static void test_a_planned_switchover_is_carried_out_once(void **state)
+{
+    (void)state;
+    struct arb_request r = mon_about(ARB_REQUEST_SWITCHOVER, "mg2");
+    r.at_wall_us = w.now.us + 10 * S;
+    mon_request(r);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.switchover_at_wall_us, r.at_wall_us);
+    mon_pass(5);
+    assert_int_equal(mon.primary, 1);
+    mon_pass(20);
+    assert_int_equal(mon.primary, 2);
+    assert_int_equal(w.c.record.switchover_at_wall_us, 0);
+}
+
+/* With the port it must fit into what a configuration can name. */
+static void test_the_address_of_a_newcomer_fits_or_is_none(void **state)
+{
+    (void)state;
+    char text[MSG_MONGODB_HOST_MAX] = {0};
+    struct arb_view view = {.member = name_of("mg9"), .has_report = true};
+    view.report.db_port = 27017;
+    memset(text, 'h', MSG_MONGODB_HOST_MAX - 6);
+    view.report.host = base_text_from(slice_from_text(text));
+    assert_int_equal(strlen(arb_mongodb_host(&w.c, &view).text), MSG_MONGODB_HOST_MAX);
+    text[MSG_MONGODB_HOST_MAX - 6] = 'h';
+    view.report.host = base_text_from(slice_from_text(text));
+    assert_int_equal(strlen(arb_mongodb_host(&w.c, &view).text), 0);
 }
 
 static void test_unfit_targets_are_refused(void **state)
@@ -913,6 +944,8 @@ int main(void)
         MON_TEST(test_a_member_of_another_set_is_refused),
         MON_TEST(test_a_switchover_goes_through_its_phases),
         MON_TEST(test_a_switchover_that_nobody_carries_out_ends_unfrozen),
+        MON_TEST(test_a_planned_switchover_is_carried_out_once),
+        MON_TEST(test_the_address_of_a_newcomer_fits_or_is_none),
         MON_TEST(test_unfit_targets_are_refused),
         MON_TEST(test_one_order_at_a_time),
         MON_TEST(test_a_drained_primary_hands_over),

@@ -152,6 +152,25 @@ static void test_one_change_at_a_time(void **state)
     assert_int_equal(change("1234", ""), BASE_E_NOTLEADER);
 }
 
+/* The members of an image, or of where the store begins, were committed. */
+static void test_members_without_any_before_them_are_never_cut_off(void **state)
+{
+    (void)state;
+    static const uint64_t terms[] = {1, 1, 1};
+    static struct raft_configuration base;
+    set_up(3, 1, terms, 3);
+    base = rig.core.configuration;
+    base.index = 2;
+    raft_core_load_members(&rig.core, &base, true);
+    struct msg_raft_entry entry = {.term = 2, .type = MSG_RAFT_ENTRY_DATA};
+    struct msg_raft m = msg(MSG_RAFT_APPEND, 2, 2);
+    m.index = m.log_term = m.entry_count = 1;
+    m.entries = &entry;
+    hear(m);
+    assert_int_equal(effects_of(RAFT_EFFECT_HALT), 1);
+    assert_int_equal(rig.core.configuration.index, 2);
+}
+
 /* Bug 2 of the list: a majority of the old configuration must not be enough. */
 static void test_a_configuration_counts_as_soon_as_it_stands_in_the_log(void **state)
 {
@@ -554,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_majorities_of_one_step_overlap),
         cmocka_unit_test(test_no_change_before_the_term_has_committed),
         cmocka_unit_test(test_one_change_at_a_time),
+        cmocka_unit_test(test_members_without_any_before_them_are_never_cut_off),
         cmocka_unit_test(test_a_configuration_counts_as_soon_as_it_stands_in_the_log),
         cmocka_unit_test(test_a_leader_alone_adds_a_second_one),
         cmocka_unit_test(test_a_configuration_that_is_cut_off_is_taken_back),
