@@ -190,7 +190,7 @@ struct agt_galera {
     bool is_out_seen; /* the last view of the running server was in no Primary component */
     uint64_t
         settled_order; /* the last one that has ended; a view that began before tells of before */
-    bool is_unheard; /* no word of the arbiter for a while */
+    bool is_unheard;   /* no word of the arbiter for a while */
     enum agt_galera_state state;
     enum agt_galera_goal goal;
 };

@@ -123,8 +123,7 @@ static void serve(struct agt_run *run, enum agt_galera_state state)
         }
         return;
     }
-    if (g->causal_at.us == BASE_MONO_LONG_AGO.us ||
-        a->view.orders_done < a->galera.settled_order) {
+    if (g->causal_at.us == BASE_MONO_LONG_AGO.us || a->view.orders_done < a->galera.settled_order) {
         return;
     }
     if (g->is_rejecting || a->galera.is_fenced) {

@@ -6,7 +6,7 @@
 #   jepsen.sh run NAME        that one
 #   jepsen.sh merge           results of this commit into one file
 # environment: BIN, SEED=1, NODES, PEERS=1 (Debian's etcd, Patroni, and Galera as Debian sets it up, in our place), LONG=1 (goes on with the seeds that this commit
-# lacks, SEEDS=10 times as many), ELECTION, BOUND (ms)
+# lacks, SEEDS=10 times as many), AT_ONCE=1 (runs at a time: more of them make each other's pauses longer), ELECTION, BOUND (ms)
 #
 # Each run has a fresh, empty folder and a sandbox of its own; a run without a result is invalid. What failed keeps its
 # folder in build/failed/jepsen/NAME. Nothing is repeated because it failed. Exit 0 when every run passed or was skipped.
@@ -53,31 +53,36 @@ is_done() { # NAME
     [ "$(jq -r .commit "$RESULTS/$1.json" 2>/dev/null)" = "$COMMIT" ]
 }
 
-FOLDER="" # of the run that is under way; gone also when this is interrupted
-trap 'rm -rf "$FOLDER"' EXIT
+trap 'kill $(jobs -pr) 2>/dev/null; wait' EXIT
 trap 'exit 130' INT TERM
-one() { # RUN SEED NODES
-    local name status began=$SECONDS
-    name=$(name_of "$1" "$2" "$3")
-    if is_done "$name"; then
-        count "$(jq -r .verdict "$RESULTS/$name.json")"
-        return 0
-    fi
+one() ( # RUN SEED NODES
+    name=$(name_of "$1" "$2" "$3") began=$SECONDS
+    is_done "$name" && exit 0
     FOLDER=$(mktemp -d "${TMPDIR:-/tmp}/quorate-jepsen.XXXXXX")
+    trap 'rm -rf "$FOLDER"' EXIT
+    trap 'kill $!; wait; exit 130' TERM # the sandbox of whoever has gone is swept
     mkdir -p build/failed/jepsen
     rm -rf "$RESULTS/$name.json" "build/failed/jepsen/$name"
     echo "--- $name"
-    carry_out "$1" "$2" "$3" "$FOLDER/run"
+    carry_out "$1" "$2" "$3" "$FOLDER/run" &
+    wait $!
     status=$?
     keep "$name" "$FOLDER/run" "$status" $((SECONDS - began))
-    case $status in
-    0) count passed ;;
-    1) count failed ;;
-    77) count skipped ;;
-    *) count invalid ;;
-    esac
     [ "$status" = 0 ] || [ "$status" = 77 ] || keep_folder "$name" "$FOLDER/run" "$1" "$2" "$3"
-    rm -rf "$FOLDER"
+    merge
+)
+# Lines RUN SEED NODES, AT_ONCE of them at a time; the results stand in files, so that all are counted behind the last.
+each() {
+    local run seed nodes list
+    list=$(cat)
+    while read -r run seed nodes; do
+        while [ "$(jobs -pr | wc -l)" -ge "${AT_ONCE:-1}" ]; do wait -n; done
+        one "$run" "$seed" "$nodes" </dev/null &
+    done <<<"$list"
+    wait
+    while read -r run seed nodes; do
+        count "$(jq -r .verdict "$RESULTS/$(name_of "$run" "$seed" "$nodes").json" 2>/dev/null)"
+    done <<<"$list"
 }
 count() { # VERDICT: what is found at a peer is its own affair, the run was made and tells of it
     case $1${PEERS:+-peer} in
@@ -102,12 +107,12 @@ nodes_of() { # RUN: how many nodes it is made with, one a line
 }
 each_nodes() { # RUN SEED
     local nodes
-    for nodes in $(nodes_of "$1"); do one "$1" "$2" "$nodes"; done
+    for nodes in $(nodes_of "$1"); do echo "$1 $2 $nodes"; done
 }
 
 merge() {
-    jq -s --arg commit "$COMMIT" '{commit: $commit, runs: [.[] | select(.commit == $commit)]}' "$RESULTS"/*.json >"$RESULTS.json.new" &&
-        mv "$RESULTS.json.new" "$RESULTS.json"
+    local new=$RESULTS.json.$BASHPID
+    jq -s --arg commit "$COMMIT" '{commit: $commit, runs: [.[] | select(.commit == $commit)]}' "$RESULTS"/*.json >"$new" && mv "$new" "$RESULTS.json"
 }
 
 # Rounds come one after the other, each with all runs; a run has a part in as many as its setting `rounds` says (1).
@@ -123,10 +128,10 @@ suite() { # NAME
     for round in $(seq "$rounds"); do
         for run in $(runs_of "$1"); do
             [ "$round" -gt "$(rounds_of "$run")" ] || each_nodes "$run" $((SEED + round - 1))
-            merge
         done
-    done
-    rm -f "$MARK"
+    done >"$MARK.list"
+    each <"$MARK.list"
+    rm -f "$MARK" "$MARK.list"
 }
 rounds_of() { # RUN
     local rounds
@@ -137,7 +142,7 @@ rounds_of() { # RUN
 mkdir -p "$RESULTS"
 case ${1:-} in
 suite) suite "$2" ;;
-run) each_nodes "$2" "$SEED" ;;
+run) each < <(each_nodes "$2" "$SEED") ;;
 merge) ;;
 *) echo "usage: jepsen.sh suite NAME | run NAME | merge" >&2; exit 2 ;;
 esac

@@ -192,17 +192,18 @@ void truth_open_writes(struct world *w, struct pg *pg)
     has_all_acked(w, pg, "opens");
 }
 
-/* A host whose clock stood still may tell a client late of a commit that the new holder has, too.
- */
+/* A host whose clock stood still may tell a client late of a commit that whoever has the newest
+ * one has, too. The newest holder may have died meanwhile. */
 static bool is_late_and_kept(struct world *w, const struct pg *pg, const struct truth_acked *late)
 {
-    uint64_t newest = truth_db_of(w, pg->member)->ack_epoch;
-    if (!w->setup.is_standstill || pg->epoch >= newest) {
+    const struct truth_db *t = truth_db_of(w, pg->member);
+    if (!w->setup.is_standstill || pg->epoch >= t->ack_epoch || t->acked_count == 0) {
         return false;
     }
     for (unsigned i = 0; i < w->setup.members; i++) {
         const struct pg *newer = pg_of(w, i);
-        if (is_one_service(w, pg, newer) && newer->epoch == newest && truth_has(newer, late)) {
+        if (is_one_service(w, pg, newer) && truth_has(newer, &t->acked[t->acked_count - 1]) &&
+            truth_has(newer, late)) {
             return true;
         }
     }

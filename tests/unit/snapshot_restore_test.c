@@ -146,7 +146,7 @@ static struct seen look(const char *directory)
 
 static void remove_node(const char *directory)
 {
-    char path[256];
+    char path[512];
     (void)snprintf(path, sizeof(path), "%s/%s", directory, KV_LOG_DIRECTORY);
     test_remove_directory(path);
     test_remove_directory(directory);
