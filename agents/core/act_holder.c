@@ -303,7 +303,8 @@ void agt_do_open(struct agt_run *run)
         closes_for_elsewhere(run);
         return;
     }
-    if (agt_gives_up_writing(run) || agt_gives_up_unrenewed(run)) {
+    agt_writing_watch(run);
+    if (a->is_handback_wanted || agt_gives_up_unrenewed(run)) {
         return;
     }
     if (agt_disk_lineage(&a->want, a->view.timeline) != a->order.record.epoch &&

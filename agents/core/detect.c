@@ -71,24 +71,22 @@ bool agt_is_replaceable(const struct agt *a)
     return is_standby_fit(a);
 }
 
-/* True when the role is given up for it. */
-bool agt_gives_up_writing(struct agt_run *run)
+void agt_writing_watch(struct agt_run *run)
 {
     struct agt *a = run->a;
     struct base_mono due = base_mono_add_us(a->write_failing_since, agt_hang_timeout_us(a) / 2);
     if (a->write_views < WRITE_VIEWS || CANARY(FULL_DISK_HOLDS_ON)) {
-        return false;
+        return;
     }
     if (base_mono_before(run->now, due) || !agt_is_replaceable(a)) {
         agt_wake_at(run, base_mono_max(due, base_mono_add_us(run->now, AGT_REPEAT_US)));
-        return false;
+        return;
     }
     MARK(AGENT_CANNOT_WRITE);
     agt_fx_log(run, "cannot write, and a standby can: hands the role on", NULL);
     a->is_handback_wanted = true;
     agt_count_crash(run);
     agt_do_stop(run);
-    return true;
 }
 
 static void refused_say(struct agt_run *run, const char *what)

@@ -106,7 +106,7 @@ int64_t agt_start_timeout_us(const struct agt *a);
 enum agt_on_crash agt_on_crash_of(const struct agt *a); /* the record's, else our own */
 bool agt_is_replaceable(const struct agt *a); /* a standby is fit, and policy lets it take over */
 void agt_write_seen(struct agt_run *run);
-bool agt_gives_up_writing(struct agt_run *run);
+void agt_writing_watch(struct agt_run *run); /* who cannot write wants to hand the role back */
 bool agt_gives_up_unarmed(struct agt_run *run);
 bool agt_gives_up_unrenewed(struct agt_run *run);
 

@@ -441,14 +441,14 @@ static bool request_task(struct arb_turn *t)
         arb_answer_member(t, BASE_E_STATE, member, arb_refusal_text(ARB_REFUSE_WATCHED));
         return true;
     }
-    if (t->event->request->task.kind == MSG_TASK_REINIT &&
-        base_name_equal(member, &t->c->record.mongodb.primary)) {
+    bool is_barred = arb_names_has(&t->c->record.mongodb.barred, member);
+    bool is_reinit = t->event->request->task.kind == MSG_TASK_REINIT;
+    if (is_reinit && !is_barred && base_name_equal(member, &t->c->record.mongodb.primary)) {
         arb_answer_member(t, BASE_E_STATE, member,
                           "is the primary: its data are the set's; kv db switchover comes first");
         return true;
     }
-    if (t->event->request->task.kind == MSG_TASK_REINIT ||
-        !arb_names_has(&t->c->record.mongodb.barred, member)) {
+    if (is_reinit || !is_barred) {
         return false;
     }
     arb_answer_member(t, BASE_E_STATE, member, arb_refusal_text(ARB_REFUSE_BARRED));

@@ -332,17 +332,20 @@ static bool is_kept_down(struct world *w, struct base_name *ret)
     return false;
 }
 
-/* They are made anew, or started again, when everything has calmed down. */
+/* They are made anew, or started again, when everything has calmed down; first of all (number 0),
+ * what was ordered before is canceled: it may wait for ever (the only good copy was to be made
+ * anew), and an order stands in the way of the next one to its member. */
 static void make_anew(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
     struct msg_record record = {.tasks_count = 1};
     struct arb_request request = {.kind = ARB_REQUEST_TASK};
-    (void)number;
     (void)bytes;
     request.task.kind = MSG_TASK_REINIT;
-    if (truth_ops_record(w, w->setup.clusters, &record) && record.tasks_count == 0 &&
-        is_for_copy(w, &record, &request.task.member)) {
+    if (number == 0) {
+        (void)ask(w, &(struct arb_request){.kind = ARB_REQUEST_CANCEL});
+    } else if (truth_ops_record(w, w->setup.clusters, &record) && record.tasks_count == 0 &&
+               is_for_copy(w, &record, &request.task.member)) {
         if (ask(w, &request) != 0) {
             wipe_by_hand(w, &request.task.member);
         }
@@ -350,7 +353,7 @@ static void make_anew(void *ctx, uint64_t number, struct slice bytes)
         request.task.kind = MSG_TASK_RESTART;
         (void)ask(w, &request);
     }
-    world_at(w, w->now_us + 5 * SECOND, NULL, make_anew, w);
+    world_at_with(w, w->now_us + 5 * SECOND, NULL, make_anew, w, number + 1, SLICE_EMPTY);
 }
 
 void mongo_operator_open(struct world *w)

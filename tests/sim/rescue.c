@@ -2,6 +2,7 @@
 /* See rescue.h. */
 #include "tests/sim/rescue.h"
 
+#include "agents/driver.h"
 #include <stdlib.h>
 
 #include "tests/sim/members.h"
@@ -42,6 +43,16 @@ static bool is_spoiled(struct world *w, unsigned cluster)
     return record.is_standby_cluster || record.role_epoch != 0;
 }
 
+/* Neither spoiled, half made, nor given up for a new copy, by an order that somebody gave before.
+ */
+static bool is_usable(struct world *w, unsigned member)
+{
+    const struct pg_directory *dir = &pg_of(w, member)->dir;
+    const struct member *m = member_of(w, member);
+    bool is_given_up = m->agent != NULL && agt_driver_agent(m->agent)->disk.is_clone_needed;
+    return dir->exists && !dir->is_bad && !dir->is_by_hand && dir->count > 0 && !is_given_up;
+}
+
 bool rescue_is_hopeless(struct world *w, unsigned cluster)
 {
     const struct db_setup *d = &w->setup.databases[cluster];
@@ -50,8 +61,7 @@ bool rescue_is_hopeless(struct world *w, unsigned cluster)
         return false;
     }
     for (unsigned i = d->first; i < d->first + d->members; i++) {
-        const struct pg_directory *dir = &pg_of(w, i)->dir;
-        if (dir->exists && !dir->is_bad && !dir->is_by_hand && dir->count > 0) {
+        if (is_usable(w, i)) {
             return false;
         }
     }

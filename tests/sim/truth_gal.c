@@ -225,7 +225,9 @@ static void opens(struct world *w, const struct wsrep *g)
                        (unsigned long)other->writable_epoch);
         }
     }
-    has_all_rows(w, g, "accepts writes");
+    if (!w->truth_gal->record.is_fast_takeover || wsrep_can_replicate(g)) {
+        has_all_rows(w, g, "accepts writes");
+    } /* else it believes in a view that is over, and nothing is committed there */
 }
 
 void truth_gal_note(struct world *w, const struct wsrep *g)

@@ -132,6 +132,23 @@ static void test_the_lost_are_barred_until_they_are_wiped(void **state)
     assert_true(mon.m[2].is_in && mon.m[3].is_in && mon.m[3].votes == 1);
 }
 
+/* It was the primary when the majority was lost, and no other has come since. */
+static void test_a_barred_primary_may_be_emptied(void **state)
+{
+    (void)state;
+    lose_majority();
+    w.c.record.mongodb.primary = name_of(mon_name(2));
+    mon_request(force(0));
+    mon.disobeys = true;
+    mon_request(force(w.c.record.mongodb.force.token));
+    assert_int_equal(w.c.record.mongodb.barred.count, 2);
+    struct arb_request r = mon_about(ARB_REQUEST_TASK, NULL);
+    r.task = (struct msg_task){.kind = MSG_TASK_REINIT, .member = name_of(mon_name(2))};
+    mon_request(r);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.c.record.tasks_count, 1);
+}
+
 /* What a plan was made for has changed since. */
 static void test_a_token_is_void_when_the_survivors_change(void **state)
 {
@@ -386,6 +403,7 @@ int main(void)
         MON_TEST(test_a_token_is_good_once),
         MON_TEST(test_a_token_follows_from_secret_bits),
         MON_TEST(test_the_lost_are_barred_until_they_are_wiped),
+        MON_TEST(test_a_barred_primary_may_be_emptied),
         MON_TEST(test_a_token_is_void_when_the_survivors_change),
         MON_TEST(test_a_token_is_no_word_about_one_that_runs_by_now),
         MON_TEST(test_a_token_is_void_when_one_of_the_lost_is_back),
