@@ -332,28 +332,37 @@ static bool is_kept_down(struct world *w, struct base_name *ret)
     return false;
 }
 
-/* They are made anew, or started again, when everything has calmed down; first of all (number 0),
- * what was ordered before is canceled: it may wait for ever (the only good copy was to be made
- * anew), and an order stands in the way of the next one to its member. */
-static void make_anew(void *ctx, uint64_t number, struct slice bytes)
+static void make_one_anew(struct world *w, const struct msg_record *record)
 {
-    struct world *w = ctx;
-    struct msg_record record = {.tasks_count = 1};
     struct arb_request request = {.kind = ARB_REQUEST_TASK};
-    (void)bytes;
     request.task.kind = MSG_TASK_REINIT;
-    if (number == 0) {
-        (void)ask(w, &(struct arb_request){.kind = ARB_REQUEST_CANCEL});
-    } else if (truth_ops_record(w, w->setup.clusters, &record) && record.tasks_count == 0 &&
-               is_for_copy(w, &record, &request.task.member)) {
+    if (is_for_copy(w, record, &request.task.member)) {
         if (ask(w, &request) != 0) {
             wipe_by_hand(w, &request.task.member);
         }
-    } else if (record.tasks_count == 0 && is_kept_down(w, &request.task.member)) {
+    } else if (is_kept_down(w, &request.task.member)) {
         request.task.kind = MSG_TASK_RESTART;
         (void)ask(w, &request);
     }
-    world_at_with(w, w->now_us + 5 * SECOND, NULL, make_anew, w, number + 1, SLICE_EMPTY);
+}
+
+/* They are made anew, or started again, when everything has calmed down. First what was ordered
+ * before is canceled: it may wait for ever (the only good copy was to be made anew), and stands in
+ * the way of the next order to its member. are_old_gone: that was done. */
+static void make_anew(void *ctx, uint64_t are_old_gone, struct slice bytes)
+{
+    struct world *w = ctx;
+    struct msg_record record;
+    (void)bytes;
+    bool is_known = truth_ops_record(w, w->setup.clusters, &record);
+    if (is_known && record.tasks_count == 0) {
+        are_old_gone = true;
+        make_one_anew(w, &record);
+    } else if (is_known && !are_old_gone) {
+        are_old_gone = ask(w, &(struct arb_request){.kind = ARB_REQUEST_CANCEL}) == 0;
+        truth_ops_cancelled(w, w->setup.clusters);
+    }
+    world_at_with(w, w->now_us + 5 * SECOND, NULL, make_anew, w, are_old_gone, SLICE_EMPTY);
 }
 
 void mongo_operator_open(struct world *w)
