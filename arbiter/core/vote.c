@@ -202,6 +202,15 @@ uint8_t arb_vote_choose(const struct arb_cluster *c, struct base_mono now,
     return best;
 }
 
+/* A database that was there before, and has not been promoted under any epoch yet: it has what it
+ * was taken over with, and nobody was let in since. */
+static bool is_as_taken_over(const struct msg_record *record, const struct arb_view *view)
+{
+    const struct msg_position *p = &view->report.position;
+    return !record->is_opened && view->report.db_state == MSG_DB_STOPPED && p->lineage == 0 &&
+           record->floor.lineage == 0 && record->floor.lsn != 0 && p->lsn >= record->floor.lsn;
+}
+
 /* Section 1: without a vote if its directory is the one it had, its tree is gone, and nobody that
  * can be reached is ahead of it. Ahead is who has more of what this epoch wrote: the tail of a
  * fenced former holder, or of a voter without part in the choice, was acknowledged to nobody and
@@ -223,11 +232,12 @@ enum arb_refusal arb_return_check(const struct arb_cluster *c, struct base_mono 
     if (!view->report.is_tree_gone) {
         return ARB_REFUSE_TREE_ALIVE;
     }
-    if (!arb_has_database(view) || view->report.system_id != c->record.system_id) {
+    bool is_unled = is_as_taken_over(&c->record, view);
+    if ((!arb_has_database(view) && !is_unled) || view->report.system_id != c->record.system_id) {
         return ARB_REFUSE_NOT_USABLE;
     }
-    if (!arb_position_has_floor(&c->record, own) ||
-        (c->record.is_opened && own->lineage != c->record.epoch)) {
+    bool has_floor = is_unled || arb_position_has_floor(&c->record, own);
+    if (!has_floor || (c->record.is_opened && own->lineage != c->record.epoch)) {
         return ARB_REFUSE_OTHER_HISTORY;
     }
     for (uint8_t i = 0; i < c->views_count; i++) {

@@ -59,6 +59,13 @@ static void speak_for(int64_t us, const struct msg_report *a, const struct msg_r
     }
 }
 
+static void until_adopted(const struct msg_report *a, const struct msg_report *b)
+{
+    for (int i = 0; i < 15 && w.c.record.epoch == 0; i++) {
+        speak_for(200 * MS, a, b);
+    }
+}
+
 static void test_what_is_offered_becomes_the_clusters(void **state)
 {
     (void)state;
@@ -67,7 +74,7 @@ static void test_what_is_offered_becomes_the_clusters(void **state)
     struct msg_report b = empty("pg3");
     speak_for(200 * MS, &a, &b);
     assert_int_equal(w.c.record.epoch, 0); /* others may speak yet */
-    speak_for(3 * S, &a, &b);
+    until_adopted(&a, &b);
     assert_true(is_holder("pg2"));
     assert_int_equal(w.c.record.epoch, 1);
     assert_int_equal(w.c.record.system_id, SYSTEM);
@@ -75,6 +82,29 @@ static void test_what_is_offered_becomes_the_clusters(void **state)
     assert_int_equal(w.c.record.floor.lsn, 9000);
     assert_int_equal(w.c.record.votes_needed_r, 0);
     assert_int_equal(w.c.record.state, MSG_RECORD_RUNNING);
+}
+
+/* Its first start failed, or its lease ran out meanwhile: it has what it was taken over with. */
+static void test_whose_first_start_failed_starts_again(void **state)
+{
+    (void)state;
+    no_record();
+    struct msg_report a = offering("pg2", 9000);
+    struct msg_report b = empty("pg3");
+    until_adopted(&a, &b);
+    assert_true(is_holder("pg2"));
+    a.epoch_seen = a.epoch_handed_back = 1;
+    a.position.lsn = 8999; /* not what was taken over */
+    speak_for(5 * S, &a, &b);
+    assert_int_equal(w.c.record.epoch, 1);
+    a.position.lsn = 9000;
+    speak_for(400 * MS, &a, &b);
+    assert_int_equal(w.c.record.epoch, 2);
+    assert_true(is_holder("pg2"));
+    w.c.record.is_opened = true; /* somebody may have been told something since */
+    a.epoch_seen = a.epoch_handed_back = 2;
+    speak_for(5 * S, &a, &b);
+    assert_int_equal(w.c.record.epoch, 2);
 }
 
 static void test_two_offers_need_a_word(void **state)
@@ -220,6 +250,7 @@ int main(void)
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_offered_becomes_the_clusters),
+        TEST(test_whose_first_start_failed_starts_again),
         TEST(test_two_offers_need_a_word),
         TEST(test_a_better_copy_is_not_passed_over),
         TEST(test_who_has_seen_an_epoch_is_not_adopted),
