@@ -351,6 +351,10 @@
       "a member whose data its server cannot read is asked for its position for ever") \
     X(CLONE_OF_HAND_OPENED, "clone-of-hand-opened", \
       "a standby that somebody has opened by hand is copied") \
+    X(RUN_BY_HAND_AT_REST, "run-by-hand-at-rest", \
+      "the first looks at a server that somebody has started count as data at rest") \
+    X(CONDEMNED_BY_AN_OLD_ORDER, "condemned-by-an-old-order", \
+      "a directory is rewound or given up by the word of a time that is over") \
     X(GALERA_QUEUE_FORGOTTEN, "galera-queue-forgotten", \
       "what a node has received and not applied yet is not known as committed") \
     X(GALERA_BEFORE_UNSAID, "galera-before-unsaid", \

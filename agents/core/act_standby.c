@@ -98,7 +98,10 @@ static void rewind_or_clone(struct agt_run *run)
 {
     struct agt *a = run->a;
     uint64_t lineage = agt_disk_lineage(&a->want, a->view.timeline);
-    if (!agt_holder_is_ready(a)) {
+    /* An old order may tell of a holder that is none any more: nothing is given up by it. */
+    bool is_told_lately = base_mono_diff_us(run->now, a->order_at) <= agt_ttl_us(a) ||
+                          CANARY(CONDEMNED_BY_AN_OLD_ORDER);
+    if (!agt_holder_is_ready(a) || !is_told_lately) {
         return;
     }
     if (lineage == 0 || a->view.timeline == a->order.record.timeline ||

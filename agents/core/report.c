@@ -21,8 +21,18 @@ static enum msg_db_state db_state_gone(const struct agt *a)
     return a->view.has_directory && !agt_is_passed_over(a) ? MSG_DB_STOPPED : MSG_DB_EMPTY;
 }
 
+/* A process is there that the guard did not start, or the look is older than the end of ours: what
+ * it has read is at rest by nobody's word. */
+static bool is_unclear(const struct agt *a)
+{
+    return a->guard.tree == GUARD_TREE_GONE && a->view.is_process && !CANARY(RUN_BY_HAND_AT_REST);
+}
+
 static enum msg_db_state db_state_of(const struct agt *a, struct base_mono now)
 {
+    if (is_unclear(a)) {
+        return MSG_DB_UNKNOWN;
+    }
     switch (agt_state_of(a, now)) {
     case AGT_STATE_BLIND:
     case AGT_STATE_FOREIGN:

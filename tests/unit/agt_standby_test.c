@@ -204,6 +204,24 @@ static void test_same_timeline_number_is_a_clone(void **state)
     good();
 }
 
+/* Who was the holder when it was cut off may be none any more. */
+static void test_nothing_is_given_up_by_an_old_order(void **state)
+{
+    (void)state;
+    primary();
+    w.kill_us = 5000 * BASE_US_PER_MS;
+    world_record(&w, 3, "b");
+    w.record.timeline = 2; /* both promoted apart to one number */
+    w.upstream_timeline = 2;
+    world_order(&w, MSG_GOAL_FOLLOW, false);
+    world_run_ms(&w, 9000);
+    assert_false(w.db.is_running);
+    assert_false(world_agent(&w)->want.is_clone_needed);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    good();
+}
+
 static void test_silent_receiver_reconnects(void **state)
 {
     (void)state;
@@ -466,6 +484,23 @@ static void test_what_ran_by_hand_is_cloned_once(void **state)
     good();
 }
 
+/* From the first look of a new agent on: what somebody writes there is in nobody's history, and
+ * stands behind the position that all others have. */
+static void test_what_runs_by_hand_is_never_told_as_data_at_rest(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2500);
+    w.db.is_running = w.db.is_ready = true;
+    world_agent_start(&w);
+    world_run_ms(&w, 2);
+    assert_true(world_agent(&w)->has_view);
+    w.are_views_silent = true; /* the next look takes its time */
+    world_run_ms(&w, 400);
+    assert_int_equal(w.report.position.lsn, 2500);
+    assert_int_equal(w.report.db_state, MSG_DB_UNKNOWN);
+}
+
 /* A quorum that was restored gives no order before a member is confirmed, by the positions that are
  * reported. */
 static void test_what_ran_by_hand_is_not_offered_before_an_order(void **state)
@@ -673,6 +708,7 @@ int main(void)
         cmocka_unit_test(test_reserved_timeline_is_reported),
         cmocka_unit_test(test_failed_rewind_becomes_a_clone_only_when_it_is_final),
         cmocka_unit_test(test_same_timeline_number_is_a_clone),
+        cmocka_unit_test(test_nothing_is_given_up_by_an_old_order),
         cmocka_unit_test(test_standby_that_cannot_be_pointed_elsewhere_keeps_its_data),
         cmocka_unit_test(test_probe_that_hangs_is_no_news_before_the_first_order_either),
         cmocka_unit_test(test_standby_that_hangs_is_told_the_moment_its_ttl_is_over),
@@ -691,6 +727,7 @@ int main(void)
         cmocka_unit_test(test_rogue_is_ended_and_never_armed),
         cmocka_unit_test(test_own_wal_counts_before_it_is_read),
         cmocka_unit_test(test_what_ran_by_hand_is_cloned_once),
+        cmocka_unit_test(test_what_runs_by_hand_is_never_told_as_data_at_rest),
         cmocka_unit_test(test_what_ran_by_hand_is_not_offered_before_an_order),
         cmocka_unit_test(test_own_directory_stands_before_an_order),
         cmocka_unit_test(test_standby_without_its_wal_upstream_is_cloned_again),
