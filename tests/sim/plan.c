@@ -49,16 +49,21 @@ static unsigned draw_weight(const struct plan *p, const struct setup_wish *wish,
     return weight;
 }
 
+bool plan_may_have(enum fault_kind kind)
+{
+    return kind < FAULT_DRAWN_COUNT ||
+           (kind >= FAULT_GALERA_FIRST && kind < FAULT_GALERA_TAIL_LOST) ||
+           (kind >= FAULT_HOSTS_FIRST && kind < FAULT_WATCHDOG_RESET) ||
+           kind >= FAULT_MONGODB_FIRST;
+}
+
 /* Which kinds this seed uses, and how much: each kind has a stream of its own for that. */
 static unsigned draw_weights(const struct plan *p, const struct setup_wish *wish,
                              unsigned *ret_weights)
 {
     unsigned sum = 0;
     for (unsigned kind = 0; kind < FAULT_KIND_COUNT; kind++) {
-        bool is_drawn = kind < FAULT_DRAWN_COUNT ||
-                        (kind >= FAULT_GALERA_FIRST && kind < FAULT_GALERA_TAIL_LOST) ||
-                        (kind >= FAULT_HOSTS_FIRST && kind < FAULT_WATCHDOG_RESET) ||
-                        kind >= FAULT_MONGODB_FIRST;
+        bool is_drawn = plan_may_have((enum fault_kind)kind);
         ret_weights[kind] = is_drawn ? draw_weight(p, wish, (enum fault_kind)kind) : 0;
         sum += ret_weights[kind];
     }

@@ -29,6 +29,8 @@ struct plan {
 };
 
 void plan_draw(uint64_t seed, const struct setup_wish *wish, struct plan *ret);
+/* A schedule can have it; the others come about by themselves. */
+bool plan_may_have(enum fault_kind kind);
 /* Keeps the faults of a list of numbers ("3,7,12"), or all but those; false: not such a list. */
 bool plan_keep_only(struct plan *p, const char *numbers);
 bool plan_keep_others(struct plan *p, const char *numbers);

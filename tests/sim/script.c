@@ -15,8 +15,7 @@
 static bool read_fault(struct plan *p, const char *number, const char *second, const char *name)
 {
     enum fault_kind kind;
-    if (p->faults_count == PLAN_FAULTS_MAX || !fault_find(name, &kind) ||
-        (int)kind >= FAULT_DRAWN_COUNT) {
+    if (p->faults_count == PLAN_FAULTS_MAX || !fault_find(name, &kind) || !plan_may_have(kind)) {
         return false;
     }
     p->faults[p->faults_count++] = (struct planned_fault){
