@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/lease_math.h"
 #include "base/name.h"
 #include "tests/sim/members.h"
@@ -20,6 +21,13 @@ struct acked {
     int64_t at_us;
 };
 
+/* A bootstrap, by the number of its lineage. */
+struct descent {
+    uint32_t from;   /* lineage whose rows it goes on with; always a lower number */
+    uint32_t beside; /* by hand, while a component of that one lived or could go on */
+    bool has_beside;
+};
+
 struct truth_gal {
     struct acked *acked; /* in the order of their rows */
     size_t acked_count, acked_cap;
@@ -32,6 +40,7 @@ struct truth_gal {
     bool is_confirmed;               /* an operator has confirmed what the next grant loses */
     int64_t tasks_moved_us;          /* when the orders to members in the record last changed */
     bool is_by_hand;                 /* an operator has meddled: what he did is his */
+    struct descent descents[WSREP_LINEAGES_MAX];
     bool was_writable[MEMBERS_MAX];
     uint64_t inhibited[MEMBERS_MAX]; /* starts and bootstraps below are refused there, as it said */
     int64_t said_us[MEMBERS_MAX];    /* /writer was 200 then */
@@ -66,15 +75,29 @@ static bool has_complete_state(struct world *w, uint32_t set)
     return has;
 }
 
+/* An operator has made that history, or one that it goes on with, beside a component of `other`:
+ * what he made is what is heard, and its views tell nothing of the others. Only his history leaves
+ * them aside; one that goes on with theirs does not. */
+static bool is_left_aside(const struct truth_gal *t, uint32_t lineage, uint32_t other)
+{
+    for (uint32_t at = lineage; at != 0; at = t->descents[at].from) {
+        BASE_ASSERT(t->descents[at].from < at);
+        if (t->descents[at].has_beside && t->descents[at].beside == other) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Places outside of `members` that still are in one Primary view and have its quorum: they run, or
- * will when somebody lets them go on. */
-static bool is_other_alive(struct world *w, uint32_t members)
+ * will when somebody lets them go on. NULL: none that a bootstrap of `lineage` has to heed. */
+static const struct wsrep_view *other_alive(struct world *w, uint32_t members, uint32_t lineage)
 {
     for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
         const struct wsrep_view *v = &wsrep_of(w, i)->peer.view;
         uint32_t there = 0;
         if ((members >> i & 1) != 0 || !wsrep_is_primary(wsrep_of(w, i)) ||
-            wsrep_is_by_hand(w, v->lineage)) {
+            wsrep_is_by_hand(w, v->lineage) || is_left_aside(w->truth_gal, lineage, v->lineage)) {
             continue;
         }
         for (unsigned place = 0; place < WSREP_PLACES; place++) {
@@ -84,10 +107,10 @@ static bool is_other_alive(struct world *w, uint32_t members)
         }
         if (has_complete_state(w, there) &&
             2 * wsrep_weight(v, there) > wsrep_weight(v, v->members & ~v->left)) {
-            return true;
+            return v;
         }
     }
-    return false;
+    return NULL;
 }
 
 static void is_granted(struct world *w, const struct wsrep *g, uint32_t lineage)
@@ -112,13 +135,18 @@ static void is_granted(struct world *w, const struct wsrep *g, uint32_t lineage)
 
 void truth_gal_bootstrap(struct world *w, const struct wsrep *g, uint32_t lineage, uint32_t members)
 {
+    struct descent *d = &w->truth_gal->descents[lineage];
     trace(w, TRACE_GALERA_BOOTSTRAP, g->member, lineage, members, wsrep_is_by_hand(w, lineage));
+    d->from = g->data_lineage;
+    const struct wsrep_view *other = other_alive(w, members, lineage);
     if (wsrep_is_by_hand(w, lineage)) {
         w->truth_gal->is_by_hand = true;
+        d->has_beside = other != NULL;
+        d->beside = other != NULL ? other->lineage : 0;
         return;
     }
     is_granted(w, g, lineage);
-    if (is_other_alive(w, members)) {
+    if (other != NULL) {
         world_fail(w, INVARIANT_GALERA_COMPONENT,
                    "%s bootstraps while another Primary component lives, or may go on",
                    name_of(w, g->member));
