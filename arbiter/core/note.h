@@ -194,6 +194,9 @@ enum arb_refusal {
     X(SETTINGS_WAIT, "settings-wait", \
       "of configuration {a} only fence and failover_interval are in force until " \
       "there is a primary") \
+    X(SETTINGS_TIMES, "settings-times", \
+      "of configuration {a} fence and the lease's times are in force; the rest waits until {n} " \
+      "can begin to follow another primary, or end it") \
     X(TTL_SETTLED, "ttl-settled", "no lease of more than {a} ms runs any more") \
     X(FOLLOWS_ELSEWHERE, "follows-elsewhere", \
       "{m} leads a standby cluster from epoch {a} on: it follows the primary elsewhere") \

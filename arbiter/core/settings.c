@@ -119,6 +119,38 @@ static bool change_role(struct arb_turn *t)
     return true;
 }
 
+/* Of a document that cannot be in force as a whole yet, what may help to get there: the fence, and
+ * while the holder has its right the lease's times, which a guard's watchdog may have no room for.
+ * When the right is over a longer ttl would be waited for anew. */
+static bool take_what_helps(struct arb_turn *t, bool is_held)
+{
+    struct arb_cluster *c = t->c;
+    const struct msg_record *s = &c->settings;
+    struct msg_record next = c->record;
+    next.fence_mode = s->fence_mode;
+    next.is_fence_trusted = s->is_fence_trusted;
+    next.failover_interval_ms = s->failover_interval_ms;
+    bool is_same = next.fence_mode == c->record.fence_mode &&
+                   next.is_fence_trusted == c->record.is_fence_trusted &&
+                   next.failover_interval_ms == c->record.failover_interval_ms;
+    if (is_held) {
+        is_same = is_same && s->ttl_ms == next.ttl_ms && s->heartbeat_ms == next.heartbeat_ms &&
+                  s->freeze_max_ms == next.freeze_max_ms;
+        next.ttl_ms = s->ttl_ms;
+        next.heartbeat_ms = s->heartbeat_ms;
+        next.freeze_max_ms = s->freeze_max_ms;
+        next.ttl_longest_ms = longer(c->ttl_longest_ms, next.ttl_ms);
+    }
+    if (is_same) {
+        return false;
+    }
+    struct arb_note *note = arb_say(t, is_held ? ARB_NOTE_SETTINGS_TIMES : ARB_NOTE_SETTINGS_WAIT);
+    note->a = s->config_revision;
+    note->other = c->name;
+    arb_propose(t, ARB_DECIDE_SETTINGS, &next);
+    return true;
+}
+
 bool arb_settings(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
@@ -126,7 +158,7 @@ bool arb_settings(struct arb_turn *t)
         return false;
     }
     if (c->settings.is_standby_cluster != c->record.is_standby_cluster) {
-        return change_role(t);
+        return change_role(t) || take_what_helps(t, true);
     }
     struct msg_record next = c->record;
     take(&c->settings, &next);
@@ -141,22 +173,7 @@ bool arb_settings(struct arb_turn *t)
 
 bool arb_settings_in_outage(struct arb_turn *t)
 {
-    struct arb_cluster *c = t->c;
-    struct msg_record next = c->record;
-    if (!is_wanted(t)) {
-        return false;
-    }
-    next.fence_mode = c->settings.fence_mode;
-    next.is_fence_trusted = c->settings.is_fence_trusted;
-    next.failover_interval_ms = c->settings.failover_interval_ms;
-    if (next.fence_mode == c->record.fence_mode &&
-        next.is_fence_trusted == c->record.is_fence_trusted &&
-        next.failover_interval_ms == c->record.failover_interval_ms) {
-        return false;
-    }
-    arb_say(t, ARB_NOTE_SETTINGS_WAIT)->a = c->settings.config_revision;
-    arb_propose(t, ARB_DECIDE_SETTINGS, &next);
-    return true;
+    return is_wanted(t) && take_what_helps(t, false);
 }
 
 /* --- the longest ttl of the epoch --- */

@@ -207,11 +207,14 @@ static void test_in_an_outage_only_what_may_end_it_is_taken_over(void **state)
     (void)state;
     s.sync_mode = MSG_SYNC_ASYNC;
     s.fence_mode = MSG_FENCE_TRY;
+    s.ttl_ms = w.c.record.ttl_ms + 1000; /* the former lease would be waited for anew */
+    uint32_t ttl_ms = w.c.record.ttl_ms;
     all_speak();
     wait_us(3 * S);
     tick();
     told(s);
     assert_int_equal(w.c.record.fence_mode, MSG_FENCE_TRY);
+    assert_int_equal(w.c.record.ttl_ms, ttl_ms);
     assert_int_equal(w.c.record.sync_mode, MSG_SYNC_ON);
     assert_int_equal(w.c.record.votes_needed_r, 1);
     assert_int_equal(w.c.record.config_revision, 0);
@@ -345,10 +348,14 @@ static void test_a_promoted_cluster_opens_on_a_timeline_above_all(void **state)
     s.config_revision = 2;
     s.is_standby_cluster = true;
     struct msg_report odd = primary_of("pg1");
-    odd.position.lineage = 9; /* of an epoch that never was */
+    odd.position.lineage = 9;            /* of an epoch that never was */
+    s.ttl_ms = w.c.record.ttl_ms + 1000; /* without it no guard may be armed, and the role waits */
     send(odd);
     told(s);
     assert_int_equal(w.c.record.epoch, 4);
+    assert_int_equal(w.c.record.config_revision, 1);
+    assert_int_equal(w.c.record.ttl_ms, s.ttl_ms);
+    assert_int_equal(w.c.record.ttl_longest_ms, s.ttl_ms);
     send(primary_of("pg1"));
     assert_int_equal(w.c.record.epoch, 5);
     assert_true(is_holder("pg1") && w.c.record.is_standby_cluster);
