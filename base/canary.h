@@ -232,6 +232,8 @@
       "a primary that cannot write keeps the role though a standby is fit") \
     X(STANDBY_TELLS_OF_HOLDER, "standby-tells-of-holder", \
       "an asynchronous loss is bounded by a standby's position, the holder's not known") \
+    X(UNKNOWN_POSITION_TELLS, "unknown-position-tells", \
+      "a holder whose server does not answer counts as having told how far it is") \
     X(REFUSED_ARM_KEEPS_ROLE, "refused-arm-keeps-role", \
       "a holder whose guard refuses the lease keeps the role though another may have it") \
     X(UNDYING_KEEPS_ROLE, "undying-keeps-role", \

@@ -223,6 +223,19 @@ static bool may_grant(const struct agt *a, const struct agt_failsafe_ask *ask)
            ask->ttl_ms <= a->disk.failsafe_ttl_ms;
 }
 
+/* The highest of an epoch: a round is also asked for while the server does not answer, and an
+ * earlier one may arrive late. */
+static void take_position(struct agt_failsafe *f, const struct agt_failsafe_ask *ask)
+{
+    const struct msg_position *p = &ask->position;
+    bool is_higher = p->lineage > f->position.lineage ||
+                     (p->lineage == f->position.lineage && p->lsn > f->position.lsn);
+    if (f->position_epoch != ask->epoch || (p->lsn != 0 && is_higher)) {
+        f->position_epoch = ask->epoch;
+        f->position = *p;
+    }
+}
+
 void agt_failsafe_asked(struct agt_run *run, const struct agt_failsafe_ask *ask)
 {
     struct agt *a = run->a;
@@ -236,8 +249,7 @@ void agt_failsafe_asked(struct agt_run *run, const struct agt_failsafe_ask *ask)
         struct base_mono until =
             base_mono_add_us(run->now, lease_wait_us((int64_t)ask->ttl_ms * BASE_US_PER_MS));
         f->bound_until = base_mono_max(f->bound_until, until);
-        f->position_epoch = ask->epoch;
-        f->position = ask->position;
+        take_position(f, ask);
     }
     run->fx->failsafe_answer = (struct agt_failsafe_answer){.member = a->config.member,
                                                             .session = ask->session,

@@ -203,22 +203,31 @@ static void mark_standbys(struct arb_cluster *c, const struct arb_view *holder,
     }
 }
 
+/* A server that does not answer, or a log whose end could not be read, tells nothing: LSN 0. */
+static bool tells_position(const struct arb_cluster *c, const struct msg_position *p)
+{
+    bool is_told = p->lsn != 0 || CANARY(UNKNOWN_POSITION_TELLS);
+    return is_told && arb_position_has_floor(&c->record, p);
+}
+
+static void take_position(struct arb_cluster *c, const struct msg_position *p, bool is_holders)
+{
+    c->known = arb_position_compare(p, &c->known) > 0 ? *p : c->known;
+    c->is_holder_known = c->is_holder_known || is_holders || CANARY(STANDBY_TELLS_OF_HOLDER);
+}
+
 static void mark_position(struct arb_cluster *c, const struct arb_view *view)
 {
     const struct msg_position *p = &view->report.position;
     bool is_own = arb_view_is_holder(c, view) && view->report.epoch_held == c->record.epoch;
-    if ((is_own || p->lineage == c->record.epoch) && arb_position_has_floor(&c->record, p) &&
-        arb_position_compare(p, &c->known) > 0) {
-        c->known = *p;
+    if ((is_own || p->lineage == c->record.epoch) && tells_position(c, p)) {
+        take_position(c, p, base_name_equal(&view->member, &c->record.holder));
     }
-    bool is_holders = base_name_equal(&view->member, &c->record.holder) &&
-                      (is_own || p->lineage == c->record.epoch);
-    c->is_holder_known = c->is_holder_known || is_holders || CANARY(STANDBY_TELLS_OF_HOLDER);
     /* What the holder told it in a failsafe round of this epoch. */
     p = &view->report.failsafe_position;
-    if (p->lineage == c->record.epoch && view->report.epoch_seen == c->record.epoch) {
-        c->is_holder_known = true;
-        c->known = arb_position_compare(p, &c->known) > 0 ? *p : c->known;
+    if (p->lineage == c->record.epoch && view->report.epoch_seen == c->record.epoch &&
+        tells_position(c, p)) {
+        take_position(c, p, true);
     }
 }
 

@@ -161,6 +161,24 @@ static void test_switched_off_it_names_nobody(void **state)
 /* --- the member --------------------------------------------------------------------------------
  */
 
+/* A round is also asked for while the holder's server does not answer. */
+static void test_member_keeps_the_highest_position_that_it_was_told(void **state)
+{
+    (void)state;
+    static const uint64_t later[] = {0, 4000};
+    member();
+    for (size_t i = 0; i < BASE_COUNT_OF(later); i++) {
+        assert_true(world_failsafe_ask(&w, "b", 1));
+        assert_true(world_failsafe_ask_at(&w, "b", 1, later[i]));
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 500);
+        assert_int_equal(w.report.failsafe_position.lsn, 4242);
+    }
+    assert_true(world_failsafe_ask_at(&w, "b", 1, 5000));
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 500);
+    assert_int_equal(w.report.failsafe_position.lsn, 5000);
+    good();
+}
+
 static void test_member_votes_when_its_grant_has_run_out(void **state)
 {
     (void)state;
@@ -295,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_whoever_the_record_names_must_grant),
         cmocka_unit_test(test_epoch_that_is_being_fenced_is_not_extended),
         cmocka_unit_test(test_switched_off_it_names_nobody),
+        cmocka_unit_test(test_member_keeps_the_highest_position_that_it_was_told),
         cmocka_unit_test(test_member_votes_when_its_grant_has_run_out),
         cmocka_unit_test(test_member_that_is_asked_to_vote_grants_no_more),
         cmocka_unit_test(test_restarted_member_waits_out_what_it_may_have_granted),

@@ -168,6 +168,8 @@ void world_hold_ms(struct world *w, enum msg_goal goal, bool is_granted, int64_t
 void world_failsafe_answer(struct world *w, const char *member, bool is_granted);
 /* Holder `holder` asks "a" to extend `epoch`; what "a" says. */
 bool world_failsafe_ask(struct world *w, const char *holder, uint64_t epoch);
+/* The same, and the holder tells that position; 0: its server did not answer. */
+bool world_failsafe_ask_at(struct world *w, const char *holder, uint64_t epoch, uint64_t lsn);
 /* The leader sends the document of `revision`, which the record names from now on. */
 void world_config(struct world *w, uint64_t revision);
 /* An operator's task for "a" stands in the record from now on, due. */

@@ -136,6 +136,11 @@ void world_failsafe_answer(struct world *w, const char *member, bool is_granted)
 
 bool world_failsafe_ask(struct world *w, const char *holder, uint64_t epoch)
 {
+    return world_failsafe_ask_at(w, holder, epoch, 4242);
+}
+
+bool world_failsafe_ask_at(struct world *w, const char *holder, uint64_t epoch, uint64_t lsn)
+{
     uint8_t bytes[2][AGT_FAILSAFE_BYTES_MAX];
     struct buf request = buf_over(bytes[0], sizeof(bytes[0]));
     struct buf reply = buf_over(bytes[1], sizeof(bytes[1]));
@@ -146,7 +151,7 @@ bool world_failsafe_ask(struct world *w, const char *holder, uint64_t epoch)
                                          .round = 1,
                                          .epoch = epoch,
                                          .ttl_ms = 2000,
-                                         .position = {epoch, 1, 4242}};
+                                         .position = {epoch, 1, lsn}};
     const struct net_identity from = {
         .role = NET_ROLE_AGENT, .cluster = world_name("c"), .member = world_name(holder)};
     int rc = agt_failsafe_ask_encode(&ask, &request);

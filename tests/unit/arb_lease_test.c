@@ -616,6 +616,53 @@ static void test_s4_async_standbys_do_not_tell_how_far_the_holder_was(void **sta
     assert_int_equal(w.c.waiting.a, 2000);
 }
 
+/* The same node hears of the holder while its server is frozen, then while it is ended. */
+static void test_s4_async_a_holder_without_a_position_does_not_tell_how_far_it_was(void **state)
+{
+    (void)state;
+    make_async();
+    wait_us(3 * S);
+    struct msg_report behind = report_of("pg2");
+    behind.position.lsn = 3000;
+    send(behind);
+    send(vote_of("pg2", 3, 3000));
+    struct msg_report mute = report_of("pg1"); /* its guard answers, its server does not */
+    mute.epoch_held = 3;
+    mute.db_state = MSG_DB_FROZEN;
+    mute.is_tree_gone = false;
+    mute.position.lsn = 0;
+    send(mute);
+    wait_us(S);
+    send(vote_of("pg2", 3, 3000));
+    assert_true(is_holder("pg1"));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_POSITION);
+    struct msg_report read = report_of("pg1"); /* from what it left; the limit is 1000 */
+    read.is_tree_gone = false;
+    read.position.lsn = 4500;
+    send(read);
+    wait_us(S);
+    send(vote_of("pg2", 3, 3000));
+    assert_true(is_holder("pg1"));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_LAG);
+    send(vote_of("pg2", 3, 3500));
+    assert_true(is_holder("pg2"));
+}
+
+/* A failsafe round can begin while the server does not answer. */
+static void test_s4_async_a_failsafe_round_without_a_position_tells_nothing(void **state)
+{
+    (void)state;
+    make_async();
+    wait_us(3 * S);
+    struct msg_report told = report_of("pg2");
+    told.position.lsn = 3000;
+    told.failsafe_position = (struct msg_position){3, 3, 0};
+    send(told);
+    send(vote_of("pg2", 3, 3000));
+    assert_true(is_holder("pg1"));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_POSITION);
+}
+
 static void test_s4_a_forced_failover_shows_its_loss(void **state)
 {
     (void)state;
@@ -885,6 +932,8 @@ int main(void)
         TEST(test_s4_async_beyond_the_lag_limit_says_who_lacks_what),
         TEST(test_s4_async_without_a_known_position_waits),
         TEST(test_s4_async_standbys_do_not_tell_how_far_the_holder_was),
+        TEST(test_s4_async_a_holder_without_a_position_does_not_tell_how_far_it_was),
+        TEST(test_s4_async_a_failsafe_round_without_a_position_tells_nothing),
         TEST(test_s4_a_forced_failover_shows_its_loss),
         TEST(test_s4_force_without_a_name_takes_the_most_advanced),
         TEST(test_s4_force_does_not_wait_for_a_silent_member),
