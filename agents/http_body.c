@@ -116,7 +116,7 @@ static void put_scheduled_restart(struct agt_json *j, const struct agt_http_snap
 {
     for (uint8_t i = 0; s->order != NULL && i < s->order->record.tasks_count; i++) {
         const struct msg_task *task = &s->order->record.tasks[i];
-        if (task->kind == MSG_TASK_RESTART && task->at_wall_us > 0 &&
+        if (task->kind == MSG_TASK_RESTART && task->at_wall_us > MSG_TASK_AT_ONCE &&
             base_name_equal(&task->member, member)) {
             agt_json_open(j, "scheduled_restart", '{');
             agt_json_put_time(j, "schedule", task->at_wall_us);

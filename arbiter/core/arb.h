@@ -203,7 +203,9 @@ struct arb_mongodb {
     struct base_mono corrected;
     struct base_name corrected_member;
     bool is_weak_said;
-    bool has_token; /* a plan of force is out since */
+    uint64_t asked_last;    /* the newest task asked for at once ... */
+    struct base_mono asked; /* ... is known since */
+    bool has_token;         /* a plan of force is out since */
     struct base_mono token_since;
     bool is_thin_allowed; /* an operator accepts fewer than three voters for who is leaving */
     bool has_moved;       /* last steering move as applied here */

@@ -329,8 +329,7 @@ static bool end_restart(struct arb_turn *t)
 
 static bool is_due(const struct arb_turn *t, const struct msg_task *task)
 {
-    return task->at_wall_us != 0 && task->at_wall_us <= t->event->wall.us &&
-           is_live(t, &task->member);
+    return arb_task_is_due(t, task) && is_live(t, &task->member);
 }
 
 /* The writer last, the others as they were asked. */

@@ -194,6 +194,8 @@ void arb_fence_ended(struct arb_turn *t);
 /* Takes out what members have reported to have ended, or what cannot be done any more. */
 bool arb_tasks_ended(struct arb_turn *t);
 void arb_request_task(struct arb_turn *t);
+/* Not begun, and its time has come. */
+bool arb_task_is_due(const struct arb_turn *t, const struct msg_task *task);
 bool arb_tasks(struct arb_turn *t);
 /* Members whose copy a REINIT that is due or under way throws away: they leave V before it. */
 void arb_tasks_leaving(const struct arb_turn *t, struct msg_names *ret);

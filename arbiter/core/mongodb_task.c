@@ -145,11 +145,27 @@ static bool restart(struct arb_turn *t, const struct arb_sight *s, struct msg_re
     return true;
 }
 
+/* When the last of what is asked for at once was first seen by this leadership. */
+static void watch_asking(struct arb_turn *t)
+{
+    struct arb_mongodb *m = &t->c->mongodb;
+    for (uint8_t i = 0; i < t->c->record.tasks_count; i++) {
+        const struct msg_task *task = &t->c->record.tasks[i];
+        if (task->at_wall_us == MSG_TASK_AT_ONCE && task->id > m->asked_last) {
+            m->asked_last = task->id;
+            m->asked = t->event->now;
+        }
+    }
+}
+
 /* What is asked of the primary waits for what is asked of the others in the same breath. */
 static bool is_due(const struct arb_turn *t, const struct msg_task *task, bool is_of_primary)
 {
-    int64_t at = task->at_wall_us;
-    return at == 0 || at + (is_of_primary ? MONGODB_TASK_WAIT_US : 0) <= t->event->wall.us;
+    int64_t wait_us = is_of_primary ? MONGODB_TASK_WAIT_US : 0;
+    if (task->at_wall_us == MSG_TASK_AT_ONCE) {
+        return base_mono_diff_us(t->event->now, t->c->mongodb.asked) >= wait_us;
+    }
+    return task->at_wall_us == 0 || task->at_wall_us <= t->event->wall.us - wait_us;
 }
 
 /* Nobody but its own agent can do it: an order to one that is silent would keep the whole set
@@ -207,6 +223,7 @@ bool arb_mongodb_tasks(struct arb_turn *t, const struct arb_sight *s)
 {
     const struct msg_record *r = &t->c->record;
     struct base_name primary = arb_mongodb_name(t->c, s, s->set.primary);
+    watch_asking(t);
     for (unsigned round = 0; round < 2; round++) {
         for (uint8_t i = 0; i < r->tasks_count; i++) {
             if (is_its_turn(t, &r->tasks[i], &primary, round == 1) && do_task(t, s, i)) {

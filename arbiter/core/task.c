@@ -2,7 +2,9 @@
 /* Orders of operators to members: restart, reload, clone anew. They stand in the record until the
  * member has reported their end, or somebody cancels them.
  *
- * When one is due is the one thing that a wall clock decides here: it is a schedule. Restarts and
+ * When one that was given a time is due is the one thing that a wall clock decides here: it is a
+ * schedule. What is asked for at once is due by every leader's clock, however far apart they are.
+ * Restarts and
  * clones go one member at a time, standbys before the holder, and only while all voters that are
  * heard are streaming, so that a rolling restart never takes two that commits wait for. What has
  * begun has at_wall_us 0; a member does nothing else.
@@ -100,8 +102,7 @@ void arb_request_task(struct arb_turn *t)
     }
     task.id = id_next(&t->c->record);
     bool is_now = task.at_wall_us <= 0;
-    task.at_wall_us = is_now ? t->event->wall.us : task.at_wall_us;
-    task.at_wall_us = task.at_wall_us > 0 ? task.at_wall_us : 1;
+    task.at_wall_us = is_now ? MSG_TASK_AT_ONCE : task.at_wall_us;
     if (is_now && !is_heavy(&task)) {
         task.at_wall_us = 0;
     }
@@ -115,9 +116,10 @@ void arb_request_task(struct arb_turn *t)
 
 /* --- ended --- */
 
-static bool is_due(const struct arb_turn *t, const struct msg_task *task)
+bool arb_task_is_due(const struct arb_turn *t, const struct msg_task *task)
 {
-    return task->at_wall_us != 0 && task->at_wall_us <= t->event->wall.us;
+    return task->at_wall_us == MSG_TASK_AT_ONCE ||
+           (task->at_wall_us != 0 && task->at_wall_us <= t->event->wall.us);
 }
 
 /* Why it cannot be done any more; NONE: it can. A new leader may not have heard of the member yet;
@@ -129,7 +131,7 @@ static enum arb_refusal check_task(const struct arb_turn *t, const struct msg_ta
     if (task->kind == MSG_TASK_REINIT && is_holder(c, &task->member) && !CANARY(REINIT_OF_HOLDER)) {
         return ARB_REFUSE_IS_HOLDER;
     }
-    bool is_idle = at != ARB_NOBODY && task->is_pending_only && is_due(t, task) &&
+    bool is_idle = at != ARB_NOBODY && task->is_pending_only && arb_task_is_due(t, task) &&
                    arb_view_is_live(c, &c->views[at], t->event->now) &&
                    !c->views[at].report.is_restart_pending;
     return is_idle ? ARB_REFUSE_NOTHING_PENDING : ARB_REFUSE_NONE;
@@ -223,7 +225,7 @@ static uint8_t next_task(const struct arb_turn *t)
     uint8_t best = ARB_NOBODY;
     for (uint8_t i = 0; i < r->tasks_count; i++) {
         const struct msg_task *task = &r->tasks[i];
-        if (!is_due(t, task) || !is_live(t, &task->member)) {
+        if (!arb_task_is_due(t, task) || !is_live(t, &task->member)) {
             continue;
         }
         if (!is_heavy(task)) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arbiter/web/page.h"
+#include "proto/msg/agent.h"
 
 /* --- facts --- */
 
@@ -158,7 +159,7 @@ static void put_tasks(struct web_out *out, const Quorate__V1__DatabaseCluster *c
         const Quorate__V1__DatabaseTask *task = c->tasks[i];
         web_raw(out, "<p class=\"note\">Ordered: ");
         web_textf(out, "%s of %s", task->kind, task->member);
-        if (task->at_wall_us != 0) {
+        if (task->at_wall_us > MSG_TASK_AT_ONCE) {
             web_raw(out, " at ");
             web_time(out, task->at_wall_us);
         }

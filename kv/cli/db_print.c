@@ -202,6 +202,8 @@ static void print_galera(const Quorate__V1__DatabaseGalera *g)
     }
 }
 
+#define TASK_AT_ONCE 1 /* at_wall_us of what was given no time and has not begun */
+
 static void print_wishes(const Quorate__V1__DatabaseCluster *c)
 {
     char wall[CELL_MAX];
@@ -220,10 +222,13 @@ static void print_wishes(const Quorate__V1__DatabaseCluster *c)
     }
     for (size_t i = 0; i < c->n_tasks; i++) {
         const Quorate__V1__DatabaseTask *t = c->tasks[i];
+        bool is_planned = t->at_wall_us > TASK_AT_ONCE;
         (void)printf("%s of %s%s%s%s\n", t->kind, t->member,
                      t->is_pending_only ? " if one is pending" : "",
-                     t->at_wall_us == 0 ? ", under way" : " at ",
-                     t->at_wall_us == 0 ? "" : db_wall_text(t->at_wall_us, wall));
+                     is_planned           ? " at "
+                     : t->at_wall_us == 0 ? ", under way"
+                                          : ", waits for its turn",
+                     is_planned ? db_wall_text(t->at_wall_us, wall) : "");
     }
     if (c->fencing_epoch == c->epoch && c->epoch != 0) {
         (void)printf("%s is being fenced\n", c->primary);

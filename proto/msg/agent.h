@@ -61,6 +61,10 @@ enum msg_task_kind {
     MSG_TASK_REINIT = 3,  /* a standby: its directory thrown away and cloned */
 };
 
+/* In at_wall_us: due by every clock. A leader whose wall clock is ahead must not put off what was
+ * asked for at once until the next leader's has come so far. */
+#define MSG_TASK_AT_ONCE INT64_C(1)
+
 /* An operator's order to one member. It stands in the record until the member has reported its end
  * (report.task_id), or until it is cancelled. */
 struct msg_task {
@@ -68,7 +72,8 @@ struct msg_task {
     enum msg_task_kind kind;
     struct base_name member;
     bool is_pending_only; /* RESTART: nothing is done unless a restart is pending */
-    int64_t at_wall_us;   /* when it is due, by the leader's wall clock; 0: at once */
+    int64_t at_wall_us;   /* when it is due, by the leader's wall clock; 0: begun. In a request 0:
+                             at once */
 };
 
 /* One per database cluster, in the log. Changed only by compare-and-swap on (epoch, revision). */

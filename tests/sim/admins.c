@@ -243,8 +243,27 @@ static void write_last_document(struct admin *a)
     a->is_demoted = a->is_demoted && !a->is_tidy;
 }
 
+/* Whoever has orders for later alone: by a clock that has jumped they may be due when all is
+ * judged.
+ */
+static const struct base_name *planned_member(const struct msg_record *r)
+{
+    for (unsigned i = 0; i < r->tasks_count; i++) {
+        bool is_planned = true;
+        for (unsigned k = 0; k < r->tasks_count; k++) {
+            is_planned = is_planned && (r->tasks[k].at_wall_us > MSG_TASK_AT_ONCE ||
+                                        !base_name_equal(&r->tasks[k].member, &r->tasks[i].member));
+        }
+        if (is_planned) {
+            return &r->tasks[i].member;
+        }
+    }
+    return NULL;
+}
+
 static void tidy(struct admin *a, const struct msg_record *r)
 {
+    const struct base_name *planned = planned_member(r);
     confirm_dead(a, r);
     if (r->is_paused) {
         (void)ask(a, &(struct arb_request){.kind = ARB_REQUEST_RESUME});
@@ -254,6 +273,9 @@ static void tidy(struct admin *a, const struct msg_record *r)
     } else if (r->switchover_at_wall_us != 0) {
         truth_ops_cancelled(a->world, a->cluster);
         (void)ask(a, &(struct arb_request){.kind = ARB_REQUEST_CANCEL});
+    } else if (planned != NULL) {
+        truth_ops_cancelled(a->world, a->cluster);
+        (void)ask(a, &(struct arb_request){.kind = ARB_REQUEST_CANCEL, .candidate = *planned});
     } else if (!a->is_tidy) {
         write_last_document(a);
     }

@@ -3,6 +3,7 @@
  * what was acknowledged is there.
  */
 #include "base/lease_math.h"
+#include "base/name.h"
 #include "tests/sim/adopted.h"
 #include "tests/sim/elsewhere.h"
 #include "tests/sim/members.h"
@@ -392,6 +393,37 @@ static void all_stream(struct world *w, const struct db_setup *d, int holder)
     }
 }
 
+/* A holder is not restarted before standbys that have a restart to come: somebody must ask for it.
+ */
+static bool waits_for_restarts(struct world *w, const struct truth_db *t,
+                               const struct msg_task *task)
+{
+    const struct db_setup *d = truth_database(w, t);
+    bool is_any = false;
+    for (unsigned i = d->first; i < d->first + d->members; i++) {
+        const struct pg *pg = pg_of(w, i);
+        is_any = is_any || (pg->run_connections != pg->dir.connections &&
+                            !base_name_equal(&member_of(w, i)->name, &task->member));
+    }
+    return is_any && task->at_wall_us != 0 && task->kind == MSG_TASK_RESTART &&
+           base_name_equal(&task->member, &t->record.holder);
+}
+
+/* What administrators asked for at once is done, or has failed. */
+static void orders_have_ended(struct world *w, const struct truth_db *t)
+{
+    for (unsigned i = 0; i < t->record.tasks_count; i++) {
+        const struct msg_task *task = &t->record.tasks[i];
+        if (task->at_wall_us <= MSG_TASK_AT_ONCE && !waits_for_restarts(w, t, task)) {
+            world_fail(w, INVARIANT_LIVENESS,
+                       "order %lu of %s has not %s %ld s after the last fault",
+                       (unsigned long)task->id, task->member.text,
+                       task->at_wall_us == 0 ? "ended" : "begun",
+                       (long)((w->setup.end_us - w->setup.faults_end_us) / SECOND));
+        }
+    }
+}
+
 void truth_db_end(struct world *w)
 {
     for (unsigned c = 0; c < w->setup.clusters; c++) {
@@ -411,5 +443,6 @@ void truth_db_end(struct world *w)
         }
         has_all_acked(w, pg_of(w, (unsigned)holder), "is left");
         all_stream(w, d, holder);
+        orders_have_ended(w, &w->truth->db[c]);
     }
 }

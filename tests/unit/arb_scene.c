@@ -42,7 +42,7 @@ static void carry_out(void)
 void run(struct arb_event event)
 {
     event.now = w.now;
-    event.wall = (struct base_wall){w.now.us};
+    event.wall = (struct base_wall){w.now.us + w.wall_ahead_us};
     if (!event.is_own) { /* not the end of a swap that this very event has led to */
         memset(w.said, 0, sizeof(w.said));
         w.swap_kind = ARB_DECIDE_NONE;

@@ -20,6 +20,7 @@ struct arb_scene {
     struct arb_cluster c;
     struct arb_effects fx;
     struct base_mono now;
+    int64_t wall_ahead_us; /* of `now` */
     uint64_t number[16];
     struct msg_order order[16]; /* last one made for each member */
     bool has_order[16];

@@ -168,6 +168,27 @@ static void test_a_planned_task_waits_for_its_time(void **state)
     assert_true(has_begun("pg2"));
 }
 
+/* The clock of the one who was asked was a day ahead of the next leader's. */
+static void test_an_order_without_a_time_depends_on_no_clock(void **state)
+{
+    static const char *const all[] = {"pg2", "pg3"};
+    (void)state;
+    all_speak();
+    w.wall_ahead_us = 86400 * S;
+    for (size_t i = 0; i < BASE_COUNT_OF(all); i++) {
+        order(MSG_TASK_RESTART, all[i], 0);
+        assert_int_equal(w.answer, 0);
+    }
+    w.wall_ahead_us = 0;
+    lead(w.c.term + 1);
+    all_speak();
+    all_speak();
+    assert_true(has_begun("pg2"));
+    send(ended("pg2", 0));
+    all_speak();
+    assert_true(has_begun("pg3"));
+}
+
 /* Also the first moment that there is: what is asked for a time is not "now". */
 static void test_an_order_keeps_the_time_that_it_was_given(void **state)
 {
@@ -529,6 +550,7 @@ int main(void)
         TEST(test_the_holders_restart_waits_for_standbys_that_must_go_first),
         TEST(test_a_directory_of_the_holder_is_never_thrown_away),
         TEST(test_a_planned_task_waits_for_its_time),
+        TEST(test_an_order_without_a_time_depends_on_no_clock),
         TEST(test_an_order_keeps_the_time_that_it_was_given),
         TEST(test_only_what_is_pending_is_restarted_if_asked_so),
         TEST(test_orders_are_bounded_and_not_doubled),

@@ -665,6 +665,21 @@ static void test_a_rolling_restart_takes_the_primary_last(void **state)
     assert_int_equal(mon.primary, 1);
 }
 
+/* The clock of the one who was asked was a day ahead of the next leader's. */
+static void test_a_restart_without_a_time_depends_on_no_clock(void **state)
+{
+    (void)state;
+    w.wall_ahead_us = 86400 * S;
+    ask_task(MSG_TASK_RESTART, 1);
+    w.wall_ahead_us = 0;
+    assert_int_equal(w.c.record.tasks_count, 1);
+    lead(w.c.term + 1);
+    mon_pass(2); /* others may be asked in the same breath */
+    assert_int_equal(mon.primary, 1);
+    mon_pass(60);
+    assert_int_not_equal(mon.primary, 1);
+}
+
 static void test_nobody_reads_its_file_anew(void **state)
 {
     (void)state;
@@ -969,6 +984,7 @@ int main(void)
         MON_TEST(test_a_gray_primary_steps_down_and_is_killed_with_the_opt_in_alone),
         MON_TEST(test_stale_members_are_told_or_synced_anew),
         MON_TEST(test_a_rolling_restart_takes_the_primary_last),
+        MON_TEST(test_a_restart_without_a_time_depends_on_no_clock),
         MON_TEST(test_nobody_reads_its_file_anew),
         MON_TEST(test_a_primary_is_not_emptied),
         MON_TEST(test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting),
