@@ -352,7 +352,8 @@ void truth_retires(struct world *w, const struct member *m, bool is_retired)
 {
     struct truth_member *known = &w->truth->members[m->index];
     /* The last one may be a server that serves no more, and has not ended yet. */
-    bool is_silent = m->pg.is_hung || m->pg.is_write_stuck || m->pg.process->stopped != 0;
+    bool is_silent = m->pg.is_hung || m->pg.is_write_stuck ||
+                     (m->pg.process != NULL && m->pg.process->stopped != 0);
     int64_t third_us = known->crashes_us[is_silent ? 1 : 2];
     bool has_crashed = third_us != 0 && w->now_us - third_us < 64 * SECOND;
     if (is_retired && !known->is_retired && !has_crashed && !w->setup.is_standstill) {
