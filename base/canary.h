@@ -355,6 +355,8 @@
       "a standby that somebody has opened by hand is copied") \
     X(RUN_BY_HAND_AT_REST, "run-by-hand-at-rest", \
       "the first looks at a server that somebody has started count as data at rest") \
+    X(OLD_POSITION_BOUNDS, "old-position-bounds", \
+      "an asynchronous loss is counted from what the holder told long before this leadership") \
     X(CONDEMNED_BY_AN_OLD_ORDER, "condemned-by-an-old-order", \
       "a directory is rewound or given up by the word of a time that is over") \
     X(GALERA_QUEUE_FORGOTTEN, "galera-queue-forgotten", \

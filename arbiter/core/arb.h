@@ -252,7 +252,8 @@ struct arb_cluster {
     struct base_mono holder_good; /* last report of the holder under its right */
     bool has_holder_good;
     struct msg_position known; /* highest position reported in this epoch, for the loss bound */
-    bool is_holder_known;      /* the holder itself has told one, here or in a failsafe round */
+    bool is_holder_known;      /* the holder itself has told one, here or in a failsafe round ... */
+    struct base_mono told_at;  /* ... last */
     bool is_forced;
     struct base_name forced_candidate;
     struct base_name catch_up;      /* of this attempt: who fetches what it lacks; empty: nobody */

@@ -93,6 +93,9 @@ void arb_lease_confirmed(struct arb_turn *t, uint64_t ticket);
 
 /* --- vote.c: section 4 --- */
 int arb_position_compare(const struct msg_position *a, const struct msg_position *b);
+/* The holder has told this node how far it was, and no longer before this leadership than a ttl:
+ * what it told others since, and was granted for, is not known here. */
+bool arb_is_loss_known(const struct arb_cluster *c);
 /* A directory at `p` holds everything up to the record's floor. */
 bool arb_position_has_floor(const struct msg_record *record, const struct msg_position *p);
 /* Whether the member's vote of the present attempt counts; NONE or why not. */

@@ -60,7 +60,7 @@ static void answer_cost(struct arb_turn *t)
         buf_put_text(&text, "a failover is under way by itself");
     }
     if (i != ARB_NOBODY && c->views[i].has_report) {
-        bool is_known = c->known.lineage != 0 && c->is_holder_known;
+        bool is_known = arb_is_loss_known(c);
         buf_put_text(&text, "; by force ");
         buf_put(&text, base_name_slice(&c->views[i].member));
         buf_put_text(&text, is_known ? " would lose up to " : " would lose an unknown amount");

@@ -249,7 +249,7 @@ static void decide_async(struct arb_turn *t)
     struct arb_cluster *c = t->c;
     struct arb_note why;
     /* A standby tells how far it is, not how far the holder was. */
-    if (c->known.lineage == 0 || !c->is_holder_known) {
+    if (!arb_is_loss_known(c)) {
         if (may_return(t)) {
             come_back(t);
             return;

@@ -210,24 +210,35 @@ static bool tells_position(const struct arb_cluster *c, const struct msg_positio
     return is_told && arb_position_has_floor(&c->record, p);
 }
 
-static void take_position(struct arb_cluster *c, const struct msg_position *p, bool is_holders)
+static void take_position(struct arb_cluster *c, const struct msg_position *p)
 {
     c->known = arb_position_compare(p, &c->known) > 0 ? *p : c->known;
-    c->is_holder_known = c->is_holder_known || is_holders || CANARY(STANDBY_TELLS_OF_HOLDER);
+    c->is_holder_known = c->is_holder_known || CANARY(STANDBY_TELLS_OF_HOLDER);
 }
 
-static void mark_position(struct arb_cluster *c, const struct arb_view *view)
+static void take_holders(struct arb_cluster *c, const struct msg_position *p, struct base_mono now)
+{
+    c->is_holder_known = true;
+    c->told_at = now;
+    take_position(c, p);
+}
+
+static void mark_position(struct arb_cluster *c, const struct arb_view *view, struct base_mono now)
 {
     const struct msg_position *p = &view->report.position;
     bool is_own = arb_view_is_holder(c, view) && view->report.epoch_held == c->record.epoch;
-    if ((is_own || p->lineage == c->record.epoch) && tells_position(c, p)) {
-        take_position(c, p, base_name_equal(&view->member, &c->record.holder));
+    bool is_told = (is_own || p->lineage == c->record.epoch) && tells_position(c, p);
+    if (is_told && base_name_equal(&view->member, &c->record.holder)) {
+        take_holders(c, p, now);
+    } else if (is_told) {
+        take_position(c, p);
     }
     /* What the holder told it in a failsafe round of this epoch. */
     p = &view->report.failsafe_position;
+    bool is_news = !c->is_holder_known || arb_position_compare(p, &c->known) > 0;
     if (p->lineage == c->record.epoch && view->report.epoch_seen == c->record.epoch &&
-        tells_position(c, p)) {
-        take_position(c, p, true);
+        tells_position(c, p) && is_news) {
+        take_holders(c, p, now);
     }
 }
 
@@ -255,7 +266,7 @@ static void take_in(struct arb_turn *t, struct arb_view *view)
     if (view->refused != ARB_REFUSE_NONE || c->record.epoch == 0) {
         return;
     }
-    mark_position(c, view);
+    mark_position(c, view, t->event->now);
     if (engine->taken_in != NULL) {
         engine->taken_in(c, view, &before);
     }

@@ -38,6 +38,14 @@ bool arb_position_has_floor(const struct msg_record *record, const struct msg_po
     return p->lineage == record->floor.lineage && p->lsn >= record->floor.lsn;
 }
 
+bool arb_is_loss_known(const struct arb_cluster *c)
+{
+    int64_t ttl_us = (int64_t)c->ttl_longest_ms * BASE_US_PER_MS;
+    bool is_of_now = !base_mono_before(base_mono_add_us(c->told_at, ttl_us), c->elected) ||
+                     CANARY(OLD_POSITION_BOUNDS);
+    return c->known.lineage != 0 && c->is_holder_known && is_of_now;
+}
+
 uint64_t arb_loss_bound(const struct arb_cluster *c, const struct msg_position *p)
 {
     const struct msg_position *known = &c->known;

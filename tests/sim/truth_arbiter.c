@@ -253,7 +253,8 @@ static void epoch_begins(struct world *w, struct truth_db *t, const struct msg_r
         w->truth->members[i].vote.is_given = false;
     }
     t->is_handback_clean = t->is_forced = false;
-    t->granted_lsn = 0;
+    t->granted_count = 0;
+    t->granted_before = 0;
     t->epochs = must_grow(t->epochs, &t->epochs_cap, t->epochs_count + 1, sizeof(*t->epochs));
     t->epochs[t->epochs_count++] =
         (struct truth_epoch){new->epoch, member_by_name(w, &new->holder), *new};

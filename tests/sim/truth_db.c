@@ -2,6 +2,8 @@
 /* Invariants of the databases themselves: one writer at a time, under its lease, and above all:
  * what was acknowledged is there.
  */
+#include <string.h>
+
 #include "base/lease_math.h"
 #include "base/name.h"
 #include "tests/sim/adopted.h"
@@ -33,6 +35,34 @@ static void has_all_acked(struct world *w, const struct pg *pg, const char *why)
     }
 }
 
+void truth_granted(struct truth_db *t, int64_t at_us, uint64_t lsn)
+{
+    struct truth_granted *last = &t->granted[TRUTH_GRANTED_MAX - 1];
+    if (t->granted_count == TRUTH_GRANTED_MAX) {
+        t->granted_before =
+            t->granted->lsn > t->granted_before ? t->granted->lsn : t->granted_before;
+        memmove(t->granted, t->granted + 1, (TRUTH_GRANTED_MAX - 1) * sizeof(*t->granted));
+    } else {
+        last = &t->granted[t->granted_count++];
+    }
+    *last = (struct truth_granted){at_us, lsn};
+}
+
+/* What the leader of now could know: its own grants, and those that were a ttl old when it was
+ * elected. What others were told within that ttl it may have missed. */
+static uint64_t granted_as_known(const struct world *w, const struct truth_db *t)
+{
+    uint64_t known = t->granted_before;
+    int64_t since_us = w->truth->elected_us;
+    int64_t ttl_us = (int64_t)t->record.ttl_ms * MS;
+    for (size_t i = 0; i < t->granted_count; i++) {
+        const struct truth_granted *g = &t->granted[i];
+        bool is_counted = g->at_us >= since_us || g->at_us < since_us - ttl_us - ttl_us / 4;
+        known = is_counted && g->lsn > known ? g->lsn : known;
+    }
+    return known;
+}
+
 /* Asynchronous: of what a granted report of this epoch told a leader, no more is lost than the
  * record's limit. What was written after that report is beyond every bound that could be shown. */
 void truth_loss_is_bounded(struct world *w, const struct truth_db *t, const struct msg_record *new)
@@ -42,18 +72,19 @@ void truth_loss_is_bounded(struct world *w, const struct truth_db *t, const stru
         return;
     }
     const struct pg *pg = pg_of(w, (unsigned)winner);
+    uint64_t known = granted_as_known(w, t);
     for (size_t i = 0; i < t->acked_count; i++) {
         const struct truth_acked *a = &t->acked[i];
         uint64_t lsn = PG_LSN(a->position);
-        if (a->epoch != t->record.epoch || truth_has(pg, a) || lsn > t->granted_lsn) {
+        if (a->epoch != t->record.epoch || truth_has(pg, a) || lsn > known) {
             continue;
         }
         w->tally.judged_losses++;
-        if (t->granted_lsn - lsn >= t->record.maximum_lag_bytes) {
+        if (known - lsn >= t->record.maximum_lag_bytes) {
             world_fail(w, INVARIANT_LOSS,
                        "epoch %lu begins without a commit at %lu, and %lu was known with a limit "
                        "of %lu bytes",
-                       (unsigned long)new->epoch, (unsigned long)lsn, (unsigned long)t->granted_lsn,
+                       (unsigned long)new->epoch, (unsigned long)lsn, (unsigned long)known,
                        (unsigned long)t->record.maximum_lag_bytes);
         }
     }

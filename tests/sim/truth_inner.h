@@ -55,12 +55,20 @@ enum truth_restored {
     RESTORED_CONFIRMING, /* an operator's order was accepted; its swap is on its way */
 };
 
+#define TRUTH_GRANTED_MAX 64
+
 /* One database cluster. */
 struct truth_db {
     unsigned cluster;
     enum truth_restored restored;
     uint64_t epoch_reported; /* the highest that an agent has seen */
-    uint64_t granted_lsn;    /* the highest that a granted report of this epoch told */
+    /* What granted reports of this epoch told, the last ones; those before, their highest. */
+    struct truth_granted {
+        int64_t at_us;
+        uint64_t lsn;
+    } granted[TRUTH_GRANTED_MAX];
+    size_t granted_count;
+    uint64_t granted_before;
     struct truth_epoch *epochs;
     size_t epochs_count, epochs_cap;
     struct msg_record record; /* the newest applied anywhere; epoch 0: none */
@@ -104,6 +112,7 @@ struct truth {
     struct truth_db db[DB_CLUSTERS_MAX];
     struct truth_member members[MEMBERS_MAX];
     uint64_t fencing[NODES_MAX][DB_CLUSTERS_MAX]; /* as a node has applied it */
+    int64_t elected_us;                           /* the last election */
     struct truth_kv *kv;
     struct truth_lease *lease;                                /* truth_lease.c */
     uint64_t pre_votes[TRUTH_IDS_MAX + 1][TRUTH_IDS_MAX + 1]; /* by candidate, voter: the term that
@@ -186,6 +195,8 @@ void truth_lead_forget(struct world *w, unsigned node);
 void truth_answered(struct world *w, const struct msg_raft *m);
 void truth_handed_over(struct world *w, uint64_t from, uint64_t to);
 void truth_elected(struct world *w, unsigned node);
+/* A grant answers a report that told this position. */
+void truth_granted(struct truth_db *t, int64_t at_us, uint64_t lsn);
 /* truth_auth.c: this command changes this key. */
 struct store_txn;
 struct kv_command;

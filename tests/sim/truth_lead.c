@@ -229,6 +229,7 @@ void truth_elected(struct world *w, unsigned node)
     const struct raft_configuration *c = &core->configuration;
     size_t granted = 0;
     w->tally.judged_elections++;
+    w->truth->elected_us = w->now_us;
     for (size_t i = 0; i < c->count; i++) {
         uint64_t id = c->members[i].id;
         bool has_voted = truth_vote_of(w, id, core->term) == core->config.id;

@@ -212,8 +212,8 @@ static void grant_allows(struct world *w, unsigned member, const struct msg_orde
     told->deadline = is_same ? base_mono_max(told->deadline, deadline) : deadline;
     told->granted_epoch = order->granted_epoch;
     struct truth_db *t = truth_db_of(w, member);
-    if (order->granted_epoch == t->record.epoch && s->lsn > t->granted_lsn) {
-        t->granted_lsn = s->lsn;
+    if (order->granted_epoch == t->record.epoch) {
+        truth_granted(t, w->now_us, s->lsn);
     }
 }
 

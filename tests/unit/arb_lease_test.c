@@ -616,6 +616,31 @@ static void test_s4_async_standbys_do_not_tell_how_far_the_holder_was(void **sta
     assert_int_equal(w.c.waiting.a, 2000);
 }
 
+/* It followed while the holder was heard by others alone, who granted it: it may be far ahead. */
+static void take_over_after(int64_t silent_us)
+{
+    make_async();
+    all_speak(); /* the holder was at 5000 */
+    wait_us(silent_us);
+    lead(9);
+    wait_us(3 * S);
+    send(report_of("pg2"));
+    send(vote_of("pg2", 3, 5000));
+    send(report_of("pg3"));
+    send(vote_of("pg3", 3, 5000));
+}
+
+static void test_s4_async_what_was_told_long_before_the_election_bounds_nothing(void **state)
+{
+    (void)state;
+    take_over_after(S);
+    assert_false(is_holder("pg1"));
+    setup(state);
+    take_over_after(5 * S);
+    assert_true(is_holder("pg1"));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_POSITION);
+}
+
 /* The same node hears of the holder while its server is frozen, then while it is ended. */
 static void test_s4_async_a_holder_without_a_position_does_not_tell_how_far_it_was(void **state)
 {
@@ -932,6 +957,7 @@ int main(void)
         TEST(test_s4_async_beyond_the_lag_limit_says_who_lacks_what),
         TEST(test_s4_async_without_a_known_position_waits),
         TEST(test_s4_async_standbys_do_not_tell_how_far_the_holder_was),
+        TEST(test_s4_async_what_was_told_long_before_the_election_bounds_nothing),
         TEST(test_s4_async_a_holder_without_a_position_does_not_tell_how_far_it_was),
         TEST(test_s4_async_a_failsafe_round_without_a_position_tells_nothing),
         TEST(test_s4_a_forced_failover_shows_its_loss),
