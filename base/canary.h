@@ -357,6 +357,8 @@
       "the first looks at a server that somebody has started count as data at rest") \
     X(OLD_POSITION_BOUNDS, "old-position-bounds", \
       "an asynchronous loss is counted from what the holder told long before this leadership") \
+    X(GRANT_OUTLIVES_GUARD, "grant-outlives-guard", \
+      "a grant that waits for the disk is given to the guard that has come in its guard's place") \
     X(CONDEMNED_BY_AN_OLD_ORDER, "condemned-by-an-old-order", \
       "a directory is rewound or given up by the word of a time that is over") \
     X(GALERA_QUEUE_FORGOTTEN, "galera-queue-forgotten", \

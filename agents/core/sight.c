@@ -97,6 +97,7 @@ static void guard_is_new(struct agt *a)
     a->exit_epoch = 0;
     a->is_start_asked = false;
     a->arm_epoch = 0;
+    a->has_grant = a->has_grant && CANARY(GRANT_OUTLIVES_GUARD); /* it was the one before's */
     root_forget(a);
 }
 

@@ -416,6 +416,12 @@ static bool decide_writer(struct arb_turn *t, bool is_there)
     return arb_fence(t);
 }
 
+/* It speaks, and has nothing to tell, or what it tells is of another history. */
+static bool is_mute(const struct arb_cluster *c, const struct msg_galera_report *r)
+{
+    return r->is_unreadable || !gal_is_same_history(&c->record.galera, r->generation);
+}
+
 /* An operator's word holds until the member speaks: it was not dead, or is another machine. */
 static void forget_the_dead(struct arb_turn *t)
 {
@@ -423,7 +429,7 @@ static void forget_the_dead(struct arb_turn *t)
     for (uint8_t i = 0; i < c->views_count; i++) {
         if (arb_view_is_live(c, &c->views[i], t->event->now)) {
             arb_names_remove(&c->galera.dead, &c->views[i].member);
-            if (!c->views[i].report.galera.is_unreadable) { /* it speaks, and has nothing to tell */
+            if (!is_mute(c, &c->views[i].report.galera)) {
                 arb_names_remove(&c->galera.excused, &c->views[i].member);
             }
         }

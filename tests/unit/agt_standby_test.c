@@ -605,6 +605,28 @@ static void test_new_guard_hands_back_for_its_predecessor(void **state)
     good();
 }
 
+/* The epoch is written down before a guard is armed for it; another guard has come meanwhile. */
+static void test_a_grant_is_of_the_guard_that_it_was_given_to(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2500);
+    w.are_views_silent = true; /* nobody knows yet that nothing runs there */
+    world_agent_start(&w);
+    world_run_ms(&w, 600);
+    w.save_us = 200 * BASE_US_PER_MS;
+    world_record(&w, 2, "a");
+    world_order(&w, MSG_GOAL_HOLD, true);
+    world_run_ms(&w, 50);
+    assert_true(world_agent(&w)->has_grant);
+    guard_core_init(&w.guard, 4712, 50 * BASE_US_PER_MS, w.now);
+    agt_driver_guard_status(&w.driver, &w.guard.status);
+    world_run_ms(&w, 1000);
+    assert_int_equal(w.report.instance, 4712);
+    assert_int_equal(w.arms, 0);
+    good();
+}
+
 static void test_holder_without_data_hands_the_role_back(void **state)
 {
     (void)state;
@@ -734,6 +756,7 @@ int main(void)
         cmocka_unit_test(test_rogue_that_is_elected_is_not_armed),
         cmocka_unit_test(test_foreign_process_is_not_joined),
         cmocka_unit_test(test_new_guard_hands_back_for_its_predecessor),
+        cmocka_unit_test(test_a_grant_is_of_the_guard_that_it_was_given_to),
         cmocka_unit_test(test_holder_without_data_hands_the_role_back),
         cmocka_unit_test(test_stall_of_the_agent_is_noted),
         cmocka_unit_test(test_reports_are_regular_and_bounded),

@@ -588,6 +588,32 @@ static void test_less_than_was_known_committed_waits_for_an_operator(void **stat
     assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
 }
 
+/* It is heard, and what it tells is of another history: the word against it holds all the same. */
+static void test_who_has_another_stamp_and_more_is_left_out_by_a_word(void **state)
+{
+    (void)state;
+    gal_two_go_on_in_generation_2();
+    gal_all();
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_down(n, n == 3 ? 999 : 130);
+        gal_nodes[n].report.galera.inhibited = 3;
+        gal_nodes[n].report.galera.generation = n == 3 ? 1 : 2;
+    }
+    gal_nodes[1].report.galera.view = gal_nodes[2].report.galera.view = w.c.record.galera.view;
+    struct base_name gn3 = name_of("gn3");
+    w.c.record.galera.view.nodes[w.c.record.galera.view.count++] = (struct msg_galera_node){gn3, 1};
+    gal_nodes[1].report.galera.view = gal_nodes[2].report.galera.view = w.c.record.galera.view;
+    gal_pass(30 * S);
+    assert_int_equal(gal_record()->grant.generation, 2);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_MISSING));
+    assert_true(base_name_equal(&w.c.waiting.member, &gn3));
+    struct arb_request r = {.kind = ARB_REQUEST_CONFIRM, .is_forced = true};
+    assert_int_equal(arb_names_add(&r.overridden, &gn3), 0);
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &r});
+    gal_all();
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
+}
+
 static void test_the_generation_before_is_gone_back_to_by_a_word_alone(void **state)
 {
     (void)state;
@@ -659,6 +685,7 @@ int main(void)
         GAL_TEST(test_while_a_grant_stands_open_the_document_is_followed),
         GAL_TEST(test_a_component_that_comes_back_goes_on_under_the_new_number),
         GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
+        GAL_TEST(test_who_has_another_stamp_and_more_is_left_out_by_a_word),
         GAL_TEST(test_the_generation_before_is_gone_back_to_by_a_word_alone),
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
     };
