@@ -4,11 +4,13 @@ TLIBS_arb_wire_test := wire base
 TPKG_arb_wire_test := libprotobuf-c
 LIB_glue += arbiter/driver.c arbiter/driver_config.c arbiter/driver_members.c arbiter/driver_request.c arbiter/driver_swap.c \
   arbiter/record_galera.c arbiter/record_mongodb.c arbiter/record_json.c arbiter/json_put.c arbiter/settings.c arbiter/settings_galera.c arbiter/settings_mongodb.c arbiter/settings_pg.c arbiter/settings_section.c arbiter/pg_lines.c arbiter/pg_parameters.c
-TESTS += arb_adopt_test arb_confirm_test arb_lease_test arb_sets_test arb_sync_test
+TESTS += arb_adopt_test arb_async_test arb_confirm_test arb_lease_test arb_sets_test arb_sync_test
 TEST_arb_adopt_test := tests/unit/arb_adopt_test.c tests/unit/arb_scene.c tests/support/panic.c
 TLIBS_arb_adopt_test := cores base
 TEST_arb_confirm_test := tests/unit/arb_confirm_test.c tests/unit/arb_scene.c tests/support/panic.c
 TLIBS_arb_confirm_test := cores base
+TEST_arb_async_test := tests/unit/arb_async_test.c tests/unit/arb_scene.c tests/support/panic.c
+TLIBS_arb_async_test := cores base
 TEST_arb_lease_test := tests/unit/arb_lease_test.c tests/unit/arb_scene.c tests/support/panic.c
 TLIBS_arb_lease_test := cores base
 TEST_arb_sets_test := tests/unit/arb_sets_test.c tests/unit/arb_scene.c tests/support/panic.c

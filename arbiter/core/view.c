@@ -213,7 +213,6 @@ static bool tells_position(const struct arb_cluster *c, const struct msg_positio
 static void take_position(struct arb_cluster *c, const struct msg_position *p)
 {
     c->known = arb_position_compare(p, &c->known) > 0 ? *p : c->known;
-    c->is_holder_known = c->is_holder_known || CANARY(STANDBY_TELLS_OF_HOLDER);
 }
 
 static void take_holders(struct arb_cluster *c, const struct msg_position *p, struct base_mono now)
@@ -228,7 +227,8 @@ static void mark_position(struct arb_cluster *c, const struct arb_view *view, st
     const struct msg_position *p = &view->report.position;
     bool is_own = arb_view_is_holder(c, view) && view->report.epoch_held == c->record.epoch;
     bool is_told = (is_own || p->lineage == c->record.epoch) && tells_position(c, p);
-    if (is_told && base_name_equal(&view->member, &c->record.holder)) {
+    bool is_holders = base_name_equal(&view->member, &c->record.holder);
+    if (is_told && (is_holders || CANARY(STANDBY_TELLS_OF_HOLDER))) {
         take_holders(c, p, now);
     } else if (is_told) {
         take_position(c, p);

@@ -25,7 +25,7 @@ tests_of() { # FILE: the unit tests and golden scripts that look at it, quickest
     arbiter/core/mongodb*) echo golden-mongodb "$(named 'mongodb_*')" ;;
     arbiter/*)
         echo golden-arbiter "$(named 'arb_[a-ce-ln-z]*')" goals_test exhaust_test "$(named 'arb_d*')" golden-galera golden-mongodb \
-            galera_core_test galera_turn_test mongodb_core_test mongodb_force_test arb_minisim_test
+            galera_core_test galera_turn_test mongodb_core_test mongodb_force_test mongodb_task_test arb_minisim_test
         ;;
     agents/core/galera*) named 'agt_galera*' ;;
     agents/core/*mongodb*) echo golden-mongodb_member "$(named 'agt_mongodb*')" ;;

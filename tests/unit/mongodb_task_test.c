@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Orders to members of a MongoDB set, and what must wait: it keeps nobody else waiting. */
+#include "arbiter/core/mongodb_internal.h"
+#include "tests/unit/mongodb_scene.h"
+#include <string.h>
+
+static void ask_task(enum msg_task_kind kind, unsigned n)
+{
+    struct arb_request r = mon_about(ARB_REQUEST_TASK, NULL);
+    r.task = (struct msg_task){.kind = kind, .member = name_of(mon_name(n))};
+    mon_request(r);
+}
+
+static void test_a_rolling_restart_takes_the_primary_last(void **state)
+{
+    (void)state;
+    ask_task(MSG_TASK_RESTART, 1);
+    ask_task(MSG_TASK_RESTART, 2);
+    assert_int_equal(w.answer, 0);
+    mon_pass(1);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
+    assert_string_equal(mon_order()->member.text, "mg2");
+    mon.m[3].is_down = true;
+    mon_pass(3);
+    uint64_t epoch = w.c.record.epoch;
+    mon_pass(20); /* nobody is stopped while another is away */
+    assert_int_equal(w.c.record.epoch, epoch);
+    assert_int_equal(mon.primary, 1);
+}
+
+/* The clock of the one who was asked was a day ahead of the next leader's. */
+static void test_a_restart_without_a_time_depends_on_no_clock(void **state)
+{
+    (void)state;
+    w.wall_ahead_us = 86400 * S;
+    ask_task(MSG_TASK_RESTART, 1);
+    w.wall_ahead_us = 0;
+    assert_int_equal(w.c.record.tasks_count, 1);
+    lead(w.c.term + 1);
+    mon_pass(2); /* others may be asked in the same breath */
+    assert_int_equal(mon.primary, 1);
+    mon_pass(60);
+    assert_int_not_equal(mon.primary, 1);
+}
+
+static void test_nobody_reads_its_file_anew(void **state)
+{
+    (void)state;
+    ask_task(MSG_TASK_RELOAD, 2);
+    assert_int_equal(w.answer, BASE_E_INVALID);
+    assert_int_equal(w.c.record.tasks_count, 0);
+}
+
+/* --- what must wait keeps nobody waiting --- */
+
+/* Something of the layout that is due meanwhile. */
+static void assert_layout_goes_on(unsigned seconds)
+{
+    mon.m[2].priority_x10 = 0;
+    mon_pass(seconds);
+    assert_int_equal(mon.m[2].priority_x10, 10);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_PRIORITY);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+}
+
+static void test_a_primary_is_not_emptied(void **state)
+{
+    (void)state;
+    ask_task(MSG_TASK_REINIT, 1);
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_int_equal(w.c.record.tasks_count, 0);
+}
+
+static void test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    mon.m[2].state = MSG_MONGODB_SYNCING; /* one at a time: it waits */
+    mon_pass(3);
+    ask_task(MSG_TASK_REINIT, 3);
+    assert_int_equal(w.answer, 0);
+    mon_pass(5);
+    assert_true(mon_is_idle());
+    mon.m[2].state = MSG_MONGODB_UNKNOWN;
+    mon.primary = 3;
+    mon.config.term = ++mon.term;
+    mon_pass(5);
+    assert_true(mon_is_idle());
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_IS_HOLDER);
+    assert_layout_goes_on(10);
+    assert_int_equal(w.c.record.tasks_count, 1);
+    ask_task(MSG_TASK_RESTART, 2);
+    mon_pass(5);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
+    assert_string_equal(mon_order()->member.text, "mg2");
+}
+
+static void test_a_task_of_a_silent_member_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    mon.m[3].is_silent = true;
+    mon_pass(20);
+    ask_task(MSG_TASK_REINIT, 3);
+    assert_int_equal(w.answer, 0);
+    mon_pass(5);
+    assert_true(mon_is_idle());
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_SILENT);
+    assert_layout_goes_on(10);
+    assert_int_equal(w.c.record.tasks_count, 1);
+    mon.m[3].is_silent = false;
+    mon_pass(5);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESYNC);
+    assert_string_equal(mon_order()->member.text, "mg3");
+}
+
+/* Seconds until an order is open, or none is. */
+static unsigned pass_until(bool is_one_open)
+{
+    unsigned seconds = 0;
+    while (mon_is_idle() == is_one_open && seconds < 300) {
+        mon_pass(1);
+        seconds++;
+    }
+    return seconds;
+}
+
+static void test_an_initiate_that_fails_is_put_off(void **state)
+{
+    (void)state;
+    mon_blank(3, 0);
+    mon.disobeys = true;
+    (void)pass_until(true);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_INITIATE));
+    (void)pass_until(false);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    assert_in_range(pass_until(true), 8, 12);
+    (void)pass_until(false);
+    assert_in_range(pass_until(true), 18, 22); /* longer each time */
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_INITIATE));
+}
+
+static void test_who_is_watched_is_neither_restarted_nor_emptied(void **state)
+{
+    (void)state;
+    mon.m[2].is_adopted = true;
+    mon_pass(2);
+    ask_task(MSG_TASK_RESTART, 2);
+    assert_int_equal(w.answer, BASE_E_STATE);
+    ask_task(MSG_TASK_REINIT, 2);
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_int_equal(w.c.record.tasks_count, 0);
+}
+
+/* Its order times out: it is tried again later, and the layout does not wait for that. */
+static void test_a_task_that_fails_is_put_off_alone(void **state)
+{
+    (void)state;
+    mon_pass(2);
+    mon.disobeys = true;
+    ask_task(MSG_TASK_RESTART, 3);
+    (void)pass_until(true);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_RESTART));
+    assert_int_equal(w.c.decision.cause, ARB_CAUSE_ASKED);
+    (void)pass_until(false);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    mon_pass(1);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_TASK_OFF);
+    mon.disobeys = false;
+    assert_layout_goes_on(5);
+    assert_int_equal(w.c.record.tasks_count, 1);
+    mon.disobeys = true;
+    assert_in_range(pass_until(true), 1, 10);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_RESTART));
+    (void)pass_until(false);
+    mon.disobeys = false;
+    mon_pass(14);
+    assert_true(mon_is_idle()); /* longer each time */
+    mon_pass(11);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
+    assert_int_equal(w.c.mongodb.waits[0].of, 0);
+}
+
+/* The order was given by a leader that is gone: by its member and kind the next one knows of which
+ * task it is. */
+static void test_a_new_leader_puts_off_the_task_alone_too(void **state)
+{
+    (void)state;
+    static const struct {
+        enum msg_task_kind task;
+        enum msg_mongodb_order_kind order;
+    } rows[] = {{MSG_TASK_RESTART, MSG_MONGODB_ORDER_RESTART},
+                {MSG_TASK_REINIT, MSG_MONGODB_ORDER_RESYNC}};
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        mon_running(3, 0);
+        mon.disobeys = true;
+        ask_task(rows[i].task, 3);
+        (void)pass_until(true);
+        assert_true(mon_is_open(rows[i].order));
+        run((struct arb_event){.kind = ARB_EVENT_LOST});
+        lead(6);
+        mon_pass(1);
+        (void)pass_until(false);
+        assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+        mon_pass(1);
+        assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_TASK_OFF);
+        mon.disobeys = false;
+        assert_layout_goes_on(5);
+        assert_int_equal(w.c.record.tasks_count, 1);
+    }
+}
+
+/* A reload is the agent's to end, and may take as long as it likes. */
+static void test_a_task_whose_end_is_awaited_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    struct msg_record r = w.c.record;
+    r.revision++;
+    r.tasks[r.tasks_count++] =
+        (struct msg_task){.id = 5, .kind = MSG_TASK_RELOAD, .member = name_of("mg3")};
+    load(r);
+    assert_layout_goes_on(5);
+    assert_int_equal(w.c.record.tasks_count, 1);
+}
+
+/* Likewise a primary that is drained and cannot hand over. */
+static void test_a_drain_that_fails_is_put_off_alone(void **state)
+{
+    (void)state;
+    mon.disobeys = true;
+    mon_request(mon_about(ARB_REQUEST_DRAIN, "mg1"));
+    (void)pass_until(true);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_SWITCHOVER));
+    assert_int_equal(w.c.decision.cause, ARB_CAUSE_DRAINED);
+    assert_string_equal(w.c.decision.from.text, "mg1");
+    assert_string_equal(w.c.decision.to.text, mon_order()->subject.text);
+    (void)pass_until(false);
+    mon_pass(1);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DRAIN_OFF);
+    mon.disobeys = false;
+    assert_layout_goes_on(5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MON_TEST(test_a_rolling_restart_takes_the_primary_last),
+        MON_TEST(test_a_restart_without_a_time_depends_on_no_clock),
+        MON_TEST(test_nobody_reads_its_file_anew),
+        MON_TEST(test_a_primary_is_not_emptied),
+        MON_TEST(test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting),
+        MON_TEST(test_a_task_of_a_silent_member_keeps_nobody_waiting),
+        MON_TEST(test_an_initiate_that_fails_is_put_off),
+        MON_TEST(test_who_is_watched_is_neither_restarted_nor_emptied),
+        MON_TEST(test_a_task_that_fails_is_put_off_alone),
+        MON_TEST(test_a_new_leader_puts_off_the_task_alone_too),
+        MON_TEST(test_a_task_whose_end_is_awaited_keeps_nobody_waiting),
+        MON_TEST(test_a_drain_that_fails_is_put_off_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
