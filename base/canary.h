@@ -359,6 +359,8 @@
       "an asynchronous loss is counted from what the holder told long before this leadership") \
     X(GRANT_OUTLIVES_GUARD, "grant-outlives-guard", \
       "a grant that waits for the disk is given to the guard that has come in its guard's place") \
+    X(HOLDER_KEEPS_RECOVERING, "holder-keeps-recovering", \
+      "what runs in recovery goes on though its member's next epoch waits for its end") \
     X(CONDEMNED_BY_AN_OLD_ORDER, "condemned-by-an-old-order", \
       "a directory is rewound or given up by the word of a time that is over") \
     X(GALERA_QUEUE_FORGOTTEN, "galera-queue-forgotten", \

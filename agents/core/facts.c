@@ -264,6 +264,17 @@ static enum agt_goal goal_of_holder(const struct agt *a, enum agt_goal goal)
     return a->order.record.state == MSG_RECORD_BOOTSTRAP ? AGT_GOAL_INIT : AGT_GOAL_HOLD;
 }
 
+/* The record names this member, and what runs here gets no right in this epoch, which is another
+ * guard's, or over. It was started for a vote, say, by a leader that had not applied yet the entry
+ * that names it. The member's next epoch waits until the tree is gone. */
+static bool is_to_rest(const struct agt *a)
+{
+    const struct msg_record *r = &a->order.record;
+    bool is_over = r->holder_instance != a->guard.instance || a->order.attempt.number != 0;
+    return a->has_guard && base_name_equal(&r->holder, &a->config.member) && is_over &&
+           !agt_holds(a) && !CANARY(HOLDER_KEEPS_RECOVERING);
+}
+
 enum agt_goal agt_goal_of(const struct agt *a)
 {
     if (agt_is_paused(a)) {
@@ -283,6 +294,7 @@ enum agt_goal agt_goal_of(const struct agt *a)
     }
     switch (a->order.goal) {
     case MSG_GOAL_NONE:
+        return is_to_rest(a) ? AGT_GOAL_REST : AGT_GOAL_NONE;
     case MSG_GOAL_REFUSED:
         return AGT_GOAL_NONE;
     case MSG_GOAL_INIT:

@@ -34,7 +34,7 @@ enum agt_state {
         AGT_STATE_COUNT
 };
 
-/* Goals in force: the order's, as far as it may be acted on, and one of our own. */
+/* Goals in force: the order's, as far as it may be acted on, and those of our own. */
 /*   name       text */
 #define AGT_GOALS(X) \
     X(NONE, "none") /* no order, or not yet durable: keep things as they are */ \
@@ -43,6 +43,8 @@ enum agt_state {
     X(FOLLOW, "follow") \
     X(VOTE, "vote") /* also: a promise that is still kept */ \
     X(HAND_OVER, "hand over") \
+    X(REST, "rest") /* an order of NONE: the epoch that names this member is over: its next one \
+                       waits for a tree that is gone */ \
     X(REFUSED, "refused") \
     X(SHUTDOWN, "shut down") /* of the agent: hand over, stop */ \
     X(PAUSED, "pause")       /* before every other: nothing is done */

@@ -212,8 +212,10 @@ static bool configure(struct agt_run *run, enum agt_state state)
 bool agt_work(struct agt_run *run, enum agt_state state, enum agt_goal goal)
 {
     struct agt *a = run->a;
-    bool may_act = goal == AGT_GOAL_HOLD || goal == AGT_GOAL_FOLLOW || goal == AGT_GOAL_NONE;
     const struct msg_task *t = a->has_guard && a->has_view ? task_due(a) : NULL;
+    bool is_restart = t != NULL && t->kind == MSG_TASK_RESTART;
+    bool may_act = goal == AGT_GOAL_HOLD || goal == AGT_GOAL_FOLLOW || goal == AGT_GOAL_NONE ||
+                   (goal == AGT_GOAL_REST && is_restart);
     if (!a->has_guard || !agt_order_is_in_force(a) || (!may_act && goal != AGT_GOAL_PAUSED)) {
         return false;
     }

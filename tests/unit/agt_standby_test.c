@@ -605,6 +605,66 @@ static void test_new_guard_hands_back_for_its_predecessor(void **state)
     good();
 }
 
+/* A leader that did not know yet that its own entry names this member had it started for a vote,
+ * under another guard. What runs in recovery stands in the way of the member's next epoch. */
+static void test_what_recovers_ends_for_the_next_epoch_of_its_member(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    w.attempt = (struct msg_attempt){1, 1};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 400);
+    assert_true(w.report.is_vote_valid);
+    world_record(&w, 2, "a");
+    w.record.holder_instance = 4710; /* of before the host was started */
+    w.attempt = (struct msg_attempt){0, 0};
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 600);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 1);
+    assert_true(w.report.is_tree_gone);
+    assert_int_equal(w.report.position.lineage, 1);
+    assert_int_equal(w.report.position.lsn, 2000);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    world_record(&w, 3, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 1);
+    assert_true(w.report.is_open);
+    good();
+}
+
+/* Its own epoch is over without a grant (fenced, say): the same. Before that it waits for one. */
+static void test_who_was_elected_in_vain_ends_what_recovers(void **state)
+{
+    (void)state;
+    standby();
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 600);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 0);
+    w.attempt = (struct msg_attempt){1, 1};
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 600);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 1);
+    assert_true(w.report.is_tree_gone);
+    good();
+}
+
+/* Nothing of a standby of others is ended by an attempt, nor anything by an order that refuses. */
+static void test_who_is_not_named_goes_on_in_recovery(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = (struct msg_attempt){1, 1};
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 600);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    w.attempt = (struct msg_attempt){0, 0};
+    world_record(&w, 2, "a");
+    w.record.holder_instance = 4710;
+    world_hold_ms(&w, MSG_GOAL_REFUSED, false, 600);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 0);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    good();
+}
+
 /* The epoch is written down before a guard is armed for it; another guard has come meanwhile. */
 static void test_a_grant_is_of_the_guard_that_it_was_given_to(void **state)
 {
@@ -756,6 +816,9 @@ int main(void)
         cmocka_unit_test(test_rogue_that_is_elected_is_not_armed),
         cmocka_unit_test(test_foreign_process_is_not_joined),
         cmocka_unit_test(test_new_guard_hands_back_for_its_predecessor),
+        cmocka_unit_test(test_what_recovers_ends_for_the_next_epoch_of_its_member),
+        cmocka_unit_test(test_who_was_elected_in_vain_ends_what_recovers),
+        cmocka_unit_test(test_who_is_not_named_goes_on_in_recovery),
         cmocka_unit_test(test_a_grant_is_of_the_guard_that_it_was_given_to),
         cmocka_unit_test(test_holder_without_data_hands_the_role_back),
         cmocka_unit_test(test_stall_of_the_agent_is_noted),

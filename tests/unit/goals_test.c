@@ -36,6 +36,7 @@ static const unsigned allowed[AGT_GOAL_COUNT] = {
     [AGT_GOAL_FOLLOW] = ALWAYS | BIT(HAND_BACK) | BIT(CLONE) | BIT(REJOIN) | BIT(FOLLOW),
     [AGT_GOAL_VOTE] = ALWAYS | BIT(HAND_BACK) | BIT(DETACH) | BIT(START_VOTER),
     [AGT_GOAL_HAND_OVER] = ALWAYS | BIT(HAND_BACK) | BIT(RESIGN) | BIT(STOP) | BIT(HAND_OVER),
+    [AGT_GOAL_REST] = ALWAYS | BIT(HAND_BACK) | BIT(STOP),
     [AGT_GOAL_REFUSED] = ALWAYS | BIT(HAND_BACK),
     [AGT_GOAL_SHUTDOWN] = ALWAYS | BIT(HAND_BACK) | BIT(STOP) | BIT(HAND_OVER),
     [AGT_GOAL_PAUSED] = BIT(WAIT) | BIT(STAY),
@@ -152,7 +153,8 @@ static void test_every_goal_of_the_agents_has_its_origin(void **state)
 {
     (void)state;
     for (int goal = 0; goal < AGT_GOAL_COUNT; goal++) {
-        unsigned origins = goal == AGT_GOAL_SHUTDOWN || goal == AGT_GOAL_PAUSED;
+        unsigned origins =
+            goal == AGT_GOAL_SHUTDOWN || goal == AGT_GOAL_PAUSED || goal == AGT_GOAL_REST;
         for (size_t i = 0; i < BASE_COUNT_OF(agent_goal); i++) {
             origins += agent_goal[i] == (enum agt_goal)goal;
         }
