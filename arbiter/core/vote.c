@@ -219,14 +219,6 @@ static bool is_as_taken_over(const struct msg_record *record, const struct arb_v
            record->floor.lineage == 0 && record->floor.lsn != 0 && p->lsn >= record->floor.lsn;
 }
 
-/* The winner of an epoch that was to be fenced before its first grant, and is granted no more: a
- * standby still, with what it was chosen for. */
-static bool was_never_armed(const struct arb_cluster *c, const struct msg_report *report)
-{
-    return arb_fence_is_entered(c) && !c->record.is_opened && report->epoch_held == 0 &&
-           report->db_state == MSG_DB_STANDBY && !report->is_receiving;
-}
-
 /* Section 1: without a vote if its directory is the one it had, its tree is gone, and nobody that
  * can be reached is ahead of it. Ahead is who has more of what this epoch wrote: the tail of a
  * fenced former holder, or of a voter without part in the choice, was acknowledged to nobody and
@@ -245,7 +237,7 @@ enum arb_refusal arb_return_check(const struct arb_cluster *c, struct base_mono 
     if (view->report.instance == 0) {
         return ARB_REFUSE_NO_GUARD;
     }
-    if (!view->report.is_tree_gone && !was_never_armed(c, &view->report)) {
+    if (!view->report.is_tree_gone) {
         return ARB_REFUSE_TREE_ALIVE;
     }
     bool is_unled = is_as_taken_over(&c->record, view);

@@ -118,41 +118,6 @@ static void test_s1_no_return_while_somebody_is_ahead_or_the_tree_lives(void **s
     assert_int_equal(w.c.record.epoch, 4);
 }
 
-/* Chosen, and fenced before it was granted anything: it is a standby still, and nobody else has
- * all.
- */
-static void test_s1_a_winner_that_was_never_armed_comes_again_as_it_runs(void **state)
-{
-    (void)state;
-    struct msg_record r = base_record();
-    r.voters = names(NULL, NULL);
-    r.votes_needed_r = 0;
-    r.is_opened = false;
-    r.fencing_epoch = r.epoch; /* granted no more, and the fence has failed */
-    r.floor = report_of("pg1").position;
-    r.revision++;
-    load(r);
-    wait_us(3 * S);
-    struct msg_report held = report_of("pg1");
-    held.is_tree_gone = false;
-    held.is_receiving = false;
-    held.epoch_held = 3; /* armed: it may serve until it has ended */
-    send(held);
-    assert_int_equal(w.c.record.epoch, 3);
-    struct msg_report fed = held;
-    fed.number = report_of("pg1").number;
-    fed.epoch_held = 0;
-    fed.is_receiving = true;
-    send(fed);
-    assert_int_equal(w.c.record.epoch, 3);
-    struct msg_report waits = fed;
-    waits.number = report_of("pg1").number;
-    waits.is_receiving = false;
-    send(waits);
-    assert_int_equal(w.c.record.epoch, 4);
-    assert_true(is_holder("pg1"));
-}
-
 /* pg2 held epoch 2 and opened a history of its own, then epoch 3 was decided from the history
  * before: what pg2 has is lost, and it is not ahead of anybody. */
 static void test_s1_a_lost_history_does_not_bar_a_return(void **state)
@@ -807,7 +772,6 @@ int main(void)
         TEST(test_s1_the_holder_returns_when_no_vote_is_possible),
         TEST(test_s1_no_return_while_somebody_is_ahead_or_the_tree_lives),
         TEST(test_s1_a_lost_history_does_not_bar_a_return),
-        TEST(test_s1_a_winner_that_was_never_armed_comes_again_as_it_runs),
         TEST(test_s2_a_grant_needs_a_confirmation_behind_the_report),
         TEST(test_s2_a_confirmation_for_a_former_agent_process_is_void),
         TEST(test_a_report_from_two_processes_ago_shuts_nobody_out),
