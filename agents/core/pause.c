@@ -56,7 +56,9 @@ bool agt_is_armed_again(const struct agt *a)
 
 static bool is_right_again(const struct agt *a)
 {
-    bool is_given_up = a->is_handback_wanted && a->guard.tree == GUARD_TREE_GONE;
+    /* A lower epoch is armed no more: the next one waits until it is handed back. */
+    bool is_over = a->is_handback_wanted || a->guard.epoch < a->order.record.epoch;
+    bool is_given_up = is_over && a->guard.tree == GUARD_TREE_GONE;
     return !agt_holds(a) || !agt_is_holder(a) || is_given_up || CANARY(RESUME_ACTS_FIRST) ||
            (agt_is_armed_again(a) && a->guard.epoch == a->order.record.epoch);
 }

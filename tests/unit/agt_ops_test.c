@@ -233,6 +233,28 @@ static void test_higher_epoch_ends_a_paused_holder(void **state)
     good();
 }
 
+/* The cluster's role was changed, and a pause began before the holder had taken that in: its former
+ * epoch is armed no more. */
+static void test_the_next_epoch_of_a_paused_holder_does_not_wait_for_the_former(void **state)
+{
+    (void)state;
+    primary();
+    w.kill_us = 300 * BASE_US_PER_MS;
+    world_record(&w, 3, "a");
+    w.record.is_standby_cluster = true; /* else it would open first */
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 50); /* what ran before is being ended */
+    pause_it(true);
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 3000);
+    assert_false(w.db.is_running);
+    assert_true(w.report.is_paused);
+    assert_true(w.report.epoch_handed_back < 2);
+    pause_it(false);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1500);
+    assert_false(w.report.is_paused);
+    assert_true(w.report.epoch_held == 3 || w.report.epoch_handed_back == 2);
+    good();
+}
+
 /* --- tasks -------------------------------------------------------------------------------------
  */
 
@@ -806,6 +828,7 @@ int main(void)
         cmocka_unit_test(test_pause_thaws_what_it_finds_frozen),
         cmocka_unit_test(test_pause_waits_for_an_opening),
         cmocka_unit_test(test_higher_epoch_ends_a_paused_holder),
+        cmocka_unit_test(test_the_next_epoch_of_a_paused_holder_does_not_wait_for_the_former),
         cmocka_unit_test(test_restart_of_a_standby),
         cmocka_unit_test(test_restart_of_the_holder_keeps_its_epoch),
         cmocka_unit_test(test_restart_of_the_holder_is_not_held_up_by_a_change_of_the_sync_set),
