@@ -352,7 +352,7 @@
     X(GALERA_DAMAGE_WAITED_FOR, "galera-damage-waited-for", \
       "a member whose data its server cannot read is asked for its position for ever") \
     X(CLONE_OF_HAND_OPENED, "clone-of-hand-opened", \
-      "a standby that somebody has opened by hand is copied") \
+      "a standby, or a standby cluster's holder, that somebody has opened by hand is copied") \
     X(RUN_BY_HAND_AT_REST, "run-by-hand-at-rest", \
       "the first looks at a server that somebody has started count as data at rest") \
     X(OLD_POSITION_BOUNDS, "old-position-bounds", \

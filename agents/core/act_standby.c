@@ -24,6 +24,15 @@ static bool is_cloning(const struct agt *a)
            a->task.order.epoch == a->order.record.epoch;
 }
 
+/* Nobody but the holder is open for writes, and in a standby cluster not even that. What somebody
+ * writes there by hand stands on a timeline number that the primary elsewhere may take as well. */
+static bool is_source_standby(const struct agt *a, const struct base_name *source)
+{
+    const struct msg_record *r = &a->order.record;
+    return (r->is_standby_cluster || !base_name_equal(source, &r->holder)) &&
+           !CANARY(CLONE_OF_HAND_OPENED);
+}
+
 void agt_do_clone(struct agt_run *run)
 {
     struct agt *a = run->a;
@@ -33,8 +42,7 @@ void agt_do_clone(struct agt_run *run)
     struct db_order order = agt_order_make(a, DB_ORDER_CLONE);
     order.is_upstream_only = agt_must_clone_holder(a);
     point_at(&order, agt_clone_source(a));
-    order.is_source_standby = !base_name_equal(&order.upstream_member, &a->order.record.holder) &&
-                              !CANARY(CLONE_OF_HAND_OPENED);
+    order.is_source_standby = is_source_standby(a, &order.upstream_member);
     agt_want_order(run, &order);
     if (is_cloning(a)) {
         agt_fx_log(run, "copies the database of", order.upstream_member.text);

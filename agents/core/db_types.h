@@ -88,8 +88,9 @@ struct db_order {
                        configuration document names (standby_cluster), not a member */
     bool is_upstream_only;  /* CLONE: a base backup of the upstream, no method of the user's: this
                                member may have acknowledged what a backup lacks */
-    bool is_source_standby; /* CLONE: the upstream is no holder: where it is open for writes,
-                               somebody has opened it by hand, and nothing is copied from it */
+    bool is_source_standby; /* CLONE: the upstream is no holder, or that of a standby cluster: where
+                               it is open for writes, somebody has opened it by hand, and nothing
+                               is copied from it */
     uint32_t timeline;      /* PROMOTE */
     uint64_t epoch;         /* for files that remember it */
     struct msg_names sync_names;

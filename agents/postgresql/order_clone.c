@@ -267,9 +267,10 @@ static int run_basebackup(struct pg_run *run, const char *dir, bool has_slot,
     return status;
 }
 
-/* The backup label says what its server was. Of one that is no holder only a standby is copied:
- * what somebody has written there by hand stands on the holder's timeline number, and nothing would
- * tell it from the holder's. */
+/* The backup label says what its server was when the copy began; one that is promoted meanwhile
+ * fails by itself. Of one that is no holder, or that of a standby cluster, only a standby is
+ * copied: what somebody has written there by hand stands on the holder's timeline number, or on one
+ * that the primary elsewhere takes, and nothing would tell it from theirs. */
 static int check_source(struct pg_run *run, const char *dir)
 {
     char text[LABEL_BYTES_MAX];

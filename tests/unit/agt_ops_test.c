@@ -708,6 +708,12 @@ static void test_member_of_a_standby_cluster_clones_its_holder(void **state)
     world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
     assert_int_equal(w.orders[DB_ORDER_CLONE], 0); /* it follows nobody itself */
     w.peers[0].is_receiving = true;
+    while (w.orders[DB_ORDER_CLONE] == 0) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
+    }
+    struct base_name b = world_name("b");
+    assert_true(base_name_equal(&w.db.running.upstream_member, &b));
+    assert_true(w.db.running.is_source_standby); /* not when somebody has opened it by hand */
     world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1500);
     assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
     assert_true(w.report.is_receiving);
