@@ -262,6 +262,8 @@
       "a drained member takes over") \
     X(HOLD_OFF_FORGOTTEN, "hold-off-forgotten", \
       "the role goes from one to the other and back without end") \
+    X(UNTOLD_HAS_NOTHING, "untold-has-nothing", \
+      "a confirmation passes over a member that is heard and does not say yet how far it is") \
     X(EPOCH_MET_AGAIN, "epoch-met-again", \
       "a confirmation takes the epoch next to the highest reported") \
     X(ADOPTED_AFTER_EPOCHS, "adopted-after-epochs", \

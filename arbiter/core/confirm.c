@@ -183,6 +183,26 @@ static const struct arb_view *better_member(const struct arb_turn *t, const stru
     return NULL;
 }
 
+/* A live member of which nobody can say whether it has more than `view`: its agent has not looked
+ * yet, its last look is older than the end of what ran, or no end of its log could be read. */
+static const struct arb_view *untold_member(const struct arb_turn *t, const struct arb_view *view)
+{
+    for (uint8_t i = 0; i < t->c->views_count; i++) {
+        const struct arb_view *other = &t->c->views[i];
+        const struct msg_report *r = &other->report;
+        bool may_be_ours = r->system_id == 0 || r->system_id == view->report.system_id;
+        bool is_unseen = r->db_state == MSG_DB_UNKNOWN && may_be_ours &&
+                         arb_view_is_live(t->c, other, t->event->now) &&
+                         other->refused == ARB_REFUSE_NONE;
+        bool is_unread = has_history(t, other) && may_be_ours && r->position.lsn == 0 &&
+                         r->position.lineage >= view->report.position.lineage;
+        if (other != view && (is_unseen || is_unread) && !CANARY(UNTOLD_HAS_NOTHING)) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
 /* A deadline ends that by itself; a guard that is disarmed, as in a pause, has none. */
 static void answer_serving(struct arb_turn *t, const struct arb_view *serving)
 {
@@ -210,7 +230,8 @@ static const struct arb_view *last_primary(const struct arb_turn *t)
         }
         found = view;
     }
-    bool is_fit = found != NULL && is_usable(t, found) && better_member(t, found) == NULL;
+    bool is_fit = found != NULL && is_usable(t, found) && better_member(t, found) == NULL &&
+                  untold_member(t, found) == NULL;
     return is_fit ? found : NULL;
 }
 
@@ -384,6 +405,14 @@ static const struct arb_view *choose(struct arb_turn *t)
             t, BASE_E_STATE, &better->member,
             "has a higher position than the member named, which would be lost; --force "
             "accepts that");
+        return NULL;
+    }
+    const struct arb_view *untold = untold_member(t, &t->c->views[i]);
+    if (untold != NULL && !request->is_forced) {
+        arb_answer_member(
+            t, BASE_E_STATE, &untold->member,
+            "does not say yet how far it is, and may have more than the member named; try again "
+            "in a moment, --force accepts that what it has may be lost");
         return NULL;
     }
     return &t->c->views[i];

@@ -299,6 +299,62 @@ static void test_a_failed_database_with_more_is_not_passed_over(void **state)
     assert_true(is_holder("pg3"));
 }
 
+/* It handed back a moment ago, and its agent's last look is older than that: what it has is told by
+ * the next one. */
+static void test_who_does_not_say_how_far_it_is_is_not_passed_over(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    struct msg_report r = former_holder("pg2", 5);
+    r.is_tree_gone = false;
+    r.db_state = MSG_DB_UNKNOWN;
+    r.position.lsn = 0;
+    send(r);
+    send(standby_of("pg1", 5, 8000));
+    send(standby_of("pg3", 5, 8000));
+    ask(NULL, false);
+    assert_refused("--primary");
+    ask("pg3", false);
+    assert_refused("pg2 does not say yet how far it is");
+    r = report_of("pg2"); /* its agent is new, and has not looked */
+    r.db_state = MSG_DB_UNKNOWN;
+    r.system_id = 0;
+    r.position = (struct msg_position){0};
+    send(r);
+    ask("pg3", false);
+    assert_refused("pg2 does not say yet how far it is");
+    ask("pg3", true);
+    assert_int_equal(w.fx.answer, 0);
+    assert_true(is_holder("pg3"));
+}
+
+/* The end of its log could not be read, or its server does not answer. */
+static void test_a_lineage_without_an_lsn_may_be_more(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    send(standby_of("pg1", 5, 8000));
+    send(former_holder("pg3", 5));
+    static const enum msg_db_state states[] = {MSG_DB_STOPPED, MSG_DB_FAILED, MSG_DB_STARTING};
+    for (size_t i = 0; i < BASE_COUNT_OF(states); i++) {
+        struct msg_report r = standby_of("pg2", 5, 0);
+        r.db_state = states[i];
+        send(r);
+        ask(NULL, false);
+        assert_refused("--primary");
+        ask("pg3", false);
+        assert_refused("pg2 does not say yet how far it is");
+    }
+    struct msg_report r = standby_of("pg2", 4, 0); /* an older history is behind in any case */
+    r.db_state = MSG_DB_STARTING;
+    send(r);
+    ask(NULL, false);
+    assert_int_equal(w.fx.answer, 0);
+    assert_true(is_holder("pg3"));
+}
+
 static void test_a_holder_behind_others_is_not_taken_by_itself(void **state)
 {
     (void)state;
@@ -558,6 +614,8 @@ int main(void)
         TEST(test_who_was_primary_must_be_shown_or_named),
         TEST(test_a_holder_behind_others_is_not_taken_by_itself),
         TEST(test_a_failed_database_with_more_is_not_passed_over),
+        TEST(test_who_does_not_say_how_far_it_is_is_not_passed_over),
+        TEST(test_a_lineage_without_an_lsn_may_be_more),
         TEST(test_nothing_to_confirm),
         TEST(test_a_confirmed_record_stays_confirmed),
         TEST(test_only_a_confirmation_changes_the_restore_id),
