@@ -241,7 +241,7 @@ static void test_the_next_epoch_of_a_paused_holder_does_not_wait_for_the_former(
     primary();
     w.kill_us = 300 * BASE_US_PER_MS;
     world_record(&w, 3, "a");
-    w.record.is_standby_cluster = true; /* else it would open first */
+    w.record.is_standby_cluster = true;          /* else it would open first */
     world_hold_ms(&w, MSG_GOAL_HOLD, false, 50); /* what ran before is being ended */
     pause_it(true);
     world_hold_ms(&w, MSG_GOAL_HOLD, false, 3000);
