@@ -189,7 +189,7 @@ struct agt_galera {
     struct base_mono root_seen_at; /* when this root was seen first: SQL is closed since */
     bool is_out_seen; /* the last view of the running server was in no Primary component */
     uint64_t
-        settled_order; /* the last one that has ended; a view that began before tells of before */
+        settled_order; /* the last WEIGHT, UNFENCE, DEMOTE that ended; views begun since count */
     bool is_unheard;   /* no word of the arbiter for a while */
     enum agt_galera_state state;
     enum agt_galera_goal goal;

@@ -379,6 +379,23 @@ bool arb_adopt_offered(struct arb_turn *t)
     return true;
 }
 
+/* Answers whose position stands against the member named, if anybody's does. */
+static bool would_lose(struct arb_turn *t, const struct arb_view *named)
+{
+    const struct arb_view *other = better_member(t, named);
+    const char *why = "has a higher position than the member named, which would be lost; --force "
+                      "accepts that";
+    if (other == NULL) {
+        other = untold_member(t, named);
+        why = "does not say yet how far it is, and may have more than the member named; try again "
+              "in a moment, --force accepts that what it has may be lost";
+    }
+    if (other != NULL) {
+        arb_answer_member(t, BASE_E_STATE, &other->member, why);
+    }
+    return other != NULL;
+}
+
 /* The operator's choice, or the last primary; NULL after an answer. */
 static const struct arb_view *choose(struct arb_turn *t)
 {
@@ -399,20 +416,7 @@ static const struct arb_view *choose(struct arb_turn *t)
                           "is not heard, or has no database to go on with");
         return NULL;
     }
-    const struct arb_view *better = better_member(t, &t->c->views[i]);
-    if (better != NULL && !request->is_forced) {
-        arb_answer_member(
-            t, BASE_E_STATE, &better->member,
-            "has a higher position than the member named, which would be lost; --force "
-            "accepts that");
-        return NULL;
-    }
-    const struct arb_view *untold = untold_member(t, &t->c->views[i]);
-    if (untold != NULL && !request->is_forced) {
-        arb_answer_member(
-            t, BASE_E_STATE, &untold->member,
-            "does not say yet how far it is, and may have more than the member named; try again "
-            "in a moment, --force accepts that what it has may be lost");
+    if (!request->is_forced && would_lose(t, &t->c->views[i])) {
         return NULL;
     }
     return &t->c->views[i];

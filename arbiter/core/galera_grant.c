@@ -2,11 +2,8 @@
 /* Who may bootstrap a Galera cluster that nobody is the Primary component of: pure functions. */
 #include "arbiter/core/galera_source.h"
 
-#include "base/assert.h"
 #include "base/canary.h"
 #include "base/name.h"
-
-#include <string.h>
 
 /* --- rule 1: arithmetic --- */
 

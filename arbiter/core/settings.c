@@ -119,6 +119,15 @@ static bool change_role(struct arb_turn *t)
     return true;
 }
 
+static bool is_helped_already(const struct msg_record *record, const struct msg_record *next)
+{
+    return next->fence_mode == record->fence_mode &&
+           next->is_fence_trusted == record->is_fence_trusted &&
+           next->failover_interval_ms == record->failover_interval_ms &&
+           next->ttl_ms == record->ttl_ms && next->heartbeat_ms == record->heartbeat_ms &&
+           next->freeze_max_ms == record->freeze_max_ms;
+}
+
 /* Of a document that cannot be in force as a whole yet, what may help to get there: the fence, and
  * while the holder has its right the lease's times, which a guard's watchdog may have no room for.
  * When the right is over a longer ttl would be waited for anew. */
@@ -130,18 +139,13 @@ static bool take_what_helps(struct arb_turn *t, bool is_held)
     next.fence_mode = s->fence_mode;
     next.is_fence_trusted = s->is_fence_trusted;
     next.failover_interval_ms = s->failover_interval_ms;
-    bool is_same = next.fence_mode == c->record.fence_mode &&
-                   next.is_fence_trusted == c->record.is_fence_trusted &&
-                   next.failover_interval_ms == c->record.failover_interval_ms;
     if (is_held) {
-        is_same = is_same && s->ttl_ms == next.ttl_ms && s->heartbeat_ms == next.heartbeat_ms &&
-                  s->freeze_max_ms == next.freeze_max_ms;
         next.ttl_ms = s->ttl_ms;
         next.heartbeat_ms = s->heartbeat_ms;
         next.freeze_max_ms = s->freeze_max_ms;
         next.ttl_longest_ms = longer(c->ttl_longest_ms, next.ttl_ms);
     }
-    if (is_same) {
+    if (is_helped_already(&c->record, &next)) {
         return false;
     }
     struct arb_note *note = arb_say(t, is_held ? ARB_NOTE_SETTINGS_TIMES : ARB_NOTE_SETTINGS_WAIT);

@@ -4,10 +4,9 @@
  *
  * When one that was given a time is due is the one thing that a wall clock decides here: it is a
  * schedule. What is asked for at once is due by every leader's clock, however far apart they are.
- * Restarts and
- * clones go one member at a time, standbys before the holder, and only while all voters that are
- * heard are streaming, so that a rolling restart never takes two that commits wait for. What has
- * begun has at_wall_us 0; a member does nothing else.
+ * Restarts and clones go one member at a time, standbys before the holder, and only while all
+ * voters that are heard are streaming, so that a rolling restart never takes two that commits wait
+ * for. What has begun has at_wall_us 0; a member does nothing else.
  *
  * A clone of a member begins when it is in V no more: until it has everything again, no failover
  * may count on what it had. The planner of section 5 takes it out, by its steps, as soon as the
