@@ -144,8 +144,8 @@ static void keep(struct world *w, struct link *link, const struct frame_head *he
 static bool may_replay(const struct world *w, const struct kept *k)
 {
     const struct process *process = w->net->ends[k->to].process;
-    bool is_sight = w->setup.mongodb_members > 0 &&
-                    type_of(slice_from(k->bytes, k->len)) == NET_FRAME_REPORT;
+    bool is_sight =
+        w->setup.mongodb_members > 0 && type_of(slice_from(k->bytes, k->len)) == NET_FRAME_REPORT;
     return process != NULL && process->is_up && (!is_sight || process->life == k->life);
 }
 

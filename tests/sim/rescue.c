@@ -7,6 +7,7 @@
 
 #include "tests/sim/members.h"
 #include "tests/sim/nodes.h"
+#include "tests/sim/truth.h"
 #include "tests/sim/truth_ops.h"
 
 #define LOOK_US (500 * MS)
@@ -57,7 +58,10 @@ bool rescue_is_hopeless(struct world *w, unsigned cluster)
 {
     const struct db_setup *d = &w->setup.databases[cluster];
     struct arb_note note;
-    if (!nodes_waits(w, cluster, &note) || !is_for_operator(&note) || !is_spoiled(w, cluster)) {
+    /* After a restore a person names a member, and is told of each why it cannot go on. */
+    bool is_told =
+        (nodes_waits(w, cluster, &note) && is_for_operator(&note)) || truth_is_unconfirmed(w);
+    if (!is_told || !is_spoiled(w, cluster)) {
         return false;
     }
     for (unsigned i = d->first; i < d->first + d->members; i++) {

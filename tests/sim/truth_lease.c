@@ -8,6 +8,7 @@
 #include "raft/core/core.h"
 #include "tests/sim/members.h"
 #include "tests/sim/nodes.h"
+#include "tests/sim/nodes_internal.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/truth_inner.h"
 #include "tests/sim/truth_ops.h"
@@ -242,6 +243,15 @@ void truth_lease_order(struct world *w, unsigned node, const struct msg_order *o
     grant_allows(w, (unsigned)member, order);
 }
 
+/* It decides by a record that another leader has changed: it is deposed, and its swap, which names
+ * the record that it knows, goes nowhere. */
+static bool is_behind(struct world *w, unsigned node, const struct base_name *cluster,
+                      const struct msg_record *record)
+{
+    const struct arb_cluster *c = arb_driver_find(nodes_get(w, node)->driver, cluster);
+    return c == NULL || c->record.epoch != record->epoch || c->record.revision != record->revision;
+}
+
 /* Section 2: ttl and drift after the later of election and last grant, unless it was handed back.
  */
 void truth_lease_decided(struct world *w, unsigned node, const struct base_name *cluster,
@@ -256,7 +266,7 @@ void truth_lease_decided(struct world *w, unsigned node, const struct base_name 
         if (!base_name_equal(cluster_name(i), cluster) || holder < 0 ||
             truth_ops_is_ended(&w->truth->db[i]) || r->galera.is_fast_takeover ||
             w->truth->lease->members[holder].handed_back >= r->epoch || l->term == 0 ||
-            epoch != r->epoch + 1) { /* of another: it is deposed, and its word goes nowhere */
+            epoch != r->epoch + 1 || is_behind(w, node, cluster, r)) {
             continue;
         }
         struct base_mono from = l->elected;
