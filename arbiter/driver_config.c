@@ -162,6 +162,21 @@ static int propose(struct arb_slot *s, struct slice text, struct arb_settings_wh
                : say(why, BASE_E_BUSY, "the log takes nothing at the moment, try again");
 }
 
+static int check_room(const struct arb_cluster *c, const struct msg_record *settings,
+                      struct arb_settings_why *why)
+{
+    const struct arb_view *crowded =
+        arb_settings_crowded(c, settings, c->record.epoch != 0 ? c->record.ttl_ms : UINT32_MAX);
+    if (crowded == NULL) {
+        return 0;
+    }
+    (void)snprintf(why->text, sizeof(why->text),
+                   "ttl: %u ms; %s wants %u ms at least, twice its watchdog.timeout: shorten that "
+                   "in its agent's file and restart the agent, or choose a longer ttl",
+                   settings->ttl_ms, crowded->member.text, crowded->report.ttl_least_ms);
+    return BASE_E_INVALID;
+}
+
 int arb_driver_configure(struct arb_driver *driver, const struct base_name *cluster,
                          uint64_t expect, struct slice text, uint64_t *ret_revision,
                          struct arb_settings_why *why)
@@ -191,6 +206,10 @@ int arb_driver_configure(struct arb_driver *driver, const struct base_name *clus
                  "least"),
         };
         return say(why, BASE_E_INVALID, wanted[engine]);
+    }
+    rc = check_room(&s->cluster, &settings.record, why);
+    if (rc != 0) {
+        return rc;
     }
     if (s->config_swap.is_busy) {
         return say(why, BASE_E_BUSY, "another change of the document is on its way, try again");

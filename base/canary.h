@@ -234,6 +234,8 @@
       "an asynchronous loss is bounded by a standby's position, the holder's not known") \
     X(UNKNOWN_POSITION_TELLS, "unknown-position-tells", \
       "a holder whose server does not answer counts as having told how far it is") \
+    X(TTL_WITHOUT_ROOM, "ttl-without-room", \
+      "a ttl is taken over that leaves a member's watchdog no room") \
     X(REFUSED_ARM_KEEPS_ROLE, "refused-arm-keeps-role", \
       "a holder whose guard refuses the lease keeps the role though another may have it") \
     X(UNDYING_KEEPS_ROLE, "undying-keeps-role", \

@@ -57,6 +57,7 @@ struct agt_config {
     enum agt_on_crash on_crash;     /* where the record says nothing */
     int64_t start_timeout_us;       /* primary_start_timeout, likewise; 0: 30 s */
     int64_t hang_timeout_us;        /* a primary that has answered and does so no more; 0: 5 s */
+    uint32_t ttl_least_ms;          /* see msg_report */
     /* Seed of a cluster that does not exist yet. */
     bool has_seed;
     uint8_t seed_members; /* Galera, MongoDB: how many members the file names */

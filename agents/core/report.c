@@ -78,6 +78,7 @@ static void fill_member(const struct agt *a, struct base_mono now, struct msg_re
     r->replicatefrom = a->config.replicatefrom;
     r->is_paused = is_paused_here(a);
     r->is_adopted = a->has_guard && a->guard.is_adopted;
+    r->ttl_least_ms = a->config.ttl_least_ms;
     r->is_watchdog_fed = a->has_guard && a->guard.watchdog == GUARD_WATCHDOG_FED;
     r->is_failsafe = a->failsafe.is_in_force && agt_is_lease_ahead(a, now);
     r->failsafe_members = a->failsafe.members;

@@ -229,6 +229,9 @@ static int read_watchdog(const struct io_config *config, struct agent_settings *
                       "it may be half of the ttl (cluster.ttl) at most");
         return BASE_E_INVALID;
     }
+    if (strcmp(s->watchdog_mode, "require") == 0) {
+        s->core.ttl_least_ms = (uint32_t)(2 * s->watchdog_timeout_us / BASE_US_PER_MS);
+    }
     return 0;
 }
 

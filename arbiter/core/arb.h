@@ -434,6 +434,11 @@ enum msg_mongodb_state arb_mongodb_member_state(const struct arb_cluster *cluste
 enum arb_refusal arb_target_refusal(const struct arb_cluster *cluster, uint8_t index,
                                     struct base_mono now);
 
+/* Whom a document's ttl, shorter than `ttl_ms`, would stop: its watchdog has no room in such a
+ * lease, and its guard would refuse every grant. NULL: nobody who was heard. */
+const struct arb_view *arb_settings_crowded(const struct arb_cluster *cluster,
+                                            const struct msg_record *settings, uint32_t ttl_ms);
+
 /* Index of a member's view, ARB_NOBODY when there is none. */
 uint8_t arb_view_find(const struct arb_cluster *cluster, const struct base_name *member);
 

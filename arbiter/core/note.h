@@ -191,6 +191,9 @@ enum arb_refusal {
       "configuration {a} is not taken over: ttl must be 600 to 60000 ms (Galera: from 5000), " \
       "heartbeat a quarter of it at most, sync_count 15 at most, the section of the engine its " \
       "own") \
+    X(SETTINGS_NO_ROOM, "settings-no-room", \
+      "configuration {a} is not taken over: the watchdog of {m} has no room in a ttl below " \
+      "{b} ms") \
     X(SETTINGS_WAIT, "settings-wait", \
       "of configuration {a} only fence and failover_interval are in force until " \
       "there is a primary") \

@@ -11,6 +11,7 @@
  */
 #include "arbiter/core/internal.h"
 #include "base/assert.h"
+#include "base/canary.h"
 #include "base/name.h"
 
 static uint32_t longer(uint32_t a, uint32_t b)
@@ -58,12 +59,42 @@ static bool are_lawful(const struct msg_record *settings, const struct msg_recor
 
 void arb_settings_begin(const struct arb_cluster *c, struct msg_record *next)
 {
-    if (c->has_settings && c->settings.config_revision != 0 && are_lawful(&c->settings, next)) {
+    if (c->has_settings && c->settings.config_revision != 0 && are_lawful(&c->settings, next) &&
+        arb_settings_crowded(c, &c->settings, next->ttl_ms) == NULL) {
         take(&c->settings, next);
     }
 }
 
-/* There is a lawful document that the record does not have yet. */
+const struct arb_view *arb_settings_crowded(const struct arb_cluster *c,
+                                            const struct msg_record *settings, uint32_t ttl_ms)
+{
+    for (uint8_t i = 0; i < c->views_count && !CANARY(TTL_WITHOUT_ROOM); i++) {
+        const struct arb_view *view = &c->views[i];
+        if (view->has_report && settings->ttl_ms < view->report.ttl_least_ms &&
+            settings->ttl_ms < ttl_ms) {
+            return view;
+        }
+    }
+    return NULL;
+}
+
+static void refuse(struct arb_turn *t, const struct arb_view *crowded)
+{
+    struct arb_cluster *c = t->c;
+    if (c->refused_revision == c->settings.config_revision) {
+        return;
+    }
+    c->refused_revision = c->settings.config_revision;
+    struct arb_note *note =
+        arb_say(t, crowded != NULL ? ARB_NOTE_SETTINGS_NO_ROOM : ARB_NOTE_SETTINGS_REFUSED);
+    note->a = c->settings.config_revision;
+    if (crowded != NULL) {
+        note->member = crowded->member;
+        note->b = crowded->report.ttl_least_ms;
+    }
+}
+
+/* There is a document that the record does not have yet, and it is lawful and does not stop us. */
 static bool is_wanted(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
@@ -72,13 +103,11 @@ static bool is_wanted(struct arb_turn *t)
         s->config_revision == c->record.config_revision) {
         return false;
     }
-    if (are_lawful(s, &c->record)) {
+    const struct arb_view *crowded = arb_settings_crowded(c, s, c->record.ttl_ms);
+    if (are_lawful(s, &c->record) && crowded == NULL) {
         return true;
     }
-    if (c->refused_revision != s->config_revision) {
-        c->refused_revision = s->config_revision;
-        arb_say(t, ARB_NOTE_SETTINGS_REFUSED)->a = s->config_revision;
-    }
+    refuse(t, crowded);
     return false;
 }
 

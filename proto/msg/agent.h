@@ -225,9 +225,11 @@ struct msg_report {
     bool is_adopted;                /* the guard watches a database that it did not start */
     bool is_write_failing;          /* the write probe fails: disk full or hung */
     bool is_watchdog_fed;
-    bool is_failsafe;     /* the right was last extended by a failsafe round */
-    uint32_t db_version;  /* 150004; 0 unknown */
-    uint32_t connections; /* of clients; and how many may be */
+    uint32_t ttl_least_ms; /* the watchdog that it must have finds no room in a shorter lease; 0:
+                              any will do */
+    bool is_failsafe;      /* the right was last extended by a failsafe round */
+    uint32_t db_version;   /* 150004; 0 unknown */
+    uint32_t connections;  /* of clients; and how many may be */
     uint32_t connections_max;
     uint64_t disk_free_bytes; /* of the data directory's file system; 0 unknown */
     uint64_t task_id;         /* last task of the record that has ended here ... */

@@ -291,6 +291,8 @@ static void config_of(struct member *m, struct agt_config *config)
     config->http_port = (uint16_t)(8008 + m->index);
     config->session = base_rand_next(&m->rand) | 1;
     config->has_seed = true;
+    /* In every other seed somebody has set the watchdog otherwise since the agent's start. */
+    config->ttl_least_ms = m->world->seed % 2 == 0 ? 2 * m->world->setup.watchdog_ms : 0;
     config->seed_ttl_ms = s->ttl_ms;
     config->seed_heartbeat_ms = s->heartbeat_ms;
     config->seed_freeze_max_ms = s->freeze_max_ms;

@@ -43,6 +43,21 @@ static void beat(int times, uint64_t revision_of_2)
     }
 }
 
+static void test_a_document_that_a_watchdog_has_no_room_in_is_refused_with_a_reason(void **state)
+{
+    struct msg_report two;
+    (void)state;
+    build();
+    beat(1, 0);
+    two = report_of(2);
+    two.ttl_least_ms = 2000;
+    send(two);
+    assert_int_equal(configure_fails(0, "{\"ttl\":\"1s\",\"heartbeat\":\"100ms\"}",
+                                     "ttl: 1000 ms; pg2 wants 2000 ms at least"),
+                     BASE_E_INVALID);
+    assert_int_equal(configure("main", 0, "{\"ttl\":\"2s\"}"), 1);
+}
+
 static void test_a_document_reaches_record_members_and_history(void **state)
 {
     (void)state;
@@ -317,6 +332,7 @@ int main(void)
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     const struct CMUnitTest tests[] = {
         TEST(test_a_document_reaches_record_members_and_history),
+        TEST(test_a_document_that_a_watchdog_has_no_room_in_is_refused_with_a_reason),
         TEST(test_a_document_is_of_the_cluster_s_engine),
         TEST(test_a_document_is_written_over_the_one_that_was_read),
         TEST(test_a_document_is_sent_when_the_record_says_so),

@@ -67,6 +67,30 @@ static void test_a_document_that_breaks_the_bounds_is_refused_once(void **state)
     assert_int_equal(w.c.record.config_revision, 0);
 }
 
+/* Its guard would refuse every grant: with the holder's nobody has the role any more. */
+static void test_a_ttl_in_which_a_watchdog_has_no_room_is_not_taken_over(void **state)
+{
+    struct msg_record s = document(1);
+    (void)state;
+    all_speak();
+    w.c.views[2].report.ttl_least_ms = 1500;
+    s.ttl_ms = 1000;
+    told(s);
+    assert_false(w.fx.has_swap);
+    assert_true(was_said(ARB_NOTE_SETTINGS_NO_ROOM));
+    told(s);
+    assert_false(was_said(ARB_NOTE_SETTINGS_NO_ROOM));
+    s = document(2);
+    s.ttl_ms = 1500;
+    told(s);
+    assert_int_equal(w.c.record.config_revision, 2);
+    /* Its watchdog was changed since: what does not make the lease shorter makes nothing worse. */
+    w.c.views[2].report.ttl_least_ms = 1600;
+    s.config_revision = 3;
+    told(s);
+    assert_int_equal(w.c.record.config_revision, 3);
+}
+
 static void test_a_longer_ttl_counts_from_the_entry_on(void **state)
 {
     struct msg_record s = document(1);
@@ -399,6 +423,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_document_is_taken_over_as_it_is),
         TEST(test_a_document_that_breaks_the_bounds_is_refused_once),
+        TEST(test_a_ttl_in_which_a_watchdog_has_no_room_is_not_taken_over),
         TEST(test_a_longer_ttl_counts_from_the_entry_on),
         TEST(test_s2_after_a_shorter_ttl_the_longer_leases_run_out_first),
         TEST(test_s2_a_new_leader_knows_of_the_longer_leases),
