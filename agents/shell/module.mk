@@ -14,3 +14,7 @@ TESTS += guard_link_test
 TEST_guard_link_test := tests/unit/guard_link_test.c tests/unit/io_test_support.c agents/shell/guard_link.c tests/support/panic.c
 TLIBS_guard_link_test := io wire cores base
 TPKG_guard_link_test := libuv openssl libnghttp2 yaml-0.1
+TESTS += agent_settings_test
+TEST_agent_settings_test := tests/unit/agent_settings_test.c agents/shell/agent_config.c tests/support/panic.c
+TLIBS_agent_settings_test := glue io wire cores base
+TPKG_agent_settings_test := libuv openssl libnghttp2 yaml-0.1 jansson libprotobuf-c
