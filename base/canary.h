@@ -264,6 +264,8 @@
       "a drained member takes over") \
     X(HOLD_OFF_FORGOTTEN, "hold-off-forgotten", \
       "the role goes from one to the other and back without end") \
+    X(REPLAY_IS_ALL, "replay-is-all", \
+      "a standby that was just started does not say that it has not read all it has") \
     X(UNTOLD_HAS_NOTHING, "untold-has-nothing", \
       "a confirmation passes over a member that is heard and does not say yet how far it is") \
     X(EPOCH_MET_AGAIN, "epoch-met-again", \

@@ -119,6 +119,22 @@ bool agt_promise_is_kept(const struct agt *a)
     return a->want.promised.number != 0; /* of an attempt it is above 0 */
 }
 
+/* Whether what a standby says is all it has: since its start it has read its own log to the end, or
+ * received more. */
+static bool has_read_end(const struct agt *a)
+{
+    return a->view.is_wal_end_reached || a->has_receiver_run ||
+           (a->stopped_end_lsn > 0 && a->view.replay_lsn >= a->stopped_end_lsn);
+}
+
+bool agt_is_end_unread(const struct agt *a)
+{
+    const struct db_view *v = &a->view;
+    bool is_primary = v->is_answering && !v->is_in_recovery;
+    return a->has_view && v->is_process && !is_primary && !has_read_end(a) &&
+           !CANARY(REPLAY_IS_ALL);
+}
+
 /* Promise on disk, receiver gone, and a position read after that: section 4.2. */
 bool agt_vote_is_final(const struct agt *a)
 {
@@ -138,9 +154,7 @@ bool agt_vote_is_final(const struct agt *a)
     const struct db_view *v = &a->view;
     /* The first view behind the completion may have begun before it, the second cannot. */
     bool is_fresh = v->orders_done >= a->detach_id || a->detach_views >= 2;
-    bool is_end = v->is_wal_end_reached || a->has_receiver_run ||
-                  (a->stopped_end_lsn > 0 && v->replay_lsn >= a->stopped_end_lsn);
-    return is_fresh && is_end && v->is_answering && v->is_in_recovery && !v->has_receiver;
+    return is_fresh && has_read_end(a) && v->is_answering && v->is_in_recovery && !v->has_receiver;
 }
 
 static bool is_made_here(const struct agt *a)

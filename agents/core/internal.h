@@ -67,6 +67,8 @@ bool agt_is_lease_ahead(const struct agt *a, struct base_mono now);
 bool agt_is_holder(const struct agt *a); /* the order in force names this guard */
 bool agt_promise_is_kept(const struct agt *a);
 bool agt_vote_is_final(const struct agt *a);
+/* A standby that has not come to the end of its own log yet: see msg_report. */
+bool agt_is_end_unread(const struct agt *a);
 bool agt_has_foreign_system(const struct agt *a);
 /* Read-write without a grant, and no breach: it was so before we came (section 3, adopted). */
 bool agt_is_adoptable(const struct agt *a);

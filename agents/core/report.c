@@ -183,6 +183,7 @@ static void fill_database(const struct agt *a, struct base_mono now, struct msg_
     r->is_receiving = v->is_process && v->is_receiving;
     r->is_rejoin_needed = agt_is_rejoin_needed(a);
     r->is_vote_valid = agt_vote_is_final(a);
+    r->is_end_unread = agt_is_end_unread(a);
 }
 
 static void fill_engine(const struct agt *a, struct msg_report *r)
@@ -339,6 +340,7 @@ uint32_t agt_report_digest(const struct agt *a, struct base_mono now)
     crc = mix(crc, (uint64_t)db_state_of(a, now));
     crc = mix(crc, agt_is_open(a, now));
     crc = mix(crc, agt_vote_is_final(a));
+    crc = mix(crc, agt_is_end_unread(a));
     crc = mix(crc, a->view.is_process);
     crc = mix(crc, a->view.is_receiving);
     crc = mix(crc, agt_is_passed_over(a) ? 0 : a->view.system_id);

@@ -184,7 +184,7 @@ static const struct arb_view *better_member(const struct arb_turn *t, const stru
 }
 
 /* A live member of which nobody can say whether it has more than `view`: its agent has not looked
- * yet, its last look is older than the end of what ran, or no end of its log could be read. */
+ * yet, its last look is older than the end of what ran, or the end of its log was not read yet. */
 static const struct arb_view *untold_member(const struct arb_turn *t, const struct arb_view *view)
 {
     for (uint8_t i = 0; i < t->c->views_count; i++) {
@@ -194,7 +194,8 @@ static const struct arb_view *untold_member(const struct arb_turn *t, const stru
         bool is_unseen = r->db_state == MSG_DB_UNKNOWN && may_be_ours &&
                          arb_view_is_live(t->c, other, t->event->now) &&
                          other->refused == ARB_REFUSE_NONE;
-        bool is_unread = has_history(t, other) && may_be_ours && r->position.lsn == 0 &&
+        bool is_unread = has_history(t, other) && may_be_ours &&
+                         (r->position.lsn == 0 || r->is_end_unread) &&
                          r->position.lineage >= view->report.position.lineage;
         if (other != view && (is_unseen || is_unread) && !CANARY(UNTOLD_HAS_NOTHING)) {
             return other;

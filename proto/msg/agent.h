@@ -201,6 +201,8 @@ struct msg_report {
     /* vote: the promise of section 4.2 is durable and the receiver is gone */
     struct msg_attempt promised;
     bool is_vote_valid; /* position is final for `promised` */
+    bool is_end_unread; /* a standby that was started has not read all its own log yet: there may be
+                           more on its disk than `position` says */
     /* holder's synchronous replication, as really in force in every walsender */
     bool is_sync_known;
     struct msg_names sync_names; /* S */

@@ -103,6 +103,7 @@ static void put_report_member(const struct msg_report *in, struct report_parts *
     out->is_write_failing = in->is_write_failing;
     out->is_watchdog_fed = in->is_watchdog_fed;
     out->ttl_least_ms = in->ttl_least_ms;
+    out->is_end_unread = in->is_end_unread;
     out->is_failsafe = in->is_failsafe;
     out->db_version = in->db_version;
     out->connections = in->connections;
@@ -249,6 +250,7 @@ static bool get_report_member(const Quorate__Agent__Report *in, struct msg_repor
     out->is_write_failing = in->is_write_failing != 0;
     out->is_watchdog_fed = in->is_watchdog_fed != 0;
     out->ttl_least_ms = in->ttl_least_ms;
+    out->is_end_unread = in->is_end_unread != 0;
     out->is_failsafe = in->is_failsafe != 0;
     out->db_version = in->db_version;
     out->connections = in->connections;

@@ -406,6 +406,26 @@ static void test_stopped_member_votes_without_a_receiver(void **state)
     good();
 }
 
+/* Its position is what it has replayed until then: who compares positions must not pass it over. */
+static void test_a_started_standby_says_that_it_has_not_read_all_it_has(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    w.db.is_reading = true;
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    w.attempt = (struct msg_attempt){1, 1};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 400);
+    assert_true(w.report.is_end_unread);
+    assert_false(w.report.is_vote_valid);
+    w.db.is_reading = false;
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 400);
+    assert_false(w.report.is_end_unread);
+    assert_true(w.report.is_vote_valid);
+    good();
+}
+
 static void test_voter_that_wins_promotes(void **state)
 {
     (void)state;
@@ -808,6 +828,7 @@ int main(void)
         cmocka_unit_test(test_promise_survives_a_restart_and_ends_as_told),
         cmocka_unit_test(test_promise_ends_with_a_higher_epoch),
         cmocka_unit_test(test_stopped_member_votes_without_a_receiver),
+        cmocka_unit_test(test_a_started_standby_says_that_it_has_not_read_all_it_has),
         cmocka_unit_test(test_voter_that_wins_promotes),
         cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),
         cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),

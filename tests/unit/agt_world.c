@@ -398,12 +398,12 @@ static void view_make(const struct world *w, struct db_view *v)
     v->shutdown_lsn = v->is_shut_down_clean ? db->lsn : 0;
     v->timeline = db->timeline;
     v->timeline_highest = db->timeline;
-    v->lsn = db->lsn;
-    v->replay_lsn = db->lsn;
+    v->lsn = db->is_running && db->is_reading ? db->lsn / 2 : db->lsn;
+    v->replay_lsn = v->lsn;
     v->is_receiving = db->is_receiving;
     v->has_receiver = db->is_receiving;
     v->receiver_pid = db->receiver_pid;
-    v->is_wal_end_reached = db->is_ready;
+    v->is_wal_end_reached = db->is_ready && !db->is_reading;
     v->receiving_from = db->upstream;
     v->config_revision = db->config_revision;
     v->is_restart_pending = db->is_restart_pending;

@@ -355,6 +355,26 @@ static void test_a_lineage_without_an_lsn_may_be_more(void **state)
     assert_true(is_holder("pg3"));
 }
 
+/* Started a moment ago, it has replayed less than lies on its disk. */
+static void test_a_standby_that_reads_its_log_may_have_more(void **state)
+{
+    (void)state;
+    restore();
+    wait_us(61 * S);
+    struct msg_report r = standby_of("pg2", 5, 7000);
+    r.is_end_unread = true;
+    send(r);
+    send(standby_of("pg1", 5, 8000));
+    send(former_holder("pg3", 5));
+    ask(NULL, false);
+    assert_refused("--primary");
+    ask("pg3", false);
+    assert_refused("pg2 does not say yet how far it is");
+    send(standby_of("pg2", 5, 7000)); /* that was all */
+    ask("pg3", false);
+    assert_int_equal(w.fx.answer, 0);
+}
+
 static void test_a_holder_behind_others_is_not_taken_by_itself(void **state)
 {
     (void)state;
@@ -612,6 +632,7 @@ int main(void)
         TEST(test_a_database_under_an_old_lease_stops_it),
         TEST(test_leases_of_the_former_quorum_are_waited_for),
         TEST(test_who_was_primary_must_be_shown_or_named),
+        TEST(test_a_standby_that_reads_its_log_may_have_more),
         TEST(test_a_holder_behind_others_is_not_taken_by_itself),
         TEST(test_a_failed_database_with_more_is_not_passed_over),
         TEST(test_who_does_not_say_how_far_it_is_is_not_passed_over),

@@ -342,6 +342,7 @@ static struct msg_report full_report(void)
     r.is_noloadbalance = r.is_clonefrom = r.is_restart_pending = r.is_paused = true;
     r.is_adopted = r.is_write_failing = r.is_watchdog_fed = r.is_failsafe = true;
     r.ttl_least_ms = 23000;
+    r.is_end_unread = true;
     r.zone = long_name(4);
     r.replicatefrom = long_name(5);
     r.upstream = long_name(6);
