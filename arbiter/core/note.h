@@ -26,7 +26,8 @@
     X(NO_ROOM, "no-room", "is one member more than a cluster can have") \
     X(NOT_VOTER, "not-voter", "is not in the recorded synchronous set") \
     X(NO_VOTE, "no-vote", "has not reported its final position yet") \
-    X(NOT_USABLE, "not-usable", "has no usable data directory") \
+    X(NOT_USABLE, "not-usable", \
+      "has no database to go on with: its line in kv db status says why") \
     X(LACKS_FLOOR, "lacks-floor", \
       "has not reached the position with which the present holder was chosen") \
     X(OTHER_HISTORY, "other-history", "is on another history") \
