@@ -158,6 +158,20 @@ static void test_deadline_counts_from_the_sending_of_the_report(void **state)
     good();
 }
 
+/* For operators: how near to its end the lease has come. */
+static void test_the_least_that_was_left_of_the_lease_is_known(void **state)
+{
+    (void)state;
+    primary();
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    int64_t least_us = world_agent(&w)->lease_least_us;
+    assert_true(least_us > 1200 * BASE_US_PER_MS && least_us < WORLD_TTL_US - WORLD_MARGIN_US);
+    world_run_ms(&w, 1000); /* nobody grants */
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_true(world_agent(&w)->lease_least_us < least_us - 700 * BASE_US_PER_MS);
+    good();
+}
+
 static void test_grant_for_another_session_or_number_is_nothing(void **state)
 {
     (void)state;
@@ -892,6 +906,7 @@ int main(void)
         cmocka_unit_test(test_lineage_and_prefix),
         cmocka_unit_test(test_sent_ring_knows_only_its_numbers),
         cmocka_unit_test(test_deadline_counts_from_the_sending_of_the_report),
+        cmocka_unit_test(test_the_least_that_was_left_of_the_lease_is_known),
         cmocka_unit_test(test_grant_for_another_session_or_number_is_nothing),
         cmocka_unit_test(test_grant_to_another_guard_is_nothing),
         cmocka_unit_test(test_lower_epoch_is_refused),

@@ -52,6 +52,34 @@ static void test_joins_with_its_own_position(void **state)
     assert_int_equal(w.starts, 1);
 }
 
+/* Data whose history cannot be read, of a member that is known to have had `generation`. */
+static void join_without_a_history(uint64_t generation)
+{
+    begin_down();
+    w.a.want.galera.generation = w.a.disk.galera.generation = generation;
+    memset(&w.view.galera.position, 0, sizeof(w.view.galera.position));
+    w.view.galera.position.seqno = -1;
+    look();
+    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
+    order_comes();
+}
+
+static void test_data_of_nobody_are_not_thrown_away_by_a_transfer(void **state)
+{
+    (void)state;
+    struct msg_report report;
+    join_without_a_history(0);
+    pass(SECOND);
+    look();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    assert_int_equal(w.starts, 0);
+    agt_report_peek(&w.a, w.now, &report);
+    assert_non_null(strstr(report.note.text, "data of another history: empty it"));
+    join_without_a_history(1); /* its own, damaged: all of it is elsewhere */
+    assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+    assert_int_equal(w.ask.galera.mode, DB_GALERA_SST);
+}
+
 static void is_told_to_restart(void)
 {
     w.order.galera_goal = MSG_GALERA_GOAL_RESTART;
@@ -99,41 +127,6 @@ static void test_looks_at_the_server_before_are_not_held_against_the_next(void *
     root_ends();
     root_runs();
     assert_int_equal(w.a.silent_views, 0);
-}
-
-static void test_who_is_stalled_says_for_how_long(void **state)
-{
-    (void)state;
-    struct msg_report r;
-    begin_synced();
-    pass(3 * SECOND); /* no look: what was seen may be over */
-    agt_report_make(&w.a, w.now, &r);
-    assert_int_equal(r.galera.state, MSG_GALERA_STALLED);
-    assert_int_equal(r.galera.stalled_ms, 1); /* not known, and not nothing */
-    w.a.view.galera.stuck_ms = 700;
-    agt_report_make(&w.a, w.now, &r);
-    assert_int_equal(r.galera.stalled_ms, 700);
-}
-
-static uint64_t generation_told(const uint8_t of[static 16])
-{
-    struct msg_report r;
-    memcpy(w.view.galera.position.uuid, of, 16);
-    look();
-    agt_report_make(&w.a, w.now, &r);
-    return r.galera.generation;
-}
-
-static void test_a_stamp_counts_for_its_own_data_alone(void **state)
-{
-    static const uint8_t other[16] = {1}, unknown[16];
-    (void)state;
-    begin_down();
-    w.order.galera_goal = MSG_GALERA_GOAL_JOIN;
-    order_comes();
-    assert_int_equal(generation_told(uuid), 1);
-    assert_int_equal(generation_told(unknown), 1); /* it may be there */
-    assert_int_equal(generation_told(other), 0);
 }
 
 /* g1 joins, g2 writes; what it is started with as donors. `chosen` by the arbiter; NULL: none. */
@@ -791,27 +784,6 @@ static void test_a_restart_that_is_called_off_leaves_nothing_behind(void **state
     assert_int_equal(w.a.disk.task_done, 0);
 }
 
-/* systemctl, an operator: an orderly leave that nobody asked us for counts as one. */
-static void test_a_leave_by_hand_is_told(void **state)
-{
-    (void)state;
-    struct msg_report report;
-    begin_synced();
-    root_ends();
-    w.view.galera.saved.seqno = 130;
-    memcpy(w.view.galera.saved.uuid, uuid, sizeof(uuid));
-    look();
-    agt_report_peek(&w.a, w.now, &report);
-    assert_int_equal(report.galera.state, MSG_GALERA_DOWN);
-    assert_true(report.galera.is_left);
-    begin_synced();
-    root_ends();
-    w.view.galera.saved.seqno = -1; /* a crash */
-    look();
-    agt_report_peek(&w.a, w.now, &report);
-    assert_false(report.galera.is_left);
-}
-
 static void test_cut_off_with_its_host_it_stops(void **state)
 {
     (void)state;
@@ -888,36 +860,6 @@ static void test_foreign_history_is_fenced(void **state)
     assert_false(agt_galera_is_reader(&w.a, w.now, true));
 }
 
-static void test_disk_keeps_it(void **state)
-{
-    (void)state;
-    uint8_t bytes[AGT_DISK_BYTES_MAX];
-    struct agt_disk disk = {.epoch_seen = 4};
-    struct agt_disk back;
-    disk.galera.generation = 3;
-    disk.galera.inhibit = 4;
-    disk.galera.grant_begun = 3;
-    disk.galera.grant_status = BASE_E_STATE;
-    memcpy(disk.galera.uuid, uuid, sizeof(uuid));
-    disk.galera.view.conf_id = 12;
-    disk.galera.view.count = MSG_GALERA_NODES_MAX;
-    for (uint8_t i = 0; i < MSG_GALERA_NODES_MAX; i++) {
-        memset(disk.galera.view.nodes[i].node.text, 'a' + i, BASE_NAME_MAX);
-        disk.galera.view.nodes[i].weight = i;
-    }
-    disk.openings_count = AGT_OPENINGS_MAX;
-    for (uint8_t i = 0; i < AGT_OPENINGS_MAX; i++) {
-        disk.openings[i].epoch = i + 1u;
-    }
-    struct buf b = buf_over(bytes, sizeof(bytes));
-    assert_int_equal(agt_disk_encode(&disk, &b), 0);
-    assert_int_equal(agt_disk_decode(buf_slice(&b), &back), 0);
-    assert_true(agt_disk_equal(&disk, &back));
-    for (size_t cut = 1; cut < b.len; cut++) {
-        assert_int_equal(agt_disk_decode(slice_from(bytes, b.len - cut), &back), BASE_E_CORRUPT);
-    }
-}
-
 static void test_agent_stops_in_order(void **state)
 {
     (void)state;
@@ -948,10 +890,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_total),
         cmocka_unit_test(test_joins_with_its_own_position),
+        cmocka_unit_test(test_data_of_nobody_are_not_thrown_away_by_a_transfer),
         cmocka_unit_test(test_a_restart_starts_nothing_of_another_generation),
         cmocka_unit_test(test_looks_at_the_server_before_are_not_held_against_the_next),
-        cmocka_unit_test(test_who_is_stalled_says_for_how_long),
-        cmocka_unit_test(test_a_stamp_counts_for_its_own_data_alone),
         cmocka_unit_test(test_the_writer_is_the_last_donor),
         cmocka_unit_test(test_the_donor_of_the_record_is_asked_first),
         cmocka_unit_test(test_recovers_before_anything_else),
@@ -981,14 +922,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_orderly_stop_is_not_cut_short),
         cmocka_unit_test(test_a_cut_off_server_is_not_waited_for_when_it_stops),
         cmocka_unit_test(test_a_restart_that_is_called_off_leaves_nothing_behind),
-        cmocka_unit_test(test_a_leave_by_hand_is_told),
         cmocka_unit_test(test_cut_off_with_its_host_it_stops),
         cmocka_unit_test(test_nothing_is_started_by_an_old_word),
         cmocka_unit_test(test_a_server_without_a_component_ends_unheard),
         cmocka_unit_test(test_rejoin_clears_first),
         cmocka_unit_test(test_inhibited_member_does_not_join_an_older_history),
         cmocka_unit_test(test_foreign_history_is_fenced),
-        cmocka_unit_test(test_disk_keeps_it),
         cmocka_unit_test(test_agent_stops_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

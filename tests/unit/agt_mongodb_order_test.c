@@ -741,6 +741,9 @@ static void test_a_primary_that_nobody_takes_over_from_is_not_restarted(void **s
     assert_int_equal(m_report()->order_code, 262);
     m_live(30 * SECOND);
     assert_int_equal(w.terms + w.kills, 0);
+    m_feed((struct agt_event){.kind = AGT_EVENT_SHUTDOWN}); /* by then somebody may */
+    assert_int_equal(w.ask.kind, DB_ORDER_MONGODB_SHUTDOWN);
+    assert_int_equal(w.terms, 0);
 }
 
 static void test_a_resync_wipes_once(void **state)

@@ -41,6 +41,24 @@ static void test_nothing_is_started_before_the_arbiter_has_spoken(void **state)
     assert_true(w.starts > 0);
 }
 
+static void test_it_is_started_when_the_arbiter_wants_it_run(void **state)
+{
+    (void)state;
+    m_begin();
+    w.view.has_directory = true;
+    w.order.record.epoch = 1;
+    w.order.mongodb.goal = MSG_MONGODB_GOAL_KEEP;
+    m_live(5 * SECOND);
+    assert_int_equal(w.starts, 0);
+    w.is_disk_slow = true;
+    w.order.record.epoch = 2;
+    w.order.mongodb.goal = MSG_MONGODB_GOAL_RUN;
+    m_live(SECOND);
+    assert_int_equal(w.starts, 0); /* its epoch is on disk first */
+    m_saved();
+    assert_int_equal(w.starts, 1);
+}
+
 static void test_what_ends_by_itself_is_started_with_patience(void **state)
 {
     (void)state;
@@ -707,6 +725,16 @@ static void test_started_once_is_no_data(void **state)
     assert_true(m_report()->has_data);
 }
 
+/* Fifty days are more milliseconds than there is room for. */
+static void test_what_is_very_old_is_never_told_as_new(void **state)
+{
+    (void)state;
+    m_begin_secondary();
+    m_pass(INT64_C(50) * 24 * 3600 * SECOND);
+    assert_int_equal(m_report()->hello_age_ms, UINT32_MAX - 1);
+    assert_int_equal(m_report()->status_age_ms, UINT32_MAX - 1);
+}
+
 static void test_durable_state_comes_back(void **state)
 {
     (void)state;
@@ -742,6 +770,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_total),
         cmocka_unit_test(test_nothing_is_started_before_the_arbiter_has_spoken),
+        cmocka_unit_test(test_it_is_started_when_the_arbiter_wants_it_run),
         cmocka_unit_test(test_what_ends_by_itself_is_started_with_patience),
         cmocka_unit_test(test_lost_control_plane_alone_does_nothing),
         cmocka_unit_test(test_agent_stops_it_in_order),
@@ -776,6 +805,7 @@ int main(void)
         cmocka_unit_test(test_a_claim_is_of_the_term_that_it_was_made_in),
         cmocka_unit_test(test_how_old_the_majority_point_is),
         cmocka_unit_test(test_started_once_is_no_data),
+        cmocka_unit_test(test_what_is_very_old_is_never_told_as_new),
         cmocka_unit_test(test_durable_state_comes_back),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY"));

@@ -544,6 +544,29 @@ static void test_reload_tells_why_it_failed(void **state)
     good();
 }
 
+/* Both come with one order; whoever asked would hear that it failed. */
+static void test_reload_is_not_cut_short_by_a_change_of_the_sync_set(void **state)
+{
+    (void)state;
+    primary();
+    w.has_sync = true;
+    w.sync_names.count = 1;
+    w.sync_names.names[0] = world_name("b");
+    w.sync_count = 1;
+    world_task(&w, MSG_TASK_RELOAD, 11);
+    for (int i = 0; i < 3; i++) { /* words of the leader while it is under way */
+        world_order(&w, MSG_GOAL_HOLD, true);
+        world_run_ms(&w, 1);
+    }
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1500);
+    assert_int_equal(w.orders[DB_ORDER_CONFIGURE], 1);
+    assert_int_equal(w.orders[DB_ORDER_CANCEL], 0);
+    assert_int_equal(w.report.task_id, 11);
+    assert_int_equal(w.report.task_status, 0);
+    assert_int_equal(w.report.sync_names.count, 1); /* behind it */
+    good();
+}
+
 /* --- whom a standby receives from --------------------------------------------------------------
  */
 
@@ -850,6 +873,7 @@ int main(void)
         cmocka_unit_test(test_raised_parameters_wait_for_the_standbys),
         cmocka_unit_test(test_refused_document_is_not_tried_again),
         cmocka_unit_test(test_reload_tells_why_it_failed),
+        cmocka_unit_test(test_reload_is_not_cut_short_by_a_change_of_the_sync_set),
         cmocka_unit_test(test_standby_receives_from_the_wished_one_while_that_streams),
         cmocka_unit_test(test_standbys_never_receive_from_each_other),
         cmocka_unit_test(test_clone_spares_the_holder),

@@ -90,6 +90,18 @@ static void test_former_holder_with_more_wal_is_rewound(void **state)
     good();
 }
 
+static void test_who_has_no_data_or_holds_the_role_needs_no_rejoin(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 300);
+    assert_false(w.report.is_rejoin_needed);
+    primary();
+    assert_false(w.report.is_rejoin_needed);
+    good();
+}
+
 /* What is known of a directory at rest may be less than what the server had replayed: a standby
  * that was stopped because it is ahead is rewound, and not started as it is. */
 static void test_standby_that_is_ahead_is_rewound_whatever_it_shows_at_rest(void **state)
@@ -374,6 +386,22 @@ static void test_promise_survives_a_restart_and_ends_as_told(void **state)
     assert_true(w.db.is_receiving);
     assert_int_equal(w.report.promised.number, 0);
     assert_false(w.report.is_vote_valid);
+    good();
+}
+
+/* Its order was on the way when the attempt ended. */
+static void test_an_attempt_that_has_ended_is_promised_nothing(void **state)
+{
+    (void)state;
+    standby();
+    w.attempt = w.ended = (struct msg_attempt){1, 3};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 500);
+    assert_int_equal(w.durable.promised.number, 0);
+    assert_false(w.report.is_vote_valid);
+    w.attempt = (struct msg_attempt){1, 4};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 500);
+    assert_int_equal(w.durable.promised.number, 4);
+    assert_true(w.report.is_vote_valid);
     good();
 }
 
@@ -811,6 +839,7 @@ int main(void)
         cmocka_unit_test(test_an_old_look_at_a_new_copy_changes_nothing),
         cmocka_unit_test(test_standby_follows_the_new_holder_without_a_restart),
         cmocka_unit_test(test_former_holder_with_more_wal_is_rewound),
+        cmocka_unit_test(test_who_has_no_data_or_holds_the_role_needs_no_rejoin),
         cmocka_unit_test(test_standby_that_is_ahead_is_rewound_whatever_it_shows_at_rest),
         cmocka_unit_test(test_reserved_timeline_is_reported),
         cmocka_unit_test(test_failed_rewind_becomes_a_clone_only_when_it_is_final),
@@ -826,6 +855,7 @@ int main(void)
         cmocka_unit_test(test_receiver_that_comes_back_is_taken_away_again),
         cmocka_unit_test(test_vote_waits_for_the_detach_even_without_a_receiver),
         cmocka_unit_test(test_promise_survives_a_restart_and_ends_as_told),
+        cmocka_unit_test(test_an_attempt_that_has_ended_is_promised_nothing),
         cmocka_unit_test(test_promise_ends_with_a_higher_epoch),
         cmocka_unit_test(test_stopped_member_votes_without_a_receiver),
         cmocka_unit_test(test_a_started_standby_says_that_it_has_not_read_all_it_has),

@@ -119,6 +119,21 @@ static void test_not_stopped_in_a_quarter_is_killed(void **state)
     assert_int_equal(w.core.status.tree, GUARD_TREE_KILLING);
 }
 
+static void test_without_a_margin_the_default_counts(void **state)
+{
+    (void)state;
+    struct world w = world_make();
+    guard_core_init(&w.core, 77, 0, MS(0));
+    step(&w, GUARD_EV_START, 1, 0);
+    step(&w, GUARD_EV_STARTED, 1, 4242);
+    arm(&w, 2, 5, 1000);
+    step(&w, GUARD_EV_TIME, 1000, 0);
+    step(&w, GUARD_EV_TIME, 1049, 0); /* a quarter of 200 ms */
+    assert_int_equal(w.core.status.tree, GUARD_TREE_FREEZING);
+    step(&w, GUARD_EV_TIME, 1050, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_KILLING);
+}
+
 static void test_deadline_never_earlier(void **state)
 {
     (void)state;
@@ -638,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_freezes_at_deadline),
         cmocka_unit_test(test_unarmed_is_never_frozen),
         cmocka_unit_test(test_not_stopped_in_a_quarter_is_killed),
+        cmocka_unit_test(test_without_a_margin_the_default_counts),
         cmocka_unit_test(test_deadline_never_earlier),
         cmocka_unit_test(test_lower_epoch_refused),
         cmocka_unit_test(test_absurd_deadline_refused),
