@@ -24,7 +24,6 @@ static bool is_sampled_cut_off(const struct agt *a, struct base_mono now)
     const struct db_mongodb_view *v = &a->view.mongodb;
     bool is_seen = agt_mongodb_has_hello(a, now, AGT_MONGODB_EVIDENCE_US) && v->hello.is_writable;
     bool is_few = agt_mongodb_has_status(a, now) && agt_mongodb_has_config(a) &&
-                  v->config.peers_count > 0 &&
                   agt_mongodb_live_voters(a, now) < agt_mongodb_majority(a);
     return is_seen && agt_mongodb_is_control_lost(a, now) &&
            (is_few || CANARY(MONGODB_ACTS_ON_LOST_CONTROL));

@@ -66,7 +66,7 @@ void agt_mongodb_order_end(struct agt_run *run, int status, int32_t code)
     d->done_epoch = a->mongodb.work.epoch;
     d->done_phase = a->mongodb.work.phase;
     d->done_status = status;
-    d->done_code = status == 0 ? 0 : code;
+    d->done_code = code;
     if (status == 0) {
         a->failure.kind = DB_ORDER_NONE; /* of a try before it */
     }

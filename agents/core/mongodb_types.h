@@ -66,7 +66,8 @@ struct db_mongodb_status {
 };
 
 /* replSetGetConfig; kept by the port as long as the version in hello or status is the same, so that
- * it is read again only when it changed, on a primary every few seconds for is_committed. */
+ * it is read again only when it changed, on a primary every few seconds for is_committed. It names
+ * one member at least. */
 struct db_mongodb_config {
     struct base_mono at; /* asked; LONG_AGO: none */
     struct msg_mongodb_version version;
