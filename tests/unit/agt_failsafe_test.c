@@ -158,6 +158,19 @@ static void test_switched_off_it_names_nobody(void **state)
     good();
 }
 
+/* The program before knows nothing of failsafe: with the next epoch nothing of it is kept. */
+static void test_switched_off_the_program_before_reads_the_state_again(void **state)
+{
+    (void)state;
+    member();
+    assert_memory_equal(w.disk, "QAG3", 4);
+    world_record(&w, 2, "b");
+    w.record.is_failsafe = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_memory_equal(w.disk, "QAG2", 4);
+    good();
+}
+
 /* --- the member --------------------------------------------------------------------------------
  */
 
@@ -313,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_whoever_the_record_names_must_grant),
         cmocka_unit_test(test_epoch_that_is_being_fenced_is_not_extended),
         cmocka_unit_test(test_switched_off_it_names_nobody),
+        cmocka_unit_test(test_switched_off_the_program_before_reads_the_state_again),
         cmocka_unit_test(test_member_keeps_the_highest_position_that_it_was_told),
         cmocka_unit_test(test_member_votes_when_its_grant_has_run_out),
         cmocka_unit_test(test_member_that_is_asked_to_vote_grants_no_more),

@@ -144,6 +144,15 @@ void begin(void)
     guard_says();
 }
 
+void agent_restarts(const struct agt_disk *disk)
+{
+    struct agt_disk kept = *disk;
+    struct agt_config config = w.a.config;
+    agt_init(&w.a, &config, &kept, w.now);
+    tick();
+    guard_says();
+}
+
 void begin_down(void)
 {
     begin();

@@ -41,6 +41,8 @@ void order_comes(void);
 void done(int status);
 struct base_name name_of(const char *text);
 void begin(void);
+/* Another agent process over the same guard and server; it has looked at nothing yet. */
+void agent_restarts(const struct agt_disk *disk);
 /* Down, with data and a proven position. */
 void begin_down(void);
 void root_runs(void);

@@ -78,6 +78,20 @@ static void test_a_leave_before_the_first_transaction_is_told(void **state)
     assert_true(report.galera.is_left);
 }
 
+/* Whoever waits for the writer's fence hears it of a server that is gone, too. */
+static void test_what_is_down_is_fenced_unless_something_else_runs_there(void **state)
+{
+    (void)state;
+    struct msg_report report;
+    begin_down();
+    agt_report_peek(&w.a, w.now, &report);
+    assert_true(report.galera.is_fenced);
+    w.view.is_process = true;
+    look();
+    agt_report_peek(&w.a, w.now, &report);
+    assert_false(report.galera.is_fenced);
+}
+
 static void test_a_refusal_is_told_with_its_reason(void **state)
 {
     (void)state;
@@ -133,6 +147,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_stamp_counts_for_its_own_data_alone),
         cmocka_unit_test(test_a_leave_by_hand_is_told),
         cmocka_unit_test(test_a_leave_before_the_first_transaction_is_told),
+        cmocka_unit_test(test_what_is_down_is_fenced_unless_something_else_runs_there),
         cmocka_unit_test(test_a_refusal_is_told_with_its_reason),
         cmocka_unit_test(test_disk_keeps_it),
     };

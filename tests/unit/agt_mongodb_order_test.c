@@ -497,6 +497,7 @@ static void test_each_that_is_called_off_is_let_go(void **state)
         assert_int_equal(m_report()->order_epoch, epoch);
         assert_true(m_report()->is_order_done);
         assert_int_equal(m_report()->order_status, BASE_E_CANCELED);
+        assert_int_equal(m_report()->order_code, 0); /* no server has said no */
         m_done(BASE_E_BUSY, 308);
         m_live(3 * SECOND);
         assert_int_equal(w.asks, 1);

@@ -254,6 +254,24 @@ static void test_gray_climbs_the_ladder_and_stays_down(void **state)
     assert_false(w.a.disk.mongodb.is_held);
 }
 
+static void test_each_step_of_the_ladder_is_asked_for_once(void **state)
+{
+    (void)state;
+    gray_with_opt_in(MSG_MONGODB_GRAY_STEPDOWN, true);
+    m_live(6 * SECOND + 500 * MS);
+    assert_int_equal(w.asks, 1);
+    m_done(BASE_E_TIMEOUT, 262);
+    m_pass(500 * MS);
+    m_tick();
+    assert_int_equal(w.asks, 1); /* it may have stepped down: looked at first */
+    m_look();
+    assert_int_equal(w.asks, 2);
+    assert_true(w.ask.mongodb.is_forced);
+    m_done(BASE_E_TIMEOUT, 262);
+    m_live(20 * SECOND);
+    assert_int_equal(w.asks, 2);
+}
+
 static void test_that_it_stays_down_is_on_disk_before_it_is_ended(void **state)
 {
     (void)state;
@@ -778,6 +796,7 @@ int main(void)
         cmocka_unit_test(test_watched_is_nobodys_to_start_or_end),
         cmocka_unit_test(test_barred_is_stored_stopped_and_stays_down),
         cmocka_unit_test(test_gray_climbs_the_ladder_and_stays_down),
+        cmocka_unit_test(test_each_step_of_the_ladder_is_asked_for_once),
         cmocka_unit_test(test_that_it_stays_down_is_on_disk_before_it_is_ended),
         cmocka_unit_test(test_gray_without_opt_in_is_told_alone),
         cmocka_unit_test(test_gray_with_the_lesser_opt_in_is_not_killed),
