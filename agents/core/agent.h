@@ -251,8 +251,8 @@ struct agt {
     bool is_sync_in_force; /* sync_names, sync_count, in every walsender */
     struct msg_names sync_names;
     uint8_t sync_count;
-    bool is_barrier_passed;
-    bool is_gated; /* crash restart: closed until the barrier has passed */
+    bool is_barrier_passed; /* of the settings in force */
+    bool is_gated;          /* crash restart: closed until the barrier has passed */
     bool is_open_ready;
     bool are_clients_out;
 

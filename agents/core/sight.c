@@ -27,7 +27,6 @@ static void root_forget(struct agt *a)
     a->promoted_epoch = 0;
     a->write_views = 0;
     a->is_sync_in_force = false;
-    a->is_barrier_passed = false;
     a->is_open_ready = false;
     a->are_clients_out = false;
 }

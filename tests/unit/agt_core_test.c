@@ -65,6 +65,9 @@ static void test_disk_survives_and_refuses_damage(void **state)
     assert_int_equal(agt_disk_encode(&d, &b), 0);
     assert_int_equal(agt_disk_decode(buf_slice(&b), &back), 0);
     assert_true(agt_disk_equal(&d, &back));
+    size_t first = b.len;
+    assert_int_equal(agt_disk_encode(&d, &b), 0); /* behind what is there */
+    assert_int_equal(agt_disk_decode(slice_skip(buf_slice(&b), first), &back), 0);
     d.made_system = 7;
     assert_false(agt_disk_equal(&d, &back));
     b.len = 0;
@@ -512,6 +515,20 @@ static void test_crash_while_the_agent_is_away_restarts_behind_the_gate(void **s
     crashed_and_restarted_behind_the_gate();
 }
 
+/* With its disk, say: what it has acknowledged is elsewhere, and never an empty database again. */
+static void test_crash_that_takes_the_data_along_makes_no_new_database(void **state)
+{
+    (void)state;
+    primary();
+    w.db.has_directory = false;
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1500);
+    assert_int_equal(w.orders[DB_ORDER_INIT], 0);
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    good();
+}
+
 /* It wrote behind the back of an agent that stood still from the promotion on, and another agent
  * starts it again: nothing that is remembered tells of an opening, or of a crash. */
 static void test_crash_behind_a_promotion_restarts_behind_the_gate(void **state)
@@ -791,6 +808,21 @@ static void test_shutdown_ends_also_when_nobody_hears_of_it(void **state)
     good();
 }
 
+/* Operators look at it: one that they have configured and that is not fed saves nobody. */
+static void test_a_watchdog_is_told_as_fed_when_the_guard_says_so(void **state)
+{
+    (void)state;
+    primary();
+    assert_false(w.report.is_watchdog_fed); /* there is none */
+    w.guard.status.watchdog = GUARD_WATCHDOG_FED;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_true(w.report.is_watchdog_fed);
+    w.guard.status.watchdog = GUARD_WATCHDOG_HUNGRY;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_false(w.report.is_watchdog_fed);
+    good();
+}
+
 static void test_guard_that_does_not_answer_is_no_ground_for_a_lease(void **state)
 {
     (void)state;
@@ -924,6 +956,7 @@ int main(void)
         cmocka_unit_test(test_old_word_of_the_guard_is_dropped),
         cmocka_unit_test(test_crash_with_enough_voters_hands_back_at_once),
         cmocka_unit_test(test_crash_without_voters_restarts_in_place_behind_the_gate),
+        cmocka_unit_test(test_crash_that_takes_the_data_along_makes_no_new_database),
         cmocka_unit_test(test_crash_while_the_agent_is_away_restarts_behind_the_gate),
         cmocka_unit_test(test_crash_behind_a_promotion_restarts_behind_the_gate),
         cmocka_unit_test(test_crash_restart_needs_a_deadline_ahead),
@@ -941,6 +974,7 @@ int main(void)
         cmocka_unit_test(test_hand_over_called_off_after_the_stop_restarts_in_place),
         cmocka_unit_test(test_shutdown_hands_over_first),
         cmocka_unit_test(test_shutdown_ends_also_when_nobody_hears_of_it),
+        cmocka_unit_test(test_a_watchdog_is_told_as_fed_when_the_guard_says_so),
         cmocka_unit_test(test_guard_that_does_not_answer_is_no_ground_for_a_lease),
         cmocka_unit_test(test_guard_that_refuses_is_told_of_and_asked_again),
         cmocka_unit_test(test_guard_has_a_whole_ttl_to_be_armed_in),

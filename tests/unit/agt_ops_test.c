@@ -768,6 +768,29 @@ static void test_promotion_of_a_standby_cluster_that_is_cut_short_goes_on(void *
     good();
 }
 
+/* The primary elsewhere was gone for good: what the holder was promoted with is what there is. */
+static void test_demoted_holder_that_never_came_there_is_promoted_with_what_it_has(void **state)
+{
+    (void)state;
+    primary();
+    w.rewind_status = BASE_E_TIMEOUT;
+    world_record(&w, 3, "a");
+    w.record.is_standby_cluster = true;
+    w.record.role_epoch = 3;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    assert_int_equal(w.report.position.lineage, 1);
+    world_record(&w, 4, "a");
+    w.record.is_standby_cluster = false;
+    w.record.role_epoch = 4;
+    w.record.floor = (struct msg_position){1, 2, w.db.lsn};
+    world_hold_ms(&w, MSG_GOAL_NONE, false, 300);
+    assert_int_equal(w.report.position.lineage, 1);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.report.position.lineage, 4);
+    good();
+}
+
 /* One that was away while the cluster followed another: its numbers mean nothing any more. */
 static void test_member_that_missed_a_change_of_role_is_cloned(void **state)
 {
@@ -882,6 +905,7 @@ int main(void)
         cmocka_unit_test(test_holder_of_a_standby_cluster_follows_elsewhere),
         cmocka_unit_test(test_member_of_a_standby_cluster_clones_its_holder),
         cmocka_unit_test(test_promotion_of_a_standby_cluster_that_is_cut_short_goes_on),
+        cmocka_unit_test(test_demoted_holder_that_never_came_there_is_promoted_with_what_it_has),
         cmocka_unit_test(test_member_that_missed_a_change_of_role_is_cloned),
         cmocka_unit_test(test_demoted_cluster_is_rewound_to_the_primary_elsewhere),
         cmocka_unit_test(test_state_file_of_the_program_before_is_read),

@@ -185,6 +185,22 @@ static void test_standby_that_cannot_be_pointed_elsewhere_keeps_its_data(void **
     good();
 }
 
+static void test_what_has_failed_is_told_until_it_is_done(void **state)
+{
+    (void)state;
+    const char *follows = agt_table_row(AGT_STATE_STANDBY, AGT_GOAL_FOLLOW)->sentence;
+    standby();
+    world_record(&w, 2, "d");
+    w.follow_status = BASE_E_TIMEOUT;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 400);
+    assert_string_not_equal(w.report.note.text, follows);
+    w.follow_status = 0;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 2000);
+    assert_true(w.report.is_receiving);
+    assert_string_equal(w.report.note.text, follows);
+    good();
+}
+
 static void test_failed_rewind_becomes_a_clone_only_when_it_is_final(void **state)
 {
     (void)state;
@@ -846,6 +862,7 @@ int main(void)
         cmocka_unit_test(test_same_timeline_number_is_a_clone),
         cmocka_unit_test(test_nothing_is_given_up_by_an_old_order),
         cmocka_unit_test(test_standby_that_cannot_be_pointed_elsewhere_keeps_its_data),
+        cmocka_unit_test(test_what_has_failed_is_told_until_it_is_done),
         cmocka_unit_test(test_probe_that_hangs_is_no_news_before_the_first_order_either),
         cmocka_unit_test(test_standby_that_hangs_is_told_the_moment_its_ttl_is_over),
         cmocka_unit_test(test_silent_receiver_reconnects),

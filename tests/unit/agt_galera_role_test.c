@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ends the role of a Galera cluster's writer, and what does not. More: agt_galera_test.c. */
+#include "tests/support/cm.h"
+
+#include <stdlib.h>
+
+#include "base/canary.h"
+#include "tests/unit/agt_galera_scene.h"
+
+/* A hook of its host: another one is asked, and not this one again at once. */
+static void test_who_may_not_be_promoted_gives_the_role_back(void **state)
+{
+    (void)state;
+    struct msg_report report;
+    begin_synced();
+    grant(2);
+    guard_says();
+    assert_int_equal(w.asked, DB_ORDER_PROMOTE);
+    done(BASE_E_DENIED);
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    done(0);
+    assert_int_equal(w.releases, 1);
+    agt_report_peek(&w.a, w.now, &report);
+    assert_true(report.is_nofailover);
+}
+
+/* Granted and looked at all the while; a look that hangs with this agent is no proof yet. */
+static void test_a_writer_that_hangs_gives_the_role_back(void **state)
+{
+    (void)state;
+    begin_writer();
+    w.asked = DB_ORDER_NONE;
+    w.view.is_answering = false;
+    for (int i = 0; i < 14; i++) {
+        pass(490 * MS);
+        grant(2);
+        guard_says();
+    }
+    look();
+    look();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+}
+
+/* Between two looks it was out, and is back: others may have been named meanwhile. */
+static void test_an_absence_between_two_looks_ends_the_role(void **state)
+{
+    (void)state;
+    begin_writer();
+    for (int i = 0; i < 2; i++) {
+        w.view.galera.conf_id++; /* somebody has come or gone */
+        w.view.galera.gcomm[0] = 1;
+        causal_look();
+        causal_look();
+        assert_true(agt_galera_is_writer(&w.a, w.now));
+    }
+    w.view.galera.conf_id += 2;
+    causal_look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    begin_writer();
+    w.view.galera.gcomm[0] = 1;
+    causal_look();
+    assert_true(agt_galera_is_writer(&w.a, w.now));
+    w.view.galera.gcomm[0] = 2; /* it has come back as another one */
+    causal_look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+}
+
+static void test_a_writer_that_is_a_donor_writes_on(void **state)
+{
+    (void)state;
+    begin_writer();
+    w.asked = DB_ORDER_NONE;
+    w.view.galera.local = DB_GALERA_DONOR;
+    causal_look();
+    assert_true(agt_galera_is_writer(&w.a, w.now));
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+}
+
+/* Also when another agent sees it end, which has not looked at it yet. */
+static void test_the_end_of_the_writers_server_hands_the_role_on(void **state)
+{
+    (void)state;
+    begin_writer();
+    agent_restarts(&w.a.disk);
+    root_ends();
+    unsigned arms = w.arms;
+    grant(2);
+    assert_int_equal(w.arms, arms);
+    look();
+    assert_int_equal(w.hand_backs, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_who_may_not_be_promoted_gives_the_role_back),
+        cmocka_unit_test(test_a_writer_that_hangs_gives_the_role_back),
+        cmocka_unit_test(test_an_absence_between_two_looks_ends_the_role),
+        cmocka_unit_test(test_a_writer_that_is_a_donor_writes_on),
+        cmocka_unit_test(test_the_end_of_the_writers_server_hands_the_role_on),
+    };
+    (void)base_canary_select(getenv("QUORATE_CANARY"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
