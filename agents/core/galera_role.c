@@ -180,7 +180,6 @@ bool agt_galera_role(struct agt_run *run, enum agt_galera_state state)
     }
     if (a->guard.tree == GUARD_TREE_GONE) {
         a->is_open_ready = false;
-        a->is_handback_wanted = true;
         agt_hand_back(run, a->guard.epoch);
         return true;
     }

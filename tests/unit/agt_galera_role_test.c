@@ -24,6 +24,19 @@ static void test_who_may_not_be_promoted_gives_the_role_back(void **state)
     assert_true(report.is_nofailover);
 }
 
+/* A fence of before is lifted by the promotion itself. */
+static void test_a_promotion_is_not_cut_short(void **state)
+{
+    (void)state;
+    begin_synced();
+    grant(2);
+    guard_says();
+    assert_int_equal(w.asked, DB_ORDER_PROMOTE);
+    w.view.galera.is_rejecting = true;
+    causal_look();
+    assert_int_equal(w.cancels, 0);
+}
+
 /* Granted and looked at all the while; a look that hangs with this agent is no proof yet. */
 static void test_a_writer_that_hangs_gives_the_role_back(void **state)
 {
@@ -96,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_may_not_be_promoted_gives_the_role_back),
+        cmocka_unit_test(test_a_promotion_is_not_cut_short),
         cmocka_unit_test(test_a_writer_that_hangs_gives_the_role_back),
         cmocka_unit_test(test_an_absence_between_two_looks_ends_the_role),
         cmocka_unit_test(test_a_writer_that_is_a_donor_writes_on),

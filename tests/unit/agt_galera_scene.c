@@ -52,8 +52,10 @@ static void effects(void)
             agt_report_make(&w.a, w.now, &report);
             break;
         }
-        case AGT_FX_GUARD_DISARM:
         case AGT_FX_DB_CANCEL:
+            w.cancels++;
+            break;
+        case AGT_FX_GUARD_DISARM:
         case AGT_FX_LOG:
         case AGT_FX_FAILSAFE_ASK:
             break;

@@ -847,6 +847,20 @@ static void test_inhibited_member_does_not_join_an_older_history(void **state)
     assert_int_equal(w.asked, DB_ORDER_GALERA_PREPARE);
 }
 
+static void test_what_was_promised_to_be_refused_stays_refused(void **state)
+{
+    (void)state;
+    begin_down();
+    w.a.disk.galera.inhibit = w.a.want.galera.inhibit = 5;
+    w.order.record.galera.inhibit = 3;
+    order_comes();
+    assert_int_equal(w.a.disk.galera.inhibit, 5);
+    w.order.record.galera.inhibit = 6;
+    w.order.record.revision++;
+    order_comes();
+    assert_int_equal(w.a.disk.galera.inhibit, 6);
+}
+
 static void test_foreign_history_is_fenced(void **state)
 {
     (void)state;
@@ -928,6 +942,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_server_without_a_component_ends_unheard),
         cmocka_unit_test(test_rejoin_clears_first),
         cmocka_unit_test(test_inhibited_member_does_not_join_an_older_history),
+        cmocka_unit_test(test_what_was_promised_to_be_refused_stays_refused),
         cmocka_unit_test(test_foreign_history_is_fenced),
         cmocka_unit_test(test_agent_stops_in_order),
     };

@@ -591,6 +591,11 @@ static void test_of_no_position_no_lag_is_known(void **state)
     m_look();
     assert_int_equal(m_report()->lag_ms, UINT32_MAX);
     assert_false(agt_mongodb_is_secondary(&w.a, w.now, 1000));
+    m_begin_secondary();
+    w.view.mongodb.status.peers[1].state = 2; /* nobody is primary */
+    m_look();
+    assert_int_equal(m_report()->lag_ms, UINT32_MAX);
+    assert_false(agt_mongodb_is_secondary(&w.a, w.now, 1000));
 }
 
 /* Of hello and status one is the newer; a later term goes before any time. */

@@ -338,6 +338,26 @@ static void test_restart_that_outlives_the_lease_hands_back(void **state)
     good();
 }
 
+/* A server that was told to stop does not change its mind: it is not waited for without an end. */
+static void test_restart_that_is_called_off_ends_the_stop_all_the_same(void **state)
+{
+    (void)state;
+    primary();
+    w.is_stop_slow = true;
+    world_task(&w, MSG_TASK_RESTART, 11);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 200);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 1);
+    assert_int_equal(w.durable.task_begun, 11);
+    drop_tasks();
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2400);
+    assert_int_equal(w.signals[AGT_SIGNAL_IMMEDIATE], 1);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 2000);
+    assert_int_equal(w.kills, 1);
+    assert_int_equal(w.durable.task_begun, 0); /* and nothing of it is left */
+    assert_int_equal(w.report.task_id, 0);
+    good();
+}
+
 static void test_agent_that_restarts_in_a_restart_goes_on_with_it(void **state)
 {
     (void)state;
@@ -885,6 +905,7 @@ int main(void)
         cmocka_unit_test(test_restart_of_the_holder_keeps_its_epoch),
         cmocka_unit_test(test_restart_of_the_holder_is_not_held_up_by_a_change_of_the_sync_set),
         cmocka_unit_test(test_restart_that_outlives_the_lease_hands_back),
+        cmocka_unit_test(test_restart_that_is_called_off_ends_the_stop_all_the_same),
         cmocka_unit_test(test_agent_that_restarts_in_a_restart_goes_on_with_it),
         cmocka_unit_test(test_restart_only_when_pending),
         cmocka_unit_test(test_task_that_is_not_due_waits),
