@@ -281,6 +281,28 @@ static void test_longer_ttl_is_noted_before_it_is_granted(void **state)
     good();
 }
 
+/* The holder has heard of another ttl first: what is granted is on disk before. */
+static void test_ttl_of_the_holder_is_noted_before_it_is_granted(void **state)
+{
+    (void)state;
+    world_init(&w);
+    world_directory(&w, 1, 1, 2000);
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    failsafe_of("a", "d");
+    w.record.ttl_ms = 1000;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
+    assert_int_equal(w.durable.failsafe_ttl_ms, 1000);
+    assert_false(world_failsafe_ask(&w, "b", 2)); /* of an epoch that is not known */
+    world_run_ms(&w, 100);
+    assert_int_equal(w.durable.failsafe_ttl_ms, 1000);
+    assert_false(world_failsafe_ask(&w, "b", 1)); /* for 2 s */
+    world_run_ms(&w, 100);
+    assert_int_equal(w.durable.failsafe_ttl_ms, 2000);
+    assert_true(world_failsafe_ask(&w, "b", 1));
+    good();
+}
+
 static void test_strangers_are_refused(void **state)
 {
     (void)state;
@@ -334,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_winner_is_not_promoted_before_its_grant_has_run_out),
         cmocka_unit_test(test_epoch_that_is_over_is_not_granted),
         cmocka_unit_test(test_longer_ttl_is_noted_before_it_is_granted),
+        cmocka_unit_test(test_ttl_of_the_holder_is_noted_before_it_is_granted),
         cmocka_unit_test(test_strangers_are_refused),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */

@@ -44,6 +44,27 @@ static void test_bootstrap_makes_and_opens_under_a_grant(void **state)
     good();
 }
 
+/* A fresh copy of a running primary says that it ran read-write: that is no history of ours. */
+static void test_a_standby_cluster_is_founded_with_one_copy(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    founding(1, "a");
+    w.record.is_standby_cluster = true;
+    w.record.system_id = WORLD_SYSTEM_ID;
+    w.db.was_primary = true;
+    world_hold_ms(&w, MSG_GOAL_INIT, true, 400);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 1);
+    named(WORLD_SYSTEM_ID);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0);
+    assert_int_equal(w.starts, 1);
+    assert_int_equal(w.report.db_state, MSG_DB_STANDBY);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
 /* Until then another member may be asked to make it, and would have nothing of what was
  * acknowledged here. */
 static void test_a_database_that_was_made_starts_when_the_record_names_it(void **state)
@@ -124,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bootstrap_makes_and_opens_under_a_grant),
+        cmocka_unit_test(test_a_standby_cluster_is_founded_with_one_copy),
         cmocka_unit_test(test_a_database_that_was_made_starts_when_the_record_names_it),
         cmocka_unit_test(test_who_was_passed_over_clones_what_another_made),
         cmocka_unit_test(test_who_was_passed_over_is_asked_again),

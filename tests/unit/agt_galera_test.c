@@ -639,6 +639,21 @@ static void test_non_writer_is_kept_read_only(void **state)
     assert_int_equal(w.asked, DB_ORDER_GALERA_DEMOTE);
 }
 
+/* The first look may have begun before it was made read-only. */
+static void test_a_server_is_made_read_only_after_two_looks_at_it(void **state)
+{
+    (void)state;
+    begin_synced();
+    root_ends();
+    root_runs();
+    be_synced();
+    w.view.galera.is_read_only = false;
+    causal_look();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    causal_look();
+    assert_int_equal(w.asked, DB_ORDER_GALERA_DEMOTE);
+}
+
 /* Its looks stall while it answers orders: what they told of before the order is asked for once. */
 static void test_a_fence_is_lifted_once_until_the_server_is_seen_again(void **state)
 {
@@ -931,6 +946,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_pause_takes_the_proof_away),
         cmocka_unit_test(test_old_evidence_says_no),
         cmocka_unit_test(test_non_writer_is_kept_read_only),
+        cmocka_unit_test(test_a_server_is_made_read_only_after_two_looks_at_it),
         cmocka_unit_test(test_a_fence_is_lifted_once_until_the_server_is_seen_again),
         cmocka_unit_test(test_waiting_server_is_killed_when_told),
         cmocka_unit_test(test_a_transfer_under_way_is_no_waiting),

@@ -3,6 +3,7 @@
  * whom a standby receives from. Each ends with the
  * world's own checks.
  */
+#include "base/crc32c.h"
 #include "tests/unit/agt_scene.h"
 
 static void pause_it(bool is_paused)
@@ -610,9 +611,10 @@ static void test_standby_receives_from_the_wished_one_while_that_streams(void **
     w.options.config.replicatefrom = world_name("d");
     peer_streams(1, "b");
     world_agent_start(&w);
+    world_run_ms(&w, 300); /* it knows its guard, and no order yet */
     world_record(&w, 1, "b");
     world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
-    assert_true(receives_from("d"));
+    assert_true(receives_from("d")); /* from its start on */
     assert_false(w.report.is_rejoin_needed);
     peer_streams(1, NULL);
     world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 600);
@@ -854,6 +856,31 @@ static void test_demoted_cluster_is_rewound_to_the_primary_elsewhere(void **stat
 /* --- the file ----------------------------------------------------------------------------------
  */
 
+/* Whatever its checksum says: a program of another day has written it. */
+static bool is_read_as(const struct agt_disk *disk, size_t cut, size_t at, uint8_t value)
+{
+    uint8_t memory[AGT_DISK_BYTES_MAX];
+    struct buf b = buf_over(memory, sizeof(memory));
+    struct agt_disk back;
+    assert_int_equal(agt_disk_encode(disk, &b), 0);
+    b.len -= cut + 4;
+    memory[at] = value;
+    buf_put_u32_be(&b, base_crc32c(0, slice_from(memory, b.len)));
+    return agt_disk_decode(buf_slice(&b), &back) == 0;
+}
+
+static void test_state_file_that_is_no_whole_one_is_refused(void **state)
+{
+    (void)state;
+    static const size_t paused_at = 4 + 8 + 8 + 8 + 1 + 1 + 8 + 8 + 4 + 1 + 8;
+    const struct agt_disk d = {.epoch_seen = 9, .is_paused = true, .task_done = 7};
+    assert_true(is_read_as(&d, 0, paused_at, 1));
+    assert_false(is_read_as(&d, 0, paused_at, 2));
+    for (size_t cut = 1; cut <= 40; cut++) {
+        assert_false(is_read_as(&d, cut, 0, 'Q'));
+    }
+}
+
 static void test_state_file_of_the_program_before_is_read(void **state)
 {
     (void)state;
@@ -930,6 +957,7 @@ int main(void)
         cmocka_unit_test(test_member_that_missed_a_change_of_role_is_cloned),
         cmocka_unit_test(test_demoted_cluster_is_rewound_to_the_primary_elsewhere),
         cmocka_unit_test(test_state_file_of_the_program_before_is_read),
+        cmocka_unit_test(test_state_file_that_is_no_whole_one_is_refused),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY")); /* a canary build: what this must catch */
     return cmocka_run_group_tests(tests, NULL, NULL);

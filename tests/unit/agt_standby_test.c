@@ -90,6 +90,25 @@ static void test_former_holder_with_more_wal_is_rewound(void **state)
     good();
 }
 
+/* That it was rewound counts for the epoch in which it was. */
+static void test_former_holder_is_rewound_for_each_epoch_that_it_is_ahead_of(void **state)
+{
+    (void)state;
+    primary();
+    world_crash(&w);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    for (uint32_t epoch = 3; epoch <= 4; epoch++) {
+        w.db.lsn = 9000;
+        w.db.is_receiving = false;
+        world_record(&w, epoch, epoch == 3 ? "b" : "d"); /* floor 2000 */
+        w.upstream_timeline = epoch;
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 800);
+        assert_int_equal(w.orders[DB_ORDER_REWIND], epoch - 2);
+        assert_true(w.report.is_receiving);
+    }
+    good();
+}
+
 static void test_who_has_no_data_or_holds_the_role_needs_no_rejoin(void **state)
 {
     (void)state;
@@ -98,6 +117,10 @@ static void test_who_has_no_data_or_holds_the_role_needs_no_rejoin(void **state)
     world_hold_ms(&w, MSG_GOAL_NONE, false, 300);
     assert_false(w.report.is_rejoin_needed);
     primary();
+    assert_false(w.report.is_rejoin_needed);
+    standby();
+    w.db.is_receiving = false; /* the holder is gone: its history is the same still */
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
     assert_false(w.report.is_rejoin_needed);
     good();
 }
@@ -855,6 +878,7 @@ int main(void)
         cmocka_unit_test(test_an_old_look_at_a_new_copy_changes_nothing),
         cmocka_unit_test(test_standby_follows_the_new_holder_without_a_restart),
         cmocka_unit_test(test_former_holder_with_more_wal_is_rewound),
+        cmocka_unit_test(test_former_holder_is_rewound_for_each_epoch_that_it_is_ahead_of),
         cmocka_unit_test(test_who_has_no_data_or_holds_the_role_needs_no_rejoin),
         cmocka_unit_test(test_standby_that_is_ahead_is_rewound_whatever_it_shows_at_rest),
         cmocka_unit_test(test_reserved_timeline_is_reported),

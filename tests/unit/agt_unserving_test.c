@@ -123,6 +123,26 @@ static void test_primary_whose_guard_renews_no_more_hands_over(void **state)
     good();
 }
 
+/* It takes one thing after the other, and its words come seldom. */
+static void test_primary_whose_guard_is_slow_does_not_hand_over(void **state)
+{
+    (void)state;
+    primary();
+    stream_voters();
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    w.is_arm_refused = true;
+    for (int i = 0; i < 2; i++) {
+        world_run_ms(&w, 500);
+        world_order(&w, MSG_GOAL_HOLD, true);
+    }
+    world_run_ms(&w, 400);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 0);
+    w.is_arm_refused = false;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_true(w.report.is_open);
+    good();
+}
+
 /* A guard that says nothing has not refused. */
 static void test_primary_whose_guard_is_silent_does_not_hand_over(void **state)
 {
@@ -205,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_killed_tree_that_does_not_end_gives_the_role_up),
         cmocka_unit_test(test_winner_whose_guard_refuses_hands_the_role_on),
         cmocka_unit_test(test_primary_whose_guard_renews_no_more_hands_over),
+        cmocka_unit_test(test_primary_whose_guard_is_slow_does_not_hand_over),
         cmocka_unit_test(test_primary_whose_guard_is_silent_does_not_hand_over),
         cmocka_unit_test(test_ends_of_leases_are_no_crashes),
         cmocka_unit_test(test_record_says_what_follows_a_crash),

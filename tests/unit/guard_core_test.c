@@ -590,6 +590,20 @@ static void test_soft_is_killed_after_its_second(void **state)
     assert_false(has_effect(&w, GUARD_FX_FREEZE));
 }
 
+/* However short it is, and whether or not any engine can be as quick. */
+static void test_soft_of_an_instant_is_killed_as_well(void **state)
+{
+    (void)state;
+    struct world w = world_make();
+    struct guard_event ev = {
+        .kind = GUARD_EV_ARM, .now = MS(2), .epoch = 5, .deadline = MS(1000), .soft_us = 1};
+    step(&w, GUARD_EV_START, 1, 0);
+    step(&w, GUARD_EV_STARTED, 1, 4242);
+    assert_int_equal(guard_core_step(&w.core, &ev, &w.fx), 0);
+    step(&w, GUARD_EV_TIME, 1001, 0);
+    assert_int_equal(w.core.status.tree, GUARD_TREE_KILLING);
+}
+
 static void test_soft_goes_on_with_a_later_grant(void **state)
 {
     (void)state;
@@ -646,6 +660,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_soft_is_killed_after_its_second),
+        cmocka_unit_test(test_soft_of_an_instant_is_killed_as_well),
         cmocka_unit_test(test_soft_goes_on_with_a_later_grant),
         cmocka_unit_test(test_soft_is_released_while_it_runs),
         cmocka_unit_test(test_a_frozen_kind_is_never_released),
