@@ -359,7 +359,6 @@ static void take_over(struct arb_turn *t, uint8_t i)
                                                : ARB_DECIDE_FAILOVER;
     struct msg_record next = arb_record_next(c, view, t->event->wall);
     next.voters = (struct msg_names){0};
-    next.floor = (struct msg_position){0, 0, 0};
     next.floor_epoch = 0;
     next.galera.high_water = arb_galera_high_water(c);
     enum arb_note_kind said = is_planned ? ARB_NOTE_GALERA_HANDED_OVER : ARB_NOTE_GALERA_WRITER;

@@ -187,7 +187,6 @@ static void confirm_anew(struct arb_turn *t)
     next.tasks_count = 0; /* of a time that is gone */
     next.switchover_at_wall_us = 0;
     next.epoch = arb_epoch_confirmed(c);
-    next.floor = (struct msg_position){0, 0, 0};
     next.floor_epoch = next.epoch;
     next.restore_id = c->restore_id;
     struct msg_galera_record *g = &next.galera;

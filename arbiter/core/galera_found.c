@@ -67,7 +67,6 @@ void arb_galera_found_at(struct arb_turn *t, uint8_t founder, struct msg_record 
     next->holder = view->member;
     next->holder_instance = view->report.instance;
     next->timeline = next->timeline_highest = c->record.timeline_highest + 1;
-    next->floor = (struct msg_position){0, 0, 0};
     next->floor_epoch = 0;
     next->is_opened = false;
     next->since_wall_us = t->event->wall.us;

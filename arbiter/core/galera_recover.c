@@ -197,7 +197,7 @@ static bool grant(struct arb_turn *t, const struct gal_situation *s, const struc
                                          .base = v->base,
                                          .conf_id = v->conf_id,
                                          .state = MSG_GALERA_GRANT_GIVEN};
-    g->inhibit = s->next > g->inhibit ? s->next : g->inhibit;
+    g->inhibit = s->next;
     g->high_water = s->high_water;
     g->sst_joiner = g->sst_donor = g->restarting = (struct base_name){{0}};
     struct arb_note *note =

@@ -428,6 +428,17 @@ static void say_zones(struct arb_turn *t, const struct arb_sight *s)
     }
 }
 
+static void go_on(struct arb_turn *t, const struct arb_sight *s)
+{
+    if (CANARY(MONGODB_INITIATE_AGAIN)) {
+        arb_mongodb_found_again(t, s);
+    }
+    if (!t->fx->has_swap) {
+        arb_mongodb_next(t, s);
+        say_zones(t, s);
+    }
+}
+
 void arb_mongodb_decide(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
@@ -439,10 +450,9 @@ void arb_mongodb_decide(struct arb_turn *t)
     if (!is_done && arb_mongodb_is_open(&c->record)) {
         say_open(t);
     } else if (!is_done && !c->record.mongodb.is_initiated) {
-        (void)arb_mongodb_found_again(t, &s);
-    } else if (!is_done && !(CANARY(MONGODB_INITIATE_AGAIN) && arb_mongodb_found_again(t, &s))) {
-        arb_mongodb_next(t, &s);
-        say_zones(t, &s);
+        arb_mongodb_found_again(t, &s);
+    } else if (!is_done) {
+        go_on(t, &s);
     }
     c->is_waiting = c->is_waiting_said;
 }

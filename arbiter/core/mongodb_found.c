@@ -148,7 +148,7 @@ static void found_blank(struct arb_turn *t, const struct arb_sight *s)
     initiate_at(t, s, &next, founder);
 }
 
-bool arb_mongodb_found_again(struct arb_turn *t, const struct arb_sight *s)
+void arb_mongodb_found_again(struct arb_turn *t, const struct arb_sight *s)
 {
     struct arb_cluster *c = t->c;
     const struct msg_mongodb_order *last = &c->record.mongodb.order;
@@ -161,14 +161,13 @@ bool arb_mongodb_found_again(struct arb_turn *t, const struct arb_sight *s)
         if (!c->record.mongodb.is_initiated) {
             say_found_waits(t, seats);
         }
-        return false;
+        return;
     }
     if (c->mongodb.failures > 0 && base_mono_before(t->event->now, c->mongodb.not_before)) {
-        return false;
+        return;
     }
     struct msg_record next = c->record;
     initiate_at(t, s, &next, founder);
-    return true;
 }
 
 /* --- it runs already --- */

@@ -113,9 +113,8 @@ bool arb_mongodb_request(struct arb_turn *t);
 const char *arb_mongodb_refuses(const struct arb_request *request);
 void arb_mongodb_found(struct arb_turn *t);
 void arb_mongodb_confirm(struct arb_turn *t);
-/* Nobody is in a configuration though there was to be one: the same member tries again. True:
- * proposed. */
-bool arb_mongodb_found_again(struct arb_turn *t, const struct arb_sight *s);
+/* Nobody is in a configuration though there was to be one: the same member tries again. */
+void arb_mongodb_found_again(struct arb_turn *t, const struct arb_sight *s);
 void arb_mongodb_order(const struct arb_cluster *c, const struct arb_view *view,
                        struct base_mono now, struct msg_order *order);
 

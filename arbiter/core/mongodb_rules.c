@@ -204,8 +204,7 @@ enum arb_refusal mdb_resync_check(const struct mdb_set *set, const struct mdb_op
         if (i != at && has_good_copy(other)) {
             uint32_t window_s = opinions[other->at].report->oplog_s;
             uint64_t bytes = opinions[other->at].report->data_bytes;
-            bool is_long =
-                window_s / 3 >= mdb_sync_expected_s(bytes) || (is_asked && window_s == 0);
+            bool is_long = window_s / 3 >= mdb_sync_expected_s(bytes);
             sources = (uint8_t)(sources + (is_long || is_asked));
         }
         if (i != at && other->state == MSG_MONGODB_SYNCING) {

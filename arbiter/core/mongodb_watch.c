@@ -207,6 +207,10 @@ static bool is_seen(const struct arb_turn *t, const struct arb_sight *s,
         return false;
     }
     switch (o->kind) {
+    case MSG_MONGODB_ORDER_SWITCHOVER: /* by its phases */
+    case MSG_MONGODB_ORDER_NONE:
+    case MSG_MONGODB_ORDER_COUNT:
+        BASE_UNREACHABLE();
     case MSG_MONGODB_ORDER_INITIATE:
         return is_initiate_seen(member);
     case MSG_MONGODB_ORDER_ADD:
@@ -231,10 +235,6 @@ static bool is_seen(const struct arb_turn *t, const struct arb_sight *s,
         return is_writable(member);
     case MSG_MONGODB_ORDER_FORCE:
         return is_force_seen(t, s, o, member);
-    case MSG_MONGODB_ORDER_SWITCHOVER: /* by its phases */
-    case MSG_MONGODB_ORDER_NONE:
-    case MSG_MONGODB_ORDER_COUNT:
-        break;
     }
     BASE_UNREACHABLE();
 }
