@@ -328,7 +328,10 @@ static void test_one_of_three_is_nobody(void **state)
     gal_pass(60 * S);
     assert_int_equal(gal_record()->inhibit, 0);
     assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_NOT_ALONE));
+    gal_ask(ARB_REQUEST_CONFIRM, "gn9", true);
+    assert_int_equal(w.answer, BASE_E_NOTFOUND);
     gal_ask(ARB_REQUEST_CONFIRM, NULL, true);
+    assert_int_equal(w.answer, 0);
     gal_pass(60 * S);
     assert_int_equal(gal_record()->grant.generation,
                      1); /* force does not set the arithmetic aside */
@@ -643,6 +646,8 @@ static void test_a_member_of_another_history_is_fenced_then_cloned(void **state)
     gal_is_synced(3, 9, 8u); /* bootstrapped by hand: same uuid, same view number */
     gal_all();
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_FENCE);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_ROGUE));
+    assert_string_equal(w.c.waiting.member.text, "gn3");
     gal_is_down(3, 120);
     gal_pass(2 * S);
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);

@@ -265,6 +265,47 @@ static void test_a_rolling_restart_takes_the_writer_last(void **state)
     assert_int_equal(w.c.record.tasks_count, 0);
 }
 
+/* The entry that the quorum was slow with. */
+static void commit(void)
+{
+    struct msg_record r = w.fx.record;
+    run((struct arb_event){.kind = ARB_EVENT_RECORD, .record = &r, .is_own = true});
+}
+
+/* The quorum is slow: it is restarted before the leader has looked at it under way. */
+static void test_each_one_is_watched_anew(void **state)
+{
+    (void)state;
+    gal_order_task(MSG_TASK_RESTART, "gn2");
+    gal_all();
+    ends_restart(2);
+    gal_pass(30 * S);
+    assert_string_equal(gal_record()->restarting.text, "");
+    struct arb_request later = {.kind = ARB_REQUEST_TASK};
+    later.task = (struct msg_task){
+        .kind = MSG_TASK_RESTART, .member = name_of("gn1"), .at_wall_us = w.now.us + 1000 * S};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &later});
+    w.holds_swap = true;
+    gal_order_task(MSG_TASK_RESTART, "gn3");
+    commit();
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_synced(n, 9, 14u);
+    }
+    gal_all();
+    commit();
+    assert_string_equal(gal_record()->restarting.text, "gn3");
+    ends_restart(3);
+    gal_all();
+    commit(); /* the view */
+    commit(); /* the end of its order */
+    w.holds_swap = false;
+    assert_int_equal(w.c.record.tasks_count, 1);
+    gal_pass(10 * S);
+    assert_string_equal(gal_record()->restarting.text, "gn3");
+    gal_pass(10 * S);
+    assert_string_equal(gal_record()->restarting.text, "");
+}
+
 static void test_a_restart_that_waits_says_what_the_other_one_does(void **state)
 {
     (void)state;
@@ -410,6 +451,7 @@ int main(void)
         GAL_TEST(test_data_of_another_generation_are_not_restarted),
         GAL_TEST(test_a_restart_has_its_donor_until_it_ends),
         GAL_TEST(test_a_rolling_restart_takes_the_writer_last),
+        GAL_TEST(test_each_one_is_watched_anew),
         GAL_TEST(test_a_restart_that_waits_says_what_the_other_one_does),
         GAL_TEST(test_the_one_being_restarted_comes_in_first),
         GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),

@@ -254,6 +254,36 @@ static void test_unfit_targets_are_refused(void **state)
     assert_int_equal(w.c.record.epoch, 1);
 }
 
+static enum arb_refusal refusal_of(unsigned n)
+{
+    struct base_name name = name_of(mon_name(n));
+    return arb_target_refusal(&w.c, arb_view_find(&w.c, &name), w.now);
+}
+
+static void test_why_a_member_cannot_take_over_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(refusal_of(1), ARB_REFUSE_IS_HOLDER);
+    assert_int_equal(refusal_of(2), ARB_REFUSE_NONE);
+    mon.m[2].is_silent = true;
+    mon_pass(20);
+    assert_int_equal(refusal_of(2), ARB_REFUSE_SILENT);
+}
+
+/* Somebody runs it, and it is in no configuration. */
+static void test_of_who_is_outside_its_own_word_counts_while_it_is_heard(void **state)
+{
+    (void)state;
+    mon.m[4] = (struct mon_member){.exists = true, .is_adopted = true};
+    mon_pass(1);
+    struct base_name mg4 = name_of("mg4");
+    uint8_t at = arb_view_find(&w.c, &mg4);
+    assert_int_equal(arb_mongodb_member_state(&w.c, at, w.now), MSG_MONGODB_ABSENT);
+    mon.m[4].is_silent = true;
+    mon_pass(6);
+    assert_int_equal(arb_mongodb_member_state(&w.c, at, w.now), MSG_MONGODB_UNKNOWN);
+}
+
 static void test_one_order_at_a_time(void **state)
 {
     (void)state;
@@ -388,6 +418,7 @@ static void test_a_failure_that_comes_too_late_counts_once(void **state)
         run((struct arb_event){.kind = ARB_EVENT_SWAP_ENDED});
     }
     assert_int_equal(w.c.mongodb.failures, 1);
+    assert_int_equal(w.order[1].mongodb.order_left_ms, 0); /* nobody begins it any more */
     w.holds_swap = false;
     run((struct arb_event){.kind = ARB_EVENT_SWAP_ENDED});
     mon_pass(1);
@@ -426,6 +457,21 @@ static void test_a_person_wins_the_fight_about_priorities(void **state)
     }
     assert_int_equal(corrected, 3);
     assert_int_equal(mon_state(), MSG_MONGODB_SET_DRIFT);
+}
+
+static void test_a_correction_is_repeated_after_a_minute_at_the_earliest(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i <= 2; i++) {
+        mon.m[2].priority_x10 = 50;
+        mon.config.version++;
+        mon_pass(5);
+        assert_int_equal(mon.orders, 1);
+        mon_pass(i == 1 ? 0 : 50);
+    }
+    assert_int_equal(mon.orders, 1);
+    mon_pass(10);
+    assert_int_equal(mon.orders, 2);
 }
 
 /* --- nothing in a minority, nothing without the quorum --- */
@@ -727,6 +773,8 @@ int main(void)
         MON_TEST(test_a_planned_switchover_is_carried_out_once),
         MON_TEST(test_the_address_of_a_newcomer_fits_or_is_none),
         MON_TEST(test_unfit_targets_are_refused),
+        MON_TEST(test_why_a_member_cannot_take_over_is_told),
+        MON_TEST(test_of_who_is_outside_its_own_word_counts_while_it_is_heard),
         MON_TEST(test_one_order_at_a_time),
         MON_TEST(test_a_drained_primary_hands_over),
         MON_TEST(test_steering_waits_for_health_and_ten_minutes),
@@ -737,6 +785,7 @@ int main(void)
         MON_TEST(test_a_failure_that_comes_too_late_counts_once),
         MON_TEST(test_a_new_leader_waits_a_whole_limit_anew),
         MON_TEST(test_a_person_wins_the_fight_about_priorities),
+        MON_TEST(test_a_correction_is_repeated_after_a_minute_at_the_earliest),
         MON_TEST(test_nothing_is_ordered_in_a_minority),
         MON_TEST(test_one_opinion_is_none),
         MON_TEST(test_pause_holds_everything),

@@ -262,6 +262,27 @@ static void keep_answer(void)
     answer = w.fx.answer_text.text[0] != '\0' ? w.fx.answer_text : answer;
 }
 
+static void test_a_plan_tells_what_is_lost(void **state)
+{
+    static const struct {
+        uint64_t committed_s;
+        const char *said;
+    } rows[] = {{999, "; it has all that is known as committed, later commits are lost"},
+                {1000, "; it has all that is known as committed, later commits are lost"},
+                {1007, "; it lacks committed writes of the last 7 s known, and all later ones"},
+                {0, "; how much is lost is not known"}};
+    (void)state;
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        mon_running(3, 0);
+        mon.committed_ts = rows[i].committed_s << 32;
+        lose_majority();
+        w.told = keep_answer;
+        mon_request(force(0));
+        assert_int_equal(w.answer, 0);
+        assert_non_null(strstr(answer.text, rows[i].said));
+    }
+}
+
 static void test_a_host_without_an_agent_is_left_out_by_a_persons_word(void **state)
 {
     (void)state;
@@ -408,6 +429,7 @@ int main(void)
         MON_TEST(test_a_token_is_no_word_about_one_that_runs_by_now),
         MON_TEST(test_a_token_is_void_when_one_of_the_lost_is_back),
         MON_TEST(test_a_plan_that_is_not_carried_out_ends),
+        MON_TEST(test_a_plan_tells_what_is_lost),
         MON_TEST(test_a_host_without_an_agent_is_left_out_by_a_persons_word),
         MON_TEST(test_the_freshest_goes_on),
         MON_TEST(test_the_freshest_is_able_to_lead),

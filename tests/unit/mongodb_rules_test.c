@@ -181,6 +181,13 @@ static void test_no_quorum_is_said_by_agents_alone(void **state)
     set = merged(3);
     assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_UNKNOWN);
     make_set(3, 0);
+    split(3, 3, 1); /* two live, of which the other one just starts: a majority is there */
+    reports[0].is_writable = false;
+    reports[0].state = MSG_MONGODB_SECONDARY;
+    reports[0].peers[1].state = 0;
+    set = merged(3);
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_UNKNOWN);
+    make_set(3, 0);
     split(3, 7, 6); /* the primary's agent is silent: the others see a majority */
     set = merged(3);
     assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_NO_PRIMARY);

@@ -176,7 +176,9 @@ static void test_a_task_that_fails_is_put_off_alone(void **state)
     assert_true(mon_is_idle()); /* longer each time */
     mon_pass(11);
     assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESTART);
-    assert_int_equal(w.c.mongodb.waits[0].of, 0);
+    for (size_t i = 0; i < BASE_COUNT_OF(w.c.mongodb.waits); i++) {
+        assert_int_equal(w.c.mongodb.waits[i].of, 0);
+    }
 }
 
 /* The order was given by a leader that is gone: by its member and kind the next one knows of which
