@@ -710,6 +710,9 @@ static void test_a_record_takes_one_grant_at_a_time(void **state)
     assert_false(gal_record_follows(&done, &given, false));
     done.uuid[0] ^= 1;
     assert_false(gal_record_follows(&given, &done, false));
+    given = c.record;
+    given.grant = (struct msg_galera_grant){.generation = 0};
+    assert_false(gal_record_follows(&given, &c.record, false)); /* of what is in force already */
 }
 
 static void test_records_that_cannot_be(void **state)

@@ -181,6 +181,35 @@ static void test_a_task_that_fails_is_put_off_alone(void **state)
     }
 }
 
+/* Its agent has done its part, and the server says for itself that it is there again. */
+static void test_a_restart_is_done_when_it_answers(void **state)
+{
+    static const struct {
+        enum msg_mongodb_state said;
+        bool is_done;
+    } rows[] = {{MSG_MONGODB_DOWN, false},       {MSG_MONGODB_HELD, false},
+                {MSG_MONGODB_STARTING, false},   {MSG_MONGODB_ABSENT, false},
+                {MSG_MONGODB_HUNG, false},       {MSG_MONGODB_SECONDARY, true},
+                {MSG_MONGODB_RECOVERING, true},  {MSG_MONGODB_SYNCING, true},
+                {MSG_MONGODB_ROLLING_BACK, true}};
+    (void)state;
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        mon_running(3, 0);
+        mon.disobeys = true;
+        ask_task(MSG_TASK_RESTART, 3);
+        mon_pass(1);
+        assert_true(mon_is_open(MSG_MONGODB_ORDER_RESTART));
+        mon.m[3].state = rows[i].said;
+        mon.m[3].is_down = rows[i].said == MSG_MONGODB_DOWN;
+        mon_pass(3);
+        assert_true(mon_is_open(MSG_MONGODB_ORDER_RESTART));
+        mon.m[3].order_epoch = mon_order()->epoch;
+        mon.m[3].is_order_done = true;
+        mon_round();
+        assert_int_equal(was_said(ARB_NOTE_MONGODB_ORDER_DONE), rows[i].is_done);
+    }
+}
+
 /* The order was given by a leader that is gone: by its member and kind the next one knows of which
  * task it is. */
 static void test_a_new_leader_puts_off_the_task_alone_too(void **state)
@@ -253,6 +282,7 @@ int main(void)
         MON_TEST(test_an_initiate_that_fails_is_put_off),
         MON_TEST(test_who_is_watched_is_neither_restarted_nor_emptied),
         MON_TEST(test_a_task_that_fails_is_put_off_alone),
+        MON_TEST(test_a_restart_is_done_when_it_answers),
         MON_TEST(test_a_new_leader_puts_off_the_task_alone_too),
         MON_TEST(test_a_task_whose_end_is_awaited_keeps_nobody_waiting),
         MON_TEST(test_a_drain_that_fails_is_put_off_alone),
