@@ -266,17 +266,14 @@ static void plan_newcomers(struct planner *p)
         if (!w->is_ready || w->is_leaving || mdb_find(p->set, &w->host) != MDB_NOBODY) {
             continue;
         }
-        struct mdb_layout after = p->set->layout;
         if (p->set->peers_count >= MSG_MONGODB_PEERS_MAX) {
             refuse(p, i, ARB_REFUSE_NO_ROOM);
         } else if (!w->is_arbiter) {
-            take(p, MSG_MONGODB_ORDER_ADD, i, after);
+            take(p, MSG_MONGODB_ORDER_ADD, i, p->set->layout);
         } else if (layout != ARB_REFUSE_NONE) {
             refuse(p, i, layout);
-        } else if (are_data_voting(p)) {
-            after.voters++;
-            after.arbiters++;
-            take(p, MSG_MONGODB_ORDER_ADD, i, after);
+        } else if (are_data_voting(p)) { /* the write concern is explicit by then: plan_concern */
+            take(p, MSG_MONGODB_ORDER_ADD, i, p->set->layout);
             p->step->votes = 1;
         }
     }

@@ -15,7 +15,7 @@
 
 struct mdb_layout mdb_layout_of(const struct msg_mongodb_peer *peers, uint8_t count)
 {
-    struct mdb_layout l = {.members = count};
+    struct mdb_layout l = {.voters = 0};
     for (uint8_t i = 0; i < count; i++) {
         const struct msg_mongodb_peer *p = &peers[i];
         if (p->votes == 0 || p->is_newly_added) {
@@ -24,7 +24,6 @@ struct mdb_layout mdb_layout_of(const struct msg_mongodb_peer *peers, uint8_t co
         l.voters++;
         l.arbiters = (uint8_t)(l.arbiters + p->is_arbiter);
         l.data = (uint8_t)(l.data + !p->is_arbiter);
-        l.electable = (uint8_t)(l.electable + (!p->is_arbiter && p->priority_x10 > 0));
     }
     return l;
 }

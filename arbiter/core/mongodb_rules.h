@@ -34,11 +34,9 @@
 /* --- arithmetic (section 2.7 of the reference) --- */
 
 struct mdb_layout {
-    uint8_t members;
-    uint8_t voters;    /* with the arbiters; who was newly added does not count yet */
-    uint8_t data;      /* voters with data */
-    uint8_t arbiters;  /* with a vote */
-    uint8_t electable; /* voters with data and a priority above 0 */
+    uint8_t voters;   /* with the arbiters; who was newly added does not count yet */
+    uint8_t data;     /* voters with data */
+    uint8_t arbiters; /* with a vote */
 };
 
 struct mdb_layout mdb_layout_of(const struct msg_mongodb_peer *peers, uint8_t count);

@@ -95,7 +95,7 @@ void arb_mongodb_begin(struct arb_turn *t, const struct arb_sight *s, struct msg
     order->epoch = next->epoch;
     order->state = MSG_MONGODB_ORDER_OPEN;
     order->limit_ms = limit_of(order);
-    if (base_name_is_empty(&order->subject) && order->subject_host.text[0] == '\0') {
+    if (base_name_is_empty(&order->subject)) {
         order->subject = order->member;
     }
     bool is_outside = o->kind == MSG_MONGODB_ORDER_RESYNC && o->subject_host.text[0] == '\0';
