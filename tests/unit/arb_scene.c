@@ -51,6 +51,7 @@ void run(struct arb_event event)
     arb_step(&w.c, &event, &w.fx);
     for (uint8_t i = 0; i < w.fx.notes_count; i++) {
         w.said[w.fx.notes[i].kind] = true;
+        w.note[w.fx.notes[i].kind] = w.fx.notes[i];
     }
     w.swap_kind = w.fx.has_swap ? w.fx.swap_kind : w.swap_kind;
     w.answer = w.fx.has_answer ? w.fx.answer : w.answer;

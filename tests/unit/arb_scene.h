@@ -24,8 +24,9 @@ struct arb_scene {
     uint64_t number[16];
     struct msg_order order[16]; /* last one made for each member */
     bool has_order[16];
-    bool holds_swap;           /* do not apply swaps by themselves */
-    bool said[ARB_NOTE_COUNT]; /* since the last event of the test, its swaps included */
+    bool holds_swap;                      /* do not apply swaps by themselves */
+    bool said[ARB_NOTE_COUNT];            /* since the last event of the test, its swaps included */
+    struct arb_note note[ARB_NOTE_COUNT]; /* the last one of each kind */
     enum arb_decision_kind swap_kind;
     int answer;
     void (*told)(void); /* called after each step, orders made, its swap not yet applied */

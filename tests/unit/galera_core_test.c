@@ -132,6 +132,22 @@ static void test_a_running_cluster_is_confirmed_with_its_members(void **state)
     assert_true(gal_is_member(gal_record(), &gal_nodes[2].report.galera));
 }
 
+/* Two views have one number, as after a split that nobody saw. */
+static void test_a_confirmed_record_has_the_view_of_the_member_that_was_named(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_synced(n, 40, n == 2 ? 4u : 10u);
+        gal_is_down(n, 500);
+    }
+    gal_pass(2 * S);
+    gal_ask(ARB_REQUEST_CONFIRM, "gn2", false);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(gal_record()->view.conf_id, 40);
+    assert_int_equal(gal_record()->view.count, 1);
+    assert_string_equal(gal_record()->view.nodes[0].node.text, "gn2");
+}
+
 /* --- the writer --- */
 
 static void test_the_lease_of_a_silent_writer_is_waited_for_and_a_second(void **state)
@@ -296,6 +312,27 @@ static void test_the_laggard_is_not_chosen(void **state)
     assert_int_equal(gal_record()->view.count, 3);
     assert_int_equal(w.c.record.epoch, 2);
     assert_int_equal(gal_nodes[3].report.galera.generation, 2);
+}
+
+/* The others were removed: no second copy is to come. */
+static void test_a_cluster_of_one_writes_at_once_after_a_cold_start(void **state)
+{
+    (void)state;
+    gal_nodes[2].is_silent = gal_nodes[3].is_silent = true;
+    gal_is_synced(1, 8, 2u);
+    gal_pass(20 * S);
+    for (unsigned n = 2; n <= 3; n++) {
+        struct base_name name = name_of(gal_name(n));
+        run((struct arb_event){.kind = ARB_EVENT_FORGET, .member = &name});
+    }
+    assert_int_equal(w.c.views_count, 1);
+    gal_is_down(1, 100);
+    gal_pass(17 * S);
+    gal_obey_all();
+    gal_obey_all();
+    assert_int_equal(gal_record()->generation, 2);
+    gal_pass(2 * S);
+    assert_int_equal(w.c.record.epoch, 2);
 }
 
 static void test_two_of_three_wait_for_the_third_and_say_so(void **state)
@@ -498,6 +535,7 @@ static void test_a_bootstrap_whose_data_are_damaged_since_has_failed(void **stat
     assert_int_equal(gal_record()->generation, 1);
     assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_FAILED);
     assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_FAILED_WAITS));
+    assert_int_equal(w.note[ARB_NOTE_GALERA_FAILED].b, -BASE_E_CORRUPT);
 }
 
 /* The component has ordered it, and who wrote it, silent since, may have told a client. */
@@ -665,6 +703,7 @@ int main(void)
         GAL_BLANK_TEST(test_a_running_cluster_is_taken_in_with_its_uuid),
         GAL_BLANK_TEST(test_data_without_a_record_wait_for_an_operator),
         GAL_BLANK_TEST(test_a_running_cluster_is_confirmed_with_its_members),
+        GAL_BLANK_TEST(test_a_confirmed_record_has_the_view_of_the_member_that_was_named),
         GAL_TEST(test_the_lease_of_a_silent_writer_is_waited_for_and_a_second),
         GAL_TEST(test_fast_takeover_goes_by_the_view_that_evicted),
         GAL_TEST(test_a_writer_that_hands_back_is_replaced_at_once),
@@ -675,6 +714,7 @@ int main(void)
         GAL_TEST(test_a_pause_ends_though_the_writer_s_guard_is_another),
         GAL_TEST(test_after_a_total_outage_who_has_most_starts),
         GAL_TEST(test_the_laggard_is_not_chosen),
+        GAL_TEST(test_a_cluster_of_one_writes_at_once_after_a_cold_start),
         GAL_TEST(test_two_of_three_wait_for_the_third_and_say_so),
         GAL_TEST(test_one_of_three_is_nobody),
         GAL_TEST(test_who_speaks_again_is_not_dead),

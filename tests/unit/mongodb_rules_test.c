@@ -199,13 +199,18 @@ static void test_no_quorum_is_said_by_agents_alone(void **state)
     assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_THIN);
 }
 
-static void test_a_voter_that_is_no_good_copy_degrades_the_set(void **state)
+static void test_what_degrades_a_set(void **state)
 {
     struct mdb_context x = {.is_initiated = true, .is_any_heard = true};
     (void)state;
     make_set(3, 0);
     struct mdb_set set = merged(3);
     assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_HEALTHY);
+    x.commit_age_ms = MDB_STALL_MS;
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_HEALTHY);
+    x.commit_age_ms = MDB_STALL_MS + 1; /* a primary that commits nothing */
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_COMMIT_STALLED);
+    x.commit_age_ms = 0;
     reports[1].state = MSG_MONGODB_STALE; /* the one behind it is well */
     set = merged(3);
     assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_DEGRADED);
@@ -284,6 +289,9 @@ static void test_layouts(void **state)
     wants[2].host = host_of(1);
     wants[2].host.text[9] = '1'; /* another port of that host */
     assert_int_equal(mdb_layout_check(wants, count, &at), ARB_REFUSE_LAYOUT_SAME_HOST);
+    count = make_wants(4, 0, wants);
+    wants[0].is_leaving = true;
+    assert_int_equal(mdb_layout_check(wants, count, &at), ARB_REFUSE_NONE);
     count = make_wants(3, 0, wants);
     wants[0].priority_x10 = wants[1].priority_x10 = wants[2].priority_x10 = 0;
     assert_int_equal(mdb_layout_check(wants, count, &at), ARB_REFUSE_LAYOUT_NO_PRIMARY);
@@ -703,7 +711,7 @@ int main(void)
         cmocka_unit_test(test_configurations_in_their_order),
         cmocka_unit_test(test_orders_need_a_majority_and_two_opinions),
         cmocka_unit_test(test_no_quorum_is_said_by_agents_alone),
-        cmocka_unit_test(test_a_voter_that_is_no_good_copy_degrades_the_set),
+        cmocka_unit_test(test_what_degrades_a_set),
         cmocka_unit_test(test_of_two_claims_the_higher_term_is_real),
         cmocka_unit_test(test_old_evidence_is_none),
         cmocka_unit_test(test_layouts),

@@ -26,12 +26,18 @@ static bool is_up(const struct mon_member *m)
     return m->exists && !m->is_down && m->state != MSG_MONGODB_HELD;
 }
 
+/* One that starts does not yet. */
+static bool answers(const struct mon_member *m)
+{
+    return is_up(m) && m->state != MSG_MONGODB_STARTING;
+}
+
 static unsigned voters(bool is_only_up)
 {
     unsigned count = 0;
     for (unsigned n = 1; n <= MON_MEMBERS; n++) {
         const struct mon_member *m = &mon.m[n];
-        count += m->is_in && m->votes > 0 && (!is_only_up || is_up(m));
+        count += m->is_in && m->votes > 0 && (!is_only_up || answers(m));
     }
     return count;
 }
@@ -112,9 +118,9 @@ static void fill_peers(unsigned self, struct msg_mongodb_report *r)
                                       .priority_x10 = m->priority_x10,
                                       .is_arbiter = m->is_arbiter,
                                       .is_self = n == self,
-                                      .is_healthy = is_up(m),
+                                      .is_healthy = answers(m),
                                       .state = number_of(state_of(n)),
-                                      .heard_ms = is_up(m) ? 500 : m->dead_ms,
+                                      .heard_ms = answers(m) ? 500 : m->dead_ms,
                                       .optime = {mon.term, m->ts}};
     }
 }
@@ -176,7 +182,7 @@ void mon_speak(unsigned n)
     g->order_status = m->order_status;
     g->is_order_done = m->is_order_done;
     g->barred_epoch = m->barred_epoch;
-    if (is_up(m)) {
+    if (answers(m)) {
         g->hello_age_ms = g->status_age_ms = 200;
         if (m->is_in) {
             fill_set(n, g);
