@@ -112,6 +112,32 @@ static void test_data_that_cannot_be_read_are_made_anew(void **state)
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_REJOIN);
 }
 
+/* It may have a prefix of what is in force: that is joined with, all else is cloned. */
+static void test_who_has_another_stamp_tells_its_position_before_it_joins(void **state)
+{
+    static const struct {
+        int64_t seqno;
+        bool is_unreadable;
+        enum msg_galera_goal goal;
+    } rows[] = {{50, false, MSG_GALERA_GOAL_JOIN},
+                {51, false, MSG_GALERA_GOAL_REJOIN},
+                {-1, true, MSG_GALERA_GOAL_REJOIN}};
+    (void)state;
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        assert_int_equal(gal_setup(NULL), 0);
+        gal_two_go_on_in_generation_2();
+        gal_is_down(3, -1);
+        gal_nodes[3].report.galera.view.conf_id = 0;
+        gal_pass(2 * S);
+        assert_string_equal(gal_record()->sst_joiner.text, "gn3");
+        assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_INHIBIT);
+        gal_is_down(3, rows[i].seqno);
+        gal_nodes[3].report.galera.is_unreadable = rows[i].is_unreadable;
+        gal_all();
+        assert_int_equal(gal_goal(3), rows[i].goal);
+    }
+}
+
 /* No component is there: somebody's commits may be in it, and a person has to say so. */
 static void test_damage_does_not_let_a_recovery_pass(void **state)
 {
@@ -441,6 +467,7 @@ int main(void)
         GAL_TEST(test_who_is_ending_has_no_turn),
         GAL_TEST(test_nobody_joins_without_the_space_for_it),
         GAL_TEST(test_data_that_cannot_be_read_are_made_anew),
+        GAL_TEST(test_who_has_another_stamp_tells_its_position_before_it_joins),
         GAL_TEST(test_damage_does_not_let_a_recovery_pass),
         GAL_TEST(test_the_last_reader_gives_only_by_a_person_s_word),
         GAL_TEST(test_the_last_reader_gives_what_is_lacking),

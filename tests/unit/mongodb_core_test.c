@@ -344,15 +344,27 @@ static void test_steering_goes_by_priority_then_lag(void **state)
 {
     (void)state;
     mon_running(5, 0);
-    for (unsigned n = 2; n <= 4; n++) {
-        mon.m[n].zone = name_of("east");
+    mon.m[3].zone = mon.m[4].zone = name_of("east");
+    for (unsigned n = 2; n <= 5; n++) { /* those outside of it have a higher one */
+        mon.m[n].priority = n == 3 || n == 4 ? 2 : 3;
+        mon.m[n].priority_x10 = (uint16_t)(10 * mon.m[n].priority);
     }
-    mon.m[3].priority = mon.m[4].priority = 2;
-    mon.m[3].priority_x10 = mon.m[4].priority_x10 = 20;
     mon.m[3].lag_ms = 900;
     steer_to_east();
     mon_pass(320);
     assert_int_equal(mon.primary, 4);
+}
+
+static void test_without_a_zone_to_prefer_none_counts(void **state)
+{
+    (void)state;
+    mon.m[2].zone = name_of("east");
+    mon.m[2].priority = 2;
+    mon.m[2].priority_x10 = 20;
+    mon_pass(2);
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, NULL));
+    assert_int_equal(w.answer, 0);
+    assert_string_equal(mon_order()->subject.text, "mg2");
 }
 
 /* A member in its initial sync reads from somebody: nothing moves without need. */
@@ -779,6 +791,7 @@ int main(void)
         MON_TEST(test_a_drained_primary_hands_over),
         MON_TEST(test_steering_waits_for_health_and_ten_minutes),
         MON_TEST(test_steering_goes_by_priority_then_lag),
+        MON_TEST(test_without_a_zone_to_prefer_none_counts),
         MON_TEST(test_steering_waits_for_an_initial_sync),
         MON_TEST(test_done_is_what_is_read),
         MON_TEST(test_failures_wait_longer_each_time),

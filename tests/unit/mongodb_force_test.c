@@ -149,6 +149,26 @@ static void test_a_barred_primary_may_be_emptied(void **state)
     assert_int_equal(w.c.record.tasks_count, 1);
 }
 
+/* It is in the set no more, and the order is to it alone. */
+static void test_a_barred_member_has_time_to_empty_itself(void **state)
+{
+    (void)state;
+    lose_majority();
+    mon_request(force(0));
+    mon_request(force(w.c.record.mongodb.force.token));
+    mon_pass(5);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+    struct arb_request r = mon_about(ARB_REQUEST_TASK, NULL);
+    r.task = (struct msg_task){.kind = MSG_TASK_REINIT, .member = name_of(mon_name(2))};
+    mon.disobeys = true;
+    mon_request(r);
+    mon_pass(5);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_RESYNC));
+    assert_string_equal(mon_order()->member.text, "mg2");
+    assert_int_equal(w.order[2].mongodb.goal, MSG_MONGODB_GOAL_BAR);
+    assert_true(w.order[2].mongodb.order_left_ms > 0);
+}
+
 /* What a plan was made for has changed since. */
 static void test_a_token_is_void_when_the_survivors_change(void **state)
 {
@@ -425,6 +445,7 @@ int main(void)
         MON_TEST(test_a_token_follows_from_secret_bits),
         MON_TEST(test_the_lost_are_barred_until_they_are_wiped),
         MON_TEST(test_a_barred_primary_may_be_emptied),
+        MON_TEST(test_a_barred_member_has_time_to_empty_itself),
         MON_TEST(test_a_token_is_void_when_the_survivors_change),
         MON_TEST(test_a_token_is_no_word_about_one_that_runs_by_now),
         MON_TEST(test_a_token_is_void_when_one_of_the_lost_is_back),

@@ -289,6 +289,14 @@ static void test_layouts(void **state)
     wants[2].host = host_of(1);
     wants[2].host.text[9] = '1'; /* another port of that host */
     assert_int_equal(mdb_layout_check(wants, count, &at), ARB_REFUSE_LAYOUT_SAME_HOST);
+    struct mdb_want eight[MEMBERS + 1];
+    (void)make_wants(MEMBERS, 0, eight);
+    assert_int_equal(mdb_layout_check(eight, MEMBERS, &at), ARB_REFUSE_NONE);
+    for (unsigned arbiters = 0; arbiters <= 1; arbiters++) {
+        eight[MEMBERS] = (struct mdb_want){
+            .host = host_of(MEMBERS), .is_arbiter = arbiters == 1, .priority_x10 = 10};
+        assert_int_equal(mdb_layout_check(eight, MEMBERS + 1, &at), ARB_REFUSE_LAYOUT_VOTERS);
+    }
     count = make_wants(4, 0, wants);
     wants[0].is_leaving = true;
     assert_int_equal(mdb_layout_check(wants, count, &at), ARB_REFUSE_NONE);
