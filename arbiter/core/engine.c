@@ -84,7 +84,6 @@ const struct arb_engine arb_engine_mongodb = {
     .decide = arb_mongodb_decide,
     .confirm = arb_mongodb_confirm,
     .target_check = arb_mongodb_target_check,
-    .target_choose = arb_mongodb_target_choose,
     .order = arb_mongodb_order,
     .request = arb_mongodb_request,
     .refuses = arb_mongodb_refuses,

@@ -104,16 +104,6 @@ enum arb_refusal arb_mongodb_fitness(const struct arb_cluster *c, const struct a
     return arb_mongodb_target_check(c, view, now);
 }
 
-uint8_t arb_mongodb_target_choose(const struct arb_cluster *c, struct base_mono now)
-{
-    for (uint8_t i = 0; i < c->views_count; i++) {
-        if (arb_mongodb_target_check(c, &c->views[i], now) == ARB_REFUSE_NONE) {
-            return i;
-        }
-    }
-    return ARB_NOBODY;
-}
-
 /* --- what is observed --- */
 
 static void take_place(struct msg_mongodb_record *r, const struct base_name *member,

@@ -62,7 +62,6 @@ enum arb_refusal arb_mongodb_fitness(const struct arb_cluster *c, const struct a
                                      struct base_mono now);
 enum arb_refusal arb_mongodb_target_check(const struct arb_cluster *c, const struct arb_view *view,
                                           struct base_mono now);
-uint8_t arb_mongodb_target_choose(const struct arb_cluster *c, struct base_mono now);
 
 /* --- mongodb_watch.c: the open order --- */
 /* Begins an order: `o` says kind, member, subject and what it changes; `next` is the record with
