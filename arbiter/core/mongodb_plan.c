@@ -194,14 +194,15 @@ static bool lacks_vote(const struct planner *p, uint8_t i, uint8_t at)
 static bool plan_votes(struct planner *p)
 {
     bool is_any = false;
+    bool is_full = p->set->layout.voters >= voters_allowed(p);
     for (uint8_t i = 0; i < p->count && p->step->kind == MSG_MONGODB_ORDER_NONE; i++) {
         uint8_t at = mdb_find(p->set, &p->wants[i].host);
         if (!lacks_vote(p, i, at)) {
             continue;
         }
-        if (p->set->layout.voters >= voters_allowed(p)) {
+        if (is_full) {
             refuse(p, i, ARB_REFUSE_LAYOUT_EVEN);
-            continue;
+            return is_any;
         }
         is_any = true;
         if (!is_caught_up(&p->set->peers[at])) {

@@ -390,7 +390,7 @@ static bool watch_switchover(struct arb_turn *t, const struct arb_sight *s, bool
     }
     if (said < 0 || is_late) {
         const struct mdb_opinion *who = o->phase == MSG_MONGODB_PHASE_STEP_DOWN ? from : to;
-        bool is_told = said < 0 && who != NULL && said_by(o, who) < 0;
+        bool is_told = said_by(o, who) < 0;
         int32_t status = is_told ? who->report->order_status : BASE_E_TIMEOUT;
         go_on(t, MSG_MONGODB_PHASE_UNFREEZE, late != 0 ? late : status,
               is_told ? who->report->order_code : 0);
