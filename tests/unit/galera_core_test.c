@@ -207,6 +207,22 @@ static void test_nobody_who_is_not_synced_becomes_the_writer(void **state)
     assert_true(is_holder("gn3"));
 }
 
+/* Its agent is new, or its server does not answer for a moment: its lease goes on. */
+static void test_a_writer_of_which_little_is_known_keeps_the_lease(void **state)
+{
+    static const enum msg_galera_state said[] = {MSG_GALERA_UNKNOWN, MSG_GALERA_STALLED};
+    (void)state;
+    for (size_t i = 0; i < BASE_COUNT_OF(said); i++) {
+        assert_int_equal(gal_setup(NULL), 0);
+        gal_nodes[1].report.galera.state = said[i];
+        for (unsigned k = 0; k < 8; k++) {
+            gal_pass(S);
+            assert_true(w.order[1].is_granted);
+        }
+        assert_int_equal(w.c.record.epoch, 1);
+    }
+}
+
 static void test_a_switchover_goes_to_the_one_named(void **state)
 {
     (void)state;
@@ -523,6 +539,22 @@ static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(
     assert_int_equal(gal_record()->grant.generation, 3);
 }
 
+/* Its agent told no view of it: it was alone in the first one. */
+static void test_a_bootstrap_whose_view_nobody_told_was_of_its_node_alone(void **state)
+{
+    (void)state;
+    gn1_is_granted();
+    struct msg_galera_view before = gal_nodes[1].report.galera.view;
+    gn1_bootstraps();
+    gal_is_down(1, 103);
+    gal_nodes[1].report.galera.view = before;
+    gal_pass(S);
+    assert_int_equal(gal_record()->generation, 2);
+    assert_int_equal(gal_record()->view.conf_id, 1);
+    assert_int_equal(gal_record()->view.count, 1);
+    assert_string_equal(gal_record()->view.nodes[0].node.text, "gn1");
+}
+
 /* It was Primary with it, and a loss of power has torn its data before it said so. */
 static void test_a_bootstrap_whose_data_are_damaged_since_has_failed(void **state)
 {
@@ -708,6 +740,7 @@ int main(void)
         GAL_TEST(test_fast_takeover_goes_by_the_view_that_evicted),
         GAL_TEST(test_a_writer_that_hands_back_is_replaced_at_once),
         GAL_TEST(test_nobody_who_is_not_synced_becomes_the_writer),
+        GAL_TEST(test_a_writer_of_which_little_is_known_keeps_the_lease),
         GAL_TEST(test_a_switchover_goes_to_the_one_named),
         GAL_TEST(test_what_makes_no_sense_is_refused_with_the_reason),
         GAL_TEST(test_in_a_pause_nobody_acts),
@@ -722,6 +755,7 @@ int main(void)
         GAL_TEST(test_of_two_nodes_the_other_one_is_cloned_unless_it_was_seen_behind),
         GAL_TEST(test_of_two_nodes_one_that_was_stopped_waits_for_the_other),
         GAL_TEST(test_a_grant_that_failed_ends_the_attempts),
+        GAL_TEST(test_a_bootstrap_whose_view_nobody_told_was_of_its_node_alone),
         GAL_TEST(test_a_bootstrap_whose_data_are_damaged_since_has_failed),
         GAL_TEST(test_what_was_received_and_not_applied_is_not_given_up_unsaid),
         GAL_BLANK_TEST(test_after_a_founder_that_failed_another_try_is_a_new_grant),

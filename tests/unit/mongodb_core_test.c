@@ -203,6 +203,45 @@ static void test_a_switchover_that_nobody_carries_out_ends_unfrozen(void **state
     assert_int_equal(mon_order()->status, BASE_E_TIMEOUT);
 }
 
+/* Its part of the phase that is open. */
+static void says(unsigned n, int32_t status)
+{
+    mon.m[n].order_epoch = mon_order()->epoch;
+    mon.m[n].order_phase = mon_order()->phase;
+    mon.m[n].order_status = status;
+    mon.m[n].is_order_done = true;
+    mon_pass(1);
+}
+
+/* mg1 hands over to mg3, mg2 stands back. */
+static void test_a_switchover_ends_with_what_the_one_said_who_could_not(void **state)
+{
+    static const struct {
+        unsigned by;
+        int32_t status; /* of the order; who only stands back tells its own part alone */
+    } rows[] = {{2, BASE_E_TIMEOUT}, {1, BASE_E_DENIED}, {3, BASE_E_DENIED}};
+    (void)state;
+    for (size_t i = 0; i < BASE_COUNT_OF(rows); i++) {
+        mon_running(3, 0);
+        mon.disobeys = true;
+        mon_request(mon_about(ARB_REQUEST_SWITCHOVER, "mg3"));
+        says(2, rows[i].by == 2 ? BASE_E_DENIED : 0);
+        mon.primary = rows[i].by == 3 ? 0 : mon.primary;
+        if (rows[i].by != 2) {
+            assert_int_equal(mon_order()->phase, MSG_MONGODB_PHASE_STEP_DOWN);
+            says(1, rows[i].by == 1 ? BASE_E_DENIED : 0);
+        }
+        if (rows[i].by == 3) {
+            assert_int_equal(mon_order()->phase, MSG_MONGODB_PHASE_STEP_UP);
+            says(3, BASE_E_DENIED);
+        }
+        assert_int_equal(mon_order()->phase, MSG_MONGODB_PHASE_UNFREEZE);
+        mon_pass(12);
+        assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+        assert_int_equal(mon_order()->status, rows[i].status);
+    }
+}
+
 static void test_a_planned_switchover_is_carried_out_once(void **state)
 {
     (void)state;
@@ -782,6 +821,7 @@ int main(void)
         MON_TEST(test_a_member_of_another_set_is_refused),
         MON_TEST(test_a_switchover_goes_through_its_phases),
         MON_TEST(test_a_switchover_that_nobody_carries_out_ends_unfrozen),
+        MON_TEST(test_a_switchover_ends_with_what_the_one_said_who_could_not),
         MON_TEST(test_a_planned_switchover_is_carried_out_once),
         MON_TEST(test_the_address_of_a_newcomer_fits_or_is_none),
         MON_TEST(test_unfit_targets_are_refused),

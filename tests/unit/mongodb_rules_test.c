@@ -417,6 +417,26 @@ static void test_a_fourth_has_no_vote(void **state)
     assert_int_equal(step.why, ARB_REFUSE_LAYOUT_EVEN);
 }
 
+static void test_who_has_caught_up_votes_before_who_has_not(void **state)
+{
+    struct mdb_want wants[MEMBERS];
+    struct mdb_step step;
+    (void)state;
+    uint8_t count = make_wants(5, 0, wants);
+    make_set(5, 0);
+    for (unsigned n = 0; n < 5; n++) {
+        for (unsigned k = 3; k < 5; k++) {
+            reports[n].peers[k].votes = 0;
+            reports[n].peers[k].priority_x10 = 0;
+        }
+    }
+    reports[3].state = MSG_MONGODB_SYNCING;
+    struct mdb_set set = merged(5);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 0, false, &step);
+    assert_int_equal(step.kind, MSG_MONGODB_ORDER_VOTE);
+    assert_int_equal(step.want, 4);
+}
+
 /* One is left of three, one of the two comes back, the other may: over two voters to three. */
 static void test_the_way_back_to_three_leads_over_two(void **state)
 {
@@ -725,6 +745,7 @@ int main(void)
         cmocka_unit_test(test_layouts),
         cmocka_unit_test(test_every_lawful_layout_is_reached),
         cmocka_unit_test(test_a_fourth_has_no_vote),
+        cmocka_unit_test(test_who_has_caught_up_votes_before_who_has_not),
         cmocka_unit_test(test_the_way_back_to_three_leads_over_two),
         cmocka_unit_test(test_who_leaves_loses_the_vote_first),
         cmocka_unit_test(test_a_vote_comes_back_before_its_priority),

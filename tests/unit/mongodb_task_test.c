@@ -181,6 +181,38 @@ static void test_a_task_that_fails_is_put_off_alone(void **state)
     }
 }
 
+static void test_each_of_two_that_fail_is_put_off_for_longer(void **state)
+{
+    (void)state;
+    mon.disobeys = true;
+    ask_task(MSG_TASK_RESTART, 2);
+    ask_task(MSG_TASK_RESTART, 3);
+    mon_pass(1500);
+    unsigned failures = 0;
+    for (size_t i = 0; i < BASE_COUNT_OF(w.c.mongodb.waits); i++) {
+        failures += w.c.mongodb.waits[i].failures;
+    }
+    assert_int_equal(failures, w.c.record.epoch - (mon_is_idle() ? 1 : 2)); /* none is forgotten */
+}
+
+static void test_a_planned_restart_begins_in_time(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 2; n++) {
+        mon_running(3, 0);
+        struct arb_request r = mon_about(ARB_REQUEST_TASK, NULL);
+        r.task = (struct msg_task){.kind = MSG_TASK_RESTART,
+                                   .member = name_of(mon_name(n)),
+                                   .at_wall_us = w.now.us + 100 * S};
+        mon_request(r);
+        assert_int_equal(w.answer, 0);
+        mon_pass(99);
+        assert_int_equal(mon.orders, 0);
+        mon_pass(n == 1 ? 5 : 2); /* of the primary after all others */
+        assert_true(mon.orders > 0);
+    }
+}
+
 /* Its agent has done its part, and the server says for itself that it is there again. */
 static void test_a_restart_is_done_when_it_answers(void **state)
 {
@@ -282,6 +314,8 @@ int main(void)
         MON_TEST(test_an_initiate_that_fails_is_put_off),
         MON_TEST(test_who_is_watched_is_neither_restarted_nor_emptied),
         MON_TEST(test_a_task_that_fails_is_put_off_alone),
+        MON_TEST(test_each_of_two_that_fail_is_put_off_for_longer),
+        MON_TEST(test_a_planned_restart_begins_in_time),
         MON_TEST(test_a_restart_is_done_when_it_answers),
         MON_TEST(test_a_new_leader_puts_off_the_task_alone_too),
         MON_TEST(test_a_task_whose_end_is_awaited_keeps_nobody_waiting),
