@@ -52,14 +52,14 @@ enum arb_refusal mdb_layout_check(const struct mdb_want *wants, uint8_t count, u
 {
     uint8_t data = 0;
     uint8_t arbiters = 0;
-    uint8_t electable = 0;
+    bool is_any_electable = false;
     *ret_at = MDB_NOBODY;
     for (uint8_t i = 0; i < count; i++) {
         if (wants[i].is_leaving) {
             continue;
         }
         data = (uint8_t)(data + !wants[i].is_arbiter);
-        electable = (uint8_t)(electable + (!wants[i].is_arbiter && wants[i].priority_x10 > 0));
+        is_any_electable = is_any_electable || (!wants[i].is_arbiter && wants[i].priority_x10 > 0);
         if (!wants[i].is_arbiter) {
             continue;
         }
@@ -75,7 +75,7 @@ enum arb_refusal mdb_layout_check(const struct mdb_want *wants, uint8_t count, u
         return ARB_REFUSE_LAYOUT_THREE_ONE;
     }
     *ret_at = MDB_NOBODY;
-    if (data > 0 && electable == 0) {
+    if (data > 0 && !is_any_electable) {
         return ARB_REFUSE_LAYOUT_NO_PRIMARY;
     }
     if (data + arbiters > MDB_VOTERS_MAX) {

@@ -188,7 +188,7 @@ enum arb_refusal mdb_resync_check(const struct mdb_set *set, const struct mdb_op
                                   uint8_t at, bool is_asked)
 {
     const struct mdb_peer *p = &set->peers[at];
-    uint8_t sources = 0;
+    bool has_source = false;
     if (p->peer.is_arbiter) {
         return ARB_REFUSE_IS_ARBITER;
     }
@@ -204,13 +204,13 @@ enum arb_refusal mdb_resync_check(const struct mdb_set *set, const struct mdb_op
             uint32_t window_s = opinions[other->at].report->oplog_s;
             uint64_t bytes = opinions[other->at].report->data_bytes;
             bool is_long = window_s / 3 >= mdb_sync_expected_s(bytes);
-            sources = (uint8_t)(sources + (is_long || is_asked));
+            has_source = has_source || is_long || is_asked;
         }
         if (i != at && other->state == MSG_MONGODB_SYNCING) {
             return ARB_REFUSE_JOINING; /* one at a time */
         }
     }
-    if (sources == 0) {
+    if (!has_source) {
         return ARB_REFUSE_NO_OTHER_COPY;
     }
     /* One that is too stale is needed for its vote alone, and nothing else brings it back: a person
@@ -247,7 +247,7 @@ bool mdb_is_majority_elsewhere(const struct mdb_set *set, const struct mdb_opini
                                uint8_t at)
 {
     uint8_t well = 0;
-    uint8_t electable = 0;
+    bool is_any_electable = false;
     for (uint8_t i = 0; i < set->peers_count; i++) {
         const struct mdb_peer *p = &set->peers[i];
         bool is_counted = p->peer.votes == 1 && !p->peer.is_newly_added;
@@ -260,9 +260,10 @@ bool mdb_is_majority_elsewhere(const struct mdb_set *set, const struct mdb_opini
         const struct msg_mongodb_report *r = opinions[p->at].report;
         bool is_connected = r->live_voters >= set->majority || p->peer.is_arbiter;
         well = (uint8_t)(well + (is_healthy && is_connected));
-        electable = (uint8_t)(electable + (is_copy && is_connected && p->peer.priority_x10 > 0));
+        is_any_electable =
+            is_any_electable || (is_copy && is_connected && p->peer.priority_x10 > 0);
     }
-    return set->has_config && well >= set->majority && electable > 0;
+    return set->has_config && well >= set->majority && is_any_electable;
 }
 
 enum arb_refusal mdb_kill_check(const struct mdb_set *set, const struct mdb_opinion *opinions,
