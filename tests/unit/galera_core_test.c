@@ -555,6 +555,26 @@ static void test_a_bootstrap_whose_view_nobody_told_was_of_its_node_alone(void *
     assert_string_equal(gal_record()->view.nodes[0].node.text, "gn1");
 }
 
+/* ... or in the one after that of which it was left. */
+static void test_a_node_that_went_on_alone_did_so_in_the_view_after_the_last(void **state)
+{
+    (void)state;
+    gal_be_two();
+    struct msg_galera_view before = gal_record()->view;
+    gal_nodes[1].is_silent = true;
+    gal_is_nonprim(2);
+    gal_pass(4 * S);
+    assert_true(gal_is_granted_to("gn2"));
+    w.has_order[2] = true;
+    gal_obey(2);
+    gal_is_down(2, 103);
+    gal_nodes[2].report.galera.view = before;
+    gal_pass(S);
+    assert_int_equal(gal_record()->generation, 2);
+    assert_int_equal(gal_record()->view.conf_id, before.conf_id + 1);
+    assert_int_equal(gal_record()->view.count, 1);
+}
+
 /* It was Primary with it, and a loss of power has torn its data before it said so. */
 static void test_a_bootstrap_whose_data_are_damaged_since_has_failed(void **state)
 {
@@ -756,6 +776,7 @@ int main(void)
         GAL_TEST(test_of_two_nodes_one_that_was_stopped_waits_for_the_other),
         GAL_TEST(test_a_grant_that_failed_ends_the_attempts),
         GAL_TEST(test_a_bootstrap_whose_view_nobody_told_was_of_its_node_alone),
+        GAL_TEST(test_a_node_that_went_on_alone_did_so_in_the_view_after_the_last),
         GAL_TEST(test_a_bootstrap_whose_data_are_damaged_since_has_failed),
         GAL_TEST(test_what_was_received_and_not_applied_is_not_given_up_unsaid),
         GAL_BLANK_TEST(test_after_a_founder_that_failed_another_try_is_a_new_grant),

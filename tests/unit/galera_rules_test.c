@@ -602,6 +602,9 @@ static void test_a_second_grant_waits_for_the_first(void **state)
     c.s.members[2].is_heard = true;
     c.reports[2].inhibited = 4; /* it may still carry it out */
     expect(&c, GAL_NOT_FENCED, 2);
+    c.reports[2].state = MSG_GALERA_NONPRIM;
+    expect(&c, GAL_NOT_FENCED, 2);
+    c.reports[2].state = MSG_GALERA_DOWN;
     c.reports[2].inhibited = 5;
     expect(&c, GAL_GRANTABLE, 0);
     c.reports[2].generation = 4; /* it has begun, and has what the others have */

@@ -200,6 +200,8 @@ static void ends_restart(unsigned n)
 static void test_a_reader_gives_and_the_writer_last(void **state)
 {
     (void)state;
+    gal_nodes[3].report.galera.recv_queue = 400; /* however far behind it is */
+    gal_all();
     gal_order_task(MSG_TASK_REINIT, "gn2");
     gal_pass(S);
     assert_string_equal(gal_record()->sst_joiner.text, "gn2");
@@ -220,6 +222,26 @@ static void test_the_writer_gives_where_nobody_else_can(void **state)
     gal_pass(2 * S);
     assert_string_equal(gal_record()->sst_joiner.text, "gn3");
     assert_string_equal(gal_record()->sst_donor.text, "gn2");
+}
+
+/* gn2 is in the component, and its stamp is of before: where there was a bootstrap since, what it
+ * has may be of another history, and it could be the one that gives. */
+static void test_nobody_joins_while_one_without_the_stamp_is_in(void **state)
+{
+    (void)state;
+    for (unsigned is_kept = 0; is_kept <= 1; is_kept++) {
+        assert_int_equal(gal_setup(NULL), 0);
+        gal_two_go_on_in_generation_2();
+        struct msg_record next = w.c.record;
+        next.revision++;
+        next.galera.grant.is_kept = is_kept == 1;
+        load(next);
+        gal_all();
+        gal_nodes[2].report.galera.generation = 1;
+        gal_is_down(3, 100);
+        gal_pass(3 * S);
+        assert_string_equal(gal_record()->sst_joiner.text, is_kept == 1 ? "gn3" : "");
+    }
 }
 
 /* It runs, and nobody knows yet what it has: a restart would let it join by its number. */
@@ -475,6 +497,7 @@ int main(void)
         GAL_TEST(test_a_clone_by_order_waits_for_space),
         GAL_TEST(test_a_reader_gives_and_the_writer_last),
         GAL_TEST(test_the_writer_gives_where_nobody_else_can),
+        GAL_TEST(test_nobody_joins_while_one_without_the_stamp_is_in),
         GAL_TEST(test_data_of_another_generation_are_not_restarted),
         GAL_TEST(test_a_restart_has_its_donor_until_it_ends),
         GAL_TEST(test_a_rolling_restart_takes_the_writer_last),

@@ -37,6 +37,20 @@ static void test_two_and_one_is_founded_with_the_arbiter_last(void **state)
     assert_int_equal(mon.concern, MSG_MONGODB_CONCERN_SET_MAJORITY);
 }
 
+/* A person has set another one meanwhile: it is explicit, and that was ordered. */
+static void test_any_explicit_write_concern_will_do(void **state)
+{
+    (void)state;
+    mon_running(2, 1);
+    mon.disobeys = true;
+    mon.concern = MSG_MONGODB_CONCERN_IMPLICIT_ONE;
+    mon_pass(2);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_CONCERN));
+    mon.concern = MSG_MONGODB_CONCERN_SET_ONE;
+    mon_pass(1);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+}
+
 static void test_three_and_one_is_refused(void **state)
 {
     (void)state;
@@ -291,6 +305,10 @@ static void test_unfit_targets_are_refused(void **state)
     mon_request(mon_about(ARB_REQUEST_FAILOVER, "mg2"));
     assert_int_equal(w.answer, BASE_E_INVALID);
     assert_int_equal(w.c.record.epoch, 1);
+    mon_running(1, 0);
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, NULL)); /* it has nobody else */
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_non_null(strstr(w.fx.answer_text.text, "mg1 "));
 }
 
 static enum arb_refusal refusal_of(unsigned n)
@@ -436,8 +454,10 @@ static void test_done_is_what_is_read(void **state)
     mon.m[1].is_order_done = true;
     mon_pass(10);
     assert_true(mon_is_open(MSG_MONGODB_ORDER_PRIORITY));
+    mon.config.version++; /* somebody has changed something else */
+    mon_pass(2);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_PRIORITY));
     mon.m[3].priority_x10 = 20;
-    mon.config.version++;
     mon_pass(1);
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
 }
@@ -810,6 +830,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MON_TEST(test_a_set_of_three_is_founded),
         MON_TEST(test_two_and_one_is_founded_with_the_arbiter_last),
+        MON_TEST(test_any_explicit_write_concern_will_do),
         MON_TEST(test_three_and_one_is_refused),
         MON_TEST(test_founding_waits_for_all),
         MON_TEST(test_founding_waits_for_one_at_least),

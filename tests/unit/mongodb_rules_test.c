@@ -456,6 +456,26 @@ static void test_the_way_back_to_three_leads_over_two(void **state)
     assert_int_equal(step.kind, MSG_MONGODB_ORDER_VOTE);
 }
 
+/* The first one is watched, not led. */
+static void test_a_priority_of_ours_is_put_right_wherever_it_stands(void **state)
+{
+    struct mdb_want wants[MEMBERS];
+    struct mdb_step step;
+    (void)state;
+    uint8_t count = make_wants(3, 0, wants);
+    make_set(3, 0);
+    wants[0].is_ours = false;
+    for (unsigned n = 0; n < 3; n++) {
+        reports[n].peers[0].priority_x10 = reports[n].peers[2].priority_x10 = 50;
+    }
+    struct mdb_set set = merged(3);
+    mdb_next_step(&set, MSG_MONGODB_CONCERN_SET_MAJORITY, 17, wants, count, 0, false, &step);
+    assert_int_equal(step.kind, MSG_MONGODB_ORDER_PRIORITY);
+    assert_int_equal(step.want, 2);
+    assert_int_equal(step.priority_x10, 10);
+    assert_true(step.is_drift);
+}
+
 static void test_who_leaves_loses_the_vote_first(void **state)
 {
     struct mdb_want wants[MEMBERS];
@@ -725,6 +745,41 @@ static void test_records_follow_each_other(void **state)
     assert_true(mdb_record_follows(&old, 3, &next, 3));
 }
 
+static void test_records_that_cannot_be(void **state)
+{
+    struct msg_mongodb_record good = record_with(MSG_MONGODB_ORDER_VOTE, 3);
+    (void)state;
+    good.places[0] = (struct msg_mongodb_place){name_of(1), host_of(1)};
+    good.places[1] = (struct msg_mongodb_place){name_of(2), host_of(2)};
+    good.places_count = 2;
+    good.force.given_epoch = good.force.done_epoch = 3;
+    good.barred = (struct msg_names){1, {name_of(2)}};
+    good.barred_epoch = 3;
+    assert_true(mdb_record_check(&good, 3));
+    struct msg_mongodb_record bad[13];
+    for (size_t i = 0; i < BASE_COUNT_OF(bad); i++) {
+        bad[i] = good;
+    }
+    bad[0].order.kind = MSG_MONGODB_ORDER_COUNT;
+    bad[1].order.kind = MSG_MONGODB_ORDER_NONE;
+    bad[2].order.state = MSG_MONGODB_ORDER_IDLE; /* of some kind */
+    bad[3].order.epoch = 2;                      /* open, and not the last one */
+    bad[4].order.epoch = 4;
+    bad[5].order.state = MSG_MONGODB_ORDER_DONE; /* of no epoch */
+    bad[5].order.epoch = 0;
+    bad[6].order.phase = MSG_MONGODB_PHASE_FREEZE; /* a switchover has phases */
+    bad[7].order.kind = MSG_MONGODB_ORDER_SWITCHOVER;
+    bad[7].order.phase = MSG_MONGODB_PHASE_UNFREEZE + 1;
+    bad[8].order.member = (struct base_name){{0}};
+    bad[9].places[1] = bad[9].places[0];
+    bad[10].force.given_epoch = 4;
+    bad[11].force.done_epoch = 4;
+    bad[12].barred_epoch = 0;
+    for (size_t i = 0; i < BASE_COUNT_OF(bad); i++) {
+        assert_false(mdb_record_check(&bad[i], 3));
+    }
+}
+
 static int choose_bug(void **state)
 {
     (void)state;
@@ -747,6 +802,7 @@ int main(void)
         cmocka_unit_test(test_a_fourth_has_no_vote),
         cmocka_unit_test(test_who_has_caught_up_votes_before_who_has_not),
         cmocka_unit_test(test_the_way_back_to_three_leads_over_two),
+        cmocka_unit_test(test_a_priority_of_ours_is_put_right_wherever_it_stands),
         cmocka_unit_test(test_who_leaves_loses_the_vote_first),
         cmocka_unit_test(test_a_vote_comes_back_before_its_priority),
         cmocka_unit_test(test_no_kill_without_the_opt_in_and_the_others),
@@ -755,6 +811,7 @@ int main(void)
         cmocka_unit_test(test_two_sides_of_a_split_are_never_both_forced),
         cmocka_unit_test(test_a_token_is_bound_to_everything),
         cmocka_unit_test(test_records_follow_each_other),
+        cmocka_unit_test(test_records_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, choose_bug, NULL);
 }
