@@ -175,8 +175,8 @@ static bool has_waited(struct arb_turn *t)
 static void found_blank(struct arb_turn *t)
 {
     struct arb_cluster *c = t->c;
-    uint8_t heard = 0;
-    uint8_t wanted = 0;
+    uint8_t heard;
+    uint8_t wanted;
     uint8_t founder = arb_galera_founder(c, t->event->now, &heard, &wanted);
     if (founder == ARB_NOBODY) {
         c->has_boot_began = false;

@@ -290,8 +290,8 @@ static bool hold_starts(struct arb_turn *t, const struct gal_situation *s)
 static bool found_again(struct arb_turn *t, const struct gal_situation *s)
 {
     struct arb_cluster *c = t->c;
-    uint8_t heard = 0;
-    uint8_t wanted = 0;
+    uint8_t heard;
+    uint8_t wanted;
     uint8_t founder = arb_galera_founder(c, t->event->now, &heard, &wanted);
     struct msg_record next = c->record;
     if (founder == ARB_NOBODY) {
