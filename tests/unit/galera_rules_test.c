@@ -370,7 +370,10 @@ static void test_no_data_and_broken_transfers_are_no_source(void **state)
     c.reports[0].is_safe_to_bootstrap = true;
     c.reports[0].position.seqno = 900;
     expect(&c, GAL_GRANTABLE, 1);
-    c.reports[1].state = c.reports[2].state = MSG_GALERA_NEEDS_SST;
+    c.reports[1].position.seqno = 0; /* nothing was written yet, and it is a beginning */
+    c.reports[2].state = MSG_GALERA_NEEDS_SST;
+    expect(&c, GAL_GRANTABLE, 1);
+    c.reports[1].state = MSG_GALERA_NEEDS_SST;
     assert_int_equal(decide(&c).why, GAL_NO_SOURCE);
 }
 
