@@ -247,7 +247,7 @@ static void take_hosts(struct arb_turn *t, const struct arb_sight *s, struct msg
 static void take_token(struct arb_turn *t, struct msg_mongodb_record *r)
 {
     struct arb_mongodb *m = &t->c->mongodb;
-    if (r->force.token != 0 && !m->has_token) {
+    if (!m->has_token) {
         m->token_since = t->event->now;
     }
     m->has_token = r->force.token != 0;
