@@ -658,6 +658,15 @@ static void test_a_component_that_comes_back_goes_on_under_the_new_number(void *
     gal_obey_all();
     gal_all();
     assert_true(w.c.record.epoch >= 2 && w.c.record.is_opened);
+    kill_all();
+    gal_pass(3 * S);
+    assert_int_equal(gal_record()->inhibit, 3);
+    for (unsigned n = 1; n <= 3; n++) { /* and once more: one history from the first number on */
+        gal_is_synced(n, 7, 14u);
+    }
+    gal_all();
+    assert_int_equal(gal_record()->generation, 3);
+    assert_true(gal_is_same_history(gal_record(), 1));
 }
 
 static void test_less_than_was_known_committed_waits_for_an_operator(void **state)

@@ -737,6 +737,19 @@ static void test_records_that_cannot_be(void **state)
     assert_false(gal_record_check(&bad));
     bad.grant = (struct msg_galera_grant){.generation = 3};
     assert_false(gal_record_check(&bad));
+    static const enum msg_galera_grant_state states[] = {
+        MSG_GALERA_GRANT_GIVEN, MSG_GALERA_GRANT_FAILED, MSG_GALERA_GRANT_DONE};
+    for (size_t i = 0; i < BASE_COUNT_OF(states); i++) {
+        for (uint64_t generation = 2; generation <= 4; generation++) {
+            bool is_of_now = generation == 3;
+            bool is_later = generation > 3;
+            bad.grant = (struct msg_galera_grant){.generation = generation, .state = states[i]};
+            assert_false(gal_record_check(&bad)); /* of nobody */
+            bad.grant.node = node_name(0);
+            assert_int_equal(gal_record_check(&bad),
+                             states[i] == MSG_GALERA_GRANT_DONE ? is_of_now : is_later);
+        }
+    }
 }
 
 static void test_rule_4_a_prefix_joins_all_else_is_cloned(void **state)

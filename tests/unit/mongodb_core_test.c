@@ -256,6 +256,22 @@ static void test_a_switchover_ends_with_what_the_one_said_who_could_not(void **s
     }
 }
 
+/* In the same report in which the last one has thawed: one entry a step. */
+static void test_the_end_of_a_switchover_comes_before_what_is_news(void **state)
+{
+    (void)state;
+    mon.disobeys = true;
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, "mg3"));
+    says(2, BASE_E_DENIED);
+    assert_int_equal(mon_order()->phase, MSG_MONGODB_PHASE_UNFREEZE);
+    mon.m[2].order_phase = MSG_MONGODB_PHASE_UNFREEZE;
+    mon.config.version++;
+    mon_speak(2);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    mon_pass(1);
+    assert_int_equal(w.c.record.mongodb.config.version, mon.config.version);
+}
+
 static void test_a_planned_switchover_is_carried_out_once(void **state)
 {
     (void)state;
@@ -337,7 +353,9 @@ static void test_of_who_is_outside_its_own_word_counts_while_it_is_heard(void **
     uint8_t at = arb_view_find(&w.c, &mg4);
     assert_int_equal(arb_mongodb_member_state(&w.c, at, w.now), MSG_MONGODB_ABSENT);
     mon.m[4].is_silent = true;
-    mon_pass(6);
+    mon_pass(5);
+    assert_int_equal(arb_mongodb_member_state(&w.c, at, w.now), MSG_MONGODB_ABSENT);
+    mon_pass(1);
     assert_int_equal(arb_mongodb_member_state(&w.c, at, w.now), MSG_MONGODB_UNKNOWN);
 }
 
@@ -758,6 +776,35 @@ static void test_stale_members_are_told_or_synced_anew(void **state)
     assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_RESYNC);
 }
 
+static unsigned weak_said;
+
+static void count_weak(void)
+{
+    for (uint8_t i = 0; i < w.fx.notes_count; i++) {
+        weak_said += w.fx.notes[i].kind == ARB_NOTE_MONGODB_WEAK;
+    }
+}
+
+/* Once, and anew when it was well in between; without a primary nobody knows. */
+static void test_a_weak_write_concern_is_said_once(void **state)
+{
+    (void)state;
+    weak_said = 0;
+    w.told = count_weak;
+    for (unsigned i = 1; i <= 2; i++) {
+        mon.concern = MSG_MONGODB_CONCERN_SET_ONE;
+        mon_pass(5);
+        assert_int_equal(weak_said, i);
+        mon.m[1].is_silent = true;
+        mon_pass(20);
+        mon.m[1].is_silent = false;
+        mon_pass(5);
+        assert_int_equal(weak_said, i);
+        mon.concern = MSG_MONGODB_CONCERN_SET_MAJORITY;
+        mon_pass(5);
+    }
+}
+
 /* Four may not vote. A file of somebody who is not in the set promises a fifth that never comes. */
 static void test_who_is_not_in_the_set_promises_no_voters(void **state)
 {
@@ -794,8 +841,14 @@ static void test_a_member_that_is_gone_leaves(void **state)
     mon_running(3, 0);
     mon.m[3].is_silent = mon.m[3].is_down = true;
     mon_pass(20);
-    mon_request(mon_about(ARB_REQUEST_REMOVE, "mg3")); /* two would be left */
+    struct arb_request r = mon_about(ARB_REQUEST_REMOVE, "mg3");
+    mon_request(r); /* two would be left */
     assert_int_equal(w.answer, BASE_E_STATE);
+    r.is_forced = true;
+    mon_request(r);
+    assert_int_equal(w.answer, 0);
+    mon_pass(5);
+    assert_false(mon.m[3].is_in);
 }
 
 /* --- a new primary that catches up --- */
@@ -843,6 +896,7 @@ int main(void)
         MON_TEST(test_a_switchover_goes_through_its_phases),
         MON_TEST(test_a_switchover_that_nobody_carries_out_ends_unfrozen),
         MON_TEST(test_a_switchover_ends_with_what_the_one_said_who_could_not),
+        MON_TEST(test_the_end_of_a_switchover_comes_before_what_is_news),
         MON_TEST(test_a_planned_switchover_is_carried_out_once),
         MON_TEST(test_the_address_of_a_newcomer_fits_or_is_none),
         MON_TEST(test_unfit_targets_are_refused),
@@ -871,6 +925,7 @@ int main(void)
         MON_TEST(test_a_gray_primary_is_only_told_by_default),
         MON_TEST(test_a_gray_primary_steps_down_and_is_killed_with_the_opt_in_alone),
         MON_TEST(test_stale_members_are_told_or_synced_anew),
+        MON_TEST(test_a_weak_write_concern_is_said_once),
         MON_TEST(test_who_is_not_in_the_set_promises_no_voters),
         MON_TEST(test_a_member_that_is_gone_leaves),
         MON_TEST(test_catching_up_is_given_up_by_a_persons_word_alone),

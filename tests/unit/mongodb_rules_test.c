@@ -176,6 +176,13 @@ static void test_no_quorum_is_said_by_agents_alone(void **state)
     split(3, 1, 1); /* one lives, and its agent is heard */
     struct mdb_set set = merged(3);
     assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_NO_QUORUM);
+    make_set(2, 0); /* the only voter is down, as the other one says */
+    split(2, 2, 2);
+    reports[1].peers[1].votes = 0;
+    reports[1].majority = 1;
+    reports[1].live_voters = 0;
+    set = merged(2);
+    assert_int_equal(mdb_set_state(&set, &x), MSG_MONGODB_SET_NO_QUORUM);
     make_set(3, 0);
     split(3, 7, 0); /* all live and nobody is heard */
     set = merged(3);

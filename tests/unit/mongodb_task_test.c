@@ -71,6 +71,19 @@ static void test_a_primary_is_not_emptied(void **state)
     assert_int_equal(w.c.record.tasks_count, 0);
 }
 
+static void test_one_is_emptied_at_a_time(void **state)
+{
+    (void)state;
+    mon.disobeys = true;
+    ask_task(MSG_TASK_REINIT, 2);
+    ask_task(MSG_TASK_REINIT, 3);
+    assert_int_equal(w.c.record.tasks_count, 2);
+    mon_pass(3);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_RESYNC));
+    assert_string_equal(mon_order()->member.text, "mg2");
+    assert_int_equal(w.c.record.epoch, 2);
+}
+
 static void test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting(void **state)
 {
     (void)state;
@@ -271,6 +284,24 @@ static void test_a_new_leader_puts_off_the_task_alone_too(void **state)
     }
 }
 
+/* Of the primary something is planned besides. */
+static void test_a_new_leader_takes_a_switchover_for_no_task(void **state)
+{
+    (void)state;
+    struct arb_request r = mon_about(ARB_REQUEST_TASK, NULL);
+    r.task = (struct msg_task){
+        .kind = MSG_TASK_RESTART, .member = name_of("mg1"), .at_wall_us = w.now.us + 3600 * S};
+    mon_request(r);
+    mon.disobeys = true;
+    mon_request(mon_about(ARB_REQUEST_SWITCHOVER, "mg3"));
+    run((struct arb_event){.kind = ARB_EVENT_LOST});
+    lead(6);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_SWITCHOVER));
+    (void)pass_until(false);
+    mon_pass(1);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_BACK_OFF);
+}
+
 /* A reload is the agent's to end, and may take as long as it likes. */
 static void test_a_task_whose_end_is_awaited_keeps_nobody_waiting(void **state)
 {
@@ -309,6 +340,7 @@ int main(void)
         MON_TEST(test_a_restart_without_a_time_depends_on_no_clock),
         MON_TEST(test_nobody_reads_its_file_anew),
         MON_TEST(test_a_primary_is_not_emptied),
+        MON_TEST(test_one_is_emptied_at_a_time),
         MON_TEST(test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting),
         MON_TEST(test_a_task_of_a_silent_member_keeps_nobody_waiting),
         MON_TEST(test_an_initiate_that_fails_is_put_off),
@@ -318,6 +350,7 @@ int main(void)
         MON_TEST(test_a_planned_restart_begins_in_time),
         MON_TEST(test_a_restart_is_done_when_it_answers),
         MON_TEST(test_a_new_leader_puts_off_the_task_alone_too),
+        MON_TEST(test_a_new_leader_takes_a_switchover_for_no_task),
         MON_TEST(test_a_task_whose_end_is_awaited_keeps_nobody_waiting),
         MON_TEST(test_a_drain_that_fails_is_put_off_alone),
     };
