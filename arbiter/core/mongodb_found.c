@@ -172,8 +172,12 @@ void arb_mongodb_found_again(struct arb_turn *t, const struct arb_sight *s)
 
 /* --- it runs already --- */
 
-static bool is_ever_led(const struct arb_cluster *c)
+/* By a record that is lost: of an image, or as a member says. */
+static bool was_led(const struct arb_cluster *c)
 {
+    if (c->restore_id != 0) {
+        return true;
+    }
     for (uint8_t i = 0; i < c->views_count; i++) {
         if (c->views[i].has_report && c->views[i].report.epoch_seen != 0) {
             return true;
@@ -247,7 +251,7 @@ static void take_in(struct arb_turn *t, const struct arb_sight *s, uint64_t epoc
 /* Down with data, and not started by itself: it was led before, by a record that is lost. */
 static const struct arb_view *kept_down(const struct arb_cluster *c)
 {
-    bool is_kept = c->restore_id != 0 || is_ever_led(c);
+    bool is_kept = was_led(c);
     for (uint8_t i = 0; is_kept && i < c->views_count; i++) {
         const struct arb_view *view = &c->views[i];
         bool is_down = view->has_report && view->report.mongodb.state == MSG_MONGODB_DOWN;
@@ -269,7 +273,7 @@ static bool is_data_known(const struct arb_cluster *c)
             return true;
         }
     }
-    return c->restore_id != 0 || is_ever_led(c);
+    return was_led(c);
 }
 
 /* What to type, as soon as it is known. */
@@ -294,7 +298,7 @@ void arb_mongodb_found(struct arb_turn *t)
     arb_mongodb_look(c, t->event->now, &s);
     const struct arb_view *data = arb_view_with_data(c);
     bool is_running = mdb_may_order(&s.set, s.opinions, &at) == ARB_REFUSE_NONE;
-    if (c->restore_id == 0 && is_running && !is_ever_led(c)) {
+    if (is_running && !was_led(c)) {
         if (has_waited(t)) {
             take_in(t, &s, 1, ARB_DECIDE_BOOTSTRAP);
         }
