@@ -269,6 +269,10 @@ static void test_who_has_most_starts_whatever_its_name_or_flag(void **state)
     struct scene c;
     (void)state;
     begin(&c, 3);
+    expect(&c, GAL_GRANTABLE, 0);
+    c.reports[1].is_safe_to_bootstrap = c.reports[2].is_safe_to_bootstrap = true;
+    expect(&c, GAL_GRANTABLE, 1);
+    begin(&c, 3);
     c.reports[0].is_safe_to_bootstrap = true;
     c.s.members[1].priority = 9;
     c.reports[2].position.seqno = 101;

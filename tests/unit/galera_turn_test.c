@@ -430,6 +430,19 @@ static void test_a_switchover_that_nobody_can_take_goes_back(void **state)
     assert_true(is_holder("gn1"));
 }
 
+/* Nobody is there to hand over to. */
+static void test_a_writer_that_is_alone_is_restarted_as_it_is(void **state)
+{
+    (void)state;
+    gal_nodes[2].is_silent = gal_nodes[3].is_silent = true;
+    gal_is_synced(1, 8, 2u);
+    gal_pass(20 * S);
+    gal_order_task(MSG_TASK_RESTART, "gn1");
+    gal_all();
+    gal_all();
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_RESTART);
+}
+
 static void test_of_two_the_one_that_stays_is_given_weight_first(void **state)
 {
     (void)state;
@@ -506,6 +519,7 @@ int main(void)
         GAL_TEST(test_the_one_being_restarted_comes_in_first),
         GAL_TEST(test_a_clone_by_order_keeps_its_turn_to_the_end),
         GAL_TEST(test_a_switchover_that_nobody_can_take_goes_back),
+        GAL_TEST(test_a_writer_that_is_alone_is_restarted_as_it_is),
         GAL_TEST(test_of_two_the_one_that_stays_is_given_weight_first),
         GAL_TEST(test_the_last_copy_is_not_cloned),
         GAL_TEST(test_of_two_the_reader_is_cloned_when_the_writer_has_more_weight),

@@ -125,6 +125,11 @@ static void test_the_lost_are_barred_until_they_are_wiped(void **state)
     mon_pass(30);
     assert_false(mon.m[2].is_in);
     mon.m[2].has_data = mon.m[3].has_data = false; /* wiped */
+    mon.m[2].is_down = false;
+    mon.m[2].state = MSG_MONGODB_STARTING; /* what will it be with? */
+    mon_pass(2);
+    assert_int_equal(w.c.record.mongodb.barred.count, 1);
+    mon.m[2].state = MSG_MONGODB_UNKNOWN;
     mon_pass(2);
     assert_int_equal(w.c.record.mongodb.barred.count, 0);
     mon.m[2].is_down = mon.m[3].is_down = false;
@@ -406,6 +411,7 @@ static void test_who_was_never_led_is_started_without_a_record(void **state)
     (void)state;
     mon_rebooted(0);
     assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_MONGODB_DATA_WAITS);
     assert_int_equal(w.order[1].mongodb.goal, MSG_MONGODB_GOAL_RUN);
     run((struct arb_event){.kind = ARB_EVENT_RESTORE, .restore_id = 77}); /* made anew by force */
     mon_pass(3);

@@ -74,14 +74,20 @@ static void test_a_primary_is_not_emptied(void **state)
 static void test_one_is_emptied_at_a_time(void **state)
 {
     (void)state;
+    mon.m[1].priority = 3;
     mon.disobeys = true;
+    mon_pass(2);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_PRIORITY)); /* both wait for its end */
     ask_task(MSG_TASK_REINIT, 2);
     ask_task(MSG_TASK_REINIT, 3);
+    mon.disobeys = false;
+    mon_pass(1);
+    mon.disobeys = true;
+    mon_pass(1);
     assert_int_equal(w.c.record.tasks_count, 2);
-    mon_pass(3);
     assert_true(mon_is_open(MSG_MONGODB_ORDER_RESYNC));
     assert_string_equal(mon_order()->member.text, "mg2");
-    assert_int_equal(w.c.record.epoch, 2);
+    assert_int_equal(w.c.record.epoch, 3);
 }
 
 static void test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting(void **state)
