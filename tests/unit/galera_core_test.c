@@ -47,6 +47,21 @@ static void test_a_blank_cluster_is_founded_when_all_are_heard(void **state)
     assert_int_equal(gal_record()->view.count, 3);
 }
 
+/* Files that name no number ask for one member. */
+static void test_founding_waits_for_one_at_least(void **state)
+{
+    (void)state;
+    gal_seed_members = 0;
+    gal_nodes[2].is_silent = gal_nodes[3].is_silent = true;
+    gal_nodes[1].report.galera.state = MSG_GALERA_UNKNOWN;
+    gal_pass(5 * S);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_FOUND_WAITS));
+    assert_true(w.c.waiting.a == 1 && w.c.waiting.b == 0);
+    gal_nodes[1].report.galera.state = MSG_GALERA_NEEDS_SST;
+    gal_pass(5 * S);
+    assert_true(gal_is_granted_to("gn1"));
+}
+
 static void found_with(uint32_t ttl_ms, uint32_t heartbeat_ms)
 {
     assert_int_equal(gal_setup_blank(NULL), 0);
@@ -760,6 +775,7 @@ int main(void)
     (void)base_canary_select(getenv("QUORATE_CANARY"));
     const struct CMUnitTest tests[] = {
         GAL_BLANK_TEST(test_a_blank_cluster_is_founded_when_all_are_heard),
+        GAL_BLANK_TEST(test_founding_waits_for_one_at_least),
         GAL_BLANK_TEST(test_the_first_record_has_the_times_of_the_members_files_within_the_bounds),
         GAL_BLANK_TEST(test_a_running_cluster_is_taken_in_with_its_uuid),
         GAL_BLANK_TEST(test_data_without_a_record_wait_for_an_operator),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 struct gal_node_scene gal_nodes[GAL_MEMBERS + 1];
+uint8_t gal_seed_members;
 
 static const uint8_t cluster_uuid[16] = {0xaa, 1, 2, 3};
 
@@ -34,7 +35,7 @@ void gal_speak(unsigned n)
     kept->order_number = r.order_number;
     kept->engine = MSG_ENGINE_GALERA;
     kept->has_seed = true;
-    kept->galera.seed_members = GAL_MEMBERS;
+    kept->galera.seed_members = gal_seed_members;
     if (kept->priority == 0) {
         kept->priority = 1;
     }
@@ -220,6 +221,7 @@ static void begin(void)
     (void)base_canary_select(getenv("QUORATE_CANARY"));
     memset(&w, 0, sizeof(w));
     memset(gal_nodes, 0, sizeof(gal_nodes));
+    gal_seed_members = GAL_MEMBERS;
     w.now.us = 1000 * S;
     arb_cluster_init(&w.c, &name);
 }

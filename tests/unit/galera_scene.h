@@ -16,6 +16,7 @@ struct gal_node_scene {
 };
 
 extern struct gal_node_scene gal_nodes[GAL_MEMBERS + 1]; /* by number, 1 ... */
+extern uint8_t gal_seed_members;                         /* that their files name */
 
 /* "gn1" ... */
 const char *gal_name(unsigned n);
