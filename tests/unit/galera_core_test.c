@@ -108,6 +108,16 @@ static void test_a_running_cluster_is_taken_in_with_its_uuid(void **state)
     assert_int_equal(gal_nodes[1].report.galera.generation, 1);
 }
 
+/* It was made Primary by hand and has no name yet. */
+static void test_a_component_without_a_uuid_is_not_taken_in(void **state)
+{
+    (void)state;
+    gal_is_synced(1, 40, 2u);
+    memset(gal_nodes[1].report.galera.position.uuid, 0, 16);
+    gal_pass(5 * S);
+    assert_int_equal(w.c.record.epoch, 0);
+}
+
 static void test_data_without_a_record_wait_for_an_operator(void **state)
 {
     (void)state;
@@ -161,6 +171,23 @@ static void test_a_confirmed_record_has_the_view_of_the_member_that_was_named(vo
     assert_int_equal(gal_record()->view.conf_id, 40);
     assert_int_equal(gal_record()->view.count, 1);
     assert_string_equal(gal_record()->view.nodes[0].node.text, "gn2");
+}
+
+/* gn3 is of before, with higher numbers. */
+static void test_a_confirmed_record_has_nothing_of_another_generation(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_synced(n, n == 3 ? 50 : 40, n == 3 ? 14u : 6u);
+        gal_is_down(n, n == 3 ? 999 : 100);
+        gal_nodes[n].report.galera.generation = n == 3 ? 1 : 2;
+    }
+    gal_pass(2 * S);
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, false);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(gal_record()->generation, 2);
+    assert_int_equal(gal_record()->view.conf_id, 40);
+    assert_int_equal(gal_record()->high_water, 100);
 }
 
 /* --- the writer --- */
@@ -364,6 +391,22 @@ static void test_a_cluster_of_one_writes_at_once_after_a_cold_start(void **state
     assert_int_equal(gal_record()->generation, 2);
     gal_pass(2 * S);
     assert_int_equal(w.c.record.epoch, 2);
+}
+
+/* Whoever has that too has a prefix. */
+static void test_a_cold_start_from_zero_is_one_from_data(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_down(n, 0);
+    }
+    gal_pass(17 * S);
+    gal_obey_all();
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, true); /* more was known committed */
+    gal_obey_all();
+    gal_obey_all();
+    assert_int_equal(gal_record()->generation, 2);
+    assert_int_equal(gal_record()->grant.base.seqno, 0);
 }
 
 static void test_two_of_three_wait_for_the_third_and_say_so(void **state)
@@ -778,9 +821,11 @@ int main(void)
         GAL_BLANK_TEST(test_founding_waits_for_one_at_least),
         GAL_BLANK_TEST(test_the_first_record_has_the_times_of_the_members_files_within_the_bounds),
         GAL_BLANK_TEST(test_a_running_cluster_is_taken_in_with_its_uuid),
+        GAL_BLANK_TEST(test_a_component_without_a_uuid_is_not_taken_in),
         GAL_BLANK_TEST(test_data_without_a_record_wait_for_an_operator),
         GAL_BLANK_TEST(test_a_running_cluster_is_confirmed_with_its_members),
         GAL_BLANK_TEST(test_a_confirmed_record_has_the_view_of_the_member_that_was_named),
+        GAL_BLANK_TEST(test_a_confirmed_record_has_nothing_of_another_generation),
         GAL_TEST(test_the_lease_of_a_silent_writer_is_waited_for_and_a_second),
         GAL_TEST(test_fast_takeover_goes_by_the_view_that_evicted),
         GAL_TEST(test_a_writer_that_hands_back_is_replaced_at_once),
@@ -793,6 +838,7 @@ int main(void)
         GAL_TEST(test_after_a_total_outage_who_has_most_starts),
         GAL_TEST(test_the_laggard_is_not_chosen),
         GAL_TEST(test_a_cluster_of_one_writes_at_once_after_a_cold_start),
+        GAL_TEST(test_a_cold_start_from_zero_is_one_from_data),
         GAL_TEST(test_two_of_three_wait_for_the_third_and_say_so),
         GAL_TEST(test_one_of_three_is_nobody),
         GAL_TEST(test_who_speaks_again_is_not_dead),

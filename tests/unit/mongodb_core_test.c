@@ -68,6 +68,12 @@ static void test_founding_waits_for_all(void **state)
     mon.m[3].is_silent = true;
     mon_pass(60);
     assert_int_equal(w.c.record.epoch, 0);
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_UNINITIATED);
+    mon.m[1].is_silent = mon.m[2].is_silent = true;
+    mon_pass(10);
+    assert_int_equal(mon_state(), MSG_MONGODB_SET_UNKNOWN);
+    mon.m[1].is_silent = mon.m[2].is_silent = false;
+    mon_pass(1);
     mon.m[3].is_silent = false;
     mon.m[3].has_data = true;
     mon_pass(60);
@@ -373,6 +379,28 @@ static void test_one_order_at_a_time(void **state)
     mon_pass(12);
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
     assert_int_equal(mon_order()->status, BASE_E_CANCELED);
+    assert_int_equal(mon_order()->code, 0); /* nothing of MongoDB's */
+    mon_running(3, 0);
+    mon.disobeys = true;
+    mon.m[3].votes = 0;
+    mon_pass(2);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_VOTE));
+    mon_request(mon_about(ARB_REQUEST_CANCEL, NULL));
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+    assert_int_equal(mon_order()->status, BASE_E_CANCELED);
+    assert_int_equal(mon_order()->code, 0);
+}
+
+/* That is another number. */
+static void test_what_was_ever_heard_is_not_never_heard(void **state)
+{
+    (void)state;
+    const struct base_mono then = {0};
+    for (int64_t ms = (int64_t)UINT32_MAX - 2; ms <= (int64_t)UINT32_MAX + 2; ms++) {
+        uint32_t most = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX - 1;
+        assert_int_equal(arb_mongodb_since_ms((struct base_mono){ms * MS}, then), most);
+    }
+    assert_int_equal(arb_mongodb_since_ms(then, (struct base_mono){5 * MS}), 0);
 }
 
 static void test_a_drained_primary_hands_over(void **state)
@@ -903,6 +931,7 @@ int main(void)
         MON_TEST(test_why_a_member_cannot_take_over_is_told),
         MON_TEST(test_of_who_is_outside_its_own_word_counts_while_it_is_heard),
         MON_TEST(test_one_order_at_a_time),
+        MON_TEST(test_what_was_ever_heard_is_not_never_heard),
         MON_TEST(test_a_drained_primary_hands_over),
         MON_TEST(test_steering_waits_for_health_and_ten_minutes),
         MON_TEST(test_steering_goes_by_priority_then_lag),

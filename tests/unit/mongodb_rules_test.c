@@ -259,6 +259,15 @@ static void test_old_evidence_is_none(void **state)
     opinions[0].heard_ms = 3000; /* six seconds in all */
     struct mdb_set set = merged(3);
     assert_int_equal(set.primary, MDB_NOBODY);
+    reports[0].hello_age_ms = 2000; /* five */
+    set = merged(3);
+    assert_int_equal(set.primary, 0);
+    reports[0].state = MSG_MONGODB_STARTING; /* its agent's word alone */
+    reports[0].hello_age_ms = UINT32_MAX;
+    opinions[0].heard_ms = MDB_EVIDENCE_MS;
+    assert_true(mdb_says_running(&opinions[0]));
+    opinions[0].heard_ms++;
+    assert_false(mdb_says_running(&opinions[0]));
 }
 
 /* --- layouts --- */
