@@ -254,21 +254,21 @@ static void test_a_plan_that_is_not_carried_out_ends(void **state)
     assert_int_equal(w.answer, BASE_E_STATE);
 }
 
-/* A set whose third host never had an agent. */
-static void run_with_a_stranger(void)
+/* The hosts behind the first `agents` never had one. */
+static void run_with_strangers(unsigned members, unsigned agents)
 {
-    mon_blank(3, 0);
+    mon_blank(members, 0);
     mon.has_set_id = true;
     mon.term = 3;
     mon.config = (struct msg_mongodb_version){3, 7};
     mon.primary = 1;
     mon.concern = MSG_MONGODB_CONCERN_SET_MAJORITY;
-    for (unsigned n = 1; n <= 3; n++) {
+    for (unsigned n = 1; n <= members; n++) {
         mon.m[n].is_in = mon.m[n].has_data = true;
         mon.m[n].votes = 1;
         mon.m[n].priority_x10 = 10;
+        mon.m[n].is_silent = n > agents;
     }
-    mon.m[3].exists = false;
     mon_pass(5);
 }
 
@@ -311,10 +311,10 @@ static void test_a_plan_tells_what_is_lost(void **state)
 static void test_a_host_without_an_agent_is_left_out_by_a_persons_word(void **state)
 {
     (void)state;
-    run_with_a_stranger();
+    run_with_strangers(3, 2);
     assert_int_equal(w.c.record.epoch, 1);
     assert_int_equal(arb_view_find(&w.c, &(struct base_name){"mg3"}), ARB_NOBODY);
-    mon.m[2].is_down = true;
+    mon.m[2].is_down = mon.m[3].is_down = true;
     mon_elect();
     mon_pass(8);
     mon_request(force(0));
@@ -332,7 +332,7 @@ static void test_a_host_without_an_agent_is_left_out_by_a_persons_word(void **st
     mon_pass(5);
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
     assert_int_equal(mon.primary, 1);
-    mon.m[3].exists = true; /* an agent comes to it, with the data of before */
+    mon.m[3].is_silent = mon.m[3].is_down = false; /* an agent comes to it, with data of before */
     mon.m[3].is_in = false;
     mon_pass(3);
     assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_BAR);
@@ -342,6 +342,25 @@ static void test_a_host_without_an_agent_is_left_out_by_a_persons_word(void **st
     mon_pass(3);
     assert_int_equal(w.order[3].mongodb.goal, MSG_MONGODB_GOAL_RUN);
     assert_int_equal(w.c.record.mongodb.barred_hosts.count, 0);
+}
+
+static void test_hosts_without_agents_may_be_all_that_is_lost(void **state)
+{
+    (void)state;
+    run_with_strangers(5, 2);
+    assert_int_equal(w.c.record.epoch, 1);
+    mon.m[3].is_down = mon.m[4].is_down = mon.m[5].is_down = true;
+    mon_elect();
+    mon_pass(8);
+    struct arb_request r = force_without("10.0.0.3:27017");
+    for (unsigned n = 4; n <= 5; n++) {
+        struct msg_mongodb_host *host = &r.destroyed_hosts.list[r.destroyed_hosts.count++];
+        (void)snprintf(host->text, sizeof(host->text), "10.0.0.%u:27017", n);
+    }
+    w.told = keep_answer;
+    mon_request(r);
+    assert_int_equal(w.answer, 0);
+    assert_non_null(strstr(answer.text, "; barred until wiped: 10.0.0.3:27017, 10.0.0.4:27017, "));
 }
 
 static void test_the_freshest_goes_on(void **state)
@@ -458,6 +477,7 @@ int main(void)
         MON_TEST(test_a_plan_that_is_not_carried_out_ends),
         MON_TEST(test_a_plan_tells_what_is_lost),
         MON_TEST(test_a_host_without_an_agent_is_left_out_by_a_persons_word),
+        MON_TEST(test_hosts_without_agents_may_be_all_that_is_lost),
         MON_TEST(test_the_freshest_goes_on),
         MON_TEST(test_the_freshest_is_able_to_lead),
         MON_TEST(test_nothing_is_ordered_from_an_image_until_confirmed),
