@@ -179,7 +179,7 @@ static void test_a_confirmed_record_has_nothing_of_another_generation(void **sta
     (void)state;
     for (unsigned n = 1; n <= 3; n++) {
         gal_is_synced(n, n == 3 ? 50 : 40, n == 3 ? 14u : 6u);
-        gal_is_down(n, n == 3 ? 999 : 100);
+        gal_is_down(n, n == 3 ? 999 : 1);
         gal_nodes[n].report.galera.generation = n == 3 ? 1 : 2;
     }
     gal_pass(2 * S);
@@ -187,7 +187,8 @@ static void test_a_confirmed_record_has_nothing_of_another_generation(void **sta
     assert_int_equal(w.answer, 0);
     assert_int_equal(gal_record()->generation, 2);
     assert_int_equal(gal_record()->view.conf_id, 40);
-    assert_int_equal(gal_record()->high_water, 100);
+    assert_int_equal(gal_record()->high_water, 1);
+    assert_int_equal(w.note[ARB_NOTE_ADOPTED].c, 1); /* as is said, too */
 }
 
 /* --- the writer --- */
@@ -736,13 +737,16 @@ static void test_less_than_was_known_committed_waits_for_an_operator(void **stat
     kill_all();
     gal_pass(3 * S);
     for (unsigned n = 1; n <= 3; n++) {
-        gal_is_down(n, 130);
+        gal_is_down(n, 139);
         gal_nodes[n].report.galera.inhibited = 2;
     }
     gal_pass(30 * S);
     assert_int_equal(gal_record()->grant.generation, 1);
     assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_LOSS));
-    assert_int_equal(w.c.waiting.c, 10);
+    assert_int_equal(w.c.waiting.c, 1);
+    gal_ask(ARB_REQUEST_CONFIRM, NULL, false); /* what it would cost */
+    assert_int_equal(w.answer, BASE_E_STATE);
+    assert_non_null(strstr(w.fx.answer_text.text, "missing: 1; --force accepts that loss"));
     gal_ask(ARB_REQUEST_CONFIRM, NULL, true);
     gal_all();
     assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
