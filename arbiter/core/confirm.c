@@ -149,8 +149,7 @@ static bool is_waited(const struct arb_turn *t)
     if (is_last) {
         ttl_us = (int64_t)c->ttl_longest_ms * BASE_US_PER_MS;
     }
-    return base_mono_diff_us(t->event->now, c->elected) >=
-           lease_wait_us(ttl_us) + arb_engine_of(c)->kill_us;
+    return base_mono_diff_us(t->event->now, c->elected) >= arb_lease_wait_us(c, ttl_us);
 }
 
 static bool is_usable(const struct arb_turn *t, const struct arb_view *view)

@@ -84,6 +84,8 @@ bool arb_lease_handback(struct arb_turn *t, const struct arb_view *view);
 enum arb_over arb_lease_over(const struct arb_cluster *c, struct base_mono now);
 /* By the clock alone: fences and handbacks aside. */
 bool arb_lease_has_run_out(const struct arb_cluster *c, struct base_mono now);
+/* How long after a grant of `ttl_us` something may still go on by it. */
+int64_t arb_lease_wait_us(const struct arb_cluster *c, int64_t ttl_us);
 /* Moment at which it is over if nothing else is granted. */
 struct base_mono arb_lease_end(const struct arb_cluster *c);
 bool arb_lease_may_grant(const struct arb_cluster *c, const struct arb_view *view);

@@ -58,10 +58,15 @@ bool arb_lease_handback(struct arb_turn *t, const struct arb_view *view)
     return true;
 }
 
+int64_t arb_lease_wait_us(const struct arb_cluster *c, int64_t ttl_us)
+{
+    return lease_wait_us(ttl_us) + arb_engine_of(c)->kill_us;
+}
+
 struct base_mono arb_lease_end(const struct arb_cluster *c)
 {
     uint32_t ttl_ms = CANARY(TTL_LOWERED_AT_ONCE) ? c->record.ttl_ms : c->ttl_longest_ms;
-    int64_t wait_us = lease_wait_us(ttl_ms * BASE_US_PER_MS) + arb_engine_of(c)->kill_us;
+    int64_t wait_us = arb_lease_wait_us(c, ttl_ms * BASE_US_PER_MS);
     struct base_mono from =
         c->began; /* a winner has one ttl before it is passed over, section 4.5 */
     if (c->has_granted) {

@@ -41,29 +41,35 @@ static const char *const set_words[] = {ARB_MONGODB_SETS(WORD)};
 static const char *const state_words[] = {ARB_MONGODB_STATES(WORD)};
 #undef WORD
 
+/* What a later version may have words for is called as nothing is. */
+static const char *word_at(const char *const *words, size_t count, size_t at)
+{
+    return words[at < count ? at : 0];
+}
+
 const char *arb_mongodb_order_word(enum msg_mongodb_order_kind kind)
 {
-    return order_words[kind < BASE_COUNT_OF(order_words) ? kind : 0];
+    return word_at(order_words, BASE_COUNT_OF(order_words), kind);
 }
 
 const char *arb_mongodb_cause_text(enum arb_mongodb_cause cause)
 {
-    return cause_texts[cause < BASE_COUNT_OF(cause_texts) ? cause : 0];
+    return word_at(cause_texts, BASE_COUNT_OF(cause_texts), cause);
 }
 
 const char *arb_mongodb_phase_word(uint8_t phase)
 {
-    return phase_words[phase < BASE_COUNT_OF(phase_words) ? phase : 0];
+    return word_at(phase_words, BASE_COUNT_OF(phase_words), phase);
 }
 
 const char *arb_mongodb_set_word(enum msg_mongodb_set_state state)
 {
-    return set_words[state < BASE_COUNT_OF(set_words) ? state : 0];
+    return word_at(set_words, BASE_COUNT_OF(set_words), state);
 }
 
 const char *arb_mongodb_state_word(enum msg_mongodb_state state)
 {
-    return state_words[state < BASE_COUNT_OF(state_words) ? state : 0];
+    return word_at(state_words, BASE_COUNT_OF(state_words), state);
 }
 
 const char *arb_note_name(enum arb_note_kind kind)
@@ -128,7 +134,7 @@ static void put_field(const struct arb_note *note, char field, struct buf *out)
         arb_lsn_put(note->b, out);
         return;
     case 'k':
-        buf_put_text(out, task_names[note->c < BASE_COUNT_OF(task_names) ? note->c : 0]);
+        buf_put_text(out, word_at(task_names, BASE_COUNT_OF(task_names), note->c));
         return;
     case 'e':
         buf_put_text(out, base_error_text(note->b <= INT32_MAX ? -(int)note->b : 0));

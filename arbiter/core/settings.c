@@ -230,8 +230,7 @@ bool arb_ttl_settle(struct arb_turn *t)
         c->has_ttl_lowered = true;
         c->ttl_lowered = t->event->now;
     }
-    int64_t run_out_us =
-        lease_wait_us(c->ttl_longest_ms * BASE_US_PER_MS) + arb_engine_of(c)->kill_us;
+    int64_t run_out_us = arb_lease_wait_us(c, c->ttl_longest_ms * BASE_US_PER_MS);
     if (base_mono_diff_us(t->event->now, c->ttl_lowered) < run_out_us) {
         return false;
     }

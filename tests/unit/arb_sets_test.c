@@ -82,6 +82,22 @@ static void test_s5_an_unconfirmed_member_stays_out(void **state)
     assert_int_equal(w.c.record.voters.count, 0);
 }
 
+/* It has not taken the epoch yet: what it still says of standbys is of the epoch before. */
+static void test_s5_what_a_holder_says_before_it_holds_lets_nobody_in(void **state)
+{
+    (void)state;
+    start_alone();
+    struct msg_report early = primary_with(NULL, NULL, 0, true);
+    early.epoch_held = 0;
+    send(early);
+    struct msg_report holding = primary_with(NULL, NULL, 0, true);
+    holding.standbys_count = 0;
+    send(holding);
+    assert_int_equal(w.c.record.voters.count, 0);
+    send(primary_with(NULL, NULL, 0, true));
+    assert_int_equal(w.c.record.voters.count, 2);
+}
+
 static void test_s5_a_silent_standby_leaves_after_two_ttl(void **state)
 {
     (void)state;
@@ -202,6 +218,27 @@ static void test_s8_after_anything_but_a_clean_stop_a_vote_decides(void **state)
     assert_true(is_holder("pg3")); /* the target among equals */
 }
 
+/* What else has been heard may have a higher position and is no copy of this cluster. */
+static void test_s8_after_a_clean_stop_no_foreign_or_broken_copy_takes_over(void **state)
+{
+    (void)state;
+    all_speak();
+    send(clean_of("pg1", 5100));
+    struct msg_report other = report_of("pg2");
+    other.system_id = SYSTEM + 1;
+    other.position.lsn = 9000;
+    send(other);
+    struct msg_report broken = report_of("pg3");
+    broken.db_state = MSG_DB_FAILED;
+    broken.position.lsn = 9000;
+    send(broken);
+    assert_true(is_holder("pg1"));
+    struct msg_report whole = report_of("pg3");
+    whole.position.lsn = 5100;
+    send(whole);
+    assert_true(is_holder("pg3"));
+}
+
 static void test_s8_the_target_vanishes_before_the_stop(void **state)
 {
     (void)state;
@@ -316,6 +353,27 @@ static void test_bootstrap_the_smallest_name_heard_within_a_second(void **state)
     assert_int_equal(w.c.record.state, MSG_RECORD_RUNNING);
     assert_int_equal(w.c.record.system_id, SYSTEM);
     assert_int_equal(w.order[2].goal, MSG_GOAL_FOLLOW);
+}
+
+static uint32_t interval_founded_with(uint32_t seed_ms)
+{
+    assert_int_equal(setup_empty(NULL), 0);
+    struct msg_report r = empty_of("pg1");
+    r.seed_failover_interval_ms = seed_ms;
+    send(r);
+    wait_us(S);
+    r.number++;
+    send(r);
+    assert_int_equal(w.c.record.epoch, 1);
+    return w.c.record.failover_interval_ms;
+}
+
+static void test_bootstrap_with_the_failover_interval_of_the_founders_file(void **state)
+{
+    (void)state;
+    assert_int_equal(interval_founded_with(0), ARB_FAILOVER_INTERVAL_DEFAULT_MS);
+    assert_int_equal(interval_founded_with(1500), 1500);
+    assert_int_equal(interval_founded_with(UINT32_MAX), 0); /* none */
 }
 
 static void test_bootstrap_never_over_data(void **state)
@@ -482,6 +540,18 @@ static void test_every_sentence_can_be_made(void **state)
     assert_true(slice_equal(buf_slice(&b), SLICE_LIT("16/B374D848")));
 }
 
+/* A record or a report may have been written by a later version. */
+static void test_what_has_no_word_here_is_called_as_nothing_is(void **state)
+{
+    (void)state;
+    const char *order = arb_mongodb_order_word(MSG_MONGODB_ORDER_NONE);
+    const char *set = arb_mongodb_set_word(MSG_MONGODB_SET_UNKNOWN);
+    assert_string_equal(arb_mongodb_order_word(MSG_MONGODB_ORDER_COUNT), order);
+    assert_string_not_equal(arb_mongodb_order_word(MSG_MONGODB_ORDER_COUNT - 1), order);
+    assert_string_equal(arb_mongodb_set_word(MSG_MONGODB_SET_STATE_COUNT), set);
+    assert_string_not_equal(arb_mongodb_set_word(MSG_MONGODB_SET_STATE_COUNT - 1), set);
+}
+
 static void test_a_step_with_too_much_to_say_keeps_the_first_and_the_last(void **state)
 {
     struct arb_event event = {.now = w.now};
@@ -502,15 +572,18 @@ int main(void)
         TEST(test_s5_members_come_in_by_the_one_safe_order),
         TEST(test_s5_the_record_is_not_narrowed_on_a_report_older_than_the_wish),
         TEST(test_s5_an_unconfirmed_member_stays_out),
+        TEST(test_s5_what_a_holder_says_before_it_holds_lets_nobody_in),
         TEST(test_s5_a_silent_standby_leaves_after_two_ttl),
         TEST(test_s5_without_standbys_the_primary_goes_on_alone_unless_strict),
         TEST(test_s5_the_winner_of_two_lowers_r_before_it_goes_on_alone),
         TEST(test_s8_a_switchover_needs_no_vote),
         TEST(test_s8_after_anything_but_a_clean_stop_a_vote_decides),
+        TEST(test_s8_after_a_clean_stop_no_foreign_or_broken_copy_takes_over),
         TEST(test_s8_the_target_vanishes_before_the_stop),
         TEST(test_s8_a_target_that_has_not_looked_yet_is_waited_for),
         TEST(test_s8_refusals_name_their_reason),
         cmocka_unit_test_setup(test_bootstrap_the_smallest_name_heard_within_a_second, setup_empty),
+        cmocka_unit_test(test_bootstrap_with_the_failover_interval_of_the_founders_file),
         cmocka_unit_test_setup(test_bootstrap_never_over_data, setup_empty),
         TEST(test_another_system_identifier_is_refused),
         TEST(test_nobody_is_refused_by_a_node_that_is_not_ready),
@@ -521,6 +594,7 @@ int main(void)
         TEST(test_a_void_swap_frees_the_way),
         TEST(test_a_cluster_full_of_members),
         TEST(test_every_sentence_can_be_made),
+        TEST(test_what_has_no_word_here_is_called_as_nothing_is),
         TEST(test_a_step_with_too_much_to_say_keeps_the_first_and_the_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
