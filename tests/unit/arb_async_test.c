@@ -56,6 +56,26 @@ static void test_s4_async_beyond_the_lag_limit_says_who_lacks_what(void **state)
     assert_non_null(strstr((const char *)memory, "pg3 is the most advanced and lacks 1500 bytes"));
 }
 
+/* The holder has opened and written nothing: who has all up to the opening lacks nothing. */
+static void test_s4_async_with_a_limit_of_0_who_lacks_nothing_takes_over(void **state)
+{
+    (void)state;
+    make_async();
+    struct msg_record r = w.c.record;
+    r.maximum_lag_bytes = 0;
+    r.revision++;
+    load(r);
+    struct msg_report holder = primary_of("pg1");
+    holder.position.lsn = r.floor.lsn;
+    send(holder);
+    confirm();
+    wait_us(3 * S);
+    tick();
+    send(vote_of("pg2", r.floor.lineage, r.floor.lsn));
+    assert_true(is_holder("pg2"));
+    assert_int_equal(w.c.decision.loss_bound_bytes, 0);
+}
+
 static void test_s4_async_without_a_known_position_waits(void **state)
 {
     (void)state;
@@ -168,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_s4_async_takes_the_best_within_the_lag_limit),
         TEST(test_s4_async_beyond_the_lag_limit_says_who_lacks_what),
+        TEST(test_s4_async_with_a_limit_of_0_who_lacks_nothing_takes_over),
         TEST(test_s4_async_without_a_known_position_waits),
         TEST(test_s4_async_standbys_do_not_tell_how_far_the_holder_was),
         TEST(test_s4_async_what_was_told_long_before_the_election_bounds_nothing),

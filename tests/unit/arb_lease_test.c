@@ -564,6 +564,29 @@ static void test_s4_a_forced_failover_shows_its_loss(void **state)
     assert_int_equal(w.c.decision.loss_bound_bytes, 400);
 }
 
+static void ask_for_failover_to(const char *member)
+{
+    struct arb_request ask = {.kind = ARB_REQUEST_FAILOVER, .candidate = name_of(member)};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &ask});
+    assert_int_equal(w.fx.answer, BASE_E_STATE);
+}
+
+static void test_s4_of_a_member_that_was_not_heard_no_loss_is_shown(void **state)
+{
+    (void)state;
+    send(report_of("pg2"));
+    send(primary_of("pg1"));
+    confirm();
+    wait_us(3 * S);
+    tick();
+    ask_for_failover_to("pg2");
+    assert_non_null(strstr(w.fx.answer_text.text, "by force pg2"));
+    ask_for_failover_to("pg3");
+    assert_null(strstr(w.fx.answer_text.text, "by force"));
+    ask_for_failover_to("pg9"); /* nobody knows it at all */
+    assert_null(strstr(w.fx.answer_text.text, "by force"));
+}
+
 static void test_s4_force_without_a_name_takes_the_most_advanced(void **state)
 {
     struct msg_record r = base_record();
@@ -797,6 +820,7 @@ int main(void)
         TEST(test_s4_with_r_0_nobody_is_promoted),
         TEST(test_s4_members_outside_v_do_not_count),
         TEST(test_s4_a_forced_failover_shows_its_loss),
+        TEST(test_s4_of_a_member_that_was_not_heard_no_loss_is_shown),
         TEST(test_s4_force_without_a_name_takes_the_most_advanced),
         TEST(test_s4_force_does_not_wait_for_a_silent_member),
         TEST(test_s4_the_story_says_where_the_time_went),

@@ -241,6 +241,36 @@ static void test_followers_of_a_live_leader_refuse(void **state)
     assert_int_equal(rig.core.term, 1);
 }
 
+/* A term may have its leader already: nobody stands in it twice. */
+static void test_a_prevote_is_for_a_later_term_than_ours(void **state)
+{
+    (void)state;
+    set_up(3, 3, NULL, 0);
+    struct msg_raft ask = msg(MSG_RAFT_PREVOTE, 3, 2);
+    ask.proposed_term = 3;
+    hear(ask);
+    assert_true(sent(MSG_RAFT_PREVOTE_REPLY, 3)->is_rejected);
+    ask.proposed_term = 4;
+    hear(ask);
+    assert_false(sent(MSG_RAFT_PREVOTE_REPLY, 3)->is_rejected);
+}
+
+/* Also where the longest time is the same: a leader that is heard in time is never stood against.
+ */
+static void test_nobody_stands_before_the_shortest_time(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct raft_core_config config = config_of(3);
+        struct raft_core_restored restored = {.term = 0};
+        config.election_max_us = config.election_min_us;
+        config.seed = seed;
+        assert_int_equal(raft_core_init(&rig.core, &config), 0);
+        assert_int_equal(raft_core_start(&rig.core, &restored, (struct base_mono){0}), 0);
+        assert_int_equal(raft_core_deadline(&rig.core).us, config.election_min_us);
+    }
+}
+
 static void test_prober_of_an_older_term_catches_up(void **state)
 {
     (void)state;
@@ -603,6 +633,8 @@ int main(void)
         cmocka_unit_test(test_candidate_asks_and_counts_itself_only_when_durable),
         cmocka_unit_test(test_prevote_moves_no_term),
         cmocka_unit_test(test_followers_of_a_live_leader_refuse),
+        cmocka_unit_test(test_a_prevote_is_for_a_later_term_than_ours),
+        cmocka_unit_test(test_nobody_stands_before_the_shortest_time),
         cmocka_unit_test(test_prober_of_an_older_term_catches_up),
         cmocka_unit_test(test_a_voter_of_an_older_term_completes_a_prevote),
         cmocka_unit_test(test_check_quorum),
