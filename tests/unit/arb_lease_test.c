@@ -649,6 +649,20 @@ static void test_s4_the_story_says_where_the_time_went(void **state)
     assert_int_equal(w.c.decision.open_us, 100 * MS);
 }
 
+/* It was silent for longer than counts as lost, and the lease was waited for by nobody. */
+static void test_s4_the_story_of_a_handback_has_no_wait_for_the_lease(void **state)
+{
+    (void)state;
+    all_speak();
+    wait_us(S);
+    send(handback_of("pg1"));
+    send(vote_of("pg2", 3, 5000));
+    send(vote_of("pg3", 3, 5000));
+    assert_int_equal(w.c.decision.over, ARB_OVER_HANDBACK);
+    assert_int_equal(w.c.decision.detection_us, S);
+    assert_int_equal(w.c.decision.lease_us, 0);
+}
+
 /* The winner of the last failover is gone before anybody has followed it. */
 static void test_s4_who_is_waited_for_when_there_are_no_voters(void **state)
 {
@@ -824,6 +838,7 @@ int main(void)
         TEST(test_s4_force_without_a_name_takes_the_most_advanced),
         TEST(test_s4_force_does_not_wait_for_a_silent_member),
         TEST(test_s4_the_story_says_where_the_time_went),
+        TEST(test_s4_the_story_of_a_handback_has_no_wait_for_the_lease),
         TEST(test_s4_who_is_waited_for_when_there_are_no_voters),
         TEST(test_s4_a_holder_that_can_never_go_on_is_said_so),
         TEST(test_s4_a_holder_returns_where_nobody_can_be_forced),

@@ -256,6 +256,28 @@ static void test_a_switchover_does_not_hold_a_document_up(void **state)
     assert_int_equal(w.c.record.state, MSG_RECORD_SWITCHOVER);
 }
 
+/* Both are wanted at the end of a swap; only one can lie in the log. */
+static void test_a_document_waits_until_a_switchover_is_given_up(void **state)
+{
+    (void)state;
+    all_speak();
+    w.holds_swap = true;
+    struct arb_request request = {.kind = ARB_REQUEST_SWITCHOVER, .candidate = name_of("pg2")};
+    run((struct arb_event){.kind = ARB_EVENT_REQUEST, .request = &request});
+    told(document(1));
+    struct msg_report wiped = report_of("pg2");
+    wiped.db_state = MSG_DB_EMPTY;
+    send(wiped);
+    struct msg_record switching = w.c.swap_record;
+    run((struct arb_event){.kind = ARB_EVENT_RECORD, .record = &switching, .is_own = true});
+    assert_int_equal(w.swap_kind, ARB_DECIDE_ABANDON);
+    w.holds_swap = false;
+    struct msg_record given_up = w.c.swap_record;
+    run((struct arb_event){.kind = ARB_EVENT_RECORD, .record = &given_up, .is_own = true});
+    assert_int_equal(w.c.record.state, MSG_RECORD_RUNNING);
+    assert_int_equal(w.c.record.config_revision, 1);
+}
+
 static void found(struct msg_record s)
 {
     struct base_name name = name_of("main");
@@ -433,6 +455,7 @@ int main(void)
         TEST(test_s5_to_asynchronous_mode_r_goes_first),
         TEST(test_in_an_outage_only_what_may_end_it_is_taken_over),
         TEST(test_a_switchover_does_not_hold_a_document_up),
+        TEST(test_a_document_waits_until_a_switchover_is_given_up),
         TEST(test_the_first_record_is_made_of_the_document),
         TEST(test_s5_first_k_takes_the_best_and_a_spare_moves_up),
         TEST(test_a_promoted_cluster_opens_on_a_timeline_above_all),

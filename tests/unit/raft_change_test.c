@@ -76,7 +76,9 @@ static void test_unsound_configurations(void **state)
     assert_false(raft_members_are_sound(members_of("10", "")));  /* id 0 */
     assert_int_equal(raft_members_encode(&made, &b), BASE_E_INVALID);
     assert_true(raft_members_are_sound(members_of("1", "")));
-    made.members[0].id = UINT64_C(1) << 63;
+    made.members[0].id = INT64_MAX;
+    assert_true(raft_members_are_sound(&made));
+    made.members[0].id++;
     assert_false(raft_members_are_sound(&made));
 }
 
