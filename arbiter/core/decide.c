@@ -14,6 +14,13 @@
 
 /* --- the first record --- */
 
+/* The engine's own replication is the only one. */
+static void want_no_sync(struct msg_record *record)
+{
+    record->sync_mode = MSG_SYNC_ASYNC;
+    record->sync_count = 1;
+}
+
 static void take_galera_seed(const struct msg_report *seed, struct msg_record *record)
 {
     uint32_t ttl_ms = seed->seed_ttl_ms;
@@ -23,8 +30,7 @@ static void take_galera_seed(const struct msg_report *seed, struct msg_record *r
                         seed->seed_heartbeat_ms <= record->ttl_ms / LEASE_HEARTBEATS_PER_TTL_MIN;
     record->heartbeat_ms = is_beat_good ? seed->seed_heartbeat_ms : ARB_GALERA_HEARTBEAT_DEFAULT_MS;
     record->freeze_max_ms = LEASE_FREEZE_MAX_DEFAULT_MS;
-    record->sync_mode = MSG_SYNC_ASYNC; /* Galera's own replication is the only one */
-    record->sync_count = 1;
+    want_no_sync(record);
     record->engine = MSG_ENGINE_GALERA;
     record->galera.high_water = -1;
     record->galera.recovery_wait_us = -1;
@@ -42,8 +48,7 @@ static void take_mongodb_seed(const struct msg_report *seed, struct msg_record *
         most < ARB_MONGODB_HEARTBEAT_DEFAULT_MS ? most : ARB_MONGODB_HEARTBEAT_DEFAULT_MS;
     record->heartbeat_ms = is_beat_good ? seed->seed_heartbeat_ms : usual;
     record->freeze_max_ms = LEASE_FREEZE_MAX_DEFAULT_MS;
-    record->sync_mode = MSG_SYNC_ASYNC; /* MongoDB's own replication is the only one */
-    record->sync_count = 1;
+    want_no_sync(record);
     record->engine = MSG_ENGINE_MONGODB;
     record->mongodb.set_name = seed->mongodb.set_name;
 }

@@ -150,10 +150,7 @@ static bool settle_term(struct raft_core *core, struct raft_effects *effects,
     if (m->type == MSG_RAFT_PREVOTE_REPLY && m->term < core->term) {
         return true; /* what counts is the term that was asked for; a voter may be behind ours */
     }
-    if (m->term < core->term && is_old_counted(m->type)) {
-        return true;
-    }
-    if (m->term < core->term) {
+    if (m->term < core->term && !is_old_counted(m->type)) {
         answer_old_term(core, effects, m);
         return false;
     }

@@ -363,6 +363,28 @@ static void test_s5_first_k_takes_the_best_and_a_spare_moves_up(void **state)
     assert_true(arb_names_equal(&target.names, &wanted));
 }
 
+static void test_s5_first_k_a_new_leader_keeps_whom_it_has_not_heard_yet(void **state)
+{
+    struct msg_record r = base_record();
+    (void)state;
+    r.sync_mode = MSG_SYNC_FIRST;
+    r.voters = names("pg3", NULL);
+    r.revision++;
+    load(r);
+    lead(6);
+    send(with_priority("pg2", 9));
+    struct msg_report holder = primary_of("pg1");
+    holder.standbys[holder.standbys_count++] =
+        (struct msg_standby){name_of("pg2"), 5000, true, true};
+    send(holder);
+    struct arb_set target = arb_sync_target(&w.c, w.now);
+    assert_true(arb_names_equal(&target.names, &r.voters));
+    send(with_priority("pg3", 1));
+    target = arb_sync_target(&w.c, w.now);
+    struct msg_names wanted = names("pg2", NULL);
+    assert_true(arb_names_equal(&target.names, &wanted));
+}
+
 /* --- standby clusters --- */
 
 static void test_a_promoted_cluster_opens_on_a_timeline_above_all(void **state)
@@ -458,6 +480,7 @@ int main(void)
         TEST(test_a_document_waits_until_a_switchover_is_given_up),
         TEST(test_the_first_record_is_made_of_the_document),
         TEST(test_s5_first_k_takes_the_best_and_a_spare_moves_up),
+        TEST(test_s5_first_k_a_new_leader_keeps_whom_it_has_not_heard_yet),
         TEST(test_a_promoted_cluster_opens_on_a_timeline_above_all),
         TEST(test_a_standby_leader_is_replaced_by_the_most_advanced),
     };

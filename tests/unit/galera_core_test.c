@@ -79,6 +79,8 @@ static void test_the_first_record_has_the_times_of_the_members_files_within_the_
     found_with(ARB_GALERA_TTL_MIN_MS, 1);
     assert_int_equal(w.c.record.ttl_ms, ARB_GALERA_TTL_MIN_MS);
     assert_int_equal(w.c.record.heartbeat_ms, 1);
+    assert_int_equal(w.c.record.sync_mode, MSG_SYNC_ASYNC);
+    assert_int_equal(w.c.record.sync_count, 1); /* as a document without it says */
     found_with(ARB_GALERA_TTL_MIN_MS - 1, 0);
     assert_int_equal(w.c.record.ttl_ms, ARB_GALERA_TTL_DEFAULT_MS);
     assert_int_equal(w.c.record.heartbeat_ms, ARB_GALERA_HEARTBEAT_DEFAULT_MS);
