@@ -56,7 +56,8 @@ void strike_crash_promoting(struct world *w, struct strike *s)
 }
 
 /* Also of one that was chosen, or has voted and may be: that spoils the one directory that may have
- * everything, and such a cluster waits for an operator (rescue.h). */
+ * everything, and such a cluster waits for an operator (rescue.h). Where no agent has come yet
+ * nobody could end it, and whoever starts the server after it would do so again. */
 void strike_promoted_by_hand(struct world *w, struct strike *s)
 {
     unsigned first = any_member(w, s);
@@ -64,6 +65,7 @@ void strike_promoted_by_hand(struct world *w, struct strike *s)
         struct pg *pg = pg_of(w, (first + i) % w->setup.members);
         bool is_standby = pg->phase == PG_STANDBY && pg->is_root_alive &&
                           pg->process->stopped == 0 &&
+                          !adopted_is_waiting(member_of(w, pg->member)) &&
                           !adopted_is_unfounded(w, cluster_of(w, pg->member));
         if (is_standby) {
             fault_bit(w, s->kind, pg->member, 0, 0);
