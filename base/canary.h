@@ -264,6 +264,8 @@
       "a drained member takes over") \
     X(HOLD_OFF_FORGOTTEN, "hold-off-forgotten", \
       "the role goes from one to the other and back without end") \
+    X(RECEIVER_TAKEN_OUT_ALWAYS, "receiver-taken-out-always", \
+      "whether the upstream has what is needed is not asked while a receiver comes and goes") \
     X(REPLAY_IS_ALL, "replay-is-all", \
       "a standby that was just started does not say that it has not read all it has") \
     X(UNTOLD_HAS_NOTHING, "untold-has-nothing", \

@@ -145,11 +145,14 @@ static bool is_pointed_at(const struct agt *a, const struct msg_member *upstream
            a->followed_port == upstream->db_port;
 }
 
-/* Points the receiver at its upstream. A receiver that hangs on a connection is taken out first. */
+/* Points the receiver at its upstream. One that hangs on a connection is taken out before that;
+ * every other time it is told to follow again, as then the port looks whether the upstream still
+ * has what is needed next: a receiver that is refused for that comes and goes all the time. */
 static void point(struct agt_run *run, const struct msg_member *upstream, bool is_again)
 {
     struct agt *a = run->a;
-    bool is_hanging = is_again && a->view.has_receiver && !a->is_detached;
+    bool is_hanging = is_again && a->view.has_receiver && !a->is_detached &&
+                      (!a->was_taken_out || CANARY(RECEIVER_TAKEN_OUT_ALWAYS));
     struct db_order order = agt_order_make(a, is_hanging ? DB_ORDER_DETACH : DB_ORDER_FOLLOW);
     if (!is_hanging) {
         point_at(&order, upstream);

@@ -238,6 +238,7 @@ struct agt {
     bool has_receiver_run;
     uint64_t stopped_end_lsn; /* end of WAL as seen before this root was started; 0 unknown */
     bool is_detached;
+    bool was_taken_out;        /* its receiver; nobody was told to follow again since */
     uint64_t detach_id;        /* order that took the receiver away */
     uint32_t detach_views;     /* views since */
     struct base_name followed; /* the receiver is set to this one ... */

@@ -295,11 +295,12 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
         a->followed_host = o->upstream_host;
         a->followed_port = o->upstream_port;
         a->received_at = now;
+        a->was_taken_out = a->was_taken_out && a->is_detached;
         a->is_detached = false;
         a->is_remote_followed = o->is_remote;
         break;
     case DB_ORDER_DETACH:
-        a->is_detached = true;
+        a->is_detached = a->was_taken_out = true;
         a->detach_id = o->id;
         a->detach_views = 0;
         memset(&a->followed, 0, sizeof(a->followed));

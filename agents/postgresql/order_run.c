@@ -120,14 +120,16 @@ int pg_order_prepare_primary(struct pg_run *run)
     return status;
 }
 
-/* The first segment of WAL that we still need, by its number; 0 when that is not known or WAL
- * arrives. */
+/* The first segment of WAL that we still need, by its number; 0 when that is not known: all on disk
+ * has not been replayed yet. That a receiver is there says nothing: where the WAL is gone it is
+ * refused and comes again all the time. */
 static uint64_t next_segment(struct pg_run *run)
 {
     static const char text[] =
-        "SELECT CASE WHEN EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"
-        " THEN 0 ELSE div(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0',"
-        " pg_size_bytes(current_setting('wal_segment_size'))) END";
+        "SELECT CASE WHEN EXISTS (SELECT FROM pg_stat_get_activity(NULL) WHERE backend_type ="
+        " 'startup' AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream'))"
+        " THEN div(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0',"
+        " pg_size_bytes(current_setting('wal_segment_size'))) ELSE 0 END";
     struct pg_sql_rows rows;
     if (pg_run_query(run, text, &rows) != 0) {
         return 0;

@@ -473,6 +473,19 @@ static void test_stopped_member_votes_without_a_receiver(void **state)
     good();
 }
 
+/* Whether the upstream has what is needed is found out when it is told to follow again. */
+static void test_a_receiver_that_comes_and_goes_is_not_taken_out_each_time(void **state)
+{
+    (void)state;
+    standby();
+    w.db.is_refused = true;
+    memset(w.orders, 0, sizeof(w.orders));
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 20000);
+    assert_in_range(w.orders[DB_ORDER_DETACH], 2, 3);
+    assert_in_range(w.orders[DB_ORDER_FOLLOW], 4, 6); /* after each, and again */
+    good();
+}
+
 /* Its position is what it has replayed until then: who compares positions must not pass it over. */
 static void test_a_started_standby_says_that_it_has_not_read_all_it_has(void **state)
 {
@@ -899,6 +912,7 @@ int main(void)
         cmocka_unit_test(test_an_attempt_that_has_ended_is_promised_nothing),
         cmocka_unit_test(test_promise_ends_with_a_higher_epoch),
         cmocka_unit_test(test_stopped_member_votes_without_a_receiver),
+        cmocka_unit_test(test_a_receiver_that_comes_and_goes_is_not_taken_out_each_time),
         cmocka_unit_test(test_a_started_standby_says_that_it_has_not_read_all_it_has),
         cmocka_unit_test(test_voter_that_wins_promotes),
         cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),

@@ -400,7 +400,7 @@ static void view_make(const struct world *w, struct db_view *v)
     v->timeline_highest = db->timeline;
     v->lsn = db->is_running && db->is_reading ? db->lsn / 2 : db->lsn;
     v->replay_lsn = v->lsn;
-    v->is_receiving = db->is_receiving;
+    v->is_receiving = db->is_receiving && !db->is_refused;
     v->has_receiver = db->is_receiving;
     v->receiver_pid = db->receiver_pid;
     v->is_wal_end_reached = db->is_ready && !db->is_reading;

@@ -52,6 +52,7 @@ struct world_db {
     struct base_name upstream; /* in the file */
     bool is_running;
     bool is_ready;
+    bool is_refused; /* what its receiver asks for is not there */
     bool is_reading; /* has come half way through its own log */
     bool is_hanging; /* does not answer */
     bool is_in_recovery;
