@@ -179,18 +179,21 @@ static void test_a_confirmed_record_has_the_view_of_the_member_that_was_named(vo
 static void test_a_confirmed_record_has_nothing_of_another_generation(void **state)
 {
     (void)state;
-    for (unsigned n = 1; n <= 3; n++) {
-        gal_is_synced(n, n == 3 ? 50 : 40, n == 3 ? 14u : 6u);
-        gal_is_down(n, n == 3 ? 999 : 1);
-        gal_nodes[n].report.galera.generation = n == 3 ? 1 : 2;
+    for (int64_t known = -1; known <= 1; known++) { /* -1: not known */
+        assert_int_equal(gal_setup_blank(NULL), 0);
+        for (unsigned n = 1; n <= 3; n++) {
+            gal_is_synced(n, n == 3 ? 50 : 40, n == 3 ? 14u : 6u);
+            gal_is_down(n, n == 3 ? 999 : known);
+            gal_nodes[n].report.galera.generation = n == 3 ? 1 : 2;
+        }
+        gal_pass(2 * S);
+        gal_ask(ARB_REQUEST_CONFIRM, NULL, false);
+        assert_int_equal(w.answer, 0);
+        assert_int_equal(gal_record()->generation, 2);
+        assert_int_equal(gal_record()->view.conf_id, 40);
+        assert_int_equal(gal_record()->high_water, known);
+        assert_int_equal(w.note[ARB_NOTE_ADOPTED].c, known == 1 ? 1 : 0); /* as is said, too */
     }
-    gal_pass(2 * S);
-    gal_ask(ARB_REQUEST_CONFIRM, NULL, false);
-    assert_int_equal(w.answer, 0);
-    assert_int_equal(gal_record()->generation, 2);
-    assert_int_equal(gal_record()->view.conf_id, 40);
-    assert_int_equal(gal_record()->high_water, 1);
-    assert_int_equal(w.note[ARB_NOTE_ADOPTED].c, 1); /* as is said, too */
 }
 
 /* --- the writer --- */
@@ -592,8 +595,10 @@ static void test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again(
     gn1_is_granted();
     gn1_bootstraps();
     gal_is_down(1, 103);
+    gal_nodes[1].report.galera.view.conf_id = 3; /* somebody came in and left */
     gal_pass(S);
     assert_int_equal(gal_record()->generation, 2);
+    assert_int_equal(gal_record()->view.conf_id, 3);
     assert_int_equal(gal_record()->high_water, 103);
     gal_pass(3 * S);
     gal_obey_all();

@@ -856,17 +856,17 @@ static void test_a_member_that_is_gone_leaves(void **state)
 {
     (void)state;
     mon_running(5, 0);
-    mon_request(mon_about(ARB_REQUEST_REMOVE, "mg5"));
+    mon_request(mon_about(ARB_REQUEST_REMOVE, "mg4"));
     assert_int_equal(w.answer, BASE_E_STATE); /* heard */
-    mon.m[5].is_silent = mon.m[5].is_down = true;
+    mon.m[4].is_silent = mon.m[4].is_down = true;
     mon_pass(20);
-    mon_request(mon_about(ARB_REQUEST_REMOVE, "mg5"));
+    mon_request(mon_about(ARB_REQUEST_REMOVE, "mg4"));
     assert_int_equal(w.answer, 0);
     mon_pass(5);
-    assert_false(mon.m[5].is_in);
+    assert_false(mon.m[4].is_in);
     assert_int_equal(w.c.record.mongodb.leaving.count, 0);
     assert_int_equal(w.c.record.mongodb.places_count, 4);
-    assert_string_equal(w.c.record.mongodb.places[3].member.text, "mg4");
+    assert_string_equal(w.c.record.mongodb.places[3].member.text, "mg5");
     mon_running(3, 0);
     mon.m[3].is_silent = mon.m[3].is_down = true;
     mon_pass(20);

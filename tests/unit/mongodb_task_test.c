@@ -262,6 +262,27 @@ static void test_a_restart_is_done_when_it_answers(void **state)
     }
 }
 
+/* The report that ends it has some: one entry a step. */
+static void test_the_end_of_an_order_comes_before_what_is_news(void **state)
+{
+    (void)state;
+    for (unsigned is_late = 0; is_late <= 1; is_late++) {
+        mon_running(3, 0);
+        mon.disobeys = true;
+        mon.m[3].votes = 0;
+        mon_pass(is_late == 1 ? 40 : 2);
+        assert_true(mon_is_open(MSG_MONGODB_ORDER_VOTE));
+        wait_us(is_late == 1 ? 3 * S : S);
+        mon.m[1].order_epoch = mon_order()->epoch;
+        mon.m[1].is_order_done = is_late == 0;
+        mon.m[1].order_status = BASE_E_DENIED;
+        mon.config.version++;
+        mon_speak(1);
+        assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_FAILED);
+        assert_int_equal(mon_order()->status, is_late == 1 ? BASE_E_TIMEOUT : BASE_E_DENIED);
+    }
+}
+
 /* The order was given by a leader that is gone: by its member and kind the next one knows of which
  * task it is. */
 static void test_a_new_leader_puts_off_the_task_alone_too(void **state)
@@ -356,6 +377,7 @@ int main(void)
         MON_TEST(test_each_of_two_that_fail_is_put_off_for_longer),
         MON_TEST(test_a_planned_restart_begins_in_time),
         MON_TEST(test_a_restart_is_done_when_it_answers),
+        MON_TEST(test_the_end_of_an_order_comes_before_what_is_news),
         MON_TEST(test_a_new_leader_puts_off_the_task_alone_too),
         MON_TEST(test_a_new_leader_takes_a_switchover_for_no_task),
         MON_TEST(test_a_task_whose_end_is_awaited_keeps_nobody_waiting),
