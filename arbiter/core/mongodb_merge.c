@@ -50,17 +50,13 @@ static bool is_in_set(const struct mdb_opinion *o)
 /* MongoDB's number as another member sees it. */
 static enum msg_mongodb_state state_of(const struct msg_mongodb_peer *p)
 {
-    static const uint8_t states[] = {
+    static const uint8_t states[UINT8_MAX + 1] = {
         [0] = MSG_MONGODB_STARTING,   [1] = MSG_MONGODB_DRAINING, [2] = MSG_MONGODB_SECONDARY,
         [3] = MSG_MONGODB_RECOVERING, [5] = MSG_MONGODB_SYNCING,  [6] = MSG_MONGODB_UNKNOWN,
         [7] = MSG_MONGODB_ARBITER,    [8] = MSG_MONGODB_DOWN,     [9] = MSG_MONGODB_ROLLING_BACK,
         [10] = MSG_MONGODB_ABSENT,
     };
-    if (!p->is_healthy) {
-        return MSG_MONGODB_DOWN;
-    }
-    return p->state < sizeof(states) ? (enum msg_mongodb_state)states[p->state]
-                                     : MSG_MONGODB_UNKNOWN;
+    return p->is_healthy ? (enum msg_mongodb_state)states[p->state] : MSG_MONGODB_DOWN;
 }
 
 static uint8_t own_opinion(const struct mdb_opinion *opinions, uint8_t count,

@@ -59,9 +59,8 @@ static uint64_t task_of(const struct msg_record *r)
 
 void arb_mongodb_try_again(struct arb_turn *t)
 {
-    uint64_t of = t->c->mongodb.order_of;
-    struct arb_mongodb_wait *w = of == 0 ? NULL : wait_find(&t->c->mongodb, of);
-    if (w != NULL) {
+    struct arb_mongodb_wait *w = wait_find(&t->c->mongodb, t->c->mongodb.order_of);
+    if (w != NULL) { /* of nothing: a free one */
         *w = (struct arb_mongodb_wait){.of = 0};
     }
 }
