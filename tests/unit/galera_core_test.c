@@ -759,6 +759,25 @@ static void test_less_than_was_known_committed_waits_for_an_operator(void **stat
     assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
 }
 
+/* By the settings, of a cluster whose data may be lost. */
+static void test_a_loss_is_accepted_at_once_where_the_settings_say_so(void **state)
+{
+    (void)state;
+    gal_pass(2 * S);
+    struct msg_record next = w.c.record;
+    next.revision++;
+    next.galera.recovery_wait_us = 0;
+    load(next);
+    kill_all();
+    gal_pass(3 * S);
+    for (unsigned n = 1; n <= 3; n++) {
+        gal_is_down(n, 50);
+        gal_nodes[n].report.galera.inhibited = 2;
+    }
+    gal_all();
+    assert_int_equal(gal_record()->grant.state, MSG_GALERA_GRANT_GIVEN);
+}
+
 /* It is heard, and what it tells is of another history: the word against it holds all the same. */
 static void test_who_has_another_stamp_and_more_is_left_out_by_a_word(void **state)
 {
@@ -867,6 +886,7 @@ int main(void)
         GAL_TEST(test_while_a_grant_stands_open_the_document_is_followed),
         GAL_TEST(test_a_component_that_comes_back_goes_on_under_the_new_number),
         GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
+        GAL_TEST(test_a_loss_is_accepted_at_once_where_the_settings_say_so),
         GAL_TEST(test_who_has_another_stamp_and_more_is_left_out_by_a_word),
         GAL_TEST(test_the_generation_before_is_gone_back_to_by_a_word_alone),
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),

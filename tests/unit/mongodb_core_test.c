@@ -783,6 +783,11 @@ static void test_a_gray_primary_steps_down_and_is_killed_with_the_opt_in_alone(v
         assert_int_not_equal(mon_order()->kind, MSG_MONGODB_ORDER_KILL);
     }
     mon_running(3, 0);
+    gray(MSG_MONGODB_GRAY_STEPDOWN);
+    mon_pass(3);
+    assert_int_equal(mon_order()->kind, MSG_MONGODB_ORDER_STEP_DOWN);
+    assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
+    mon_running(3, 0);
     gray(MSG_MONGODB_GRAY_KILL);
     mon.disobeys = true;
     mon_pass(60);

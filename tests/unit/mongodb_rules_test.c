@@ -262,12 +262,51 @@ static void test_old_evidence_is_none(void **state)
     reports[0].hello_age_ms = 2000; /* five */
     set = merged(3);
     assert_int_equal(set.primary, 0);
+    reports[1].hello_age_ms = 0;
+    opinions[1].heard_ms = MDB_EVIDENCE_MS;
+    assert_true(mdb_is_fresh(&opinions[1]));
+    opinions[1].heard_ms++;
+    assert_false(mdb_is_fresh(&opinions[1]));
     reports[0].state = MSG_MONGODB_STARTING; /* its agent's word alone */
     reports[0].hello_age_ms = UINT32_MAX;
     opinions[0].heard_ms = MDB_EVIDENCE_MS;
     assert_true(mdb_says_running(&opinions[0]));
     opinions[0].heard_ms++;
     assert_false(mdb_says_running(&opinions[0]));
+}
+
+/* Nobody hears its agent: who sees it alive is right, and a number of a later MongoDB says nothing.
+ */
+static void test_what_others_see_of_one_whose_agent_is_silent(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 2; n++) {
+        make_set(3, 0);
+        opinions[2].heard_ms = 60000;
+        reports[n].peers[2].is_healthy = false;
+        struct mdb_set set = merged(3);
+        assert_int_equal(set.peers[2].state, MSG_MONGODB_SECONDARY);
+        reports[0].peers[2].state = reports[1].peers[2].state = 11;
+        set = merged(3);
+        assert_false(set.peers[2].is_alive);
+    }
+}
+
+/* Both for two minutes: the primary that does not hear it, and its agent. */
+static void test_a_vote_is_taken_away_after_two_minutes(void **state)
+{
+    (void)state;
+    for (unsigned early = 0; early <= 1; early++) {
+        make_set(3, 1);
+        split(3, 5, 7);
+        reports[0].peers[1].heard_ms = MDB_DEAD_MS - early;
+        struct mdb_set set = merged(3);
+        enum arb_refusal expected = early == 1 ? ARB_REFUSE_ONE_OPINION : ARB_REFUSE_NONE;
+        assert_int_equal(mdb_degrade_check(&set, 1, MDB_DEAD_MS), expected);
+        reports[0].peers[1].heard_ms = MDB_DEAD_MS;
+        set = merged(3);
+        assert_int_equal(mdb_degrade_check(&set, 1, MDB_DEAD_MS - early), expected);
+    }
 }
 
 /* --- layouts --- */
@@ -813,6 +852,8 @@ int main(void)
         cmocka_unit_test(test_what_degrades_a_set),
         cmocka_unit_test(test_of_two_claims_the_higher_term_is_real),
         cmocka_unit_test(test_old_evidence_is_none),
+        cmocka_unit_test(test_what_others_see_of_one_whose_agent_is_silent),
+        cmocka_unit_test(test_a_vote_is_taken_away_after_two_minutes),
         cmocka_unit_test(test_layouts),
         cmocka_unit_test(test_every_lawful_layout_is_reached),
         cmocka_unit_test(test_a_fourth_has_no_vote),
