@@ -86,11 +86,23 @@ daemons_revive() {
         host_daemons_start "$name"
     done
 }
+# Faults of one minute can add up to three crashes of one database, which then stays down until a person says otherwise, as its
+# line tells: that is what an operator does then.
+members_revive() {
+    local name
+    case $SYSTEM in quorate | galera) ;; *) return 0 ;; esac
+    for name in $(cluster_json | jq -r '.members[]? | select((.note // "") | test("crashed three times")) | .name' 2>/dev/null); do
+        say "        $name crashed three times in a minute; restarted by order"
+        echo "$(now_us) $name" >>"$SQL_OUT/restarted"
+        "${KV[@]}" db restart "$SQL_CLUSTER" "$name" --wait --timeout 10s >/dev/null 2>&1
+    done
+}
 settle() { # SECONDS
     local end=$((SECONDS + $1))
     until cluster_healthy 2>/dev/null; do
         [ "$SECONDS" -lt "$end" ] || return 1
         daemons_revive
+        members_revive
         sleep 0.3
     done
 }
