@@ -95,6 +95,31 @@ static void test_winner_whose_guard_refuses_hands_the_role_on(void **state)
     good();
 }
 
+/* The guard has heard the arm in the end, and the handback behind it was lost: asked for again. */
+static void test_winner_whose_handback_was_lost_repeats_it(void **state)
+{
+    (void)state;
+    struct guard_effects fx;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    world_agent_start(&w);
+    world_record(&w, 2, "a");
+    w.is_arm_refused = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1800);
+    w.is_guard_silent = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 600);
+    assert_int_equal(world_agent(&w)->handback_asked, 2);
+    w.is_guard_silent = false;
+    const struct guard_event arm = {
+        .kind = GUARD_EV_ARM, .now = w.now, .epoch = 2, .deadline = w.armed_deadline};
+    assert_int_equal(guard_core_step(&w.guard, &arm, &fx), 0);
+    agt_driver_guard_status(&w.driver, &w.guard.status);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 500);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_int_equal(w.starts, 0);
+    good();
+}
+
 /* It serves, and its guard puts the deadline off no more: in order, while the lease still runs. */
 static void test_primary_whose_guard_renews_no_more_hands_over(void **state)
 {
@@ -224,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_hung_primary_is_replaced_in_seconds),
         cmocka_unit_test(test_killed_tree_that_does_not_end_gives_the_role_up),
         cmocka_unit_test(test_winner_whose_guard_refuses_hands_the_role_on),
+        cmocka_unit_test(test_winner_whose_handback_was_lost_repeats_it),
         cmocka_unit_test(test_primary_whose_guard_renews_no_more_hands_over),
         cmocka_unit_test(test_primary_whose_guard_is_slow_does_not_hand_over),
         cmocka_unit_test(test_primary_whose_guard_is_silent_does_not_hand_over),

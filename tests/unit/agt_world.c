@@ -204,6 +204,9 @@ static void port_hand_back(void *ctx, uint64_t epoch)
     if (w->guard.status.tree != GUARD_TREE_GONE || w->db.is_running) {
         broken(w, "handed back before the tree was gone");
     }
+    if (w->is_guard_silent) {
+        return;
+    }
     guard_do(w, &(struct guard_event){.kind = GUARD_EV_HAND_BACK, .now = w->now, .epoch = epoch});
 }
 
