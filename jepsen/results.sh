@@ -86,6 +86,23 @@ Pause of acknowledged commits by fault, ms (median: of the runs' medians; p90: t
 $(part rto)
 MD
 }
+write_long() {
+    cat <<MD
+## The long form: PostgreSQL, synchronous
+
+$(machine) Each fault of the menu once in each run (\`make jepsen LONG=1\`).
+
+| run | verdict | ok | acknowledged commits lost | acknowledged by two primaries | both writable, ms | the same, host paused | false failovers | no commits, ms | commits/s |
+|---|---|---|---|---|---|---|---|---|---|
+$(part sql)
+
+| fault | system | n | min | median | p90 | max | steps |
+|---|---|---|---|---|---|---|---|
+$(part rto)
+
+$(runs_and_faults)
+MD
+}
 write_galera() {
     cat <<MD
 ## MariaDB Galera
@@ -123,7 +140,9 @@ either() { # PART: anew where there is something, else as it was
     mark "$1"
     if "has_$1"; then write_"$1" && echo; else former "$1"; fi
 }
-has_suite() { take '^(pg-|[0-9]|quick)'; }
+others='pg-(async|calm|control|storm)|[0-9]|quick'
+has_suite() { take "^($others)" && take "^(pg-sync(-patroni)?-[123][.]|$others)"; }
+has_long() { take '^pg-sync-([4-9]|[0-9][0-9])[.]' && take '^pg-sync-[0-9]+[.]'; }
 has_galera() { take '^galera-'; }
 has_canaries() { [ -n "$(canaries)" ]; }
 
@@ -134,7 +153,7 @@ has_canaries() { [ -n "$(canaries)" ]; }
 Written by \`make jepsen-results\` from what stood in \`build/results/jepsen\`, each part when its runs were made.
 
 MD
-    for name in suite galera canaries; do either $name; done
+    for name in suite long galera canaries; do either $name; done
     mark end
 } >"$page.parts"
 # Runs of ours that passed, of all parts.
