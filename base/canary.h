@@ -264,6 +264,8 @@
       "a drained member takes over") \
     X(HOLD_OFF_FORGOTTEN, "hold-off-forgotten", \
       "the role goes from one to the other and back without end") \
+    X(WINNER_RUN_BY_HAND, "winner-run-by-hand", \
+      "a winner that somebody has run by hand since it was chosen is promoted as it is") \
     X(RECEIVER_TAKEN_OUT_ALWAYS, "receiver-taken-out-always", \
       "whether the upstream has what is needed is not asked while a receiver comes and goes") \
     X(REPLAY_IS_ALL, "replay-is-all", \

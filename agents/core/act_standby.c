@@ -70,14 +70,17 @@ static bool is_line_of_others(const struct agt *a)
  * it by hand. What it wrote may stand on the timeline number of others, where neither the server
  * nor pg_rewind sees a difference: it is cloned. This waits for no order: where the quorum was
  * restored there is none until an operator confirms a member, by the positions that are reported,
- * and the highest one must not be that of records made by hand. */
+ * and the highest one must not be that of records made by hand. Nor does it wait for who holds the
+ * role: what the holder opened is its own line, and a winner that was chosen may have been started
+ * by hand before it was armed. */
 void agt_judge_directory(struct agt_run *run)
 {
     struct agt *a = run->a;
     bool is_copy = a->rewound_epoch != 0 && a->rewound_epoch == a->order.record.epoch;
     if (!a->has_guard || a->guard.tree != GUARD_TREE_GONE || !a->is_gone_seen ||
-        !a->view.was_primary || is_copy || agt_holds(a) || a->want.is_clone_needed ||
-        agt_is_passed_over(a) || !is_line_of_others(a)) {
+        !a->view.was_primary || is_copy || a->want.is_clone_needed ||
+        (agt_holds(a) && CANARY(WINNER_RUN_BY_HAND)) || agt_is_passed_over(a) ||
+        !is_line_of_others(a)) {
         return;
     }
     MARK(AGENT_FINDS_RUN_BY_HAND);

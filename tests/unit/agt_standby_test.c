@@ -617,6 +617,27 @@ static void test_what_ran_by_hand_is_not_offered_before_an_order(void **state)
     good();
 }
 
+/* Armed beside a server that somebody had started: what that has written is nobody's history. */
+static void test_a_winner_that_ran_by_hand_is_not_promoted(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    w.db.is_running = w.db.is_ready = true;
+    world_agent_start(&w);
+    world_record(&w, 2, "a");
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 400);
+    assert_int_equal(w.report.epoch_held, 2);
+    w.db.is_running = w.db.is_ready = false;
+    w.db.was_primary = true;
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 1000);
+    assert_int_equal(w.starts, 0);
+    assert_int_equal(w.orders[DB_ORDER_PROMOTE], 0);
+    assert_int_equal(w.report.epoch_handed_back, 2);
+    assert_int_equal(w.report.db_state, MSG_DB_FAILED);
+    good();
+}
+
 /* What this member had the right to write is known after a restart of the agent, without an order:
  * it may be the only copy. */
 static void test_own_directory_stands_before_an_order(void **state)
@@ -922,6 +943,7 @@ int main(void)
         cmocka_unit_test(test_what_ran_by_hand_is_cloned_once),
         cmocka_unit_test(test_what_runs_by_hand_is_never_told_as_data_at_rest),
         cmocka_unit_test(test_what_ran_by_hand_is_not_offered_before_an_order),
+        cmocka_unit_test(test_a_winner_that_ran_by_hand_is_not_promoted),
         cmocka_unit_test(test_own_directory_stands_before_an_order),
         cmocka_unit_test(test_standby_without_its_wal_upstream_is_cloned_again),
         cmocka_unit_test(test_rogue_that_is_elected_is_not_armed),
