@@ -120,6 +120,10 @@ void agt_on_order(struct agt_run *run, const struct msg_order *o)
     if (CANARY(OLD_EPOCH_ACCEPTED) && o->record.epoch < a->want.epoch_seen) {
         a->want.epoch_seen = a->disk.epoch_seen = a->saving.epoch_seen = o->record.epoch;
     }
+    if (a->has_order && o->record.epoch > a->order.record.epoch && agt_engine(a) == NULL) {
+        a->failure.times = 0; /* what failed with the former holder may go well with this one */
+        a->failure.retry_at = run->now;
+    }
     a->order = *o;
     if (a->order.members_count > MSG_MEMBERS_MAX) {
         a->order.members_count = MSG_MEMBERS_MAX;

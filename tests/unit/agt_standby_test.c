@@ -654,6 +654,28 @@ static void test_own_directory_stands_before_an_order(void **state)
     good();
 }
 
+/* It does not wait until the time is over that failures with the former holder have earned. */
+static void test_a_new_holder_is_cloned_from_at_once(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    world_record(&w, 3, "b");
+    w.upstream_timeline = 3;
+    w.is_upstream_open = true;
+    w.clone_status = BASE_E_UNREACHABLE;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 30000);
+    uint32_t tried = w.orders[DB_ORDER_CLONE];
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 4000);
+    assert_in_range(w.orders[DB_ORDER_CLONE], tried, tried + 1);
+    tried = w.orders[DB_ORDER_CLONE];
+    w.clone_status = 0;
+    world_record(&w, 4, "b");
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], tried + 1);
+    good();
+}
+
 /* Also when it was cloned in this very epoch. */
 static void test_standby_without_its_wal_upstream_is_cloned_again(void **state)
 {
@@ -944,6 +966,7 @@ int main(void)
         cmocka_unit_test(test_what_runs_by_hand_is_never_told_as_data_at_rest),
         cmocka_unit_test(test_what_ran_by_hand_is_not_offered_before_an_order),
         cmocka_unit_test(test_a_winner_that_ran_by_hand_is_not_promoted),
+        cmocka_unit_test(test_a_new_holder_is_cloned_from_at_once),
         cmocka_unit_test(test_own_directory_stands_before_an_order),
         cmocka_unit_test(test_standby_without_its_wal_upstream_is_cloned_again),
         cmocka_unit_test(test_rogue_that_is_elected_is_not_armed),

@@ -330,6 +330,9 @@ static int db_do(struct world *w, const struct db_order *o)
         db->lsn = 1000;
         return 0;
     case DB_ORDER_CLONE:
+        if (w->clone_status != 0) {
+            return w->clone_status;
+        }
         copy_upstream(w, o);
         db->is_remote = o->is_remote;
         return 0;

@@ -113,6 +113,7 @@ struct world {
 
     /* levers */
     int promote_status;
+    int clone_status;
     int rewind_status;
     int follow_status;
     int barrier_status;
