@@ -53,6 +53,21 @@ $(part faults)
 MD
 }
 
+sql_runs() {
+    cat <<MD
+| run | verdict | ok | acknowledged commits lost | acknowledged by two primaries | both writable, ms | the same, host paused | false failovers | no commits, ms | commits/s |
+|---|---|---|---|---|---|---|---|---|---|
+$(part sql)
+MD
+}
+sql_pauses() {
+    cat <<MD
+| fault | system | n | min | median | p90 | max | steps |
+|---|---|---|---|---|---|---|---|
+$(part rto)
+MD
+}
+
 write_suite() {
     cat <<MD
 ## The store, and PostgreSQL
@@ -75,15 +90,11 @@ $(part gaps)
 
 Both writable while a host was paused as a whole, which no guard on it can prevent, stands apart; commits a second are of runs without faults.
 
-| run | verdict | ok | acknowledged commits lost | acknowledged by two primaries | both writable, ms | the same, host paused | false failovers | no commits, ms | commits/s |
-|---|---|---|---|---|---|---|---|---|---|
-$(part sql)
+$(sql_runs)
 
 Pause of acknowledged commits by fault, ms (median: of the runs' medians; p90: the worst run's); steps are the medians of what the arbiter's log tells. Patroni runs with its shortest ttl, 20 s, and without a watchdog; its faults last five times as long.
 
-| fault | system | n | min | median | p90 | max | steps |
-|---|---|---|---|---|---|---|---|
-$(part rto)
+$(sql_pauses)
 MD
 }
 write_long() {
@@ -92,13 +103,9 @@ write_long() {
 
 $(machine) Each fault of the menu once in each run (\`make jepsen LONG=1\`).
 
-| run | verdict | ok | acknowledged commits lost | acknowledged by two primaries | both writable, ms | the same, host paused | false failovers | no commits, ms | commits/s |
-|---|---|---|---|---|---|---|---|---|---|
-$(part sql)
+$(sql_runs)
 
-| fault | system | n | min | median | p90 | max | steps |
-|---|---|---|---|---|---|---|---|
-$(part rto)
+$(sql_pauses)
 
 $(runs_and_faults)
 MD

@@ -61,10 +61,11 @@ failed() { FAILURES+=("$*") && say "FAIL    $*"; }
 fault_line() { # KIND TARGET on|off BIT
     printf '{"at":%s,"kind":"%s","target":"%s","what":"%s","bit":%s}\n' "$(now_us)" "$1" "$2" "$3" "$4" >>"$SQL_OUT/faults.jsonl"
 }
+is_ours() { [[ $SYSTEM == quorate || $SYSTEM == galera ]]; } # there is an arbiter to ask
 # What the arbiter says about an epoch, and the same as steps in the harness's time.
 decision_line() { # EPOCH KIND
     local wall_ahead
-    case $SYSTEM in quorate | galera) ;; *) return 0 ;; esac
+    is_ours || return 0
     wall_ahead=$(($(date +%s%N) / 1000 - $(now_us)))
     "${KV[@]}" db why "$SQL_CLUSTER" "$1" -o json --timeout 3s >"$SQL_OUT/why" 2>/dev/null || return 0
     jq -c --arg kind "$2" --argjson epoch "$1" '{fault: $kind, epoch: $epoch, times_us: ([.. | .times_us? // empty] | first),
@@ -90,7 +91,7 @@ daemons_revive() {
 # line tells: that is what an operator does then.
 members_revive() {
     local name
-    case $SYSTEM in quorate | galera) ;; *) return 0 ;; esac
+    is_ours || return 0
     for name in $(cluster_json | jq -r '.members[]? | select((.note // "") | test("crashed three times")) | .name' 2>/dev/null); do
         say "        $name crashed three times in a minute; restarted by order"
         echo "$(now_us) $name" >>"$SQL_OUT/restarted"
