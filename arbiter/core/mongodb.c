@@ -98,12 +98,6 @@ enum arb_refusal arb_mongodb_target_check(const struct arb_cluster *c, const str
     return mdb_target_check(&s.set, at, UINT32_MAX);
 }
 
-enum arb_refusal arb_mongodb_fitness(const struct arb_cluster *c, const struct arb_view *view,
-                                     struct base_mono now)
-{
-    return arb_mongodb_target_check(c, view, now);
-}
-
 /* --- what is observed --- */
 
 static void take_place(struct msg_mongodb_record *r, const struct base_name *member,

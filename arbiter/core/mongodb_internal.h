@@ -58,8 +58,6 @@ bool arb_mongodb_is_serving(const struct msg_report *report);
 void arb_mongodb_taken_in(struct arb_cluster *c, struct arb_view *view,
                           const struct msg_report *before);
 void arb_mongodb_decide(struct arb_turn *t);
-enum arb_refusal arb_mongodb_fitness(const struct arb_cluster *c, const struct arb_view *view,
-                                     struct base_mono now);
 enum arb_refusal arb_mongodb_target_check(const struct arb_cluster *c, const struct arb_view *view,
                                           struct base_mono now);
 

@@ -180,7 +180,7 @@ static void add_input(struct arb_turn *t, struct arb_decision *d, const struct a
     bool is_galera = d->engine == MSG_ENGINE_GALERA;
     bool is_mongodb = d->engine == MSG_ENGINE_MONGODB;
     enum arb_refusal vote = is_galera    ? arb_galera_fitness(c, view, t->event->now)
-                            : is_mongodb ? arb_mongodb_fitness(c, view, t->event->now)
+                            : is_mongodb ? arb_mongodb_target_check(c, view, t->event->now)
                                          : arb_vote_check(c, view);
     *input = (struct arb_input){.member = view->member,
                                 .position = view->report.position,
