@@ -266,6 +266,8 @@
       "the role goes from one to the other and back without end") \
     X(WINNER_RUN_BY_HAND, "winner-run-by-hand", \
       "a winner that somebody has run by hand since it was chosen is promoted as it is") \
+    X(ARMED_BESIDE_A_STRANGER, "armed-beside-a-stranger", \
+      "a winner is armed while a server runs there that its guard did not start") \
     X(RECEIVER_TAKEN_OUT_ALWAYS, "receiver-taken-out-always", \
       "whether the upstream has what is needed is not asked while a receiver comes and goes") \
     X(REPLAY_IS_ALL, "replay-is-all", \

@@ -279,13 +279,14 @@ static enum agt_goal goal_of_holder(const struct agt *a, enum agt_goal goal)
 }
 
 /* The record names this member, and what runs here gets no right in this epoch, which is another
- * guard's, or was to be fenced and is over. It was started for a vote, say, by a leader that had
- * not applied yet the entry that names it. The member's next epoch waits until the tree is gone. */
+ * guard's, or is to be fenced and granted no more. It was started for a vote, say, by a leader that
+ * had not applied yet the entry that names it. The member's next epoch waits until the tree is gone
+ * and the epoch handed back: the fence may fail for ever, and a pause in between leaves the arbiter
+ * without another sign that nothing is armed. */
 static bool is_to_rest(const struct agt *a)
 {
     const struct msg_record *r = &a->order.record;
-    bool is_fenced = a->order.attempt.number != 0 && r->fencing_epoch == r->epoch;
-    bool is_over = r->holder_instance != a->guard.instance || is_fenced;
+    bool is_over = r->holder_instance != a->guard.instance || r->fencing_epoch == r->epoch;
     return a->has_guard && base_name_equal(&r->holder, &a->config.member) && is_over &&
            !agt_holds(a) && !CANARY(HOLDER_KEEPS_RECOVERING);
 }

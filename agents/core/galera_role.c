@@ -151,18 +151,20 @@ static void reopened(struct agt *a)
     }
 }
 
-/* Named, but not able, and nothing was armed: nobody need wait for it. */
+/* Named, but not able, or to be fenced, and nothing was armed: nobody need wait for it. */
 static void resign(struct agt_run *run)
 {
     struct agt *a = run->a;
-    bool is_asked = agt_order_is_in_force(a) && agt_is_holder(a) &&
-                    (a->order.goal == MSG_GOAL_HAND_OVER || a->is_shutdown) &&
-                    a->order.record.epoch > a->guard.epoch_handed_back;
+    const struct msg_record *r = &a->order.record;
+    bool is_asked =
+        agt_order_is_in_force(a) && agt_is_holder(a) &&
+        (a->order.goal == MSG_GOAL_HAND_OVER || a->is_shutdown || r->fencing_epoch == r->epoch) &&
+        r->epoch > a->guard.epoch_handed_back;
     if (is_asked && a->guard.tree == GUARD_TREE_GONE && a->is_gone_seen) {
-        agt_hand_back(run, a->order.record.epoch);
+        agt_hand_back(run, r->epoch);
     } else if (is_asked && a->guard.tree == GUARD_TREE_RUNNING && a->guard.soft_us > 0 &&
                a->view.is_answering && a->view.galera.is_read_only) {
-        agt_release(run, a->order.record.epoch);
+        agt_release(run, r->epoch);
     }
 }
 

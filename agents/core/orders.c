@@ -144,6 +144,15 @@ static bool is_grant_idle(const struct agt *a)
     return agt_is_paused(a) && a->order.record.is_paused && !is_frozen;
 }
 
+/* A process is there that the guard did not start, or nobody has looked yet: the guard could not
+ * end what it would be armed beside. One that it has adopted is its own. */
+static bool is_beside_a_stranger(const struct agt *a)
+{
+    bool is_stranger = a->guard.tree == GUARD_TREE_GONE && a->view.is_process;
+    return agt_engine(a) == NULL && !agt_holds(a) && (!a->has_view || is_stranger) &&
+           !CANARY(ARMED_BESIDE_A_STRANGER);
+}
+
 /* Each arm is answered: the first one that was not taken counts (agt_is_arm_refused). */
 static void arm_note(struct agt *a, struct base_mono now)
 {
@@ -173,7 +182,7 @@ void agt_grant_apply(struct agt_run *run)
         !agt_galera_is_serving(agt_galera_state_of(a, run->now))) {
         return; /* a right for a server that takes part; another grant comes with each report */
     }
-    if (is_grant_idle(a)) {
+    if (is_grant_idle(a) || is_beside_a_stranger(a)) {
         return;
     }
     bool is_rogue = a->guard.tree == GUARD_TREE_RUNNING && a->has_answered && !a->was_in_recovery &&

@@ -29,7 +29,7 @@ tests_of() { # FILE: the unit tests and golden scripts that look at it, quickest
         ;;
     agents/core/galera*) named 'agt_galera*' ;;
     agents/core/*mongodb*) echo golden-mongodb_member "$(named 'agt_mongodb*')" ;;
-    agents/core/*) echo golden-agents "$(named 'agt_[cfsou]*')" agt_adopt_test goals_test "$(named 'agt_galera*')" agt_mongodb_test agt_random_test arb_minisim_test ;;
+    agents/core/*) echo golden-agents "$(named 'agt_[bcfsou]*')" agt_adopt_test goals_test "$(named 'agt_galera*')" agt_mongodb_test agt_random_test arb_minisim_test ;;
     agents/guard/*) echo guard_core_test ;;
     *) exit 2 ;;
     esac

@@ -139,14 +139,13 @@ static void keep(struct world *w, struct link *link, const struct frame_head *he
     }
 }
 
-/* No connection outlives its process. Raft, grants and promises bear even that; what is seen of a
- * MongoDB set rests on reports alone, and one from another life may be minutes old. */
+/* No connection outlives its process. Raft, grants and promises bear even that; a report is what
+ * its receiver knows of the present, and one that an earlier life received may be minutes old. */
 static bool may_replay(const struct world *w, const struct kept *k)
 {
     const struct process *process = w->net->ends[k->to].process;
-    bool is_sight =
-        w->setup.mongodb_members > 0 && type_of(slice_from(k->bytes, k->len)) == NET_FRAME_REPORT;
-    return process != NULL && process->is_up && (!is_sight || process->life == k->life);
+    bool is_report = type_of(slice_from(k->bytes, k->len)) == NET_FRAME_REPORT;
+    return process != NULL && process->is_up && (!is_report || process->life == k->life);
 }
 
 unsigned net_replay(struct world *w, struct base_rand *r, unsigned count)
