@@ -105,6 +105,25 @@ static void test_the_end_of_the_writers_server_hands_the_role_on(void **state)
     assert_int_equal(w.hand_backs, 1);
 }
 
+/* Nothing was armed, and nothing will be: who takes over need not wait for a fence that fails. */
+static void test_who_is_fenced_before_the_first_grant_gives_the_role_back(void **state)
+{
+    (void)state;
+    begin_down();
+    w.order.record.epoch = 2;
+    w.order.record.holder = name_of("g1");
+    w.order.record.holder_instance = 77;
+    w.order.record.revision++;
+    w.order.goal = MSG_GOAL_NONE;
+    order_comes();
+    tick();
+    assert_int_equal(w.hand_backs, 0);
+    w.order.record.fencing_epoch = 2;
+    w.order.record.revision++;
+    order_comes();
+    assert_int_equal(w.hand_backs, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +133,7 @@ int main(void)
         cmocka_unit_test(test_an_absence_between_two_looks_ends_the_role),
         cmocka_unit_test(test_a_writer_that_is_a_donor_writes_on),
         cmocka_unit_test(test_the_end_of_the_writers_server_hands_the_role_on),
+        cmocka_unit_test(test_who_is_fenced_before_the_first_grant_gives_the_role_back),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
