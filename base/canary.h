@@ -268,6 +268,8 @@
       "a winner that somebody has run by hand since it was chosen is promoted as it is") \
     X(ARMED_BESIDE_A_STRANGER, "armed-beside-a-stranger", \
       "a winner is armed while a server runs there that its guard did not start") \
+    X(FOLLOWS_BEFORE_ITS_END, "follows-before-its-end", \
+      "a standby that reads its own log still is pointed at the holder by what it has replayed") \
     X(RECEIVER_TAKEN_OUT_ALWAYS, "receiver-taken-out-always", \
       "whether the upstream has what is needed is not asked while a receiver comes and goes") \
     X(REPLAY_IS_ALL, "replay-is-all", \

@@ -39,6 +39,8 @@
     X(AGENT_STATUS_OVERTAKEN, "agent-status-overtaken", \
       "a word of the guard comes behind a later one") \
     X(AGENT_RECEIVER_AGAIN, "agent-receiver-again", "a receiver is there after it was taken away") \
+    X(AGENT_READS_BEFORE_IT_FOLLOWS, "agent-reads-before-it-follows", \
+      "a standby is told to follow before it has read what it has") \
     X(AGENT_RETIRES, "agent-retires", "three crashes in a minute") \
     X(AGENT_STOPS_AT_ONCE, "agent-stops-at-once", "a fast stop takes too long") \
     X(AGENT_RESTARTS_IN_PLACE, "agent-restarts-in-place", \

@@ -168,7 +168,7 @@ static void point(struct agt_run *run, const struct msg_member *upstream, bool i
 static void watch_unfollowed(struct agt_run *run)
 {
     struct agt *a = run->a;
-    if (agt_is_receiving_from_holder(a) || !agt_holder_is_ready(a)) {
+    if (agt_is_receiving_from_holder(a) || !agt_holder_is_ready(a) || agt_is_end_unread(a)) {
         a->unfollowed_since = run->now;
         return;
     }
@@ -197,6 +197,12 @@ void agt_do_follow(struct agt_run *run)
             a->refused_epoch = a->order.record.epoch;
             agt_do_stop(run); /* then rewind or clone */
         }
+        return;
+    }
+    /* Behind what is replayed there may be more, of a line that the holder has left before that.
+     * The server asks nobody for more until it has read what it has. */
+    if (agt_is_end_unread(a) && !CANARY(FOLLOWS_BEFORE_ITS_END)) {
+        MARK(AGENT_READS_BEFORE_IT_FOLLOWS);
         return;
     }
     if (!is_pointed_at(a, upstream)) {

@@ -506,6 +506,35 @@ static void test_a_started_standby_says_that_it_has_not_read_all_it_has(void **s
     good();
 }
 
+/* Started to vote, and its agent anew, which does not know any more what lay there: what has been
+ * replayed is the holder's history, what comes behind it is not. */
+static void test_a_started_standby_does_not_follow_before_it_has_read_all_it_has(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    w.db.is_reading = true;
+    world_agent_start(&w);
+    world_record(&w, 1, "b");
+    w.attempt = (struct msg_attempt){1, 1};
+    world_hold_ms(&w, MSG_GOAL_VOTE, false, 400);
+    world_agent_start(&w);
+    world_record(&w, 2, "b");
+    w.record.floor = (struct msg_position){1, 1, 1500};
+    w.ended = w.attempt;
+    w.upstream_timeline = 2;
+    w.is_upstream_open = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.orders[DB_ORDER_FOLLOW], 0);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 0);
+    w.db.is_reading = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1000);
+    assert_int_equal(w.orders[DB_ORDER_FOLLOW], 0);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 1);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
 static void test_voter_that_wins_promotes(void **state)
 {
     (void)state;
@@ -841,6 +870,7 @@ int main(void)
         cmocka_unit_test(test_stopped_member_votes_without_a_receiver),
         cmocka_unit_test(test_a_receiver_that_comes_and_goes_is_not_taken_out_each_time),
         cmocka_unit_test(test_a_started_standby_says_that_it_has_not_read_all_it_has),
+        cmocka_unit_test(test_a_started_standby_does_not_follow_before_it_has_read_all_it_has),
         cmocka_unit_test(test_voter_that_wins_promotes),
         cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),
         cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),

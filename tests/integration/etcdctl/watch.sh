@@ -29,7 +29,7 @@ says "watch -w fields" w/end
 end "watch -w fields"
 alike "watch -w fields" "$(grep -vE '^"(Revision|CompactRevision|Canceled|Created|RaftTerm|MemberID|ClusterID|WatchId)|^$' "$work/out.watch -w fields")"
 begin "watch runs a command" watch w/ --prefix --rev=$first -- sh -c 'echo $ETCD_WATCH_REVISION $ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY $ETCD_WATCH_VALUE'
-seen "watch runs a command" w/end
+seen "watch runs a command" '"PUT" "w/end"'
 # The names in the environment take the place of arguments.
 ETCDCTL_WATCH_KEY=w/1 begin "watch of the key in the environment" watch --rev=$first
 seen "watch of the key in the environment" again
