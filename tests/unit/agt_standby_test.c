@@ -731,10 +731,16 @@ static void test_a_grant_is_of_the_guard_that_it_was_given_to(void **state)
 {
     (void)state;
     fresh();
-    world_directory(&w, 1, 1, 2500);
-    w.are_views_silent = true; /* nobody knows yet that nothing runs there */
+    w.clone_status = BASE_E_UNREACHABLE;
     world_agent_start(&w);
-    world_run_ms(&w, 600);
+    world_record(&w, 1, "b");
+    w.is_upstream_open = true;
+    for (int ms = 0; w.orders[DB_ORDER_CLONE] == 0 && ms < 2000; ms++) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
+    }
+    w.are_views_silent = true; /* nobody sees what has come of it: nothing is handed back */
+    world_run_ms(&w, 50);
+    assert_false(world_agent(&w)->is_gone_seen);
     w.save_us = 200 * BASE_US_PER_MS;
     world_record(&w, 2, "a");
     world_order(&w, MSG_GOAL_HOLD, true);
