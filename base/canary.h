@@ -268,6 +268,10 @@
       "a winner that somebody has run by hand since it was chosen is promoted as it is") \
     X(ARMED_BESIDE_A_STRANGER, "armed-beside-a-stranger", \
       "a winner is armed while a server runs there that its guard did not start") \
+    X(SYNC_BY_ANY_ORDER, "sync-by-any-order", \
+      "an agent that was started anew puts a set in force by an order that was made before") \
+    X(VOTER_BY_AN_OLD_ORDER, "voter-by-an-old-order", \
+      "who was made a voter since its last order copies somebody who may have less") \
     X(FOLLOWS_BEFORE_ITS_END, "follows-before-its-end", \
       "a standby that reads its own log still is pointed at the holder by what it has replayed") \
     X(RECEIVER_TAKEN_OUT_ALWAYS, "receiver-taken-out-always", \
@@ -359,6 +363,8 @@
       "a writer that became read-only behind its promotion stays so") \
     X(GALERA_RENOUNCED_UNSAID, "galera-renounced-unsaid", \
       "a member that has promised to refuse its grant says nothing, and all wait for it") \
+    X(GALERA_LIVE_GRANT_STARTED, "galera-live-grant-started", \
+      "a bootstrap that was granted to a server that ran is carried out by a start of it") \
     X(GALERA_RESTART_JOINS_OTHER, "galera-restart-joins-other", \
       "a member that was told to restart joins with data of an earlier generation") \
     X(GALERA_STARTS_OUT_OF_TURN, "galera-starts-out-of-turn", \

@@ -39,6 +39,8 @@
     X(AGENT_STATUS_OVERTAKEN, "agent-status-overtaken", \
       "a word of the guard comes behind a later one") \
     X(AGENT_RECEIVER_AGAIN, "agent-receiver-again", "a receiver is there after it was taken away") \
+    X(AGENT_SYNC_WAITS_FOR_GRANT, "agent-sync-waits-for-grant", \
+      "an agent that was started anew has an order about the set, and no grant yet") \
     X(AGENT_READS_BEFORE_IT_FOLLOWS, "agent-reads-before-it-follows", \
       "a standby is told to follow before it has read what it has") \
     X(AGENT_RETIRES, "agent-retires", "three crashes in a minute") \

@@ -237,11 +237,23 @@ static void opened(struct agt_run *run)
     a->want.role = AGT_ROLE_HOLDER;
 }
 
+/* The process before this one may have said that a smaller set is in force, by which the record was
+ * narrowed since: an order from before that, or of a leader that is none any more, would put the
+ * larger one in force again. Who grants was the leader when this process had begun to report. */
+static bool is_word_of_the_leader(const struct agt *a)
+{
+    return (a->granted_term != 0 && a->order.term >= a->granted_term) || CANARY(SYNC_BY_ANY_ORDER);
+}
+
 /* True when the settings wanted are in force and their barrier has passed as far as it is needed.
  */
 static bool sync_step(struct agt_run *run)
 {
     struct agt *a = run->a;
+    if (!is_word_of_the_leader(a)) {
+        MARK(AGENT_SYNC_WAITS_FOR_GRANT);
+        return false;
+    }
     struct db_order order = agt_order_make(a, DB_ORDER_SET_SYNC);
     sync_wanted(a, &order);
     bool is_same = a->is_sync_in_force && a->sync_count == order.sync_count &&

@@ -36,7 +36,8 @@ static bool is_source_standby(const struct agt *a, const struct base_name *sourc
 void agt_do_clone(struct agt_run *run)
 {
     struct agt *a = run->a;
-    if (!a->is_gone_seen || !agt_holder_is_ready(a) || agt_is_holder(a) || is_cloning(a)) {
+    if (!a->is_gone_seen || !agt_holder_is_ready(a) || agt_is_holder(a) || is_cloning(a) ||
+        !agt_knows_its_vote(a)) {
         return;
     }
     struct db_order order = agt_order_make(a, DB_ORDER_CLONE);

@@ -220,6 +220,7 @@ struct agt {
     uint64_t directory_order; /* a view that began before the end of this order tells of another
                                  directory */
     struct base_mono gone_at; /* when it went; valid while GONE */
+    uint64_t gone_number;     /* the last report before; 0: of this process all are behind it */
     uint32_t rogue_views;     /* in a row: read-write without a right */
     uint32_t foreign_views;   /* in a row: a process that is not the guard's */
     uint32_t silent_views;    /* in a row: without an answer */
@@ -229,6 +230,7 @@ struct agt {
     struct base_mono order_at; /* when the last order was taken in */
     uint64_t order_term;       /* of the newest order taken in ... */
     uint64_t order_number;     /* ... and the report that it answered */
+    uint64_t granted_term;     /* of the newest leader that has granted this process something */
     bool has_grant;            /* a grant that waits for its epoch to be on disk */
     uint64_t grant_epoch;
     struct base_mono grant_deadline;

@@ -118,6 +118,7 @@ const struct msg_member *agt_upstream(const struct agt *a); /* NULL: not known *
 const struct msg_member *agt_clone_source(const struct agt *a);
 /* CLONE must be a base backup of the holder. */
 bool agt_must_clone_holder(const struct agt *a);
+bool agt_knows_its_vote(const struct agt *a);
 const struct msg_member *agt_catch_up_address(const struct agt *a);
 
 /* failsafe.c */

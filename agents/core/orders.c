@@ -97,6 +97,7 @@ static void grant_take(struct agt *a, const struct msg_order *o, struct base_mon
     a->has_grant = true;
     a->grant_epoch = o->granted_epoch;
     a->grant_deadline = deadline;
+    a->granted_term = o->term > a->granted_term ? o->term : a->granted_term;
     a->failsafe.is_in_force = false;
 }
 

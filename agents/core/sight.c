@@ -74,6 +74,7 @@ static void root_gone(struct agt_run *run, enum guard_tree before)
 {
     struct agt *a = run->a;
     a->gone_at = run->now;
+    a->gone_number = a->lease.number;
     a->is_clean_hoped = a->stop.is_asked && !a->stop.is_immediate && !a->stop.is_killed;
     a->is_gone_seen = false;
     a->is_start_asked = false;
@@ -263,6 +264,7 @@ void agt_on_view(struct agt_run *run, const struct db_view *view)
             a->want.made_system = view->system_id;
         }
         a->foreign_views = view->is_process ? a->foreign_views + 1 : 0;
+        a->gone_number = view->is_process ? a->lease.number : a->gone_number;
         if (agt_engine(a) != NULL) {
             agt_engine(a)->view(run);
             return;

@@ -105,6 +105,14 @@ bool agt_must_clone_holder(const struct agt *a)
     return agt_names_has(&a->order.record.voters, &a->config.member) && !CANARY(VOTER_CLONES_LESS);
 }
 
+/* What it has acknowledged until its server was gone counts: an order from before that may not know
+ * yet that it was a voter. */
+bool agt_knows_its_vote(const struct agt *a)
+{
+    return agt_must_clone_holder(a) || a->order_number > a->gone_number ||
+           CANARY(VOTER_BY_AN_OLD_ORDER);
+}
+
 /* A standby that is offered for it, so that the holder's disk is spared; the holder when there is
  * none, and every other time when that failed. */
 const struct msg_member *agt_clone_source(const struct agt *a)

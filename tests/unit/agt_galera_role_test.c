@@ -3,8 +3,10 @@
 #include "tests/support/cm.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/canary.h"
+#include "base/error.h"
 #include "tests/unit/agt_galera_scene.h"
 
 /* A hook of its host: another one is asked, and not this one again at once. */
@@ -124,6 +126,28 @@ static void test_who_is_fenced_before_the_first_grant_gives_the_role_back(void *
     assert_int_equal(w.hand_backs, 1);
 }
 
+/* Granted where it ran; its server has ended since. The others may be Primary again by themselves,
+ * and a start would make a second component. */
+static void test_a_grant_for_what_runs_is_not_carried_out_by_a_start(void **state)
+{
+    (void)state;
+    begin_down();
+    w.order.record.galera.grant = (struct msg_galera_grant){.generation = 2,
+                                                            .node = name_of("g1"),
+                                                            .is_live = true,
+                                                            .base = {.seqno = 120},
+                                                            .state = MSG_GALERA_GRANT_GIVEN};
+    memcpy(w.order.record.galera.grant.base.uuid, uuid, sizeof(uuid));
+    w.order.record.revision++;
+    w.order.galera_goal = MSG_GALERA_GOAL_BOOTSTRAP;
+    order_comes();
+    tick();
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    assert_int_equal(w.starts, 0);
+    assert_int_equal(w.a.disk.galera.grant_done, 2);
+    assert_int_equal(w.a.disk.galera.grant_status, BASE_E_STATE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_a_writer_that_is_a_donor_writes_on),
         cmocka_unit_test(test_the_end_of_the_writers_server_hands_the_role_on),
         cmocka_unit_test(test_who_is_fenced_before_the_first_grant_gives_the_role_back),
+        cmocka_unit_test(test_a_grant_for_what_runs_is_not_carried_out_by_a_start),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY"));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -689,6 +689,33 @@ static void test_a_voter_clones_the_holder(void **state)
     good();
 }
 
+/* It may have been made one, and have acknowledged as one, since the last order that it has had. */
+static void test_who_may_be_a_voter_waits_for_an_order_before_it_clones(void **state)
+{
+    (void)state;
+    standby();
+    w.record.voters = (struct msg_names){.count = 1, .names = {world_name("d")}};
+    w.record.revision++;
+    w.peers[1].is_clonefrom = true;
+    peer_streams(1, "b");
+    w.is_upstream_open = true;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 300);
+    w.db.is_gated = w.db.was_primary = true;
+    w.db.is_in_recovery = false; /* promoted by hand */
+    world_run_ms(&w, 1000);
+    assert_int_equal(w.kills, 1);
+    assert_true(w.durable.is_clone_needed);
+    assert_int_equal(w.orders[DB_ORDER_CLONE], 0);
+    w.record.voters = (struct msg_names){.count = 2, .names = {world_name("a"), world_name("d")}};
+    w.record.revision++;
+    while (w.orders[DB_ORDER_CLONE] == 0) {
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
+    }
+    struct base_name b = world_name("b");
+    assert_true(base_name_equal(&w.db.running.upstream_member, &b));
+    good();
+}
+
 /* A candidate fetches what a better voter has, its promise standing, and votes when it has let go
  * of it. */
 static void test_candidate_catches_up_before_its_vote(void **state)
@@ -949,6 +976,7 @@ int main(void)
         cmocka_unit_test(test_standbys_never_receive_from_each_other),
         cmocka_unit_test(test_clone_spares_the_holder),
         cmocka_unit_test(test_a_voter_clones_the_holder),
+        cmocka_unit_test(test_who_may_be_a_voter_waits_for_an_order_before_it_clones),
         cmocka_unit_test(test_candidate_catches_up_before_its_vote),
         cmocka_unit_test(test_holder_of_a_standby_cluster_follows_elsewhere),
         cmocka_unit_test(test_member_of_a_standby_cluster_clones_its_holder),

@@ -599,6 +599,24 @@ static void test_own_directory_stands_before_an_order(void **state)
     good();
 }
 
+/* The one before it may have said that a smaller set is in force, and the record may have been
+ * narrowed by that: only who grants was the leader since. */
+static void test_a_restarted_agent_sets_no_set_before_a_grant(void **state)
+{
+    (void)state;
+    primary();
+    world_agent_start(&w);
+    memset(w.orders, 0, sizeof(w.orders));
+    world_hold_ms(&w, MSG_GOAL_HOLD, false, 1000);
+    assert_true(w.report.is_open);
+    assert_int_equal(w.orders[DB_ORDER_SET_SYNC], 0);
+    assert_false(w.report.is_sync_known);
+    world_hold_ms(&w, MSG_GOAL_HOLD, true, 300);
+    assert_int_equal(w.orders[DB_ORDER_SET_SYNC], 1);
+    assert_true(w.report.is_sync_known);
+    good();
+}
+
 /* It does not wait until the time is over that failures with the former holder have earned. */
 static void test_a_new_holder_is_cloned_from_at_once(void **state)
 {
@@ -881,6 +899,7 @@ int main(void)
         cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),
         cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),
         cmocka_unit_test(test_own_wal_counts_before_it_is_read),
+        cmocka_unit_test(test_a_restarted_agent_sets_no_set_before_a_grant),
         cmocka_unit_test(test_a_new_holder_is_cloned_from_at_once),
         cmocka_unit_test(test_own_directory_stands_before_an_order),
         cmocka_unit_test(test_standby_without_its_wal_upstream_is_cloned_again),
