@@ -107,26 +107,46 @@ static uint8_t voters_within_reach(const struct arb_cluster *c, struct base_mono
     return n;
 }
 
+static bool is_for_ever(enum arb_refusal why)
+{
+    return why == ARB_REFUSE_NOT_USABLE || why == ARB_REFUSE_OTHER_HISTORY ||
+           why == ARB_REFUSE_OTHER_SYSTEM;
+}
+
 /* Only the holder has all. Where it is heard and can never go on with what it has (its directory
  * ran read-write by hand, say), waiting ends nothing: an operator has to choose, and is told so. */
 static void say_holder_needed(struct arb_turn *t)
 {
     const struct arb_cluster *c = t->c;
     enum arb_refusal why = arb_return_check(c, t->event->now);
-    bool is_for_ever = why == ARB_REFUSE_NOT_USABLE || why == ARB_REFUSE_OTHER_HISTORY ||
-                       why == ARB_REFUSE_OTHER_SYSTEM;
+    bool is_unfit = is_for_ever(why);
     arb_say_waiting(
-        t, &(struct arb_note){.kind = is_for_ever ? ARB_NOTE_WAITS_UNFIT : ARB_NOTE_WAITS_NO_SYNC,
+        t, &(struct arb_note){.kind = is_unfit ? ARB_NOTE_WAITS_UNFIT : ARB_NOTE_WAITS_NO_SYNC,
                               .member = c->record.holder,
                               .other = c->name,
-                              .why = is_for_ever ? why : ARB_REFUSE_NONE});
+                              .why = is_unfit ? why : ARB_REFUSE_NONE});
+}
+
+/* The holder was chosen with more than any voter has that has not voted: it alone can open, and
+ * never will. */
+static bool is_beyond_the_voters(const struct arb_turn *t)
+{
+    const struct arb_cluster *c = t->c;
+    for (uint8_t i = 0; i < c->views_count; i++) {
+        enum arb_refusal why = arb_vote_check(c, &c->views[i]);
+        if (arb_names_has(&c->record.voters, &c->views[i].member) && why != ARB_REFUSE_NONE &&
+            why != ARB_REFUSE_LACKS_FLOOR) {
+            return false;
+        }
+    }
+    return is_for_ever(arb_return_check(c, t->event->now));
 }
 
 /* The first voter that is missing, for the sentence. */
 static void say_missing(struct arb_turn *t, uint8_t counted, uint8_t needed)
 {
     struct arb_cluster *c = t->c;
-    if (needed == 0 || c->record.voters.count == 0) {
+    if (needed == 0 || c->record.voters.count == 0 || is_beyond_the_voters(t)) {
         say_holder_needed(t);
         return;
     }

@@ -678,6 +678,26 @@ static void test_s4_who_is_waited_for_when_there_are_no_voters(void **state)
     assert_string_equal(w.c.waiting.member.text, "pg1");
 }
 
+/* It was chosen with more than the voters have, and what it has was spoiled before it had opened.
+ */
+static void test_s4_a_holder_beyond_the_voters_that_can_never_go_on_is_said_so(void **state)
+{
+    (void)state;
+    all_speak();
+    struct msg_report spoiled = handback_of("pg1");
+    spoiled.db_state = MSG_DB_FAILED;
+    spoiled.position = (struct msg_position){0, 0, 0};
+    send(spoiled);
+    send(vote_of("pg2", 2, 3999));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_FOR_VOTES); /* pg3 may have it */
+    send(vote_of("pg3", 2, 3999));
+    assert_true(w.c.is_waiting && is_holder("pg1"));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_UNFIT);
+    send(vote_of("pg2", 2, 4000));
+    send(vote_of("pg3", 2, 4000));
+    assert_false(is_holder("pg1"));
+}
+
 /* It is heard, and what it has can be used by nobody: waiting ends nothing, and force is named. */
 static void test_s4_a_holder_that_can_never_go_on_is_said_so(void **state)
 {
@@ -841,6 +861,7 @@ int main(void)
         TEST(test_s4_the_story_of_a_handback_has_no_wait_for_the_lease),
         TEST(test_s4_who_is_waited_for_when_there_are_no_voters),
         TEST(test_s4_a_holder_that_can_never_go_on_is_said_so),
+        TEST(test_s4_a_holder_beyond_the_voters_that_can_never_go_on_is_said_so),
         TEST(test_s4_a_holder_returns_where_nobody_can_be_forced),
         TEST(test_s6_a_closed_gate_does_not_keep_standbys_out),
 #ifdef QUORATE_CANARIES
