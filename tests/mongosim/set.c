@@ -115,7 +115,7 @@ static void memory_clear(struct mset *s, struct mset_node *n)
     n->maintenance = 0;
     memset(&n->round, 0, sizeof(n->round));
     n->is_writable = n->is_catching_up = n->is_reconfig_busy = n->is_step_down_due = false;
-    n->first_of_term = MSET_NONE;
+    n->first_of_term = n->committed_before = MSET_NONE;
     n->counter = 1;
     n->shown = 0;
     for (unsigned i = 0; i < MSET_NODES_MAX; i++) {

@@ -107,6 +107,7 @@ void mset_config_install(struct mset *s, struct mset_node *n, const struct mset_
 {
     int8_t before[MSET_NODES_MAX];
     memcpy(before, n->places, sizeof(before));
+    n->committed_before = n->state == MSET_PRIMARY ? n->committed : MSET_NONE;
     n->disk.config = *config;
     mset_places_find(s, n);
     n->takeover_us = MSET_NEVER;
@@ -132,18 +133,23 @@ static bool is_same_version(const struct mset_version *a, const struct mset_vers
     return a->term == b->term && a->version == b->version;
 }
 
+/* A majority of the voters has it, and of those who carry data a majority what was committed under
+ * the one before it: a change that is not forced waits for both, so that whoever wins by the next
+ * one has them. */
 bool mset_is_config_committed(const struct mset *s, const struct mset_node *n)
 {
     struct mset_majorities of;
     unsigned have = 0;
     mset_majorities(&n->disk.config, &of);
+    bool are_writes_kept =
+        n->committed_before == MSET_NONE || mset_have(s, n, n->committed_before) >= of.write;
     for (unsigned i = 0; i < s->options.nodes; i++) {
         const struct mset_member *m = mset_member_of(s, n, i);
         bool has = m != NULL && (i == mset_number(s, n) ||
                                  is_same_version(&n->peers[i].version, &n->disk.config.version));
         have += has ? mset_votes(m) : 0;
     }
-    return !s->profile->has_config_term || have >= of.vote;
+    return !s->profile->has_config_term || (have >= of.vote && are_writes_kept);
 }
 
 /* A member that has caught up counts from now on: a change of its own. */

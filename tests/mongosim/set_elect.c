@@ -74,7 +74,7 @@ static void win(struct mset *s, struct mset_node *n)
     n->elected_term = n->term;
     n->is_writable = false;
     n->is_catching_up = true;
-    n->first_of_term = MSET_NONE;
+    n->first_of_term = n->committed_before = MSET_NONE;
     n->won_us = s->now_us;
     n->elected_wall_us = mset_wall(s);
     n->writable_wall_us = 0;

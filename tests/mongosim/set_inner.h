@@ -106,6 +106,7 @@ struct mset_node {
     int64_t won_us, drain_us, elected_wall_us, writable_wall_us;
     enum mset_reason why;
     uint32_t first_of_term;
+    uint32_t committed_before; /* a primary's, when it took the configuration in; NONE: nothing */
     bool is_reconfig_busy;
     /* following */
     int source;

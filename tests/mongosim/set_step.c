@@ -20,7 +20,7 @@ void mset_step_down(struct mset *s, struct mset_node *n, enum mset_reason why)
     n->is_step_down_due = n->is_writable = n->is_catching_up = n->is_reconfig_busy = false;
     n->drain_us = n->noop_us = MSET_NEVER;
     n->primary = n->source = -1;
-    n->first_of_term = MSET_NONE;
+    n->first_of_term = n->committed_before = MSET_NONE;
     n->pull_us = s->now_us;
     n->pulled_us = MSET_NEVER;
     s->truth.step_downs++;
