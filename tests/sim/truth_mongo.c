@@ -98,8 +98,10 @@ static bool runs(const struct world *w, unsigned member)
     return p->is_up && p->stopped == 0;
 }
 
-/* Votes of the newest configuration that this member and those that it hears have. */
-static bool has_majority(struct world *w, unsigned member, const struct mset_config *c)
+/* Votes of the newest configuration that this member and those that it hears have, who ran within
+ * that time. */
+static bool has_majority(struct world *w, unsigned member, const struct mset_config *c,
+                         int64_t within_us)
 {
     struct mset_majorities of;
     unsigned votes = 0;
@@ -107,7 +109,8 @@ static bool has_majority(struct world *w, unsigned member, const struct mset_con
     for (unsigned i = 0; i < c->count; i++) {
         int node = mset_by_host(w->mongo->set, c->members[i].host.text);
         unsigned other = mongo_first(w) + (unsigned)(node < 0 ? 0 : node);
-        bool is_there = node >= 0 && runs(w, other) && hear_each_other(w, member, other);
+        bool is_there = node >= 0 && w->now_us - truth_of(w)->ran_us[other] <= within_us &&
+                        hear_each_other(w, member, other);
         votes += is_there && !c->members[i].is_newly_added ? c->members[i].votes : 0;
     }
     return runs(w, member) && votes >= of.vote;
@@ -137,9 +140,11 @@ static void look_at(struct world *w, unsigned member, int primary, const struct 
         t->writable_us[member] = w->now_us;
         t->writable_term[member] = h.election_term;
     }
-    if (mset_is_sick(w->mongo->set, node) || !has_majority(w, member, c)) {
+    bool is_sick = mset_is_sick(w->mongo->set, node);
+    if (is_sick || !has_majority(w, member, c, 0)) {
         t->sick_us[member] = w->now_us;
-    } else {
+    }
+    if (!is_sick && has_majority(w, member, c, EVIDENCE_US)) {
         t->majority_us = w->now_us;
     }
     if (primary >= 0 && runs(w, member) &&
@@ -163,6 +168,9 @@ void truth_mongo_look(struct world *w)
     for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
         truth_of(w)->down_us[i] =
             w->members->list[i].tree.is_up ? truth_of(w)->down_us[i] : w->now_us;
+        truth_of(w)->ran_us[i] = runs(w, i) ? w->now_us : truth_of(w)->ran_us[i];
+    }
+    for (unsigned i = mongo_first(w); i < mongo_end(w); i++) {
         look_at(w, i, primary, &c);
     }
 }

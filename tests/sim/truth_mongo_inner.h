@@ -13,6 +13,7 @@
 #define HELLO_US (3200 * MS)    /* 3 s, by a clock that may drift */
 #define FREEZE_MAX_US (60 * SECOND + 600 * MS)
 #define DEAD_US (110 * SECOND)    /* 120 s by clocks that may drift, and by what was heard last */
+#define EVIDENCE_US (4 * SECOND)  /* two heartbeats: what was sent waits for who stands still */
 #define MINORITY_US (12 * SECOND) /* a heartbeat's limit, and what was on its way */
 #define PLAN_US (12 * SECOND)     /* evidence of 5 s, and what was on its way */
 #define LATE_US (5 * SECOND)      /* an order's limit, and what was on its way */
@@ -37,7 +38,9 @@ struct truth_mongo {
     int64_t sick_us[MEMBERS_MAX];   /* then it was cut off, or its disk did nothing; -1 never */
     int64_t heard_us[MEMBERS_MAX];  /* some node has heard its agent, and it ran */
     int64_t linked_us[MEMBERS_MAX]; /* it ran, and the primary and it heard each other */
-    int64_t majority_us;            /* then a majority of voters could hear each other */
+    int64_t ran_us[MEMBERS_MAX];    /* it ran, then */
+    int64_t majority_us; /* then a majority of voters could hear each other, those included that
+                            had stood still for less than evidence may be old */
     int64_t acked_us;
     int64_t elected_us;        /* a node became leader: it waits a whole limit of the order anew */
     bool is_held[MEMBERS_MAX]; /* left out by force, and not wiped since */
