@@ -198,7 +198,9 @@ bool arb_failsafe(struct arb_turn *t)
             return false;
         }
     }
-    bool is_emptied = list.count == 0 && holder->report.failsafe_members.count > 0;
+    /* Nobody is asked where failsafe is off; where it is on again, that is a word of before. */
+    bool is_off = holder->report.failsafe_members.count == 0 && !c->record.is_failsafe;
+    bool is_emptied = list.count == 0 && !is_off;
     if (arb_names_equal(&list, &c->record.failsafe_members) ||
         (is_emptied && !CANARY(FAILSAFE_LIST_EMPTIED))) {
         return false; /* it may still ask somebody, and an empty list bars nobody */

@@ -213,6 +213,27 @@ static void test_s9_the_list_comes_from_a_report_of_this_leadership(void **state
     assert_int_equal(w.c.record.failsafe_members.count, 0);
 }
 
+/* Off and on again: who has not heard yet that it is on says that it asks nobody, and asks. */
+static void test_s9_who_would_ask_nobody_while_failsafe_is_on_has_not_heard_of_it(void **state)
+{
+    struct msg_record r = base_record();
+    (void)state;
+    r.is_failsafe = true;
+    r.failsafe_members = names("pg2", NULL);
+    r.revision++;
+    load(r);
+    all_speak();
+    send(with_list(NULL, NULL));
+    assert_int_equal(w.c.record.failsafe_members.count, 1);
+    r = w.c.record;
+    r.is_failsafe = false;
+    r.revision++;
+    load(r);
+    all_speak();
+    send(with_list(NULL, NULL));
+    assert_int_equal(w.c.record.failsafe_members.count, 0);
+}
+
 static void remove_member(const char *member)
 {
     struct arb_request r = {.kind = ARB_REQUEST_REMOVE, .candidate = name_of(member)};
@@ -371,6 +392,7 @@ int main(void)
         TEST(test_s4_asynchronous_a_barred_member_is_not_waited_for_for_ever),
         TEST(test_s9_only_members_that_the_holder_has_confirmed_take_over),
         TEST(test_s9_the_list_comes_from_a_report_of_this_leadership),
+        TEST(test_s9_who_would_ask_nobody_while_failsafe_is_on_has_not_heard_of_it),
         TEST(test_s9_the_last_of_the_list_stays_in_it),
         TEST(test_s9_only_a_trusted_fence_lifts_the_list),
         TEST(test_the_holder_goes_on_in_place_soon_after_a_failover),
