@@ -204,6 +204,11 @@ bool agt_is_adoptable(const struct agt *a)
            agt_disk_lineage(&a->want, a->view.timeline) == r->epoch;
 }
 
+bool agt_is_beside_a_process(const struct agt *a)
+{
+    return a->guard.tree == GUARD_TREE_GONE && a->view.is_process;
+}
+
 bool agt_is_left_running(const struct agt *a)
 {
     bool is_ours = agt_is_taken_over(a) && a->guard.tree == GUARD_TREE_RUNNING &&

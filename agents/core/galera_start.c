@@ -134,9 +134,15 @@ static bool is_founding(const struct msg_galera_grant *g)
     return memcmp(g->base.uuid, no_uuid, sizeof(no_uuid)) == 0;
 }
 
-/* It starts with the position of the grant, or more; founding: with what there is. What was to go
- * on where it runs is not started for that: the others of its component may be Primary again, which
- * a server that runs finds out, and one that is told to make a component does not. */
+/* What was to go on where it runs is not started for that: the others of its component may be
+ * Primary again, which a server that runs finds out, and one that is told to make a component does
+ * not. */
+static bool is_for_what_ran(const struct agt *a, const struct msg_galera_grant *g)
+{
+    return g->is_live && a->guard.tree != GUARD_TREE_RUNNING && !CANARY(GALERA_LIVE_GRANT_STARTED);
+}
+
+/* It starts with the position of the grant, or more; founding: with what there is. */
 static bool has_base(const struct agt *a, const struct msg_galera_grant *g)
 {
     const struct msg_galera_position *p = &a->view.galera.position;
@@ -144,9 +150,6 @@ static bool has_base(const struct agt *a, const struct msg_galera_grant *g)
         return true;
     }
     bool is_running = a->guard.tree == GUARD_TREE_RUNNING;
-    if (g->is_live && !is_running && !CANARY(GALERA_LIVE_GRANT_STARTED)) {
-        return false;
-    }
     return (is_running || a->view.galera.is_position_recovered) &&
            memcmp(p->uuid, g->base.uuid, sizeof(p->uuid)) == 0 && p->seqno >= g->base.seqno;
 }
@@ -154,7 +157,7 @@ static bool has_base(const struct agt *a, const struct msg_galera_grant *g)
 static void begin(struct agt_run *run, const struct msg_galera_grant *g)
 {
     struct agt *a = run->a;
-    if (!has_base(a, g)) {
+    if (!has_base(a, g) || is_for_what_ran(a, g)) {
         grant_end(run, g->generation, BASE_E_STATE);
         return;
     }
@@ -176,7 +179,8 @@ static bool is_same_guard(const struct agt *a)
 static void bootstrap_stopped(struct agt_run *run, const struct msg_galera_grant *g)
 {
     struct agt *a = run->a;
-    if (!is_same_guard(a) || a->guard.starts != a->disk.galera.grant_starts || !has_base(a, g)) {
+    if (!is_same_guard(a) || a->guard.starts != a->disk.galera.grant_starts ||
+        is_for_what_ran(a, g)) {
         /* With another guard nobody knows what was done; with this one it has ended. */
         grant_end(run, g->generation, is_same_guard(a) ? BASE_E_STATE : BASE_E_CANCELED);
         return;

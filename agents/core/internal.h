@@ -72,6 +72,8 @@ bool agt_is_end_unread(const struct agt *a);
 bool agt_has_foreign_system(const struct agt *a);
 /* Read-write without a grant, and no breach: it was so before we came (section 3, adopted). */
 bool agt_is_adoptable(const struct agt *a);
+/* A process is there that the guard did not start, or the look is older than the end of ours. */
+bool agt_is_beside_a_process(const struct agt *a);
 /* Our guard watches a server that was there before us, and has never been armed for it. */
 bool agt_is_taken_over(const struct agt *a);
 /* Made the database, never started it, and somebody else makes it or has made it now: as good as an
@@ -118,6 +120,7 @@ const struct msg_member *agt_upstream(const struct agt *a); /* NULL: not known *
 const struct msg_member *agt_clone_source(const struct agt *a);
 /* CLONE must be a base backup of the holder. */
 bool agt_must_clone_holder(const struct agt *a);
+/* The order in force is of after the end of the server: it tells whether this was a voter. */
 bool agt_knows_its_vote(const struct agt *a);
 const struct msg_member *agt_catch_up_address(const struct agt *a);
 

@@ -149,8 +149,7 @@ static bool is_grant_idle(const struct agt *a)
  * end what it would be armed beside. One that it has adopted is its own. */
 static bool is_beside_a_stranger(const struct agt *a)
 {
-    bool is_stranger = a->guard.tree == GUARD_TREE_GONE && a->view.is_process;
-    return agt_engine(a) == NULL && !agt_holds(a) && (!a->has_view || is_stranger) &&
+    return agt_engine(a) == NULL && !agt_holds(a) && (!a->has_view || agt_is_beside_a_process(a)) &&
            !CANARY(ARMED_BESIDE_A_STRANGER);
 }
 

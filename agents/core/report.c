@@ -21,11 +21,10 @@ static enum msg_db_state db_state_gone(const struct agt *a)
     return a->view.has_directory && !agt_is_passed_over(a) ? MSG_DB_STOPPED : MSG_DB_EMPTY;
 }
 
-/* A process is there that the guard did not start, or the look is older than the end of ours: what
- * it has read is at rest by nobody's word. */
+/* What the look has read is at rest by nobody's word. */
 static bool is_unclear(const struct agt *a)
 {
-    return a->guard.tree == GUARD_TREE_GONE && a->view.is_process && !CANARY(RUN_BY_HAND_AT_REST);
+    return agt_is_beside_a_process(a) && !CANARY(RUN_BY_HAND_AT_REST);
 }
 
 static enum msg_db_state db_state_of(const struct agt *a, struct base_mono now)

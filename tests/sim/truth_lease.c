@@ -206,8 +206,7 @@ static void grant_allows(struct world *w, unsigned member, const struct msg_orde
     struct told *told = &w->truth->lease->members[member];
     const struct said *s = said_find(told, order->session, order->number);
     if (s == NULL || order->granted_epoch < told->granted_epoch) {
-        return; /* by a leader that has stood still and is none any more: nobody arms a lower epoch
-                 */
+        return; /* of a leader that is none any more: nobody arms a lower epoch */
     }
     struct base_mono deadline = deadline_of(s, order->ttl_us);
     bool is_same = told->granted_epoch == order->granted_epoch;

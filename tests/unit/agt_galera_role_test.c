@@ -126,26 +126,61 @@ static void test_who_is_fenced_before_the_first_grant_gives_the_role_back(void *
     assert_int_equal(w.hand_backs, 1);
 }
 
+static void grant_live_bootstrap(int64_t seqno)
+{
+    w.order.record.galera.grant = (struct msg_galera_grant){.generation = 2,
+                                                            .node = name_of("g1"),
+                                                            .is_live = true,
+                                                            .base = {.seqno = seqno},
+                                                            .state = MSG_GALERA_GRANT_GIVEN};
+    memcpy(w.order.record.galera.grant.base.uuid, uuid, sizeof(uuid));
+    w.order.record.revision++;
+    w.order.galera_goal = MSG_GALERA_GOAL_BOOTSTRAP;
+    order_comes();
+}
+
+static void is_not_started_for_it(void)
+{
+    assert_int_not_equal(w.asked, DB_ORDER_GALERA_PREPARE);
+    assert_int_equal(w.starts, 0);
+    assert_int_equal(w.a.disk.galera.grant_done, 2);
+    assert_int_equal(w.a.disk.galera.grant_status, BASE_E_STATE);
+}
+
 /* Granted where it ran; its server has ended since. The others may be Primary again by themselves,
  * and a start would make a second component. */
 static void test_a_grant_for_what_runs_is_not_carried_out_by_a_start(void **state)
 {
     (void)state;
     begin_down();
-    w.order.record.galera.grant = (struct msg_galera_grant){.generation = 2,
-                                                            .node = name_of("g1"),
-                                                            .is_live = true,
-                                                            .base = {.seqno = 120},
-                                                            .state = MSG_GALERA_GRANT_GIVEN};
-    memcpy(w.order.record.galera.grant.base.uuid, uuid, sizeof(uuid));
-    w.order.record.revision++;
-    w.order.galera_goal = MSG_GALERA_GOAL_BOOTSTRAP;
-    order_comes();
+    grant_live_bootstrap(120);
     tick();
-    assert_int_equal(w.asked, DB_ORDER_NONE);
-    assert_int_equal(w.starts, 0);
-    assert_int_equal(w.a.disk.galera.grant_done, 2);
-    assert_int_equal(w.a.disk.galera.grant_status, BASE_E_STATE);
+    is_not_started_for_it();
+}
+
+/* Nor when it ends before it could be asked. */
+static void test_a_grant_that_was_begun_where_it_ran_is_not_carried_out_by_a_start(void **state)
+{
+    (void)state;
+    begin_synced();
+    w.view.galera.is_primary = false;
+    w.view.galera.local = DB_GALERA_INITIALIZED;
+    w.view.galera.is_rejecting = true;
+    w.view.galera.position.seqno = 200;
+    look();
+    look();
+    w.asked = DB_ORDER_NONE;
+    w.is_disk_slow = true;
+    grant_live_bootstrap(150);
+    assert_int_equal(w.a.want.galera.grant_begun, 2);
+    assert_int_equal(w.asked, DB_ORDER_NONE); /* begun, and not on disk */
+    root_ends();
+    w.is_disk_slow = false;
+    feed((struct agt_event){.kind = AGT_EVENT_SAVED});
+    w.view.galera.is_position_recovered = true;
+    w.view.galera.position.seqno = 200;
+    look();
+    is_not_started_for_it();
 }
 
 int main(void)
@@ -159,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_the_end_of_the_writers_server_hands_the_role_on),
         cmocka_unit_test(test_who_is_fenced_before_the_first_grant_gives_the_role_back),
         cmocka_unit_test(test_a_grant_for_what_runs_is_not_carried_out_by_a_start),
+        cmocka_unit_test(test_a_grant_that_was_begun_where_it_ran_is_not_carried_out_by_a_start),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY"));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -535,6 +535,29 @@ static void test_a_started_standby_does_not_follow_before_it_has_read_all_it_has
     good();
 }
 
+/* Nor is it held to be refused by the holder meanwhile, however long that takes. */
+static void test_a_standby_that_reads_its_own_log_is_not_refused(void **state)
+{
+    (void)state;
+    fresh();
+    world_directory(&w, 1, 1, 2000);
+    w.durable.openings[0].is_own = false;
+    world_agent_start(&w);
+    world_record(&w, 3, "b"); /* nobody tells where epoch 2 began */
+    w.record.floor = (struct msg_position){2, 2, 2500};
+    w.upstream_timeline = 3;
+    w.is_upstream_open = true;
+    w.db.is_reading = true;
+    for (int ms = 0; ms < 60000; ms++) {
+        w.db.is_receiving = false; /* it asks nobody yet */
+        world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 1);
+    }
+    assert_true(w.report.is_end_unread);
+    assert_int_equal(w.signals[AGT_SIGNAL_FAST], 0);
+    assert_int_equal(w.orders[DB_ORDER_REWIND], 0);
+    good();
+}
+
 static void test_voter_that_wins_promotes(void **state)
 {
     (void)state;
@@ -895,6 +918,7 @@ int main(void)
         cmocka_unit_test(test_a_receiver_that_comes_and_goes_is_not_taken_out_each_time),
         cmocka_unit_test(test_a_started_standby_says_that_it_has_not_read_all_it_has),
         cmocka_unit_test(test_a_started_standby_does_not_follow_before_it_has_read_all_it_has),
+        cmocka_unit_test(test_a_standby_that_reads_its_own_log_is_not_refused),
         cmocka_unit_test(test_voter_that_wins_promotes),
         cmocka_unit_test(test_agent_restart_under_a_primary_leaves_it_alone),
         cmocka_unit_test(test_restarted_agent_keeps_the_guards_deadline),
