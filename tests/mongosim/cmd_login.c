@@ -23,7 +23,7 @@ static void logged_in(struct cmd *c, const struct hub_user *user, const char *da
     struct session *session = conn_session(c->conn);
     session->rights = user->rights;
     snprintf(session->user, sizeof session->user, "%s", user->name);
-    snprintf(session->database, sizeof session->database, "%s", database);
+    snprintf(session->database, sizeof session->database, "%.63s", database);
 }
 
 static bool payload_of(const bson_t *body, char *ret, size_t cap)

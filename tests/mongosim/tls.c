@@ -7,7 +7,7 @@
 
 static void why_of(const char *what, const char *path, char *ret)
 {
-    char text[160];
+    char text[128];
     ERR_error_string_n(ERR_get_error(), text, sizeof text);
     snprintf(ret, 256, "%s %.80s: %s", what, path, text);
     ERR_clear_error();

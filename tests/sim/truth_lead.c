@@ -156,6 +156,9 @@ void truth_answered(struct world *w, const struct msg_raft *m)
         return;
     }
     struct truth_round *seen = &w->truth->rounds[leader][truth_number(w, m->from)];
+    if (m->type == MSG_RAFT_HEARTBEAT_REPLY && m->round == 0) {
+        return; /* to who is behind: of a term that its sender may not find again after a crash */
+    }
     if (seen->term != m->term) {
         *seen = (struct truth_round){.term = m->term};
     }

@@ -82,6 +82,15 @@ static void wait_shell(struct member *m, const char *text, const char *wanted)
     }
 }
 
+/* All that is finished; what stands in the way is named. */
+static void wait_archived(struct member *m)
+{
+    wait_sql(m,
+             "SELECT coalesce((SELECT last_failed_wal FROM pg_stat_archiver), 'nothing failed')"
+             " FROM pg_ls_archive_statusdir() WHERE name ~ 'ready$' LIMIT 1",
+             "");
+}
+
 /* All that `from` has written is on `m`, received and replayed. */
 static void wait_caught_up(struct member *m, struct member *from)
 {
@@ -309,7 +318,7 @@ static void test_archive_through_a_failover(void **state)
                                  " sort | head -n 1"),
                            NULL, 16);
     assert_true(archived_to > 0 && (archived_to + 3) << 20 <= fork);
-    wait_sql(&pg2, "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name ~ 'ready$'", "0");
+    wait_archived(&pg2);
     check_archive(fork, 1, 4, pg2.view.lsn & ~(uint64_t)0xfffff);
     assert_string_equal(shell("cd $BASE/archive && ls *.history | tr '\\n' ' '"),
                         "00000002.history 00000003.history 00000004.history ");
@@ -328,7 +337,7 @@ static void test_archive_out_of_order(void **state)
     (void)shell("rm $BASE/hold");
     uint64_t fork = pg1.view.fork_lsn;
     write_segments(&pg1, 2);
-    wait_sql(&pg1, "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name ~ 'ready$'", "0");
+    wait_archived(&pg1);
     member_reopen(&pg2); /* a new agent does not wait for the next try */
     wait_shell(&pg2, "ls $BASE/pg2/state/unarchived | wc -l", "0");
     check_archive(fork, 4, 5, pg1.view.lsn & ~(uint64_t)0xfffff);
@@ -450,7 +459,7 @@ static void diverge(struct member *from, struct member *to, uint32_t timeline)
 {
     order_ok(to, DB_ORDER_DETACH, NULL);
     write_segments(from, 3);
-    wait_sql(from, "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name ~ 'ready$'", "0");
+    wait_archived(from);
     order_ok(from, DB_ORDER_CHECKPOINT, NULL);
     (void)member_sql(from, "INSERT INTO t VALUES (79)");
     failover(from, to, timeline);
@@ -621,13 +630,15 @@ static void test_find_a_server_that_runs(void **state)
 
 /* --- frame --- */
 
+/* A file appears in the archive whole: servers and agents are killed while they copy, and what is
+ * there and differs is never written over. */
 static void archive_on(struct member *m)
 {
     char text[256];
     (void)snprintf(text, sizeof(text),
                    "test ! -e %s/hold && A=%s/archive/%%f && { test ! -e $A || cmp -s %%p $A; } &&"
-                   " cp %%p $A",
-                   base, base);
+                   " N=$(mktemp %s/copying-XXXXXX) && cp %%p $N && mv $N $A",
+                   base, base, base);
     set(m, "archive_mode", "on");
     set(m, "archive_command", text);
 }
