@@ -255,12 +255,15 @@ static bool has_clash(const struct gal_situation *s, const struct last *last, st
 }
 
 /* What a damaged one has is told to nobody: a person goes on without it, and nobody else. */
-static bool has_unproven(const struct gal_situation *s, struct gal_verdict *v)
+static bool has_unproven(const struct gal_situation *s, const struct last *last,
+                         struct gal_verdict *v)
 {
+    const struct msg_galera_view view = with_joiners(s, last->view);
     for (uint8_t i = 0; i < s->count; i++) {
         const struct gal_member *m = &s->members[i];
         bool is_damaged = gal_is_heard(m) && m->report->is_unreadable;
-        if (gal_is_unproven(s, m, v->age) && !(is_damaged && m->is_excused)) {
+        bool is_in_view = gal_view_has(&view, &m->name);
+        if (gal_is_unproven(s, m, v->age, is_in_view) && !(is_damaged && m->is_excused)) {
             return say(v, is_damaged ? GAL_DAMAGED : GAL_UNPROVEN, &m->name);
         }
     }
@@ -417,7 +420,7 @@ void gal_decide(const struct gal_situation *s, struct gal_verdict *ret)
     fill_source(s, &last, v);
     bool is_clash = has_clash(s, &last, v);
     v->is_torn = is_clash || v->age == GAL_AGE_OLDER;
-    if ((is_clash && !is_chosen) || has_unproven(s, v)) {
+    if ((is_clash && !is_chosen) || has_unproven(s, &last, v)) {
         return;
     }
     if (v->candidate == GAL_NOBODY) {

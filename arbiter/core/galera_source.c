@@ -119,14 +119,16 @@ uint8_t gal_source(const struct gal_situation *s, enum gal_age *ret_age)
     return best;
 }
 
-bool gal_is_unproven(const struct gal_situation *s, const struct gal_member *m, enum gal_age age)
+bool gal_is_unproven(const struct gal_situation *s, const struct gal_member *m, enum gal_age age,
+                     bool is_in_view)
 {
     if (!gal_is_heard(m)) {
         return false;
     }
     const struct msg_galera_report *r = m->report;
     bool is_of_before = age == GAL_AGE_BEFORE && r->generation == s->record->grant.after;
-    bool is_counted = gal_is_current(s, m) || is_of_before || age == GAL_AGE_OLDER;
+    bool is_counted = gal_is_current(s, m) || is_of_before || age == GAL_AGE_OLDER ||
+                      (is_in_view && !CANARY(GALERA_LATE_STAMP_TRUSTED));
     return r->state == MSG_GALERA_UNKNOWN ||
            (r->state == MSG_GALERA_DOWN && !r->is_position_recovered && is_counted);
 }

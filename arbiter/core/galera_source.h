@@ -24,8 +24,9 @@ bool gal_is_out(const struct gal_member *m);
 uint8_t gal_source(const struct gal_situation *s, enum gal_age *ret_age);
 
 /* It may have data of that time or later that it has not told of; one that has not looked yet knows
- * no generation either. */
-bool gal_is_unproven(const struct gal_situation *s, const struct gal_member *m, enum gal_age age);
+ * no generation either, and the stamp of one that was in the last view may be from before it. */
+bool gal_is_unproven(const struct gal_situation *s, const struct gal_member *m, enum gal_age age,
+                     bool is_in_view);
 
 /* Another member's data are of the history in force, and of another uuid than those before it in
  * the list. NULL: of none. */

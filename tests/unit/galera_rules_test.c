@@ -321,6 +321,10 @@ static void test_an_older_stamp_with_more_data_is_looked_at_by_a_person(void **s
     c.s.members[1].is_excused = true;
     expect(&c, GAL_GRANTABLE, 0);
     c.s.members[1].is_excused = false;
+    c.reports[1].position.seqno = -1; /* it has not told yet what it has */
+    c.reports[1].is_position_recovered = false;
+    expect(&c, GAL_UNPROVEN, 1);
+    c.reports[1].is_position_recovered = true;
     c.reports[1].position.seqno = 100; /* nothing is lost without it */
     expect(&c, GAL_GRANTABLE, 0);
     c.reports[1].position.seqno = 101;
