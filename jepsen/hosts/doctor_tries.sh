@@ -20,15 +20,31 @@ try_isolate() { on_and "$@" -- cut_between "d1>d2 q1>d1 c1>d1" "d2>q1"; }
 try_halves() { on_and "$@" -- cut_between "d1>d2 d1>q1" "c1>d1 c1>q1"; }
 try_bridge() { on_and "$@" -- cut_between "q2>q4 q3>q5" "q1>q2 q1>q5 q2>q3"; }
 try_ring() { on_and "$@" -- cut_between "q1>q3 q1>q4 q2>q5" "q1>q2 q5>q1 q3>q4"; }
-arrived() { ip -n "$1" -s -j link show eth0 | jq '.[0].stats64.rx.packets'; }
-arrives() { # FROM TO yes|no: frames, though answers may not
-    local before
-    before=$(arrived "$2")
-    pings "$1" "$2"
-    if [ "$(arrived "$2")" -gt "$before" ]; then [ "$3" = yes ]; else [ "$3" = no ]; fi
+# Frames, or what they carry: where nothing of one host may arrive, others still find each other (ARP, IPv6).
+arrived() { # HOST frames|echos
+    case $2 in
+    frames) ip -n "$1" -s -j link show eth0 | jq '.[0].stats64.rx.packets' ;;
+    echos) host_exec "$1" awk '$1 == "Icmp:" { value = $10 } END { print value }' /proc/net/snmp ;;
+    esac
 }
-try_one_way_in() { on_and "$@" -- eval 'arrives d2 d1 no && arrives d1 d2 yes'; }
-try_one_way_out() { on_and "$@" -- eval 'arrives d1 d2 no && arrives d2 d1 yes'; }
+arrives() { # FROM TO: at least a frame, though answers may not
+    local before count
+    before=$(arrived "$2" frames)
+    pings "$1" "$2"
+    count=$(($(arrived "$2" frames) - before))
+    TRY_WHY="$1 sends to $2, and $count frames arrived"
+    [ "$count" -gt 0 ]
+}
+arrives_not() { # FROM TO
+    local before count
+    before=$(arrived "$2" echos)
+    pings "$1" "$2"
+    count=$(($(arrived "$2" echos) - before))
+    TRY_WHY="$1 sends to $2, and $count echo requests arrived"
+    [ "$count" -eq 0 ]
+}
+try_one_way_in() { on_and "$@" -- eval 'arrives_not d2 d1 && arrives d1 d2'; }
+try_one_way_out() { on_and "$@" -- eval 'arrives_not d1 d2 && arrives d2 d1'; }
 try_cut_peers() { on_and "$@" -- cut_between "d1>d2" "d1>q1 c1>d1"; }
 try_cut_quorum() { on_and "$@" -- cut_between "d1>q1 d1>q5" "d1>d2 c1>d1"; }
 try_cut_clients() { on_and "$@" -- cut_between "d1>c1" "d1>d2 d1>q1"; }
