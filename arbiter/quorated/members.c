@@ -51,12 +51,14 @@ static void links_add(struct quorated_members *m, const struct raft_configuratio
     }
 }
 
-/* Who goes is needed until his going is committed: he may be the leader who brings it about. */
-static void links_drop(struct quorated_members *m, const struct raft_configuration *c)
+/* Who goes is needed until his going is committed, as he may be the leader who brings it about, and
+ * until another one leads: his answers to what we passed on to him are behind his word of that. */
+static void links_drop(struct quorated_members *m, const struct raft_configuration *c,
+                       uint64_t leader)
 {
     size_t kept = 0;
     for (size_t i = 0; i < m->linked_count; i++) {
-        if (raft_members_find(c, m->linked[i]) != NULL) {
+        if (raft_members_find(c, m->linked[i]) != NULL || m->linked[i] == leader) {
             m->linked[kept++] = m->linked[i];
         } else {
             io_links_remove(m->links, m->linked[i]);
@@ -176,7 +178,7 @@ void quorated_members_tick(struct quorated_members *m)
     const struct raft_configuration *c = raft_node_configuration(m->node);
     const struct raft_member *own = raft_members_find(c, m->self.id);
     if (c->count > 0 && is_committed(m, c)) {
-        links_drop(m, c);
+        links_drop(m, c, status.leader_id);
     }
     /* An image may be older than our own joining: that is no removal. */
     if (own == NULL && m->was_member && c->index > m->member_at && status.role != RAFT_LEADER &&

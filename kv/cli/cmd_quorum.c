@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/types.h"
 #include "kv.pb-c.h"
 #include "kv/cli/cli.h"
 #include "kv/cli/commands.h"
@@ -214,16 +215,22 @@ static int print_members(const struct cli *cli, const Etcdserverpb__MemberListRe
     return cli_end_list(cli, table, array, rc);
 }
 
+/* A node that has just come, or has been cut off, may know an old list: the leader's is wanted. */
 int cmd_member_list(void *ctx, int argc, char **argv)
 {
+    struct cli_option options[] = {{"local", false, NULL}};
     Etcdserverpb__MemberListRequest request;
     ProtobufCMessage *answer = NULL;
-    int rc = cli_options(&argc, argv, NULL, 0);
+    int rc = cli_options(&argc, argv, options, BASE_COUNT_OF(options));
     rc = rc != 0 ? rc : cli_no_operands(argc, argv, "member list");
     etcdserverpb__member_list_request__init(&request);
+    request.linearizable = options[0].value == NULL;
     rc = rc != 0 ? rc
                  : cli_call(ctx, "/etcdserverpb.Cluster/MemberList", &request.base,
                             &etcdserverpb__member_list_response__descriptor, &answer);
+    if (rc == IO_EXIT_UNAVAILABLE && request.linearizable) {
+        return cli_fail(rc, "--local lists them as the node that is asked knows them");
+    }
     if (rc == 0) {
         rc = print_members(ctx, (const Etcdserverpb__MemberListResponse *)(const void *)answer);
         protobuf_c_message_free_unpacked(answer, NULL);

@@ -70,7 +70,10 @@ check "writes go on" acked_grows 10
 
 # --- the leader is removed
 leader=$(quorum_leader)
-check "member remove of the leader $leader" "${KV[@]}" member remove "$(id_of "$leader")"
+# A leader that a busy machine holds up behind its last entry is replaced before it answers: then it is looked at.
+is_not_listed() { [ -z "$(id_of "$1")" ]; }
+remove() { "${KV[@]}" member remove "$(id_of "$1")" || wait_until 10 is_not_listed "$1"; }
+check "member remove of the leader $leader" remove "$leader"
 check "it ends, and says why" wait_until 20 said "$leader" "was removed from the quorum"
 check "its process is gone" wait_until 10 eval "! is_running $leader"
 rest=()

@@ -110,6 +110,17 @@ note "write gap after the leader's death: $(summary <"$work/gaps")"
 [ ! -s "$work/gaps" ] || check "the median gap after the leader's death is under 1 s" eval \
     'awk "{ v[NR] = \$1 } END { exit !(NR > 0 && v[int((NR + 1) / 2)] < 1000) }" "$work/gaps"'
 
+# --- without a majority
+quorum_kill q1
+quorum_kill q2
+alone() { "${KV[@]}" "$@" --endpoints "https://127.0.0.1:${CLIENT_PORT[q3]}" --timeout 2s; }
+check_exit "without a leader nobody vouches for the members" 3 alone member list
+check_fails "and what helps is said" "[-]-local" alone member list
+check "what one node knows of them" eval 'alone member list --local -o json | jq -e "length == 3"'
+quorum_start_here q1
+quorum_start_here q2
+check "all are back" wait_until 10 all_are_up
+
 # --- a full disk: the node stops with a clear line, the others go on, it comes back when there is room
 fill_disk() { # DIRECTORY: to the last block
     dd if=/dev/zero of="$1/ballast" bs=1M status=none
