@@ -2,6 +2,8 @@
 /* Faults of database hosts. */
 #include "tests/sim/faults_db.h"
 
+#include <string.h>
+
 #include "agents/driver.h"
 #include "tests/sim/members.h"
 #include "tests/sim/net.h"
@@ -31,8 +33,9 @@ static void host_goes_on(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
     struct member *m = member_of(w, (unsigned)number);
-    (void)bytes;
-    if (m->guard_process.stopped != 0) {
+    uint64_t pause = 0;
+    memcpy(&pause, bytes.data, sizeof(pause));
+    if (m->guard_process.stopped != 0 || m->tree.pause_number != pause) {
         return; /* a later pause of the same host ends later */
     }
     process_thaw(w, &m->tree, STOPPED_BY_FAULT);
@@ -69,7 +72,9 @@ static void pause_host(struct world *w, unsigned member, int64_t for_us, bool is
     if (m->tree.is_up) {
         process_freeze(&m->tree, STOPPED_BY_FAULT);
         pg_note(&m->pg);
-        world_at_with(w, w->now_us + for_us + 60 * MS, NULL, host_goes_on, w, member, SLICE_EMPTY);
+        uint64_t pause = ++m->tree.pause_number;
+        world_at_with(w, w->now_us + for_us + 60 * MS, NULL, host_goes_on, w, member,
+                      slice_from(&pause, sizeof(pause)));
     }
 }
 

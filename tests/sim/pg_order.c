@@ -445,11 +445,13 @@ static void sync_poll(struct pg *pg)
 
 static void do_set_sync(struct pg *pg)
 {
-    if (pg_answers(pg) && pg->phase == PG_PRIMARY) {
-        pg->dir.sync_names = names_set(pg->world, &pg->order.sync_names);
-        pg->dir.sync_count = pg->order.sync_count;
-        pg_reload_settings(pg);
+    if (!pg_answers(pg) || pg->phase != PG_PRIMARY) {
+        complete(pg, BASE_E_STATE, "not a running primary");
+        return;
     }
+    pg->dir.sync_names = names_set(pg->world, &pg->order.sync_names);
+    pg->dir.sync_count = pg->order.sync_count;
+    pg_reload_settings(pg);
     later(pg, 10 * MS, sync_poll);
 }
 
