@@ -136,6 +136,7 @@ static int64_t timeout_of(enum db_order_kind kind)
         return INT64_C(300) * BASE_US_PER_S;
     case DB_ORDER_PROMOTE:
     case DB_ORDER_CHECKPOINT:
+    case DB_ORDER_MONGODB_WIPE:
         return INT64_C(60) * BASE_US_PER_S;
     case DB_ORDER_CLIENTS_OUT:
     case DB_ORDER_GALERA_FENCE:
@@ -155,9 +156,6 @@ static int64_t timeout_of(enum db_order_kind kind)
     case DB_ORDER_GALERA_DEMOTE:
     case DB_ORDER_GALERA_BOOTSTRAP:
     case DB_ORDER_GALERA_WEIGHT:
-        break;
-    case DB_ORDER_MONGODB_WIPE:
-        return INT64_C(60) * BASE_US_PER_S;
     case DB_ORDER_MONGODB_INITIATE:
     case DB_ORDER_MONGODB_RECONFIG:
     case DB_ORDER_MONGODB_CONCERN:
@@ -166,9 +164,9 @@ static int64_t timeout_of(enum db_order_kind kind)
     case DB_ORDER_MONGODB_FREEZE:
     case DB_ORDER_MONGODB_ABORT_CATCHUP:
     case DB_ORDER_MONGODB_SHUTDOWN:
-        break;
+        return INT64_C(10) * BASE_US_PER_S;
     }
-    return INT64_C(10) * BASE_US_PER_S;
+    BASE_UNREACHABLE();
 }
 
 struct db_order agt_order_make(const struct agt *a, enum db_order_kind kind)
@@ -342,8 +340,7 @@ static void done_well(struct agt *a, struct base_mono now, const struct db_order
 static bool is_of_root(enum db_order_kind kind)
 {
     return kind == DB_ORDER_FOLLOW || kind == DB_ORDER_DETACH || kind == DB_ORDER_PROMOTE ||
-           kind == DB_ORDER_SET_SYNC || kind == DB_ORDER_BARRIER || kind == DB_ORDER_CLIENTS_OUT ||
-           (kind >= DB_ORDER_GALERA_FENCE && kind != DB_ORDER_MONGODB_WIPE);
+           kind == DB_ORDER_SET_SYNC || kind == DB_ORDER_BARRIER || kind == DB_ORDER_CLIENTS_OUT;
 }
 
 static bool is_final_failure(int status)

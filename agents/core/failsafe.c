@@ -196,7 +196,6 @@ void agt_failsafe_start(struct agt *a, struct base_mono now)
     a->failsafe.asked_at = BASE_MONO_LONG_AGO;
     if (ttl_us > 0 && !CANARY(FAILSAFE_FORGOTTEN)) {
         a->failsafe.bound_until = base_mono_add_us(now, lease_wait_us(ttl_us));
-        a->failsafe.is_bound = true;
     }
 }
 
