@@ -199,6 +199,8 @@ void arb_fence_ended(struct arb_turn *t);
 /* Takes out what members have reported to have ended, or what cannot be done any more. */
 bool arb_tasks_ended(struct arb_turn *t);
 void arb_request_task(struct arb_turn *t);
+/* Takes out the tasks of `member`, or all when it is empty; how many. */
+uint8_t arb_tasks_drop(struct msg_record *next, const struct base_name *member);
 /* Not begun, and its time has come. */
 bool arb_task_is_due(const struct arb_turn *t, const struct msg_task *task);
 bool arb_tasks(struct arb_turn *t);

@@ -90,20 +90,6 @@ static void answer_removal(struct arb_turn *t)
     arb_answer(t, 0, "the cluster is removed; the members' data directories stay");
 }
 
-static void drop_tasks(struct msg_record *next, const struct base_name *member)
-{
-    uint8_t left = 0;
-    for (uint8_t i = 0; i < next->tasks_count; i++) {
-        if (!base_name_equal(&next->tasks[i].member, member)) {
-            next->tasks[left++] = next->tasks[i];
-        }
-    }
-    for (uint8_t i = left; i < next->tasks_count; i++) {
-        next->tasks[i] = (struct msg_task){0};
-    }
-    next->tasks_count = left;
-}
-
 static bool may_be_removed(struct arb_turn *t, const struct base_name *member)
 {
     const struct msg_record *record = &t->c->record;
@@ -146,14 +132,14 @@ void arb_request_remove(struct arb_turn *t)
     if (next.failsafe_members.count > 1 || CANARY(FAILSAFE_LIST_EMPTIED)) {
         arb_names_remove(&next.failsafe_members, member);
     } /* else it stays in: an empty list bars nobody, and the holder may still ask it */
-    drop_tasks(&next, member);
+    uint8_t tasks = arb_tasks_drop(&next, member);
     if (base_name_equal(&next.switchover_to, member)) {
         next.switchover_to = (struct base_name){{0}};
         next.switchover_at_wall_us = 0;
         is_in_record = true;
     }
     arb_say(t, ARB_NOTE_REMOVED)->member = *member;
-    if (is_in_record || next.tasks_count != t->c->record.tasks_count) {
+    if (is_in_record || tasks > 0) {
         arb_propose(t, ARB_DECIDE_MEMBERS, &next);
     }
     arb_answer_member(t, 0, member, "is removed");

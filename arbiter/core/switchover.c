@@ -250,23 +250,6 @@ static bool may_give_up(struct arb_turn *t)
     return false;
 }
 
-/* Takes out the tasks of `member`, or all when it is empty; how many. */
-static uint8_t cancel_tasks(struct msg_record *next, const struct base_name *member)
-{
-    uint8_t left = 0;
-    uint8_t before = next->tasks_count;
-    for (uint8_t i = 0; i < before; i++) {
-        if (!base_name_is_empty(member) && !base_name_equal(member, &next->tasks[i].member)) {
-            next->tasks[left++] = next->tasks[i];
-        }
-    }
-    for (uint8_t i = left; i < before; i++) {
-        next->tasks[i] = (struct msg_task){0};
-    }
-    next->tasks_count = left;
-    return (uint8_t)(before - left);
-}
-
 static void forget_plan(struct arb_turn *t, struct msg_record *next)
 {
     arb_say(t, ARB_NOTE_SCHEDULE_CANCELED);
@@ -296,7 +279,7 @@ void arb_request_cancel(struct arb_turn *t)
     const struct base_name *member = &t->event->request->candidate;
     struct msg_record next = c->record;
     enum arb_decision_kind kind = ARB_DECIDE_TASK;
-    uint8_t tasks = cancel_tasks(&next, member);
+    uint8_t tasks = arb_tasks_drop(&next, member);
     bool is_all = base_name_is_empty(member);
     if (is_all && next.state == MSG_RECORD_SWITCHOVER) {
         if (!may_give_up(t)) {

@@ -115,6 +115,22 @@ void arb_request_task(struct arb_turn *t)
 
 /* --- ended --- */
 
+uint8_t arb_tasks_drop(struct msg_record *next, const struct base_name *member)
+{
+    uint8_t left = 0;
+    uint8_t before = next->tasks_count;
+    for (uint8_t i = 0; i < before; i++) {
+        if (!base_name_is_empty(member) && !base_name_equal(member, &next->tasks[i].member)) {
+            next->tasks[left++] = next->tasks[i];
+        }
+    }
+    for (uint8_t i = left; i < before; i++) {
+        next->tasks[i] = (struct msg_task){0};
+    }
+    next->tasks_count = left;
+    return (uint8_t)(before - left);
+}
+
 bool arb_task_is_due(const struct arb_turn *t, const struct msg_task *task)
 {
     return task->at_wall_us == MSG_TASK_AT_ONCE ||
