@@ -7,7 +7,7 @@ TEST_agt_$(1)_test := tests/unit/agt_$(1)_test.c $(AGT_WORLD_SRC)
 TLIBS_agt_$(1)_test := glue wire cores base
 TPKG_agt_$(1)_test := libprotobuf-c
 endef
-$(foreach t,core adopt by_hand founding standby ops unserving failsafe random,$(eval $(call agt_test,$(t))))
+$(foreach t,core adopt by_hand founding standby ops orders unserving failsafe random,$(eval $(call agt_test,$(t))))
 TESTS += agt_replay_test
 TEST_agt_replay_test := tests/unit/agt_replay_test.c tests/unit/io_test_support.c tests/support/panic.c
 TLIBS_agt_replay_test := glue io wire cores base

@@ -44,6 +44,27 @@ static void test_bootstrap_makes_and_opens_under_a_grant(void **state)
     good();
 }
 
+/* A look may come before the new database says what it is called. */
+static void test_what_was_made_is_known_by_its_identifier_alone(void **state)
+{
+    (void)state;
+    fresh();
+    world_agent_start(&w);
+    founding(1, "a");
+    while (w.orders[DB_ORDER_INIT] == 0) {
+        world_hold_ms(&w, MSG_GOAL_INIT, false, 1);
+    }
+    w.are_views_silent = true;
+    world_run_ms(&w, 10);
+    struct db_view early = world_agent(&w)->view;
+    early.has_directory = true;
+    agt_driver_db_view(&w.driver, &early);
+    w.are_views_silent = false;
+    world_run_ms(&w, 300);
+    assert_int_equal(w.durable.made_system, WORLD_SYSTEM_ID);
+    good();
+}
+
 /* A fresh copy of a running primary says that it ran read-write: that is no history of ours. */
 static void test_a_standby_cluster_is_founded_with_one_copy(void **state)
 {
@@ -145,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bootstrap_makes_and_opens_under_a_grant),
+        cmocka_unit_test(test_what_was_made_is_known_by_its_identifier_alone),
         cmocka_unit_test(test_a_standby_cluster_is_founded_with_one_copy),
         cmocka_unit_test(test_a_database_that_was_made_starts_when_the_record_names_it),
         cmocka_unit_test(test_who_was_passed_over_clones_what_another_made),

@@ -700,6 +700,24 @@ static void test_new_guard_hands_back_for_its_predecessor(void **state)
     good();
 }
 
+/* The last look was at what ran under the one before. */
+static void test_behind_a_new_guard_nothing_is_done_before_a_look(void **state)
+{
+    (void)state;
+    standby();
+    uint32_t prepared = w.orders[DB_ORDER_PREPARE_STANDBY];
+    w.are_views_silent = true;
+    w.db.is_running = w.db.is_ready = w.db.is_receiving = false;
+    guard_core_init(&w.guard, 4712, 50 * BASE_US_PER_MS, w.now);
+    agt_driver_guard_status(&w.driver, &w.guard.status);
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 500);
+    assert_int_equal(w.orders[DB_ORDER_PREPARE_STANDBY], prepared);
+    w.are_views_silent = false;
+    world_hold_ms(&w, MSG_GOAL_FOLLOW, false, 500);
+    assert_true(w.report.is_receiving);
+    good();
+}
+
 /* A leader that did not know yet that its own entry names this member had it started for a vote,
  * under another guard. What runs in recovery stands in the way of the member's next epoch. */
 static void test_what_recovers_ends_for_the_next_epoch_of_its_member(void **state)
@@ -928,6 +946,7 @@ int main(void)
         cmocka_unit_test(test_own_directory_stands_before_an_order),
         cmocka_unit_test(test_standby_without_its_wal_upstream_is_cloned_again),
         cmocka_unit_test(test_new_guard_hands_back_for_its_predecessor),
+        cmocka_unit_test(test_behind_a_new_guard_nothing_is_done_before_a_look),
         cmocka_unit_test(test_what_recovers_ends_for_the_next_epoch_of_its_member),
         cmocka_unit_test(test_who_was_elected_in_vain_ends_what_recovers),
         cmocka_unit_test(test_who_is_not_named_goes_on_in_recovery),
