@@ -76,6 +76,26 @@ static void test_s4_async_with_a_limit_of_0_who_lacks_nothing_takes_over(void **
     assert_int_equal(w.c.decision.loss_bound_bytes, 0);
 }
 
+/* The holder told where it stood before it had opened anything itself. */
+static void test_s4_async_who_is_on_a_later_line_than_was_told_lacks_nothing(void **state)
+{
+    (void)state;
+    make_async();
+    struct msg_record r = w.c.record;
+    r.epoch = 5;
+    r.revision++;
+    load(r);
+    struct msg_report holder = primary_of("pg1");
+    holder.position = (struct msg_position){3, 3, 4500};
+    send(holder);
+    confirm();
+    wait_us(3 * S);
+    tick();
+    send(vote_of("pg2", 4, 4300));
+    assert_true(is_holder("pg2"));
+    assert_int_equal(w.c.decision.loss_bound_bytes, 0);
+}
+
 static void test_s4_async_without_a_known_position_waits(void **state)
 {
     (void)state;
@@ -109,6 +129,22 @@ static void test_s4_async_standbys_do_not_tell_how_far_the_holder_was(void **sta
     send(vote_of("pg2", 3, 3000)); /* pg2 itself had said 5000 before */
     assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_LAG);
     assert_int_equal(w.c.waiting.a, 2000);
+}
+
+/* Nobody armed it, and what it has is of an epoch before. */
+static void test_s4_async_a_holder_that_holds_nothing_tells_of_its_own_line_alone(void **state)
+{
+    (void)state;
+    make_async();
+    wait_us(3 * S);
+    struct msg_report stopped = report_of("pg1");
+    stopped.db_state = MSG_DB_STOPPED;
+    stopped.position = (struct msg_position){2, 2, 4500};
+    send(stopped);
+    send(report_of("pg2"));
+    send(vote_of("pg2", 2, 4500));
+    assert_true(is_holder("pg1"));
+    assert_int_equal(w.c.waiting.kind, ARB_NOTE_WAITS_POSITION);
 }
 
 /* It followed while the holder was heard by others alone, who granted it: it may be far ahead. */
@@ -189,8 +225,10 @@ int main(void)
         TEST(test_s4_async_takes_the_best_within_the_lag_limit),
         TEST(test_s4_async_beyond_the_lag_limit_says_who_lacks_what),
         TEST(test_s4_async_with_a_limit_of_0_who_lacks_nothing_takes_over),
+        TEST(test_s4_async_who_is_on_a_later_line_than_was_told_lacks_nothing),
         TEST(test_s4_async_without_a_known_position_waits),
         TEST(test_s4_async_standbys_do_not_tell_how_far_the_holder_was),
+        TEST(test_s4_async_a_holder_that_holds_nothing_tells_of_its_own_line_alone),
         TEST(test_s4_async_what_was_told_long_before_the_election_bounds_nothing),
         TEST(test_s4_async_a_holder_without_a_position_does_not_tell_how_far_it_was),
         TEST(test_s4_async_a_failsafe_round_without_a_position_tells_nothing),

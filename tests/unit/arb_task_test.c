@@ -261,6 +261,23 @@ static void test_the_tasks_of_a_lost_member_can_be_canceled(void **state)
     assert_int_equal(w.c.record.tasks_count, 0);
 }
 
+static void test_the_tasks_of_a_removed_member_go_with_it(void **state)
+{
+    (void)state;
+    all_speak();
+    send(report_of("pg4"));
+    order(MSG_TASK_RELOAD, "pg4", w.now.us + 100 * S);
+    order(MSG_TASK_RELOAD, "pg3", w.now.us + 100 * S);
+    order(MSG_TASK_RESTART, "pg4", w.now.us + 100 * S);
+    assert_int_equal(w.c.record.tasks_count, 3);
+    wait_us(10 * S);
+    ask_member(ARB_REQUEST_REMOVE, "pg4");
+    assert_int_equal(w.answer, 0);
+    assert_null(task_of("pg4"));
+    assert_non_null(task_of("pg3"));
+    assert_int_equal(w.c.record.tasks_count, 1);
+}
+
 /* --- a clone of a voter --- */
 
 static bool is_voter(const char *member)
@@ -452,6 +469,22 @@ static void test_s8_a_planned_switchover_can_be_canceled_alone(void **state)
     assert_int_equal(w.c.record.state, MSG_RECORD_SWITCHOVER);
 }
 
+static void test_s8_a_planned_switchover_is_canceled_with_all_else(void **state)
+{
+    (void)state;
+    all_speak();
+    plan("pg2", w.now.us + 100 * S);
+    ask_member(ARB_REQUEST_CANCEL, NULL);
+    assert_int_equal(w.answer, 0);
+    assert_int_equal(w.swap_kind, ARB_DECIDE_SCHEDULE);
+    assert_int_equal(w.c.record.switchover_at_wall_us, 0);
+    plan("pg2", 0);
+    plan("pg2", w.now.us + 100 * S);
+    ask_member(ARB_REQUEST_CANCEL, NULL);
+    assert_int_equal(w.swap_kind, ARB_DECIDE_ABANDON); /* also of the one that is under way */
+    assert_int_equal(w.c.record.switchover_at_wall_us, 0);
+}
+
 /* --- drained and removed --- */
 
 static void test_a_drained_member_takes_no_role(void **state)
@@ -561,6 +594,7 @@ int main(void)
         TEST(test_only_what_is_pending_is_restarted_if_asked_so),
         TEST(test_orders_are_bounded_and_not_doubled),
         TEST(test_the_tasks_of_a_lost_member_can_be_canceled),
+        TEST(test_the_tasks_of_a_removed_member_go_with_it),
         TEST(test_s8_a_planned_switchover_is_checked_again_when_it_is_due),
         TEST(test_s8_a_planned_switchover_that_is_a_minute_late_is_dropped),
         TEST(test_s8_a_switchover_can_be_canceled_before_the_stop),
@@ -568,6 +602,7 @@ int main(void)
         TEST(test_s5_a_last_voter_is_not_thrown_away_in_strict_mode),
         TEST(test_s1_an_order_after_a_restore_has_an_id_of_its_own),
         TEST(test_s8_a_planned_switchover_can_be_canceled_alone),
+        TEST(test_s8_a_planned_switchover_is_canceled_with_all_else),
         TEST(test_a_drained_member_takes_no_role),
         TEST(test_a_drained_holder_hands_over_when_somebody_can_take_over),
         TEST(test_a_drain_that_waits_holds_nothing_else_up),
