@@ -75,6 +75,21 @@ static void test_log_forgets_oldest_terms_when_full(void **state)
     assert_null(raft_log_check(&log));
 }
 
+static void test_log_forgets_nothing_while_there_is_room(void **state)
+{
+    (void)state;
+    static struct raft_log log;
+    raft_log_init(&log, 0, 0);
+    for (uint64_t i = 1; i < RAFT_RUNS_MAX; i++) {
+        assert_int_equal(raft_log_append(&log, i, 1, 0), 0);
+    }
+    assert_true(raft_log_make_room(&log, 1, 4000));
+    assert_int_equal(log.first_index, 1);
+    assert_false(raft_log_make_room(&log, 2, 0));
+    assert_true(raft_log_make_room(&log, 2, 4000));
+    assert_int_equal(log.first_index, RAFT_RUNS_MAX / 4 + 1);
+}
+
 /* --- elections --- */
 
 static void test_all_outcomes_of_a_vote_among_three(void **state)
@@ -626,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_quorum_of_all_small_groups),
         cmocka_unit_test(test_log_runs),
         cmocka_unit_test(test_log_forgets_oldest_terms_when_full),
+        cmocka_unit_test(test_log_forgets_nothing_while_there_is_room),
         cmocka_unit_test(test_all_outcomes_of_a_vote_among_three),
         cmocka_unit_test(test_one_refusal_and_double_grants_among_five),
         cmocka_unit_test(test_who_gets_a_vote),
