@@ -62,10 +62,9 @@ bool agt_disk_remember(struct agt_disk *disk, const struct agt_opening *opening)
 void agt_disk_forget(struct agt_disk *disk, uint64_t epoch)
 {
     uint8_t first = place_of(disk, epoch);
-    uint8_t left = (uint8_t)(disk->openings_count - first);
-    memmove(&disk->openings[0], &disk->openings[first], sizeof(disk->openings[0]) * left);
-    memset(&disk->openings[left], 0, sizeof(disk->openings[0]) * first);
-    disk->openings_count = left;
+    disk->openings_count = (uint8_t)(disk->openings_count - first);
+    memmove(&disk->openings[0], &disk->openings[first],
+            sizeof(disk->openings[0]) * disk->openings_count);
 }
 
 const struct agt_opening *agt_disk_opening(const struct agt_disk *disk, uint64_t epoch)
