@@ -497,6 +497,35 @@ static void test_a_resumed_guard_freezes_at_the_same_deadline(void **state)
     assert_memory_equal(&before, &next.core, sizeof(before));
 }
 
+static bool is_resumed(struct guard_status status, int64_t freeze_max_us, uint64_t epoch_seen)
+{
+    struct guard_core core;
+    return guard_core_resume(&core, &status, freeze_max_us, epoch_seen) == 0;
+}
+
+static void test_a_state_that_contradicts_itself_is_not_resumed(void **state)
+{
+    (void)state;
+    struct world w = world_make();
+    assert_int_equal(step(&w, GUARD_EV_START, 1, 0), 0);
+    assert_int_equal(step(&w, GUARD_EV_STARTED, 2, 100), 0);
+    assert_int_equal(arm(&w, 3, 7, 1000), 0);
+    struct guard_status bad[4];
+    for (size_t i = 0; i < BASE_COUNT_OF(bad); i++) {
+        bad[i] = w.core.status;
+    }
+    bad[0].margin_us = 0;
+    bad[1].soft_us = -1;
+    bad[2].epoch_handed_back = 7;
+    bad[3].tree = GUARD_TREE_GONE; /* and there is a process */
+    for (size_t i = 0; i < BASE_COUNT_OF(bad); i++) {
+        assert_false(is_resumed(bad[i], 0, 7));
+    }
+    assert_false(is_resumed(w.core.status, -1, 7));
+    assert_false(is_resumed(w.core.status, 0, 6));
+    assert_true(is_resumed(w.core.status, 0, 7));
+}
+
 /* A watchdog that counts to 1 s: fed only as long as it would fire by the deadline at the latest,
  * or when the tree stands still. */
 static void test_watchdog_rule(void **state)
@@ -687,6 +716,7 @@ int main(void)
         cmocka_unit_test(test_adopted),
         cmocka_unit_test(test_released),
         cmocka_unit_test(test_a_resumed_guard_freezes_at_the_same_deadline),
+        cmocka_unit_test(test_a_state_that_contradicts_itself_is_not_resumed),
         cmocka_unit_test(test_watchdog_rule),
         cmocka_unit_test(test_a_lead_freezes_early),
         cmocka_unit_test(test_random_walks),
