@@ -136,15 +136,23 @@ static uint64_t bytes_given(const struct arb_turn *t, const struct arb_view *joi
     return least;
 }
 
-/* A tenth more than the donor has; the joiner's own data make way. What nobody knows forbids
- * nothing. */
-static bool has_space(const struct arb_turn *t, const struct arb_view *view, uint64_t *ret_needed,
-                      uint64_t *ret_there)
+/* A tenth more than the donor has. */
+static uint64_t bytes_needed(const struct arb_turn *t, const struct arb_view *joiner)
 {
-    uint64_t given = bytes_given(t, view);
-    *ret_needed = given + given / 10;
-    *ret_there = view->report.disk_free_bytes + view->report.galera.data_bytes;
-    return given == 0 || view->report.disk_free_bytes == 0 || *ret_there >= *ret_needed;
+    uint64_t given = bytes_given(t, joiner);
+    return given + given / 10;
+}
+
+/* The joiner's own data make way. */
+static uint64_t bytes_there(const struct arb_view *joiner)
+{
+    return joiner->report.disk_free_bytes + joiner->report.galera.data_bytes;
+}
+
+/* What nobody knows forbids nothing. */
+static bool has_space(const struct arb_turn *t, const struct arb_view *joiner)
+{
+    return joiner->report.disk_free_bytes == 0 || bytes_there(joiner) >= bytes_needed(t, joiner);
 }
 
 /* Where people wish so, nobody is served worse for a member that comes in. */
@@ -163,18 +171,16 @@ static bool keeps_reader(struct arb_turn *t, const struct arb_view *view)
 /* It joins by what it lacks, or has room for everything and who gives it; else that is said. */
 static bool may_transfer(struct arb_turn *t, const struct arb_view *view)
 {
-    uint64_t needed = 0;
-    uint64_t there = 0;
     if (gal_is_prefix(&t->c->record.galera, &view->report.galera)) {
         return true;
     }
-    if (has_space(t, view, &needed, &there)) {
+    if (has_space(t, view)) {
         return !keeps_reader(t, view);
     }
     arb_say_waiting(t, &(struct arb_note){.kind = ARB_NOTE_GALERA_NO_SPACE,
                                           .member = view->member,
-                                          .a = needed >> 20,
-                                          .b = there >> 20});
+                                          .a = bytes_needed(t, view) >> 20,
+                                          .b = bytes_there(view) >> 20});
     return false;
 }
 
@@ -353,10 +359,8 @@ static uint8_t next_task(const struct arb_turn *t)
 
 static bool has_space_of(const struct arb_turn *t, const struct base_name *member)
 {
-    uint64_t needed = 0;
-    uint64_t there = 0;
     uint8_t at = arb_view_find(t->c, member);
-    return at == ARB_NOBODY || has_space(t, &t->c->views[at], &needed, &there);
+    return at == ARB_NOBODY || has_space(t, &t->c->views[at]);
 }
 
 /* What it has goes only where another one can give it the same. */
