@@ -126,6 +126,61 @@ static void test_who_is_fenced_before_the_first_grant_gives_the_role_back(void *
     assert_int_equal(w.hand_backs, 1);
 }
 
+/* Its server runs on as a reader: nobody can write to it, and it is given back as it is. */
+static void test_who_runs_read_only_gives_an_unarmed_role_back(void **state)
+{
+    (void)state;
+    for (unsigned is_read_only = 0; is_read_only <= 1; is_read_only++) {
+        begin_synced();
+        w.guard.soft_us = SECOND;
+        guard_says();
+        w.view.galera.is_read_only = is_read_only == 1;
+        look();
+        w.order.record.epoch = w.order.record.fencing_epoch = 2;
+        w.order.record.holder = name_of("g1");
+        w.order.record.holder_instance = 77;
+        w.order.record.revision++;
+        order_comes();
+        assert_int_equal(w.arms, 0);
+        assert_int_equal(w.releases, is_read_only);
+        assert_int_equal(w.released, 2 * is_read_only);
+    }
+}
+
+static void stands_still_for(int64_t us)
+{
+    w.asked = DB_ORDER_NONE;
+    pass(us);
+    tick();
+}
+
+static void test_who_is_fenced_since_a_pause_is_fenced_again_after_the_next_one(void **state)
+{
+    (void)state;
+    begin_synced();
+    stands_still_for(2 * SECOND);
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+    w.view.galera.is_rejecting = true;
+    done(0);
+    stands_still_for(100 * MS);
+    assert_int_equal(w.asked, DB_ORDER_NONE);
+    stands_still_for(2 * SECOND); /* somebody may have come in meanwhile */
+    assert_int_equal(w.asked, DB_ORDER_GALERA_FENCE);
+}
+
+/* A health check may come before the step that finds a pause: both mean the same by it. */
+static void test_a_pause_begins_when_a_check_says_no(void **state)
+{
+    (void)state;
+    for (int64_t more = 0; more <= 1; more++) {
+        begin_writer();
+        pass(AGT_GALERA_GAP_US + more);
+        assert_int_equal(agt_galera_is_reader(&w.a, w.now, false), more == 0);
+        stands_still_for(0);
+        assert_int_equal(w.asked, more == 0 ? DB_ORDER_NONE : DB_ORDER_GALERA_FENCE);
+    }
+}
+
 static void grant_live_bootstrap(int64_t seqno)
 {
     w.order.record.galera.grant = (struct msg_galera_grant){.generation = 2,
@@ -193,6 +248,9 @@ int main(void)
         cmocka_unit_test(test_a_writer_that_is_a_donor_writes_on),
         cmocka_unit_test(test_the_end_of_the_writers_server_hands_the_role_on),
         cmocka_unit_test(test_who_is_fenced_before_the_first_grant_gives_the_role_back),
+        cmocka_unit_test(test_who_runs_read_only_gives_an_unarmed_role_back),
+        cmocka_unit_test(test_who_is_fenced_since_a_pause_is_fenced_again_after_the_next_one),
+        cmocka_unit_test(test_a_pause_begins_when_a_check_says_no),
         cmocka_unit_test(test_a_grant_for_what_runs_is_not_carried_out_by_a_start),
         cmocka_unit_test(test_a_grant_that_was_begun_where_it_ran_is_not_carried_out_by_a_start),
     };

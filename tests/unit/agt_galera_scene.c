@@ -50,6 +50,7 @@ static void effects(void)
         case AGT_FX_REPORT: {
             static struct msg_report report;
             agt_report_make(&w.a, w.now, &report);
+            w.reports++;
             break;
         }
         case AGT_FX_DB_CANCEL:

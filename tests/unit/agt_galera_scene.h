@@ -23,7 +23,7 @@ struct agt_galera_world {
     /* of the last step */
     enum db_order_kind asked; /* NONE: nothing */
     struct db_order ask;
-    unsigned starts, arms, releases, hand_backs, kills, terms, saves, cancels;
+    unsigned starts, arms, releases, hand_backs, kills, terms, saves, cancels, reports;
     int64_t soft_us;
     uint64_t released;
 };

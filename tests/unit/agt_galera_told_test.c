@@ -107,6 +107,41 @@ static void test_a_refusal_is_told_with_its_reason(void **state)
     assert_string_equal(report.note.text, "another one reports as g1");
 }
 
+static bool is_told_at_once(void)
+{
+    unsigned before = w.reports;
+    pass(20 * MS); /* of a heartbeat of 500 */
+    look();
+    return w.reports > before;
+}
+
+static void test_what_changes_is_told_at_once(void **state)
+{
+    struct db_galera_view *g = &w.view.galera;
+    (void)state;
+    begin_synced();
+    (void)is_told_at_once(); /* what it began with */
+    assert_false(is_told_at_once());
+    g->size = 2;
+    assert_true(is_told_at_once());
+    g->is_rejecting = true;
+    assert_true(is_told_at_once());
+    g->is_read_only = false;
+    assert_true(is_told_at_once());
+    assert_false(is_told_at_once());
+}
+
+/* Weights change without a new view. */
+static void test_a_weight_that_changes_is_kept(void **state)
+{
+    (void)state;
+    begin_synced();
+    assert_int_equal(w.a.disk.galera.view.nodes[0].weight, 1);
+    w.view.galera.view.nodes[0].weight = 2;
+    look();
+    assert_int_equal(w.a.disk.galera.view.nodes[0].weight, 2);
+}
+
 static void test_disk_keeps_it(void **state)
 {
     (void)state;
@@ -149,6 +184,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_leave_before_the_first_transaction_is_told),
         cmocka_unit_test(test_what_is_down_is_fenced_unless_something_else_runs_there),
         cmocka_unit_test(test_a_refusal_is_told_with_its_reason),
+        cmocka_unit_test(test_what_changes_is_told_at_once),
+        cmocka_unit_test(test_a_weight_that_changes_is_kept),
         cmocka_unit_test(test_disk_keeps_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,6 +255,20 @@ static void test_nobody_who_is_not_synced_becomes_the_writer(void **state)
     assert_true(is_holder("gn3"));
 }
 
+static void test_of_those_who_cannot_write_one_that_is_heard_is_named_with_its_reason(void **state)
+{
+    (void)state;
+    gal_nodes[1].is_silent = true;
+    gal_is_synced(2, 8, 12u);
+    gal_is_synced(3, 8, 12u);
+    gal_nodes[2].report.galera.state = MSG_GALERA_DONOR;
+    gal_nodes[3].report.galera.state = MSG_GALERA_STALLED;
+    gal_pass(10 * S);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_NO_WRITER));
+    assert_string_equal(w.c.waiting.member.text, "gn2");
+    assert_int_equal(w.c.waiting.why, ARB_REFUSE_DONOR);
+}
+
 /* Its agent is new, or its server does not answer for a moment: its lease goes on. */
 static void test_a_writer_of_which_little_is_known_keeps_the_lease(void **state)
 {
@@ -691,11 +705,8 @@ static void test_the_node_of_a_grant_is_never_passed_over_while_it_may_start(voi
     assert_true(gal_is_granted_to("gn1"));
 }
 
-static void test_while_a_grant_stands_open_the_document_is_followed(void **state)
+static void assert_grant_stands_and_document_is_followed(void)
 {
-    (void)state;
-    is_granted_and_falls_silent();
-    gal_pass(10 * S);
     struct msg_record s = w.c.record;
     s.config_revision = 7;
     s.start_timeout_ms = 5000;
@@ -704,6 +715,26 @@ static void test_while_a_grant_stands_open_the_document_is_followed(void **state
     assert_true(gal_is_granted_to("gn1"));
     assert_int_equal(w.c.record.config_revision, 7);
     assert_int_equal(w.c.record.start_timeout_ms, 5000);
+}
+
+static void test_while_a_grant_stands_open_the_document_is_followed(void **state)
+{
+    (void)state;
+    is_granted_and_falls_silent();
+    gal_pass(10 * S);
+    assert_grant_stands_and_document_is_followed();
+}
+
+/* Who was granted may be Primary alone: the others keep the number that they have. */
+static void test_a_component_that_comes_back_under_an_open_grant_keeps_its_number(void **state)
+{
+    (void)state;
+    is_granted_and_falls_silent();
+    gal_is_synced(2, 8, 12u);
+    gal_is_synced(3, 8, 12u);
+    gal_pass(10 * S);
+    assert_grant_stands_and_document_is_followed();
+    assert_int_equal(gal_record()->generation, 1);
 }
 
 static void test_a_component_that_comes_back_goes_on_under_the_new_number(void **state)
@@ -843,6 +874,20 @@ static void test_a_member_of_another_history_is_fenced_then_cloned(void **state)
     assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_FENCE);
 }
 
+/* Each of the two has the right stamp. */
+static void test_of_two_components_the_one_without_the_writer_is_fenced(void **state)
+{
+    (void)state;
+    gal_two_are_synced();
+    gal_is_synced(3, 8, 8u);
+    gal_all();
+    assert_int_equal(gal_goal(3), MSG_GALERA_GOAL_FENCE);
+    assert_int_equal(gal_goal(1), MSG_GALERA_GOAL_JOIN);
+    assert_int_equal(gal_goal(2), MSG_GALERA_GOAL_JOIN);
+    assert_true(gal_is_waiting_for(ARB_NOTE_GALERA_ROGUE));
+    assert_string_equal(w.c.waiting.member.text, "gn3");
+}
+
 int main(void)
 {
     (void)base_canary_select(getenv("QUORATE_CANARY"));
@@ -860,6 +905,7 @@ int main(void)
         GAL_TEST(test_fast_takeover_goes_by_the_view_that_evicted),
         GAL_TEST(test_a_writer_that_hands_back_is_replaced_at_once),
         GAL_TEST(test_nobody_who_is_not_synced_becomes_the_writer),
+        GAL_TEST(test_of_those_who_cannot_write_one_that_is_heard_is_named_with_its_reason),
         GAL_TEST(test_a_writer_of_which_little_is_known_keeps_the_lease),
         GAL_TEST(test_a_switchover_goes_to_the_one_named),
         GAL_TEST(test_what_makes_no_sense_is_refused_with_the_reason),
@@ -884,12 +930,14 @@ int main(void)
         GAL_TEST(test_a_bootstrap_that_was_done_counts_though_its_node_is_down_again),
         GAL_TEST(test_the_node_of_a_grant_is_never_passed_over_while_it_may_start),
         GAL_TEST(test_while_a_grant_stands_open_the_document_is_followed),
+        GAL_TEST(test_a_component_that_comes_back_under_an_open_grant_keeps_its_number),
         GAL_TEST(test_a_component_that_comes_back_goes_on_under_the_new_number),
         GAL_TEST(test_less_than_was_known_committed_waits_for_an_operator),
         GAL_TEST(test_a_loss_is_accepted_at_once_where_the_settings_say_so),
         GAL_TEST(test_who_has_another_stamp_and_more_is_left_out_by_a_word),
         GAL_TEST(test_the_generation_before_is_gone_back_to_by_a_word_alone),
         GAL_TEST(test_a_member_of_another_history_is_fenced_then_cloned),
+        GAL_TEST(test_of_two_components_the_one_without_the_writer_is_fenced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

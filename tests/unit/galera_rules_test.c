@@ -622,6 +622,26 @@ static void test_a_second_grant_waits_for_the_first(void **state)
     expect(&c, GAL_GRANTABLE, 0);
 }
 
+static void test_the_node_of_a_grant_is_stopped_before_a_second_one_though_it_was_not_in_the_view(
+    void **state)
+{
+    struct scene c;
+    (void)state;
+    begin(&c, 3);
+    c.record.view = view_of(9, 1u | 2u);
+    c.reports[0].view = c.reports[1].view = c.reports[2].view = c.record.view;
+    c.record.grant = (struct msg_galera_grant){
+        .generation = 4, .node = node_name(2), .state = MSG_GALERA_GRANT_GIVEN};
+    c.s.next = 5;
+    for (uint8_t i = 0; i < 3; i++) {
+        c.reports[i].inhibited = 5;
+    }
+    c.reports[2].is_fenced = false; /* something runs there */
+    expect(&c, GAL_NOT_FENCED, 2);
+    c.reports[2].is_fenced = true;
+    expect(&c, GAL_GRANTABLE, 0);
+}
+
 /* It came into a view that nobody has told of, and was left alone in it in order. */
 static void test_who_was_let_in_may_be_in_a_view_that_nobody_told_of(void **state)
 {
@@ -808,6 +828,7 @@ static void test_rule_4_whoever_runs_merges_by_numbers_alone(void **state)
     assert_int_equal(gal_received(r), 109);
     assert_false(gal_may_merge(&c.record, r, gal_received(r)));
     assert_true(gal_may_merge(&c.record, r, 100));
+    assert_true(gal_may_merge(&c.record, r, 0));   /* nothing was written yet */
     assert_false(gal_may_merge(&c.record, r, -1)); /* it was not seen before it merged */
     c.record.grant.is_kept = true;                 /* nothing was bootstrapped */
     assert_true(gal_may_merge(&c.record, r, -1));
@@ -828,6 +849,9 @@ static void test_what_was_received_counts_of_those_who_run(void **state)
     c.reports[1].recv_queue = 4;
     expect(&c, GAL_GRANTABLE, 1);
     assert_int_equal(decide(&c).base.seqno, 104);
+    c.reports[0].position.seqno = c.reports[1].position.seqno = 0; /* of the first write, too */
+    expect(&c, GAL_GRANTABLE, 1);
+    assert_int_equal(decide(&c).base.seqno, 4);
 }
 
 /* --- writer and restarts --- */
@@ -918,6 +942,8 @@ int main(void)
         cmocka_unit_test(test_numbers_without_a_bootstrap_are_one_history),
         cmocka_unit_test(test_less_than_what_is_known_committed_waits),
         cmocka_unit_test(test_a_second_grant_waits_for_the_first),
+        cmocka_unit_test(
+            test_the_node_of_a_grant_is_stopped_before_a_second_one_though_it_was_not_in_the_view),
         cmocka_unit_test(test_who_was_let_in_may_be_in_a_view_that_nobody_told_of),
         cmocka_unit_test(test_one_view_with_two_contents_is_two_histories),
         cmocka_unit_test(test_between_two_histories_a_person_chooses),
