@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/core/mongodb_internal.h"
 #include "base/canary.h"
 #include "base/name.h"
 #include "tests/unit/mongodb_member.h"
@@ -399,7 +400,8 @@ static void test_each_done_already_asks_for_nothing(void **state)
         begin(r);
         r->there();
         m_look();
-        m_order_send();
+        m_order_comes();
+        open_still(r); /* what was seen is older than the order */
         m_live(SECOND);
         ended(r, 0);
         assert_int_equal(w.asks, 0);
@@ -877,6 +879,16 @@ static void test_watched_ones_are_not_restarted(void **state)
     }
 }
 
+/* Its log is read by people. */
+static void test_each_kind_has_words_and_no_other_has(void **state)
+{
+    (void)state;
+    for (unsigned kind = 0; kind < MSG_MONGODB_ORDER_COUNT; kind++) {
+        assert_true(strlen(agt_mongodb_order_text((enum msg_mongodb_order_kind)kind)) > 1);
+    }
+    assert_string_equal(agt_mongodb_order_text(MSG_MONGODB_ORDER_COUNT), "?");
+}
+
 static void test_a_member_that_is_down_says_so(void **state)
 {
     (void)state;
@@ -920,6 +932,7 @@ int main(void)
         cmocka_unit_test(test_a_primarys_data_are_not_wiped),
         cmocka_unit_test(test_a_kill_needs_the_opt_in_and_the_others),
         cmocka_unit_test(test_watched_ones_are_not_restarted),
+        cmocka_unit_test(test_each_kind_has_words_and_no_other_has),
         cmocka_unit_test(test_a_member_that_is_down_says_so),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY"));

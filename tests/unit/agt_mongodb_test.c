@@ -298,6 +298,17 @@ static void test_gray_without_opt_in_is_told_alone(void **state)
     assert_non_null(strstr(w.log, "gray: report"));
 }
 
+static void test_gray_without_opt_in_an_order_is_carried_out(void **state)
+{
+    (void)state;
+    gray_with_opt_in(MSG_MONGODB_GRAY_REPORT, true);
+    m_live(10 * SECOND);
+    assert_int_equal(m_report()->state, MSG_MONGODB_GRAY);
+    m_order(MSG_MONGODB_ORDER_CONCERN);
+    m_order_send();
+    assert_int_equal(w.ask.kind, DB_ORDER_MONGODB_CONCERN);
+}
+
 static void test_gray_with_the_lesser_opt_in_is_not_killed(void **state)
 {
     (void)state;
@@ -389,6 +400,20 @@ static void test_cut_off_is_reported(void **state)
     assert_int_equal(w.asks + w.kills, 0);
     assert_non_null(strstr(w.log, "cut off"));
     assert_int_equal(m_report()->live_voters, 1);
+}
+
+static void test_cut_off_without_the_opt_in_an_order_ends_in_its_time(void **state)
+{
+    (void)state;
+    cut_off_with(MSG_MONGODB_CUT_OFF_REPORT);
+    m_order(MSG_MONGODB_ORDER_CONCERN);
+    m_order_send();
+    assert_int_equal(w.ask.kind, DB_ORDER_MONGODB_CONCERN);
+    m_done(0, 0);
+    m_live(21 * SECOND);
+    assert_non_null(strstr(w.log, "cut off"));
+    assert_true(m_report()->is_order_done);
+    assert_int_equal(m_report()->order_status, BASE_E_TIMEOUT);
 }
 
 static void test_cut_off_steps_down_with_the_opt_in(void **state)
@@ -748,6 +773,21 @@ static void test_started_once_is_no_data(void **state)
     assert_true(m_report()->has_data);
 }
 
+static void test_held_is_what_is_kept_down_and_is_down(void **state)
+{
+    (void)state;
+    m_begin();
+    m_look();
+    assert_int_equal(m_report()->state, MSG_MONGODB_DOWN); /* nothing is there yet */
+    w.view.has_directory = true;
+    m_look();
+    assert_int_equal(m_report()->state, MSG_MONGODB_DOWN);
+    m_begin_secondary();
+    bar();
+    assert_int_equal(m_report()->barred_epoch, 2);
+    assert_int_equal(m_report()->state, MSG_MONGODB_SECONDARY);
+}
+
 /* Fifty days are more milliseconds than there is room for. */
 static void test_what_is_very_old_is_never_told_as_new(void **state)
 {
@@ -788,6 +828,23 @@ static void test_durable_state_comes_back(void **state)
     assert_int_equal(agt_disk_decode(cut, &out), BASE_E_CORRUPT);
 }
 
+static void test_each_durable_fact_comes_back_for_itself(void **state)
+{
+    (void)state;
+    for (unsigned set = 0; set < 8; set++) {
+        uint8_t memory[AGT_DISK_BYTES_MAX];
+        struct buf b = buf_over(memory, sizeof(memory));
+        struct agt_disk out = {0};
+        struct agt_disk in = {.mongodb = {.rollbacks = 1,
+                                          .is_wiped = (set & 1) != 0,
+                                          .is_held = (set & 2) != 0,
+                                          .is_rollback_known = (set & 4) != 0}};
+        assert_int_equal(agt_disk_encode(&in, &b), 0);
+        assert_int_equal(agt_disk_decode(buf_slice(&b), &out), 0);
+        assert_true(agt_disk_equal(&in, &out));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -804,12 +861,14 @@ int main(void)
         cmocka_unit_test(test_each_step_of_the_ladder_is_asked_for_once),
         cmocka_unit_test(test_that_it_stays_down_is_on_disk_before_it_is_ended),
         cmocka_unit_test(test_gray_without_opt_in_is_told_alone),
+        cmocka_unit_test(test_gray_without_opt_in_an_order_is_carried_out),
         cmocka_unit_test(test_gray_with_the_lesser_opt_in_is_not_killed),
         cmocka_unit_test(test_gray_is_not_killed_without_the_others),
         cmocka_unit_test(test_a_canary_that_comes_through_ends_the_ladder),
         cmocka_unit_test(test_the_arbiters_order_goes_before_the_ladder),
         cmocka_unit_test(test_a_gray_one_that_is_barred_is_stopped),
         cmocka_unit_test(test_cut_off_is_reported),
+        cmocka_unit_test(test_cut_off_without_the_opt_in_an_order_ends_in_its_time),
         cmocka_unit_test(test_cut_off_steps_down_with_the_opt_in),
         cmocka_unit_test(test_cut_off_from_the_set_alone_is_mongodbs),
         cmocka_unit_test(test_cut_off_is_killed_and_comes_back_with_the_arbiter),
@@ -829,8 +888,10 @@ int main(void)
         cmocka_unit_test(test_a_claim_is_of_the_term_that_it_was_made_in),
         cmocka_unit_test(test_how_old_the_majority_point_is),
         cmocka_unit_test(test_started_once_is_no_data),
+        cmocka_unit_test(test_held_is_what_is_kept_down_and_is_down),
         cmocka_unit_test(test_what_is_very_old_is_never_told_as_new),
         cmocka_unit_test(test_durable_state_comes_back),
+        cmocka_unit_test(test_each_durable_fact_comes_back_for_itself),
     };
     (void)base_canary_select(getenv("QUORATE_CANARY"));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -839,6 +839,17 @@ static void test_a_weak_write_concern_is_said_once(void **state)
     }
 }
 
+static void test_a_rollback_is_said_once(void **state)
+{
+    (void)state;
+    mon.m[2].rollbacks++;
+    mon_speak(2);
+    assert_true(was_said(ARB_NOTE_MONGODB_ROLLBACK));
+    assert_string_equal(w.note[ARB_NOTE_MONGODB_ROLLBACK].member.text, "mg2");
+    mon_speak(2);
+    assert_false(was_said(ARB_NOTE_MONGODB_ROLLBACK));
+}
+
 /* Four may not vote. A file of somebody who is not in the set promises a fifth that never comes. */
 static void test_who_is_not_in_the_set_promises_no_voters(void **state)
 {
@@ -961,6 +972,7 @@ int main(void)
         MON_TEST(test_a_gray_primary_steps_down_and_is_killed_with_the_opt_in_alone),
         MON_TEST(test_stale_members_are_told_or_synced_anew),
         MON_TEST(test_a_weak_write_concern_is_said_once),
+        MON_TEST(test_a_rollback_is_said_once),
         MON_TEST(test_who_is_not_in_the_set_promises_no_voters),
         MON_TEST(test_a_member_that_is_gone_leaves),
         MON_TEST(test_catching_up_is_given_up_by_a_persons_word_alone),

@@ -324,6 +324,22 @@ static uint8_t make_wants(unsigned data, unsigned arbiters, struct mdb_want want
     return (uint8_t)(data + arbiters);
 }
 
+static void test_more_than_one_and_all_in_a_zone_are_in_one_zone(void **state)
+{
+    struct mdb_want wants[MEMBERS];
+    uint8_t count = make_wants(3, 0, wants);
+    (void)state;
+    assert_false(mdb_is_one_zone(wants, count)); /* none is known */
+    for (unsigned n = 0; n < count; n++) {
+        wants[n].zone.text[0] = 'e';
+    }
+    assert_true(mdb_is_one_zone(wants, count));
+    assert_true(mdb_is_one_zone(wants, 2));
+    assert_false(mdb_is_one_zone(wants, 1)); /* nobody else is where it is */
+    wants[2].zone.text[0] = 'w';
+    assert_false(mdb_is_one_zone(wants, count));
+}
+
 static void test_layouts(void **state)
 {
     struct mdb_want wants[MEMBERS];
@@ -854,6 +870,7 @@ int main(void)
         cmocka_unit_test(test_old_evidence_is_none),
         cmocka_unit_test(test_what_others_see_of_one_whose_agent_is_silent),
         cmocka_unit_test(test_a_vote_is_taken_away_after_two_minutes),
+        cmocka_unit_test(test_more_than_one_and_all_in_a_zone_are_in_one_zone),
         cmocka_unit_test(test_layouts),
         cmocka_unit_test(test_every_lawful_layout_is_reached),
         cmocka_unit_test(test_a_fourth_has_no_vote),

@@ -182,6 +182,7 @@ void mon_speak(unsigned n)
     g->order_status = m->order_status;
     g->is_order_done = m->is_order_done;
     g->barred_epoch = m->barred_epoch;
+    g->rollbacks = m->rollbacks;
     if (answers(m)) {
         g->hello_age_ms = g->status_age_ms = 200;
         if (m->is_in) {

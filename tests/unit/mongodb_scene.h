@@ -24,7 +24,7 @@ struct mon_member {
     uint8_t votes;
     uint16_t priority_x10;
     enum msg_mongodb_state state; /* instead of SECONDARY; UNKNOWN: that */
-    uint32_t lag_ms, canary_ms;
+    uint32_t lag_ms, canary_ms, rollbacks;
     uint64_t ts; /* applied */
     uint64_t barred_epoch;
     uint64_t epoch_seen; /* by its agent, of a record that may be lost */

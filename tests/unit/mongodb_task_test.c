@@ -262,6 +262,26 @@ static void test_a_restart_is_done_when_it_answers(void **state)
     }
 }
 
+/* With nothing left it is in no configuration, and that is where it begins. */
+static void test_one_that_was_emptied_is_there_when_it_answers(void **state)
+{
+    (void)state;
+    mon.disobeys = true;
+    ask_task(MSG_TASK_REINIT, 3);
+    mon_pass(1);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_RESYNC));
+    mon.m[3].is_down = true;
+    mon.m[3].has_data = false;
+    mon.m[3].order_epoch = mon_order()->epoch;
+    mon.m[3].is_order_done = true;
+    mon_pass(1);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_RESYNC));
+    mon.m[3].is_down = false;
+    mon.m[3].state = MSG_MONGODB_ABSENT;
+    mon_round();
+    assert_true(was_said(ARB_NOTE_MONGODB_ORDER_DONE));
+}
+
 /* The report that ends it has some: one entry a step. */
 static void test_the_end_of_an_order_comes_before_what_is_news(void **state)
 {
@@ -377,6 +397,7 @@ int main(void)
         MON_TEST(test_each_of_two_that_fail_is_put_off_for_longer),
         MON_TEST(test_a_planned_restart_begins_in_time),
         MON_TEST(test_a_restart_is_done_when_it_answers),
+        MON_TEST(test_one_that_was_emptied_is_there_when_it_answers),
         MON_TEST(test_the_end_of_an_order_comes_before_what_is_news),
         MON_TEST(test_a_new_leader_puts_off_the_task_alone_too),
         MON_TEST(test_a_new_leader_takes_a_switchover_for_no_task),
