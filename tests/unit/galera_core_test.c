@@ -628,10 +628,12 @@ static void test_a_bootstrap_whose_view_nobody_told_was_of_its_node_alone(void *
     gn1_bootstraps();
     gal_is_down(1, 103);
     gal_nodes[1].report.galera.view = before;
+    gal_nodes[1].report.galera.weight = 0; /* nobody is there to be asked */
     gal_pass(S);
     assert_int_equal(gal_record()->generation, 2);
     assert_int_equal(gal_record()->view.conf_id, 1);
     assert_int_equal(gal_record()->view.count, 1);
+    assert_int_equal(gal_record()->view.nodes[0].weight, 1);
     assert_string_equal(gal_record()->view.nodes[0].node.text, "gn1");
 }
 

@@ -687,6 +687,20 @@ static void mg2_is_degraded(void)
     assert_int_equal(w.c.record.mongodb.degraded.count, 1);
 }
 
+static void test_a_vote_is_taken_away_before_all_else(void **state)
+{
+    (void)state;
+    mon_running(2, 1);
+    degrade_auto();
+    mon.m[2].is_down = mon.disobeys = true;
+    mon.m[1].priority = 3; /* ordered again and again, until both are due */
+    for (unsigned i = 0; i < 300 && w.c.record.mongodb.degraded.count == 0; i++) {
+        mon_pass(1);
+        assert_int_equal(mon_is_open(MSG_MONGODB_ORDER_UNVOTE), w.c.record.mongodb.degraded.count);
+    }
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_UNVOTE));
+}
+
 /* What is due besides waits for the vote, and for nothing while there is none to be given. */
 static void test_a_vote_comes_back_before_all_else(void **state)
 {
@@ -964,6 +978,7 @@ int main(void)
         MON_TEST(test_one_opinion_is_none),
         MON_TEST(test_pause_holds_everything),
         MON_TEST(test_a_dead_member_loses_its_vote_and_gets_it_back),
+        MON_TEST(test_a_vote_is_taken_away_before_all_else),
         MON_TEST(test_a_vote_comes_back_before_all_else),
         MON_TEST(test_a_degraded_member_that_is_gone_keeps_nobody_waiting),
         MON_TEST(test_the_vote_stays_without_the_word_of_both),
