@@ -192,6 +192,7 @@ static void test_a_confirmed_record_has_nothing_of_another_generation(void **sta
         assert_int_equal(gal_record()->generation, 2);
         assert_int_equal(gal_record()->view.conf_id, 40);
         assert_int_equal(gal_record()->high_water, known);
+        assert_false(gal_may_merge(gal_record(), &gal_nodes[3].report.galera, 0));
         assert_int_equal(w.note[ARB_NOTE_ADOPTED].c, known == 1 ? 1 : 0); /* as is said, too */
     }
 }
