@@ -32,7 +32,7 @@ static int64_t strike_for(struct strike *s)
 
 /* --- processes and hosts --- */
 
-static bool kill_server(struct world *w, unsigned member)
+bool galera_kill_server(struct world *w, unsigned member)
 {
     struct member *m = member_of(w, member);
     if (!m->tree.is_up || m->gal.phase == WSREP_DOWN) {
@@ -46,7 +46,7 @@ static bool kill_server(struct world *w, unsigned member)
 void strike_galera_crash(struct world *w, struct strike *s)
 {
     unsigned member = strike_member(w, s);
-    if (kill_server(w, member)) {
+    if (galera_kill_server(w, member)) {
         fault_bit(w, s->kind, member, 0, 0);
     }
 }
@@ -54,7 +54,7 @@ void strike_galera_crash(struct world *w, struct strike *s)
 void strike_galera_rolling(struct world *w, struct strike *s)
 {
     for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
-        if (chance(&s->rand, 700000) && kill_server(w, i)) {
+        if (chance(&s->rand, 700000) && galera_kill_server(w, i)) {
             fault_bit(w, s->kind, i, 0, 0);
         }
     }
@@ -151,7 +151,7 @@ static void outage_now(void *ctx, uint64_t number, struct slice bytes)
     (void)number;
     (void)bytes;
     for (unsigned i = wsrep_first(w); i < wsrep_end(w); i++) {
-        (void)kill_server(w, i);
+        (void)galera_kill_server(w, i);
     }
 }
 
@@ -277,7 +277,8 @@ static void kill_joiner(void *ctx, uint64_t number, struct slice bytes)
 {
     struct world *w = ctx;
     (void)bytes;
-    if (wsrep_of(w, (unsigned)number)->dir.is_sst_in_progress && kill_server(w, (unsigned)number)) {
+    if (wsrep_of(w, (unsigned)number)->dir.is_sst_in_progress &&
+        galera_kill_server(w, (unsigned)number)) {
         fault_bit(w, FAULT_GALERA_JOINER, (unsigned)number, 0, 0);
     }
 }
@@ -321,7 +322,7 @@ void strike_galera_joiner(struct world *w, struct strike *s)
     struct member *m = member_of(w, member);
     uint64_t after_ms = (uint64_t)draw(&s->rand, 0, 1500);
     uint64_t is_outage = chance(&s->rand, 300000);
-    if (m->gal.writable_epoch != 0 || !is_spare(w, member) || !kill_server(w, member)) {
+    if (m->gal.writable_epoch != 0 || !is_spare(w, member) || !galera_kill_server(w, member)) {
         return;
     }
     m->gal.dir.is_grastate_empty = true;

@@ -5,6 +5,8 @@
 
 #include "tests/sim/faults.h"
 
+/* Its server is killed, by a fault or a person; false: it does not run. */
+bool galera_kill_server(struct world *w, unsigned member);
 /* All of them are over. */
 void faults_gal_heal(struct world *w);
 

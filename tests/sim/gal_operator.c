@@ -2,6 +2,7 @@
 /* See gal_operator.h. */
 #include "tests/sim/gal_operator.h"
 
+#include "tests/sim/faults_gal.h"
 #include "tests/sim/members.h"
 #include "tests/sim/nodes.h"
 #include "tests/sim/truth_gal.h"
@@ -31,6 +32,14 @@ static bool is_for_operator(const struct world *w, const struct arb_note *note)
     }
 }
 
+/* It is in a component that nobody granted: people are told to stop it. */
+static bool is_to_be_stopped(struct world *w, const struct arb_note *note)
+{
+    int at = member_by_name(w, &note->member);
+    return note->why == ARB_REFUSE_NOT_STOPPED && at >= 0 && w->now_us > w->setup.faults_end_us &&
+           wsrep_is_primary(wsrep_of(w, (unsigned)at));
+}
+
 /* number: since when it waits so; 0: it does not. */
 static void look(void *ctx, uint64_t number, struct slice bytes)
 {
@@ -38,7 +47,8 @@ static void look(void *ctx, uint64_t number, struct slice bytes)
     struct arb_request confirm = {.kind = ARB_REQUEST_CONFIRM, .is_forced = true};
     struct arb_note note;
     (void)bytes;
-    bool is_asked = nodes_waits(w, w->setup.clusters, &note) && is_for_operator(w, &note);
+    bool is_waiting = nodes_waits(w, w->setup.clusters, &note);
+    bool is_asked = is_waiting && (is_for_operator(w, &note) || is_to_be_stopped(w, &note));
     uint64_t since = !is_asked ? 0 : number == 0 ? (uint64_t)w->now_us : number;
     if (is_asked && w->now_us - (int64_t)since >= PATIENCE_US) {
         if (note.kind == ARB_NOTE_GALERA_MISSING || note.kind == ARB_NOTE_GALERA_DAMAGED) {
@@ -47,7 +57,9 @@ static void look(void *ctx, uint64_t number, struct slice bytes)
         if (note.kind == ARB_NOTE_GALERA_OLDER) {
             confirm.candidate = note.member;
         }
-        if (nodes_request(w, w->setup.clusters, &confirm) == 0) {
+        if (is_to_be_stopped(w, &note)) {
+            (void)galera_kill_server(w, (unsigned)member_by_name(w, &note.member));
+        } else if (nodes_request(w, w->setup.clusters, &confirm) == 0) {
             trace(w, TRACE_MARK, 63, note.kind, 0, 0);
             w->tally.galera_confirmed++;
             truth_gal_confirmed(w);

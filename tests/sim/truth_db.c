@@ -265,6 +265,12 @@ static void acknowledges_alone(struct world *w, const struct pg *pg)
     is_fenced_in_time(w, pg, "acknowledges");
 }
 
+/* Under a lease that went on beside the word that the cluster follows another one from now on. */
+static bool is_given_up(const struct truth_db *t, const struct pg *pg)
+{
+    return t->record.is_standby_cluster && pg->epoch < t->record.epoch;
+}
+
 void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t position)
 {
     struct truth_db *t = truth_db_of(w, pg->member);
@@ -284,7 +290,9 @@ void truth_ack(struct world *w, struct pg *pg, uint32_t record, uint32_t positio
     }
     t->ack_epoch = pg->epoch;
     t->last_ack_us = w->now_us;
-    remember_acked(t, acked, false);
+    if (!is_given_up(t, pg)) {
+        remember_acked(t, acked, false);
+    }
 }
 
 /* --- A8: histories --- */
