@@ -81,6 +81,7 @@ struct truth_db {
     size_t acked_count, acked_cap;
     uint64_t ack_epoch;
     int64_t last_ack_us;
+    int64_t paused_us; /* when the present pause, or the last one, began */
 };
 
 #define TRUTH_TASKS_TOLD 16
@@ -100,7 +101,8 @@ struct truth_member {
     struct truth_vote vote;
     int64_t crashes_us[3]; /* when its tree ended under a lease, the last ones; 0: never */
     bool is_retired;
-    uint64_t paused_epoch;                 /* it says that it has taken a pause in; 0: not */
+    uint64_t paused_epoch;                 /* it says that it has taken a pause in; 0: not ... */
+    int64_t paused_us;                     /* ... and since when */
     uint64_t tasks_told[TRUTH_TASKS_TOLD]; /* whose end it has told */
     unsigned tasks_count;
     struct truth_failsafe failsafe[TRUTH_FAILSAFE_ROUNDS];

@@ -123,6 +123,14 @@ static void failsafe_is_over(struct world *w, const struct member *m, const char
     }
 }
 
+/* The present pause, not one before it whose end it has not heard of yet. */
+static bool has_taken_pause_in(const struct world *w, const struct truth_db *t, unsigned member)
+{
+    const struct truth_member *m = &w->truth->members[member];
+    return t->record.is_paused && m->paused_epoch == t->record.epoch &&
+           m->paused_us >= t->paused_us;
+}
+
 /* What a member that has taken the pause in does to its database. */
 void truth_ops_ordered(struct world *w, const struct member *m, const struct db_order *order)
 {
@@ -132,8 +140,7 @@ void truth_ops_ordered(struct world *w, const struct member *m, const struct db_
     if (order->kind == DB_ORDER_PROMOTE) {
         failsafe_is_over(w, m, "is promoted");
     }
-    if (is_act && t->record.is_paused &&
-        w->truth->members[m->index].paused_epoch == t->record.epoch) {
+    if (is_act && has_taken_pause_in(w, t, m->index)) {
         world_fail(w, INVARIANT_PAUSE, "%s is paused, and its database gets order %u", m->name.text,
                    order->kind);
     }
@@ -141,8 +148,7 @@ void truth_ops_ordered(struct world *w, const struct member *m, const struct db_
 
 void truth_ops_starts(struct world *w, const struct member *m)
 {
-    const struct msg_record *r = &truth_db_of(w, m->index)->record;
-    if (r->is_paused && w->truth->members[m->index].paused_epoch == r->epoch) {
+    if (has_taken_pause_in(w, truth_db_of(w, m->index), m->index)) {
         world_fail(w, INVARIANT_PAUSE, "%s is paused, and its database is started", m->name.text);
     }
 }
@@ -164,6 +170,7 @@ void truth_ops_report(struct world *w, const struct member *m, const struct msg_
     struct truth_member *known = &w->truth->members[m->index];
     const struct agt *a = agt_driver_agent(m->agent);
     bool has_taken_in = a->disk.is_paused && a->want.is_paused; /* whatever it says */
+    known->paused_us = has_taken_in && known->paused_epoch == 0 ? w->now_us : known->paused_us;
     known->paused_epoch = has_taken_in ? report->epoch_seen : 0;
     if (report->task_id != 0 && !has_told(known, report->task_id)) {
         known->tasks_told[known->tasks_count++ % TRUTH_TASKS_TOLD] = report->task_id;
@@ -279,7 +286,10 @@ void truth_ops_changes(struct world *w, struct truth_db *t, const struct msg_rec
         }
     }
     reinit_is_behind(w, old, new);
-    w->tally.pauses += new->is_paused && !old->is_paused;
+    if (new->is_paused && !old->is_paused) {
+        w->tally.pauses++;
+        t->paused_us = w->now_us;
+    }
     w->tally.fencings += new->fencing_epoch > old->fencing_epoch;
     if (new->epoch > old->epoch && old->epoch != 0 && old->state != MSG_RECORD_BOOTSTRAP) {
         next_is_lawful(w, t, new);
