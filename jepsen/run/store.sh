@@ -137,7 +137,7 @@ store_other() { # NAME: the leader, or anybody else
     printf '%s\n' "${NODES[@]}" | grep -vx "$1" | head -n 1
 }
 store_member_id() { # NAME, asked of OTHER
-    node_kv "$2" member list -o json --timeout 2s 2>/dev/null |
+    node_kv "$2" member list --local -o json --timeout 2s 2>/dev/null |
         jq -r --arg url "$(node_peer_url "$1")" '.[] | select(.peer_urls == $url) | .id'
 }
 member_remove() { # NAME OTHER

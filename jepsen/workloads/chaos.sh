@@ -117,6 +117,10 @@ fault_move_leader() {
 }
 url_of() { echo "https://127.0.0.1:${PEER_PORT[$1]}"; }
 id_of() { "${KV[@]}" member list -o json --timeout 2s 2>/dev/null | jq -r --arg url "$(url_of "$1")" '.[] | select(.peer_urls == $url) | .id'; }
+is_not_listed() { # and somebody says so
+    local list
+    list=$("${KV[@]}" member list -o json --timeout 2s 2>/dev/null) && [ -n "$list" ] && ! grep -qF "$(url_of "$1")" <<<"$list"
+}
 fault_replace() { # remove, and add with an empty disk
     local node id
     wait_until 10 all_are_up || return 0
@@ -126,7 +130,7 @@ fault_replace() { # remove, and add with an empty disk
     [ -n "$id" ] || return 0
     kill_one "$node"
     gone "$node"
-    remove() { "${KV[@]}" member remove "$id" --timeout 2s >/dev/null 2>&1 || [ -z "$(id_of "$node")" ]; }
+    remove() { "${KV[@]}" member remove "$id" --timeout 2s >/dev/null 2>&1 || is_not_listed "$node"; }
     add() { "${KV[@]}" member add "$node" --peer-urls="$(url_of "$node")" --timeout 2s >/dev/null 2>&1 || [ -n "$(id_of "$node")" ]; }
     check "member remove of $node" wait_until 15 remove
     rm -rf "${DIR:?}/$node"
