@@ -243,7 +243,6 @@ static void say_verdict(struct arb_turn *t, const struct gal_verdict *v)
                                                   .other = t->c->name,
                                                   .why = waits[i].refusal,
                                                   .a = t->c->record.galera.grant.generation,
-                                                  .b = (uint64_t)(v->base.seqno + 1),
                                                   .c = v->lost});
         }
     }

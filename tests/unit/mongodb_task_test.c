@@ -63,6 +63,20 @@ static void assert_layout_goes_on(unsigned seconds)
     assert_int_equal(mon_order()->state, MSG_MONGODB_ORDER_DONE);
 }
 
+static void test_a_gray_primary_comes_before_the_layout(void **state)
+{
+    (void)state;
+    struct msg_record r = w.c.record;
+    r.revision++;
+    r.mongodb.policy.gray = MSG_MONGODB_GRAY_STEPDOWN;
+    load(r);
+    mon.m[1].canary_ms = 20000;
+    mon.m[2].priority_x10 = 0;
+    mon.disobeys = true;
+    mon_pass(3);
+    assert_true(mon_is_open(MSG_MONGODB_ORDER_STEP_DOWN));
+}
+
 static void test_a_primary_is_not_emptied(void **state)
 {
     (void)state;
@@ -387,6 +401,7 @@ int main(void)
         MON_TEST(test_a_rolling_restart_takes_the_primary_last),
         MON_TEST(test_a_restart_without_a_time_depends_on_no_clock),
         MON_TEST(test_nobody_reads_its_file_anew),
+        MON_TEST(test_a_gray_primary_comes_before_the_layout),
         MON_TEST(test_a_primary_is_not_emptied),
         MON_TEST(test_one_is_emptied_at_a_time),
         MON_TEST(test_a_reinit_of_one_that_became_primary_keeps_nobody_waiting),
