@@ -27,22 +27,15 @@ arrived() { # HOST frames|echos
     echos) host_exec "$1" awk '$1 == "Icmp:" { value = $10 } END { print value }' /proc/net/snmp ;;
     esac
 }
-arrives() { # FROM TO: at least a frame, though answers may not
-    local before count
-    before=$(arrived "$2" frames)
+send_and_count() { # FROM TO frames|echos: ARRIVED
+    local before
+    before=$(arrived "$2" "$3")
     pings "$1" "$2"
-    count=$(($(arrived "$2" frames) - before))
-    TRY_WHY="$1 sends to $2, and $count frames arrived"
-    [ "$count" -gt 0 ]
+    ARRIVED=$(($(arrived "$2" "$3") - before))
+    TRY_WHY="$1 sends to $2, and $ARRIVED $3 arrived"
 }
-arrives_not() { # FROM TO
-    local before count
-    before=$(arrived "$2" echos)
-    pings "$1" "$2"
-    count=$(($(arrived "$2" echos) - before))
-    TRY_WHY="$1 sends to $2, and $count echo requests arrived"
-    [ "$count" -eq 0 ]
-}
+arrives() { send_and_count "$1" "$2" frames && [ "$ARRIVED" -gt 0 ]; } # though answers may not
+arrives_not() { send_and_count "$1" "$2" echos && [ "$ARRIVED" -eq 0 ]; }
 try_one_way_in() { on_and "$@" -- eval 'arrives_not d2 d1 && arrives d1 d2'; }
 try_one_way_out() { on_and "$@" -- eval 'arrives_not d1 d2 && arrives d2 d1'; }
 try_cut_peers() { on_and "$@" -- cut_between "d1>d2" "d1>q1 c1>d1"; }

@@ -48,7 +48,8 @@ static void look(void *ctx, uint64_t number, struct slice bytes)
     struct arb_note note;
     (void)bytes;
     bool is_waiting = nodes_waits(w, w->setup.clusters, &note);
-    bool is_asked = is_waiting && (is_for_operator(w, &note) || is_to_be_stopped(w, &note));
+    bool is_rogue = is_waiting && is_to_be_stopped(w, &note);
+    bool is_asked = is_rogue || (is_waiting && is_for_operator(w, &note));
     uint64_t since = !is_asked ? 0 : number == 0 ? (uint64_t)w->now_us : number;
     if (is_asked && w->now_us - (int64_t)since >= PATIENCE_US) {
         if (note.kind == ARB_NOTE_GALERA_MISSING || note.kind == ARB_NOTE_GALERA_DAMAGED) {
@@ -57,7 +58,7 @@ static void look(void *ctx, uint64_t number, struct slice bytes)
         if (note.kind == ARB_NOTE_GALERA_OLDER) {
             confirm.candidate = note.member;
         }
-        if (is_to_be_stopped(w, &note)) {
+        if (is_rogue) {
             (void)galera_kill_server(w, (unsigned)member_by_name(w, &note.member));
         } else if (nodes_request(w, w->setup.clusters, &confirm) == 0) {
             trace(w, TRACE_MARK, 63, note.kind, 0, 0);
